@@ -1,0 +1,1 @@
+//! Which permission each route needs.

@@ -1,0 +1,1 @@
+//! A folder of YAML and tables, checked into a plan.

@@ -1,0 +1,1 @@
+//! Sources and destinations, one folder per technology.

@@ -1,0 +1,1 @@
+//! SQLite files with one writer each, group commit, backup and verify.

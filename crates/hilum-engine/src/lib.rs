@@ -1,0 +1,1 @@
+//! Runs plans: intake, order, lanes, retry, dead letters, holds, alerts.

@@ -1,0 +1,1 @@
+//! One simulated disk that fails, tears and forgets.

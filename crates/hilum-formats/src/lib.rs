@@ -1,0 +1,1 @@
+//! Formats and documents over the pure format crates.

@@ -1,0 +1,1 @@
+//! What was accepted and every attempt since, searchable.

@@ -1,0 +1,1 @@
+//! Messages, payloads, ids and index tokens: opaque bytes and what identifies them.

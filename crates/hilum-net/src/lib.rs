@@ -1,0 +1,1 @@
+//! Every socket: TLS, limits, allow-lists, peer identity.

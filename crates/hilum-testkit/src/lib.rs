@@ -1,0 +1,1 @@
+//! Fake peers and builders for tests and the demo.

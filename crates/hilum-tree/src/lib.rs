@@ -1,0 +1,1 @@
+//! XML, JSON and delimited text as editable trees.

@@ -1,0 +1,1 @@
+//! UCUM units with exact decimals.

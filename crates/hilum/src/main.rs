@@ -1,0 +1,2 @@
+//! The `hilum` command line.
+fn main() {}
