@@ -1,1 +1,53 @@
-//! The contract between engine and components.
+//! The contract between the engine and its components.
+//!
+//! A component is a [`Format`], a [`Source`], a [`Step`] or a [`Destination`]. It is described by
+//! a [`ComponentSpec`], built from a checked piece of configuration, and run by the engine, which
+//! knows none of them by name. [`process`] is the pure path of a message through a channel: the
+//! engine, `hilum test`, traces and replays all call it.
+//!
+//! Invariants: a step never waits; a source cannot say yes without an
+//! [`hilum_message::Accepted`]; nothing here opens a socket or a file, or reads a clock.
+
+mod context;
+mod destination;
+mod format;
+mod order;
+mod plan;
+mod process;
+mod rule;
+mod source;
+mod spec;
+mod state;
+mod step;
+mod value;
+
+pub use context::{BuildContext, Problem, Site, SystemInfo};
+pub use destination::{
+    AnswerRow, AnswerTable, BlobReader, Class, Delivered, Delivery, DeliveryError, Destination,
+    Outcome,
+};
+pub use format::{
+    Answer, AnswerMode, Document, DocumentProblem, EditError, Format, FormatOptions, Identity,
+    ParseReject, PeerAnswer, SealedAnswer, Severity, Split, Target, Verdict,
+};
+pub use order::{LinkedKeys, Order, OrderKeys};
+pub use plan::{
+    Acknowledge, AfterReject, AlertRule, ChannelPlan, DestinationFactory, DestinationKind,
+    DestinationPlan, IndexField, Plan, ResendPlan, RetryPlan, SourceFactory, SourceKind,
+    SourcePlan, StepPlan, Window,
+};
+pub use process::{
+    Disposition, Finding, Hold, Incoming, PlannedDelivery, ProcessEnvironment, Processed, Reason,
+    answer, process,
+};
+pub use rule::{Rule, RuleError};
+pub use source::{
+    Arrival, BlobWriter, Intake, IntakePort, Peer, Reply, Source, SourceError, Stop, StopHandle,
+};
+pub use spec::{Build, ComponentKind, ComponentSpec, Example, Limit, Registry, StepExample};
+pub use state::{StateChange, StateRead, StateView, Stored, TimerChange};
+pub use step::{Flow, Halted, Meter, Step, StepContext, TraceLine, Unlimited, Working};
+pub use value::{Expr, Millis, PathText, Secret, SiteFile, Size, SystemName};
+
+/// A boxed future, as every asynchronous part of the contract returns it.
+pub type BoxFuture<'a, T> = futures_util::future::BoxFuture<'a, T>;

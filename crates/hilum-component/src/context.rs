@@ -1,0 +1,145 @@
+//! What a component may ask for while it is built from configuration.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::{AnswerTable, Format, Rule, Target};
+
+/// The site's folder as components see it while they are built.
+///
+/// Every file that is read through it becomes part of the plan's digest.
+pub trait Site: Send + Sync {
+    /// The bytes of a file of the folder; the path cannot leave it.
+    fn read(&self, path: &str) -> Result<Arc<[u8]>, String>;
+
+    /// The value of a secret reference (`env:NAME`, `file:PATH`).
+    fn secret(&self, reference: &str) -> Result<String, String>;
+
+    /// A system of `systems/`.
+    fn system(&self, name: &str) -> Option<Arc<SystemInfo>>;
+
+    /// The names of all systems, for suggestions.
+    fn system_names(&self) -> Vec<String>;
+
+    /// The folder, for components that resolve paths of their own at run time.
+    fn folder(&self) -> &Path;
+
+    /// The node is a production node.
+    fn production(&self) -> bool;
+}
+
+/// A connected system, from `systems/<name>.yaml` and the overlay of the environment.
+#[derive(Clone, Debug, Default)]
+pub struct SystemInfo {
+    /// Its name.
+    pub name: String,
+    /// What it is, for people.
+    pub about: Option<String>,
+    /// Who owns it.
+    pub owner: Option<String>,
+    /// The system is used for care: nodes that are not production must not reach it.
+    pub production: bool,
+    /// Addresses by technology (`mllp: 10.0.4.9:2575`, `http: https://ehr.example/hook`).
+    pub addresses: BTreeMap<String, String>,
+    /// Settings of TLS and the like by technology, checked by the component that uses them.
+    pub settings: serde_json::Map<String, serde_json::Value>,
+    /// What its negative answers mean.
+    pub answers: AnswerTable,
+    /// Its messages may lack a control id.
+    pub control_id_optional: bool,
+    /// The character set of its messages where they do not say.
+    pub charset: Option<String>,
+}
+
+/// What a component is built with.
+#[derive(Clone, Copy)]
+pub struct BuildContext<'a> {
+    /// The channel it belongs to.
+    pub channel: &'a str,
+    /// The destination's name, for destinations and their steps.
+    pub destination: Option<&'a str>,
+    /// The format of the channel's messages at this point.
+    pub format: &'a Arc<dyn Format>,
+    /// The site's folder.
+    pub site: &'a dyn Site,
+    /// The names of the channel's destinations, for `route`.
+    pub destinations: &'a [String],
+}
+
+impl BuildContext<'_> {
+    /// Compiles an expression in the dialect of the channel's format; `key` is its place in the
+    /// component's configuration.
+    pub fn rule(&self, key: &[&str], text: &str) -> Result<Rule, Problem> {
+        Rule::compile(text, self.format.dialect()).map_err(|error| Problem {
+            key: key.iter().map(|&part| part.to_owned()).collect(),
+            span: Some(error.span.clone()),
+            message: format!("not an expression: {}", error.message),
+            hint: error.hint,
+        })
+    }
+
+    /// Compiles a place to write to.
+    pub fn target(&self, key: &[&str], text: &str) -> Result<Target, Problem> {
+        self.format
+            .target(text)
+            .map_err(|message| Problem::at(key, message))
+    }
+
+    /// A system by name.
+    pub fn system(&self, key: &[&str], name: &str) -> Result<Arc<SystemInfo>, Problem> {
+        self.site.system(name).ok_or_else(|| {
+            Problem::at(key, format!("no such system `{name}`")).hint(format!(
+                "known systems: {}",
+                self.site.system_names().join(", ")
+            ))
+        })
+    }
+
+    /// The bytes of a file of the site's folder.
+    pub fn file(&self, key: &[&str], path: &str) -> Result<Arc<[u8]>, Problem> {
+        self.site
+            .read(path)
+            .map_err(|message| Problem::at(key, message))
+    }
+}
+
+impl fmt::Debug for BuildContext<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "BuildContext({})", self.channel)
+    }
+}
+
+/// Something wrong in a component's configuration, with its place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// The keys that lead to the place, from the component's own configuration; list items by
+    /// their index.
+    pub key: Vec<String>,
+    /// Where in the value's text, as a range of bytes.
+    pub span: Option<std::ops::Range<usize>>,
+    /// What is wrong.
+    pub message: String,
+    /// What to write instead.
+    pub hint: Option<String>,
+}
+
+impl Problem {
+    /// A problem at a key.
+    pub fn at(key: &[&str], message: impl Into<String>) -> Self {
+        Self {
+            key: key.iter().map(|&part| part.to_owned()).collect(),
+            span: None,
+            message: message.into(),
+            hint: None,
+        }
+    }
+
+    /// With what to write instead.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}

@@ -1,0 +1,386 @@
+//! The pure path of a message through a channel.
+//!
+//! Engine, `hilum test`, traces, replay and the benches all call [`process`]; what it returns is
+//! what the journal writes, in one transaction.
+
+mod deliver;
+mod outcome;
+mod run;
+
+pub use outcome::{Disposition, Finding, Hold, PlannedDelivery, Processed, Reason};
+
+use hilum_fhirpath::{Env, Host, Moment};
+use hilum_message::{IndexKey, IndexToken, MessageId, Metadata, OrderKey, Payload};
+
+use crate::step::Changes;
+use crate::{
+    Answer, ChannelPlan, Document, DocumentProblem, Identity, LinkedKeys, Meter, Order, OrderKeys,
+    SealedAnswer, Severity, Split, StateView, TraceLine, Verdict, Working,
+};
+use run::{Ran, Runner};
+
+/// What a message is processed with, beside its channel's plan.
+pub struct ProcessEnvironment<'a> {
+    /// The node's key for tokens and order keys.
+    pub index_key: &'a IndexKey,
+    /// Links between identifiers.
+    pub links: &'a dyn LinkedKeys,
+    /// A snapshot of the state.
+    pub state: &'a dyn StateView,
+    /// Says when the steps have taken too long.
+    pub meter: &'a dyn Meter,
+    /// What expressions need of the world.
+    pub host: &'a dyn Host,
+    /// Lines for a trace, where somebody asks for one.
+    pub trace: Option<&'a mut Vec<TraceLine>>,
+}
+
+/// A message to be processed.
+#[derive(Clone, Debug)]
+pub struct Incoming {
+    /// Its id.
+    pub id: MessageId,
+    /// When it arrived, Unix milliseconds.
+    pub arrived_ms: u64,
+    /// Its bytes.
+    pub payload: Payload,
+    /// What the source knows beside the bytes.
+    pub metadata: Metadata,
+    /// The step at which it goes on after a hold.
+    pub resume_at: usize,
+}
+
+impl Incoming {
+    /// A message that has just arrived.
+    #[must_use]
+    pub const fn new(id: MessageId, arrived_ms: u64, payload: Payload, metadata: Metadata) -> Self {
+        Self {
+            id,
+            arrived_ms,
+            payload,
+            metadata,
+            resume_at: 0,
+        }
+    }
+}
+
+/// Takes a message through its channel.
+#[must_use]
+pub fn process(
+    plan: &ChannelPlan,
+    environment: &mut ProcessEnvironment<'_>,
+    incoming: Incoming,
+) -> Processed {
+    match plan.format.split(&incoming.payload) {
+        Split::One => one(plan, environment, incoming),
+        Split::Many(ranges, problems) => batch(plan, environment, incoming, &ranges, problems),
+    }
+}
+
+/// Processes each message of a batch as a child; the answer is that of the worst of them.
+fn batch(
+    plan: &ChannelPlan,
+    environment: &mut ProcessEnvironment<'_>,
+    incoming: Incoming,
+    ranges: &[std::ops::Range<usize>],
+    problems: Vec<DocumentProblem>,
+) -> Processed {
+    let mut parent = Processed::new(&incoming);
+    parent.findings.extend(
+        problems
+            .into_iter()
+            .map(|problem| Finding::of_problem("batch", problem)),
+    );
+    for (ordinal, range) in ranges.iter().enumerate() {
+        let child = Incoming {
+            id: incoming.id.derive("batch", ordinal as u64),
+            payload: slice(&incoming.payload, range.clone()),
+            ..incoming.clone()
+        };
+        parent.children.push(one(plan, environment, child));
+    }
+    let worst = parent
+        .children
+        .iter()
+        .find(|child| !child.disposition.is_positive());
+    let reason = worst
+        .and_then(|child| child.reason.clone())
+        .map(|reason| Reason {
+            text: format!("a message of the batch was not accepted: {}", reason.text),
+            ..reason
+        });
+    if let Some(reason) = &reason {
+        parent.findings.push(Finding {
+            step: "batch".to_owned(),
+            code: reason.code.clone(),
+            path: reason.path.clone(),
+            severity: Severity::Error,
+            text: reason.text.clone(),
+        });
+    }
+    let verdict = reason.as_ref().map_or(Verdict::Accept, Reason::as_error);
+    parent.answer = answer(plan, &incoming, verdict, false);
+    parent
+}
+
+/// The part of a payload that lies in a range of its text, with the cuts inside.
+fn slice(payload: &Payload, range: std::ops::Range<usize>) -> Payload {
+    let text = payload.text();
+    let range = range.start.min(text.len())..range.end.min(text.len());
+    let cuts = payload
+        .cuts()
+        .iter()
+        .filter(|cut| cut.at > range.start && cut.at <= range.end);
+    let cuts = cuts.map(|cut| hilum_message::Cut {
+        at: cut.at - range.start,
+        range: cut.range.clone(),
+    });
+    Payload::with_cuts(text.slice(range.clone()), cuts.collect())
+}
+
+fn one(
+    plan: &ChannelPlan,
+    environment: &mut ProcessEnvironment<'_>,
+    incoming: Incoming,
+) -> Processed {
+    let mut processed = Processed::new(&incoming);
+    let document = match plan.format.parse(&incoming.payload) {
+        Ok(document) => document,
+        Err(reject) => {
+            let reason = Reason::new("parse", "100", None, reject.to_string());
+            return refuse(plan, &incoming, processed, Disposition::Rejected, reason);
+        }
+    };
+    let problems = document.problems();
+    processed.findings.extend(
+        problems
+            .into_iter()
+            .map(|problem| Finding::of_problem("parse", problem)),
+    );
+    processed.identity = plan.format.identify(&*document);
+    processed.answer_mode = plan.format.answer_mode(&*document);
+    let now = i64::try_from(incoming.arrived_ms).unwrap_or(i64::MAX);
+    let env = Env::new(Moment::from_unix_millis(now, 0)).with_host(environment.host);
+    let checked = check(
+        plan,
+        environment,
+        &incoming,
+        &env,
+        &*document,
+        &mut processed,
+    );
+    if let Err((disposition, reason)) = checked {
+        return refuse(plan, &incoming, processed, disposition, reason);
+    }
+    let working = Working {
+        id: incoming.id,
+        document,
+        metadata: processed.metadata.clone(),
+        routes: None,
+    };
+    steps(plan, environment, incoming, &env, working, processed)
+}
+
+/// Control id, keys, index values and `accept:`, all of the message as it came.
+fn check(
+    plan: &ChannelPlan,
+    environment: &ProcessEnvironment<'_>,
+    incoming: &Incoming,
+    env: &Env<'_>,
+    document: &dyn Document,
+    processed: &mut Processed,
+) -> Result<(), (Disposition, Reason)> {
+    let failed =
+        |what: String, text: String| (Disposition::Rejected, Reason::new(&what, "207", None, text));
+    let has_answers = answer(plan, incoming, Verdict::Accept, false);
+    if has_answers.is_some() && processed.identity.control_id.is_none() && !plan.control_id_optional
+    {
+        let text = "the message has no control id".to_owned();
+        let reason = Reason::new("accept", "101", Some("MSH-10".to_owned()), text);
+        return Err((Disposition::Rejected, reason));
+    }
+    processed.answer = has_answers;
+    for field in &plan.index {
+        let values = field
+            .rule
+            .strings(document, env)
+            .map_err(|text| failed(format!("index {}", field.name), text))?;
+        if let Some(first) = values.first() {
+            processed.metadata.set(&*field.name, first.as_str());
+        }
+        for value in values {
+            let token = IndexToken::of(environment.index_key, &field.name, &value);
+            processed.tokens.push((field.name.clone(), token));
+        }
+    }
+    processed.keys = keys(plan, environment, env, document, &processed.identity)
+        .map_err(|text| failed("order".to_owned(), text))?;
+    let Some(accept) = &plan.accept else {
+        return Ok(());
+    };
+    match accept.test(document, env) {
+        Ok(true) => Ok(()),
+        Ok(false) => {
+            let text = format!("this channel accepts only {}", accept.text());
+            Err((
+                Disposition::Refused,
+                Reason::new("accept", "200", None, text),
+            ))
+        }
+        Err(text) => Err(failed("accept".to_owned(), text)),
+    }
+}
+
+fn keys(
+    plan: &ChannelPlan,
+    environment: &ProcessEnvironment<'_>,
+    env: &Env<'_>,
+    document: &dyn Document,
+    identity: &Identity,
+) -> Result<Vec<OrderKey>, String> {
+    let maker = OrderKeys {
+        index: environment.index_key,
+        links: environment.links,
+    };
+    Ok(match &plan.order {
+        Order::Channel => maker.of_values(&plan.name, &[]),
+        Order::Domain(domain) => maker.of_domain(&plan.name, domain, identity),
+        Order::Rule(rule) => maker.of_values(&plan.name, &rule.strings(document, env)?),
+    })
+}
+
+/// Runs the steps and plans the deliveries.
+fn steps(
+    plan: &ChannelPlan,
+    environment: &mut ProcessEnvironment<'_>,
+    incoming: Incoming,
+    env: &Env<'_>,
+    working: Working,
+    mut processed: Processed,
+) -> Processed {
+    let mut changes = Changes::default();
+    let mut runner = Runner {
+        plan,
+        env,
+        arrived_ms: incoming.arrived_ms,
+        meter: environment.meter,
+        state: environment.state,
+        changes: &mut changes,
+        findings: &mut processed.findings,
+        trace: environment.trace.as_deref_mut(),
+    };
+    let ran = runner.steps(&plan.steps, "", incoming.resume_at, working);
+    let result = match ran {
+        Ran::Through(mut messages) if messages.len() == 1 && messages[0].id == incoming.id => {
+            deliver::plan_all(
+                &mut runner,
+                messages.remove(0),
+                &processed.identity,
+                &processed.keys,
+            )
+            .map(|deliveries| processed.deliveries = deliveries)
+        }
+        Ran::Through(messages) => children(
+            &mut runner,
+            messages,
+            &processed.identity,
+            &processed.keys,
+            &incoming,
+        )
+        .map(|children| processed.children = children),
+        Ran::Filtered(reason) => Err((Disposition::Filtered, reason)),
+        Ran::Rejected(reason) => Err((Disposition::Rejected, reason)),
+        Ran::Held(reason, hold) => {
+            processed.hold = Some(hold);
+            Err((Disposition::Held, reason))
+        }
+    };
+    let (mut timers, writes) = (changes.timers, changes.writes);
+    processed.reads = changes.reads;
+    match result {
+        Ok(()) => {
+            processed.writes = writes.into_values().collect();
+            processed.timers.append(&mut timers);
+            processed
+        }
+        Err((disposition @ (Disposition::Filtered | Disposition::Held), reason)) => {
+            processed.disposition = disposition;
+            if disposition == Disposition::Filtered {
+                processed.writes = writes.into_values().collect();
+                processed.timers.append(&mut timers);
+            }
+            processed.reason = Some(reason);
+            processed
+        }
+        Err((disposition, reason)) => refuse(plan, &incoming, processed, disposition, reason),
+    }
+}
+
+/// Plans the deliveries of each message that a step split off.
+fn children(
+    runner: &mut Runner<'_, '_>,
+    messages: Vec<Working>,
+    identity: &Identity,
+    keys: &[OrderKey],
+    incoming: &Incoming,
+) -> Result<Vec<Processed>, (Disposition, Reason)> {
+    let mut children = Vec::with_capacity(messages.len());
+    for message in messages {
+        let payload = message.document.write();
+        let metadata = message.metadata.clone();
+        let mut child = Processed::new(&Incoming::new(
+            message.id,
+            incoming.arrived_ms,
+            payload,
+            metadata,
+        ));
+        child.identity = identity.clone();
+        child.keys = keys.to_vec();
+        child.deliveries = deliver::plan_all(runner, message, identity, keys)?;
+        children.push(child);
+    }
+    Ok(children)
+}
+
+/// Ends a message with a negative verdict.
+fn refuse(
+    plan: &ChannelPlan,
+    incoming: &Incoming,
+    mut processed: Processed,
+    disposition: Disposition,
+    reason: Reason,
+) -> Processed {
+    let verdict = match disposition {
+        Disposition::Refused => reason.as_refusal(),
+        _ => reason.as_error(),
+    };
+    processed.answer = answer(plan, incoming, verdict, false);
+    processed.disposition = disposition;
+    processed.deliveries.clear();
+    processed.children.clear();
+    processed.reason = Some(reason);
+    processed
+}
+
+/// The channel's answer to a message; also for messages that fail after processing.
+#[must_use]
+pub fn answer(
+    plan: &ChannelPlan,
+    incoming: &Incoming,
+    verdict: Verdict<'_>,
+    commit: bool,
+) -> Option<SealedAnswer> {
+    plan.format.answer(&Answer {
+        received: &incoming.payload,
+        verdict,
+        message: incoming.id,
+        at_ms: incoming.arrived_ms,
+        commit,
+    })
+}
+
+impl std::fmt::Debug for ProcessEnvironment<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("ProcessEnvironment")
+    }
+}

@@ -1,0 +1,127 @@
+//! Running a list of steps over a message.
+
+use hilum_fhirpath::Env;
+
+use super::{Finding, Hold, Reason};
+use crate::step::Changes;
+use crate::{
+    ChannelPlan, Flow, Halted, Meter, StateView, StepContext, StepPlan, TraceLine, Working,
+};
+
+/// Messages that one message may become, all splits taken together.
+pub const SPLIT_MAX: usize = 100_000;
+
+/// What became of a message in a list of steps.
+pub(super) enum Ran {
+    /// These came out.
+    Through(Vec<Working>),
+    /// It ended.
+    Filtered(Reason),
+    /// It is at fault.
+    Rejected(Reason),
+    /// It waits.
+    Held(Reason, Hold),
+}
+
+/// What the steps of one message share.
+pub(super) struct Runner<'r, 'e> {
+    pub(super) plan: &'r ChannelPlan,
+    pub(super) env: &'r Env<'e>,
+    pub(super) arrived_ms: u64,
+    pub(super) meter: &'r dyn Meter,
+    pub(super) state: &'r dyn StateView,
+    pub(super) changes: &'r mut Changes,
+    pub(super) findings: &'r mut Vec<Finding>,
+    pub(super) trace: Option<&'r mut Vec<TraceLine>>,
+}
+
+impl Runner<'_, '_> {
+    /// Runs `steps` from `first` on; `prefix` stands before step names (a destination's name).
+    pub(super) fn steps(
+        &mut self,
+        steps: &[StepPlan],
+        prefix: &str,
+        first: usize,
+        message: Working,
+    ) -> Ran {
+        let mut current = vec![message];
+        let mut filtered = None;
+        for (place, plan) in steps.iter().enumerate().skip(first) {
+            let name = if prefix.is_empty() {
+                plan.name.to_string()
+            } else {
+                format!("{prefix}/{}", plan.name)
+            };
+            let mut next = Vec::with_capacity(current.len());
+            for mut message in current {
+                match self.apply(plan, &name, &mut message) {
+                    Ok(Flow::Next) => next.push(message),
+                    Ok(Flow::Filtered(text)) => {
+                        filtered = Some(Reason::new(&name, "filtered", None, text));
+                    }
+                    Ok(Flow::Split(messages)) => next.extend(messages),
+                    Err(halted) => return Self::halted(&name, place, halted),
+                }
+            }
+            if next.len() > SPLIT_MAX {
+                let text = format!("a message may become at most {SPLIT_MAX} messages");
+                return Ran::Rejected(Reason::new(&name, "split-max", None, text));
+            }
+            if next.is_empty() {
+                let reason = filtered.unwrap_or_else(|| {
+                    Reason::new(&name, "filtered", None, "split into no message".to_owned())
+                });
+                return Ran::Filtered(reason);
+            }
+            current = next;
+        }
+        Ran::Through(current)
+    }
+
+    fn apply(
+        &mut self,
+        plan: &StepPlan,
+        name: &str,
+        message: &mut Working,
+    ) -> Result<Flow, Halted> {
+        let mut context = StepContext {
+            channel: &self.plan.name,
+            arrived_ms: self.arrived_ms,
+            env: self.env,
+            findings: self.findings,
+            trace: self.trace.as_deref_mut(),
+            step: name,
+            meter: self.meter,
+            state: self.state,
+            changes: self.changes,
+        };
+        context.spend()?;
+        plan.step.apply(message, &mut context)
+    }
+
+    fn halted(name: &str, place: usize, halted: Halted) -> Ran {
+        match halted {
+            Halted::Reject { code, path, text } => {
+                Ran::Rejected(Reason::new(name, &code, path, text))
+            }
+            Halted::Hold {
+                reason,
+                until_ms,
+                wake,
+            } => Ran::Held(
+                Reason::new(name, "held", None, reason),
+                Hold {
+                    step: place,
+                    until_ms,
+                    wake,
+                },
+            ),
+            Halted::Budget => Ran::Rejected(Reason::new(
+                name,
+                "step-budget",
+                None,
+                "the steps took longer than step-budget allows".to_owned(),
+            )),
+        }
+    }
+}

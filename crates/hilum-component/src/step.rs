@@ -1,0 +1,227 @@
+//! Steps: synchronous and pure.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use hilum_fhirpath::Env;
+use hilum_message::{MessageId, Metadata, Phi};
+
+use crate::{Document, Finding, StateChange, StateRead, StateView, TimerChange};
+
+/// One step of a channel.
+///
+/// It sees a message and a snapshot of the state, and changes the message in place. The same
+/// message, state and plan give the same result: time is the arrival time, new ids derive from
+/// the message id, and a step never waits.
+pub trait Step: Send + Sync {
+    /// Works on one message.
+    fn apply(&self, message: &mut Working, context: &mut StepContext<'_>) -> Result<Flow, Halted>;
+}
+
+impl fmt::Debug for dyn Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Step(…)")
+    }
+}
+
+/// A message on its way through the steps.
+#[derive(Debug)]
+pub struct Working {
+    /// Its id.
+    pub id: MessageId,
+    /// The parsed view.
+    pub document: Box<dyn Document>,
+    /// Named values.
+    pub metadata: Metadata,
+    /// The destinations chosen by `route`; `None` means all.
+    pub routes: Option<Vec<Arc<str>>>,
+}
+
+impl Working {
+    /// A copy under the id of a derived message.
+    #[must_use]
+    pub fn derived(&self, ordinal: u64) -> Self {
+        Self {
+            id: self.id.derive("split", ordinal),
+            document: self.document.boxed_clone(),
+            metadata: self.metadata.clone(),
+            routes: self.routes.clone(),
+        }
+    }
+}
+
+/// What becomes of a message after a step.
+#[derive(Debug)]
+pub enum Flow {
+    /// It goes on.
+    Next,
+    /// It ends here, recorded as filtered, with the reason.
+    Filtered(String),
+    /// These go on in its place.
+    Split(Vec<Working>),
+}
+
+/// Why a step does not let a message go on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Halted {
+    /// The message is at fault.
+    Reject {
+        /// Code of table 0357 or our own.
+        code: String,
+        /// Where in the message.
+        path: Option<String>,
+        /// A sentence without content.
+        text: String,
+    },
+    /// The message waits and blocks its keys.
+    Hold {
+        /// A sentence without content.
+        reason: String,
+        /// When it goes on by itself, Unix milliseconds.
+        until_ms: Option<u64>,
+        /// A state key (scope, key) whose change lets it go on.
+        wake: Option<(String, String)>,
+    },
+    /// The step took longer than the budget allows.
+    Budget,
+}
+
+impl Halted {
+    /// A rejection with code 207 (application internal error) and a sentence without content.
+    pub fn reject(text: impl Into<String>) -> Self {
+        Self::Reject {
+            code: "207".to_owned(),
+            path: None,
+            text: text.into(),
+        }
+    }
+}
+
+/// Says when a step has taken too long.
+pub trait Meter {
+    /// The budget is used up.
+    fn exhausted(&self) -> bool;
+}
+
+/// A meter without a limit, for tests and tools.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Unlimited;
+
+impl Meter for Unlimited {
+    fn exhausted(&self) -> bool {
+        false
+    }
+}
+
+/// One line that a trace shows of a step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TraceLine {
+    /// The step's place in the channel, from 0; a destination's own steps follow its name.
+    pub step: String,
+    /// The place in the message that was read or written, if one was.
+    pub path: Option<String>,
+    /// What it was.
+    pub before: Option<Phi<String>>,
+    /// What it is.
+    pub after: Option<Phi<String>>,
+    /// A sentence without content, or the source of a value (`tables/local-to-loinc.csv:41`).
+    pub note: String,
+}
+
+/// What a step may use beside the message.
+pub struct StepContext<'a> {
+    /// The channel's name.
+    pub channel: &'a str,
+    /// When the message arrived, Unix milliseconds: the only time there is.
+    pub arrived_ms: u64,
+    /// The environment of expressions, without the message's own variables.
+    pub env: &'a Env<'a>,
+    /// What the step noticed.
+    pub findings: &'a mut Vec<Finding>,
+    /// Lines for the trace; `None` where nobody asks, so that they cost nothing.
+    pub trace: Option<&'a mut Vec<TraceLine>>,
+    /// The name of the running step, for findings and trace.
+    pub step: &'a str,
+    pub(crate) meter: &'a dyn Meter,
+    pub(crate) state: &'a dyn StateView,
+    pub(crate) changes: &'a mut Changes,
+}
+
+/// What a message did to the state.
+#[derive(Debug, Default)]
+pub(crate) struct Changes {
+    pub(crate) reads: Vec<StateRead>,
+    pub(crate) writes: BTreeMap<(String, String), StateChange>,
+    pub(crate) timers: Vec<TimerChange>,
+}
+
+impl StepContext<'_> {
+    /// To be called in every loop over content.
+    pub fn spend(&self) -> Result<(), Halted> {
+        if self.meter.exhausted() {
+            Err(Halted::Budget)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// The value of a key, with what this message has already changed.
+    pub fn get(&mut self, scope: &str, key: &str) -> Option<Bytes> {
+        let name = (scope.to_owned(), key.to_owned());
+        if let Some(change) = self.changes.writes.get(&name) {
+            return change.value.clone();
+        }
+        let stored = self.state.get(scope, key);
+        if !self
+            .changes
+            .reads
+            .iter()
+            .any(|read| read.scope == scope && read.key == key)
+        {
+            let (scope, key) = name;
+            self.changes.reads.push(StateRead {
+                scope,
+                key,
+                version: stored.version,
+            });
+        }
+        stored.value
+    }
+
+    /// Changes a value; committed with the message or not at all.
+    pub fn put(&mut self, scope: &str, key: &str, value: Option<Bytes>, expires_ms: Option<u64>) {
+        let (scope, key) = (scope.to_owned(), key.to_owned());
+        let change = StateChange {
+            scope: scope.clone(),
+            key: key.clone(),
+            value,
+            expires_ms,
+        };
+        self.changes.writes.insert((scope, key), change);
+    }
+
+    /// Sets a timer, or removes it.
+    pub fn wake(&mut self, scope: &str, key: &str, due_ms: Option<u64>) {
+        let (scope, key) = (scope.to_owned(), key.to_owned());
+        self.changes.timers.push(TimerChange { scope, key, due_ms });
+    }
+
+    /// Adds a line to the trace if somebody asks for one.
+    pub fn note(&mut self, line: impl FnOnce(&str) -> TraceLine) {
+        let step = self.step;
+        if let Some(trace) = self.trace.as_deref_mut() {
+            trace.push(line(step));
+        }
+    }
+}
+
+impl fmt::Debug for StepContext<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StepContext")
+            .field("channel", &self.channel)
+            .field("step", &self.step)
+            .finish_non_exhaustive()
+    }
+}
