@@ -1,1 +1,24 @@
 //! HL7 v2: lossless messages, paths, dictionary, profiles, answers, MLLP framing.
+//!
+//! Pure: no socket, no file, no clock. What a peer sends becomes a value with warnings, never an
+//! error beyond [`Reject`].
+
+#![warn(clippy::indexing_slicing)]
+
+pub mod charset;
+mod delimiters;
+pub mod dictionary;
+mod escape;
+pub mod message;
+pub mod path;
+mod tree;
+mod warning;
+
+pub use charset::Charset;
+pub use delimiters::Delimiters;
+pub use message::{
+    EditError, Grouping, Groups, Level, Message, ParseOptions, Part, Placement, Segment,
+    Structures, Terminator,
+};
+pub use path::{Path, PathError, V2Dialect};
+pub use warning::{Reject, Warning, WarningCode};

@@ -1,0 +1,610 @@
+//! Edits: an edited segment gets text of its own, everything else stays what it was.
+//!
+//! Values are escaped with the message's own separators and written in its own character set.
+//! Numbers are bounded by the path ([`crate::path::PATH_NUMBER_MAX`]).
+
+use bytes::Bytes;
+
+use super::index::mark_separators;
+use super::{Level, Message, Overlay, Part, Seg, SegState, pos, segment_key};
+use crate::charset::{Charset, Unencodable};
+use crate::delimiters::Delimiters;
+use crate::escape;
+use crate::path::{FieldPath, Path, Scope, Which};
+
+/// Why an edit was refused; the message is then as before.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum EditError {
+    /// The character set of the message lacks a character of the value.
+    #[error("{path}: a character is not in the character set of the message ({charset})")]
+    NotInCharset {
+        /// Where it was to be written.
+        path: String,
+        /// The name of the set.
+        charset: &'static str,
+    },
+    /// MSH-1 and MSH-2 say how the message is written and cannot be assigned.
+    #[error("{path}: separators cannot be assigned")]
+    Separators {
+        /// The path as given.
+        path: String,
+    },
+    /// MSH can be neither removed nor inserted.
+    #[error("{path}: the message header can be neither removed nor inserted")]
+    Header {
+        /// The path as given.
+        path: String,
+    },
+    /// `SEG[n]` where there are fewer than n - 1.
+    #[error("{path}: there are only {present} such segments")]
+    Gap {
+        /// The path as given.
+        path: String,
+        /// How many there are.
+        present: usize,
+    },
+    /// A path without a field where one is needed, or the other way round.
+    #[error("{path}: the path names {what}")]
+    Target {
+        /// The path as given.
+        path: String,
+        /// What it names instead.
+        what: &'static str,
+    },
+    /// A segment id that is not 2 to 8 letters and digits.
+    #[error("a segment id is 2 to 8 letters and digits")]
+    SegmentId,
+}
+
+/// Where a value goes in a segment: what it replaces, and the separators that have to come first.
+struct Place {
+    start: u32,
+    end: u32,
+    padding: Vec<u8>,
+}
+
+impl Message {
+    /// Writes a value to the first place that a path names, or with `[*]` to each; a missing
+    /// segment is added. Returns how many places were written.
+    pub fn set(&mut self, path: &Path, value: &str) -> Result<usize, EditError> {
+        let encoded = self.encoded(path, value)?;
+        self.set_encoded(path, &encoded)
+    }
+
+    /// Writes a part of this or another message, components and all, to a path.
+    ///
+    /// Separators and character set are translated; escapes stay as they are where both messages
+    /// agree on them.
+    pub fn set_part(&mut self, path: &Path, part: Part<'_>) -> Result<usize, EditError> {
+        let same = part.message.delimiters == self.delimiters
+            && (part.message.decoding.view == self.decoding.view || part.raw().is_ascii());
+        let depth = path.field.map_or(0, |f| {
+            u8::from(f.component > 0) + u8::from(f.subcomponent > 0)
+        });
+        let level = match (part.level, depth) {
+            (level, 0) => level.max(Level::Repetition),
+            (_, 1) => Level::Component,
+            _ => Level::Subcomponent,
+        };
+        let mut out = Vec::new();
+        self.translate(path, part, level, same, &mut out)?;
+        self.set_encoded(path, &out)
+    }
+
+    /// Deletes what a path names: segments and repetitions with `[n]` or `[*]` are taken out,
+    /// anything else is emptied. Returns how many places were changed.
+    pub fn delete(&mut self, path: &Path) -> Result<usize, EditError> {
+        let Some(field) = path.field else {
+            return self.delete_segments(path);
+        };
+        check_target(path)?;
+        let mut changed = 0_usize;
+        for index in self.targets(path) {
+            changed = changed.saturating_add(self.delete_in(index, &field));
+        }
+        Ok(changed)
+    }
+
+    /// Puts a value before what a path names, moving that and what follows it up by one: another
+    /// repetition, component, subcomponent or field.
+    pub fn insert(&mut self, path: &Path, value: &str) -> Result<(), EditError> {
+        let Some(field) = path.field else {
+            return Err(EditError::Target {
+                path: path.to_string(),
+                what: "a segment",
+            });
+        };
+        check_target(path)?;
+        let mut encoded = self.encoded(path, value)?;
+        let index = self.first_or_new(path)?;
+        let whole_field = field.component == 0 && field.repetition == Which::Unsaid;
+        let separator = match (field.component, field.subcomponent) {
+            (0, _) if whole_field => self.delimiters.field,
+            (0, _) => self.delimiters.repetition,
+            (_, 0) => self.delimiters.component,
+            _ => self.delimiters.subcomponent,
+        };
+        let place = self.place(index, &field, Which::Nth(first(field.repetition)));
+        if place.padding.is_empty() {
+            encoded.push(separator);
+        }
+        let mut bytes = place.padding;
+        bytes.extend_from_slice(&encoded);
+        self.splice(index, place.start, place.start, &bytes);
+        Ok(())
+    }
+
+    /// Inserts an empty segment before the one at `index`; at the end where there is none.
+    pub fn insert_segment(&mut self, index: usize, id: &str) -> Result<usize, EditError> {
+        if !(2..=8).contains(&id.len()) || !id.bytes().all(|b| b.is_ascii_alphanumeric()) {
+            return Err(EditError::SegmentId);
+        }
+        if index == 0 || id.eq_ignore_ascii_case("MSH") {
+            return Err(EditError::Header {
+                path: id.to_owned(),
+            });
+        }
+        let at = index.min(self.segs.len());
+        self.overlays.push(Overlay {
+            bytes: Bytes::copy_from_slice(id.as_bytes()),
+            seps: Vec::new(),
+        });
+        let seg = Seg {
+            end: pos(id.len()),
+            source: pos(self.overlays.len()),
+            key: segment_key(id.as_bytes()),
+            state: SegState::Added,
+            ..Seg::default()
+        };
+        self.segs.insert(at, seg);
+        self.restructured();
+        Ok(at)
+    }
+
+    /// Removes the segment at an index.
+    pub fn remove_segment(&mut self, index: usize) -> Result<(), EditError> {
+        if index == 0 {
+            return Err(EditError::Header {
+                path: "MSH".to_owned(),
+            });
+        }
+        if index < self.segs.len() {
+            self.segs.remove(index);
+            self.restructured();
+        }
+        Ok(())
+    }
+
+    /// Writes the message in another character set from now on, and says so in MSH-18.
+    pub fn convert_charset(&mut self, charset: Charset) -> Result<(), EditError> {
+        let mut text = self.decoded();
+        let target = if charset == Charset::Ascii {
+            Charset::Ascii
+        } else {
+            charset
+        };
+        let refused = || EditError::NotInCharset {
+            path: "MSH-18".to_owned(),
+            charset: target.hl7_name(),
+        };
+        if target.encode(&text).is_err() {
+            return Err(refused());
+        }
+        // Parsed anew as text: what was received no longer matters once every byte may change.
+        let mut next = match Self::parse(std::mem::take(&mut text)) {
+            Ok(next) => next,
+            Err(_) => return Err(refused()),
+        };
+        next.decoding.wire = target;
+        next.decoding.view = if target.hides_separators() {
+            Charset::Utf8
+        } else {
+            target
+        };
+        next.decoding.fallback = self.decoding.fallback;
+        if next.decoding.view != Charset::Utf8 {
+            next.recode(target).map_err(|_| refused())?;
+        }
+        next.structures = self.structures.take();
+        next.warnings = std::mem::take(&mut self.warnings);
+        let field = FieldPath {
+            field: 18,
+            repetition: Which::Nth(1),
+            component: 0,
+            subcomponent: 0,
+        };
+        let path = Path::new(Vec::new(), "MSH".to_owned(), Which::Unsaid, Some(field));
+        next.set(&path, target.hl7_name())?;
+        *self = next;
+        Ok(())
+    }
+
+    /// Lays text in the new set over every segment that is not ASCII.
+    fn recode(&mut self, charset: Charset) -> Result<(), Unencodable> {
+        for index in 0..self.segs.len() {
+            let Some(text) = self.seg_text(index) else {
+                continue;
+            };
+            let raw = text.slice(text.start, text.end);
+            if raw.is_ascii() {
+                continue;
+            }
+            let decoded = Charset::Utf8.decode(raw).0.into_owned();
+            let bytes = charset.encode(&decoded)?.into_owned();
+            self.replace_text(index, bytes);
+        }
+        Ok(())
+    }
+
+    fn set_encoded(&mut self, path: &Path, encoded: &[u8]) -> Result<usize, EditError> {
+        let Some(field) = path.field else {
+            return Err(EditError::Target {
+                path: path.to_string(),
+                what: "a segment",
+            });
+        };
+        check_target(path)?;
+        let each = path.occurrence == Which::All;
+        let targets = if each {
+            self.targets(path)
+        } else {
+            vec![self.first_or_new(path)?]
+        };
+        let mut written = 0_usize;
+        for index in targets {
+            let repetitions = match field.repetition {
+                Which::All => self.repetition_count(index, field.field),
+                Which::Unsaid | Which::Nth(_) => 1,
+            };
+            for n in 1..=repetitions {
+                let n = if field.repetition == Which::All {
+                    n
+                } else {
+                    first(field.repetition)
+                };
+                let mut place = self.place(index, &field, Which::Nth(n));
+                place.padding.extend_from_slice(encoded);
+                self.splice(index, place.start, place.end, &place.padding);
+                written = written.saturating_add(1);
+            }
+        }
+        Ok(written)
+    }
+
+    /// The value as it will stand, checked against view and wire.
+    fn encoded(&self, path: &Path, value: &str) -> Result<Vec<u8>, EditError> {
+        let refused = |_| EditError::NotInCharset {
+            path: path.to_string(),
+            charset: self.decoding.wire.hl7_name(),
+        };
+        if self.decoding.wire != self.decoding.view {
+            self.decoding.wire.encode(value).map_err(refused)?;
+        }
+        escape::escape(value, &self.delimiters, self.decoding.view).map_err(refused)
+    }
+
+    /// Appends a part in this message's terms, no separator above `level` used.
+    fn translate(
+        &self,
+        path: &Path,
+        part: Part<'_>,
+        level: Level,
+        same: bool,
+        out: &mut Vec<u8>,
+    ) -> Result<(), EditError> {
+        if part.is_leaf() || level == Level::Subcomponent {
+            if same && part.is_leaf() && !part.is_separators() {
+                out.extend_from_slice(part.raw());
+            } else {
+                out.extend_from_slice(&self.encoded(path, &part.text())?);
+            }
+            return Ok(());
+        }
+        let d = &self.delimiters;
+        let (separator, below) = match level {
+            Level::Field => (d.repetition, Level::Repetition),
+            Level::Repetition => (d.component, Level::Component),
+            Level::Component | Level::Subcomponent => (d.subcomponent, Level::Subcomponent),
+        };
+        for (at, child) in part.children().enumerate() {
+            if at > 0 {
+                out.push(separator);
+            }
+            self.translate(path, child, below, same, out)?;
+        }
+        Ok(())
+    }
+
+    fn targets(&self, path: &Path) -> Vec<usize> {
+        let mut found = Vec::new();
+        self.select_segments(path, Scope::Message, &mut |index| found.push(index));
+        if path.occurrence == Which::Unsaid {
+            found.truncate(1);
+        }
+        found
+    }
+
+    /// The first segment that a path names; added where it belongs if there is none.
+    fn first_or_new(&mut self, path: &Path) -> Result<usize, EditError> {
+        if let Some(found) = self.targets(path).first() {
+            return Ok(*found);
+        }
+        let any = Path::new(
+            path.groups.clone(),
+            path.segment.clone(),
+            Which::All,
+            path.field,
+        );
+        let present = self.targets(&any);
+        if let Which::Nth(n) = path.occurrence
+            && (n as usize) > present.len().saturating_add(1)
+        {
+            return Err(EditError::Gap {
+                path: path.to_string(),
+                present: present.len(),
+            });
+        }
+        let at = match (present.last(), &self.structures) {
+            (Some(last), _) => last.saturating_add(1),
+            (None, Some(structures)) => structures
+                .place(self, &path.groups, &path.segment)
+                .unwrap_or(self.segs.len()),
+            (None, None) => self.segs.len(),
+        };
+        self.insert_segment(at.max(1), &path.segment)
+    }
+
+    fn repetition_count(&self, index: usize, field: u32) -> u32 {
+        let part = self.segment(index).and_then(|segment| segment.field(field));
+        part.map_or(1, |part| pos(part.children().count()))
+    }
+
+    /// Where the value of a field path goes in a segment.
+    fn place(&self, index: usize, path: &FieldPath, repetition: Which) -> Place {
+        let Delimiters {
+            field,
+            component,
+            repetition: repeat,
+            subcomponent,
+            ..
+        } = self.delimiters;
+        let Some(text) = self.seg_text(index) else {
+            return Place {
+                start: 0,
+                end: 0,
+                padding: Vec::new(),
+            };
+        };
+        let mut padding = Vec::new();
+        let pad = |padding: &mut Vec<u8>, separator, missing: usize| {
+            padding.resize(padding.len().saturating_add(missing), separator);
+        };
+        let repetition = first(repetition);
+        let Some(part) = self
+            .segment(index)
+            .and_then(|segment| segment.field(path.field))
+        else {
+            pad(
+                &mut padding,
+                field,
+                path.field.saturating_sub(text.field_count()) as usize,
+            );
+            pad(&mut padding, repeat, repetition.saturating_sub(1) as usize);
+            pad(
+                &mut padding,
+                component,
+                path.component.saturating_sub(1) as usize,
+            );
+            pad(
+                &mut padding,
+                subcomponent,
+                path.subcomponent.saturating_sub(1) as usize,
+            );
+            return Place {
+                start: text.end,
+                end: text.end,
+                padding,
+            };
+        };
+        let mut part = part;
+        let mut absent = false;
+        let steps = [
+            (repetition, repeat),
+            (path.component, component),
+            (path.subcomponent, subcomponent),
+        ];
+        for (n, separator) in steps {
+            if n == 0 {
+                break;
+            }
+            if absent {
+                pad(&mut padding, separator, n.saturating_sub(1) as usize);
+                continue;
+            }
+            match part.nth(n) {
+                Some(child) => part = child,
+                None => {
+                    let present = pos(part.children().count());
+                    pad(&mut padding, separator, n.saturating_sub(present) as usize);
+                    absent = true;
+                }
+            }
+        }
+        let start = if absent { part.end } else { part.start };
+        Place {
+            start,
+            end: part.end,
+            padding,
+        }
+    }
+
+    fn delete_segments(&mut self, path: &Path) -> Result<usize, EditError> {
+        let found = self.targets(path);
+        if found.contains(&0) {
+            return Err(EditError::Header {
+                path: path.to_string(),
+            });
+        }
+        for index in found.iter().rev() {
+            self.remove_segment(*index)?;
+        }
+        Ok(found.len())
+    }
+
+    /// Deletes within one segment; returns how many places changed.
+    fn delete_in(&mut self, index: usize, path: &FieldPath) -> usize {
+        let Some(field) = self
+            .segment(index)
+            .and_then(|segment| segment.field(path.field))
+        else {
+            return 0;
+        };
+        if path.component == 0 && !matches!(path.repetition, Which::Nth(_)) {
+            let (start, end) = (field.start, field.end);
+            if start == end {
+                return 0;
+            }
+            self.splice(index, start, end, &[]);
+            return 1;
+        }
+        let spans: Vec<(u32, u32)> = field
+            .children()
+            .zip(1_u32..)
+            .filter(|(_, n)| match path.repetition {
+                Which::Nth(wanted) => wanted == *n,
+                Which::Unsaid => *n == 1,
+                Which::All => true,
+            })
+            .filter_map(|(repetition, _)| {
+                if path.component == 0 {
+                    // The separator goes with it: the one before, or after the first.
+                    let (start, end) = (repetition.start, repetition.end);
+                    return Some(if start > field.start {
+                        (start.saturating_sub(1), end)
+                    } else {
+                        (start, end.saturating_add(1).min(field.end))
+                    });
+                }
+                let part = repetition.nth(path.component)?;
+                let part = if path.subcomponent > 0 {
+                    part.nth(path.subcomponent)?
+                } else {
+                    part
+                };
+                Some((part.start, part.end))
+            })
+            .filter(|(start, end)| start < end)
+            .collect();
+        // From the back, and relative to the segment: the first splice moves it to its own text.
+        let base = field.text.start;
+        for (start, end) in spans.iter().rev() {
+            let at = self.segs.get(index).map_or(0, |seg| seg.start);
+            let moved = |position: u32| position.saturating_sub(base).saturating_add(at);
+            self.splice(index, moved(*start), moved(*end), &[]);
+        }
+        spans.len()
+    }
+
+    /// Replaces a span of a segment's text.
+    fn splice(&mut self, index: usize, start: u32, end: u32, with: &[u8]) {
+        let Some(text) = self.seg_text(index) else {
+            return;
+        };
+        let head = text.slice(text.start, start);
+        let tail = text.slice(end, text.end);
+        let mut bytes = Vec::with_capacity(
+            head.len()
+                .saturating_add(with.len())
+                .saturating_add(tail.len()),
+        );
+        bytes.extend_from_slice(head);
+        bytes.extend_from_slice(with);
+        bytes.extend_from_slice(tail);
+        self.replace_text(index, bytes);
+    }
+
+    fn replace_text(&mut self, index: usize, bytes: Vec<u8>) {
+        let mut seps = Vec::new();
+        mark_separators(&bytes, 0, self.delimiters.field, &mut seps);
+        let Some(seg) = self.segs.get_mut(index) else {
+            return;
+        };
+        (seg.start, seg.end) = (0, pos(bytes.len()));
+        (seg.sep_start, seg.sep_end) = (0, pos(seps.len()));
+        if seg.state == SegState::Received {
+            seg.state = SegState::Edited;
+        }
+        let overlay = Overlay {
+            bytes: Bytes::from(bytes),
+            seps,
+        };
+        match (seg.source as usize)
+            .checked_sub(1)
+            .and_then(|at| self.overlays.get_mut(at))
+        {
+            Some(own) => *own = overlay,
+            None => {
+                self.overlays.push(overlay);
+                seg.source = pos(self.overlays.len());
+            }
+        }
+        self.touched = true;
+    }
+
+    /// Segments came or went.
+    fn restructured(&mut self) {
+        self.touched = true;
+        self.groups = std::sync::OnceLock::new();
+    }
+
+    /// The whole message as text, escapes left as they are.
+    fn decoded(&self) -> String {
+        let mut out = String::with_capacity(self.buf.len());
+        let plain = |start: u32, end: u32| {
+            String::from_utf8_lossy(
+                self.buf
+                    .get(start as usize..end as usize)
+                    .unwrap_or_default(),
+            )
+        };
+        out.push_str(&plain(0, self.body_start));
+        for (index, seg) in self.segs.iter().enumerate() {
+            let Some(text) = self.seg_text(index) else {
+                continue;
+            };
+            out.push_str(&escape::decode(
+                text.slice(text.start, text.end),
+                &self.decoding,
+            ));
+            match seg.state {
+                SegState::Added => out.push_str(self.terminator.as_str()),
+                SegState::Received | SegState::Edited => {
+                    out.push_str(&plain(seg.raw_end, seg.next));
+                    let last = index.saturating_add(1) == self.segs.len();
+                    if seg.raw_end == seg.next && !last {
+                        out.push_str(self.terminator.as_str());
+                    }
+                }
+            }
+        }
+        out
+    }
+}
+
+fn first(which: Which) -> u32 {
+    match which {
+        Which::Nth(n) => n,
+        Which::Unsaid | Which::All => 1,
+    }
+}
+
+fn check_target(path: &Path) -> Result<(), EditError> {
+    let separators = path.field.is_some_and(|field| field.field <= 2);
+    if separators && super::is_header_key(path.key) {
+        return Err(EditError::Separators {
+            path: path.to_string(),
+        });
+    }
+    Ok(())
+}

@@ -1,0 +1,281 @@
+//! Views of segments and of what lies in them. Views copy nothing and scan only what is asked for.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use memchr::memchr;
+
+use super::index::segment_key;
+use super::{Message, SegText};
+use crate::escape;
+
+/// One segment of a message.
+#[derive(Clone, Copy)]
+pub struct Segment<'m> {
+    message: &'m Message,
+    index: usize,
+}
+
+impl fmt::Debug for Segment<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Segment")
+            .field("index", &self.index)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How deep a [`Part`] lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Level {
+    /// A field with all its repetitions.
+    Field,
+    /// One repetition of a field.
+    Repetition,
+    /// A component.
+    Component,
+    /// A subcomponent.
+    Subcomponent,
+}
+
+/// A field, a repetition, a component or a subcomponent.
+#[derive(Clone, Copy)]
+pub struct Part<'m> {
+    pub(crate) message: &'m Message,
+    pub(crate) text: SegText<'m>,
+    pub(crate) segment: u32,
+    pub(crate) field: u32,
+    pub(crate) level: Level,
+    pub(crate) start: u32,
+    pub(crate) end: u32,
+}
+
+impl fmt::Debug for Part<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Part")
+            .field("segment", &self.segment)
+            .field("field", &self.field)
+            .field("level", &self.level)
+            .field("bytes", &self.end.saturating_sub(self.start))
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'m> Segment<'m> {
+    pub(crate) fn new(message: &'m Message, index: usize) -> Self {
+        Self { message, index }
+    }
+
+    fn text(&self) -> SegText<'m> {
+        self.message.seg_text(self.index).unwrap_or(SegText {
+            source: &[],
+            start: 0,
+            end: 0,
+            seps: &[],
+            key: 0,
+        })
+    }
+
+    /// Whether the segment has this id; `key` is the packed form of `id`.
+    pub(crate) fn is(&self, key: u32, id: &[u8]) -> bool {
+        match self.message.segs.get(self.index) {
+            Some(seg) if key != 0 || seg.key != 0 => seg.key == key,
+            Some(_) => self.text().id().eq_ignore_ascii_case(id),
+            None => false,
+        }
+    }
+
+    /// The message it belongs to.
+    pub fn message(&self) -> &'m Message {
+        self.message
+    }
+
+    /// Its index among the segments, from 0.
+    pub fn index(&self) -> usize {
+        self.index
+    }
+
+    /// The id as written.
+    pub fn id(&self) -> Cow<'m, str> {
+        String::from_utf8_lossy(self.text().id())
+    }
+
+    /// Whether the id is this one, case ignored.
+    pub fn has_id(&self, id: &str) -> bool {
+        self.is(segment_key(id.as_bytes()), id.as_bytes())
+    }
+
+    /// The text of the segment without its terminator, in the set that values are read in.
+    pub fn raw(&self) -> &'m [u8] {
+        let text = self.text();
+        text.slice(text.start, text.end)
+    }
+
+    /// The highest field number present, empty ones included.
+    pub fn field_count(&self) -> u32 {
+        self.text().field_count()
+    }
+
+    /// Field `n`, counted from 1; `None` where the segment ends before it.
+    ///
+    /// MSH-1 is the separator itself, MSH-2 the encoding characters.
+    pub fn field(&self, n: u32) -> Option<Part<'m>> {
+        let text = self.text();
+        let (start, end) = text.field(n)?;
+        Some(Part {
+            message: self.message,
+            text,
+            segment: super::pos(self.index),
+            field: n,
+            level: Level::Field,
+            start,
+            end,
+        })
+    }
+
+    /// All fields, empty ones included, from field 1.
+    pub fn fields(&self) -> impl Iterator<Item = Part<'m>> + use<'m> {
+        let this = *self;
+        (1..=this.field_count()).filter_map(move |n| this.field(n))
+    }
+}
+
+impl<'m> Part<'m> {
+    /// How deep it lies.
+    pub fn level(&self) -> Level {
+        self.level
+    }
+
+    /// The segment it lies in.
+    pub fn segment(&self) -> Segment<'m> {
+        Segment::new(self.message, self.segment as usize)
+    }
+
+    /// The number of the field it is or lies in.
+    pub fn field_number(&self) -> u32 {
+        self.field
+    }
+
+    /// The bytes as they stand in the message.
+    pub fn raw(&self) -> &'m [u8] {
+        self.text.slice(self.start, self.end)
+    }
+
+    /// Whether it holds nothing, separators aside.
+    pub fn is_blank(&self) -> bool {
+        !self.is_separators() && self.message.delimiters.is_blank(self.raw())
+    }
+
+    /// MSH-1 and MSH-2 (FHS, BHS alike) are text of their own kind: nothing splits or escapes them.
+    pub(crate) fn is_separators(&self) -> bool {
+        self.field <= 2 && self.text.is_header()
+    }
+
+    /// The separator between its children, `None` at the lowest level.
+    fn splitter(&self) -> Option<u8> {
+        let delimiters = &self.message.delimiters;
+        match self.level {
+            Level::Field => Some(delimiters.repetition),
+            Level::Repetition => Some(delimiters.component),
+            Level::Component => Some(delimiters.subcomponent),
+            Level::Subcomponent => None,
+        }
+    }
+
+    /// Whether it holds no more than one value: no separator of a lower level occurs in it.
+    pub fn is_leaf(&self) -> bool {
+        if self.is_separators() {
+            return true;
+        }
+        let d = &self.message.delimiters;
+        let raw = self.raw();
+        match self.level {
+            Level::Field => {
+                memchr::memchr3(d.repetition, d.component, d.subcomponent, raw).is_none()
+            }
+            Level::Repetition => memchr::memchr2(d.component, d.subcomponent, raw).is_none(),
+            Level::Component => memchr(d.subcomponent, raw).is_none(),
+            Level::Subcomponent => true,
+        }
+    }
+
+    /// The value: decoded and unescaped. A composite is given as written, decoded only.
+    pub fn text(&self) -> Cow<'m, str> {
+        let raw = self.raw();
+        if self.is_separators() || !self.is_leaf() {
+            escape::decode(raw, &self.message.decoding)
+        } else {
+            escape::unescape(raw, &self.message.delimiters, &self.message.decoding)
+        }
+    }
+
+    /// The explicit null `""`, which asks the receiver to delete the value.
+    pub fn is_null(&self) -> bool {
+        self.raw() == b"\"\""
+    }
+
+    fn child(&self, level: Level, start: u32, end: u32) -> Self {
+        Self {
+            level,
+            start,
+            end,
+            ..*self
+        }
+    }
+
+    fn lower(&self) -> Level {
+        match self.level {
+            Level::Field => Level::Repetition,
+            Level::Repetition => Level::Component,
+            Level::Component | Level::Subcomponent => Level::Subcomponent,
+        }
+    }
+
+    /// The `n`th child, counted from 1. A subcomponent is its own only child.
+    pub fn nth(&self, n: u32) -> Option<Self> {
+        let splitter = match self.splitter() {
+            Some(splitter) if !self.is_separators() => splitter,
+            _ => return (n == 1).then(|| self.child(self.lower(), self.start, self.end)),
+        };
+        let mut skip = n.checked_sub(1)?;
+        let mut start = self.start;
+        loop {
+            let at = memchr(splitter, self.text.slice(start, self.end));
+            let end = at.map_or(self.end, |at| start.saturating_add(super::pos(at)));
+            if skip == 0 {
+                return Some(self.child(self.lower(), start, end));
+            }
+            at?;
+            skip = skip.saturating_sub(1);
+            start = end.saturating_add(1);
+        }
+    }
+
+    /// The children: repetitions of a field, components of a repetition, subcomponents of a
+    /// component; none of a subcomponent. Empty ones are included.
+    pub fn children(&self) -> Children<'m> {
+        Children {
+            of: *self,
+            next: (self.level != Level::Subcomponent).then_some(self.start),
+        }
+    }
+}
+
+/// Iterator over the children of a [`Part`].
+#[derive(Clone, Debug)]
+pub struct Children<'m> {
+    of: Part<'m>,
+    next: Option<u32>,
+}
+
+impl<'m> Iterator for Children<'m> {
+    type Item = Part<'m>;
+
+    fn next(&mut self) -> Option<Part<'m>> {
+        let start = self.next.take()?;
+        let splitter = self.of.splitter().filter(|_| !self.of.is_separators());
+        let at = splitter.and_then(|s| memchr(s, self.of.text.slice(start, self.of.end)));
+        let end = at.map_or(self.of.end, |at| start.saturating_add(super::pos(at)));
+        self.next = at.map(|_| end.saturating_add(1));
+        Some(self.of.child(self.of.lower(), start, end))
+    }
+}

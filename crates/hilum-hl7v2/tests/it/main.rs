@@ -1,0 +1,6 @@
+//! What the crate promises, against samples and random input.
+
+mod edits;
+mod expressions;
+mod samples;
+mod shared;
