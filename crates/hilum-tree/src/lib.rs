@@ -1,1 +1,32 @@
-//! XML, JSON and delimited text as editable trees.
+//! XML, JSON and delimited text as trees that expressions walk over and steps edit.
+//!
+//! A document keeps the bytes it was read from and an index of them. Untouched it is written back
+//! byte for byte; an edit changes the bytes of what was edited and of nothing else, white space,
+//! order of keys, quoting and number formats included.
+//!
+//! Names in paths:
+//! - JSON: the properties of the root object; an array is the repetition of its property. Items
+//!   that have no property of their own (of a root array, of an array in an array) are called
+//!   `item`. `null` counts as absent.
+//! - Delimited text: `row`, and below it the columns by their header, or `c1`, `c2` and so on.
+//!
+//! Invariants: no input makes this crate panic; every limit of [`Limits`] is checked before
+//! memory is taken; XML with a document type declaration is refused, so nothing is ever expanded
+//! or fetched; errors hold positions, never content.
+//!
+//! It does not validate against schemas and does not resolve XML namespaces.
+#![cfg_attr(not(test), deny(clippy::indexing_slicing))]
+
+mod arena;
+mod delimited;
+mod error;
+mod json;
+mod limits;
+mod path;
+mod places;
+
+pub use delimited::{DelimitedDocument, DelimitedOptions, RowEnd};
+pub use error::{EditError, ParseError};
+pub use json::{JsonDocument, JsonKind};
+pub use limits::Limits;
+pub use path::{Index, Path, PathError, Step};
