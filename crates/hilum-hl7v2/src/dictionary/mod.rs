@@ -74,7 +74,7 @@ fn numbers(name: &str) -> Option<[u16; 3]> {
 }
 
 /// One version of the standard.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Version {
     number: u8,
 }

@@ -19,7 +19,7 @@ pub enum NodeKind {
 }
 
 /// The structure of a message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Structure {
     id: u16,
     text: u16,
