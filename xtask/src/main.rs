@@ -14,7 +14,6 @@
 
 mod ci;
 mod codegen;
-mod new;
 mod setup;
 mod shell;
 mod test;
@@ -32,7 +31,7 @@ type Command = (
     fn(&[String]) -> Result<()>,
 );
 
-const COMMANDS: [Command; 7] = [
+const COMMANDS: [Command; 6] = [
     (
         "setup",
         "",
@@ -58,12 +57,6 @@ const COMMANDS: [Command; 7] = [
         "[--check]",
         "make the committed tables from registry packages, or compare them",
         |arguments| codegen::run(only_flag(arguments, "--check")?),
-    ),
-    (
-        "new",
-        "step|connector|format NAME",
-        "write the folder of a new component",
-        new::run,
     ),
 ];
 

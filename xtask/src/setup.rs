@@ -55,7 +55,11 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
         let packages: Vec<&str> = missing.iter().map(|need| need.package).collect();
         install(&packages)?;
         if let Some(need) = missing.iter().find(|need| !(need.present)()) {
-            bail!("{} was installed, but {} is still missing", need.package, need.what);
+            bail!(
+                "{} was installed, but {} is still missing",
+                need.package,
+                need.what
+            );
         }
     }
     for tool in ["fmt", "clippy"] {

@@ -18,14 +18,6 @@ pub(crate) fn root() -> PathBuf {
     here.parent().unwrap_or(here).to_path_buf()
 }
 
-/// The folder that cargo builds into.
-pub(crate) fn target() -> PathBuf {
-    match std::env::var_os("CARGO_TARGET_DIR") {
-        Some(folder) => root().join(folder),
-        None => root().join("target"),
-    }
-}
-
 /// The shared test material, if it is there: `HILUM_SHARED`, by default `shared` beside the tree.
 pub(crate) fn shared() -> Option<PathBuf> {
     let folder = match std::env::var_os("HILUM_SHARED") {
@@ -117,7 +109,11 @@ pub(crate) fn watch(command: &mut Command, mut see: impl FnMut(&str)) -> Result<
     Ok(child.wait()?.success())
 }
 
-fn pass_on(pipe: Box<dyn Read + Send>, is_error: bool, lines: &std::sync::mpsc::SyncSender<String>) {
+fn pass_on(
+    pipe: Box<dyn Read + Send>,
+    is_error: bool,
+    lines: &std::sync::mpsc::SyncSender<String>,
+) {
     let mut pipe = BufReader::new(pipe);
     let mut line = Vec::new();
     while pipe.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {

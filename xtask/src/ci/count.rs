@@ -18,7 +18,10 @@ impl fmt::Display for Count {
 impl Count {
     /// A check that is not a test, and failed.
     pub(super) fn failure() -> Self {
-        Self { passed: 0, failed: 1 }
+        Self {
+            passed: 0,
+            failed: 1,
+        }
     }
 
     pub(super) fn add(&mut self, other: Self) {
@@ -89,11 +92,31 @@ mod tests {
 
     #[test]
     fn reads_the_summaries_of_both_runners() {
-        check("     Summary [   0.512s] 12 tests run: 12 passed, 0 skipped", 12, 0);
-        check("     Summary [   1.0s] 12 tests run: 10 passed (1 slow), 2 failed, 3 skipped", 10, 2);
-        check("     Summary [   9.0s] 3 tests run: 2 passed, 1 timed out, 0 skipped", 2, 1);
-        check("\u{1b}[32m     Summary\u{1b}[0m [   0.1s] \u{1b}[1m4\u{1b}[0m tests run: \u{1b}[1m4\u{1b}[0m passed, 0 skipped", 4, 0);
-        check("test result: ok. 7 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.0s", 7, 0);
+        check(
+            "     Summary [   0.512s] 12 tests run: 12 passed, 0 skipped",
+            12,
+            0,
+        );
+        check(
+            "     Summary [   1.0s] 12 tests run: 10 passed (1 slow), 2 failed, 3 skipped",
+            10,
+            2,
+        );
+        check(
+            "     Summary [   9.0s] 3 tests run: 2 passed, 1 timed out, 0 skipped",
+            2,
+            1,
+        );
+        check(
+            "\u{1b}[32m     Summary\u{1b}[0m [   0.1s] \u{1b}[1m4\u{1b}[0m tests run: \u{1b}[1m4\u{1b}[0m passed, 0 skipped",
+            4,
+            0,
+        );
+        check(
+            "test result: ok. 7 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.0s",
+            7,
+            0,
+        );
         check("test result: FAILED. 7 passed; 2 failed; 0 ignored", 7, 2);
         check("test reads_5_passed ... ok", 0, 0);
     }
@@ -101,7 +124,10 @@ mod tests {
     #[test]
     fn counts_a_runner_that_ended_badly_without_a_summary() {
         assert_eq!(Count::default().ended(false), Count::failure());
-        let failed = Count { passed: 3, failed: 2 };
+        let failed = Count {
+            passed: 3,
+            failed: 2,
+        };
         assert_eq!(failed.ended(false), failed);
     }
 }

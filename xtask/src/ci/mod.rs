@@ -40,7 +40,11 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     let chosen = match choose(arguments)? {
         Choice::List => {
             for step in STEPS {
-                let when = if step.when == When::Long { " (--long)" } else { "" };
+                let when = if step.when == When::Long {
+                    " (--long)"
+                } else {
+                    ""
+                };
                 println!("{:<10} {}{when}", step.name, step.about);
             }
             return Ok(());
@@ -62,7 +66,11 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
         };
         let well = count.failed == 0;
         let verdict = if well { "ok" } else { "FAILED" };
-        println!("=== {}: {verdict} in {}", step.name, spoken(watch.elapsed()));
+        println!(
+            "=== {}: {verdict} in {}",
+            step.name,
+            spoken(watch.elapsed())
+        );
         if !well {
             println!("    again: cargo xtask ci --only {}", step.name);
         }
