@@ -90,7 +90,9 @@ pub struct PathLiteral {
 
 impl fmt::Debug for PathLiteral {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PathLiteral").field("text", &self.text).finish_non_exhaustive()
+        f.debug_struct("PathLiteral")
+            .field("text", &self.text)
+            .finish_non_exhaustive()
     }
 }
 
