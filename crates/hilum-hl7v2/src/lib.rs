@@ -5,17 +5,22 @@
 
 #![warn(clippy::indexing_slicing)]
 
+pub mod batch;
 pub mod charset;
 mod delimiters;
 pub mod dictionary;
 mod escape;
+mod inspect;
 pub mod message;
+pub mod mllp;
 pub mod path;
+pub mod structure;
 mod tree;
 mod warning;
 
 pub use charset::Charset;
 pub use delimiters::Delimiters;
+pub use inspect::{Inspected, Inspection, Status, inspect};
 pub use message::{
     EditError, Grouping, Groups, Level, Message, ParseOptions, Part, Placement, Segment,
     Structures, Terminator,

@@ -8,10 +8,13 @@
 
 mod decode;
 mod edit;
+mod findings;
 mod index;
 mod part;
 mod structure;
 mod write;
+
+pub(crate) use decode::wide;
 
 use std::borrow::Cow;
 use std::fmt;
