@@ -26,6 +26,10 @@ const TABLES_OF: [(&str, &str); 4] = [
 ];
 /// The newest version of hl7-dictionary, the source of lengths and names for later ones.
 const DICT_NEWEST: &str = "2.7.1";
+/// The table of versions.
+const VERSION_TABLE: u16 = 104;
+/// Coding systems: a site may name its own (99 and a name), so that no list is complete.
+const SYSTEM_TABLE: u16 = 396;
 /// Any segment may stand here.
 pub(crate) const ANY_SEGMENT: &str = "ANYHL7SEGMENT";
 
@@ -147,11 +151,15 @@ fn merge_version(
     let structures = merge_structures(&about, &apy.structures, conflicts);
     let events = merge_events(sources, name, &structures);
     note_absent_structures(&about, &structures, &events, conflicts);
-    let tables = tables
+    let mut tables: BTreeMap<u16, Table> = tables
         .tables
         .iter()
         .map(|(number, (title, codes))| (*number, merge_table(sources, *number, title, codes)))
         .collect();
+    if let Some(table) = tables.get_mut(&VERSION_TABLE) {
+        // The packages' lists mostly end before the version they describe.
+        table.codes.entry(name.to_owned()).or_default();
+    }
     Ok(Version {
         name,
         segments,
@@ -597,7 +605,7 @@ fn merge_table(sources: &Sources, number: u16, title: &str, codes: &[String]) ->
     let texts = sources.hl7_dictionary.tables.get(&number);
     let mut table = Table {
         name: title.trim().to_owned(),
-        open: codes.is_empty(),
+        open: codes.is_empty() || number == SYSTEM_TABLE,
         codes: BTreeMap::new(),
     };
     for code in codes {

@@ -70,7 +70,7 @@ pub(crate) fn provenance(merged: &Merged) -> String {
          - 2.7.1 is hl7apy's 2.7 with hl7types' and hl7-dictionary's 2.7.1 over it.\n\
          - Lengths come from hl7-dictionary, which ends at 2.7.1; a later field of the same position and type keeps the length of 2.7.1.\n\
          - hl7apy has no tables before 2.3.1: 2.1 to 2.3 use those of 2.3.1. Texts of codes are hl7-dictionary's, which has one text for all versions.\n\
-         - A table whose rows are ranges or examples is marked open: a code that is not in it is not wrong.\n\
+         - A table whose rows are ranges or examples is marked open: a code that is not in it is not wrong. So is 0396, where sites name their own systems. Table 0104 holds each version itself, which the packages' lists mostly lack.\n\
          - Usage B (kept for backward compatibility) is in none of the packages; such fields are optional here.\n\
          - 2.9 and 2.9.1 are absent: no registry package with a suitable licence carries them.\n\n\
          Counts:\n\n```text\n",

@@ -93,6 +93,7 @@ impl Grammar {
         self.rules.get(usize::from(at))
     }
 
+    #[cfg(test)]
     pub(crate) fn len(&self) -> u16 {
         u16::try_from(self.rules.len()).unwrap_or(u16::MAX)
     }

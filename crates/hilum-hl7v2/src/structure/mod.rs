@@ -43,6 +43,19 @@ impl DictionaryStructures {
         Some((grammar, assignment))
     }
 
+    /// Indexes of the segments that the structure knows, but not where they stand.
+    #[must_use]
+    pub fn out_of_order(&self, message: &Message) -> Vec<usize> {
+        let Some((_, assignment)) = self.assign(message) else {
+            return Vec::new();
+        };
+        let places = assignment.places.iter().enumerate();
+        places
+            .filter(|(_, place)| place.fit == Fit::OutOfOrder)
+            .map(|(index, _)| index)
+            .collect()
+    }
+
     pub(crate) fn grammar(&self, version: Version, structure: Structure) -> Arc<Grammar> {
         let key = (version, structure);
         // A grammar is stored whole, so that a poisoned lock holds nothing half made.
