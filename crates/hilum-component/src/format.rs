@@ -85,6 +85,8 @@ pub struct FormatOptions {
     pub charset: Option<String>,
     /// A message without a control id is accepted.
     pub control_id_optional: bool,
+    /// The format's own settings, as its schema describes them.
+    pub settings: serde_json::Map<String, serde_json::Value>,
 }
 
 /// The parsed view that travels with a message through all steps.

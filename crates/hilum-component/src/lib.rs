@@ -38,13 +38,13 @@ pub use plan::{
 };
 pub use process::{
     Disposition, Finding, Hold, Incoming, PlannedDelivery, ProcessEnvironment, Processed, Reason,
-    answer, process,
+    SPLIT_MAX, answer, process,
 };
 pub use rule::{Rule, RuleError};
 pub use source::{
     Arrival, BlobWriter, Intake, IntakePort, Peer, Reply, Source, SourceError, Stop, StopHandle,
 };
-pub use spec::{Build, ComponentKind, ComponentSpec, Example, Limit, Registry, StepExample};
+pub use spec::{Build, Built, ComponentKind, ComponentSpec, Example, Limit, Registry, StepExample};
 pub use state::{StateChange, StateRead, StateView, Stored, TimerChange};
 pub use step::{Flow, Halted, Meter, Step, StepContext, TraceLine, Unlimited, Working};
 pub use value::{Expr, Millis, PathText, Secret, SiteFile, Size, SystemName};

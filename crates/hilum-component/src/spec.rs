@@ -23,17 +23,20 @@ pub enum ComponentKind {
     Destination,
 }
 
+/// What building a component gives: itself, or all that is wrong with its configuration.
+pub type Built<T> = Result<T, Vec<Problem>>;
+
 /// How a component is made from its checked configuration.
 #[derive(Clone, Copy)]
 pub enum Build {
     /// A format.
     Format(fn(&FormatOptions) -> Result<Arc<dyn Format>, String>),
     /// A source: the factory makes one each time the channel starts.
-    Source(fn(&Value, &BuildContext<'_>) -> Result<SourceFactory, Vec<Problem>>),
+    Source(fn(&Value, &BuildContext<'_>) -> Built<SourceFactory>),
     /// A step.
-    Step(fn(&Value, &BuildContext<'_>) -> Result<Arc<dyn Step>, Vec<Problem>>),
+    Step(fn(&Value, &BuildContext<'_>) -> Built<Arc<dyn Step>>),
     /// A destination: the factory makes one each time the channel starts.
-    Destination(fn(&Value, &BuildContext<'_>) -> Result<DestinationFactory, Vec<Problem>>),
+    Destination(fn(&Value, &BuildContext<'_>) -> Built<DestinationFactory>),
 }
 
 impl std::fmt::Debug for Build {

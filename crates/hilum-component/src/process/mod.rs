@@ -8,6 +8,7 @@ mod outcome;
 mod run;
 
 pub use outcome::{Disposition, Finding, Hold, PlannedDelivery, Processed, Reason};
+pub use run::SPLIT_MAX;
 
 use hilum_fhirpath::{Env, Host, Moment};
 use hilum_message::{IndexKey, IndexToken, MessageId, Metadata, OrderKey, Payload};
