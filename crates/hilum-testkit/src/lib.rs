@@ -1,1 +1,16 @@
-//! Fake peers and builders for tests and the demo.
+//! Fake peers and builders for tests, the demo and the crash rounds.
+//!
+//! - [`mllp`]: a sender that loads and measures, a receiver that misbehaves on request;
+//! - [`messages`]: synthetic HL7 v2 messages, the same for the same seed;
+//! - [`certificates`]: an authority with certificates for TLS on loopback;
+//! - [`site`]: a site folder in a temporary place;
+//! - [`wait`]: waiting for a condition instead of for a time.
+//!
+//! Everything binds loopback and lets the system choose ports. All content is synthetic. It knows
+//! nothing of the engine: it sees a program from the outside, as a hospital's systems do.
+
+pub mod certificates;
+pub mod messages;
+pub mod mllp;
+pub mod site;
+pub mod wait;
