@@ -5,6 +5,7 @@
 
 #![warn(clippy::indexing_slicing)]
 
+pub mod answer;
 pub mod batch;
 pub mod charset;
 mod delimiters;
@@ -16,6 +17,7 @@ pub mod mllp;
 pub mod path;
 pub mod structure;
 mod tree;
+pub mod validate;
 mod warning;
 
 pub use charset::Charset;

@@ -3,8 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 #![expect(clippy::print_stdout, reason = "a test that did not run says so")]
 
+mod answers;
 mod edits;
 mod expressions;
 mod mllp;
 mod samples;
 mod shared;
+mod validation;
