@@ -1,0 +1,127 @@
+//! Large content that lies outside a payload's text while a document is worked on.
+//!
+//! Where a payload has cuts, the document is parsed from its text with a token at the place of
+//! each cut, and the tokens become cuts again when it is written. An attachment can so be moved,
+//! copied or dropped by path like any other value, without its bytes ever being read.
+
+use bytes::Bytes;
+use hilum_message::{BlobRange, Cut, Payload};
+use memchr::memmem;
+
+/// The ranges of the cuts, and the token that stands for them.
+#[derive(Clone)]
+pub(crate) struct Attachments {
+    prefix: String,
+    ranges: Vec<BlobRange>,
+}
+
+/// What ends a token; letters and digits only, so that no format needs to escape it.
+const END: u8 = b'Z';
+
+impl Attachments {
+    /// The text to parse, and what stands behind the tokens in it, if there are any.
+    pub(crate) fn embed(payload: &Payload) -> (Bytes, Option<Self>) {
+        let text = payload.text();
+        if payload.cuts().is_empty() {
+            return (text.clone(), None);
+        }
+        // A sender cannot know which token is free in its own message.
+        let mut prefix = String::new();
+        for attempt in 0..u32::MAX {
+            prefix = format!("hilumAttachment{attempt}Q");
+            if memmem::find(text, prefix.as_bytes()).is_none() {
+                break;
+            }
+        }
+        let mut out = Vec::with_capacity(text.len() + payload.cuts().len() * (prefix.len() + 8));
+        let mut from = 0;
+        for (index, cut) in payload.cuts().iter().enumerate() {
+            out.extend_from_slice(text.get(from..cut.at).unwrap_or_default());
+            from = from.max(cut.at.min(text.len()));
+            out.extend_from_slice(prefix.as_bytes());
+            out.extend_from_slice(index.to_string().as_bytes());
+            out.push(END);
+        }
+        out.extend_from_slice(text.get(from..).unwrap_or_default());
+        let ranges = payload.cuts().iter().map(|cut| cut.range.clone()).collect();
+        (out.into(), Some(Self { prefix, ranges }))
+    }
+
+    /// The payload of a text whose tokens stand for attachments.
+    pub(crate) fn extract(&self, text: &Bytes) -> Payload {
+        let mut out = Vec::with_capacity(text.len());
+        let mut cuts = Vec::new();
+        let mut rest: &[u8] = text;
+        while let Some(at) = memmem::find(rest, self.prefix.as_bytes()) {
+            let (before, token) = rest.split_at_checked(at).unwrap_or((rest, &[]));
+            let number = token.get(self.prefix.len()..).unwrap_or_default();
+            let digits = number
+                .iter()
+                .take_while(|byte| byte.is_ascii_digit())
+                .count();
+            let index = number
+                .get(..digits)
+                .and_then(|digits| std::str::from_utf8(digits).ok());
+            let range = index.and_then(|index| self.ranges.get(index.parse::<usize>().ok()?));
+            let taken = match range {
+                Some(range) if number.get(digits) == Some(&END) => {
+                    out.extend_from_slice(before);
+                    cuts.push(Cut {
+                        at: out.len(),
+                        range: range.clone(),
+                    });
+                    self.prefix.len() + digits + 1
+                }
+                _ => {
+                    out.extend_from_slice(before);
+                    out.extend_from_slice(self.prefix.as_bytes());
+                    self.prefix.len()
+                }
+            };
+            rest = token.get(taken..).unwrap_or_default();
+        }
+        out.extend_from_slice(rest);
+        Payload::with_cuts(out.into(), cuts)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hilum_message::BlobRef;
+
+    #[test]
+    fn cuts_survive_a_text_even_if_they_move() {
+        let blob = BlobRef {
+            partition: "p".into(),
+            name: "b".into(),
+        };
+        let range = |offset| BlobRange {
+            blob: blob.clone(),
+            offset,
+            length: 9,
+        };
+        let text = Bytes::from_static(b"a||b hilumAttachment0Q0Z");
+        let cuts = vec![
+            Cut {
+                at: 2,
+                range: range(0),
+            },
+            Cut {
+                at: 4,
+                range: range(9),
+            },
+        ];
+        let payload = Payload::with_cuts(text, cuts);
+        let (text, attachments) = Attachments::embed(&payload);
+        let attachments = attachments.unwrap();
+        assert_eq!(attachments.extract(&text), payload);
+        let longer = [b"xx", &text[..]].concat().into();
+        assert_eq!(attachments.extract(&longer).cuts()[0].at, 4);
+        assert!(
+            Attachments::embed(&Payload::inline(Bytes::from_static(b"x")))
+                .1
+                .is_none()
+        );
+    }
+}

@@ -1,0 +1,212 @@
+//! HL7 v2 in its pipe and hat form.
+//!
+//! Paths are those of the standard (`PID-3[1].4.1`, groups included); what a channel may rely on
+//! for identification is in [`identity`], for answers in [`answer`].
+
+mod answer;
+mod document;
+mod header;
+mod identity;
+
+use std::sync::Arc;
+
+use hilum_component::{
+    Answer, AnswerMode, Build, ComponentSpec, Document, DocumentProblem, Example, Format,
+    FormatOptions, Identity, Limit, ParseReject, PeerAnswer, SealedAnswer, Severity, Split, Target,
+};
+use hilum_fhirpath::Dialect;
+use hilum_hl7v2::charset::CharsetName;
+use hilum_hl7v2::structure::DictionaryStructures;
+use hilum_hl7v2::{Charset, Message, ParseOptions, Path, Structures, V2Dialect, batch};
+use hilum_message::Payload;
+
+use crate::attachment::Attachments;
+use document::V2Document;
+
+/// What documentation, editor and checks know of the format.
+pub(crate) fn spec() -> ComponentSpec {
+    ComponentSpec {
+        name: "hl7v2",
+        summary: "HL7 version 2, pipe and hat form, every version from 2.1",
+        schema: || serde_json::json!({ "type": "object", "additionalProperties": false }),
+        shorthand: None,
+        examples: &[Example {
+            title: "A channel of v2 messages",
+            yaml: "format: hl7v2",
+            effect: None,
+        }],
+        limits: &[
+            Limit {
+                name: "bytes-max",
+                value: "4GB",
+                beyond: "the message is rejected; sources set lower bounds",
+            },
+            Limit {
+                name: "path-number-max",
+                value: "9999",
+                beyond: "a path with a higher number is refused when the site is checked",
+            },
+        ],
+        build: Build::Format(build),
+    }
+}
+
+fn build(options: &FormatOptions) -> Result<Arc<dyn Format>, String> {
+    let charset_default = match options.charset.as_deref().map(Charset::named) {
+        None => Charset::LATIN_1,
+        Some(CharsetName::Known(charset)) => charset,
+        Some(CharsetName::Unsupported) => {
+            return Err("this character set is known but cannot be converted".to_owned());
+        }
+        Some(CharsetName::Unknown) => {
+            return Err(
+                "no such character set: use a name of table 0211, such as 8859/1".to_owned(),
+            );
+        }
+    };
+    Ok(Arc::new(Hl7v2 {
+        options: ParseOptions { charset_default },
+        structures: Arc::new(DictionaryStructures::new()),
+        dialect: V2Dialect,
+    }))
+}
+
+struct Hl7v2 {
+    options: ParseOptions,
+    structures: Arc<dyn Structures>,
+    dialect: V2Dialect,
+}
+
+fn starts_with(start: &[u8], ids: &[&[u8; 3]]) -> bool {
+    let start = start.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(start);
+    let blank = start
+        .iter()
+        .take_while(|b| b.is_ascii_whitespace() || **b == 0x0B)
+        .count();
+    let line = start.get(blank..).unwrap_or_default();
+    ids.iter().any(|id| line.starts_with(*id)) && line.get(3).is_some_and(u8::is_ascii_punctuation)
+}
+
+impl Format for Hl7v2 {
+    fn name(&self) -> &'static str {
+        "hl7v2"
+    }
+
+    fn sniff(&self, start: &[u8]) -> bool {
+        starts_with(start, &[b"MSH", b"FHS", b"BHS"])
+    }
+
+    fn parse(&self, payload: &Payload) -> Result<Box<dyn Document>, ParseReject> {
+        let (text, attachments) = Attachments::embed(payload);
+        let mut message =
+            Message::parse_with(text, &self.options).map_err(|reject| ParseReject {
+                format: "hl7v2",
+                reason: reject.to_string(),
+            })?;
+        message.set_structures(Arc::clone(&self.structures));
+        Ok(Box::new(V2Document::new(
+            message,
+            payload.clone(),
+            attachments,
+        )))
+    }
+
+    fn split(&self, payload: &Payload) -> Split {
+        let text = payload.text();
+        let body = text.get(1..).unwrap_or_default();
+        if starts_with(text, &[b"MSH"]) && header::next_header(body).is_none() {
+            return Split::One;
+        }
+        let found = batch::split(text);
+        let whole = |range: &std::ops::Range<usize>| *range == (0..text.len());
+        if found.messages.is_empty() || found.messages.iter().all(whole) {
+            return Split::One;
+        }
+        let problems = found
+            .warnings
+            .into_iter()
+            .map(|(message, warning)| DocumentProblem {
+                code: warning.code.as_str().to_owned(),
+                path: format!("message[{}]", message + 1),
+                severity: Severity::Warning,
+                text: warning.text.into_owned(),
+            });
+        Split::Many(found.messages, problems.collect())
+    }
+
+    fn identify(&self, document: &dyn Document) -> Identity {
+        document
+            .as_any()
+            .downcast_ref()
+            .map(identity::identify)
+            .unwrap_or_default()
+    }
+
+    fn resend_bytes(&self, payload: &Payload, sink: &mut dyn FnMut(&[u8])) {
+        let text = payload.text();
+        let mut from = 0;
+        header::times(text, |time| {
+            sink(text.get(from..time.start).unwrap_or_default());
+            from = time.end;
+        });
+        sink(text.get(from..).unwrap_or_default());
+        for cut in payload.cuts() {
+            sink(&cut.range.length.to_le_bytes());
+        }
+    }
+
+    fn answer(&self, answer: &Answer<'_>) -> Option<SealedAnswer> {
+        Some(answer::build(answer))
+    }
+
+    fn answer_mode(&self, document: &dyn Document) -> AnswerMode {
+        let Some(message) = document.as_any().downcast_ref::<Message>() else {
+            return AnswerMode::Original;
+        };
+        let condition = |n| {
+            message
+                .field("MSH", n)
+                .map(|text| text.trim().to_ascii_uppercase())
+        };
+        let (commit, application) = (condition(15), condition(16));
+        if commit.is_none() && application.is_none() {
+            return AnswerMode::Original;
+        }
+        // Table 0155; what it does not know counts as always, nothing as never.
+        let wanted = |condition: &Option<String>, good: bool| match condition.as_deref() {
+            None | Some("NE") => false,
+            Some("ER") => !good,
+            Some("SU") => good,
+            Some(_) => true,
+        };
+        AnswerMode::Enhanced {
+            commit_on_success: wanted(&commit, true),
+            commit_on_error: wanted(&commit, false),
+            application_on_success: wanted(&application, true),
+            application_on_error: wanted(&application, false),
+        }
+    }
+
+    fn read_answer(&self, bytes: &[u8]) -> Result<PeerAnswer, String> {
+        answer::read(bytes)
+    }
+
+    fn successors_depend(&self, identity: &Identity) -> bool {
+        identity
+            .message_type
+            .as_deref()
+            .is_some_and(identity::builds_on)
+    }
+
+    fn dialect(&self) -> Option<&dyn Dialect> {
+        Some(&self.dialect)
+    }
+
+    fn target(&self, path: &str) -> Result<Target, String> {
+        let compiled = Path::parse(path).map_err(|error| error.to_string())?;
+        Ok(Target {
+            text: path.to_owned(),
+            compiled: Box::new(compiled),
+        })
+    }
+}
