@@ -1,0 +1,84 @@
+//! `systems/*.yaml`.
+
+use hilum_component::AnswerRow;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Free, Name};
+
+/// A connected system: where it is reached, what identifies things in it, and its habits.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[schemars(extend("x-removed" = {
+    "name": "write `system: NAME`",
+    "address": "write `addresses: { mllp: HOST:PORT }`",
+    "host": "write `addresses: { mllp: HOST:PORT }`",
+    "port": "write `addresses: { mllp: HOST:PORT }`",
+    "tls": "write it below `settings:` and the technology, such as `settings: { mllp: { tls: … } }`"
+}))]
+pub(crate) struct SystemFile {
+    /// Its name, which is the name of the file.
+    pub(crate) system: Name,
+    /// What it is, for people.
+    #[serde(default)]
+    pub(crate) about: Option<String>,
+    /// Who owns it.
+    #[serde(default)]
+    pub(crate) owner: Option<String>,
+    /// The system is used for care: only nodes that are in production may reach it.
+    #[serde(default)]
+    pub(crate) production: bool,
+    /// Where it is reached, by technology: `mllp: 10.0.4.9:2575`.
+    #[serde(default)]
+    #[schemars(with = "std::collections::BTreeMap<String, String>")]
+    pub(crate) addresses: Free,
+    /// TLS and the like, by technology; see the page of each connector.
+    #[serde(default)]
+    #[schemars(
+        with = "std::collections::BTreeMap<String, std::collections::BTreeMap<String, serde_json::Value>>"
+    )]
+    pub(crate) settings: Free,
+    /// Who assigns the identifiers that it sends.
+    #[serde(default)]
+    pub(crate) identifiers: Vec<IdentifierFile>,
+    /// What its negative answers mean; the first row that fits decides.
+    #[serde(default)]
+    pub(crate) answers: Vec<AnswerRow>,
+    /// Whether its messages need a control id (MSH-10).
+    #[serde(default)]
+    pub(crate) control_id: ControlIdFile,
+    /// The character set of its messages where they do not say (`8859/1`, `UNICODE UTF-8`).
+    #[serde(default)]
+    pub(crate) charset: Option<String>,
+}
+
+/// An assigning authority and what its identifiers are.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) struct IdentifierFile {
+    /// The authority as messages write it (CX-4.1).
+    pub(crate) authority: String,
+    /// Its object identifier.
+    #[serde(default)]
+    pub(crate) oid: Option<String>,
+    /// Its URI in FHIR.
+    #[serde(default)]
+    pub(crate) uri: Option<String>,
+    /// The type of its identifiers (table 0203), such as `MR`.
+    #[serde(default, rename = "type")]
+    pub(crate) kind: Option<String>,
+    /// What it is, for people.
+    #[serde(default)]
+    pub(crate) about: Option<String>,
+}
+
+/// Whether messages need a control id.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum ControlIdFile {
+    /// A message without one is refused.
+    #[default]
+    Required,
+    /// A message without one is taken; resends of it are not recognised.
+    Optional,
+}

@@ -1,0 +1,489 @@
+//! From a checked channel to its plan.
+
+use std::sync::Arc;
+
+use hilum_component::{
+    Acknowledge, Build, BuildContext, ChannelPlan, ComponentKind, DestinationKind, DestinationPlan,
+    Format, IndexField, Order, Problem, ResendPlan, RetryPlan, Rule, SourceKind, SourcePlan,
+    StepPlan,
+};
+use hilum_message::PlanDigest;
+
+use super::channel::{Checked, step_name};
+use super::digest::Digest;
+use super::gather::Gathered;
+use super::{alert, summary};
+use crate::check::{ORDER_DOMAINS, Piece, clipped};
+use crate::diagnostic::{Draft, Report};
+use crate::file::{
+    AcknowledgeFile, AlertFile, ChannelFile, DestinationFile, RemovedFile, RetryFile,
+};
+use crate::site::{SiteView, Used};
+use crate::yaml::{Node, Span};
+
+/// Builds one channel.
+pub(super) struct Builder<'b, 'g, V> {
+    pub(super) gathered: &'g Gathered,
+    pub(super) channel: &'b Checked<'g>,
+    /// Makes a view of the site that remembers what is used through it.
+    pub(super) make_view: &'b V,
+}
+
+/// A piece that was built, and what its configuration depends on.
+struct Made<T> {
+    part: T,
+    digest: PlanDigest,
+}
+
+impl<'g, V: Fn() -> SiteView<'g>> Builder<'_, 'g, V> {
+    /// The channel's plan; problems of its components are reported even where there is none.
+    pub(super) fn build(&self, report: &mut Report) -> Option<ChannelPlan> {
+        let format = self.channel.format.as_ref()?;
+        let before = report.errors();
+        let mut digest = Digest::of("channel");
+        digest.text(self.channel.name);
+        digest.json(&self.channel.tree.json());
+        let source = self.source(format, &mut digest, report);
+        let steps = self.steps(format, None, &["steps"], &mut digest, report);
+        let destinations = self.destinations(format, &mut digest, report);
+        let alerts = self.alerts(&mut digest, report);
+        let file = self.channel.file.as_ref()?;
+        let rules = self.rules(file, &**format, report);
+        if report.errors() > before {
+            return None;
+        }
+        let (accept, order, index) = rules?;
+        Some(ChannelPlan {
+            name: self.channel.name.into(),
+            about: file.about.clone(),
+            owner: file.owner.clone(),
+            digest: digest.finish(),
+            source: source?,
+            format: format.clone(),
+            acknowledge: acknowledge(file),
+            accept,
+            order,
+            index,
+            steps,
+            destinations,
+            resend: resend(file),
+            alerts,
+            step_budget: file.step_budget,
+            control_id_optional: self.channel.control_id_optional,
+        })
+    }
+
+    fn context<'c>(
+        &'c self,
+        format: &'c Arc<dyn Format>,
+        destination: Option<&'c str>,
+        site: &'c SiteView<'g>,
+    ) -> BuildContext<'c> {
+        BuildContext {
+            channel: self.channel.name,
+            destination,
+            format,
+            site,
+            destinations: &self.channel.destinations,
+        }
+    }
+
+    /// Builds a piece with `build`, which gets its configuration; adds what it depends on to the
+    /// channel's digest and gives a digest of its own.
+    fn make<T>(
+        &self,
+        piece: &Piece,
+        channel: &mut Digest,
+        report: &mut Report,
+        build: impl FnOnce(&SiteView<'g>) -> Result<T, Vec<Problem>>,
+    ) -> Option<Made<T>> {
+        if !piece.clean {
+            return None;
+        }
+        let view = (self.make_view)();
+        match build(&view) {
+            Ok(part) => {
+                // What the schema names is used even where the component reads it only later.
+                for used in self
+                    .channel
+                    .uses
+                    .iter()
+                    .filter(|used| used.at.starts_with(&piece.at))
+                {
+                    view.note(used);
+                }
+                let mut own = Digest::of(&piece.name);
+                own.json(&piece.config);
+                let used = view.used();
+                self.depend(&used, &mut own);
+                self.depend(&used, channel);
+                Some(Made {
+                    part,
+                    digest: own.finish(),
+                })
+            }
+            Err(problems) => {
+                report.extend(problems.into_iter().map(|problem| place(piece, problem)));
+                None
+            }
+        }
+    }
+
+    fn depend(&self, used: &Used, digest: &mut Digest) {
+        for name in &used.systems {
+            digest.text(name);
+            if let Some(system) = self.gathered.systems.get(name) {
+                digest.json(&system.data);
+            }
+        }
+        for (path, bytes) in &used.files {
+            digest.text(path);
+            digest.bytes(bytes);
+        }
+        for reference in &used.secrets {
+            digest.text(reference);
+        }
+    }
+
+    fn source(
+        &self,
+        format: &Arc<dyn Format>,
+        digest: &mut Digest,
+        report: &mut Report,
+    ) -> Option<SourcePlan> {
+        let Some(piece) = self.channel.source() else {
+            if self.channel.tree.get("from").is_none() {
+                let remedy = "write `from: { COMPONENT: … }`, or `from: { reply: {} }` for a channel that `then` names";
+                let text = "the channel has no source";
+                let span = self
+                    .channel
+                    .tree
+                    .entries()
+                    .first()
+                    .map_or(self.channel.tree.span, |(key, _)| key.span);
+                report.push(Draft::error("E0102", span, text).remedy(remedy));
+            }
+            return None;
+        };
+        let made = self.make(piece, digest, report, |view| {
+            match piece.spec.as_ref().map(|spec| spec.build) {
+                Some(Build::Source(build)) => {
+                    build(&piece.config, &self.context(format, None, view))
+                        .map(SourceKind::Component)
+                }
+                _ => Ok(match piece.config.as_str() {
+                    Some(topic) => SourceKind::Topic(topic.into()),
+                    None => SourceKind::Reply,
+                }),
+            }
+        })?;
+        Some(SourcePlan {
+            component: piece.name.clone(),
+            system: summary::system(&piece.config),
+            digest: made.digest,
+            kind: made.part,
+        })
+    }
+
+    fn steps(
+        &self,
+        format: &Arc<dyn Format>,
+        destination: Option<&str>,
+        at: &[&str],
+        digest: &mut Digest,
+        report: &mut Report,
+    ) -> Vec<StepPlan> {
+        let count = destination
+            .map_or(Some(self.channel.tree), |name| {
+                self.channel.tree.get("to")?.get(name)
+            })
+            .and_then(|node| node.get("steps"))
+            .map_or(0, |steps| steps.items().len());
+        let mut steps = Vec::with_capacity(count);
+        for place in 0..count {
+            let number = place.to_string();
+            let path: Vec<&str> = at.iter().copied().chain([number.as_str()]).collect();
+            let Some(piece) = self.channel.piece(ComponentKind::Step, &path) else {
+                continue;
+            };
+            let made = self.make(piece, digest, report, |view| {
+                match piece.spec.as_ref().map(|spec| spec.build) {
+                    Some(Build::Step(build)) => {
+                        build(&piece.config, &self.context(format, destination, view))
+                    }
+                    _ => Err(vec![Problem::at(
+                        &[],
+                        format!("`{}` is no step", piece.name),
+                    )]),
+                }
+            });
+            steps.extend(made.map(|made| StepPlan {
+                name: step_name(place, piece).into(),
+                component: piece.name.clone(),
+                step: made.part,
+            }));
+        }
+        steps
+    }
+
+    fn destinations(
+        &self,
+        format: &Arc<dyn Format>,
+        digest: &mut Digest,
+        report: &mut Report,
+    ) -> Vec<DestinationPlan> {
+        let mut plans = Vec::with_capacity(self.channel.destinations.len());
+        for name in &self.channel.destinations {
+            let steps = self.steps(format, Some(name), &["to", name, "steps"], digest, report);
+            let made = self.channel.destination(name).and_then(|piece| {
+                let made = self.destination(piece, name, format, digest, report)?;
+                Some((piece, made))
+            });
+            let value = self
+                .channel
+                .value
+                .get("to")
+                .and_then(|to| to.get(name))
+                .cloned();
+            let file =
+                value.and_then(|value| serde_json::from_value::<DestinationFile>(value).ok());
+            let Some(file) = file else { continue };
+            plans.extend(self.destination_plan(name, file, made, steps, format, report));
+        }
+        plans
+    }
+
+    fn destination(
+        &self,
+        piece: &Piece,
+        name: &str,
+        format: &Arc<dyn Format>,
+        digest: &mut Digest,
+        report: &mut Report,
+    ) -> Option<Made<DestinationKind>> {
+        self.make(piece, digest, report, |view| {
+            match piece.spec.as_ref().map(|spec| spec.build) {
+                Some(Build::Destination(build)) => {
+                    let context = self.context(format, Some(name), view);
+                    build(&piece.config, &context).map(DestinationKind::Component)
+                }
+                _ => Ok(DestinationKind::Topic(
+                    piece.config.as_str().unwrap_or_default().into(),
+                )),
+            }
+        })
+    }
+
+    fn destination_plan(
+        &self,
+        name: &str,
+        file: DestinationFile,
+        made: Option<(&Piece, Made<DestinationKind>)>,
+        steps: Vec<StepPlan>,
+        format: &Arc<dyn Format>,
+        report: &mut Report,
+    ) -> Option<DestinationPlan> {
+        let tree = self.channel.tree.get("to").and_then(|to| to.get(name));
+        let span = |key: &str| {
+            tree.and_then(|tree| tree.get(key))
+                .map_or(self.channel.tree.span, |n| n.span)
+        };
+        let rule = |key: &str, text: Option<&str>, report: &mut Report| {
+            text.and_then(|text| compile(text, &**format, span(key), report))
+        };
+        let when = match file.removed {
+            // Nothing new goes to a destination that is gone.
+            Some(_) => rule("removed", Some("false"), report),
+            None => rule("when", file.when.as_ref().map(|expr| expr.as_str()), report),
+        };
+        let priority = rule(
+            "priority",
+            file.priority.as_ref().map(|expr| expr.as_str()),
+            report,
+        );
+        let (component, system, digest, kind) = match (file.removed, made) {
+            (Some(RemovedFile::DeadLetter), made) => {
+                let component = made.map_or_else(String::new, |(piece, _)| piece.name.clone());
+                (
+                    component,
+                    None,
+                    Digest::of("removed").finish(),
+                    DestinationKind::DeadLetter,
+                )
+            }
+            (removed, Some((piece, made))) => {
+                let kind = match (removed, made.part) {
+                    (Some(_), DestinationKind::Component(factory)) => {
+                        DestinationKind::Drain(factory)
+                    }
+                    (_, kind) => kind,
+                };
+                (
+                    piece.name.clone(),
+                    summary::system(&piece.config),
+                    made.digest,
+                    kind,
+                )
+            }
+            (_, None) => return None,
+        };
+        Some(DestinationPlan {
+            name: name.into(),
+            component,
+            system,
+            digest,
+            kind,
+            when,
+            steps,
+            required: file.required,
+            retry: self.retry(&file.retry),
+            after_reject: file.after_reject,
+            priority,
+            queue_max: file.queue_max,
+            queue_bytes_max: file.queue_bytes_max,
+            then: file.then.map(|name| name.0.into()),
+            was: file.was.map(|name| name.0.into()),
+        })
+    }
+
+    fn retry(&self, own: &RetryFile) -> RetryPlan {
+        let site = self
+            .gathered
+            .node
+            .as_ref()
+            .map(|node| node.retry)
+            .unwrap_or_default();
+        let default = RetryPlan::default();
+        let first = own.first.or(site.first).unwrap_or(default.first);
+        RetryPlan {
+            first,
+            longest: own
+                .longest
+                .or(site.longest)
+                .unwrap_or(default.longest)
+                .max(first),
+            give_up_after: own.give_up_after.or(site.give_up_after),
+        }
+    }
+
+    /// The channel's rules and those of the site; read by themselves, so that they are checked
+    /// even where something else is wrong with the file.
+    fn alerts(&self, digest: &mut Digest, report: &mut Report) -> Vec<hilum_component::AlertRule> {
+        let zone = self
+            .gathered
+            .node
+            .as_ref()
+            .and_then(|node| node.zone.as_deref());
+        let own = self.channel.value.get("alert").cloned();
+        let own: Vec<AlertFile> = own
+            .and_then(|value| serde_json::from_value(value).ok())
+            .unwrap_or_default();
+        let mut rules = alert::rules(&own, self.channel.tree.get("alert"), zone, report);
+        if let Some((shared, tree)) = &self.gathered.alerts {
+            rules.extend(alert::rules(&shared.alert, tree.get("alert"), zone, report));
+            digest.json(&tree.json());
+        }
+        digest.text(zone.unwrap_or_default());
+        rules
+    }
+
+    fn rules(
+        &self,
+        file: &ChannelFile,
+        format: &dyn Format,
+        report: &mut Report,
+    ) -> Option<(Option<Rule>, Order, Vec<IndexField>)> {
+        let span = |key: &str| {
+            self.channel
+                .tree
+                .get(key)
+                .map_or(self.channel.tree.span, |node| node.span)
+        };
+        let accept = match &file.accept {
+            Some(text) => Some(compile(text.as_str(), format, span("accept"), report)?),
+            None => None,
+        };
+        let order = match file.order.0.as_str() {
+            "channel" => Order::Channel,
+            domain if ORDER_DOMAINS.contains(&domain) => Order::Domain(domain.to_owned()),
+            text => Order::Rule(compile(text, format, span("order"), report)?),
+        };
+        let mut index = Vec::with_capacity(file.index.len());
+        for (name, text) in &file.index {
+            let text = text.as_str().unwrap_or_default();
+            let rule = compile(text, format, span("index"), report)?;
+            index.push(IndexField {
+                name: name.as_str().into(),
+                rule,
+            });
+        }
+        Some((accept, order, index))
+    }
+}
+
+fn compile(text: &str, format: &dyn Format, span: Span, report: &mut Report) -> Option<Rule> {
+    match Rule::compile(text, format.dialect()) {
+        Ok(rule) => Some(rule),
+        Err(error) => {
+            let text = format!("not an expression: {}", error.message);
+            report.push(Draft::error("E0112", span, text).maybe_remedy(error.hint));
+            None
+        }
+    }
+}
+
+/// The place of a component's problem in the file.
+fn place(piece: &Piece, problem: Problem) -> Draft {
+    let (node, found) = piece.node.find(&problem.key);
+    let span = match (node, &problem.span) {
+        (Some(node), Some(range)) => node.part(range),
+        _ if problem.key.is_empty() || found == piece.node.span => piece.name_span,
+        (Some(node), None) if node.scalar().is_none() => {
+            key_of(piece, &problem.key).unwrap_or(found)
+        }
+        _ => found,
+    };
+    let code = if problem.message.starts_with("not an expression") {
+        "E0112"
+    } else {
+        "E0118"
+    };
+    Draft::error(code, span, clipped_message(&problem.message)).maybe_remedy(problem.hint)
+}
+
+fn key_of(piece: &Piece, path: &[String]) -> Option<Span> {
+    let (last, above) = path.split_last()?;
+    let parent: &Node = piece.node.find(above).0?;
+    Some(parent.entry(last)?.0.span)
+}
+
+fn clipped_message(message: &str) -> String {
+    if message.chars().count() > 400 {
+        clipped(message)
+    } else {
+        message.to_owned()
+    }
+}
+
+fn acknowledge(file: &ChannelFile) -> Acknowledge {
+    match file.acknowledge {
+        AcknowledgeFile::Processed => Acknowledge::Processed,
+        AcknowledgeFile::Received => Acknowledge::Received,
+        AcknowledgeFile::Delivered => Acknowledge::Delivered {
+            after: file
+                .answer_after
+                .iter()
+                .map(|name| name.0.as_str().into())
+                .collect(),
+            within: file.answer_within(),
+        },
+    }
+}
+
+fn resend(file: &ChannelFile) -> ResendPlan {
+    let default = ResendPlan::default();
+    ResendPlan {
+        within: file.resend.within.unwrap_or(default.within),
+        max: file.resend.max.map_or(default.max, |max| max as usize),
+    }
+}

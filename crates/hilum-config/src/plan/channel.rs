@@ -1,0 +1,335 @@
+//! Checking every channel, then building those that are good.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use hilum_component::{ComponentKind, Format, FormatOptions, Plan, Registry};
+use serde_json::Value;
+
+use super::build::Builder;
+use super::digest::Digest;
+use super::gather::Gathered;
+use super::summary::{self, ChannelSummary, PartSummary, SiteSummary, SystemSummary};
+use super::{Options, cross};
+use crate::check::{Piece, Scope, Use, check, parse_address};
+use crate::diagnostic::{Draft, Report};
+use crate::file::{ChannelFile, schema_of};
+use crate::site::{Folder, SiteView};
+use crate::yaml::Node;
+
+/// A channel's file after checking.
+pub(super) struct Checked<'g> {
+    pub(super) name: &'g str,
+    pub(super) path: &'g str,
+    pub(super) tree: &'g Node,
+    pub(super) value: Value,
+    pub(super) format: Option<Arc<dyn Format>>,
+    pub(super) control_id_optional: bool,
+    /// The file as a struct, if nothing is wrong with it.
+    pub(super) file: Option<ChannelFile>,
+    pub(super) pieces: Vec<Piece>,
+    pub(super) uses: Vec<Use>,
+    pub(super) destinations: Vec<String>,
+}
+
+impl Checked<'_> {
+    /// The piece of a kind at a place of the file.
+    pub(super) fn piece(&self, kind: ComponentKind, at: &[&str]) -> Option<&Piece> {
+        self.pieces.get(summary::of_kind(&self.pieces, kind, at)?)
+    }
+
+    /// The source.
+    pub(super) fn source(&self) -> Option<&Piece> {
+        self.piece(ComponentKind::Source, &["from"])
+    }
+
+    /// The component of a destination.
+    pub(super) fn destination(&self, name: &str) -> Option<&Piece> {
+        self.piece(ComponentKind::Destination, &["to", name])
+    }
+}
+
+/// Checks and builds all channels.
+pub(super) fn plan(
+    gathered: &Gathered,
+    folder: &Folder,
+    registry: &Registry,
+    options: &Options,
+    report: &mut Report,
+) -> (Option<Plan>, SiteSummary) {
+    let production = gathered.node.as_ref().is_some_and(|node| node.production);
+    let view = || {
+        SiteView::new(
+            folder,
+            &gathered.systems,
+            options.secrets,
+            &options.variables,
+            production,
+        )
+    };
+    let schema = schema_of::<ChannelFile>();
+    let mut channels = Vec::with_capacity(gathered.channels.len());
+    for (name, (path, tree)) in &gathered.channels {
+        channels.push(checked(
+            name,
+            path,
+            tree,
+            registry,
+            &view(),
+            &schema,
+            report,
+        ));
+    }
+    cross::check(gathered, &channels, report);
+    let site = site_summary(gathered, &channels);
+    let mut built = BTreeMap::new();
+    for channel in &channels {
+        let builder = Builder {
+            gathered,
+            channel,
+            make_view: &view,
+        };
+        if let Some(plan) = builder.build(report) {
+            built.insert(plan.name.clone(), Arc::new(plan));
+        }
+    }
+    admin(gathered, report);
+    let plan = gathered.node.as_ref().map(|node| Plan {
+        digest: plan_digest(gathered, folder),
+        site: node.site.0.clone(),
+        channels: built,
+        stop_within: node.stop_within,
+        admin: Some(node.admin.0.clone()),
+        keep: node.keep,
+        in_flight_max: node.in_flight_max,
+    });
+    (plan, site)
+}
+
+fn plan_digest(gathered: &Gathered, folder: &Folder) -> hilum_message::PlanDigest {
+    let mut digest = Digest::of("plan");
+    digest.text(gathered.environment.as_deref().unwrap_or_default());
+    for (path, bytes) in folder.snapshot() {
+        digest.text(&path);
+        digest.bytes(&bytes);
+    }
+    digest.finish()
+}
+
+/// The management API has no users yet, so it stays on the machine.
+fn admin(gathered: &Gathered, report: &mut Report) {
+    let (Some(node), Some(tree)) = (&gathered.node, &gathered.node_tree) else {
+        return;
+    };
+    let host = parse_address(&node.admin.0)
+        .map(|(host, _)| host)
+        .unwrap_or_default();
+    let loopback = host == "localhost"
+        || host
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|address| address.is_loopback());
+    if !loopback {
+        let span = tree.get("admin").map_or(tree.span, |value| value.span);
+        let text = format!("the management API cannot listen on `{}`", node.admin.0);
+        let remedy = "it knows no users yet and listens on loopback only: 127.0.0.1:26600";
+        report.push(Draft::error("E0121", span, text).remedy(remedy));
+    }
+}
+
+fn checked<'g>(
+    name: &'g str,
+    path: &'g str,
+    tree: &'g Node,
+    registry: &Registry,
+    site: &SiteView<'_>,
+    schema: &Value,
+    report: &mut Report,
+) -> Checked<'g> {
+    let to = tree.get("to").map(Node::entries).unwrap_or_default();
+    let destinations: Vec<String> = to.iter().map(|(key, _)| key.text.clone()).collect();
+    let source = tree.get("from").and_then(|from| from.entries().first());
+    let system = source.and_then(|(_, config)| config.get("system")?.text());
+    let system = system
+        .and_then(|name| site.systems().get(name))
+        .map(|system| system.info.clone());
+    let charset = tree.get("charset").and_then(Node::text).map(str::to_owned);
+    let options = FormatOptions {
+        charset: charset.or_else(|| system.as_ref().and_then(|system| system.charset.clone())),
+        control_id_optional: system
+            .as_ref()
+            .is_some_and(|system| system.control_id_optional),
+        settings: serde_json::Map::new(),
+    };
+    let control_id_optional = options.control_id_optional;
+    let format = format(tree, registry, options, report);
+    let scope = Scope {
+        registry,
+        format: format.as_ref(),
+        site,
+        destinations: &destinations,
+    };
+    let before = report.errors();
+    let (value, found) = check(scope, schema, tree, report);
+    let file = if report.errors() > before {
+        None
+    } else {
+        match serde_json::from_value(value.clone()) {
+            Ok(file) => Some(file),
+            Err(error) => {
+                let text = format!("the file is not understood: {error}");
+                report.push(Draft::error("E0118", tree.span, text));
+                None
+            }
+        }
+    };
+    Checked {
+        name,
+        path,
+        tree,
+        value,
+        format,
+        control_id_optional,
+        file,
+        pieces: found.pieces,
+        uses: found.uses,
+        destinations,
+    }
+}
+
+/// The format that a channel names, with its settings.
+fn format(
+    tree: &Node,
+    registry: &Registry,
+    mut options: FormatOptions,
+    report: &mut Report,
+) -> Option<Arc<dyn Format>> {
+    let written = tree.get("format")?;
+    let name = match written.entries().first() {
+        Some((key, settings)) => {
+            options.settings = settings.json().as_object().cloned().unwrap_or_default();
+            key.text.as_str()
+        }
+        None => written.text()?,
+    };
+    registry.get(ComponentKind::Format, name)?;
+    match registry.format(name, &options) {
+        Ok(format) => Some(format),
+        Err(message) => {
+            let charset = tree
+                .get("charset")
+                .filter(|_| message.contains("charset") || message.contains("character set"));
+            report.push(Draft::error(
+                "E0118",
+                charset.unwrap_or(written).span,
+                message,
+            ));
+            None
+        }
+    }
+}
+
+fn site_summary(gathered: &Gathered, channels: &[Checked<'_>]) -> SiteSummary {
+    let systems = gathered.systems.iter().map(|(name, system)| SystemSummary {
+        name: name.clone(),
+        file: system.file.clone(),
+        about: system.info.about.clone(),
+        owner: system.info.owner.clone(),
+        production: system.info.production,
+        addresses: system.info.addresses.clone(),
+    });
+    SiteSummary {
+        name: gathered
+            .node
+            .as_ref()
+            .map(|node| node.site.0.clone())
+            .unwrap_or_default(),
+        about: gathered.node.as_ref().and_then(|node| node.about.clone()),
+        environment: gathered.environment.clone(),
+        systems: systems.collect(),
+        channels: channels.iter().map(channel_summary).collect(),
+    }
+}
+
+fn channel_summary(channel: &Checked<'_>) -> ChannelSummary {
+    let text = |key: &str| {
+        channel
+            .tree
+            .get(key)
+            .and_then(Node::text)
+            .map(str::to_owned)
+    };
+    let index = channel
+        .tree
+        .get("index")
+        .map(Node::entries)
+        .unwrap_or_default();
+    let index = index.iter().map(|(key, value)| {
+        (
+            key.text.clone(),
+            value.text().unwrap_or_default().to_owned(),
+        )
+    });
+    let destinations = channel
+        .tree
+        .get("to")
+        .map(Node::entries)
+        .unwrap_or_default();
+    let destinations = destinations.iter().map(|(key, node)| {
+        let piece = channel.destination(&key.text);
+        let part = piece.map(|piece| summary::part(&key.text, piece, &channel.uses));
+        let own = |name: &str| node.get(name).and_then(Node::text).map(str::to_owned);
+        PartSummary {
+            name: key.text.clone(),
+            when: own("when"),
+            then: own("then"),
+            steps: step_summaries(channel, &["to", &key.text, "steps"]),
+            ..part.unwrap_or_default()
+        }
+    });
+    ChannelSummary {
+        name: channel.name.to_owned(),
+        file: channel.path.to_owned(),
+        about: text("about"),
+        owner: text("owner"),
+        format: text("format")
+            .or_else(|| {
+                Some(
+                    channel
+                        .tree
+                        .get("format")?
+                        .entries()
+                        .first()?
+                        .0
+                        .text
+                        .clone(),
+                )
+            })
+            .unwrap_or_default(),
+        accept: text("accept"),
+        order: text("order").unwrap_or_else(|| "patient".to_owned()),
+        index: index.collect(),
+        source: channel
+            .source()
+            .map(|piece| summary::part("from", piece, &channel.uses)),
+        steps: step_summaries(channel, &["steps"]),
+        destinations: destinations.collect(),
+        uses: channel.uses.clone(),
+    }
+}
+
+fn step_summaries(channel: &Checked<'_>, at: &[&str]) -> Vec<PartSummary> {
+    let below = |piece: &&Piece| {
+        piece.kind == ComponentKind::Step
+            && piece.at.len() == at.len() + 1
+            && piece.at.iter().zip(at).all(|(part, want)| part == want)
+    };
+    let pieces = channel.pieces.iter().filter(below).enumerate();
+    pieces
+        .map(|(place, piece)| summary::part(&step_name(place, piece), piece, &channel.uses))
+        .collect()
+}
+
+/// What findings, traces and coverage call a step.
+pub(super) fn step_name(place: usize, piece: &Piece) -> String {
+    format!("{} {}", place + 1, piece.name)
+}

@@ -1,0 +1,451 @@
+//! What concerns several parts of a site at once: ports, topics, replies, production, unused
+//! systems.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use hilum_component::ComponentKind;
+use serde_json::Value;
+
+use super::channel::Checked;
+use super::gather::Gathered;
+use crate::check::{Piece, UseKind, kind_word, parse_address};
+use crate::diagnostic::{Draft, Report, did_you_mean};
+use crate::yaml::{Node, Span};
+
+/// The topic on which the engine publishes alerts.
+const ALERTS_TOPIC: &str = "hilum.alerts";
+/// Steps that mean nothing among a destination's own: `route` chooses between destinations, and a
+/// message that waits must do so before it is delivered anywhere.
+const NOT_FOR_DESTINATIONS: [(&str, &str); 2] = [
+    (
+        "route",
+        "`route` chooses between destinations: put it among the channel's steps, or use `when:`",
+    ),
+    (
+        "hold",
+        "a message waits before it is delivered anywhere: put the step among the channel's steps",
+    ),
+];
+
+pub(super) fn check(gathered: &Gathered, channels: &[Checked<'_>], report: &mut Report) {
+    listeners(gathered, channels, report);
+    topics(channels, report);
+    for channel in channels {
+        destinations(channel, channels, report);
+        answers(channel, report);
+        systems(gathered, channel, report);
+    }
+    unused(gathered, channels, report);
+}
+
+/// Two sources cannot listen on one port.
+fn listeners(gathered: &Gathered, channels: &[Checked<'_>], report: &mut Report) {
+    let mut known: Vec<(String, u16, Span)> = Vec::new();
+    if let (Some(node), Some(tree)) = (&gathered.node, &gathered.node_tree) {
+        let written = tree.get("admin").or_else(|| tree.get("site"));
+        let (host, port) = parse_address(&node.admin.0).unwrap_or_default();
+        known.extend(written.map(|written| (host.to_owned(), port, written.span)));
+    }
+    for piece in channels.iter().filter_map(Checked::source) {
+        let Some(node) = piece.node.get("listen") else {
+            continue;
+        };
+        let Some((host, port)) = node
+            .text()
+            .and_then(parse_address)
+            .filter(|(_, port)| *port > 0)
+        else {
+            continue;
+        };
+        let any = |host: &str| matches!(host, "0.0.0.0" | "::");
+        let clash = known
+            .iter()
+            .find(|(h, p, _)| *p == port && (h == host || any(h) || any(host)));
+        match clash {
+            Some((_, _, first)) => {
+                let text = format!("the port {port} is taken");
+                let draft =
+                    Draft::error("E0202", node.span, text).related(*first, "by this listener");
+                report.push(draft.remedy(
+                    "choose another port, or let one channel route to several destinations",
+                ));
+            }
+            None => known.push((host.to_owned(), port, node.span)),
+        }
+    }
+}
+
+/// A topic or a channel that hands over to another.
+struct Edge {
+    to: String,
+    span: Span,
+}
+
+fn topics(channels: &[Checked<'_>], report: &mut Report) {
+    let mut subscribers: BTreeMap<String, Vec<(&str, Span)>> = BTreeMap::new();
+    let mut publishers: BTreeMap<String, Vec<(&str, Span)>> = BTreeMap::new();
+    for channel in channels {
+        if let Some((topic, span)) = channel.source().and_then(topic) {
+            subscribers
+                .entry(topic)
+                .or_default()
+                .push((channel.name, span));
+        }
+        let sent = channel
+            .destinations
+            .iter()
+            .filter_map(|name| topic(channel.destination(name)?));
+        for (topic, span) in sent {
+            publishers
+                .entry(topic)
+                .or_default()
+                .push((channel.name, span));
+        }
+    }
+    for (topic, places) in &publishers {
+        if topic == ALERTS_TOPIC {
+            for (_, span) in places {
+                let text = format!("`{ALERTS_TOPIC}` belongs to the engine");
+                report.push(
+                    Draft::error("E0206", *span, text).remedy("publish on a topic of your own"),
+                );
+            }
+        } else if !subscribers.contains_key(topic) {
+            for (_, span) in places {
+                let text = format!("no channel subscribes to the topic `{topic}`");
+                let known = subscribers.keys().map(String::as_str);
+                let remedy = did_you_mean(topic, "topics with subscribers", known);
+                report.push(Draft::warning("W0301", *span, text).maybe_remedy(remedy));
+            }
+        }
+    }
+    for (topic, places) in subscribers
+        .iter()
+        .filter(|(t, _)| *t != ALERTS_TOPIC && !publishers.contains_key(*t))
+    {
+        for (_, span) in places {
+            let text = format!("no channel publishes on the topic `{topic}`");
+            let remedy = did_you_mean(
+                topic,
+                "topics with publishers",
+                publishers.keys().map(String::as_str),
+            );
+            report.push(Draft::warning("W0302", *span, text).maybe_remedy(remedy));
+        }
+    }
+    cycles(channels, &subscribers, report);
+}
+
+fn topic(piece: &Piece) -> Option<(String, Span)> {
+    let built_in = piece.name == "topic" && piece.spec.is_none();
+    built_in
+        .then(|| Some((piece.config.as_str()?.to_owned(), piece.node.span)))
+        .flatten()
+}
+
+/// A message that comes back to a channel would go round until the hop limit stops it.
+fn cycles(
+    channels: &[Checked<'_>],
+    subscribers: &BTreeMap<String, Vec<(&str, Span)>>,
+    report: &mut Report,
+) {
+    let mut edges: BTreeMap<&str, Vec<Edge>> = BTreeMap::new();
+    for channel in channels {
+        let own = edges.entry(channel.name).or_default();
+        for name in &channel.destinations {
+            if let Some((topic, span)) = channel.destination(name).and_then(topic) {
+                let heard = subscribers
+                    .get(&topic)
+                    .map(Vec::as_slice)
+                    .unwrap_or_default();
+                own.extend(heard.iter().map(|(to, _)| Edge {
+                    to: (*to).to_owned(),
+                    span,
+                }));
+            }
+            let then = channel
+                .tree
+                .get("to")
+                .and_then(|to| to.get(name)?.get("then"));
+            if let Some((node, to)) = then.and_then(|node| Some((node, node.text()?))) {
+                own.push(Edge {
+                    to: to.to_owned(),
+                    span: node.span,
+                });
+            }
+        }
+    }
+    let mut done = BTreeSet::new();
+    for start in edges.keys() {
+        let mut path = vec![((*start).to_owned(), None)];
+        round(&edges, &mut path, &mut done, report);
+    }
+}
+
+fn round(
+    edges: &BTreeMap<&str, Vec<Edge>>,
+    path: &mut Vec<(String, Option<Span>)>,
+    done: &mut BTreeSet<String>,
+    report: &mut Report,
+) {
+    let Some((here, _)) = path.last().cloned() else {
+        return;
+    };
+    // Channels are at most as many as files, but a chain of thousands must not exhaust the stack.
+    if done.contains(&here) || path.len() > 512 {
+        return;
+    }
+    for edge in edges.get(here.as_str()).into_iter().flatten() {
+        if let Some(at) = path.iter().position(|(name, _)| *name == edge.to) {
+            let names: Vec<&str> = path
+                .iter()
+                .skip(at)
+                .map(|(name, _)| name.as_str())
+                .collect();
+            let text = format!(
+                "messages would go round: {} -> {}",
+                names.join(" -> "),
+                edge.to
+            );
+            let mut draft = Draft::error("E0206", edge.span, text);
+            for (_, span) in path.iter().skip(at + 1) {
+                draft = span
+                    .iter()
+                    .fold(draft, |draft, span| draft.related(*span, "by way of this"));
+            }
+            report.push(draft.remedy("let one of the channels hand over under another topic"));
+            continue;
+        }
+        path.push((edge.to.clone(), Some(edge.span)));
+        round(edges, path, done, report);
+        path.pop();
+    }
+    done.insert(here);
+}
+
+fn destinations(channel: &Checked<'_>, channels: &[Checked<'_>], report: &mut Report) {
+    let to = channel
+        .tree
+        .get("to")
+        .map(Node::entries)
+        .unwrap_or_default();
+    if to.is_empty() {
+        let span = channel
+            .tree
+            .entries()
+            .first()
+            .map_or(channel.tree.span, |(key, _)| key.span);
+        let text = "the channel has no destination: its messages are kept and go nowhere";
+        report.push(
+            Draft::warning("W0311", span, text).remedy("write `to: { NAME: { COMPONENT: … } }`"),
+        );
+    }
+    let mut taken: BTreeMap<&str, Span> = BTreeMap::new();
+    for (key, node) in to {
+        if crate::file::EXPECT_KEYS.contains(&key.text.as_str()) {
+            let text = format!("`{}` cannot be the name of a destination", key.text);
+            let remedy = "the word has a meaning in tests; choose another";
+            report.push(Draft::error("E0119", key.span, text).remedy(remedy));
+        }
+        if let Some(then) = node.get("then") {
+            hand_over(then, channels, report);
+        }
+        if let Some((was, name)) = node.get("was").and_then(|was| Some((was, was.text()?))) {
+            let here = to
+                .iter()
+                .find(|(other, _)| other.text == name)
+                .map(|(other, _)| other.span);
+            if let Some(other) = here.or_else(|| taken.get(name).copied()) {
+                let text = format!("the queue of `{name}` cannot be taken over");
+                let remedy = "`was:` names a destination that is no longer there, and only once";
+                report.push(
+                    Draft::error("E0212", was.span, text)
+                        .related(other, "it is used here")
+                        .remedy(remedy),
+                );
+            }
+            taken.insert(name, was.span);
+        }
+        own_steps(node, report);
+        retry(node, report);
+        if node.get("required").and_then(Node::text) == Some("true") && node.get("steps").is_none()
+        {
+            let span = node
+                .entry("required")
+                .map_or(node.span, |(key, _)| key.span);
+            let text = "`required` has no effect on a destination without steps of its own";
+            report.push(
+                Draft::warning("W0312", span, text)
+                    .remedy("leave it out; `acknowledge: delivered` waits for delivery"),
+            );
+        }
+    }
+}
+
+fn hand_over(then: &Node, channels: &[Checked<'_>], report: &mut Report) {
+    let Some(name) = then.text() else { return };
+    let Some(other) = channels.iter().find(|channel| channel.name == name) else {
+        let text = format!("no such channel `{name}`");
+        let remedy = did_you_mean(
+            name,
+            "known channels",
+            channels.iter().map(|channel| channel.name),
+        );
+        report.push(Draft::error("E0204", then.span, text).maybe_remedy(remedy));
+        return;
+    };
+    if let Some(source) = other.source().filter(|source| source.name != "reply") {
+        let text = format!("the channel `{name}` takes no replies");
+        let draft = Draft::error("E0207", then.span, text).related(source.name_span, "its source");
+        report.push(draft.remedy("let its source be `from: { reply: {} }`"));
+    }
+}
+
+fn own_steps(destination: &Node, report: &mut Report) {
+    let steps = destination
+        .get("steps")
+        .map(Node::items)
+        .unwrap_or_default();
+    for (key, _) in steps.iter().flat_map(Node::entries) {
+        let known = NOT_FOR_DESTINATIONS
+            .iter()
+            .find(|(name, _)| *name == key.text);
+        if let Some((name, remedy)) = known {
+            let text = format!("the step `{name}` cannot stand among a destination's own steps");
+            report.push(Draft::error("E0213", key.span, text).remedy(*remedy));
+        }
+    }
+}
+
+fn retry(destination: &Node, report: &mut Report) {
+    let delay = |key: &str| {
+        let node = destination.get("retry")?.get(key)?;
+        Some((
+            hilum_component::Millis::parse(node.text()?).ok()?,
+            node.span,
+        ))
+    };
+    if let (Some((first, _)), Some((longest, span))) = (delay("first"), delay("longest"))
+        && first > longest
+    {
+        let text = format!("the longest delay is shorter than the first, {first}");
+        report.push(Draft::error("E0124", span, text).remedy(format!("write at least {first}")));
+    }
+}
+
+fn answers(channel: &Checked<'_>, report: &mut Report) {
+    let delivered = channel
+        .tree
+        .get("acknowledge")
+        .filter(|node| node.text() == Some("delivered"));
+    let after = channel.tree.entry("answer-after");
+    match (delivered, after) {
+        (Some(node), None) => {
+            let text =
+                "`acknowledge: delivered` does not say which destinations the answer waits for";
+            let remedy = format!(
+                "write `answer-after: [{}]`",
+                channel.destinations.join(", ")
+            );
+            report.push(Draft::error("E0123", node.span, text).remedy(remedy));
+        }
+        (None, Some((key, _))) => {
+            let text = "the answer does not wait for destinations";
+            report.push(
+                Draft::error("E0123", key.span, text)
+                    .remedy("write `acknowledge: delivered`, or leave it out"),
+            );
+        }
+        (Some(_), Some(_)) | (None, None) => {}
+    }
+}
+
+/// Every piece that talks to a peer names its system, and a test node keeps off production.
+fn systems(gathered: &Gathered, channel: &Checked<'_>, report: &mut Report) {
+    let production = gathered.node.as_ref().is_none_or(|node| node.production);
+    for piece in channel
+        .pieces
+        .iter()
+        .filter(|piece| piece.kind != ComponentKind::Step)
+    {
+        let offers = piece.spec.as_ref().is_some_and(|spec| {
+            let schema = (spec.schema)();
+            let required = schema.get("required").and_then(Value::as_array);
+            schema
+                .get("properties")
+                .is_some_and(|known| known.get("system").is_some())
+                && required.is_none_or(|keys| !keys.contains(&Value::from("system")))
+        });
+        if offers && piece.node.get("system").is_none() {
+            let text = format!("this {} names no system", kind_word(piece.kind));
+            let remedy =
+                "write `system: NAME`, so that its owner, habits and `hilum impact` are known";
+            report.push(Draft::warning("W0303", piece.name_span, text).remedy(remedy));
+        }
+        // Who listens is called, it does not reach out.
+        if !production && piece.node.get("listen").is_none() {
+            reach(gathered, piece, report);
+        }
+    }
+}
+
+fn reach(gathered: &Gathered, piece: &Piece, report: &mut Report) {
+    let remedy = "lay a test system over it in `environments/`, or run this on a node with `production: true`";
+    let name = piece
+        .node
+        .get("system")
+        .and_then(|node| Some((node, node.text()?)));
+    if let Some((node, system)) =
+        name.and_then(|(node, name)| Some((node, gathered.systems.get(name)?)))
+    {
+        let marked = system
+            .info
+            .addresses
+            .values()
+            .find(|address| gathered.production.contains(*address));
+        if system.info.production || marked.is_some() {
+            let text = format!(
+                "a node that is not in production cannot reach `{}`",
+                system.info.name
+            );
+            let draft = Draft::error("E0208", node.span, text);
+            report.push(
+                draft
+                    .related(system.span, "the system is in production")
+                    .remedy(remedy),
+            );
+        }
+    }
+    for (key, value) in piece.config.as_object().into_iter().flatten() {
+        let address = value
+            .as_str()
+            .filter(|text| gathered.production.contains(*text));
+        if let (Some(address), Some(node)) = (address, piece.node.get(key)) {
+            let text = format!("a node that is not in production cannot reach `{address}`");
+            report.push(Draft::error("E0208", node.span, text).remedy(remedy));
+        }
+    }
+}
+
+fn unused(gathered: &Gathered, channels: &[Checked<'_>], report: &mut Report) {
+    let used: BTreeSet<&str> = channels
+        .iter()
+        .flat_map(|channel| &channel.uses)
+        .filter(|used| used.kind == UseKind::System)
+        .map(|used| used.text.as_str())
+        .chain(
+            channels
+                .iter()
+                .flat_map(|channel| &channel.pieces)
+                .filter_map(|piece| piece.config.get("system").and_then(Value::as_str)),
+        )
+        .collect();
+    for (name, system) in gathered
+        .systems
+        .iter()
+        .filter(|(name, _)| !used.contains(name.as_str()))
+    {
+        let text = format!("no channel uses the system `{name}`");
+        report.push(Draft::warning("W0308", system.span, text));
+    }
+}

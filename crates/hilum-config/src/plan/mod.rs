@@ -1,0 +1,94 @@
+//! From a folder to a checked plan.
+//!
+//! [`load`] reads every file, reports every problem at once, and gives a plan only where there is
+//! no error. Nothing here opens a socket.
+
+mod alert;
+mod build;
+mod channel;
+mod cross;
+mod digest;
+mod gather;
+mod summary;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use hilum_component::{Plan, Registry};
+
+pub use summary::{ChannelSummary, PartSummary, RuleSummary, SiteSummary, SystemSummary};
+
+use crate::diagnostic::{Diagnostic, Report, Severity};
+use crate::site::{Folder, Secrets, Variables};
+use gather::Gathered;
+
+/// How a site is loaded.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// The environment of `environments/`; the one that `hilum.yaml` names where it is not set.
+    pub environment: Option<String>,
+    /// Whether secrets must be there.
+    pub secrets: Secrets,
+    /// Where `env:` references look.
+    pub variables: Variables,
+}
+
+/// What became of a site.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The plan, if nothing is wrong.
+    pub plan: Option<Plan>,
+    /// What is wrong or doubtful, by file and line.
+    pub diagnostics: Vec<Diagnostic>,
+    /// The number of files that were read as configuration.
+    pub files: usize,
+    /// What the channels are made of, for documents and `hilum impact`.
+    pub site: SiteSummary,
+    /// Every file that the plan was made of, so that [`load_kept`] can make it again.
+    pub snapshot: BTreeMap<String, Arc<[u8]>>,
+}
+
+impl Loaded {
+    /// The number of errors.
+    #[must_use]
+    pub fn errors(&self) -> usize {
+        self.diagnostics
+            .iter()
+            .filter(|d| d.severity == Severity::Error)
+            .count()
+    }
+}
+
+/// Loads the site of a folder.
+#[must_use]
+pub fn load(folder: &Path, registry: &Registry, options: &Options) -> Loaded {
+    load_folder(&Folder::on_disk(folder), registry, options)
+}
+
+/// Loads a site from the files that were kept with an earlier plan.
+#[must_use]
+pub fn load_kept(
+    folder: &Path,
+    files: BTreeMap<String, Arc<[u8]>>,
+    registry: &Registry,
+    options: &Options,
+) -> Loaded {
+    load_folder(&Folder::kept(folder, files), registry, options)
+}
+
+/// Loads a site from a folder that is already open.
+#[must_use]
+pub fn load_folder(folder: &Folder, registry: &Registry, options: &Options) -> Loaded {
+    let mut report = Report::default();
+    let gathered = Gathered::read(folder, registry, options, &mut report);
+    let (plan, site) = channel::plan(&gathered, folder, registry, options, &mut report);
+    let plan = if report.errors() == 0 { plan } else { None };
+    Loaded {
+        plan,
+        files: gathered.files.count(),
+        diagnostics: report.finish(&gathered.files),
+        site,
+        snapshot: folder.snapshot(),
+    }
+}

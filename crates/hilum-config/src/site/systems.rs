@@ -1,0 +1,139 @@
+//! `systems/*.yaml` to what components see of a system.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use hilum_component::{AnswerTable, SystemInfo};
+use serde_json::Value;
+
+use super::view::SecretState;
+use crate::check::{Scope, check};
+use crate::diagnostic::{Draft, Report};
+use crate::file::{ControlIdFile, SystemFile, schema_of};
+use crate::yaml::{Kind, Node, Span, Value as Meaning};
+
+/// Keys below `settings` that hold secrets, whatever the technology.
+const SECRET_KEYS: [&str; 8] = [
+    "password",
+    "secret",
+    "token",
+    "api-key",
+    "key-password",
+    "passphrase",
+    "client-secret",
+    "bearer",
+];
+
+/// A system of the site.
+#[derive(Clone, Debug)]
+pub(crate) struct System {
+    /// What components see.
+    pub(crate) info: Arc<SystemInfo>,
+    /// Its file.
+    pub(crate) file: String,
+    /// The place of its name.
+    pub(crate) span: Span,
+    /// All of its file, overlay included, for digests and documents.
+    pub(crate) data: Value,
+}
+
+/// Reads a system; what is wrong is reported, what can be read is given nevertheless, so that
+/// channels that name it are not blamed too.
+pub(crate) fn read_system(
+    scope: Scope<'_>,
+    node: &Node,
+    file: &str,
+    report: &mut Report,
+) -> System {
+    let mut own = Report::default();
+    let (data, _) = check(scope, &schema_of::<SystemFile>(), node, &mut own);
+    if let Some(settings) = node.get("settings") {
+        secrets(scope, settings, &mut own);
+    }
+    let clean = own.errors() == 0;
+    report.absorb(own);
+    let read = if clean {
+        serde_json::from_value::<SystemFile>(data.clone()).ok()
+    } else {
+        None
+    };
+    let name = node
+        .get("system")
+        .and_then(Node::text)
+        .unwrap_or_default()
+        .to_owned();
+    let info = read.map_or_else(
+        || SystemInfo {
+            name: name.clone(),
+            ..SystemInfo::default()
+        },
+        info,
+    );
+    let span = node
+        .entry("system")
+        .map_or(node.span, |(_, value)| value.span);
+    System {
+        info: Arc::new(info),
+        file: file.to_owned(),
+        span,
+        data,
+    }
+}
+
+fn info(file: SystemFile) -> SystemInfo {
+    let text = |(key, value): (String, Value)| Some((key, value.as_str()?.to_owned()));
+    SystemInfo {
+        name: file.system.0,
+        about: file.about,
+        owner: file.owner,
+        production: file.production,
+        addresses: file.addresses.into_iter().filter_map(text).collect(),
+        settings: file.settings,
+        answers: AnswerTable { rows: file.answers },
+        control_id_optional: file.control_id == ControlIdFile::Optional,
+        charset: file.charset,
+    }
+}
+
+/// Values of keys that hold secrets must be references.
+fn secrets(scope: Scope<'_>, node: &Node, report: &mut Report) {
+    match &node.kind {
+        Kind::Map(entries) => {
+            for (key, value) in entries {
+                match value.text() {
+                    Some(text) if SECRET_KEYS.contains(&key.text.as_str()) => {
+                        secret(scope, value, text, report);
+                    }
+                    _ => secrets(scope, value, report),
+                }
+            }
+        }
+        Kind::List(items) => items.iter().for_each(|item| secrets(scope, item, report)),
+        Kind::Scalar(_) => {}
+    }
+}
+
+fn secret(scope: Scope<'_>, node: &Node, text: &str, report: &mut Report) {
+    if node
+        .scalar()
+        .is_some_and(|scalar| matches!(scalar.value, Meaning::Boolean(_)))
+    {
+        return;
+    }
+    match scope.site.secret_state(text) {
+        SecretState::Present => {}
+        SecretState::Literal => report.push(Draft::clear_secret(node.span)),
+        SecretState::Absent(reason) => report.push(Draft::absent_secret(node.span, text, &reason)),
+    }
+}
+
+/// Addresses that a file of the folder marks as production, whatever an overlay says of their
+/// system.
+pub(crate) fn production_addresses<'n>(nodes: impl Iterator<Item = &'n Node>) -> BTreeSet<String> {
+    let marked = nodes.filter(|node| node.get("production").and_then(Node::text) == Some("true"));
+    marked
+        .filter_map(|node| node.get("addresses"))
+        .flat_map(Node::entries)
+        .filter_map(|(_, value)| value.text().map(str::to_owned))
+        .collect()
+}

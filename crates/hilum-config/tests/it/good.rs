@@ -1,0 +1,198 @@
+//! Sites without a mistake.
+
+use hilum_component::{Acknowledge, AlertRule, DestinationKind, Millis, Order, Size, SourceKind};
+use hilum_config::{Options, Secrets, load, load_kept, render};
+
+use crate::{EHR, HILUM, LIS, fake, folder, load_files, options, write};
+
+pub const TABLE: (&str, &str) = ("tables/loinc.csv", "code,loinc\nK,2823-3\nNA,2951-2\n");
+
+pub const RESULTS: (&str, &str) = (
+    "channels/results.yaml",
+    "channel: results
+about: Results from the LIS
+owner: lab@example
+from: { wire: { system: lis, listen: 0.0.0.0:2575 } }
+format: lines
+accept: MSH-9 = 'ORU'
+order: PID-3
+index: { accession: OBR-3, visit: PV1-19 }
+acknowledge: delivered
+answer-after: [ehr]
+steps:
+  - filter: OBX-3.exists()
+  - translate: { field: OBX-3, table: tables/loinc.csv }
+  - set:
+      MSH-5: \"'EHR'\"   # a constant
+to:
+  ehr:
+    wire: { system: ehr, password: env:EHR_PASSWORD }
+    when: MSH-11 = 'P'
+    retry: { first: 2s, longest: 5m, give-up-after: 3d }
+    steps: [ { set: { MSH-6: MSH-4 } } ]
+    priority: iif(OBX-8 = 'HH', 1, 0)
+  board:
+    topic: results
+  old:
+    removed: dead-letter
+alert:
+  - no-message-for: 30m
+    during: weekdays 07:00-19:00
+  - queue: { destination: ehr, older-than: 10m }
+",
+);
+
+pub const BOARD: (&str, &str) = (
+    "channels/board.yaml",
+    "channel: board\nfrom: { topic: results }\nformat: lines\norder: patient\nto:\n  ehr: { wire: { system: ehr } }\n",
+);
+
+#[test]
+fn everything_that_a_channel_says_arrives_in_the_plan() {
+    let loaded = load_files(&[HILUM, EHR, LIS, TABLE, RESULTS, BOARD]);
+    assert_eq!(render(&loaded.diagnostics), "");
+    let plan = loaded.plan.unwrap();
+    assert_eq!(
+        (plan.site.as_str(), plan.channels.len()),
+        ("st-elsewhere", 2)
+    );
+    assert_eq!(
+        (plan.stop_within, plan.in_flight_max),
+        (Millis(30_000), Size(16_000_000))
+    );
+    let channel = &plan.channels["results"];
+    assert_eq!(channel.source.system.as_deref(), Some("lis"));
+    assert!(matches!(&channel.order, Order::Rule(rule) if rule.text() == "PID-3"));
+    let steps: Vec<&str> = channel.steps.iter().map(|step| &*step.name).collect();
+    assert_eq!(steps, ["1 filter", "2 translate", "3 set"]);
+    let index: Vec<&str> = channel.index.iter().map(|field| &*field.name).collect();
+    assert_eq!(index, ["accession", "visit"]);
+    let delivered = Acknowledge::Delivered {
+        after: vec!["ehr".into()],
+        within: Millis(20_000),
+    };
+    assert_eq!(channel.acknowledge, delivered);
+    let [ehr, board, old] = channel.destinations.as_slice() else {
+        panic!("three destinations")
+    };
+    assert_eq!(ehr.retry.give_up_after, Some(Millis(259_200_000)));
+    assert_eq!((ehr.steps.len(), ehr.priority.is_some()), (1, true));
+    assert!(matches!(&board.kind, DestinationKind::Topic(topic) if &**topic == "results"));
+    assert!(matches!(old.kind, DestinationKind::DeadLetter));
+    assert_eq!(old.when.as_ref().map(|rule| rule.text()), Some("false"));
+    assert!(matches!(
+        channel.alerts[0],
+        AlertRule::Silence {
+            during: Some(_),
+            ..
+        }
+    ));
+    assert!(matches!(
+        plan.channels["board"].source.kind,
+        SourceKind::Topic(_)
+    ));
+}
+
+#[test]
+fn digests_depend_on_what_is_used_and_on_nothing_else() {
+    let files = [HILUM, EHR, LIS, TABLE, RESULTS, BOARD];
+    let digests = |changes: &[(&str, &str)]| {
+        let dir = folder(&files);
+        write(dir.path(), changes);
+        let plan = load(dir.path(), &fake::registry(), &options())
+            .plan
+            .unwrap();
+        let (results, board) = (&plan.channels["results"], &plan.channels["board"]);
+        let ehr = results.destinations[0].digest;
+        (
+            plan.digest,
+            results.digest,
+            board.digest,
+            results.source.digest,
+            ehr,
+        )
+    };
+    let base = digests(&[]);
+    assert_eq!(base, digests(&[]), "the same files in another folder");
+    let table = digests(&[("tables/loinc.csv", "code,loinc\nK,1\n")]);
+    assert!(table.0 != base.0 && table.1 != base.1);
+    assert_eq!((table.2, table.3, table.4), (base.2, base.3, base.4));
+    let address = digests(&[(
+        "systems/ehr.yaml",
+        "system: ehr\naddresses: { wire: 10.0.4.8:2575 }\n",
+    )]);
+    assert!(address.1 != base.1 && address.2 != base.2 && address.4 != base.4);
+    assert_eq!(address.3, base.3, "the source does not use the EHR");
+    let comment = digests(&[("channels/board.yaml", &format!("# a comment\n{}", BOARD.1))]);
+    assert_ne!(comment.0, base.0, "a plan names the exact files");
+    assert_eq!(comment.2, base.2, "a comment restarts no channel");
+}
+
+#[test]
+fn a_plan_is_made_again_from_the_files_that_were_kept() {
+    let dir = folder(&[HILUM, EHR, LIS, TABLE, RESULTS, BOARD]);
+    let first = load(dir.path(), &fake::registry(), &options());
+    let elsewhere = std::path::Path::new("/nowhere");
+    let again = load_kept(
+        elsewhere,
+        first.snapshot.clone(),
+        &fake::registry(),
+        &options(),
+    );
+    assert_eq!(render(&again.diagnostics), "");
+    assert_eq!(first.plan.unwrap().digest, again.plan.unwrap().digest);
+}
+
+#[test]
+fn an_environment_lays_its_addresses_over_the_folder() {
+    let production = (
+        "systems/ehr.yaml",
+        "system: ehr\nproduction: true\naddresses: { wire: 10.0.4.9:2575 }\n",
+    );
+    let overlay = (
+        "environments/test.yaml",
+        "environment: test\nsystems:\n  ehr: { production: false, addresses: { wire: 10.9.0.9:2575 } }\nchannels:\n  results: { from: { wire: { listen: 127.0.0.1:9999 } } }\n",
+    );
+    let dir = folder(&[HILUM, production, LIS, TABLE, RESULTS, BOARD, overlay]);
+    let plain = load(dir.path(), &fake::registry(), &options());
+    assert!(plain.plan.is_none());
+    assert!(
+        plain.diagnostics.iter().all(|d| d.code == "E0208"),
+        "{}",
+        render(&plain.diagnostics)
+    );
+    let test = Options {
+        environment: Some("test".into()),
+        ..options()
+    };
+    let test = load(dir.path(), &fake::registry(), &test);
+    assert_eq!(render(&test.diagnostics), "");
+    assert_eq!(test.site.systems[0].addresses["wire"], "10.9.0.9:2575");
+}
+
+#[test]
+fn secrets_are_looked_up_unless_nobody_needs_them() {
+    let files = [HILUM, EHR, LIS, TABLE, RESULTS, BOARD];
+    let missing = Options {
+        variables: hilum_config::Variables::Fixed([].into()),
+        ..Options::default()
+    };
+    let loaded = load(folder(&files).path(), &fake::registry(), &missing);
+    assert_eq!(
+        loaded
+            .diagnostics
+            .iter()
+            .map(|d| d.code)
+            .collect::<Vec<_>>(),
+        ["E0117"]
+    );
+    let unread = Options {
+        secrets: Secrets::Unread,
+        ..missing
+    };
+    assert!(
+        load(folder(&files).path(), &fake::registry(), &unread)
+            .plan
+            .is_some()
+    );
+}
