@@ -10,6 +10,7 @@ mod encode;
 mod merge;
 mod packages;
 mod report;
+mod ucum;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -24,6 +25,7 @@ pub(crate) fn run(check: bool) -> Result<()> {
     let root = workspace_root()?;
     let cache = root.join("target/registry-packages");
     let generated = root.join(GENERATED);
+    ucum::run(&root, &cache, check)?;
     if check && !packages::all_present(&cache) {
         return check_recorded(&generated);
     }

@@ -145,7 +145,7 @@ pub(crate) fn read(cache: &Path) -> Result<Sources> {
     serde_json::from_slice(&output.stdout).context("decode what was read from the packages")
 }
 
-fn fetch(cache: &Path, package: &Package) -> Result<()> {
+pub(crate) fn fetch(cache: &Path, package: &Package) -> Result<()> {
     let path = cache.join(package.file);
     if !path.is_file() {
         let status = match package.registry {

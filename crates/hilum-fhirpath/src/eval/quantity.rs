@@ -3,6 +3,9 @@
 use std::borrow::Cow;
 use std::cmp::Ordering;
 
+use hilum_ucum as ucum;
+use num_bigint::BigInt;
+use num_rational::BigRational;
 use rust_decimal::Decimal;
 
 use super::compare::same_rounded;
@@ -12,6 +15,8 @@ use crate::value::{CalendarUnit, Node, Quantity, Unit, Value, decimal};
 
 /// The code of the unit one.
 pub(super) const UNITY: &str = "1";
+/// Most digits behind the point that a decimal holds.
+const DECIMAL_SCALE_MAX: u32 = 28;
 const UCUM_SYSTEM: &str = "http://unitsofmeasure.org";
 
 /// What comparing two quantities comes to.
@@ -127,7 +132,31 @@ pub(super) fn compare(a: &Quantity<'_>, b: &Quantity<'_>) -> Compared {
     if x == y {
         return Compared::Known(a.value.cmp(&b.value));
     }
-    Compared::Incomparable
+    let (Ok(from), Ok(to)) = (ucum::Unit::parse(x), ucum::Unit::parse(y)) else {
+        return Compared::Unknown;
+    };
+    match from.convert(&fraction(a.value), &to) {
+        Ok(converted) => Compared::Known(converted.value.cmp(&fraction(b.value))),
+        Err(ucum::ConvertError::Incommensurable { .. }) => Compared::Incomparable,
+        Err(_) => Compared::Unknown,
+    }
+}
+
+/// A decimal as a fraction.
+fn fraction(value: Decimal) -> BigRational {
+    let scale = BigInt::from(10).pow(value.scale());
+    BigRational::new(BigInt::from(value.mantissa()), scale)
+}
+
+/// A fraction as a decimal, with as many digits as fit.
+fn rounded(value: &BigRational) -> Option<Decimal> {
+    (0..=DECIMAL_SCALE_MAX).rev().find_map(|scale| {
+        let scaled = (value * BigInt::from(10).pow(scale)).round().to_integer();
+        let mantissa = i128::try_from(scaled).ok()?;
+        Decimal::try_from_i128_with_scale(mantissa, scale)
+            .ok()
+            .map(|d| d.normalize())
+    })
 }
 
 /// A value as a quantity, where it is one or a number.
@@ -140,12 +169,25 @@ pub(super) fn of_value<'t>(value: &Value<'t>) -> Option<Quantity<'t>> {
     }
 }
 
-/// Equal after rounding to the lesser precision; a year is a mean year here.
+/// Equal after rounding to the lesser precision, in the larger unit; a year is a mean year here.
 pub(super) fn equivalent(a: &Quantity<'_>, b: &Quantity<'_>) -> bool {
-    if a.unit == b.unit || mean_code(&a.unit) == mean_code(&b.unit) {
+    let (x, y) = (mean_code(&a.unit), mean_code(&b.unit));
+    if a.unit == b.unit || x == y {
         return same_rounded(a.value, b.value);
     }
-    compare(a, b) == Compared::Known(Ordering::Equal)
+    let (Ok(x), Ok(y)) = (ucum::Unit::parse(x), ucum::Unit::parse(y)) else {
+        return false;
+    };
+    let a_larger = x.factor().zip(y.factor()).is_some_and(|(x, y)| x > y);
+    let (large, small, to, from) = if a_larger {
+        (a.value, b.value, &x, &y)
+    } else {
+        (b.value, a.value, &y, &x)
+    };
+    let converted = from.convert(&fraction(small), to).ok();
+    converted
+        .and_then(|c| rounded(&c.value))
+        .is_some_and(|small| same_rounded(large, small))
 }
 
 fn mean_code<'q>(unit: &'q Unit<'_>) -> &'q str {
@@ -161,32 +203,58 @@ pub(super) fn compute<'t>(
     a: Quantity<'t>,
     b: Quantity<'t>,
 ) -> Option<Quantity<'t>> {
-    let is_one = |unit: &Unit<'_>| matches!(unit, Unit::Ucum(code) if code == UNITY);
-    let value = match operator {
-        Operator::Add | Operator::Subtract if a.unit == b.unit => {
-            if operator == Operator::Add {
-                a.value.checked_add(b.value)?
+    match operator {
+        Operator::Add => {
+            let b = convert(b, a.unit.clone())?;
+            Some(Quantity {
+                value: a.value.checked_add(b.value)?,
+                unit: a.unit,
+            })
+        }
+        Operator::Subtract => {
+            let b = convert(b, a.unit.clone())?;
+            Some(Quantity {
+                value: a.value.checked_sub(b.value)?,
+                unit: a.unit,
+            })
+        }
+        Operator::Multiply => {
+            let value = a.value.checked_mul(b.value)?;
+            let unit = match (is_one(&a.unit), is_one(&b.unit)) {
+                (_, true) => a.unit,
+                (true, false) => b.unit,
+                (false, false) => {
+                    let (x, y) = (parsed(&a.unit)?, parsed(&b.unit)?);
+                    ucum_unit(x.times(&y).ok()?.code())
+                }
+            };
+            Some(Quantity { value, unit })
+        }
+        Operator::Divide => {
+            let value = a.value.checked_div(b.value)?;
+            let unit = if is_one(&b.unit) {
+                a.unit
+            } else if a.unit == b.unit {
+                ucum_unit(UNITY)
             } else {
-                a.value.checked_sub(b.value)?
-            }
+                ucum_unit(parsed(&a.unit)?.over(&parsed(&b.unit)?).ok()?.code())
+            };
+            Some(Quantity { value, unit })
         }
-        Operator::Multiply if is_one(&a.unit) || is_one(&b.unit) => {
-            let unit = if is_one(&a.unit) { b.unit } else { a.unit };
-            return Some(Quantity {
-                value: a.value.checked_mul(b.value)?,
-                unit,
-            });
-        }
-        Operator::Divide if a.unit == b.unit => {
-            return Some(from_number(a.value.checked_div(b.value)?));
-        }
-        Operator::Divide if is_one(&b.unit) => a.value.checked_div(b.value)?,
-        _ => return None,
-    };
-    Some(Quantity {
-        value,
-        unit: a.unit,
-    })
+        _ => None,
+    }
+}
+
+fn is_one(unit: &Unit<'_>) -> bool {
+    matches!(unit, Unit::Ucum(code) if code == UNITY)
+}
+
+fn parsed(unit: &Unit<'_>) -> Option<ucum::Unit> {
+    ucum::Unit::parse(code(unit)?).ok()
+}
+
+fn ucum_unit<'t>(code: &str) -> Unit<'t> {
+    Unit::Ucum(Cow::Owned(code.to_owned()))
 }
 
 /// The same amount in another unit; `None` where there is no way.
@@ -194,7 +262,14 @@ pub(super) fn convert<'t>(from: Quantity<'t>, to: Unit<'t>) -> Option<Quantity<'
     if from.unit == to {
         return Some(from);
     }
-    None
+    let value = match (months(&from.unit), months(&to)) {
+        (Some(x), Some(y)) => from.value.checked_mul(x.into())?.checked_div(y.into())?,
+        _ => {
+            let (x, y) = (parsed(&from.unit)?, parsed(&to)?);
+            rounded(&x.convert(&fraction(from.value), &y).ok()?.value)?
+        }
+    };
+    Some(Quantity { value, unit: to })
 }
 
 /// Whether the units measure the same.

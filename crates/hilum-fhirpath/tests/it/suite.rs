@@ -9,10 +9,7 @@ use crate::json::Json;
 use crate::run;
 
 /// Cases that fail, with the reason. Not to grow.
-const ACCEPTED_FAILURES: &[(&str, &str)] = &[(
-    "Comparable1",
-    "units are compared by their codes only as yet",
-)];
+const ACCEPTED_FAILURES: &[(&str, &str)] = &[];
 
 /// Cases of the suite without `inputfile`.
 const CASES_WITHOUT_INPUT: usize = 81;
@@ -159,10 +156,6 @@ fn official_cases_that_never_look_at_their_input_pass() {
         .iter()
         .filter(|c| c.input.is_some() && !names_an_element(&c.expression))
     {
-        // Units are compared by their codes only as yet.
-        if case.name.starts_with("testQuantity") {
-            continue;
-        }
         count += 1;
         if let Err(reason) = verdict(case, &document) {
             failures.push(format!("{}: {} -> {reason}", case.name, case.expression));
