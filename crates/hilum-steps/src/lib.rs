@@ -1,1 +1,20 @@
-//! Steps, one folder each.
+//! The steps of hilum, one folder each.
+//!
+//! A step changes a message in place, ends it, or puts others in its place. It is made once from
+//! checked configuration, with every expression, path and table compiled, and then runs for each
+//! message.
+//!
+//! Invariants: a step never waits, reads no clock and no file; the same message gives the same
+//! result; texts of reasons and findings hold paths, codes and counts, never content.
+
+mod filter;
+mod set;
+mod settings;
+
+use hilum_component::ComponentSpec;
+
+/// All steps, in the order in which documentation lists them.
+#[must_use]
+pub fn specs() -> Vec<ComponentSpec> {
+    vec![filter::spec(), set::spec()]
+}

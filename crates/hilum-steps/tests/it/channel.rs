@@ -1,0 +1,236 @@
+//! The door of these tests: a channel of some steps and the destination `out`.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use hilum_component::{
+    Acknowledge, Build, BuildContext, ChannelPlan, ComponentKind, DestinationKind, DestinationPlan,
+    Format, FormatOptions, Incoming, Meter, Millis, Order, Problem, ProcessEnvironment, Processed,
+    Registry, ResendPlan, RetryPlan, Site, Size, SourceKind, SourcePlan, StepPlan, SystemInfo,
+    TraceLine, Unlimited, process,
+};
+use hilum_fhirpath::NoHost;
+use hilum_message::{IndexKey, MessageId, Metadata, Payload, PlanDigest};
+use serde_json::Value;
+
+use crate::yaml;
+
+/// Files of a site that lies in memory.
+#[derive(Default)]
+pub(crate) struct Files(pub(crate) BTreeMap<String, Vec<u8>>);
+
+impl Files {
+    pub(crate) fn of(files: &[(&str, &str)]) -> Self {
+        let own = |(name, text): &(&str, &str)| ((*name).to_owned(), text.as_bytes().to_vec());
+        Self(files.iter().map(own).collect())
+    }
+}
+
+impl Site for Files {
+    fn read(&self, path: &str) -> Result<Arc<[u8]>, String> {
+        self.0
+            .get(path)
+            .map(|bytes| bytes.clone().into())
+            .ok_or_else(|| format!("no file `{path}`"))
+    }
+    fn secret(&self, _: &str) -> Result<String, String> {
+        Err("no secrets here".to_owned())
+    }
+    fn system(&self, _: &str) -> Option<Arc<SystemInfo>> {
+        None
+    }
+    fn system_names(&self) -> Vec<String> {
+        Vec::new()
+    }
+    fn folder(&self) -> &Path {
+        Path::new("")
+    }
+    fn production(&self) -> bool {
+        false
+    }
+}
+
+pub(crate) fn registry() -> Registry {
+    Registry::new(
+        hilum_formats::specs()
+            .into_iter()
+            .chain(hilum_steps::specs()),
+    )
+}
+
+pub(crate) fn format(name: &str) -> Arc<dyn Format> {
+    registry()
+        .format(name, &FormatOptions::default())
+        .expect(name)
+}
+
+/// Makes the steps of a YAML list, or of one step.
+pub(crate) fn steps(
+    format_name: &str,
+    site: &dyn Site,
+    text: &str,
+) -> Result<Vec<StepPlan>, Vec<Problem>> {
+    let format = format(format_name);
+    let destinations = ["out".to_owned(), "other".to_owned()];
+    let context = BuildContext {
+        channel: "test",
+        destination: None,
+        format: &format,
+        site,
+        destinations: &destinations,
+    };
+    let list = match yaml::parse(text) {
+        Value::Array(items) => items,
+        one => vec![one],
+    };
+    let mut plans = Vec::new();
+    for (place, item) in list.iter().enumerate() {
+        let Value::Object(item) = item else {
+            panic!("a step is a map: {text}")
+        };
+        let (name, config) = item.iter().next().expect("a step has a name");
+        let registry = registry();
+        let spec = registry.get(ComponentKind::Step, name).expect(name);
+        let config = match (spec.shorthand, config) {
+            (_, Value::Object(_)) | (None, _) => config.clone(),
+            (Some(key), value) => serde_json::json!({ key: value }),
+        };
+        let Build::Step(build) = spec.build else {
+            panic!("{name} is no step")
+        };
+        plans.push(StepPlan {
+            name: format!("{place} {name}").into(),
+            component: name.clone(),
+            step: build(&config, &context)?,
+        });
+    }
+    Ok(plans)
+}
+
+pub(crate) fn problems(format_name: &str, site: &dyn Site, text: &str) -> Vec<String> {
+    let show = |problem: Problem| format!("{}: {}", problem.key.join("."), problem.message);
+    steps(format_name, site, text)
+        .err()
+        .unwrap_or_default()
+        .into_iter()
+        .map(show)
+        .collect()
+}
+
+fn channel(format_name: &str, steps: Vec<StepPlan>) -> ChannelPlan {
+    let destination = |name: &str| DestinationPlan {
+        name: name.into(),
+        component: "topic".to_owned(),
+        system: None,
+        digest: PlanDigest::default(),
+        kind: DestinationKind::Topic(name.into()),
+        when: None,
+        steps: Vec::new(),
+        required: false,
+        retry: RetryPlan::default(),
+        after_reject: None,
+        priority: None,
+        queue_max: 10,
+        queue_bytes_max: Size(10),
+        then: None,
+        was: None,
+    };
+    ChannelPlan {
+        name: "test".into(),
+        about: None,
+        owner: None,
+        digest: PlanDigest::default(),
+        source: SourcePlan {
+            component: "reply".to_owned(),
+            system: None,
+            digest: PlanDigest::default(),
+            kind: SourceKind::Reply,
+        },
+        format: format(format_name),
+        acknowledge: Acknowledge::Processed,
+        accept: None,
+        order: Order::Channel,
+        index: Vec::new(),
+        steps,
+        destinations: vec![destination("out"), destination("other")],
+        resend: ResendPlan::default(),
+        alerts: Vec::new(),
+        step_budget: Millis(250),
+        control_id_optional: true,
+    }
+}
+
+/// Steps ready to run.
+pub(crate) struct Channel {
+    plan: ChannelPlan,
+    pub(crate) trace: Vec<TraceLine>,
+}
+
+impl Channel {
+    pub(crate) fn new(format_name: &str, files: &[(&str, &str)], text: &str) -> Self {
+        let steps = steps(format_name, &Files::of(files), text).expect(text);
+        Self {
+            plan: channel(format_name, steps),
+            trace: Vec::new(),
+        }
+    }
+
+    pub(crate) fn run(&mut self, message: &str) -> Processed {
+        self.run_with(message, &Unlimited)
+    }
+
+    pub(crate) fn run_with(&mut self, message: &str, meter: &dyn Meter) -> Processed {
+        let text = if self.plan.format.name() == "hl7v2" {
+            message.replace('\n', "\r")
+        } else {
+            message.to_owned()
+        };
+        let payload = Payload::inline(Bytes::from(text));
+        let at = 1_700_000_000_000;
+        let incoming = Incoming::new(MessageId::new(at, 5), at, payload, Metadata::new());
+        let mut environment = ProcessEnvironment {
+            index_key: &IndexKey::new([0; 16]),
+            links: &(),
+            state: &(),
+            meter,
+            host: &NoHost,
+            trace: Some(&mut self.trace),
+        };
+        process(&self.plan, &mut environment, incoming)
+    }
+}
+
+/// What one message comes out as: its texts for `out`, or the disposition with its reason.
+pub(crate) fn outcome(processed: &Processed) -> Vec<String> {
+    if let Some(reason) = &processed.reason {
+        let path = reason
+            .path
+            .as_deref()
+            .map(|path| format!(" at {path}"))
+            .unwrap_or_default();
+        return vec![format!(
+            "{}: {}{path}",
+            processed.disposition.word(),
+            reason.text
+        )];
+    }
+    let children = processed.children.iter().flat_map(outcome);
+    let own = processed
+        .deliveries
+        .iter()
+        .filter(|delivery| &*delivery.destination == "out");
+    own.map(|delivery| text(&delivery.payload))
+        .chain(children)
+        .collect()
+}
+
+fn text(payload: &Payload) -> String {
+    String::from_utf8_lossy(payload.text()).replace('\r', "\n")
+}
+
+/// Runs one message through steps.
+pub(crate) fn run(format_name: &str, steps: &str, message: &str) -> Vec<String> {
+    outcome(&Channel::new(format_name, &[], steps).run(message))
+}

@@ -1,0 +1,8 @@
+//! Steps as a channel runs them: through the pure path that the engine calls.
+#![expect(clippy::expect_used, reason = "a test may fail by panic")]
+
+mod channel;
+mod examples;
+mod filter;
+mod set;
+mod yaml;
