@@ -16,6 +16,7 @@ mod diagnostic;
 mod file;
 mod plan;
 mod site;
+mod trial;
 mod yaml;
 
 pub use check::{Use, UseKind};
@@ -28,4 +29,7 @@ pub use plan::{
     load_folder, load_kept,
 };
 pub use site::{FILES_MAX, Folder, ReadError, SITE_FILE_BYTES_MAX, Secrets, Variables};
+pub use trial::{
+    ChannelCoverage, Coverage, Difference, TableCoverage, TestResult, TestRun, junit, run_tests,
+};
 pub use yaml::{DEPTH_MAX, FILE_BYTES_MAX, NODES_MAX};

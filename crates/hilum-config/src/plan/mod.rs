@@ -22,6 +22,7 @@ pub use summary::{ChannelSummary, PartSummary, RuleSummary, SiteSummary, SystemS
 use crate::diagnostic::{Diagnostic, Report, Severity};
 use crate::site::{Folder, Secrets, Variables};
 use gather::Gathered;
+pub(crate) use gather::read_text;
 
 /// How a site is loaded.
 #[derive(Clone, Debug, Default)]

@@ -13,6 +13,7 @@
 mod broken;
 mod fake;
 mod good;
+mod trial;
 
 use std::path::Path;
 

@@ -1,0 +1,73 @@
+//! Taking one case through its channel.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use hilum_component::{
+    Incoming, PlannedDelivery, ProcessEnvironment, Processed, StateView, Stored, TraceLine,
+    Unlimited, process,
+};
+use hilum_fhirpath::NoHost;
+use hilum_message::{IndexKey, MessageId};
+
+use super::compare::Compare;
+use super::coverage::Coverage;
+use super::read::Case;
+use super::{TestResult, compare};
+
+/// The state before, as the test gives it.
+struct Before<'c>(&'c BTreeMap<(String, String), Bytes>);
+
+impl StateView for Before<'_> {
+    fn get(&self, scope: &str, key: &str) -> Stored {
+        let value = self.0.get(&(scope.to_owned(), key.to_owned())).cloned();
+        Stored {
+            version: u64::from(value.is_some()),
+            value,
+        }
+    }
+}
+
+pub(super) fn run(case: &Case, coverage: &mut Coverage) -> TestResult {
+    let mut trace: Vec<TraceLine> = Vec::new();
+    let mut environment = ProcessEnvironment {
+        index_key: &IndexKey::new([0; 16]),
+        links: &(),
+        state: &Before(&case.state),
+        meter: &Unlimited,
+        host: &NoHost,
+        trace: Some(&mut trace),
+    };
+    // The same id each time, so that what derives from it stays the same.
+    let id = MessageId::new(case.arrived_ms, 1);
+    let incoming = Incoming::new(
+        id,
+        case.arrived_ms,
+        case.payload.clone(),
+        case.metadata.clone(),
+    );
+    let processed = process(&case.channel, &mut environment, incoming);
+    let deliveries = deliveries(&processed);
+    coverage.add(&case.channel, &processed, &deliveries, &trace);
+    let differences = Compare {
+        case,
+        processed: &processed,
+        deliveries: &deliveries,
+        trace: &trace,
+    }
+    .all();
+    TestResult {
+        file: case.file.clone(),
+        line: case.line,
+        channel: case.channel.name.to_string(),
+        name: case.name.clone(),
+        outcome: compare::outcome(&processed),
+        differences,
+    }
+}
+
+/// The deliveries of a message and of those it became.
+fn deliveries(processed: &Processed) -> Vec<&PlannedDelivery> {
+    let below = processed.children.iter().flat_map(deliveries);
+    processed.deliveries.iter().chain(below).collect()
+}
