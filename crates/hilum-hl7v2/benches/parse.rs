@@ -46,7 +46,11 @@ fn result() -> Bytes {
 
 #[divan::bench(args = ["admission", "result"])]
 fn tokenise_and_index(bencher: Bencher<'_, '_>, kind: &str) {
-    let bytes = if kind == "admission" { admission() } else { result() };
+    let bytes = if kind == "admission" {
+        admission()
+    } else {
+        result()
+    };
     bencher
         .counter(BytesCount::new(bytes.len()))
         .bench_local(|| Message::parse(black_box(bytes.clone())));
@@ -54,13 +58,21 @@ fn tokenise_and_index(bencher: Bencher<'_, '_>, kind: &str) {
 
 #[divan::bench]
 fn findings_of_content(bencher: Bencher<'_, '_>) {
-    let Ok(message) = Message::parse(result()) else { return };
-    bencher.counter(BytesCount::new(result().len())).bench_local(|| message.findings());
+    let Ok(message) = Message::parse(result()) else {
+        return;
+    };
+    bencher
+        .counter(BytesCount::new(result().len()))
+        .bench_local(|| message.findings());
 }
 
 #[divan::bench(args = ["PV1-3.1", "PID-3.1", "OBX[40]-5"])]
 fn path_of_a_parsed_message(bencher: Bencher<'_, '_>, path: &str) {
-    let bytes = if path.starts_with("OBX") { result() } else { admission() };
+    let bytes = if path.starts_with("OBX") {
+        result()
+    } else {
+        admission()
+    };
     let (Ok(message), Some((_, literal))) = (Message::parse(bytes), V2Dialect.literal(path)) else {
         return;
     };
@@ -78,28 +90,38 @@ fn path_of_a_parsed_message(bencher: Bencher<'_, '_>, path: &str) {
 
 #[divan::bench]
 fn parse_set_one_field_and_write(bencher: Bencher<'_, '_>) {
-    let Ok(path) = Path::parse("MSH-6") else { return };
+    let Ok(path) = Path::parse("MSH-6") else {
+        return;
+    };
     let bytes = admission();
-    bencher.counter(BytesCount::new(bytes.len())).bench_local(|| {
-        let mut message = Message::parse(black_box(bytes.clone())).ok()?;
-        message.set(&path, "HOSP2").ok()?;
-        Some(message.write())
-    });
+    bencher
+        .counter(BytesCount::new(bytes.len()))
+        .bench_local(|| {
+            let mut message = Message::parse(black_box(bytes.clone())).ok()?;
+            message.set(&path, "HOSP2").ok()?;
+            Some(message.write())
+        });
 }
 
 #[divan::bench]
 fn identify(bencher: Bencher<'_, '_>) {
-    let Ok(message) = Message::parse(admission()) else { return };
+    let Ok(message) = Message::parse(admission()) else {
+        return;
+    };
     bencher.bench_local(|| message.identify());
 }
 
 #[divan::bench]
 fn decode_frames(bencher: Bencher<'_, '_>) {
-    let Ok(frame) = hilum_hl7v2::mllp::encode(&admission()) else { return };
+    let Ok(frame) = hilum_hl7v2::mllp::encode(&admission()) else {
+        return;
+    };
     let stream = frame.repeat(16);
-    bencher.counter(BytesCount::new(stream.len())).bench_local(|| {
-        let mut decoder = Decoder::default();
-        decoder.push(black_box(&stream));
-        std::iter::from_fn(|| decoder.next_event()).count()
-    });
+    bencher
+        .counter(BytesCount::new(stream.len()))
+        .bench_local(|| {
+            let mut decoder = Decoder::default();
+            decoder.push(black_box(&stream));
+            std::iter::from_fn(|| decoder.next_event()).count()
+        });
 }

@@ -8,6 +8,7 @@
 pub mod answer;
 pub mod batch;
 pub mod charset;
+pub mod cut;
 mod delimiters;
 pub mod dictionary;
 mod escape;

@@ -1,11 +1,13 @@
 //! Which character set a message is read in, and decoding before splitting where characters may
 //! hide separators.
 
-use std::borrow::Cow;
+use std::convert::Infallible;
 
 use bytes::Bytes;
 
+use super::convert::recoded;
 use super::index::{mark_separators, pos, segment_key};
+use super::place::Text;
 use super::{Message, Overlay, ParseOptions};
 use crate::charset::{Charset, CharsetName};
 use crate::warning::{Warning, WarningCode};
@@ -125,19 +127,25 @@ impl Message {
             if raw.is_ascii() && memchr::memchr(0x1B, raw).is_none() {
                 continue;
             }
-            let (text, undefined) = wire.decode(raw);
-            bad |= undefined;
-            let bytes = match text {
-                Cow::Borrowed(text) => Bytes::copy_from_slice(text.as_bytes()),
-                Cow::Owned(text) => Bytes::from(text),
-            };
+            let undefined = std::cell::Cell::new(false);
+            let decoded = recoded(raw, seg.raw_start, &self.cut_places, |run| {
+                let (text, bad) = wire.decode(run);
+                undefined.set(undefined.get() || bad);
+                Ok::<_, Infallible>(text.into_owned().into_bytes())
+            });
+            let Ok(Text { bytes, cuts }) = decoded;
+            bad |= undefined.get();
             let mut seps = Vec::new();
             mark_separators(&bytes, 0, self.delimiters.field, &mut seps);
             let id = bytes.get(..seps.first().map_or(bytes.len(), |at| *at as usize));
             seg.key = segment_key(id.unwrap_or_default());
             (seg.start, seg.end) = (0, pos(bytes.len()));
             (seg.sep_start, seg.sep_end) = (0, pos(seps.len()));
-            self.overlays.push(Overlay { bytes, seps });
+            self.overlays.push(Overlay {
+                bytes: Bytes::from(bytes),
+                seps,
+                cuts,
+            });
             seg.source = pos(self.overlays.len());
         }
         bad

@@ -3,12 +3,13 @@
 //! Values are escaped with the message's own separators and written in its own character set.
 //! Numbers are bounded by the path ([`crate::path::PATH_NUMBER_MAX`]).
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use super::index::mark_separators;
-use super::{Level, Message, Overlay, Part, Seg, SegState, pos, segment_key};
-use crate::charset::{Charset, Unencodable};
-use crate::delimiters::Delimiters;
+use super::place::{Text, Touched, first, moved_cuts};
+use super::{CutAt, Level, Message, Overlay, Part, Seg, SegState, pos, segment_key};
 use crate::escape;
 use crate::path::{FieldPath, Path, Scope, Which};
 
@@ -52,16 +53,15 @@ pub enum EditError {
         /// What it names instead.
         what: &'static str,
     },
+    /// A large value that was cut out of another message.
+    #[error("{path}: an attachment of another message cannot be copied")]
+    Attachment {
+        /// The path as given.
+        path: String,
+    },
     /// A segment id that is not 2 to 8 letters and digits.
     #[error("a segment id is 2 to 8 letters and digits")]
     SegmentId,
-}
-
-/// Where a value goes in a segment: what it replaces, and the separators that have to come first.
-struct Place {
-    start: u32,
-    end: u32,
-    padding: Vec<u8>,
 }
 
 impl Message {
@@ -69,7 +69,7 @@ impl Message {
     /// segment is added. Returns how many places were written.
     pub fn set(&mut self, path: &Path, value: &str) -> Result<usize, EditError> {
         let encoded = self.encoded(path, value)?;
-        self.set_encoded(path, &encoded)
+        self.set_encoded(path, &Text::new(encoded))
     }
 
     /// Writes a part of this or another message, components and all, to a path.
@@ -87,7 +87,7 @@ impl Message {
             (_, 1) => Level::Component,
             _ => Level::Subcomponent,
         };
-        let mut out = Vec::new();
+        let mut out = Text::default();
         self.translate(path, part, level, same, &mut out)?;
         self.set_encoded(path, &out)
     }
@@ -125,13 +125,20 @@ impl Message {
             (_, 0) => self.delimiters.component,
             _ => self.delimiters.subcomponent,
         };
-        let place = self.place(index, &field, Which::Nth(first(field.repetition)));
-        if place.padding.is_empty() {
+        let place = self.place(index, &field, first(field.repetition));
+        let touched = if place.is_new() {
+            Touched::Before
+        } else {
             encoded.push(separator);
-        }
-        let mut bytes = place.padding;
-        bytes.extend_from_slice(&encoded);
-        self.splice(index, place.start, place.start, &bytes);
+            Touched::After
+        };
+        let here = (place.start, place.start);
+        self.splice(
+            index,
+            here,
+            Text::new(encoded).after(&place.padding),
+            touched,
+        );
         Ok(())
     }
 
@@ -149,6 +156,7 @@ impl Message {
         self.overlays.push(Overlay {
             bytes: Bytes::copy_from_slice(id.as_bytes()),
             seps: Vec::new(),
+            cuts: Vec::new(),
         });
         let seg = Seg {
             end: pos(id.len()),
@@ -176,68 +184,7 @@ impl Message {
         Ok(())
     }
 
-    /// Writes the message in another character set from now on, and says so in MSH-18.
-    pub fn convert_charset(&mut self, charset: Charset) -> Result<(), EditError> {
-        let mut text = self.decoded();
-        let target = if charset == Charset::Ascii {
-            Charset::Ascii
-        } else {
-            charset
-        };
-        let refused = || EditError::NotInCharset {
-            path: "MSH-18".to_owned(),
-            charset: target.hl7_name(),
-        };
-        if target.encode(&text).is_err() {
-            return Err(refused());
-        }
-        // Parsed anew as text: what was received no longer matters once every byte may change.
-        let mut next = match Self::parse(std::mem::take(&mut text)) {
-            Ok(next) => next,
-            Err(_) => return Err(refused()),
-        };
-        next.decoding.wire = target;
-        next.decoding.view = if target.hides_separators() {
-            Charset::Utf8
-        } else {
-            target
-        };
-        next.decoding.fallback = self.decoding.fallback;
-        if next.decoding.view != Charset::Utf8 {
-            next.recode(target).map_err(|_| refused())?;
-        }
-        next.structures = self.structures.take();
-        next.warnings = std::mem::take(&mut self.warnings);
-        let field = FieldPath {
-            field: 18,
-            repetition: Which::Nth(1),
-            component: 0,
-            subcomponent: 0,
-        };
-        let path = Path::new(Vec::new(), "MSH".to_owned(), Which::Unsaid, Some(field));
-        next.set(&path, target.hl7_name())?;
-        *self = next;
-        Ok(())
-    }
-
-    /// Lays text in the new set over every segment that is not ASCII.
-    fn recode(&mut self, charset: Charset) -> Result<(), Unencodable> {
-        for index in 0..self.segs.len() {
-            let Some(text) = self.seg_text(index) else {
-                continue;
-            };
-            let raw = text.slice(text.start, text.end);
-            if raw.is_ascii() {
-                continue;
-            }
-            let decoded = Charset::Utf8.decode(raw).0.into_owned();
-            let bytes = charset.encode(&decoded)?.into_owned();
-            self.replace_text(index, bytes);
-        }
-        Ok(())
-    }
-
-    fn set_encoded(&mut self, path: &Path, encoded: &[u8]) -> Result<usize, EditError> {
+    fn set_encoded(&mut self, path: &Path, encoded: &Text) -> Result<usize, EditError> {
         let Some(field) = path.field else {
             return Err(EditError::Target {
                 path: path.to_string(),
@@ -263,9 +210,18 @@ impl Message {
                 } else {
                     first(field.repetition)
                 };
-                let mut place = self.place(index, &field, Which::Nth(n));
-                place.padding.extend_from_slice(encoded);
-                self.splice(index, place.start, place.end, &place.padding);
+                let place = self.place(index, &field, n);
+                let span = (place.start, place.end);
+                let touched = if place.is_new() {
+                    Touched::Before
+                } else {
+                    Touched::Replaced(place.start, place.end)
+                };
+                let text = Text {
+                    bytes: encoded.bytes.clone(),
+                    cuts: encoded.cuts.clone(),
+                };
+                self.splice(index, span, text.after(&place.padding), touched);
                 written = written.saturating_add(1);
             }
         }
@@ -291,13 +247,25 @@ impl Message {
         part: Part<'_>,
         level: Level,
         same: bool,
-        out: &mut Vec<u8>,
+        out: &mut Text,
     ) -> Result<(), EditError> {
         if part.is_leaf() || level == Level::Subcomponent {
-            if same && part.is_leaf() && !part.is_separators() {
-                out.extend_from_slice(part.raw());
+            if let Some(attachment) = part.attachment() {
+                // The numbers of cuts mean the same only in copies of one message.
+                if !Arc::ptr_eq(&self.cuts, &part.message.cuts) {
+                    return Err(EditError::Attachment {
+                        path: path.to_string(),
+                    });
+                }
+                out.cuts.push(CutAt {
+                    at: pos(out.bytes.len()),
+                    cut: pos(attachment.cut),
+                });
+            } else if same && part.is_leaf() && !part.is_separators() {
+                out.bytes.extend_from_slice(part.raw());
             } else {
-                out.extend_from_slice(&self.encoded(path, &part.text())?);
+                out.bytes
+                    .extend_from_slice(&self.encoded(path, &part.text())?);
             }
             return Ok(());
         }
@@ -309,7 +277,7 @@ impl Message {
         };
         for (at, child) in part.children().enumerate() {
             if at > 0 {
-                out.push(separator);
+                out.bytes.push(separator);
             }
             self.translate(path, child, below, same, out)?;
         }
@@ -360,85 +328,6 @@ impl Message {
         part.map_or(1, |part| pos(part.children().count()))
     }
 
-    /// Where the value of a field path goes in a segment.
-    fn place(&self, index: usize, path: &FieldPath, repetition: Which) -> Place {
-        let Delimiters {
-            field,
-            component,
-            repetition: repeat,
-            subcomponent,
-            ..
-        } = self.delimiters;
-        let Some(text) = self.seg_text(index) else {
-            return Place {
-                start: 0,
-                end: 0,
-                padding: Vec::new(),
-            };
-        };
-        let mut padding = Vec::new();
-        let pad = |padding: &mut Vec<u8>, separator, missing: usize| {
-            padding.resize(padding.len().saturating_add(missing), separator);
-        };
-        let repetition = first(repetition);
-        let Some(part) = self
-            .segment(index)
-            .and_then(|segment| segment.field(path.field))
-        else {
-            pad(
-                &mut padding,
-                field,
-                path.field.saturating_sub(text.field_count()) as usize,
-            );
-            pad(&mut padding, repeat, repetition.saturating_sub(1) as usize);
-            pad(
-                &mut padding,
-                component,
-                path.component.saturating_sub(1) as usize,
-            );
-            pad(
-                &mut padding,
-                subcomponent,
-                path.subcomponent.saturating_sub(1) as usize,
-            );
-            return Place {
-                start: text.end,
-                end: text.end,
-                padding,
-            };
-        };
-        let mut part = part;
-        let mut absent = false;
-        let steps = [
-            (repetition, repeat),
-            (path.component, component),
-            (path.subcomponent, subcomponent),
-        ];
-        for (n, separator) in steps {
-            if n == 0 {
-                break;
-            }
-            if absent {
-                pad(&mut padding, separator, n.saturating_sub(1) as usize);
-                continue;
-            }
-            match part.nth(n) {
-                Some(child) => part = child,
-                None => {
-                    let present = pos(part.children().count());
-                    pad(&mut padding, separator, n.saturating_sub(present) as usize);
-                    absent = true;
-                }
-            }
-        }
-        let start = if absent { part.end } else { part.start };
-        Place {
-            start,
-            end: part.end,
-            padding,
-        }
-    }
-
     fn delete_segments(&mut self, path: &Path) -> Result<usize, EditError> {
         let found = self.targets(path);
         if found.contains(&0) {
@@ -462,13 +351,19 @@ impl Message {
         };
         if path.component == 0 && !matches!(path.repetition, Which::Nth(_)) {
             let (start, end) = (field.start, field.end);
-            if start == end {
+            if start == end && field.attachment().is_none() {
                 return 0;
             }
-            self.splice(index, start, end, &[]);
+            self.splice(
+                index,
+                (start, end),
+                Text::default(),
+                Touched::Replaced(start, end),
+            );
             return 1;
         }
-        let spans: Vec<(u32, u32)> = field
+        // What is taken out, and the part whose cuts go with it.
+        let spans: Vec<((u32, u32), (u32, u32))> = field
             .children()
             .zip(1_u32..)
             .filter(|(_, n)| match path.repetition {
@@ -477,54 +372,59 @@ impl Message {
                 Which::All => true,
             })
             .filter_map(|(repetition, _)| {
-                if path.component == 0 {
-                    // The separator goes with it: the one before, or after the first.
-                    let (start, end) = (repetition.start, repetition.end);
-                    return Some(if start > field.start {
-                        (start.saturating_sub(1), end)
-                    } else {
-                        (start, end.saturating_add(1).min(field.end))
-                    });
+                let mut part = repetition;
+                if path.component > 0 {
+                    part = part.nth(path.component)?;
                 }
-                let part = repetition.nth(path.component)?;
-                let part = if path.subcomponent > 0 {
-                    part.nth(path.subcomponent)?
+                if path.subcomponent > 0 {
+                    part = part.nth(path.subcomponent)?;
+                }
+                let own = (part.start, part.end);
+                // The separator goes with a repetition: the one before, or after the first.
+                let span = if path.component > 0 {
+                    own
+                } else if part.start > field.start {
+                    (part.start.saturating_sub(1), part.end)
                 } else {
-                    part
+                    (part.start, part.end.saturating_add(1).min(field.end))
                 };
-                Some((part.start, part.end))
+                (span.0 < span.1 || part.attachment().is_some()).then_some((span, own))
             })
-            .filter(|(start, end)| start < end)
             .collect();
         // From the back, and relative to the segment: the first splice moves it to its own text.
         let base = field.text.start;
-        for (start, end) in spans.iter().rev() {
+        for (span, own) in spans.iter().rev() {
             let at = self.segs.get(index).map_or(0, |seg| seg.start);
             let moved = |position: u32| position.saturating_sub(base).saturating_add(at);
-            self.splice(index, moved(*start), moved(*end), &[]);
+            let touched = Touched::Replaced(moved(own.0), moved(own.1));
+            self.splice(
+                index,
+                (moved(span.0), moved(span.1)),
+                Text::default(),
+                touched,
+            );
         }
         spans.len()
     }
 
     /// Replaces a span of a segment's text.
-    fn splice(&mut self, index: usize, start: u32, end: u32, with: &[u8]) {
+    fn splice(&mut self, index: usize, span: (u32, u32), with: Text, touched: Touched) {
         let Some(text) = self.seg_text(index) else {
             return;
         };
-        let head = text.slice(text.start, start);
-        let tail = text.slice(end, text.end);
-        let mut bytes = Vec::with_capacity(
-            head.len()
-                .saturating_add(with.len())
-                .saturating_add(tail.len()),
-        );
-        bytes.extend_from_slice(head);
-        bytes.extend_from_slice(with);
-        bytes.extend_from_slice(tail);
-        self.replace_text(index, bytes);
+        let head = text.slice(text.start, span.0);
+        let tail = text.slice(span.1, text.end);
+        let mut cuts = Vec::new();
+        if !text.cuts.is_empty() || !with.cuts.is_empty() {
+            cuts = moved_cuts(text.cuts, text.start..text.end, span, &with, touched);
+        }
+        let bytes = [head, &with.bytes, tail].concat();
+        self.replace_text(index, Text { bytes, cuts });
     }
 
-    fn replace_text(&mut self, index: usize, bytes: Vec<u8>) {
+    /// Gives a segment text of its own.
+    pub(super) fn replace_text(&mut self, index: usize, text: Text) {
+        let Text { bytes, cuts } = text;
         let mut seps = Vec::new();
         mark_separators(&bytes, 0, self.delimiters.field, &mut seps);
         let Some(seg) = self.segs.get_mut(index) else {
@@ -538,6 +438,7 @@ impl Message {
         let overlay = Overlay {
             bytes: Bytes::from(bytes),
             seps,
+            cuts,
         };
         match (seg.source as usize)
             .checked_sub(1)
@@ -556,46 +457,6 @@ impl Message {
     fn restructured(&mut self) {
         self.touched = true;
         self.groups = std::sync::OnceLock::new();
-    }
-
-    /// The whole message as text, escapes left as they are.
-    fn decoded(&self) -> String {
-        let mut out = String::with_capacity(self.buf.len());
-        let plain = |start: u32, end: u32| {
-            String::from_utf8_lossy(
-                self.buf
-                    .get(start as usize..end as usize)
-                    .unwrap_or_default(),
-            )
-        };
-        out.push_str(&plain(0, self.body_start));
-        for (index, seg) in self.segs.iter().enumerate() {
-            let Some(text) = self.seg_text(index) else {
-                continue;
-            };
-            out.push_str(&escape::decode(
-                text.slice(text.start, text.end),
-                &self.decoding,
-            ));
-            match seg.state {
-                SegState::Added => out.push_str(self.terminator.as_str()),
-                SegState::Received | SegState::Edited => {
-                    out.push_str(&plain(seg.raw_end, seg.next));
-                    let last = index.saturating_add(1) == self.segs.len();
-                    if seg.raw_end == seg.next && !last {
-                        out.push_str(self.terminator.as_str());
-                    }
-                }
-            }
-        }
-        out
-    }
-}
-
-fn first(which: Which) -> u32 {
-    match which {
-        Which::Nth(n) => n,
-        Which::Unsaid | Which::All => 1,
     }
 }
 

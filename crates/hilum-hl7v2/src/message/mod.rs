@@ -6,11 +6,13 @@
 //! [`Warning`]s. Meaning (which segment may stand where, what a field is called) is not known
 //! here: it is handed in as [`Grouping`] and [`Placement`].
 
+mod convert;
 mod decode;
 mod edit;
 mod findings;
 mod index;
 mod part;
+mod place;
 mod structure;
 mod write;
 
@@ -24,10 +26,12 @@ use bytes::Bytes;
 
 pub use edit::EditError;
 pub use index::Terminator;
-pub use part::{Level, Part, Segment};
+pub use part::{Attachment, Level, Part, Segment};
 pub use structure::{Group, GroupId, GroupStep, Grouping, Groups, Placement, Structures};
+pub use write::WritePiece;
 
 use crate::charset::Charset;
+use crate::cut::Cut;
 use crate::delimiters::Delimiters;
 use crate::escape::Decoding;
 use crate::warning::{Reject, Warning, WarningCode};
@@ -54,6 +58,15 @@ impl Default for ParseOptions {
 pub(crate) struct Overlay {
     pub(crate) bytes: Bytes,
     pub(crate) seps: Vec<u32>,
+    pub(crate) cuts: Vec<CutAt>,
+}
+
+/// Where a cut belongs in the text of a source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct CutAt {
+    pub(crate) at: u32,
+    /// Its number in the message as it was received.
+    pub(crate) cut: u32,
 }
 
 /// A parsed HL7 v2 message. Cheap to clone; prints without content.
@@ -66,6 +79,9 @@ pub struct Message {
     pub(crate) segs: Vec<Seg>,
     pub(crate) seps: Arc<Vec<u32>>,
     pub(crate) overlays: Vec<Overlay>,
+    /// What was cut out of `buf`, ascending.
+    pub(crate) cuts: Arc<[Cut]>,
+    pub(crate) cut_places: Arc<[CutAt]>,
     /// Where the first segment begins.
     pub(crate) body_start: u32,
     pub(crate) delimiters: Delimiters,
@@ -94,6 +110,7 @@ pub(crate) struct SegText<'m> {
     pub(crate) start: u32,
     pub(crate) end: u32,
     pub(crate) seps: &'m [u32],
+    pub(crate) cuts: &'m [CutAt],
     pub(crate) key: u32,
 }
 
@@ -152,6 +169,19 @@ impl Message {
 
     /// Parses one message. Batches are split first, see [`crate::batch`].
     pub fn parse_with(bytes: impl Into<Bytes>, options: &ParseOptions) -> Result<Self, Reject> {
+        Self::parse_skeleton(bytes, &[], options)
+    }
+
+    /// Parses a message out of which large values were cut, see [`crate::cut`]. `cuts` ascend
+    /// and lie within values.
+    ///
+    /// Such a value reads as `attachment of n bytes`, stays where it is through edits around it,
+    /// and comes back in [`Self::write_pieces`].
+    pub fn parse_skeleton(
+        bytes: impl Into<Bytes>,
+        cuts: &[Cut],
+        options: &ParseOptions,
+    ) -> Result<Self, Reject> {
         let received: Bytes = bytes.into();
         let mut warnings = Vec::new();
         let (buf, wide) = match decode::wide(&received) {
@@ -177,6 +207,8 @@ impl Message {
             segs,
             seps: Arc::new(seps),
             overlays: Vec::new(),
+            cuts: cuts.into(),
+            cut_places: places(cuts),
             body_start: pos(start),
             delimiters,
             terminator,
@@ -271,11 +303,15 @@ impl Message {
     /// Source and index of a segment.
     pub(crate) fn seg_text(&self, index: usize) -> Option<SegText<'_>> {
         let seg = self.segs.get(index)?;
-        let (source, seps) = match (seg.source as usize).checked_sub(1) {
-            None => (&self.buf, self.seps.as_slice()),
+        let (source, seps, cuts) = match (seg.source as usize).checked_sub(1) {
+            None => (&self.buf, self.seps.as_slice(), &*self.cut_places),
             Some(at) => {
                 let overlay = self.overlays.get(at)?;
-                (&overlay.bytes, overlay.seps.as_slice())
+                (
+                    &overlay.bytes,
+                    overlay.seps.as_slice(),
+                    overlay.cuts.as_slice(),
+                )
             }
         };
         Some(SegText {
@@ -285,9 +321,20 @@ impl Message {
             seps: seps
                 .get(seg.sep_start as usize..seg.sep_end as usize)
                 .unwrap_or_default(),
+            cuts,
             key: seg.key,
         })
     }
+}
+
+fn places(cuts: &[Cut]) -> Arc<[CutAt]> {
+    cuts.iter()
+        .zip(0_u32..)
+        .map(|(cut, n)| CutAt {
+            at: pos(cut.at),
+            cut: n,
+        })
+        .collect()
 }
 
 /// Skips what may stand before MSH.

@@ -4,6 +4,7 @@
 #![expect(clippy::print_stdout, reason = "a test that did not run says so")]
 
 mod answers;
+mod attachments;
 mod edits;
 mod expressions;
 mod mllp;

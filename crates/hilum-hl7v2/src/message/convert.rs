@@ -1,0 +1,105 @@
+//! From one character set to another.
+
+use super::place::Text;
+use super::{CutAt, EditError, Message, SegState, pos};
+use crate::charset::{Charset, Unencodable};
+use crate::escape;
+use crate::path::{FieldPath, Path, Which};
+
+/// Applies `convert` to the stretches between cuts, so that the cuts keep their places.
+pub(super) fn recoded<E>(
+    bytes: &[u8],
+    start: u32,
+    cuts: &[CutAt],
+    convert: impl Fn(&[u8]) -> Result<Vec<u8>, E>,
+) -> Result<Text, E> {
+    let end = start.saturating_add(pos(bytes.len()));
+    let mut out = Text::default();
+    let mut from = 0_usize;
+    for place in cuts
+        .iter()
+        .filter(|place| (start..=end).contains(&place.at))
+    {
+        let to = place.at.saturating_sub(start) as usize;
+        out.bytes
+            .extend(convert(bytes.get(from..to).unwrap_or_default())?);
+        out.cuts.push(CutAt {
+            at: pos(out.bytes.len()),
+            cut: place.cut,
+        });
+        from = to;
+    }
+    out.bytes
+        .extend(convert(bytes.get(from..).unwrap_or_default())?);
+    Ok(out)
+}
+
+impl Message {
+    /// Writes the message in another character set from now on, and says so in MSH-18.
+    ///
+    /// Refused, and nothing changed, if the set lacks a character of the message.
+    pub fn convert_charset(&mut self, charset: Charset) -> Result<(), EditError> {
+        let view = if charset.hides_separators() {
+            Charset::Utf8
+        } else {
+            charset
+        };
+        let mut converted = Vec::new();
+        for index in 0..self.segs.len() {
+            let text =
+                self.converted(index, charset, view)
+                    .map_err(|_| EditError::NotInCharset {
+                        path: self.segment_location(index),
+                        charset: charset.hl7_name(),
+                    })?;
+            converted.extend(text.map(|text| (index, text)));
+        }
+        let lead = self.buf.get(..self.body_start as usize).unwrap_or_default();
+        if !lead.is_ascii() && charset != Charset::Utf8 && !charset.is_wide() {
+            // A byte order mark has no place in other sets.
+            self.body_start = 0;
+        }
+        self.wide = None;
+        self.decoding.wire = charset;
+        self.decoding.view = view;
+        for (index, text) in converted {
+            self.replace_text(index, text);
+        }
+        let field = FieldPath {
+            field: 18,
+            repetition: Which::Nth(1),
+            component: 0,
+            subcomponent: 0,
+        };
+        let path = Path::new(Vec::new(), "MSH".to_owned(), Which::Unsaid, Some(field));
+        self.set(&path, charset.hl7_name())?;
+        Ok(())
+    }
+
+    /// A segment's text in the new view; `None` where it is plain ASCII and stays.
+    fn converted(
+        &self,
+        index: usize,
+        wire: Charset,
+        view: Charset,
+    ) -> Result<Option<Text>, Unencodable> {
+        let Some(text) = self.seg_text(index) else {
+            return Ok(None);
+        };
+        let raw = text.slice(text.start, text.end);
+        // Received text that was decoded may have been more than ASCII on the wire.
+        let decoded = self
+            .segs
+            .get(index)
+            .is_some_and(|seg| seg.state == SegState::Received && seg.source > 0);
+        if raw.is_ascii() && !decoded {
+            return Ok(None);
+        }
+        let text = recoded(raw, text.start, text.cuts, |run| {
+            let decoded = escape::decode(run, &self.decoding);
+            wire.encode(&decoded)?;
+            Ok(view.encode(&decoded)?.into_owned())
+        })?;
+        Ok(Some(text))
+    }
+}
