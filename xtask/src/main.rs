@@ -14,6 +14,7 @@
 
 mod ci;
 mod codegen;
+mod rig;
 mod setup;
 mod shell;
 mod test;
@@ -31,7 +32,7 @@ type Command = (
     fn(&[String]) -> Result<()>,
 );
 
-const COMMANDS: [Command; 6] = [
+const COMMANDS: [Command; 8] = [
     (
         "setup",
         "",
@@ -57,6 +58,18 @@ const COMMANDS: [Command; 6] = [
         "[--check]",
         "make the committed tables from registry packages, or compare them",
         |arguments| codegen::run(only_flag(arguments, "--check")?),
+    ),
+    (
+        "bench",
+        "hub|limit [--senders N,N] [--seconds S] [--rounds N]",
+        "load on the relay example in release, beside the limit of this machine",
+        rig::bench,
+    ),
+    (
+        "crash",
+        "[--long] [--rounds N] [--seed N]",
+        "SIGKILL at random moments under load; nothing promised may be lost",
+        rig::crash,
     ),
 ];
 

@@ -18,6 +18,14 @@ pub(crate) fn root() -> PathBuf {
     here.parent().unwrap_or(here).to_path_buf()
 }
 
+/// The folder that cargo builds into.
+pub(crate) fn target() -> PathBuf {
+    match std::env::var_os("CARGO_TARGET_DIR") {
+        Some(folder) => root().join(folder),
+        None => root().join("target"),
+    }
+}
+
 /// The shared test material, if it is there: `HILUM_SHARED`, by default `shared` beside the tree.
 pub(crate) fn shared() -> Option<PathBuf> {
     let folder = match std::env::var_os("HILUM_SHARED") {

@@ -51,6 +51,9 @@ pub(crate) fn run(root: &Path, cache: &Path, check: bool) -> Result<()> {
         bail!("{} does not hold the expected {MEMBER}", PACKAGE.file);
     }
     fs::write(&path, &output.stdout).with_context(|| format!("write {}", path.display()))?;
-    println!("wrote {GENERATED}/ucum-essence.xml ({} bytes)", output.stdout.len());
+    println!(
+        "wrote {GENERATED}/ucum-essence.xml ({} bytes)",
+        output.stdout.len()
+    );
     Ok(())
 }

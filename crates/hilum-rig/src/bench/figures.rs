@@ -1,0 +1,142 @@
+//! What was measured, and the table that is printed and recorded.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use hilum_testkit::mllp::Percentiles;
+
+/// One measurement.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Figures {
+    pub(super) acknowledged_per_s: f64,
+    pub(super) delivered_per_s: f64,
+    pub(super) drained_after_s: f64,
+    pub(super) cpu_s_per_1000: f64,
+    pub(super) latency: Percentiles,
+    pub(super) idle_mb: f64,
+    pub(super) loaded_mb: f64,
+    pub(super) ready_after: Duration,
+    pub(super) kept_per_byte: f64,
+}
+
+impl fmt::Display for Figures {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{:.0} acknowledged/s, {:.0} delivered/s, {:.3} CPU s per 1000, {}",
+            self.acknowledged_per_s, self.delivered_per_s, self.cpu_s_per_1000, self.latency
+        )
+    }
+}
+
+/// A row of the table: its name, how a value is read and shown, and whether the ratio to the limit
+/// says something.
+type Row = (&'static str, fn(&Figures) -> f64, usize, bool);
+
+const ROWS: [Row; 11] = [
+    ("acknowledged/s", |f| f.acknowledged_per_s, 0, true),
+    ("delivered/s", |f| f.delivered_per_s, 0, true),
+    (
+        "queue empty after the end, s",
+        |f| f.drained_after_s,
+        2,
+        false,
+    ),
+    ("engine CPU s per 1000", |f| f.cpu_s_per_1000, 3, true),
+    ("answer p50, ms", |f| ms(f.latency.p50), 2, true),
+    ("answer p99, ms", |f| ms(f.latency.p99), 2, true),
+    ("answer p99.9, ms", |f| ms(f.latency.p999), 2, true),
+    ("resident idle, MB", |f| f.idle_mb, 1, false),
+    ("resident loaded, MB", |f| f.loaded_mb, 1, false),
+    ("start to ready, ms", |f| ms(f.ready_after), 0, false),
+    (
+        "bytes kept per byte received",
+        |f| f.kept_per_byte,
+        2,
+        false,
+    ),
+];
+
+fn ms(time: Duration) -> f64 {
+    time.as_secs_f64() * 1000.0
+}
+
+/// All measurements, by senders and program.
+#[derive(Debug, Default)]
+pub(super) struct Table {
+    rounds: BTreeMap<(usize, &'static str), Vec<Figures>>,
+}
+
+impl Table {
+    pub(super) fn add(&mut self, senders: usize, program: &'static str, figures: Figures) {
+        self.rounds
+            .entry((senders, program))
+            .or_default()
+            .push(figures);
+    }
+
+    /// Medians as a Markdown table, with the ratio to the limit where both were measured.
+    pub(super) fn shown(&self) -> String {
+        let rounds = self.rounds.values().map(Vec::len).max().unwrap_or_default();
+        let mut text = format!("\nmedians of {rounds} rounds\n\n| measure |");
+        for (senders, program) in self.rounds.keys() {
+            text.push_str(&format!(" {program}, {senders} |"));
+        }
+        text.push_str("\n|---|");
+        text.push_str(&"---|".repeat(self.rounds.len()));
+        for (name, value, decimals, compares) in ROWS {
+            text.push_str(&format!("\n| {name} |"));
+            for ((senders, program), all) in &self.rounds {
+                let own = median(all, value);
+                text.push_str(&format!(" {own:.decimals$}"));
+                let limit = self.rounds.get(&(*senders, "limit"));
+                if let Some(limit) = limit.filter(|_| compares && *program != "limit") {
+                    text.push_str(&format!(" ({:.2} of limit)", own / median(limit, value)));
+                }
+                text.push_str(" |");
+            }
+        }
+        text
+    }
+}
+
+fn median(all: &[Figures], value: fn(&Figures) -> f64) -> f64 {
+    let mut values: Vec<f64> = all.iter().map(value).collect();
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn figures(rate: f64) -> Figures {
+        Figures {
+            acknowledged_per_s: rate,
+            delivered_per_s: rate,
+            drained_after_s: 0.0,
+            cpu_s_per_1000: 0.1,
+            latency: Percentiles::default(),
+            idle_mb: 1.0,
+            loaded_mb: 2.0,
+            ready_after: Duration::from_millis(30),
+            kept_per_byte: 1.0,
+        }
+    }
+
+    #[test]
+    fn shows_medians_and_their_share_of_the_limit() {
+        let mut table = Table::default();
+        for rate in [100.0, 900.0, 300.0] {
+            table.add(8, "hilum", figures(rate));
+            table.add(8, "limit", figures(600.0));
+        }
+        let text = table.shown();
+        assert!(text.contains("| measure | hilum, 8 | limit, 8 |"), "{text}");
+        assert!(
+            text.contains("| acknowledged/s | 300 (0.50 of limit) | 600 |"),
+            "{text}"
+        );
+    }
+}

@@ -1,0 +1,272 @@
+//! The record of what was promised and what came, and the comparison.
+//!
+//! - *No loss*: every message that was answered AA arrives.
+//! - *Order*: of one patient's messages, which one sender sent one after the other, each arrives
+//!   first after its predecessor; within one life of the program none arrives after a later one.
+//! - *Duplicates*: within one life none arrives twice; after a kill only deliveries of the window
+//!   before it may come again.
+//! - *Bytes*: what arrives is what the relay must make of what was sent.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use hilum_testkit::mllp::Received;
+use sha2::{Digest, Sha256};
+
+use super::sender::Sent;
+use crate::relay;
+
+#[derive(Debug)]
+pub(super) struct Record {
+    /// Connections of the receiver that existed when the program was killed, one for each kill.
+    lives: Vec<u64>,
+    window: usize,
+    sent: BTreeMap<u64, Sent>,
+}
+
+/// What the comparison found.
+#[derive(Debug)]
+pub(super) struct Findings {
+    pub(super) summary: String,
+    pub(super) broken: Vec<String>,
+}
+
+/// One arrival: its place in the receiver's list and the life of the program that made it.
+#[derive(Debug, Clone, Copy)]
+struct Arrival {
+    at: usize,
+    life: usize,
+}
+
+impl Record {
+    pub(super) const fn new(lives: Vec<u64>, window: usize) -> Self {
+        Self {
+            lives,
+            window,
+            sent: BTreeMap::new(),
+        }
+    }
+
+    pub(super) fn sent(&mut self, all: Vec<Sent>) {
+        self.sent
+            .extend(all.into_iter().map(|sent| (sent.number, sent)));
+    }
+
+    pub(super) fn all_arrived(&self, ids: &[String]) -> bool {
+        let ids: HashSet<&str> = ids.iter().map(String::as_str).collect();
+        self.sent
+            .keys()
+            .all(|number| ids.contains(relay::control_id(*number).as_str()))
+    }
+
+    pub(super) fn check(&self, received: &[Received]) -> Findings {
+        let numbers: HashMap<String, u64> = self
+            .sent
+            .keys()
+            .map(|number| (relay::control_id(*number), *number))
+            .collect();
+        let mut broken = Vec::new();
+        let mut arrivals: BTreeMap<u64, Vec<Arrival>> = BTreeMap::new();
+        let mut lengths = vec![0_usize; self.lives.len() + 1];
+        for (at, message) in received.iter().enumerate() {
+            let life = self.life_of(message.connection);
+            if let Some(length) = lengths.get_mut(life) {
+                *length = at + 1;
+            }
+            match numbers.get(&message.control_id) {
+                Some(number) => {
+                    arrivals
+                        .entry(*number)
+                        .or_default()
+                        .push(Arrival { at, life });
+                    self.check_bytes(*number, message, &mut broken);
+                }
+                None => broken.push(format!(
+                    "{} arrived, but was never sent",
+                    message.control_id
+                )),
+            }
+        }
+        for sent in self.sent.values().filter(|sent| sent.accepted) {
+            if !arrivals.contains_key(&sent.number) {
+                broken.push(format!(
+                    "{} was accepted and is lost",
+                    relay::control_id(sent.number)
+                ));
+            }
+        }
+        self.check_order(&arrivals, &mut broken);
+        let (again, farthest) = self.check_duplicates(&arrivals, &lengths, &mut broken);
+        let resent: u32 = self.sent.values().map(|sent| sent.times - 1).sum();
+        let summary = format!(
+            "{} messages accepted, {resent} sent again by their senders, {} arrivals, {again} of \
+             them again after a kill (the farthest {farthest} deliveries before it), {} kills",
+            self.sent.len(),
+            received.len(),
+            self.lives.len()
+        );
+        Findings { summary, broken }
+    }
+
+    fn life_of(&self, connection: u64) -> usize {
+        self.lives
+            .iter()
+            .take_while(|last| connection > **last)
+            .count()
+    }
+
+    fn check_bytes(&self, number: u64, message: &Received, broken: &mut Vec<String>) {
+        let Some(sent) = self.sent.get(&number) else {
+            return;
+        };
+        let expected = relay::relayed(&relay::message(sent.patient, number));
+        let digest: [u8; 32] = Sha256::digest(&expected).into();
+        if message.digest != Some(digest) {
+            broken.push(format!(
+                "{} arrived with other bytes ({} instead of {})",
+                message.control_id,
+                message.length,
+                expected.len()
+            ));
+        }
+    }
+
+    fn check_order(&self, arrivals: &BTreeMap<u64, Vec<Arrival>>, broken: &mut Vec<String>) {
+        // Of each patient: the latest first arrival so far, and the latest arrival in each life.
+        let mut firsts: HashMap<u64, (usize, u64)> = HashMap::new();
+        let mut in_life: HashMap<(u64, usize), (usize, u64)> = HashMap::new();
+        for (number, all) in arrivals {
+            let Some(sent) = self.sent.get(number) else {
+                continue;
+            };
+            for (position, arrival) in all.iter().enumerate() {
+                let id = relay::control_id(*number);
+                let mut overtaken = |before: Option<(usize, u64)>| {
+                    if let Some((at, earlier)) = before.filter(|(at, _)| *at > arrival.at) {
+                        let earlier = relay::control_id(earlier);
+                        broken.push(format!(
+                            "{id} arrived before {earlier} ({} < {at})",
+                            arrival.at
+                        ));
+                    }
+                };
+                if position == 0 {
+                    overtaken(firsts.insert(sent.patient, (arrival.at, *number)));
+                }
+                overtaken(in_life.insert((sent.patient, arrival.life), (arrival.at, *number)));
+            }
+        }
+    }
+
+    /// How many arrived again, and how far before the kill the farthest of them was.
+    fn check_duplicates(
+        &self,
+        arrivals: &BTreeMap<u64, Vec<Arrival>>,
+        ends: &[usize],
+        broken: &mut Vec<String>,
+    ) -> (usize, usize) {
+        let mut again = 0;
+        let mut farthest = 0;
+        for (number, all) in arrivals {
+            for pair in all.windows(2) {
+                let [first, second] = pair else { continue };
+                again += 1;
+                let id = relay::control_id(*number);
+                if first.life == second.life {
+                    broken.push(format!("{id} arrived twice without a kill between"));
+                    continue;
+                }
+                let end = ends.get(first.life).copied().unwrap_or_default();
+                let before = end.saturating_sub(first.at);
+                farthest = farthest.max(before);
+                if before > self.window {
+                    broken.push(format!(
+                        "{id} came again, though it had arrived {before} deliveries before the kill"
+                    ));
+                }
+            }
+        }
+        (again, farthest)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sent(number: u64) -> Sent {
+        Sent {
+            number,
+            patient: 1,
+            accepted: true,
+            times: 1,
+        }
+    }
+
+    fn came(number: u64, connection: u64) -> Received {
+        let bytes = relay::relayed(&relay::message(1, number));
+        Received {
+            number: 0,
+            connection,
+            control_id: relay::control_id(number),
+            length: bytes.len(),
+            digest: Some(Sha256::digest(&bytes).into()),
+            bytes: None,
+            accepted: true,
+        }
+    }
+
+    /// Three messages of one patient, one kill after connection 1, a window of two deliveries.
+    fn check(received: &[Received], expected: &[&str]) {
+        let mut record = Record::new(vec![1], 2);
+        record.sent((1..=3).map(sent).collect());
+        let found = record.check(received);
+        assert_eq!(found.broken.len(), expected.len(), "{:?}", found.broken);
+        for (found, expected) in found.broken.iter().zip(expected) {
+            assert!(found.contains(expected), "{found}");
+        }
+    }
+
+    #[test]
+    fn is_content_when_everything_came_in_order() {
+        check(&[came(1, 1), came(2, 1), came(3, 2)], &[]);
+    }
+
+    #[test]
+    fn allows_what_was_under_way_at_the_kill_to_come_again() {
+        check(
+            &[came(1, 1), came(2, 1), came(1, 2), came(2, 2), came(3, 2)],
+            &[],
+        );
+    }
+
+    #[test]
+    fn notices_a_loss() {
+        check(&[came(1, 1), came(3, 1)], &["is lost"]);
+    }
+
+    #[test]
+    fn notices_an_overtaking() {
+        let both = ["arrived before", "arrived before"];
+        check(&[came(1, 1), came(3, 1), came(2, 1)], &both);
+        check(&[came(1, 1), came(3, 1), came(2, 2)], &["arrived before"]);
+    }
+
+    #[test]
+    fn notices_a_duplicate_without_a_kill_or_from_long_before() {
+        check(
+            &[came(1, 1), came(1, 1), came(2, 1), came(3, 1)],
+            &["arrived twice"],
+        );
+        check(
+            &[came(1, 1), came(2, 1), came(3, 1), came(1, 2)],
+            &["came again"],
+        );
+    }
+
+    #[test]
+    fn notices_other_bytes() {
+        let mut other = came(2, 1);
+        other.digest = Some([0; 32]);
+        check(&[came(1, 1), other, came(3, 1)], &["other bytes"]);
+    }
+}

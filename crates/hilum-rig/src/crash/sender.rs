@@ -1,0 +1,120 @@
+//! A sender as hospitals have them: one message at a time, again until it is accepted.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use anyhow::Result;
+use hilum_testkit::mllp::Client;
+use tokio::time::{sleep, timeout};
+
+use crate::relay;
+
+/// Patients of one sender: few, so that each has many messages whose order can be seen.
+const PATIENTS: u64 = 5;
+/// How long it waits for an answer.
+const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+/// How long it waits before it connects again.
+const AGAIN_AFTER: Duration = Duration::from_millis(20);
+
+/// One message that was accepted, or was under way at the end.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sent {
+    pub(super) number: u64,
+    pub(super) patient: u64,
+    /// Answered AA with its own control id.
+    pub(super) accepted: bool,
+    /// How often it was sent.
+    pub(super) times: u32,
+}
+
+#[derive(Debug)]
+pub(super) struct Sender {
+    position: u64,
+    senders: u64,
+    over: Arc<AtomicBool>,
+    accepted: Arc<AtomicU64>,
+    open: Option<Client>,
+}
+
+impl Sender {
+    pub(super) fn new(
+        position: u64,
+        senders: u64,
+        over: &Arc<AtomicBool>,
+        accepted: &Arc<AtomicU64>,
+    ) -> Self {
+        Self {
+            position,
+            senders,
+            over: Arc::clone(over),
+            accepted: Arc::clone(accepted),
+            open: None,
+        }
+    }
+
+    /// Sends until it is told to stop; the message under way is brought to its end.
+    pub(super) async fn run(mut self) -> Result<Vec<Sent>> {
+        let mut all = Vec::new();
+        for count in 0.. {
+            if self.over.load(Ordering::SeqCst) {
+                break;
+            }
+            let number = self.position + self.senders * count;
+            let patient = self.position + self.senders * (count % PATIENTS);
+            let message = relay::message(patient, number);
+            let mut sent = Sent {
+                number,
+                patient,
+                accepted: false,
+                times: 0,
+            };
+            while !sent.accepted {
+                sent.times += 1;
+                sent.accepted = self.once(&message, &relay::control_id(number)).await;
+                if !sent.accepted {
+                    self.open = None;
+                    sleep(AGAIN_AFTER).await;
+                }
+            }
+            self.accepted.fetch_add(1, Ordering::SeqCst);
+            all.push(sent);
+        }
+        Ok(all)
+    }
+
+    async fn once(&mut self, message: &[u8], id: &str) -> bool {
+        if self.open.is_none() {
+            self.open = Client::connect(relay::listens()).await.ok();
+        }
+        let Some(client) = self.open.as_mut() else {
+            return false;
+        };
+        match timeout(ANSWER_WITHIN, client.exchange(message)).await {
+            Ok(Ok(answer)) => accepts(&answer, id),
+            Ok(Err(_)) | Err(_) => false,
+        }
+    }
+}
+
+/// Whether an answer says AA to the message with this control id.
+fn accepts(answer: &[u8], id: &str) -> bool {
+    let expected = format!("MSA|AA|{id}");
+    answer.split(|byte| *byte == b'\r').any(|line| {
+        line.strip_prefix(expected.as_bytes())
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with(b"|"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn takes_only_a_yes_to_its_own_message() {
+        assert!(accepts(b"MSH|x\rMSA|AA|T1\r", "T1"));
+        assert!(accepts(b"MSH|x\rMSA|AA|T1|text\r", "T1"));
+        assert!(!accepts(b"MSH|x\rMSA|AA|T12\r", "T1"));
+        assert!(!accepts(b"MSH|x\rMSA|AE|T1\r", "T1"));
+    }
+}

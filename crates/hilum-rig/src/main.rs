@@ -1,0 +1,63 @@
+//! Drives a hilum that runs as a process of its own, from outside, as a hospital's systems do.
+//!
+//! - [`bench`]: load, measured beside the limit program on the same machine;
+//! - [`crash`]: kills at random moments under load, and an independent record of what was promised.
+//!
+//! Started by `cargo xtask bench` and `cargo xtask crash`, which build what is needed. It knows the
+//! program by its command line, its ports and `/proc` alone: a promise is checked against what a
+//! peer can see. It is no part of the product.
+#![expect(
+    clippy::print_stdout,
+    reason = "a command line program for developers speaks on its terminal"
+)]
+
+mod bench;
+mod crash;
+mod machine;
+mod program;
+mod relay;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Debug, Parser)]
+#[command(name = "hilum-rig", about = "Drives a running hilum from outside")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Load on the relay example, rounds interleaved with the limit program
+    Hub(bench::Hub),
+    /// The limit program under the same load
+    Limit(bench::Limit),
+    /// The limit program itself: MLLP, one SQLite group commit, one forward
+    LimitEngine(bench::LimitEngine),
+    /// Kills at random moments under load, and checks what was promised
+    Crash(crash::Crash),
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let result = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(anyhow::Error::from)
+        .and_then(|runtime| match arguments.command {
+            Command::Hub(hub) => runtime.block_on(hub.run()),
+            Command::Limit(limit) => runtime.block_on(limit.run()),
+            Command::LimitEngine(engine) => runtime.block_on(engine.run()),
+            Command::Crash(crash) => runtime.block_on(crash.run()),
+        });
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            println!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! The relay example from outside: its ports, the messages it gets, the bytes it must send.
+//!
+//! What it must send is computed here apart from the program: MSH-6 becomes PV1-3.4, and no other
+//! byte changes.
+
+use std::net::SocketAddr;
+
+use hilum_testkit::messages::{Event, Synthetic};
+
+/// What stands in MSH-6 before the relay sets it.
+const BEFORE: &[u8] = b"NOWHERE";
+
+/// Where the relay example listens.
+pub(crate) fn listens() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], 26_610))
+}
+
+/// Where it delivers to.
+pub(crate) fn delivers() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], 26_611))
+}
+
+/// The message of a number for a patient: admissions and results by turns, so that short and
+/// longer messages mix.
+pub(crate) fn message(patient: u64, number: u64) -> Vec<u8> {
+    let event = if number.is_multiple_of(2) {
+        Event::Admit
+    } else {
+        Event::Result
+    };
+    with_msh_6(&Synthetic::new(event, patient, number).build(), BEFORE)
+}
+
+/// The control id of a number.
+pub(crate) fn control_id(number: u64) -> String {
+    Synthetic::new(Event::Admit, 0, number).control_id()
+}
+
+/// What the relay must send for a message that it got.
+pub(crate) fn relayed(message: &[u8]) -> Vec<u8> {
+    let facility = message
+        .split(|byte| *byte == b'\r')
+        .find(|line| line.starts_with(b"PV1|"))
+        .and_then(|line| line.split(|byte| *byte == b'|').nth(3))
+        .and_then(|field| field.split(|byte| *byte == b'^').nth(3))
+        .unwrap_or_default();
+    with_msh_6(message, facility)
+}
+
+fn with_msh_6(message: &[u8], value: &[u8]) -> Vec<u8> {
+    let mut bars = message
+        .iter()
+        .enumerate()
+        .filter(|(_, byte)| **byte == b'|')
+        .map(|(at, _)| at);
+    // MSH-1 is the first bar itself, so field 6 stands between the fifth and the sixth.
+    let (from, to) = (bars.nth(4), bars.next());
+    let (Some(from), Some(to)) = (from, to) else {
+        return message.to_vec();
+    };
+    let head = message.get(..=from).unwrap_or_default();
+    let tail = message.get(to..).unwrap_or_default();
+    [head, value, tail].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn knows_what_the_relay_changes() {
+        let before = b"MSH|^~\\&|A|B|C|OLD|T\rPV1|1|I|W^1^2^NEW^x\r";
+        let after = b"MSH|^~\\&|A|B|C|NEW|T\rPV1|1|I|W^1^2^NEW^x\r";
+        assert_eq!(relayed(before), after);
+        let message = message(3, 4);
+        assert_ne!(relayed(&message), message);
+        assert_eq!(hilum_testkit::messages::field(&message, 6), BEFORE);
+    }
+}

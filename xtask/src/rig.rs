@@ -1,0 +1,87 @@
+//! `cargo xtask bench` and `cargo xtask crash`: build the program and the rig that drives it, then
+//! start the rig.
+//!
+//! What is measured or killed lives in `hilum-rig`, because it needs the crates of the product and
+//! this package must be built before everything else. Benchmarks are built for release, crash
+//! rounds under the profile of the checks.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::{Misunderstood, shell};
+
+/// How the programs are built.
+#[derive(Debug, Clone, Copy)]
+enum Profile {
+    Ci,
+    Release,
+}
+
+impl Profile {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Ci => "ci",
+            Self::Release => "release",
+        }
+    }
+}
+
+/// `cargo xtask bench WHAT [ARGUMENTS OF THE RIG]`
+pub(crate) fn bench(arguments: &[String]) -> Result<()> {
+    let (what, rest) = arguments.split_first().context(Misunderstood(
+        "say what to measure: hub or limit".to_owned(),
+    ))?;
+    let mut rig = match what.as_str() {
+        "hub" => {
+            let folder = build(Profile::Release, &["hilum", "hilum-rig"])?;
+            let mut rig = shell::program(folder.join("hilum-rig"));
+            rig.args(["hub", "--hilum"]).arg(folder.join("hilum"));
+            rig
+        }
+        "limit" => {
+            let folder = build(Profile::Release, &["hilum-rig"])?;
+            let mut rig = shell::program(folder.join("hilum-rig"));
+            rig.arg("limit");
+            rig
+        }
+        other => bail!(Misunderstood(format!(
+            "nothing to measure is called `{other}`"
+        ))),
+    };
+    start(&mut rig, rest)
+}
+
+/// `cargo xtask crash [--long] [ARGUMENTS OF THE RIG]`
+pub(crate) fn crash(arguments: &[String]) -> Result<()> {
+    let folder = build(Profile::Ci, &["hilum", "hilum-rig"])?;
+    let mut rig = shell::program(folder.join("hilum-rig"));
+    rig.args(["crash", "--hilum"]).arg(folder.join("hilum"));
+    let rest: Vec<String> = arguments
+        .iter()
+        .filter(|argument| *argument != "--long")
+        .cloned()
+        .collect();
+    if rest.len() < arguments.len() {
+        rig.args(["--rounds", "200"]);
+    }
+    start(&mut rig, &rest)
+}
+
+/// Builds packages and gives the folder of their programs.
+fn build(profile: Profile, packages: &[&str]) -> Result<PathBuf> {
+    let mut cargo = shell::cargo();
+    cargo.args(["build", "--locked", "--profile", profile.name()]);
+    for package in packages {
+        cargo.args(["--package", package]);
+    }
+    shell::succeed(&mut cargo)?;
+    Ok(shell::target().join(profile.name()))
+}
+
+fn start(rig: &mut Command, arguments: &[String]) -> Result<()> {
+    let work = shell::target().join("rig");
+    std::fs::create_dir_all(&work).with_context(|| format!("create {}", work.display()))?;
+    shell::succeed(rig.arg("--work").arg(work).args(arguments))
+}
