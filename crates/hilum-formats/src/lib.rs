@@ -10,13 +10,16 @@
 #![cfg_attr(not(test), deny(clippy::indexing_slicing))]
 
 mod attachment;
+mod delimited;
 mod hl7v2;
+mod json;
 mod raw;
+mod tree_document;
 
 use hilum_component::ComponentSpec;
 
 /// All formats, in the order in which documentation lists them.
 #[must_use]
 pub fn specs() -> Vec<ComponentSpec> {
-    vec![hl7v2::spec(), raw::spec()]
+    vec![hl7v2::spec(), json::spec(), delimited::spec(), raw::spec()]
 }
