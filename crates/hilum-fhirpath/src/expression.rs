@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::env::Env;
 use crate::error::EvalError;
-use crate::eval::Machine;
+use crate::eval::{Machine, fold};
 use crate::syntax::{CompileError, Parsed, Span, Warning, parse, warnings};
 use crate::tree::{Dialect, NodeId, PathLiteral, Tree};
 use crate::value::Collection;
@@ -64,8 +64,9 @@ struct Inner {
 impl Expression {
     /// Compiles a text.
     pub fn compile(text: &str, options: &Options<'_>) -> Result<Self, CompileError> {
-        let parsed = parse(text, options)?;
+        let mut parsed = parse(text, options)?;
         let warnings = warnings(&parsed.root, &parsed.literals);
+        fold(&mut parsed.root);
         Ok(Self {
             inner: Arc::new(Inner {
                 text: text.to_owned(),

@@ -7,7 +7,7 @@ use std::cmp::Ordering;
 use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
 
-use super::compare::{number, operand};
+use super::compare::{equal_values, number, operand};
 use super::{Eval, Machine, quantity, wrong_type};
 use crate::error::EvalError;
 use crate::syntax::Span;
@@ -67,6 +67,26 @@ impl<'t> Machine<'t> {
             Some(item) => Ok(Collection::boolean(self.holds(of.items(), &item)?)),
             None => Ok(Collection::new()),
         }
+    }
+
+    /// `in` a list that stands in the text.
+    pub(super) fn among(
+        &self,
+        item: Collection<'t>,
+        values: &'t [Value<'static>],
+        span: &Span,
+    ) -> Eval<Collection<'t>> {
+        let Some(item) = self.single(item, Operator::In.symbol(), span)? else {
+            return Ok(Collection::new());
+        };
+        let Some(wanted) = operand(&item) else {
+            return Ok(Collection::boolean(false));
+        };
+        self.spend(values.len())?;
+        let found = values
+            .iter()
+            .any(|v| equal_values(&wanted, v) == Some(true));
+        Ok(Collection::boolean(found))
     }
 
     /// Both collections without duplicates.
@@ -221,7 +241,7 @@ fn decimal<'t>(operator: Operator, m: Decimal, n: Decimal) -> Option<Value<'t>> 
         Operator::Add => m.checked_add(n),
         Operator::Subtract => m.checked_sub(n),
         Operator::Multiply => m.checked_mul(n),
-        Operator::Divide => m.checked_div(n),
+        Operator::Divide => m.checked_div(n).map(|d| d.normalize()),
         Operator::Mod => m.checked_rem(n),
         Operator::Div => {
             return m.checked_div(n)?.trunc().to_i64().map(Value::Integer);

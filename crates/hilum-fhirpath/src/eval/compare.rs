@@ -217,7 +217,7 @@ fn all_children(node: &Node<'_>) -> Vec<NodeId> {
     found
 }
 
-fn equal_values(a: &Value<'_>, b: &Value<'_>) -> Option<bool> {
+pub(super) fn equal_values(a: &Value<'_>, b: &Value<'_>) -> Option<bool> {
     match (a, b) {
         (Value::Boolean(x), Value::Boolean(y)) => Some(x == y),
         (Value::String(x), Value::String(y)) => Some(x == y),

@@ -7,6 +7,7 @@
 mod arith;
 mod call;
 mod compare;
+mod fold;
 mod quantity;
 mod truth;
 mod types;
@@ -23,6 +24,7 @@ use crate::value::{Collection, Item, Node, Value};
 pub use call::PATTERN_BYTES_MAX;
 pub(crate) use call::compile_pattern;
 pub use compare::COMPARE_DEPTH_MAX;
+pub(crate) use fold::fold;
 
 pub(crate) type Eval<T> = Result<T, EvalError>;
 
@@ -118,6 +120,10 @@ impl<'t> Machine<'t> {
         match &expr.kind {
             Kind::Empty => Ok(Collection::new()),
             Kind::Literal(value) => Ok(Collection::one(value.borrowed())),
+            Kind::Constants(values) => {
+                self.spend(values.len())?;
+                Ok(values.iter().map(|v| Item::Value(v.borrowed())).collect())
+            }
             Kind::This => Ok(Collection::one(scope.this.clone())),
             Kind::Index => Ok(Collection::one(Value::Integer(scope.index as i64))),
             Kind::Total => Ok(scope.total.cloned().unwrap_or_default()),
@@ -142,6 +148,12 @@ impl<'t> Machine<'t> {
                 for link in rest {
                     self.spend(1)?;
                     left = match &link.right {
+                        Right::Expr(Expr {
+                            kind: Kind::Constants(values),
+                            ..
+                        }) if link.operator == Operator::In => {
+                            self.among(left, values, &link.span)?
+                        }
                         Right::Expr(right) => {
                             let right = self.eval(right, scope)?;
                             self.binary(link.operator, left, right, &link.span)?
@@ -326,6 +338,7 @@ impl<'t> Machine<'t> {
             }
             Kind::Empty
             | Kind::Literal(_)
+            | Kind::Constants(_)
             | Kind::This
             | Kind::Index
             | Kind::Total

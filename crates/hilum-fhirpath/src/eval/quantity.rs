@@ -231,7 +231,7 @@ pub(super) fn compute<'t>(
             Some(Quantity { value, unit })
         }
         Operator::Divide => {
-            let value = a.value.checked_div(b.value)?;
+            let value = a.value.checked_div(b.value)?.normalize();
             let unit = if is_one(&b.unit) {
                 a.unit
             } else if a.unit == b.unit {

@@ -35,6 +35,7 @@ impl<'t> Machine<'t> {
             }
             Kind::Empty
             | Kind::Literal(_)
+            | Kind::Constants(_)
             | Kind::This
             | Kind::Index
             | Kind::Total

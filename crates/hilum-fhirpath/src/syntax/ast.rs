@@ -18,6 +18,8 @@ pub(crate) enum Kind {
     /// `{}`.
     Empty,
     Literal(Value<'static>),
+    /// Two or more values that depend on nothing.
+    Constants(Vec<Value<'static>>),
     This,
     Index,
     Total,
@@ -200,6 +202,7 @@ impl Expr {
             }
             Kind::Empty
             | Kind::Literal(_)
+            | Kind::Constants(_)
             | Kind::This
             | Kind::Index
             | Kind::Total

@@ -19,4 +19,4 @@ pub(crate) use warn::warnings;
 pub const EXPRESSION_BYTES_MAX: usize = 256 * 1024;
 
 /// Deepest nesting of parentheses, arguments and operators of rising precedence.
-pub const NESTING_MAX: usize = 120;
+pub const NESTING_MAX: usize = 64;

@@ -233,6 +233,8 @@ impl<'s> Parser<'s> {
 
     /// What a path starts with. A name or function without anything before it becomes the first
     /// step from `$this`.
+    ///
+    /// What nests has a function of its own with as little as possible on the stack.
     fn term(&mut self, steps: &mut Vec<Step>) -> Parse<Expr> {
         let start = self.scan.pos;
         if let Some(kind) = self.dialect_literal()? {
@@ -241,14 +243,32 @@ impl<'s> Parser<'s> {
                 span: self.scan.from(start),
             });
         }
-        let kind = match self.scan.peek() {
-            Some('(') => {
-                self.scan.pos += 1;
-                let mut inner = self.expression()?;
-                self.expect(")")?;
-                inner.span = self.scan.from(start);
-                return Ok(inner);
+        if self.scan.take("(") {
+            let mut inner = self.expression()?;
+            self.expect(")")?;
+            inner.span = self.scan.from(start);
+            return Ok(inner);
+        }
+        let kind = match self.atom()? {
+            Some(kind) => kind,
+            None => {
+                let kind = self.invocation(true)?;
+                steps.push(Step {
+                    kind,
+                    span: self.scan.from(start),
+                });
+                Kind::This
             }
+        };
+        Ok(Expr {
+            kind,
+            span: self.scan.from(start),
+        })
+    }
+
+    /// A literal or a variable; `None` where a name stands.
+    fn atom(&mut self) -> Parse<Option<Kind>> {
+        Ok(Some(match self.scan.peek() {
             Some('{') => {
                 self.scan.pos += 1;
                 self.expect("}")?;
@@ -262,28 +282,10 @@ impl<'s> Parser<'s> {
                 let number = self.scan.number()?;
                 Kind::Literal(self.with_unit(number)?)
             }
-            _ => match self.scan.word() {
-                "true" | "false" => {
-                    let value = self.scan.keyword("true");
-                    if !value {
-                        self.scan.keyword("false");
-                    }
-                    Kind::Literal(Value::Boolean(value))
-                }
-                _ => {
-                    let kind = self.invocation(true)?;
-                    steps.push(Step {
-                        kind,
-                        span: self.scan.from(start),
-                    });
-                    Kind::This
-                }
-            },
-        };
-        Ok(Expr {
-            kind,
-            span: self.scan.from(start),
-        })
+            _ if self.scan.keyword("true") => Kind::Literal(Value::Boolean(true)),
+            _ if self.scan.keyword("false") => Kind::Literal(Value::Boolean(false)),
+            _ => return Ok(None),
+        }))
     }
 
     fn dialect_literal(&mut self) -> Parse<Option<Kind>> {

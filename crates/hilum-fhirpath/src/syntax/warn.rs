@@ -99,6 +99,7 @@ fn carried(expr: &Expr) -> Option<usize> {
         }
         Kind::Empty
         | Kind::Literal(_)
+        | Kind::Constants(_)
         | Kind::This
         | Kind::Index
         | Kind::Total

@@ -160,6 +160,27 @@ impl<'t> Value<'t> {
         }
     }
 
+    /// The same value, owning its text.
+    pub(crate) fn owned(self) -> Value<'static> {
+        match self {
+            Self::Boolean(b) => Value::Boolean(b),
+            Self::Integer(n) => Value::Integer(n),
+            Self::Decimal(d) => Value::Decimal(d),
+            Self::String(s) => Value::String(Cow::Owned(s.into_owned())),
+            Self::Date(m) => Value::Date(m),
+            Self::DateTime(m) => Value::DateTime(m),
+            Self::Time(t) => Value::Time(t),
+            Self::Quantity(q) => Value::Quantity(Box::new(Quantity {
+                value: q.value,
+                unit: match q.unit {
+                    Unit::Calendar(unit) => Unit::Calendar(unit),
+                    Unit::Ucum(code) => Unit::Ucum(Cow::Owned(code.into_owned())),
+                },
+            })),
+            Self::Type(t) => Value::Type(t),
+        }
+    }
+
     /// Name of the type in the `System` namespace.
     pub fn type_name(&self) -> &'static str {
         match self {

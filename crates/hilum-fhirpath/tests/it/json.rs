@@ -25,6 +25,27 @@ impl Json {
         json
     }
 
+    /// Two equal chains `x` and `y`, so many levels deep.
+    pub(crate) fn chain(levels: usize) -> Self {
+        let entry = |name: &str| Entry {
+            name: name.to_owned(),
+            value: None,
+            type_name: None,
+            children: vec![],
+        };
+        let mut entries = vec![entry("")];
+        for top in ["x", "y"] {
+            let mut parent = 0;
+            for level in 0..levels {
+                let index = entries.len();
+                entries.push(entry(if level == 0 { top } else { "a" }));
+                entries[parent].children.push(index as u64);
+                parent = index;
+            }
+        }
+        Self { entries }
+    }
+
     fn add(&mut self, name: &str, value: &Value) -> u64 {
         let index = self.entries.len() as u64;
         let type_name = value
