@@ -66,8 +66,7 @@ fn settings_and_payloads_that_make_no_sense_are_refused() {
     let json = format("json", "{}").expect("json");
     let reject = json
         .parse(&Payload::inline("{".to_owned().into()))
-        .err()
-        .expect("a reject");
+        .expect_err("a reject");
     assert_eq!(
         reject.to_string(),
         "not readable as json: a key in quotes expected at byte 1"

@@ -8,13 +8,20 @@
 //! result; texts of reasons and findings hold paths, codes and counts, never content.
 
 mod filter;
+mod route;
 mod set;
 mod settings;
+mod translate;
 
 use hilum_component::ComponentSpec;
 
 /// All steps, in the order in which documentation lists them.
 #[must_use]
 pub fn specs() -> Vec<ComponentSpec> {
-    vec![filter::spec(), set::spec()]
+    vec![
+        filter::spec(),
+        set::spec(),
+        translate::spec(),
+        route::spec(),
+    ]
 }

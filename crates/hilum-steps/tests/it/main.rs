@@ -4,5 +4,7 @@
 mod channel;
 mod examples;
 mod filter;
+mod route;
 mod set;
+mod translate;
 mod yaml;

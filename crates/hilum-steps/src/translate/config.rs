@@ -1,0 +1,60 @@
+//! What a `translate` step is set by.
+
+use hilum_component::{Expr, PathText, SiteFile};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Replaces codes by the rows of a table of the site.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) struct Config {
+    /// The codes to translate: every occurrence that the path selects.
+    pub(crate) field: Expr,
+    /// The table, CSV with the columns `source,code,display,target,code,display` and, if wanted,
+    /// `unit,status,by,on,note`.
+    pub(crate) table: SiteFile,
+    /// What is written where no row fits.
+    pub(crate) default: Option<Default>,
+    /// Read the table from right to left.
+    #[serde(default)]
+    pub(crate) reverse: bool,
+    /// What happens to a message with a code that no row has: it goes on as it is (`keep`), goes
+    /// on with a finding (`flag`), or is rejected (`reject`).
+    #[serde(default)]
+    pub(crate) unmapped: Unmapped,
+    /// For HL7 v2: a field of the same segment that takes the unit of the row, such as OBX-6.
+    pub(crate) unit: Option<PathText>,
+    /// For coded fields of HL7 v2: keep the code that came in as the alternate one (components 4
+    /// to 6).
+    #[serde(default)]
+    pub(crate) keep_original: bool,
+}
+
+/// What is written where no row fits.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) struct Default {
+    /// The code.
+    pub(crate) code: String,
+    /// Its text.
+    #[serde(default)]
+    pub(crate) display: String,
+    /// Its code system.
+    #[serde(default)]
+    pub(crate) system: String,
+}
+
+/// What happens to a code that no row has.
+#[derive(
+    Clone, Copy, Debug, std::default::Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Unmapped {
+    /// It stays.
+    Keep,
+    /// It stays, and a finding says so.
+    #[default]
+    Flag,
+    /// The message is rejected.
+    Reject,
+}
