@@ -8,6 +8,8 @@
 //! Invariants: a step never waits; a source cannot say yes without an
 //! [`hilum_message::Accepted`]; nothing here opens a socket or a file, or reads a clock.
 
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod context;
 mod destination;
 mod format;
