@@ -232,6 +232,10 @@ pub fn io_reason(error: &io::Error) -> String {
 /// A stable code for an error of an open connection.
 #[must_use]
 pub fn io_code(error: &io::Error) -> &'static str {
+    // In TLS 1.3 a peer may refuse our certificate after the handshake.
+    if let TlsFault::OurCertificate = tls_fault(error) {
+        return "tls-certificate-refused";
+    }
     match error.kind() {
         io::ErrorKind::ConnectionReset => "connection-reset",
         io::ErrorKind::BrokenPipe

@@ -18,7 +18,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::answer::{control_id, verdict};
 use super::config::{AnswerWanted, DestinationConfig, Release};
-use super::wire::write_payload;
+use super::wire::{EndByte, write_payload};
 use crate::endpoint;
 
 /// The longest answer.
@@ -351,7 +351,7 @@ impl MllpDestination {
     }
 
     fn broken(&self, what: &str, error: &io::Error) -> DeliveryError {
-        if error.kind() == io::ErrorKind::InvalidData {
+        if error.get_ref().is_some_and(|inner| inner.is::<EndByte>()) {
             return end_byte();
         }
         DeliveryError::retry(

@@ -12,6 +12,18 @@ const CLOSE: &[u8] = &[END, CR];
 /// How much of a blob is read at once.
 const BLOB_CHUNK: usize = 64 * 1024;
 
+/// A blob holds the byte that ends a frame; nothing whole was sent.
+#[derive(Debug)]
+pub(super) struct EndByte;
+
+impl std::fmt::Display for EndByte {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the content holds the end byte of MLLP")
+    }
+}
+
+impl std::error::Error for EndByte {}
+
 /// Writes a frame around inline content with one vectored write.
 pub(super) async fn write_frame<W: AsyncWrite + Unpin>(
     out: &mut W,
@@ -42,10 +54,7 @@ pub(super) async fn write_payload<W: AsyncWrite + Unpin>(
                         return Err(io::Error::other("a blob is shorter than its range"));
                     }
                     if memchr::memchr(END, &chunk).is_some() {
-                        return Err(io::Error::new(
-                            io::ErrorKind::InvalidData,
-                            "end byte in a blob",
-                        ));
+                        return Err(io::Error::other(EndByte));
                     }
                     out.write_all(&chunk).await?;
                     offset += chunk.len() as u64;
