@@ -15,6 +15,7 @@ mod check;
 mod diagnostic;
 mod file;
 mod plan;
+mod reference;
 mod site;
 mod trial;
 mod yaml;
@@ -28,6 +29,7 @@ pub use plan::{
     ChannelSummary, Loaded, Options, PartSummary, RuleSummary, SiteSummary, SystemSummary, load,
     load_folder, load_kept,
 };
+pub use reference::{SCHEMA_FILES, pages, schema};
 pub use site::{FILES_MAX, Folder, ReadError, SITE_FILE_BYTES_MAX, Secrets, Variables};
 pub use trial::{
     ChannelCoverage, Coverage, Difference, TableCoverage, TestResult, TestRun, junit, run_tests,

@@ -116,6 +116,14 @@ impl Checker<'_> {
         let Some(format) = self.scope.format else {
             return;
         };
+        // A value beside the message is written under its name.
+        let beside = text
+            .strip_prefix("meta.")
+            .is_some_and(|name| !name.is_empty());
+        if beside {
+            self.used(UseKind::Path, node, text, vec![text.to_owned()]);
+            return;
+        }
         if let Err(message) = format.target(text) {
             let text = format!("`{}` is no place to write to: {message}", clipped(text));
             self.report.push(Draft::error("E0113", node.span, text));

@@ -17,8 +17,7 @@ use hilum_component::{ComponentKind, ComponentSpec, Format, Registry};
 use serde_json::{Map, Value};
 
 pub(crate) use format::{ORDER_DOMAINS, parse_address};
-pub(crate) use object::BUILT_IN;
-pub(crate) use object::kind_word;
+pub(crate) use object::{BUILT_IN, built_in_schema, kind_word};
 pub use uses::{Use, UseKind};
 
 use crate::diagnostic::{Draft, Report, did_you_mean};

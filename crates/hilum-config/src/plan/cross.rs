@@ -50,10 +50,7 @@ fn listeners(gathered: &Gathered, channels: &[Checked<'_>], report: &mut Report)
         let Some(node) = piece.node.get("listen") else {
             continue;
         };
-        let Some((host, port)) = node
-            .text()
-            .and_then(parse_address)
-            .filter(|(_, port)| *port > 0)
+        let Some((host, port)) = node.text().and_then(listener).filter(|(_, port)| *port > 0)
         else {
             continue;
         };
@@ -73,6 +70,11 @@ fn listeners(gathered: &Gathered, channels: &[Checked<'_>], report: &mut Report)
             None => known.push((host.to_owned(), port, node.span)),
         }
     }
+}
+
+/// Host and port of a listener; a port alone listens on loopback.
+fn listener(text: &str) -> Option<(&str, u16)> {
+    parse_address(text).or_else(|| Some(("127.0.0.1", text.parse().ok()?)))
 }
 
 /// A topic or a channel that hands over to another.

@@ -196,3 +196,50 @@ fn secrets_are_looked_up_unless_nobody_needs_them() {
             .is_some()
     );
 }
+
+#[test]
+fn the_editor_schema_knows_every_component() {
+    let schema = hilum_config::schema(&fake::registry());
+    let channel = &schema["channel"];
+    assert_eq!(channel["$defs"]["source-wire"]["description"], "Listens.");
+    assert_eq!(
+        channel["$defs"]["FromFile"]["properties"]["topic"]["type"],
+        "string"
+    );
+    let filter = &channel["$defs"]["step-filter"]["anyOf"];
+    assert_eq!(
+        (filter[0]["type"].as_str(), filter[1]["type"].as_str()),
+        (Some("string"), Some("object"))
+    );
+    let text = schema.to_string();
+    assert!(!text.contains("x-component") && !text.contains("x-removed"));
+    // Every reference leads somewhere.
+    for (name, file) in schema.as_object().unwrap() {
+        let text = file.to_string();
+        for reference in text
+            .split("\"$ref\":\"#")
+            .skip(1)
+            .filter_map(|rest| rest.split('"').next())
+        {
+            assert!(file.pointer(reference).is_some(), "{name}: {reference}");
+        }
+    }
+}
+
+#[test]
+fn every_component_and_every_code_has_a_page() {
+    let pages = hilum_config::pages(&fake::registry());
+    assert!(pages["diagnostics/E0107.md"].contains("there is no such system"));
+    assert!(pages["files/channels.md"].contains("| `step-budget` | duration | `250ms` |"));
+    assert!(pages["steps/filter.md"].contains("A bare value stands for `if`."));
+    let codes = hilum_config::explanations();
+    assert!(
+        codes.is_sorted_by(|a, b| a.code < b.code),
+        "codes ascend and none is there twice"
+    );
+    assert!(
+        codes
+            .iter()
+            .all(|known| pages.contains_key(&format!("diagnostics/{}.md", known.code)))
+    );
+}
