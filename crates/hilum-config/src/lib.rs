@@ -13,6 +13,7 @@
 
 mod check;
 mod diagnostic;
+mod document;
 mod file;
 mod plan;
 mod reference;
@@ -25,6 +26,7 @@ pub use diagnostic::{
     DIAGNOSTICS_MAX, Diagnostic, Explanation, Place, Related, Severity, Summary, explain,
     explanations, render, summary,
 };
+pub use document::{Form, Impact, ImpactChannel, Role, document, impact};
 pub use plan::{
     ChannelSummary, Loaded, Options, PartSummary, RuleSummary, SiteSummary, SystemSummary, load,
     load_folder, load_kept,

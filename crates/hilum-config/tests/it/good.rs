@@ -243,3 +243,56 @@ fn every_component_and_every_code_has_a_page() {
             .all(|known| pages.contains_key(&format!("diagnostics/{}.md", known.code)))
     );
 }
+
+#[test]
+fn documents_say_what_is_read_written_and_looked_up() {
+    let dir = folder(&[HILUM, EHR, LIS, TABLE, RESULTS, BOARD]);
+    let loaded = load(dir.path(), &fake::registry(), &options());
+    let folder = hilum_config::Folder::on_disk(dir.path());
+    let text = hilum_config::document(&loaded.site, &folder, hilum_config::Form::Markdown);
+    for line in [
+        "# st-elsewhere",
+        "| lis |  | lab@example |  |  |",
+        "| Found by | accession: OBR-3 |",
+        "#### 1 set",
+        "| MSH-6 | MSH-4 | MSH-4 |  |",
+        "| table | tables/loinc.csv |  | tables/loinc.csv |",
+        "ehr over wire, when MSH-11 = 'P'",
+        "the topic results",
+        "| K | 2823-3 |",
+    ] {
+        assert!(text.lines().any(|known| known == line), "{line}\n{text}");
+    }
+    let page = hilum_config::document(&loaded.site, &folder, hilum_config::Form::Html);
+    assert!(
+        page.contains("<td>OBX-3.exists()</td>") && page.contains("href=\"#channel-results\""),
+        "{page}"
+    );
+    assert!(!page.contains("sesame"));
+}
+
+#[test]
+fn a_change_of_a_system_touches_what_hears_of_it() {
+    let loaded = load_files(&[HILUM, EHR, LIS, TABLE, RESULTS, BOARD]);
+    let impact = hilum_config::impact(&loaded.site, "lis").unwrap();
+    let names: Vec<&str> = impact
+        .channels
+        .iter()
+        .map(|channel| channel.name.as_str())
+        .collect();
+    assert_eq!(names, ["results", "board"]);
+    assert_eq!(impact.channels[0].roles, [hilum_config::Role::Sends]);
+    assert_eq!(
+        impact.channels[1].roles,
+        [hilum_config::Role::Through("results".into())]
+    );
+    assert!(
+        impact.channels[0].fields.contains("OBX-3")
+            && impact.channels[0].tables.contains("tables/loinc.csv")
+    );
+    assert_eq!(
+        impact.owners.into_iter().collect::<Vec<_>>(),
+        ["lab@example"]
+    );
+    assert_eq!(hilum_config::impact(&loaded.site, "ris"), None);
+}

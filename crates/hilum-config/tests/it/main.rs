@@ -13,6 +13,7 @@
 mod broken;
 mod fake;
 mod good;
+mod random;
 mod trial;
 
 use std::path::Path;
