@@ -16,10 +16,12 @@ mod inspect;
 pub mod message;
 pub mod mllp;
 pub mod path;
+pub mod profile;
 pub mod structure;
 mod tree;
 pub mod validate;
 mod warning;
+pub mod xml;
 
 pub use charset::Charset;
 pub use delimiters::Delimiters;

@@ -102,8 +102,6 @@ rules! {
     ValueSet = "value-set",
     /// A statement of the profile about the content does not hold.
     Constraint = "constraint",
-    /// A statement of the profile cannot be checked.
-    ConstraintUnchecked = "constraint-unchecked",
     /// There are more findings than are listed.
     TooManyFindings = "too-many-findings",
 }

@@ -22,7 +22,8 @@ use std::sync::Arc;
 pub use finding::{Finding, Rule, Severity};
 
 pub(crate) use finding::Findings;
-pub(crate) use shape::ShapeRatings;
+pub(crate) use shape::{ShapeRatings, check as check_shape, inner_path};
+pub(crate) use value::Form;
 
 use crate::message::Message;
 use crate::structure::{DictionaryStructures, version_of};

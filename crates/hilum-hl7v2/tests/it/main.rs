@@ -8,6 +8,7 @@ mod attachments;
 mod edits;
 mod expressions;
 mod mllp;
+mod profiles;
 mod samples;
 mod shared;
 mod validation;
