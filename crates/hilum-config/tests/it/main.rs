@@ -4,6 +4,7 @@
     clippy::unwrap_used,
     clippy::string_slice,
     clippy::let_underscore_must_use,
+    clippy::too_many_lines,
     dead_code,
     missing_docs,
     unreachable_pub,
