@@ -1,0 +1,249 @@
+//! Index files: tokens by value, written by a thread of their own without syncs.
+//!
+//! They can be rebuilt from their partition at any time, so one that was not closed in order is
+//! thrown away. Searches scan what is not indexed yet; see [`crate::search`].
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
+
+use hilum_db::rusqlite::{Connection, params};
+use hilum_db::{Cancel, DbError, Doing, Readers};
+use hilum_message::IndexToken;
+
+use crate::bytes::unpack_tokens;
+use crate::error::JournalError;
+use crate::journal::{Inner, Pinned};
+use crate::model::{Disposition, Token};
+use crate::partition::Partition;
+
+/// Rows indexed in one transaction.
+const ROWS_PER_STEP: usize = 1000;
+/// A message that was committed this long after it arrived is found by a token of its own, so that
+/// a search over a time range need not look further.
+pub(crate) const LATE_MS: u64 = 10 * 60_000;
+
+/// Index of channels.
+pub(crate) const CHANNEL: u16 = 1;
+/// Index of dispositions other than accepted.
+pub(crate) const DISPOSITION: u16 = 2;
+/// Index of message ids.
+pub(crate) const MESSAGE: u16 = 3;
+/// Index of what was committed late.
+pub(crate) const LATE: u16 = 4;
+/// Index of the message that a part, a replay or a repetition belongs to.
+pub(crate) const RELATED: u16 = 5;
+
+/// The token of a message id.
+pub(crate) fn id_token(id: &[u8]) -> i64 {
+    crate::bytes::sum(&[id])
+}
+
+/// The token of a channel.
+pub(crate) fn channel_token(channel: &str) -> i64 {
+    crate::bytes::sum(&[channel.as_bytes()])
+}
+
+/// The connection of one partition's indexer.
+pub(crate) struct Indexer {
+    conn: Connection,
+    reached: u64,
+}
+
+/// One pass over all partitions whose index is behind, the open one first.
+pub(crate) fn pass(inner: &Inner) -> Result<(), JournalError> {
+    // `pinned.db` holds few rows, in no order: searches scan it.
+    for (age, partition) in inner.all(Pinned::Left).into_iter().rev().enumerate() {
+        while step(&partition)? {
+            if inner.core.wake.is_stopped() {
+                return Ok(());
+            }
+        }
+        if age > 0 {
+            close_one(&partition);
+        }
+    }
+    Ok(())
+}
+
+/// Rows that are not indexed yet.
+pub(crate) fn tail_of(partition: &Partition) -> u64 {
+    let last = partition.shared.last();
+    last.saturating_sub(
+        partition.shared.indexed.load(Ordering::Acquire).max(
+            partition
+                .shared
+                .first()
+                .min(last.saturating_add(1))
+                .saturating_sub(1),
+        ),
+    )
+}
+
+/// Indexes some rows; `true` if there are more.
+fn step(partition: &Partition) -> Result<bool, JournalError> {
+    let shared = &partition.shared;
+    let mut slot = shared
+        .indexer
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner);
+    let done = slot.is_none() && shared.indexed.load(Ordering::Acquire) >= shared.last();
+    if shared.last() == 0 || done {
+        return Ok(false);
+    }
+    if slot.is_none() {
+        let indexer = open(partition)?;
+        shared.indexed.store(indexer.reached, Ordering::Release);
+        *slot = Some(indexer);
+        let mut readers = partition
+            .index
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        *readers = Some(Arc::new(Readers::new(partition.index_file(), 2)));
+    }
+    let Some(indexer) = slot.as_mut() else {
+        return Ok(false);
+    };
+    if indexer.reached >= shared.last() {
+        return Ok(false);
+    }
+    let name = shared.name.clone();
+    let rows = partition.readers.read(&Cancel::new(), |conn| {
+        read_rows(conn, partition, indexer.reached)
+    })?;
+    let Some(last) = rows.last().map(|row| row.sequence) else {
+        indexer.reached = shared.last();
+        return Ok(false);
+    };
+    write_rows(&indexer.conn, &rows, last).doing("index", &name)?;
+    indexer.reached = last;
+    shared.indexed.store(last, Ordering::Release);
+    Ok(last < shared.last())
+}
+
+fn open(partition: &Partition) -> Result<Indexer, DbError> {
+    let file = partition.index_file();
+    let name = file.name().clone();
+    let attempt = || -> Result<(Connection, u64, bool), DbError> {
+        let (conn, _) = file.open_writer()?;
+        let sql = "SELECT seq, clean FROM reached";
+        let (reached, clean) = conn
+            .query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?)))
+            .doing("read", &name)?;
+        Ok((conn, reached, clean))
+    };
+    let usable = match attempt() {
+        Ok((conn, reached, true)) => Some((conn, reached)),
+        Ok((_, _, false)) | Err(_) => None,
+    };
+    let (conn, reached) = match usable {
+        Some(found) => found,
+        None => {
+            for path in file.all_paths() {
+                let removed = file.files.remove(&path);
+                removed.map_err(|error| DbError::io("remove", &path, error))?;
+            }
+            let (conn, reached, _) = attempt()?;
+            (conn, reached)
+        }
+    };
+    conn.pragma_update(None, "wal_autocheckpoint", 4000)
+        .and_then(|()| conn.execute("UPDATE reached SET clean = 0", []))
+        .doing("begin to index", &name)?;
+    Ok(Indexer { conn, reached })
+}
+
+struct Row {
+    sequence: u64,
+    tokens: Vec<Token>,
+}
+
+fn read_rows(conn: &Connection, partition: &Partition, after: u64) -> Result<Vec<Row>, DbError> {
+    let shared = &partition.shared;
+    let sql = "SELECT seq, id, channel, arrived_ms, committed_ms, disposition, tokens, parent, \
+               replay_of FROM message WHERE seq > ?1 ORDER BY seq LIMIT ?2";
+    let read = || {
+        let mut statement = conn.prepare_cached(sql)?;
+        let rows = statement.query_map(params![after, ROWS_PER_STEP], |row| {
+            let packed = row.get::<_, Option<Vec<u8>>>(6)?.unwrap_or_default();
+            let mut tokens = unpack_tokens(&packed).unwrap_or_default();
+            let mut add = |kind, value| {
+                let value = IndexToken(value);
+                tokens.push(Token { kind, value });
+            };
+            add(MESSAGE, id_token(&row.get::<_, Vec<u8>>(1)?));
+            add(CHANNEL, channel_token(&shared.names.text(row.get(2)?)));
+            let (arrived, committed): (u64, u64) = (row.get(3)?, row.get(4)?);
+            if committed.saturating_sub(arrived) > LATE_MS {
+                add(LATE, 0);
+            }
+            let disposition: i64 = row.get(5)?;
+            if disposition != Disposition::Accepted as i64 {
+                add(DISPOSITION, disposition);
+            }
+            for at in [7, 8] {
+                if let Some(related) = row.get::<_, Option<Vec<u8>>>(at)? {
+                    add(RELATED, id_token(&related));
+                }
+            }
+            Ok(Row {
+                sequence: row.get(0)?,
+                tokens,
+            })
+        })?;
+        rows.collect::<Result<Vec<_>, _>>()
+    };
+    read().doing("read what is to be indexed of", &shared.name)
+}
+
+fn write_rows(conn: &Connection, rows: &[Row], last: u64) -> Result<(), hilum_db::rusqlite::Error> {
+    let transaction = conn.unchecked_transaction()?;
+    {
+        let sql = "INSERT OR IGNORE INTO token (kind, value, seq) VALUES (?1, ?2, ?3)";
+        let mut statement = transaction.prepare_cached(sql)?;
+        for row in rows {
+            for token in &row.tokens {
+                statement.execute(params![token.kind, token.value.0, row.sequence])?;
+            }
+        }
+        transaction
+            .prepare_cached("UPDATE reached SET seq = ?1")?
+            .execute([last])?;
+    }
+    transaction.commit()
+}
+
+/// Marks the index files as closed in order, so that they need not be rebuilt.
+pub(crate) fn close(inner: &Inner) {
+    for partition in inner.all(Pinned::Left) {
+        close_one(&partition);
+    }
+}
+
+fn close_one(partition: &Partition) {
+    let indexer = partition
+        .shared
+        .indexer
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .take();
+    let Some(indexer) = indexer else {
+        return;
+    };
+    let file = partition.index_file();
+    let sync = |path: &std::path::Path| {
+        let synced = file.files.rewrite_and_sync(path);
+        synced.map_err(|error| DbError::io("sync", path, error))
+    };
+    let closed = file
+        .checkpoint_all(&indexer.conn)
+        .and_then(|()| sync(file.path()))
+        .and_then(|()| {
+            let marked = indexer.conn.execute("UPDATE reached SET clean = 1", []);
+            marked.map(drop).doing("close", file.name())
+        })
+        .and_then(|()| file.checkpoint_all(&indexer.conn));
+    drop(indexer);
+    if let Err(error) = closed.and_then(|()| sync(file.path())) {
+        tracing::warn!(%error, "an index was not closed in order, it will be rebuilt");
+    }
+}

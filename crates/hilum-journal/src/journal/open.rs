@@ -1,0 +1,369 @@
+//! Opening: find the files, recover what an unclean stop left, say what is to be done.
+
+use std::collections::{HashMap, HashSet};
+use std::path::Path;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, RwLock};
+use std::time::Duration;
+
+use hilum_db::rusqlite::Connection;
+use hilum_db::{
+    Cancel, DbError, DbFile, Doing, Readers, Writer, WriterLimits, probe_sync, refuse_unsuitable,
+};
+use hilum_message::IndexKey;
+
+use super::pool::ReadThreads;
+use super::{Inner, Journal, Partitions, Pinned, Threads};
+use crate::core::Core;
+use crate::error::JournalError;
+use crate::model::{CommitSink, Disposition};
+use crate::options::{Background, JournalOptions};
+use crate::partition::{Partition, Role};
+use crate::recover::{self, Recovered};
+use crate::schema;
+use crate::state::{ControlHandler, StateMemory, unfolded_of};
+use crate::upkeep::{self, PartitionName, Upkeep};
+
+/// Longest read at start: counting a million deliveries may take a while.
+const START_READ: Duration = Duration::from_secs(120);
+
+struct Meta {
+    folded: u64,
+    sequence: u64,
+    index_key: [u8; 16],
+    pinned: HashSet<String>,
+}
+
+impl Journal {
+    /// Opens (or makes) the journal in a folder.
+    ///
+    /// After an unclean stop every file's log is rewritten, synced, checkpointed and emptied
+    /// before anything is accepted. What is found counts as accepted.
+    ///
+    /// # Errors
+    /// If the place is unsuitable, or a file cannot be opened or recovered.
+    pub fn open(
+        dir: impl AsRef<Path>,
+        options: &JournalOptions,
+        sink: Arc<dyn CommitSink>,
+    ) -> Result<(Self, Recovered), JournalError> {
+        let dir = dir.as_ref();
+        let files = &options.files;
+        files
+            .create_dir(dir)
+            .map_err(|error| DbError::io("create the folder", dir, error))?;
+        refuse_unsuitable(&**files, dir)?;
+        let sync = probe_sync(&**files, dir)
+            .map_err(|error| DbError::io("probe the syncs of", dir, error))?;
+        let mut unclean = false;
+        let (control, control_file) = start_control(dir, options, &mut unclean)?;
+        let readers = Readers::new(control_file, options.limits.readers_per_file.max(2));
+        let meta = readers.read(&Cancel::new(), read_meta)?;
+        let state = StateMemory::new(readers);
+        state.set_folded(meta.folded);
+        let core = Arc::new(Core::new(dir.to_path_buf(), options, sink, state));
+        core.sequence_is_above(meta.sequence);
+        let partitions = find_partitions(&core, &meta, &mut unclean)?;
+        let pool = match options.background {
+            Background::Threads => ReadThreads::start(options.limits.read_threads)?,
+            Background::Caller => ReadThreads::start(0)?,
+        };
+        let inner = Arc::new(Inner {
+            core,
+            partitions: RwLock::new(partitions),
+            control,
+            lanes: RwLock::new(HashMap::new()),
+            index_key: IndexKey::new(meta.index_key),
+            pool,
+            upkeep: Mutex::new(Upkeep::default()),
+        });
+        let mut recovered = inner.recover()?;
+        recovered.unclean = unclean;
+        recovered.sync = Some(sync);
+        let handles = match options.background {
+            Background::Threads => upkeep::start_threads(&inner)?,
+            Background::Caller => Vec::new(),
+        };
+        let threads = Threads {
+            inner: inner.clone(),
+            handles: Mutex::new(handles),
+        };
+        let journal = Self {
+            inner,
+            _threads: Arc::new(threads),
+        };
+        Ok((journal, recovered))
+    }
+}
+
+fn start_control(
+    dir: &Path,
+    options: &JournalOptions,
+    unclean: &mut bool,
+) -> Result<(Writer<crate::state::ControlOp>, DbFile), DbError> {
+    let mut file = DbFile::new(
+        dir.join("control.db"),
+        options.files.clone(),
+        schema::CONTROL,
+    );
+    file.vfs.clone_from(&options.vfs);
+    file.synchronous = options.synchronous;
+    *unclean |= has_log(&file)?;
+    let control = Writer::start(file.clone(), WriterLimits::default(), ControlHandler)?;
+    Ok((control, file))
+}
+
+fn has_log(file: &DbFile) -> Result<bool, DbError> {
+    let wal = file.wal_path();
+    let bytes = file.files.len(&wal);
+    let bytes = bytes.map_err(|error| DbError::io("look at", &wal, error))?;
+    Ok(bytes.is_some_and(|bytes| bytes > 0))
+}
+
+fn read_meta(conn: &Connection) -> Result<Meta, DbError> {
+    let read = || -> Result<Meta, hilum_db::rusqlite::Error> {
+        let number = |name: &str| {
+            let sql = "SELECT value FROM meta WHERE name = ?1";
+            conn.query_row(sql, [name], |row| row.get::<_, u64>(0))
+        };
+        let sql = "SELECT value FROM meta WHERE name = 'index-key'";
+        let index_key: Vec<u8> = conn.query_row(sql, [], |row| row.get(0))?;
+        let mut statement = conn.prepare("SELECT partition FROM pinned")?;
+        let pinned = statement.query_map([], |row| row.get::<_, String>(0))?;
+        Ok(Meta {
+            folded: number("folded")?,
+            sequence: number("sequence")?,
+            index_key: index_key.try_into().unwrap_or_default(),
+            pinned: pinned.collect::<Result<_, _>>()?,
+        })
+    };
+    read().doing("read", "control.db")
+}
+
+/// Finds the partitions of the folder, clears away what belongs to none, opens the last one.
+fn find_partitions(
+    core: &Arc<Core>,
+    meta: &Meta,
+    unclean: &mut bool,
+) -> Result<Partitions, DbError> {
+    let io = |error| DbError::io("list", &core.dir, error);
+    let entries = core.files.list(&core.dir).map_err(io)?;
+    let names: HashSet<String> = entries
+        .iter()
+        .filter_map(|entry| Some(entry.path.file_name()?.to_str()?.to_owned()))
+        .collect();
+    let mut found: Vec<PartitionName> = names
+        .iter()
+        .filter_map(|name| name.strip_suffix(".db")?.parse().ok())
+        .collect();
+    found.sort();
+    for entry in &entries {
+        remove_orphan(core, entry, &names)?;
+    }
+    let pinned = Arc::new(Partition::new(core, "pinned"));
+    *unclean |= has_log(pinned.file())?;
+    pinned.start(Role::Pinned)?;
+    core.sequence_is_above(pinned.shared.last());
+    let last = found.len().saturating_sub(1);
+    let mut list = Vec::with_capacity(found.len() + 1);
+    for (at, name) in found.iter().enumerate() {
+        let partition = Partition::new(core, &name.to_string());
+        if has_log(partition.file())? {
+            *unclean = true;
+            partition.start(Role::Old)?;
+            partition.stop();
+        } else if at != last {
+            partition.look()?;
+        }
+        if at == last && upkeep::still_fits(core, name, &partition)? {
+            Inner::start_open(&partition)?;
+            partition.shared.begin_at(core.sequence());
+        } else {
+            partition.look()?;
+        }
+        core.sequence_is_above(partition.shared.last());
+        let pinned = meta.pinned.contains(&**partition.name());
+        partition.pinned.store(pinned, Ordering::Release);
+        list.push(Arc::new(partition));
+    }
+    // Files that were opened ahead and never used have no place in the order.
+    list.retain(|partition| {
+        partition.shared.last() > 0 || partition.writer().is_some() || found.is_empty()
+    });
+    if list.last().is_none_or(|last| last.writer().is_none()) {
+        let name = upkeep::next_name(core, found.last());
+        let partition = Partition::new(core, &name.to_string());
+        Inner::start_open(&partition)?;
+        partition.shared.begin_at(core.sequence());
+        list.push(Arc::new(partition));
+    }
+    Ok(Partitions {
+        list,
+        next: None,
+        pinned,
+    })
+}
+
+/// Removes what a partition that was dropped left behind when its removal was interrupted.
+fn remove_orphan(
+    core: &Core,
+    entry: &hilum_db::DirEntry,
+    names: &HashSet<String>,
+) -> Result<(), DbError> {
+    let Some(name) = entry.path.file_name().and_then(|name| name.to_str()) else {
+        return Ok(());
+    };
+    let suffixes = [
+        ".blobs", ".db-wal", ".db-shm", ".idx", ".idx-wal", ".idx-shm",
+    ];
+    let owner = suffixes.iter().find_map(|suffix| name.strip_suffix(suffix));
+    let Some(owner) = owner.filter(|owner| owner.parse::<PartitionName>().is_ok()) else {
+        return Ok(());
+    };
+    if names.contains(&format!("{owner}.db")) {
+        return Ok(());
+    }
+    let io = |error| DbError::io("remove", &entry.path, error);
+    if entry.is_dir {
+        for inside in core.files.list(&entry.path).map_err(io)? {
+            core.files.remove(&inside.path).map_err(io)?;
+        }
+        return core.files.remove_dir(&entry.path).map_err(io);
+    }
+    core.files.remove(&entry.path).map_err(io)
+}
+
+impl Partition {
+    /// Reads what the journal has to know of a file that needs no writer.
+    pub(crate) fn look(&self) -> Result<(), DbError> {
+        let name = self.name().clone();
+        self.readers.read(&Cancel::new(), |conn| {
+            self.shared.names.load(conn, &name)?;
+            let sql = "SELECT min(seq) FROM message UNION ALL SELECT max(seq) FROM message";
+            let read = || {
+                let mut statement = conn.prepare(sql)?;
+                let rows = statement.query_map([], |row| row.get::<_, Option<u64>>(0))?;
+                rows.collect::<Result<Vec<_>, _>>()
+            };
+            let bounds = read().doing("look into", &name)?;
+            if let [Some(first), Some(last)] = bounds[..] {
+                self.shared.begin_at(first);
+                self.shared.reached(last);
+            }
+            Ok(())
+        })
+    }
+}
+
+impl Inner {
+    fn recover(&self) -> Result<Recovered, JournalError> {
+        let core = &self.core;
+        let now_ms = core.clock.now_ms();
+        let limits = &core.limits;
+        let since_ms = now_ms.saturating_sub(limits.resend_window_ms);
+        let folded = core.state.folded();
+        let mut recovered = Recovered::default();
+        let mut work = Vec::new();
+        let mut completed = HashSet::new();
+        for partition in self.all(Pinned::Included) {
+            let shared = &partition.shared;
+            let pinned = *shared.name == *"pinned";
+            let found = |conn: &Connection| {
+                recover::count_pending(conn, shared, &mut recovered.pending)?;
+                if !partition.pinned.load(Ordering::Acquire) {
+                    work.extend(recover::open_work(conn, shared)?);
+                }
+                completed.extend(recover::completed_in(conn, &shared.name)?);
+                if !pinned {
+                    core.state.add(unfolded_of(conn, &shared.name, folded)?);
+                    let limit = limits.resend_entries_max;
+                    let mut entries = recover::resends_since(conn, shared, since_ms, limit)?;
+                    entries.reverse();
+                    recovered.resends.extend(entries);
+                    load_dictionaries(core, conn, &shared.name)?;
+                }
+                Ok(())
+            };
+            let readers = &partition.readers;
+            readers.read_within(START_READ, &Cancel::new(), found)?;
+            self.remove_orphan_blobs(&partition)?;
+        }
+        let surplus = recovered
+            .resends
+            .len()
+            .saturating_sub(limits.resend_entries_max);
+        recovered.resends.drain(..surplus);
+        for message in work {
+            if completed.contains(&message.sequence) {
+                // Completed in a later partition, but the crash came before that was noted here.
+                let sequence = message.sequence;
+                self.route_or_keep(crate::partition::ops::Op::Finish { sequence });
+                continue;
+            }
+            match message.disposition {
+                Disposition::Held => recovered.holds.push(message),
+                Disposition::BatchOpen => recovered.open_batches.push(message),
+                Disposition::Received
+                | Disposition::Accepted
+                | Disposition::Filtered
+                | Disposition::Refused
+                | Disposition::Rejected
+                | Disposition::Suppressed
+                | Disposition::BatchClosed => recovered.received.push(message),
+            }
+        }
+        for list in [
+            &mut recovered.holds,
+            &mut recovered.received,
+            &mut recovered.open_batches,
+        ] {
+            list.sort_by_key(|message| message.sequence);
+        }
+        recovered.timers = core.state.due(now_ms, usize::MAX / 4)?;
+        Ok(recovered)
+    }
+
+    /// Blobs whose message was never accepted.
+    fn remove_orphan_blobs(&self, partition: &Partition) -> Result<(), DbError> {
+        let folder = partition.blob_folder();
+        let files = &self.core.files;
+        let io = |error| DbError::io("clear", &folder, error);
+        let entries = files.list(&folder).map_err(io)?;
+        if entries.is_empty() {
+            return Ok(());
+        }
+        let name = partition.name().clone();
+        let known: HashSet<String> = partition.readers.read(&Cancel::new(), |conn| {
+            let read = || {
+                let mut statement = conn.prepare("SELECT name FROM blob")?;
+                let rows = statement.query_map([], |row| row.get(0))?;
+                rows.collect::<Result<_, _>>()
+            };
+            read().doing("read the blobs of", &name)
+        })?;
+        for entry in entries {
+            let name = entry.path.file_name().and_then(|name| name.to_str());
+            if name.is_none_or(|name| !known.contains(name)) {
+                files.remove(&entry.path).map_err(io)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Takes up the newest dictionary of each channel.
+fn load_dictionaries(core: &Core, conn: &Connection, file: &str) -> Result<(), DbError> {
+    let read = || {
+        let mut statement = conn.prepare("SELECT channel, bytes FROM dictionary")?;
+        let rows = statement.query_map([], |row| {
+            Ok((row.get::<_, String>(0)?, row.get::<_, Vec<u8>>(1)?))
+        })?;
+        rows.collect::<Result<Vec<_>, _>>()
+    };
+    for (channel, bytes) in read().doing("read the dictionaries of", file)? {
+        if let Some(dictionary) = crate::codec::Dictionary::new(bytes.into()) {
+            core.codecs.set_current(&channel.into(), dictionary);
+        }
+    }
+    Ok(())
+}

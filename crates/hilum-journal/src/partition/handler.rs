@@ -1,0 +1,534 @@
+//! What the operations of a partition write, on the writer's thread.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use hilum_db::rusqlite::{Connection, OptionalExtension, params};
+use hilum_db::{DbClass, DbError, Doing, Handler, Recovery};
+use hilum_message::Accepted;
+
+use super::insert::{insert_message, insert_parts};
+use super::ops::{AcceptOp, AttemptOp, Body, Op, Reply, Verdict};
+use super::shared::PartitionShared;
+use crate::core::Core;
+use crate::error::AcceptError;
+use crate::model::{
+    CommittedMessage, DeliveryRef, DeliveryState, NewState, Outcome, PendingDelivery, StateRead,
+};
+use crate::schema::NameKind;
+use crate::state::StateKey;
+
+/// Groups after which the size of the file is looked at.
+const GROUPS_PER_LOOK: u32 = 32;
+/// Offset of delivery outcomes among the kinds of tallies; below are dispositions.
+pub(crate) const TALLY_OUTCOME: i64 = 100;
+
+/// The handler of one partition.
+pub(crate) struct PartitionHandler {
+    pub(super) core: Arc<Core>,
+    pub(super) shared: Arc<PartitionShared>,
+    opened_before: bool,
+    /// Last sequence known to be committed here.
+    last: u64,
+    pub(super) now_ms: u64,
+    pub(super) names: Vec<(NameKind, Arc<[u8]>, i64)>,
+    names_marked: usize,
+    next_name: i64,
+    changed: HashMap<StateKey, u64>,
+    tallies: HashMap<(i64, i64), (i64, i64)>,
+    looks: u32,
+}
+
+impl PartitionHandler {
+    pub(crate) fn new(core: Arc<Core>, shared: Arc<PartitionShared>) -> Self {
+        Self {
+            core,
+            shared,
+            opened_before: false,
+            last: 0,
+            now_ms: 0,
+            names: Vec::new(),
+            names_marked: 0,
+            next_name: 1,
+            changed: HashMap::new(),
+            tallies: HashMap::new(),
+            looks: 0,
+        }
+    }
+
+    pub(super) fn file(&self) -> &str {
+        &self.shared.name
+    }
+
+    /// The number of a name, added to the file if it is new.
+    pub(super) fn name(
+        &mut self,
+        conn: &Connection,
+        kind: NameKind,
+        value: &[u8],
+    ) -> Result<i64, DbError> {
+        if let Some(id) = self.shared.names.id(kind, value) {
+            return Ok(id);
+        }
+        let new = self.names.iter();
+        let mut new = new.filter(|(known, bytes, _)| *known == kind && **bytes == *value);
+        if let Some((_, _, id)) = new.next() {
+            return Ok(*id);
+        }
+        let id = self.next_name;
+        conn.prepare_cached("INSERT INTO name (id, kind, value) VALUES (?1, ?2, ?3)")
+            .and_then(|mut statement| statement.execute(params![id, kind as u8, value]))
+            .doing("write a name to", &self.shared.name)?;
+        self.next_name += 1;
+        self.names.push((kind, value.into(), id));
+        Ok(id)
+    }
+
+    pub(super) fn tally(&mut self, name: i64, what: i64, bytes: u64) {
+        let tally = self.tallies.entry((name, what)).or_default();
+        tally.0 += 1;
+        tally.1 = tally
+            .1
+            .saturating_add(i64::try_from(bytes).unwrap_or(i64::MAX));
+    }
+
+    fn stale(&self, reads: &[StateRead]) -> Result<Option<AcceptError>, DbError> {
+        let mut stale = Vec::new();
+        for read in reads {
+            let key = (read.scope.clone(), read.key.clone());
+            let version = match self.changed.get(&key) {
+                Some(version) => *version,
+                None => self.core.state.version(&read.scope, &read.key)?,
+            };
+            if version != read.version {
+                let (scope, key) = key;
+                stale.push(crate::error::StaleRead {
+                    scope,
+                    key,
+                    version,
+                });
+            }
+        }
+        Ok((!stale.is_empty()).then_some(AcceptError::Stale(stale)))
+    }
+
+    fn accept(&mut self, conn: &Connection, op: &mut AcceptOp) -> Result<(), DbError> {
+        // The accepts of this partition come after those of the one before.
+        self.shared.wait_for_predecessor();
+        self.shared.begin_at(self.core.sequence());
+        op.verdict = None;
+        op.sequences.clear();
+        for message in &op.messages {
+            if let Some(stale) = self.stale(&message.request.state_reads)? {
+                op.verdict = Some(Verdict::Not(stale));
+                return Ok(());
+            }
+            let blobs = message.request.received.cuts().iter();
+            let of_deliveries = message.request.deliveries.iter();
+            let mut blobs = blobs.chain(of_deliveries.flat_map(|d| d.payload.cuts()));
+            let elsewhere = blobs.any(|cut| cut.range.blob.partition != self.shared.name)
+                || matches!(&message.body, Body::Origin(_, partition) if *partition != self.shared.name);
+            if elsewhere {
+                op.verdict = Some(Verdict::Elsewhere);
+                return Ok(());
+            }
+        }
+        let file = self.shared.name.clone();
+        if let Some(key) = &op.once {
+            let new = conn
+                .prepare_cached("INSERT OR IGNORE INTO once (key) VALUES (?1)")
+                .and_then(|mut statement| statement.execute([key]))
+                .doing("note a publication in", &file)?;
+            if new == 0 {
+                op.verdict = Some(Verdict::Not(AcceptError::Duplicate));
+                return Ok(());
+            }
+        }
+        if let Some(settled) = op.settles.filter(|d| self.shared.holds(d.sequence)) {
+            self.settle_row(conn, settled, DeliveryState::Delivered, None)?;
+        }
+        for at in 0..op.messages.len() {
+            let sequence = self.core.next_sequence();
+            op.sequences.push(sequence);
+            let Some(message) = op.messages.get(at) else {
+                break;
+            };
+            if let Some(origin) = message.request.completes {
+                self.finish(conn, origin)?;
+            }
+            insert_message(self, conn, message, sequence, &op.sequences)?;
+            insert_parts(self, conn, message, sequence)?;
+        }
+        for (message, &sequence) in op.messages.iter().zip(&op.sequences) {
+            for write in &message.request.state_writes {
+                self.changed
+                    .insert((write.scope.clone(), write.key.clone()), sequence);
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(&self, conn: &Connection, sequence: u64) -> Result<(), DbError> {
+        conn.prepare_cached("DELETE FROM work WHERE seq = ?1")
+            .and_then(|mut statement| statement.execute([sequence]))
+            .map(drop)
+            .doing("finish work in", self.file())
+    }
+
+    /// Sets the state of a pending delivery; `None` if it is not pending (any more).
+    fn settle_row(
+        &self,
+        conn: &Connection,
+        delivery: DeliveryRef,
+        state: DeliveryState,
+        reason: Option<&str>,
+    ) -> Result<Option<(u32, i64)>, DbError> {
+        let sql = "UPDATE delivery SET state = ?3, attempts = attempts + 1, \
+                   reason = coalesce(?4, reason) \
+                   WHERE seq = ?1 AND ordinal = ?2 AND state = 0 RETURNING attempts, destination";
+        conn.prepare_cached(sql)
+            .and_then(|mut statement| {
+                let row = params![delivery.sequence, delivery.id.ordinal, state as u8, reason];
+                statement
+                    .query_row(row, |row| Ok((row.get(0)?, row.get(1)?)))
+                    .optional()
+            })
+            .doing("settle in", self.file())
+    }
+
+    fn is_pinned(&self, conn: &Connection, delivery: DeliveryRef) -> Result<bool, DbError> {
+        let sql = "SELECT state = 4 FROM delivery WHERE seq = ?1 AND ordinal = ?2";
+        conn.prepare_cached(sql)
+            .and_then(|mut statement| {
+                let row = params![delivery.sequence, delivery.id.ordinal];
+                let pinned = statement.query_row(row, |row| row.get(0)).optional();
+                Ok(pinned?.unwrap_or(false))
+            })
+            .doing("look for a delivery in", self.file())
+    }
+
+    fn attempt(&mut self, conn: &Connection, op: &AttemptOp) -> Result<(), DbError> {
+        let state = match (op.settles, op.attempt.outcome) {
+            (true, Outcome::Delivered) => DeliveryState::Delivered,
+            (true, Outcome::DeadLetter) => DeliveryState::DeadLetter,
+            (true, Outcome::Withdrawn) => DeliveryState::Withdrawn,
+            (true, Outcome::Retry | Outcome::Halt) | (false, _) => DeliveryState::Pending,
+        };
+        let reason = op.attempt.reason.as_deref();
+        let shown = reason.filter(|_| state != DeliveryState::Delivered);
+        let Some((n, destination)) = self.settle_row(conn, op.delivery, state, shown)? else {
+            if self.is_pinned(conn, op.delivery)? {
+                // It was copied away while this waited: the journal hands it in again, there.
+                self.shared
+                    .keep_for_later(Op::Attempt(Box::new(op.clone())));
+            }
+            return Ok(());
+        };
+        conn.prepare_cached(
+            "INSERT OR REPLACE INTO attempt (seq, ordinal, n, started_ms, duration_ms, outcome, \
+             reason, codec, reply_bytes, reply) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+        )
+        .and_then(|mut statement| {
+            statement.execute(params![
+                op.delivery.sequence,
+                op.delivery.id.ordinal,
+                n,
+                op.attempt.started_ms,
+                op.attempt.duration_ms,
+                op.attempt.outcome as u8,
+                reason,
+                op.reply.as_ref().map(|(stored, _)| stored.codec as u8),
+                op.reply.as_ref().map(|(_, bytes)| *bytes),
+                op.reply.as_ref().map(|(stored, _)| &*stored.bytes),
+            ])
+        })
+        .doing("write an attempt to", self.file())?;
+        self.tally(destination, TALLY_OUTCOME + op.attempt.outcome as i64, 0);
+        Ok(())
+    }
+
+    fn other(&mut self, conn: &Connection, op: &mut Op) -> Result<(), DbError> {
+        let file = self.shared.name.clone();
+        match op {
+            Op::Requeue {
+                delivery, changed, ..
+            } => {
+                let sql = "UPDATE delivery SET state = 0 WHERE seq = ?1 AND ordinal = ?2 \
+                           AND state IN (2, 3)";
+                let row = params![delivery.sequence, delivery.id.ordinal];
+                let count = conn
+                    .prepare_cached(sql)
+                    .and_then(|mut statement| statement.execute(row))
+                    .doing("requeue in", &file)?;
+                *changed = count > 0;
+                Ok(())
+            }
+            Op::Finish { sequence } => self.finish(conn, *sequence),
+            Op::Dictionary {
+                channel,
+                dictionary,
+            } => {
+                let sql =
+                    "INSERT OR IGNORE INTO dictionary (id, channel, bytes) VALUES (?1, ?2, ?3)";
+                let row = params![dictionary.id, &**channel, &*dictionary.bytes];
+                conn.prepare_cached(sql)
+                    .and_then(|mut statement| statement.execute(row))
+                    .map(drop)
+                    .doing("write a dictionary to", &file)
+            }
+            Op::Pin(pin) => pin.apply(self, conn),
+            Op::Unpend {
+                deliveries, missed, ..
+            } => {
+                missed.clear();
+                let sql = "UPDATE delivery SET state = 4 WHERE seq = ?1 AND ordinal = ?2 \
+                           AND state IN (0, 2)";
+                deliveries
+                    .iter()
+                    .try_for_each(|(seq, ordinal)| {
+                        let count = conn.prepare_cached(sql)?.execute(params![seq, ordinal])?;
+                        if count == 0 {
+                            missed.push((*seq, *ordinal));
+                        }
+                        Ok(())
+                    })
+                    .doing("mark what was pinned in", &file)
+            }
+            Op::Flush(_) | Op::Accept(_) | Op::Attempt(_) => Ok(()),
+        }
+    }
+
+    fn tell(&self, op: AcceptOp) {
+        let AcceptOp {
+            messages,
+            reply,
+            verdict,
+            sequences,
+            ..
+        } = op;
+        let result = match verdict {
+            Some(Verdict::Not(error)) => Reply::Not(error),
+            Some(Verdict::Elsewhere) => Reply::Elsewhere(messages),
+            None => {
+                let mut proofs = Vec::with_capacity(messages.len());
+                for (message, sequence) in messages.into_iter().zip(sequences) {
+                    let request = message.request;
+                    let proof = Accepted::after_synced_append(request.message, sequence);
+                    proofs.push(proof);
+                    self.core.sink.committed(committed(request, proof));
+                }
+                Reply::Accepted(proofs)
+            }
+        };
+        if let Some(reply) = reply {
+            // Whoever asked may have gone away; the message is stored all the same.
+            drop(reply.send(result));
+        }
+    }
+}
+
+/// What the sink is told about a message.
+fn committed(request: crate::model::AcceptRequest, accepted: Accepted) -> CommittedMessage {
+    let channel = request.channel;
+    let of = |delivery: crate::model::NewDelivery| PendingDelivery {
+        delivery: DeliveryRef {
+            id: hilum_message::DeliveryId {
+                message: accepted.message(),
+                ordinal: delivery.ordinal,
+            },
+            sequence: accepted.sequence(),
+        },
+        channel: channel.clone(),
+        destination: delivery.destination,
+        keys: delivery.keys,
+        priority: delivery.priority,
+        bytes: delivery.payload.len(),
+        attempts: 0,
+        payload: Some(delivery.payload),
+    };
+    let pending = request.deliveries.into_iter();
+    let deliveries = pending
+        .filter(|delivery| delivery.state == NewState::Pending)
+        .map(of)
+        .collect();
+    let changed = request.state_writes.into_iter();
+    CommittedMessage {
+        accepted,
+        disposition: request.disposition,
+        hold: request.hold,
+        completes: request.completes,
+        deliveries,
+        timers: request.timers,
+        changed: changed.map(|write| (write.scope, write.key)).collect(),
+        channel,
+    }
+}
+
+impl Handler for PartitionHandler {
+    type Op = Op;
+
+    fn opened(&mut self, conn: &Connection, recovery: Recovery) -> Result<(), DbError> {
+        let file = self.shared.name.clone();
+        self.shared.names.load(conn, &file)?;
+        let number = |sql: &str| conn.query_row(sql, [], |row| row.get::<_, Option<u64>>(0));
+        let next_name = number("SELECT max(id) FROM name").doing("read", &file)?;
+        self.next_name = next_name.and_then(|id| i64::try_from(id).ok()).unwrap_or(0) + 1;
+        let last = number("SELECT max(seq) FROM message").doing("read", &file)?;
+        let first = number("SELECT min(seq) FROM message").doing("read", &file)?;
+        let pages = number("PRAGMA page_count").doing("read", &file)?;
+        self.shared.set_bytes(pages.unwrap_or(0) * 4096);
+        let survivors = recovery == Recovery::Unclean && self.opened_before;
+        self.opened_before = true;
+        let known = self.last;
+        if let (Some(first), Some(last)) = (first, last) {
+            self.core.sequence_is_above(last);
+            self.shared.begin_at(first);
+            self.shared.reached(last);
+            self.last = last;
+        }
+        if survivors && self.last > known {
+            crate::recover::tell_survivors(&self.core, &self.shared, conn, known)?;
+        }
+        Ok(())
+    }
+
+    fn begin(&mut self) {
+        self.rewind_names(0);
+        self.changed.clear();
+        self.tallies.clear();
+        self.now_ms = self.now_ms.max(self.core.clock.now_ms());
+    }
+
+    fn apply(&mut self, conn: &Connection, op: &mut Op) -> Result<(), DbError> {
+        match op {
+            Op::Accept(op) => self.accept(conn, op),
+            Op::Attempt(op) => self.attempt(conn, op),
+            Op::Requeue { .. }
+            | Op::Finish { .. }
+            | Op::Dictionary { .. }
+            | Op::Pin(_)
+            | Op::Unpend { .. }
+            | Op::Flush(_) => self.other(conn, op),
+        }
+    }
+
+    fn mark(&mut self) {
+        self.names_marked = self.names.len();
+    }
+
+    fn rewind(&mut self) {
+        self.rewind_names(self.names_marked);
+    }
+
+    fn closing(&mut self, conn: &Connection) -> Result<(), DbError> {
+        let hour = i64::try_from(self.now_ms / 3_600_000).unwrap_or(0);
+        let sql = "INSERT INTO tally (hour, name, what, count, bytes) VALUES (?1, ?2, ?3, ?4, ?5) \
+                   ON CONFLICT DO UPDATE SET count = count + excluded.count, \
+                   bytes = bytes + excluded.bytes";
+        for ((name, what), (count, bytes)) in self.tallies.drain() {
+            conn.prepare_cached(sql)
+                .and_then(|mut statement| {
+                    statement.execute(params![hour, name, what, count, bytes])
+                })
+                .doing("count in", &self.shared.name)?;
+        }
+        Ok(())
+    }
+
+    fn committed(&mut self, conn: &Connection, ops: Vec<Op>) {
+        self.shared.names.add(self.names.drain(..));
+        let mut accepted = false;
+        for op in &ops {
+            if let Op::Accept(op) = op
+                && op.verdict.is_none()
+            {
+                accepted = true;
+                self.core.state.commit(&op.messages, &op.sequences);
+                self.last = op.sequences.last().copied().unwrap_or(self.last);
+            }
+        }
+        self.shared.reached(self.last);
+        self.looks += 1;
+        if self.looks >= GROUPS_PER_LOOK {
+            self.looks = 0;
+            let pages = conn
+                .prepare_cached("PRAGMA page_count")
+                .and_then(|mut statement| statement.query_row([], |row| row.get::<_, u64>(0)));
+            if let Ok(pages) = pages {
+                self.shared.set_bytes(pages * 4096);
+            }
+        }
+        for op in ops {
+            match op {
+                Op::Accept(op) => self.tell(*op),
+                Op::Requeue { changed, done, .. } => answer(done, Ok(changed)),
+                Op::Unpend { missed, done, .. } => answer(done, Ok(missed)),
+                Op::Flush(done) => answer(done, Ok(())),
+                Op::Pin(pin) => pin.done(Ok(())),
+                Op::Dictionary {
+                    channel,
+                    dictionary,
+                } => self.core.codecs.set_current(&channel, dictionary),
+                Op::Attempt(_) | Op::Finish { .. } => {}
+            }
+        }
+        self.core.room.notify_waiters();
+        if accepted {
+            self.core.wake.notify();
+        }
+    }
+
+    fn refused(&mut self, op: Op, error: &DbError) {
+        self.core.room.notify_waiters();
+        match op {
+            Op::Accept(op) => {
+                if let Some(reply) = op.reply {
+                    drop(reply.send(Reply::Not(AcceptError::refused(error))));
+                }
+            }
+            Op::Requeue { done, .. } => answer(done, Err(error.clone())),
+            Op::Unpend { done, .. } => answer(done, Err(error.clone())),
+            Op::Flush(done) => answer(done, Err(error.clone())),
+            Op::Pin(pin) => pin.done(Err(error.clone())),
+            // An outcome that could not be written leaves the delivery pending: it is sent again,
+            // which at-least-once allows. Once the disk is back it should not be, so keep it.
+            Op::Attempt(op) => self.shared.keep_for_later(Op::Attempt(op)),
+            Op::Finish { sequence } => self.shared.keep_for_later(Op::Finish { sequence }),
+            Op::Dictionary { .. } => {}
+        }
+    }
+
+    fn failed(&mut self, ops: Vec<Op>, error: &DbError) {
+        for op in ops {
+            if let Op::Accept(op) = op {
+                if let Some(reply) = op.reply {
+                    let error = match error.class() {
+                        DbClass::Full => AcceptError::Full(error.clone()),
+                        _ => AcceptError::Failed(error.clone()),
+                    };
+                    drop(reply.send(Reply::Not(error)));
+                }
+            } else {
+                // These may be applied twice without harm.
+                self.refused(op, error);
+            }
+        }
+        self.core.room.notify_waiters();
+        self.shared.disk_failures.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl PartitionHandler {
+    fn rewind_names(&mut self, to: usize) {
+        let gone = self.names.len().saturating_sub(to);
+        self.names.truncate(to);
+        self.next_name -= i64::try_from(gone).unwrap_or(0);
+    }
+}
+
+fn answer<T>(done: Option<super::ops::Done<T>>, result: Result<T, DbError>) {
+    if let Some(done) = done {
+        drop(done.send(result));
+    }
+}

@@ -1,0 +1,4 @@
+//! The journal through its public door.
+
+mod basics;
+mod door;
