@@ -7,6 +7,7 @@ pub(crate) mod ast;
 mod error;
 mod function;
 mod parse;
+mod parse_call;
 mod scan;
 mod warn;
 

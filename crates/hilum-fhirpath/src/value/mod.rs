@@ -4,6 +4,7 @@
 //! or the expression wherever it is not made anew. `Debug` of an item shows its kind only, never
 //! its content.
 
+mod calendar;
 mod moment;
 mod read;
 
@@ -15,8 +16,9 @@ use smallvec::SmallVec;
 
 use crate::tree::{NodeId, Scalar, Tree};
 
-pub(crate) use moment::days_in;
-pub use moment::{CalendarUnit, Moment, Precision, Time};
+pub use calendar::CalendarUnit;
+pub(crate) use calendar::days_in;
+pub use moment::{Moment, Precision, Time};
 pub(crate) use read::{Iso, iso, iso_time, packed, packed_time};
 
 /// A position in a document, with the document.

@@ -243,6 +243,10 @@ fn collections_filter_cut_and_combine() {
     check("(3 | 1 | 2).sort(-$this)", &["3", "2", "1"]);
     check("(3 | 1 | 2).sort($this desc)", &["3", "2", "1"]);
     check("name.sort(family).use", &["usual", "official", "maiden"]);
+    check(
+        "name.sort(-family, -given.first()).use",
+        &["usual", "maiden", "official"],
+    );
     check("(1 | 2 | 3).aggregate($this + $total, 0)", &["6"]);
     check("coalesce(Patient.nothing, 'x', 1 / 0)", &["x"]);
     check("name.given.distinct().count()", &["3"]);

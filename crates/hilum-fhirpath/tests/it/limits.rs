@@ -108,6 +108,26 @@ fn comparison_depth_is_bounded() {
 }
 
 #[test]
+fn sorting_survives_an_order_that_is_not_total() {
+    let dates: Vec<String> = (0..60)
+        .map(|n| match n % 3 {
+            0 => format!("\"@{}\"", 2020 + n % 5),
+            1 => format!("\"@{}-{:02}\"", 2020 + n % 5, 1 + n % 12),
+            _ => format!("\"@{}-{:02}-{:02}\"", 2020 + n % 4, 1 + n % 11, 1 + n % 28),
+        })
+        .collect();
+    let document = Json::parse(&format!(r#"{{"d": [{}]}}"#, dates.join(",")));
+    assert_eq!(evaluate(&document, "d.sort()", 100_000).unwrap(), 60);
+    assert_eq!(evaluate(&document, "d.sort(-$this)", 100_000).unwrap(), 60);
+}
+
+#[test]
+fn an_expression_is_shared_between_threads() {
+    fn shared<T: Send + Sync + Clone + 'static>() {}
+    shared::<Expression>();
+}
+
+#[test]
 fn fuel_ends_what_would_not_end() {
     let document = Json::parse(r#"{"a": {"b": 1}, "s": "xxxxxxxx"}"#);
     for text in [

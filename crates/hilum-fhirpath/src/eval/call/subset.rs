@@ -149,7 +149,7 @@ impl<'t> Machine<'t> {
         Ok(total)
     }
 
-    /// Sorts by the keys in turn; what has no key comes first, or last where the key descends.
+    /// Sorts by the keys in turn; what has no key comes first, in either direction.
     fn sort(&self, input: Collection<'t>, called: &Called<'_, 't>) -> Eval<Collection<'t>> {
         let mut rows = Vec::with_capacity(input.len());
         for (index, item) in input.into_iter().enumerate() {
@@ -168,18 +168,25 @@ impl<'t> Machine<'t> {
         let steps = rows.len().max(1).ilog2() as usize * rows.len();
         self.spend(steps)?;
         let mut refused = None;
-        rows.sort_by(|a, b| {
+        let rows = merge_sort(rows, &mut |a, b| {
             for (index, (x, y)) in a.0.iter().zip(&b.0).enumerate() {
-                let order = match (x, y) {
-                    (Some(x), Some(y)) => order_values(x, y).unwrap_or_else(|| {
-                        refused = Some(format!("{} and {}", x.type_name(), y.type_name()));
-                        None
-                    }),
-                    _ => Some(x.is_some().cmp(&y.is_some())),
+                let (Some(x), Some(y)) = (x, y) else {
+                    match x.is_some().cmp(&y.is_some()) {
+                        Ordering::Equal => continue,
+                        unequal => return unequal,
+                    }
                 };
+                let order = order_values(x, y).unwrap_or_else(|| {
+                    refused = Some(format!("{} and {}", x.type_name(), y.type_name()));
+                    None
+                });
                 let order = order.unwrap_or(Ordering::Equal);
-                let descending = called.call.descending.get(index).copied().unwrap_or(false);
-                let order = if descending { order.reverse() } else { order };
+                let descending = called.call.descending.get(index).copied();
+                let order = if descending == Some(true) {
+                    order.reverse()
+                } else {
+                    order
+                };
                 if order.is_ne() {
                     return order;
                 }
@@ -194,6 +201,29 @@ impl<'t> Machine<'t> {
                 found,
                 span: called.span.clone(),
             }),
+        }
+    }
+}
+
+/// Sorts stably. The order need not be total: partial dates are neither before nor after each
+/// other, and the sort of the standard library may panic on such.
+fn merge_sort<T>(mut rows: Vec<T>, order: &mut dyn FnMut(&T, &T) -> Ordering) -> Vec<T> {
+    if rows.len() < 2 {
+        return rows;
+    }
+    let right = rows.split_off(rows.len() / 2);
+    let mut left = merge_sort(rows, order).into_iter().peekable();
+    let mut right = merge_sort(right, order).into_iter().peekable();
+    let mut merged = Vec::with_capacity(left.len() + right.len());
+    loop {
+        let next = match (left.peek(), right.peek()) {
+            (Some(a), Some(b)) if order(a, b).is_gt() => right.next(),
+            (Some(_), _) => left.next(),
+            (None, _) => right.next(),
+        };
+        match next {
+            Some(row) => merged.push(row),
+            None => return merged,
         }
     }
 }
