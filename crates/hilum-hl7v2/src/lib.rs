@@ -12,6 +12,7 @@ pub mod cut;
 mod delimiters;
 pub mod dictionary;
 mod escape;
+pub mod fuzz_bodies;
 mod inspect;
 pub mod message;
 pub mod mllp;

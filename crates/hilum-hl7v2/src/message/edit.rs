@@ -3,9 +3,11 @@
 //! Values are escaped with the message's own separators and written in its own character set.
 //! Numbers are bounded by the path ([`crate::path::PATH_NUMBER_MAX`]).
 
+use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use hilum_fhirpath::{NodeId, Tree as _};
 
 use super::index::mark_separators;
 use super::place::{Text, Touched, first, moved_cuts};
@@ -70,6 +72,24 @@ impl Message {
     pub fn set(&mut self, path: &Path, value: &str) -> Result<usize, EditError> {
         let encoded = self.encoded(path, value)?;
         self.set_encoded(path, &Text::new(encoded))
+    }
+
+    /// Writes a value in place of one part, named by its node. The node is void afterwards.
+    pub fn set_node(&mut self, node: NodeId, value: &str) -> Result<(), EditError> {
+        let Some(part) = self.part_of(node) else {
+            return Err(EditError::Target {
+                path: self.location(node),
+                what: "no field",
+            });
+        };
+        let place = part.location();
+        if part.is_separators() {
+            return Err(EditError::Separators { path: place });
+        }
+        let (index, span) = (part.segment as usize, (part.start, part.end));
+        let encoded = Text::new(self.encoded(&place, value)?);
+        self.splice(index, span, encoded, Touched::Replaced(span.0, span.1));
+        Ok(())
     }
 
     /// Writes a part of this or another message, components and all, to a path.
@@ -229,7 +249,7 @@ impl Message {
     }
 
     /// The value as it will stand, checked against view and wire.
-    fn encoded(&self, path: &Path, value: &str) -> Result<Vec<u8>, EditError> {
+    fn encoded(&self, path: &dyn fmt::Display, value: &str) -> Result<Vec<u8>, EditError> {
         let refused = |_| EditError::NotInCharset {
             path: path.to_string(),
             charset: self.decoding.wire.hl7_name(),

@@ -84,6 +84,34 @@ impl Path {
         self.field
     }
 
+    /// The same path to other occurrences of its segment.
+    #[must_use]
+    pub fn with_occurrence(mut self, occurrence: Which) -> Self {
+        self.occurrence = occurrence;
+        self
+    }
+
+    /// The same path to other repetitions of its field.
+    #[must_use]
+    pub fn with_repetition(mut self, repetition: Which) -> Self {
+        self.field = self.field.map(|field| FieldPath {
+            repetition,
+            ..field
+        });
+        self
+    }
+
+    /// The path to the whole repetition, without component and subcomponent.
+    #[must_use]
+    pub fn without_component(mut self) -> Self {
+        self.field = self.field.map(|field| FieldPath {
+            component: 0,
+            subcomponent: 0,
+            ..field
+        });
+        self
+    }
+
     /// Whether reading it may yield more than one value.
     pub fn repeats(&self) -> bool {
         let several = |which| !matches!(which, Which::Nth(_));

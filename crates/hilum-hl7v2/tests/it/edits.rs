@@ -1,5 +1,7 @@
 //! Reading and writing values: nothing is lost, nothing else changes, nothing breaks out.
 
+use hilum_fhirpath::tree::Tree as _;
+use hilum_hl7v2::path::Which;
 use hilum_hl7v2::{Charset, EditError, Message, Path};
 use proptest::prelude::*;
 
@@ -49,6 +51,23 @@ fn a_star_writes_each_and_nothing_writes_the_first() {
     assert_eq!(message.get_all(&path("PID-3.4")), ["X", "X"]);
     assert_eq!(message.set(&path("PID-3.4"), "Y"), Ok(1));
     assert_eq!(message.get_all(&path("PID-3.4")), ["Y", "X"]);
+}
+
+#[test]
+fn a_node_is_written_in_its_place() {
+    let mut message = message();
+    let node = message.parts(&path("PID-3").with_repetition(Which::Nth(2)))[0].node();
+    message.set_node(node, "7|8").unwrap();
+    assert_eq!(message.get_all(&path("PID-3.1")), ["123", "7|8"]);
+    let separators = message.parts(&path("MSH-1"))[0].node();
+    assert!(matches!(
+        message.set_node(separators, "x"),
+        Err(EditError::Separators { .. })
+    ));
+    assert!(matches!(
+        message.set_node(message.root(), "x"),
+        Err(EditError::Target { .. })
+    ));
 }
 
 #[test]

@@ -5,6 +5,7 @@
 
 mod answers;
 mod attachments;
+mod bodies;
 mod edits;
 mod expressions;
 mod mllp;

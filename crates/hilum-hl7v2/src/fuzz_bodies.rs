@@ -1,0 +1,174 @@
+//! The bodies of the fuzz targets, as ordinary functions, so that the seed corpus runs through
+//! them in every test run.
+//!
+//! Each takes any bytes, and panics only where a promise of this crate is broken.
+
+use crate::answer::{AckCode, Answer, answer, read_answer, resend_parts};
+use crate::batch;
+use crate::cut::Cutter;
+use crate::message::{Message, ParseOptions, WritePiece};
+use crate::mllp::{Decoder, DecoderOptions, Event, StartByte};
+use crate::path::Path;
+
+/// Everything that is read from a message, and that it is written back.
+pub fn parse(bytes: &[u8]) {
+    let split = batch::split(bytes);
+    let covered: usize = batch::items(bytes).map(|item| item.range.len()).sum();
+    assert_eq!(covered, bytes.len(), "the stretches of a payload cover it");
+    for range in split.messages {
+        let text = bytes.get(range).unwrap_or_default();
+        let Ok(message) = Message::parse(text.to_vec()) else {
+            continue;
+        };
+        assert_eq!(
+            message.write(),
+            text,
+            "an untouched message is written as received"
+        );
+        for segment in message.segments() {
+            for part in segment.fields().flat_map(|field| field.children()) {
+                let _read = (part.text(), part.location(), part.is_blank());
+            }
+        }
+        let _read = (message.findings(), message.identify());
+        let said = Answer {
+            code: AckCode::Ae,
+            control_id: "1",
+            at_ms: 0,
+            text: Some("x"),
+            errors: &[],
+        };
+        let read = read_answer(answer(&message, &said));
+        assert!(
+            read.is_ok_and(|read| read.known == Some(AckCode::Ae)),
+            "our answers can be read"
+        );
+    }
+    let [before, after] = resend_parts(bytes);
+    assert!(
+        before.len().saturating_add(after.len()) <= bytes.len(),
+        "parts of the payload"
+    );
+    let _read = crate::inspect::inspect(bytes.to_vec(), &ParseOptions::default());
+}
+
+/// What is set is read back, and nothing breaks out of its place.
+///
+/// The first line of the input is the value, the rest the message.
+pub fn edit(bytes: &[u8]) {
+    let end = bytes.iter().position(|byte| *byte == b'\n').unwrap_or(0);
+    let value = String::from_utf8_lossy(bytes.get(..end).unwrap_or_default()).into_owned();
+    let text = bytes.get(end.saturating_add(1)..).unwrap_or_default();
+    let Ok(mut message) = Message::parse(text.to_vec()) else {
+        return;
+    };
+    for place in [
+        "PID-5[2].1.2",
+        "PID-3[1]",
+        "ZZZ-3[1].1",
+        "OBX[1]-5[1]",
+        "MSH-10[1]",
+    ] {
+        let Ok(path) = Path::parse(place) else {
+            continue;
+        };
+        if message.set(&path, &value).is_err() {
+            continue;
+        }
+        let count = message.segment_count();
+        let read = message.get(&path).unwrap_or_default();
+        // Reading goes on to the next occurrence where the first was emptied.
+        assert!(
+            value.is_empty() || read == value,
+            "what is set is read back"
+        );
+        let _written = message.write();
+        assert_eq!(message.segment_count(), count, "a value is no segment");
+    }
+    for place in ["PID-5[1]", "PID-3[*].1", "ZZZ"] {
+        if let Ok(path) = Path::parse(place) {
+            assert!(message.delete(&path).is_ok(), "these can be deleted");
+        }
+    }
+}
+
+/// The same events however a stream is split.
+///
+/// The first byte says how long the pieces are.
+pub fn mllp(bytes: &[u8]) {
+    let Some((size, stream)) = bytes.split_first() else {
+        return;
+    };
+    let start_byte = if *size >= 128 {
+        StartByte::Optional
+    } else {
+        StartByte::Required
+    };
+    let options = DecoderOptions {
+        frame_bytes_max: 64,
+        start_byte,
+    };
+    let piece = usize::from(size & 0x7F).max(1);
+    assert_eq!(
+        decode(stream, piece, options),
+        decode(stream, stream.len().max(1), options)
+    );
+}
+
+fn decode(stream: &[u8], piece: usize, options: DecoderOptions) -> Vec<Event> {
+    let mut decoder = Decoder::new(options);
+    let mut events = Vec::new();
+    for part in stream.chunks(piece) {
+        decoder.push(part);
+        events.extend(std::iter::from_fn(|| decoder.next_event()));
+    }
+    events.extend(decoder.finish());
+    events
+}
+
+/// Cutting and putting back loses nothing.
+///
+/// The first byte says how long the pieces are.
+pub fn cut(bytes: &[u8]) {
+    let Some((size, text)) = bytes.split_first() else {
+        return;
+    };
+    let mut blob = Vec::new();
+    let mut cutter = Cutter::new(8);
+    for part in text.chunks(usize::from(*size).max(1)) {
+        cutter.push(part, &mut |bytes| blob.extend_from_slice(bytes));
+    }
+    let skeleton = cutter.finish(&mut |bytes| blob.extend_from_slice(bytes));
+    let options = ParseOptions::default();
+    let Ok(message) = Message::parse_skeleton(skeleton.bytes.clone(), &skeleton.cuts, &options)
+    else {
+        return;
+    };
+    let mut joined = Vec::with_capacity(text.len());
+    let mut rest = blob.as_slice();
+    for piece in message.write_pieces() {
+        match piece {
+            WritePiece::Inline(bytes) => joined.extend_from_slice(&bytes),
+            WritePiece::Cut(n) => {
+                let length = skeleton.cuts.get(n).map_or(0, |cut| cut.length);
+                let length = usize::try_from(length).unwrap_or(usize::MAX);
+                let (own, later) = rest.split_at_checked(length).unwrap_or((rest, &[]));
+                joined.extend_from_slice(own);
+                rest = later;
+            }
+        }
+    }
+    assert!(joined == text, "cutting loses nothing");
+}
+
+/// A path is read as it is written.
+pub fn path(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    if let Ok(path) = Path::parse(&text) {
+        assert_eq!(
+            Path::parse(&path.to_string()).as_ref(),
+            Ok(&path),
+            "a path is read back"
+        );
+    }
+}
