@@ -9,6 +9,7 @@
 
 mod filter;
 mod route;
+pub mod script;
 mod set;
 mod settings;
 mod translate;
@@ -23,5 +24,6 @@ pub fn specs() -> Vec<ComponentSpec> {
         set::spec(),
         translate::spec(),
         route::spec(),
+        script::spec(),
     ]
 }

@@ -5,6 +5,7 @@ mod channel;
 mod examples;
 mod filter;
 mod route;
+mod script;
 mod set;
 mod translate;
 mod yaml;
