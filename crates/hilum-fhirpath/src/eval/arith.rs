@@ -149,6 +149,7 @@ impl<'t> Machine<'t> {
         let Some(y) = operand(&b) else {
             return Err(wrong_type(symbol, "numbers", &b, span));
         };
+        self.spend_units(&x, &y)?;
         let value = match (&x, &y) {
             (Value::Integer(m), Value::Integer(n)) => whole(operator, *m, *n),
             (Value::String(m), Value::String(n)) if operator == Operator::Add => {

@@ -17,7 +17,18 @@ use crate::value::{Collection, Item, Node, Value};
 /// Deepest nesting of two nodes that are compared with each other.
 pub const COMPARE_DEPTH_MAX: usize = 128;
 
+/// Fuel for an operation on two quantities: units are read from their codes each time.
+pub(super) const UNITS_FUEL: usize = 32;
+
 impl<'t> Machine<'t> {
+    /// Takes the fuel for reading and converting units, where two values have some.
+    pub(super) fn spend_units(&self, a: &Value<'_>, b: &Value<'_>) -> Eval<()> {
+        match (a, b) {
+            (Value::Quantity(_), _) | (_, Value::Quantity(_)) => self.spend(UNITS_FUEL),
+            _ => Ok(()),
+        }
+    }
+
     /// `=` on collections.
     pub(super) fn equal(&self, a: &Collection<'t>, b: &Collection<'t>) -> Eval<Option<bool>> {
         if a.is_empty() || b.is_empty() {
@@ -46,10 +57,13 @@ impl<'t> Machine<'t> {
             }
             return self.equal_nodes(x, y, COMPARE_DEPTH_MAX);
         }
-        Ok(match (operand(a), operand(b)) {
-            (Some(x), Some(y)) => equal_values(&x, &y),
-            _ => Some(false),
-        })
+        match (operand(a), operand(b)) {
+            (Some(x), Some(y)) => {
+                self.spend_units(&x, &y)?;
+                Ok(equal_values(&x, &y))
+            }
+            _ => Ok(Some(false)),
+        }
     }
 
     fn equal_nodes(&self, a: &Node<'t>, b: &Node<'t>, depth: usize) -> Eval<Option<bool>> {
@@ -114,16 +128,22 @@ impl<'t> Machine<'t> {
                 self.equivalent_nodes(x, y, COMPARE_DEPTH_MAX)
             };
         }
-        Ok(match (operand(a), operand(b)) {
-            (Some(x), Some(y)) => equivalent_values(&x, &y),
-            _ => false,
-        })
+        match (operand(a), operand(b)) {
+            (Some(x), Some(y)) => {
+                self.spend_units(&x, &y)?;
+                Ok(equivalent_values(&x, &y))
+            }
+            _ => Ok(false),
+        }
     }
 
     fn equivalent_nodes(&self, a: &Node<'t>, b: &Node<'t>, depth: usize) -> Eval<bool> {
         self.spend(1)?;
         match (operand_node(a), operand_node(b)) {
-            (Some(x), Some(y)) => return Ok(equivalent_values(&x, &y)),
+            (Some(x), Some(y)) => {
+                self.spend_units(&x, &y)?;
+                return Ok(equivalent_values(&x, &y));
+            }
             (None, None) => {}
             _ => return Ok(false),
         }
@@ -186,6 +206,7 @@ impl<'t> Machine<'t> {
         let Some(y) = operand(&b) else {
             return Err(wrong_type(operation, expected, &b, span));
         };
+        self.spend_units(&x, &y)?;
         match order_values(&x, &y) {
             Some(answer) => Ok(answer),
             None => Err(EvalError::Type {

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use rust_decimal::Decimal;
 
 use super::{Called, Eval, Machine};
-use crate::eval::compare::operand;
+use crate::eval::compare::{UNITS_FUEL, operand};
 use crate::eval::quantity;
 use crate::syntax::Convert;
 use crate::value::{
@@ -69,6 +69,7 @@ impl<'t> Machine<'t> {
                 _ => None,
             },
             Convert::Quantity => {
+                self.spend(UNITS_FUEL)?;
                 let Some(found) = to_quantity(&value) else {
                     return Ok(None);
                 };

@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 
 use super::{Called, Eval, Machine};
 use crate::error::EvalError;
-use crate::eval::compare::{operand, order_values};
+use crate::eval::compare::{UNITS_FUEL, operand, order_values};
 use crate::syntax::Subset;
 use crate::value::{Collection, Item, Value};
 
@@ -165,8 +165,13 @@ impl<'t> Machine<'t> {
             }
             rows.push((keys, item));
         }
+        let quantities = rows
+            .iter()
+            .flat_map(|(keys, _)| keys)
+            .any(|key| matches!(key, Some(Value::Quantity(_))));
+        let each = if quantities { UNITS_FUEL } else { 1 };
         let steps = rows.len().max(1).ilog2() as usize * rows.len();
-        self.spend(steps)?;
+        self.spend(steps * called.call.args.len().max(1) * each)?;
         let mut refused = None;
         let rows = merge_sort(rows, &mut |a, b| {
             for (index, (x, y)) in a.0.iter().zip(&b.0).enumerate() {

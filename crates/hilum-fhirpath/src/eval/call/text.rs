@@ -18,6 +18,9 @@ const PATTERN_COMPILED_BYTES_MAX: usize = 1 << 18;
 /// Fuel for compiling a pattern that is not in the text of the expression.
 const PATTERN_FUEL: usize = 2_000;
 
+/// Bytes of text searched for a pattern that cost one unit of fuel.
+const PATTERN_BYTES_PER_FUEL: usize = 8;
+
 /// Compiles a pattern. A dot matches line ends too, as the specification has it.
 ///
 /// The error is a reason to show to the pattern's author.
@@ -85,6 +88,7 @@ impl<'t> Machine<'t> {
                 let Some(regex) = self.pattern(full, called)? else {
                     return Ok(Collection::new());
                 };
+                self.spend(text.len() / PATTERN_BYTES_PER_FUEL)?;
                 Ok(Collection::boolean(regex.is_match(&text)))
             }
             Text::IndexOf
@@ -177,6 +181,7 @@ impl<'t> Machine<'t> {
         if regex.as_str().is_empty() {
             return Ok(Collection::one(Value::String(text)));
         }
+        self.spend(text.len() / PATTERN_BYTES_PER_FUEL)?;
         let new = braced(&new);
         let (mut out, mut done) = (String::new(), 0);
         for captures in regex.captures_iter(&text) {
