@@ -24,7 +24,9 @@ pub use env::{Env, FUEL_DEFAULT, Host, HostError, NoHost, NoVariables, Variables
 pub use error::EvalError;
 pub use eval::{COMPARE_DEPTH_MAX, PATTERN_BYTES_MAX};
 pub use expression::{Expression, Literal, Options, Truth};
-pub use syntax::{CompileError, EXPRESSION_BYTES_MAX, NESTING_MAX, Span, Warning, WarningKind};
+pub use syntax::{
+    CompileError, EXPRESSION_BYTES_MAX, NESTING_MAX, Span, Warning, WarningKind, functions,
+};
 pub use tree::{Dialect, NodeId, PathLiteral, Scalar, Tree, Visit};
 pub use value::{
     CalendarUnit, Collection, Item, Moment, Node, Precision, Quantity, Time, TypeInfo, Unit, Value,

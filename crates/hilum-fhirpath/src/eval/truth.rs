@@ -21,7 +21,7 @@ impl<'t> Machine<'t> {
                         }
                         Operator::Equal | Operator::NotEqual if rest.len() == 1 => {
                             if let Some(equal) = self.equals_text(first, link, scope)? {
-                                return Ok(Some(equal));
+                                return Ok(equal);
                             }
                         }
                         _ => {}
@@ -84,13 +84,15 @@ impl<'t> Machine<'t> {
         Ok(left)
     }
 
-    /// `path = 'text'` and `path != 'text'` where the path yields exactly one text.
+    /// `path = 'text'` and `path != 'text'` where the path yields one text or nothing.
+    ///
+    /// The outer `None` leaves it to the general way, the inner one is the empty answer.
     fn equals_text(
         &self,
         first: &'t Expr,
         link: &'t Link,
         scope: Scope<'_, 't>,
-    ) -> Eval<Option<bool>> {
+    ) -> Eval<Option<Option<bool>>> {
         let (Kind::Path(path), Right::Expr(right)) = (&first.kind, &link.right) else {
             return Ok(None);
         };
@@ -107,12 +109,14 @@ impl<'t> Machine<'t> {
             node = Some(id);
         });
         self.spend(count)?;
-        if count != 1 {
-            return Ok(None);
+        match count {
+            0 => return Ok(Some(None)),
+            1 => {}
+            _ => return Ok(None),
         }
         Ok(match node.and_then(|id| tree.value(id)) {
             Some(Scalar::String(found)) => {
-                Some((found == *text) == (link.operator == Operator::Equal))
+                Some(Some((found == *text) == (link.operator == Operator::Equal)))
             }
             _ => None,
         })

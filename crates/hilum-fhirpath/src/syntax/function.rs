@@ -267,6 +267,11 @@ const FUNCTIONS: &[Row] = &[
     ("timeOfDay", Family::Utility(Utility::TimeOfDay), 0, 0),
 ];
 
+/// Name, fewest and most arguments of every function, for documentation and editors.
+pub fn functions() -> impl Iterator<Item = (&'static str, usize, usize)> {
+    FUNCTIONS.iter().map(|row| (row.0, row.2, row.3))
+}
+
 /// The function of this name.
 pub(crate) fn find(name: &str) -> Option<&'static Row> {
     FUNCTIONS.iter().find(|row| row.0 == name)

@@ -12,6 +12,7 @@ mod scan;
 mod warn;
 
 pub use error::{CompileError, Span, Warning, WarningKind};
+pub use function::functions;
 pub(crate) use function::{Convert, Existence, Family, Math, Navigate, Subset, Text, Utility};
 pub(crate) use parse::{Parsed, parse};
 pub(crate) use warn::warnings;

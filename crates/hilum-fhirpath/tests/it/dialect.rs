@@ -182,6 +182,23 @@ fn conditions_say_which_path_was_empty() {
 }
 
 #[test]
+fn holding_is_testing_without_the_reason() {
+    let tree = Segments::parse(MESSAGE);
+    for text in [
+        "MSH-2 = 'ORU'",
+        "PID-4 = 'x'",
+        "PID-4 != 'x'",
+        "PID-3.exists()",
+        "PID-4",
+    ] {
+        let expression = Expression::compile(text, &options()).unwrap();
+        let env = Env::new(now());
+        let held = expression.holds(&tree, tree.root(), &env).unwrap();
+        assert_eq!(held, truth(text).unwrap().0, "{text}");
+    }
+}
+
+#[test]
 fn several_values_are_no_condition() {
     let error = truth("PID-3").unwrap_err();
     assert_eq!(error.to_string(), "`condition` needs one value and got 2");

@@ -155,6 +155,21 @@ fn dates_keep_their_precision() {
 }
 
 #[test]
+fn the_clock_of_the_caller_is_read_right() {
+    let check = |millis: i64, offset: i16, expected: &str| {
+        let moment = hilum_fhirpath::Moment::from_unix_millis(millis, offset);
+        assert_eq!(moment.to_string(), expected);
+    };
+    check(0, 0, "1970-01-01T00:00:00.000Z");
+    check(-1, 0, "1969-12-31T23:59:59.999Z");
+    check(951_782_400_000, 0, "2000-02-29T00:00:00.000Z");
+    check(951_782_400_000, -300, "2000-02-28T19:00:00.000-05:00");
+    check(4_107_542_400_000, 330, "2100-03-01T05:30:00.000+05:30");
+    check(i64::MAX, 0, "9999-12-31T23:59:59.999Z");
+    check(i64::MIN, 0, "0001-01-01T00:00:00.000Z");
+}
+
+#[test]
 fn texts_convert_in_both_worlds() {
     check("'20240131'.toDate()", &["@2024-01-31"]);
     check("'202401'.toDate()", &["@2024-01"]);

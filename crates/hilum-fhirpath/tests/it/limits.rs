@@ -281,6 +281,15 @@ proptest! {
     }
 
     #[test]
+    fn days_there_and_back_change_nothing(days in -600_000_i64..2_900_000) {
+        let document = Json::parse("{}");
+        let text = format!("@2000-02-29 + {days} days - {days} days = @2000-02-29");
+        prop_assert_eq!(crate::run(&document, &text).unwrap(), ["true"]);
+        let text = format!("(@2000-02-29T12:00:00Z + {days} days) > @2000-02-29T12:00:00Z");
+        prop_assert_eq!(crate::run(&document, &text).unwrap(), [(days > 0).to_string()]);
+    }
+
+    #[test]
     fn no_expression_makes_evaluating_panic(text in expression()) {
         let document = Json::parse(
             r#"{"a": [{"b": 1, "c": "@2024-01"}, {"b": "x"}], "b": [2.5, "20240131", true]}"#,
