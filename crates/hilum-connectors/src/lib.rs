@@ -9,6 +9,7 @@
 
 mod body;
 mod endpoint;
+mod file;
 mod mllp;
 
 use hilum_component::ComponentSpec;
@@ -16,5 +17,10 @@ use hilum_component::ComponentSpec;
 /// Every source and destination of this crate.
 #[must_use]
 pub fn specs() -> Vec<ComponentSpec> {
-    vec![mllp::source_spec(), mllp::destination_spec()]
+    vec![
+        mllp::source_spec(),
+        mllp::destination_spec(),
+        file::source_spec(),
+        file::destination_spec(),
+    ]
 }

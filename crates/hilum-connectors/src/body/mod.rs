@@ -12,6 +12,70 @@ use hilum_message::{BlobRange, Cut, Payload};
 
 /// A run at least this long goes to a blob; a body below it stays in memory whole.
 pub(crate) const ATTACHMENT_MIN: usize = 256_000;
+/// How much of a refused body is kept for the record.
+pub(crate) const HEAD_BYTES: usize = 4_096;
+
+/// A body that comes in parts: small ones are gathered, large ones cut.
+pub(crate) struct Gather {
+    max: u64,
+    count: u64,
+    inline: BytesMut,
+    cutter: Option<Cutter>,
+}
+
+/// Why a body could not be gathered.
+#[derive(Debug)]
+pub(crate) enum Ungathered {
+    /// It is longer than allowed; its first bytes, for the record.
+    TooLarge(Bytes),
+    /// It could not be stored.
+    Io(io::Error),
+}
+
+impl Gather {
+    pub(crate) fn new(max: u64) -> Self {
+        Self {
+            max,
+            count: 0,
+            inline: BytesMut::new(),
+            cutter: None,
+        }
+    }
+
+    pub(crate) async fn push(&mut self, intake: &Intake, bytes: &[u8]) -> Result<(), Ungathered> {
+        self.count += bytes.len() as u64;
+        if self.count > self.max {
+            let head = |cutter: &Cutter| cutter.head(HEAD_BYTES);
+            let own = || {
+                Bytes::copy_from_slice(
+                    self.inline
+                        .get(..self.inline.len().min(HEAD_BYTES))
+                        .unwrap_or_default(),
+                )
+            };
+            return Err(Ungathered::TooLarge(
+                self.cutter.as_ref().map_or_else(own, head),
+            ));
+        }
+        if let Some(cutter) = &mut self.cutter {
+            return cutter.push(intake, bytes).await.map_err(Ungathered::Io);
+        }
+        self.inline.extend_from_slice(bytes);
+        if self.inline.len() >= ATTACHMENT_MIN {
+            let cutter = self.cutter.insert(Cutter::new(intake));
+            let so_far = std::mem::take(&mut self.inline);
+            cutter.push(intake, &so_far).await.map_err(Ungathered::Io)?;
+        }
+        Ok(())
+    }
+
+    pub(crate) async fn finish(self) -> io::Result<Payload> {
+        match self.cutter {
+            None => Ok(Payload::inline(self.inline.freeze())),
+            Some(cutter) => cutter.finish().await,
+        }
+    }
+}
 
 /// A body that is cut while it comes in.
 pub(crate) struct Cutter {

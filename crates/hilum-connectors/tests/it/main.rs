@@ -6,6 +6,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod file;
 mod mllp;
 mod specs;
 

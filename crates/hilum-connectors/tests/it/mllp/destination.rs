@@ -73,14 +73,11 @@ async fn a_connection_that_the_peer_closed_meanwhile_is_not_used() {
     assert_eq!(receiver.connections(), 5);
 }
 
-/// Reaction of the peer to every message, class, code, and what the text says.
-#[tokio::test]
-async fn each_failure_has_its_class_and_code() {
-    let receiver = Receiver::start().await.unwrap();
-    let to = to(&receiver, json!({ "answer-within": "250ms" }));
+/// Reaction of the peer, class, code, and what the text says.
+fn failures() -> Vec<(Reaction, Class, &'static str, &'static str)> {
     let no_msa = b"MSH|^~\\&|A\rZZZ|1\r".to_vec();
     let strange = b"MSH|^~\\&|A\rMSA|SECRET NAME|T000000001\r".to_vec();
-    let cases = [
+    vec![
         (
             Reaction::Answer("AE"),
             Class::Reject,
@@ -153,8 +150,14 @@ async fn each_failure_has_its_class_and_code() {
             "answer-unreadable",
             "too long",
         ),
-    ];
-    for (reaction, class, code, text) in cases {
+    ]
+}
+
+#[tokio::test]
+async fn each_failure_has_its_class_and_code() {
+    let receiver = Receiver::start().await.unwrap();
+    let to = to(&receiver, json!({ "answer-within": "250ms" }));
+    for (reaction, class, code, text) in failures() {
         let shown = format!("{code} {text}");
         receiver.behave(Behaviour::always(reaction));
         let error = send(&*to, 1).await.expect_err(&shown);
