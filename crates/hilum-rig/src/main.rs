@@ -1,9 +1,10 @@
 //! Drives a hilum that runs as a process of its own, from outside, as a hospital's systems do.
 //!
 //! - [`bench`]: load, measured beside the limit program on the same machine;
-//! - [`crash`]: kills at random moments under load, and an independent record of what was promised.
+//! - [`crash`]: kills at random moments under load, and an independent record of what was promised;
+//! - [`demo`]: a hospital of simulated systems around it.
 //!
-//! Started by `cargo xtask bench` and `cargo xtask crash`, which build what is needed. It knows the
+//! Started by `cargo xtask bench`, `crash` and `demo`, which build what is needed. It knows the
 //! program by its command line, its ports and `/proc` alone: a promise is checked against what a
 //! peer can see. It is no part of the product.
 #![expect(
@@ -13,6 +14,7 @@
 
 mod bench;
 mod crash;
+mod demo;
 mod machine;
 mod program;
 mod relay;
@@ -38,6 +40,8 @@ enum Command {
     LimitEngine(bench::LimitEngine),
     /// Kills at random moments under load, and checks what was promised
     Crash(crash::Crash),
+    /// A hospital of simulated systems around it
+    Demo(demo::Demo),
 }
 
 fn main() -> ExitCode {
@@ -52,6 +56,7 @@ fn main() -> ExitCode {
             Command::Limit(limit) => runtime.block_on(limit.run()),
             Command::LimitEngine(engine) => runtime.block_on(engine.run()),
             Command::Crash(crash) => runtime.block_on(crash.run()),
+            Command::Demo(demo) => runtime.block_on(demo.run()),
         });
     match result {
         Ok(()) => ExitCode::SUCCESS,
