@@ -59,28 +59,27 @@ impl Delimiters {
             long: encoding.len() > 5,
             ambiguous: false,
         };
-        let mut taken = vec![field];
         let mut chosen = UNUSED;
         let standard = *b"^~\\&";
-        for (slot, byte) in chosen.iter_mut().zip(encoding) {
-            if Self::usable(*byte) && !taken.contains(byte) {
-                *slot = *byte;
-                taken.push(*byte);
-            } else {
-                notes.ambiguous = true;
+        let free = |chosen: &[u8; 4], byte: u8| byte != field && !chosen.contains(&byte);
+        for (at, byte) in encoding.iter().take(4).enumerate() {
+            let usable = Self::usable(*byte) && free(&chosen, *byte);
+            match chosen.get_mut(at) {
+                Some(slot) if usable => *slot = *byte,
+                _ => notes.ambiguous = true,
             }
         }
-        for (slot, byte) in chosen.iter_mut().zip(standard) {
-            if *slot < b' ' && !taken.contains(&byte) {
+        for (at, byte) in standard.into_iter().enumerate() {
+            let free = free(&chosen, byte);
+            if let Some(slot) = chosen.get_mut(at).filter(|slot| **slot < b' ' && free) {
                 *slot = byte;
-                taken.push(byte);
             }
         }
         let [component, repetition, escape, subcomponent] = chosen;
         let truncation = encoding
             .get(4)
             .copied()
-            .filter(|b| Self::usable(*b) && !taken.contains(b));
+            .filter(|b| Self::usable(*b) && free(&chosen, *b));
         (
             Self {
                 field,

@@ -39,6 +39,20 @@ impl Message {
     ///
     /// Refused, and nothing changed, if the set lacks a character of the message.
     pub fn convert_charset(&mut self, charset: Charset) -> Result<(), EditError> {
+        self.convert(charset)?;
+        let field = FieldPath {
+            field: 18,
+            repetition: Which::Nth(1),
+            component: 0,
+            subcomponent: 0,
+        };
+        let path = Path::new(Vec::new(), "MSH".to_owned(), Which::Unsaid, Some(field));
+        self.set(&path, charset.hl7_name())?;
+        Ok(())
+    }
+
+    /// Lays text in the new set over every segment that needs it.
+    pub(super) fn convert(&mut self, charset: Charset) -> Result<(), EditError> {
         let view = if charset.hides_separators() {
             Charset::Utf8
         } else {
@@ -65,14 +79,7 @@ impl Message {
         for (index, text) in converted {
             self.replace_text(index, text);
         }
-        let field = FieldPath {
-            field: 18,
-            repetition: Which::Nth(1),
-            component: 0,
-            subcomponent: 0,
-        };
-        let path = Path::new(Vec::new(), "MSH".to_owned(), Which::Unsaid, Some(field));
-        self.set(&path, charset.hl7_name())?;
+        self.touched = true;
         Ok(())
     }
 

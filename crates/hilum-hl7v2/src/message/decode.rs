@@ -121,6 +121,8 @@ impl Message {
     /// undefined. CR and LF are never part of a character in these sets, so segments stand.
     fn decode_segments(&mut self, wire: Charset) -> bool {
         let mut bad = false;
+        let cuts = self.cuts.clone();
+        let places = cuts.as_deref().map_or(&[][..], |cuts| &cuts.places);
         for seg in &mut self.segs {
             let raw = self.buf.get(seg.raw_start as usize..seg.raw_end as usize);
             let raw = raw.unwrap_or_default();
@@ -128,7 +130,7 @@ impl Message {
                 continue;
             }
             let undefined = std::cell::Cell::new(false);
-            let decoded = recoded(raw, seg.raw_start, &self.cut_places, |run| {
+            let decoded = recoded(raw, seg.raw_start, places, |run| {
                 let (text, bad) = wire.decode(run);
                 undefined.set(undefined.get() || bad);
                 Ok::<_, Infallible>(text.into_owned().into_bytes())

@@ -12,6 +12,7 @@ use hilum_fhirpath::{NodeId, Tree as _};
 use super::index::mark_separators;
 use super::place::{Text, Touched, first, moved_cuts};
 use super::{CutAt, Level, Message, Overlay, Part, Seg, SegState, pos, segment_key};
+use crate::charset::{Charset, CharsetName};
 use crate::escape;
 use crate::path::{FieldPath, Path, Scope, Which};
 
@@ -69,7 +70,16 @@ pub enum EditError {
 impl Message {
     /// Writes a value to the first place that a path names, or with `[*]` to each; a missing
     /// segment is added. Returns how many places were written.
+    ///
+    /// Naming another character set in MSH-18 converts the message to it, because bytes that
+    /// belie their header are read wrongly without anybody noticing.
     pub fn set(&mut self, path: &Path, value: &str) -> Result<usize, EditError> {
+        if path.names_charset()
+            && let CharsetName::Known(charset) = Charset::named(value)
+            && charset != self.decoding.wire
+        {
+            self.convert(charset)?;
+        }
         let encoded = self.encoded(path, value)?;
         self.set_encoded(path, &Text::new(encoded))
     }
@@ -272,7 +282,11 @@ impl Message {
         if part.is_leaf() || level == Level::Subcomponent {
             if let Some(attachment) = part.attachment() {
                 // The numbers of cuts mean the same only in copies of one message.
-                if !Arc::ptr_eq(&self.cuts, &part.message.cuts) {
+                let same = match (&self.cuts, &part.message.cuts) {
+                    (Some(own), Some(other)) => Arc::ptr_eq(own, other),
+                    _ => false,
+                };
+                if !same {
                     return Err(EditError::Attachment {
                         path: path.to_string(),
                     });

@@ -69,6 +69,13 @@ pub(crate) struct CutAt {
     pub(crate) cut: u32,
 }
 
+/// What was cut out of the received bytes, ascending.
+#[derive(Debug)]
+pub(crate) struct Cuts {
+    pub(crate) list: Vec<Cut>,
+    pub(crate) places: Vec<CutAt>,
+}
+
 /// A parsed HL7 v2 message. Cheap to clone; prints without content.
 #[derive(Clone)]
 pub struct Message {
@@ -79,9 +86,8 @@ pub struct Message {
     pub(crate) segs: Vec<Seg>,
     pub(crate) seps: Arc<Vec<u32>>,
     pub(crate) overlays: Vec<Overlay>,
-    /// What was cut out of `buf`, ascending.
-    pub(crate) cuts: Arc<[Cut]>,
-    pub(crate) cut_places: Arc<[CutAt]>,
+    /// What was cut out of `buf`, where anything was.
+    pub(crate) cuts: Option<Arc<Cuts>>,
     /// Where the first segment begins.
     pub(crate) body_start: u32,
     pub(crate) delimiters: Delimiters,
@@ -207,8 +213,7 @@ impl Message {
             segs,
             seps: Arc::new(seps),
             overlays: Vec::new(),
-            cuts: cuts.into(),
-            cut_places: places(cuts),
+            cuts: kept_cuts(cuts),
             body_start: pos(start),
             delimiters,
             terminator,
@@ -300,11 +305,16 @@ impl Message {
         Some(part.text()).filter(|text| !text.is_empty())
     }
 
+    /// Where in the received bytes something was cut out.
+    pub(crate) fn cut_places(&self) -> &[CutAt] {
+        self.cuts.as_deref().map_or(&[], |cuts| &cuts.places)
+    }
+
     /// Source and index of a segment.
     pub(crate) fn seg_text(&self, index: usize) -> Option<SegText<'_>> {
         let seg = self.segs.get(index)?;
         let (source, seps, cuts) = match (seg.source as usize).checked_sub(1) {
-            None => (&self.buf, self.seps.as_slice(), &*self.cut_places),
+            None => (&self.buf, self.seps.as_slice(), self.cut_places()),
             Some(at) => {
                 let overlay = self.overlays.get(at)?;
                 (
@@ -327,14 +337,20 @@ impl Message {
     }
 }
 
-fn places(cuts: &[Cut]) -> Arc<[CutAt]> {
-    cuts.iter()
-        .zip(0_u32..)
+fn kept_cuts(cuts: &[Cut]) -> Option<Arc<Cuts>> {
+    let numbered = cuts.iter().zip(0_u32..);
+    let places = numbered
         .map(|(cut, n)| CutAt {
             at: pos(cut.at),
             cut: n,
         })
-        .collect()
+        .collect();
+    (!cuts.is_empty()).then(|| {
+        Arc::new(Cuts {
+            list: cuts.to_vec(),
+            places,
+        })
+    })
 }
 
 /// Skips what may stand before MSH.

@@ -188,7 +188,7 @@ impl<'m> Part<'m> {
         let inside = |place: &&CutAt| (self.start..=self.end).contains(&place.at);
         let place = self.text.cuts.iter().find(inside)?;
         let cut = place.cut as usize;
-        let length = self.message.cuts.get(cut)?.length;
+        let length = self.message.cuts.as_ref()?.list.get(cut)?.length;
         Some(Attachment { cut, length })
     }
 

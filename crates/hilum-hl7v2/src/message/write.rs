@@ -40,7 +40,7 @@ impl Message {
         let (bytes, cuts) = if self.touched {
             self.assemble()
         } else {
-            (self.write(), self.cut_places.to_vec())
+            (self.write(), self.cut_places().to_vec())
         };
         let mut pieces = Vec::with_capacity(cuts.len().saturating_mul(2).saturating_add(1));
         let mut from = 0_usize;
@@ -85,7 +85,7 @@ impl Message {
                 SegState::Received => (
                     raw(seg.raw_start, seg.raw_end),
                     seg.raw_start,
-                    &*self.cut_places,
+                    self.cut_places(),
                 ),
                 SegState::Edited | SegState::Added => {
                     (text.slice(text.start, text.end), text.start, text.cuts)

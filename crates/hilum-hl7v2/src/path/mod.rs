@@ -120,6 +120,16 @@ impl Path {
             || self.field.is_some_and(|field| several(field.repetition))
     }
 
+    /// MSH-18, or its first repetition or component.
+    pub(crate) fn names_charset(&self) -> bool {
+        let first = |which| matches!(which, Which::Unsaid | Which::Nth(1));
+        self.key == segment_key(b"MSH")
+            && first(self.occurrence)
+            && self.field.is_some_and(|f| {
+                f.field == 18 && first(f.repetition) && f.component <= 1 && f.subcomponent <= 1
+            })
+    }
+
     pub(crate) fn new(
         groups: Vec<GroupStep>,
         segment: String,

@@ -167,6 +167,37 @@ fn writes_in_the_character_set_of_the_message() {
 }
 
 #[test]
+fn naming_another_character_set_converts_to_it() {
+    let text = b"MSH|^~\\&|A|||||||||||||||8859/1\rPID|1||||M\xFCller\r";
+    let mut message = Message::parse(text.as_slice()).unwrap();
+    message.set(&path("MSH-18"), "UNICODE UTF-8").unwrap();
+    assert!(
+        message
+            .write()
+            .ends_with("|UNICODE UTF-8\rPID|1||||Müller\r".as_bytes())
+    );
+    assert!(matches!(
+        message.set(&path("MSH-18"), "ASCII"),
+        Err(EditError::NotInCharset { .. })
+    ));
+    message.set(&path("MSH-18"), "BIG-5").unwrap_err();
+    message.set(&path("PID-5"), "許").unwrap();
+    message.set(&path("MSH-18"), "BIG-5").unwrap();
+    let written = message.write();
+    assert!(written.ends_with(b"|BIG-5\rPID|1||||\xB3\x5C\r"));
+    assert_eq!(
+        Message::parse(written)
+            .unwrap()
+            .get(&path("PID-5"))
+            .as_deref(),
+        Some("許")
+    );
+    message.set(&path("MSH-18"), "UNICODE UTF-16").unwrap();
+    let again = Message::parse(message.write()).unwrap();
+    assert_eq!(again.get(&path("PID-5")).as_deref(), Some("許"));
+}
+
+#[test]
 fn splits_after_decoding_where_characters_hide_separators() {
     // The second byte of the first character is a backslash, of the second a vertical bar.
     let text = b"MSH|^~\\&|A|||||||||||||||BIG-5\rPID|1||||\xB3\x5C^\xA4\x7C|x\rPV1|1|\xB3\x5C\r";
