@@ -12,7 +12,9 @@ mod route;
 pub mod script;
 mod set;
 mod settings;
+mod split;
 mod translate;
+mod validate;
 
 use hilum_component::ComponentSpec;
 
@@ -24,6 +26,8 @@ pub fn specs() -> Vec<ComponentSpec> {
         set::spec(),
         translate::spec(),
         route::spec(),
+        split::spec(),
+        validate::spec(),
         script::spec(),
     ]
 }

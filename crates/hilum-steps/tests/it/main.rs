@@ -7,5 +7,7 @@ mod filter;
 mod route;
 mod script;
 mod set;
+mod split;
 mod translate;
+mod validate;
 mod yaml;

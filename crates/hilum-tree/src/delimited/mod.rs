@@ -129,6 +129,12 @@ impl DelimitedDocument {
         parse::parse(source, options, limits)
     }
 
+    /// How it was read.
+    #[must_use]
+    pub const fn options(&self) -> DelimitedOptions {
+        self.options
+    }
+
     /// The names of the columns; empty without a header.
     #[must_use]
     pub fn header(&self) -> &[String] {

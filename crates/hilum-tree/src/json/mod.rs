@@ -152,6 +152,12 @@ impl JsonDocument {
             .map_err(|reason| self.edit_error(node, reason))
     }
 
+    /// Removes one node with all below it.
+    pub fn remove(&mut self, node: NodeId) -> Result<(), EditError> {
+        let removed = places::Places::remove(self, node);
+        removed.map_err(|reason| self.edit_error(node, reason))
+    }
+
     /// Removes a place with all below it.
     pub fn delete(&mut self, path: &Path) -> Result<(), EditError> {
         places::delete(self, path)
