@@ -1,1 +1,42 @@
-//! Runs plans: intake, order, lanes, retry, dead letters, holds, alerts.
+//! The engine: runs plans.
+//!
+//! A message goes from its source through [`hilum_component::Intake`] to the pool of processing
+//! threads, from there into the journal in one synced group commit, is answered, and goes out
+//! through the queue of each destination. See `ARCHITECTURE.md` for the way of a message.
+//!
+//! Invariants:
+//! - the engine names no protocol and no component;
+//! - what is answered positively is on disk; what cannot be recorded is answered negatively;
+//! - deliveries that share a key reach a system in commit order ([`lanes`]);
+//! - retry, suspension, dead letters and pauses are decided here and nowhere else;
+//! - every queue, memory and wait is bounded by name.
+//!
+//! What it does not do: parse, connect, render. It has no opinion on configuration files.
+
+pub mod alert;
+mod channel;
+mod clock;
+mod core;
+mod figures;
+mod in_flight;
+pub mod lanes;
+mod operate;
+mod pool;
+mod queue;
+mod resend;
+mod run;
+mod status;
+mod store;
+
+pub use alert::{ALERT_TOPIC, Alert};
+pub(crate) use core::Core;
+pub use figures::{
+    ChannelFigures, Counter, DISPOSITIONS, LATENCY_BOUNDS_US, Latency, QueueFigures,
+};
+pub use in_flight::IN_FLIGHT_MESSAGES_MAX;
+pub use operate::{Held, OperateError, Replay, Replayed};
+pub use queue::Trouble;
+pub use run::{Engine, EngineError, EngineOptions, ReloadReport};
+pub use status::{
+    ChannelStatus, ChannelView, DestinationState, DestinationStatus, EngineStatus, QueueView,
+};

@@ -62,7 +62,9 @@
 #![deny(clippy::indexing_slicing)]
 
 mod bytes;
+mod care;
 mod codec;
+mod content;
 mod core;
 mod error;
 mod index;
@@ -79,7 +81,10 @@ mod search;
 mod state;
 mod upkeep;
 
+pub use care::Finding;
+pub use content::{ContentQuery, ContentStep};
 pub use error::{AcceptError, JournalError, StaleRead};
+pub use hilum_db::Cancel;
 pub use journal::{
     BlobWriter, Journal, JournalFigures, MessageTrace, Publication, Tally, TallyRow,
 };
@@ -91,4 +96,5 @@ pub use model::{
 pub use options::{Background, Clock, JournalLimits, JournalOptions};
 pub use read::{StoredAttempt, StoredDelivery, StoredMessage};
 pub use recover::{Backlog, Recovered, ResendEntry};
+pub use search::{AnyOf, PAGE_DEFAULT, PAGE_MAX, Page, Query};
 pub use state::{StateValue, Timer};

@@ -312,6 +312,8 @@ pub struct CommittedMessage {
     pub hold: Option<Hold>,
     /// The row that it completed.
     pub completes: Option<u64>,
+    /// Named values.
+    pub metadata: Metadata,
     /// Its pending deliveries.
     pub deliveries: Vec<PendingDelivery>,
     /// Timers that it set or removed.

@@ -227,6 +227,7 @@ pub(crate) fn tell_survivors(
             disposition: message.disposition,
             hold: message.hold,
             completes: message.completes,
+            metadata: message.metadata,
             deliveries: pending.map(|delivery| delivery.delivery).collect(),
             timers,
             changed,

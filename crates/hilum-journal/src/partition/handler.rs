@@ -358,6 +358,7 @@ fn committed(request: crate::model::AcceptRequest, accepted: Accepted) -> Commit
         disposition: request.disposition,
         hold: request.hold,
         completes: request.completes,
+        metadata: request.metadata,
         deliveries,
         timers: request.timers,
         changed: changed.map(|write| (write.scope, write.key)).collect(),

@@ -20,6 +20,7 @@ use crate::journal::Inner;
 use crate::partition::ops::Op;
 use crate::partition::{Partition, Role};
 use crate::state::ControlWrite;
+pub(crate) use pin::{last_commit, pin};
 
 /// Longest pause of the housekeeping.
 const PAUSE: Duration = Duration::from_millis(250);
@@ -187,7 +188,8 @@ pub(crate) fn pass(inner: &Inner) -> Result<(), JournalError> {
     Ok(())
 }
 
-fn fold(inner: &Inner) -> Result<(), JournalError> {
+/// Folds everything that waits.
+pub(crate) fn fold(inner: &Inner) -> Result<(), JournalError> {
     let state = &inner.core.state;
     while let Some((changes, reached)) = state.next_fold() {
         let copy = changes.clone();

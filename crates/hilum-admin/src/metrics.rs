@@ -1,0 +1,229 @@
+//! Figures as Prometheus reads them (text exposition format 0.0.4).
+//!
+//! Labels are names from the configuration, never content.
+
+use std::fmt::Write as _;
+
+use hilum_engine::{DISPOSITIONS, Engine, LATENCY_BOUNDS_US, Latency};
+
+/// A metric: name, kind, and what it says.
+struct Metric(&'static str, &'static str, &'static str);
+
+const RECEIVED: Metric = Metric(
+    "hilum_messages_received_total",
+    "counter",
+    "Messages brought in by a channel's source",
+);
+const RECEIVED_BYTES: Metric = Metric(
+    "hilum_received_bytes_total",
+    "counter",
+    "Bytes brought in by a channel's source",
+);
+const DISPOSED: Metric = Metric(
+    "hilum_messages_total",
+    "counter",
+    "Messages by what was decided about them",
+);
+const RESENT: Metric = Metric(
+    "hilum_messages_resent_total",
+    "counter",
+    "Messages that a peer had sent before",
+);
+const REPROCESSED: Metric = Metric(
+    "hilum_messages_reprocessed_total",
+    "counter",
+    "Messages processed again because state had changed",
+);
+const ANSWER: Metric = Metric(
+    "hilum_answer_seconds",
+    "histogram",
+    "From the arrival of a message to its answer",
+);
+const WAITING: Metric = Metric(
+    "hilum_deliveries_waiting",
+    "gauge",
+    "Deliveries that are committed and not settled",
+);
+const DELIVERED: Metric = Metric(
+    "hilum_deliveries_total",
+    "counter",
+    "Deliveries that the peer has",
+);
+const DEAD: Metric = Metric(
+    "hilum_dead_letters_total",
+    "counter",
+    "Deliveries that became dead letters",
+);
+const RETRIED: Metric = Metric(
+    "hilum_delivery_retries_total",
+    "counter",
+    "Attempts that found the peer away",
+);
+const DELIVERY: Metric = Metric(
+    "hilum_delivery_seconds",
+    "histogram",
+    "From the arrival of a message to its delivery",
+);
+const ATTEMPT: Metric = Metric(
+    "hilum_delivery_attempt_seconds",
+    "histogram",
+    "One attempt to deliver",
+);
+const SUSPENDED: Metric = Metric(
+    "hilum_destination_open",
+    "gauge",
+    "1 if the destination sends, 0 if it is suspended or paused",
+);
+const IN_FLIGHT: Metric = Metric(
+    "hilum_messages_in_flight",
+    "gauge",
+    "Messages between arrival and answer",
+);
+const DISK_FULL: Metric = Metric(
+    "hilum_disk_full",
+    "gauge",
+    "1 if nothing is accepted because the disk is full",
+);
+
+/// All figures of an engine.
+#[must_use]
+pub fn render(engine: &Engine) -> String {
+    let mut text = String::with_capacity(16 * 1024);
+    let status = engine.status();
+    head(&mut text, &IN_FLIGHT);
+    sample(&mut text, IN_FLIGHT.0, "", status.in_flight as u64);
+    head(&mut text, &DISK_FULL);
+    sample(&mut text, DISK_FULL.0, "", u64::from(status.disk_full));
+    channels(&mut text, engine);
+    queues(&mut text, engine);
+    text
+}
+
+fn channels(text: &mut String, engine: &Engine) {
+    let all = engine.channel_figures();
+    for (metric, value) in [
+        (
+            &RECEIVED,
+            (|f| f.received.get()) as fn(&hilum_engine::ChannelFigures) -> u64,
+        ),
+        (&RECEIVED_BYTES, |f| f.received_bytes.get()),
+        (&RESENT, |f| f.resent.get()),
+        (&REPROCESSED, |f| f.reprocessed.get()),
+    ] {
+        head(text, metric);
+        for channel in &all {
+            sample(
+                text,
+                metric.0,
+                &label(&[("channel", &channel.name)]),
+                value(&channel.figures()),
+            );
+        }
+    }
+    head(text, &DISPOSED);
+    for channel in &all {
+        for (disposition, counter) in DISPOSITIONS.iter().zip(&channel.figures().dispositions) {
+            let labels = [
+                ("channel", &*channel.name),
+                ("disposition", disposition.word()),
+            ];
+            sample(text, DISPOSED.0, &label(&labels), counter.get());
+        }
+    }
+    head(text, &ANSWER);
+    for channel in &all {
+        histogram(
+            text,
+            ANSWER.0,
+            &[("channel", &channel.name)],
+            &channel.figures().answer,
+        );
+    }
+}
+
+fn queues(text: &mut String, engine: &Engine) {
+    let all = engine.queue_figures();
+    let labels = |queue: &hilum_engine::QueueView| {
+        label(&[
+            ("channel", &queue.channel),
+            ("destination", &queue.destination),
+        ])
+    };
+    for (metric, value) in [
+        (
+            &WAITING,
+            (|q| q.waiting()) as fn(&hilum_engine::QueueView) -> u64,
+        ),
+        (&DELIVERED, |q| q.figures().delivered.get()),
+        (&DEAD, |q| q.figures().dead.get()),
+        (&RETRIED, |q| q.figures().retried.get()),
+        (&SUSPENDED, |q| u64::from(q.is_open())),
+    ] {
+        head(text, metric);
+        for queue in &all {
+            sample(text, metric.0, &labels(queue), value(queue));
+        }
+    }
+    for (metric, latency) in [
+        (
+            &DELIVERY,
+            (|q| &q.figures().delivery) as fn(&hilum_engine::QueueView) -> &Latency,
+        ),
+        (&ATTEMPT, |q| &q.figures().attempt),
+    ] {
+        head(text, metric);
+        for queue in &all {
+            let labels = [
+                ("channel", &*queue.channel),
+                ("destination", &*queue.destination),
+            ];
+            histogram(text, metric.0, &labels, latency(queue));
+        }
+    }
+}
+
+fn head(text: &mut String, Metric(name, kind, about): &Metric) {
+    // Writing to a String cannot fail.
+    drop(write!(
+        text,
+        "# HELP {name} {about}\n# TYPE {name} {kind}\n"
+    ));
+}
+
+fn sample(text: &mut String, name: &str, labels: &str, value: u64) {
+    drop(writeln!(text, "{name}{labels} {value}"));
+}
+
+fn histogram(text: &mut String, name: &str, labels: &[(&str, &str)], latency: &Latency) {
+    let mut sum = 0;
+    for (bound, counter) in LATENCY_BOUNDS_US.iter().zip(&latency.buckets) {
+        sum += counter.get();
+        let bound = match *bound {
+            u64::MAX => "+Inf".to_owned(),
+            bound => (bound as f64 / 1e6).to_string(),
+        };
+        let labels: Vec<_> = labels
+            .iter()
+            .copied()
+            .chain([("le", bound.as_str())])
+            .collect();
+        sample(text, &format!("{name}_bucket"), &label(&labels), sum);
+    }
+    let seconds = latency.sum_us.get() as f64 / 1e6;
+    drop(writeln!(text, "{name}_sum{} {seconds}", label(labels)));
+    sample(text, &format!("{name}_count"), &label(labels), sum);
+}
+
+fn label(labels: &[(&str, &str)]) -> String {
+    let quoted: Vec<String> = labels
+        .iter()
+        .map(|(name, value)| {
+            let value = value
+                .replace('\\', "\\\\")
+                .replace('"', "\\\"")
+                .replace('\n', "\\n");
+            format!("{name}=\"{value}\"")
+        })
+        .collect();
+    format!("{{{}}}", quoted.join(","))
+}

@@ -1,0 +1,197 @@
+//! Messages: what became of them, and their content where it is asked for.
+
+use std::sync::Arc;
+
+use hilum_access::{Method, Permission, Route};
+use hilum_component::BoxFuture;
+use hilum_engine::OperateError;
+use hilum_journal::{JournalError, MessageTrace, StoredAttempt, StoredDelivery, StoredMessage};
+use hilum_message::MessageId;
+use serde_json::{Value, json};
+
+use super::{Admin, ApiError, Call, Entry, Reply};
+
+/// Bytes of a message that are given out at once.
+const CONTENT_BYTES_MAX: u64 = 64_000_000;
+
+pub(super) fn routes() -> Vec<Entry> {
+    let get = |name, path, permission, about| Route {
+        name,
+        method: Method::Get,
+        path,
+        permission,
+        about,
+        query: &[],
+        body: &[],
+    };
+    vec![
+        Entry {
+            route: get(
+                "trace",
+                "/api/v1/messages/{message}",
+                Permission::Find,
+                "What became of a message: its rows, deliveries and attempts",
+            ),
+            handle: trace,
+        },
+        Entry {
+            route: get(
+                "received",
+                "/api/v1/messages/{message}/received",
+                Permission::Content,
+                "The bytes exactly as received",
+            ),
+            handle: received,
+        },
+        Entry {
+            route: get(
+                "holds",
+                "/api/v1/holds",
+                Permission::Find,
+                "Held messages, oldest first",
+            ),
+            handle: holds,
+        },
+        Entry {
+            route: get(
+                "dead-letters",
+                "/api/v1/channels/{channel}/destinations/{destination}/dead-letters",
+                Permission::Find,
+                "Dead letters of a destination, oldest first (at most 1,000)",
+            ),
+            handle: dead_letters,
+        },
+    ]
+}
+
+type Answer = BoxFuture<'static, Result<Reply, ApiError>>;
+
+fn journal(error: JournalError) -> ApiError {
+    match error {
+        JournalError::NotFound { .. } => ApiError::missing("not-found", error.to_string()),
+        other => super::operate::told(OperateError::Journal(other)),
+    }
+}
+
+fn id(call: &Call) -> Result<MessageId, ApiError> {
+    call.part("message")
+        .parse()
+        .map_err(|error: hilum_message::ParseIdError| ApiError::bad("id", error.to_string()))
+}
+
+fn trace(admin: Arc<Admin>, call: Call) -> Answer {
+    Box::pin(async move {
+        let trace = admin
+            .engine
+            .journal()
+            .trace(id(&call)?)
+            .await
+            .map_err(journal)?;
+        Ok(Reply::Json(trace_json(&trace)))
+    })
+}
+
+fn received(admin: Arc<Admin>, call: Call) -> Answer {
+    Box::pin(async move {
+        let message = id(&call)?;
+        let (_, payload) = admin
+            .engine
+            .journal()
+            .received(message)
+            .await
+            .map_err(journal)?;
+        let engine = Arc::clone(&admin.engine);
+        let whole = tokio::task::spawn_blocking(move || {
+            engine.journal().whole(&payload, CONTENT_BYTES_MAX)
+        });
+        let bytes = whole
+            .await
+            .map_err(|error| ApiError::failed("read", error.to_string()))?;
+        Ok(Reply::Bytes(bytes.map_err(journal)?))
+    })
+}
+
+fn holds(admin: Arc<Admin>, _call: Call) -> Answer {
+    Box::pin(async move {
+        let rows = admin.engine.journal().holds().await.map_err(journal)?;
+        Ok(Reply::Json(Value::Array(
+            rows.iter().map(message_json).collect(),
+        )))
+    })
+}
+
+fn dead_letters(admin: Arc<Admin>, call: Call) -> Answer {
+    Box::pin(async move {
+        let (channel, destination) = (
+            Arc::from(call.part("channel")),
+            Arc::from(call.part("destination")),
+        );
+        let found = admin
+            .engine
+            .journal()
+            .dead_letters(channel, destination, None, 1_000)
+            .await;
+        let found = found.map_err(journal)?;
+        Ok(Reply::Json(Value::Array(
+            found.iter().map(delivery_json).collect(),
+        )))
+    })
+}
+
+/// Everything that is known of a message, without its content.
+fn trace_json(trace: &MessageTrace) -> Value {
+    let deliveries = trace.deliveries.iter().map(|(delivery, attempts)| {
+        let mut value = delivery_json(delivery);
+        value["attempts"] = Value::Array(attempts.iter().map(attempt_json).collect());
+        value
+    });
+    json!({
+        "rows": trace.rows.iter().map(message_json).collect::<Vec<_>>(),
+        "deliveries": deliveries.collect::<Vec<_>>(),
+        "related": trace.related.iter().map(message_json).collect::<Vec<_>>(),
+    })
+}
+
+fn message_json(row: &StoredMessage) -> Value {
+    json!({
+        "message": row.message.to_string(),
+        "sequence": row.sequence,
+        "channel": &*row.channel,
+        "arrived-ms": row.arrived_ms,
+        "committed-ms": row.committed_ms,
+        "disposition": format!("{:?}", row.disposition).to_lowercase(),
+        "reason": row.reason.as_deref(),
+        "type": row.kind.as_deref(),
+        "control-id": row.control_id.as_deref(),
+        "plan": row.plan.to_string(),
+        "peer": row.peer.as_deref(),
+        "bytes": row.bytes,
+        "parent": row.parent.map(|(parent, _)| parent.to_string()),
+        "part": row.parent.map(|(_, part)| part),
+        "from": row.replay_of.map(|from| from.to_string()),
+        "held-until-ms": row.hold.as_ref().and_then(|hold| hold.until_ms),
+    })
+}
+
+fn delivery_json(stored: &StoredDelivery) -> Value {
+    let delivery = &stored.delivery;
+    json!({
+        "delivery": delivery.delivery.id.to_string(),
+        "channel": &*delivery.channel,
+        "destination": &*delivery.destination,
+        "state": format!("{:?}", stored.state).to_lowercase(),
+        "reason": stored.reason.as_deref(),
+        "bytes": delivery.bytes,
+        "priority": delivery.priority,
+    })
+}
+
+fn attempt_json(attempt: &StoredAttempt) -> Value {
+    json!({
+        "attempt": attempt.number,
+        "started-ms": attempt.started_ms,
+        "duration-ms": attempt.duration_ms,
+        "outcome": format!("{:?}", attempt.outcome).to_lowercase(),
+        "reason": attempt.reason.as_deref(),
+    })
+}

@@ -1,0 +1,144 @@
+//! The routes: one list, each with the permission it needs and what it does.
+
+mod messages;
+mod node;
+mod operate;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use hilum_access::Route;
+use hilum_component::BoxFuture;
+use hilum_engine::{Engine, ReloadReport};
+use http::StatusCode;
+use serde_json::Value;
+
+use crate::server::Body;
+
+/// Loads the site's folder again and hands the plan to the engine.
+pub type Reload = Box<dyn Fn() -> BoxFuture<'static, Result<ReloadReport, ApiError>> + Send + Sync>;
+
+/// What the routes work on.
+pub struct Admin {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) reload: Reload,
+}
+
+impl Admin {
+    /// An API over a running engine.
+    #[must_use]
+    pub fn new(engine: Arc<Engine>, reload: Reload) -> Self {
+        Self { engine, reload }
+    }
+}
+
+impl std::fmt::Debug for Admin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Admin")
+    }
+}
+
+/// Why a request is not done.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct ApiError {
+    /// The status of the response.
+    pub status: StatusCode,
+    /// Stable code.
+    pub code: &'static str,
+    /// What was asked and why it is not done, without content.
+    pub message: String,
+    /// What to do instead.
+    pub hint: Option<String>,
+}
+
+impl ApiError {
+    /// With a status of its own.
+    pub fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            status,
+            code,
+            message: message.into(),
+            hint: None,
+        }
+    }
+
+    /// The request is wrong.
+    pub fn bad(code: &'static str, message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, code, message)
+    }
+
+    /// There is no such thing.
+    pub fn missing(code: &'static str, message: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, code, message)
+    }
+
+    /// It was tried and failed.
+    pub fn failed(code: &'static str, message: impl Into<String>) -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, code, message)
+    }
+}
+
+/// A request that found its route.
+#[derive(Debug)]
+pub(crate) struct Call {
+    pub(crate) parts: Vec<(String, String)>,
+    pub(crate) query: Vec<(String, String)>,
+    pub(crate) body: Value,
+}
+
+impl Call {
+    /// A part of the path.
+    pub(crate) fn part(&self, name: &str) -> &str {
+        self.parts
+            .iter()
+            .find(|(known, _)| known == name)
+            .map_or("", |(_, value)| value)
+    }
+
+    /// A parameter of the query.
+    pub(crate) fn query(&self, name: &str) -> Option<&str> {
+        self.query
+            .iter()
+            .find(|(known, _)| known == name)
+            .map(|(_, value)| value.as_str())
+    }
+
+    /// A text of the body.
+    pub(crate) fn text(&self, name: &str) -> Option<&str> {
+        self.body.get(name).and_then(Value::as_str)
+    }
+}
+
+/// What a route gives.
+pub(crate) enum Reply {
+    Json(Value),
+    Text(String, &'static str),
+    Bytes(Bytes),
+    Events(Body),
+}
+
+/// What a route does.
+pub(crate) type Handle = fn(Arc<Admin>, Call) -> BoxFuture<'static, Result<Reply, ApiError>>;
+
+/// A route and what it does.
+pub(crate) struct Entry {
+    pub(crate) route: Route,
+    pub(crate) handle: Handle,
+}
+
+/// All routes.
+pub(crate) fn all() -> Vec<Entry> {
+    node::routes()
+        .into_iter()
+        .chain(messages::routes())
+        .chain(operate::routes())
+        .collect()
+}
+
+/// A value as the reply of a route.
+pub(crate) fn json(value: &impl serde::Serialize) -> Result<Reply, ApiError> {
+    serde_json::to_value(value)
+        .map(Reply::Json)
+        .map_err(|error| ApiError::failed("json", error.to_string()))
+}

@@ -1,0 +1,96 @@
+//! The node: is it there, what does it do, which plan does it run.
+
+use std::sync::Arc;
+
+use hilum_access::{Method, Permission, Route};
+use hilum_component::BoxFuture;
+use serde_json::json;
+
+use super::{Admin, ApiError, Call, Entry, Reply, all, json};
+use crate::{metrics, openapi};
+
+pub(super) fn routes() -> Vec<Entry> {
+    let get = |name, path, permission, about| Route {
+        name,
+        method: Method::Get,
+        path,
+        permission,
+        about,
+        query: &[],
+        body: &[],
+    };
+    let health = Permission::Health;
+    vec![
+        Entry {
+            route: get("health", "/health", health, "Says that the node runs"),
+            handle: alive,
+        },
+        Entry {
+            route: get("metrics", "/metrics", health, "Figures for Prometheus"),
+            handle: figures,
+        },
+        Entry {
+            route: get("openapi", "/api/v1/openapi.json", health, "This document"),
+            handle: document,
+        },
+        Entry {
+            route: get(
+                "status",
+                "/api/v1/status",
+                Permission::Operations,
+                "Channels, queues and what is wrong with them",
+            ),
+            handle: status,
+        },
+        Entry {
+            route: Route {
+                method: Method::Post,
+                ..get(
+                    "reload",
+                    "/api/v1/reload",
+                    Permission::Administer,
+                    "Loads the folder again",
+                )
+            },
+            handle: reload,
+        },
+    ]
+}
+
+type Answer = BoxFuture<'static, Result<Reply, ApiError>>;
+
+fn alive(admin: Arc<Admin>, _call: Call) -> Answer {
+    Box::pin(async move {
+        let status = admin.engine.status();
+        let state = if status.disk_full { "disk-full" } else { "ok" };
+        Ok(Reply::Json(
+            json!({ "status": state, "site": status.site, "plan": status.plan }),
+        ))
+    })
+}
+
+fn figures(admin: Arc<Admin>, _call: Call) -> Answer {
+    Box::pin(async move {
+        Ok(Reply::Text(
+            metrics::render(&admin.engine),
+            "text/plain; version=0.0.4; charset=utf-8",
+        ))
+    })
+}
+
+fn document(_admin: Arc<Admin>, _call: Call) -> Answer {
+    Box::pin(async move {
+        let entries = all();
+        Ok(Reply::Json(openapi::document(
+            entries.iter().map(|entry| &entry.route),
+        )))
+    })
+}
+
+fn status(admin: Arc<Admin>, _call: Call) -> Answer {
+    Box::pin(async move { json(&admin.engine.status()) })
+}
+
+fn reload(admin: Arc<Admin>, _call: Call) -> Answer {
+    Box::pin(async move { json(&(admin.reload)().await?) })
+}

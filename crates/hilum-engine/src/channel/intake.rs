@@ -1,0 +1,90 @@
+//! The door of one channel.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use hilum_component::{Arrival, BlobWriter, BoxFuture, Disposition, IntakePort, Peer, Reply};
+
+use super::{Channel, Origin, Taken, take_in};
+use crate::{Core, store};
+
+/// [`IntakePort`] for one channel.
+pub(crate) struct ChannelIntake {
+    pub(crate) core: Arc<Core>,
+    pub(crate) channel: Arc<Channel>,
+}
+
+impl IntakePort for ChannelIntake {
+    fn take(&self, arrival: Arrival) -> BoxFuture<'_, Reply> {
+        Box::pin(async move {
+            let started = tokio::time::Instant::now();
+            let figures = &self.channel.figures;
+            figures.received.add(1);
+            figures.received_bytes.add(arrival.payload.len());
+            let Some(room) = self
+                .core
+                .in_flight
+                .enter(arrival.payload.text().len())
+                .await
+            else {
+                return closed();
+            };
+            figures
+                .last_ms
+                .store(self.core.now_ms(), std::sync::atomic::Ordering::Relaxed);
+            let Taken { reply, .. } =
+                take_in(&self.core, &self.channel, arrival, Origin::Source).await;
+            drop(room);
+            figures.disposed(reply.disposition);
+            let took = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
+            figures.answer.observe_us(took);
+            reply
+        })
+    }
+
+    fn record_junk(&self, bytes: Bytes, total: u64, peer: Peer) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            tracing::warn!(channel = %self.channel.name, peer = %peer.label, bytes = total,
+                "received bytes that are no message; the first of them are in the journal");
+            if let Err(error) =
+                store::record_junk(&self.core, &self.channel, bytes, total, peer).await
+            {
+                tracing::error!(channel = %self.channel.name, error = error.text(), "cannot record what was received");
+            }
+        })
+    }
+
+    fn blob(&self) -> BoxFuture<'_, std::io::Result<Box<dyn BlobWriter>>> {
+        Box::pin(std::future::ready(store::blob(&self.core)))
+    }
+
+    fn ends_attachment(&self, byte: u8) -> bool {
+        self.channel.plan().format.ends_attachment(byte)
+    }
+
+    fn remember<'a>(&'a self, key: &'a str, value: Bytes) -> BoxFuture<'a, std::io::Result<()>> {
+        Box::pin(store::remember(&self.core, &self.channel, key, value))
+    }
+
+    fn recall<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Option<Bytes>> {
+        Box::pin(std::future::ready(store::recall(
+            &self.core,
+            &self.channel,
+            key,
+        )))
+    }
+
+    fn now_ms(&self) -> u64 {
+        self.core.now_ms()
+    }
+}
+
+/// The engine has stopped taking messages.
+pub(super) fn closed() -> Reply {
+    Reply {
+        disposition: Disposition::Failed,
+        answer: None,
+        reason: Some("the engine is stopping; send the message again".to_owned()),
+        message: None,
+    }
+}

@@ -1,0 +1,64 @@
+//! Channels at run time: a plan that can be exchanged at a message boundary, and its source.
+
+mod intake;
+mod work;
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+use hilum_component::ChannelPlan;
+
+use crate::figures::ChannelFigures;
+use crate::resend::Memory;
+
+pub(crate) use intake::ChannelIntake;
+pub(crate) use work::{Origin, Taken, processed, take_in};
+
+/// A channel that runs.
+pub(crate) struct Channel {
+    pub(crate) name: Arc<str>,
+    /// Its line in the pool.
+    pub(crate) number: u32,
+    plan: RwLock<Arc<ChannelPlan>>,
+    memory: Mutex<Memory>,
+    pub(crate) figures: ChannelFigures,
+    /// When it was started, Unix milliseconds.
+    pub(crate) started_ms: u64,
+    /// Held by a message whose reads of the state were stale too often, so that it gets its turn.
+    pub(crate) alone: tokio::sync::RwLock<()>,
+}
+
+impl Channel {
+    pub(crate) fn new(number: u32, plan: Arc<ChannelPlan>, started_ms: u64) -> Self {
+        Self {
+            name: Arc::clone(&plan.name),
+            number,
+            plan: RwLock::new(plan),
+            memory: Mutex::new(Memory::default()),
+            figures: ChannelFigures::default(),
+            started_ms,
+            alone: tokio::sync::RwLock::new(()),
+        }
+    }
+
+    /// The plan of messages that come in now.
+    pub(crate) fn plan(&self) -> Arc<ChannelPlan> {
+        Arc::clone(&self.plan.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The next message has this plan.
+    pub(crate) fn replan(&self, plan: Arc<ChannelPlan>) {
+        *self.plan.write().unwrap_or_else(PoisonError::into_inner) = plan;
+    }
+
+    /// What it remembers of accepted messages.
+    pub(crate) fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Channel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Channel({})", self.name)
+    }
+}

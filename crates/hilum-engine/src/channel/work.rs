@@ -1,0 +1,474 @@
+//! From an arrival to its answer: process on the pool, resend check, accept, answer.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use hilum_component::{
+    Acknowledge, AnswerMode, Arrival, ChannelPlan, Disposition, Incoming, ProcessEnvironment,
+    Processed, Reply, SealedAnswer, TimerChange, Verdict, answer, process,
+};
+use hilum_fhirpath::NoHost;
+use hilum_message::{Accepted, DeliveryId, MessageId};
+use tokio::sync::oneshot;
+
+use super::Channel;
+use super::intake::closed;
+use crate::pool::Budget;
+use crate::resend::{Known, ResendDigest, ResendKey};
+use crate::{Core, store};
+
+/// How often a message whose reads were stale is processed again before it is processed alone.
+pub const STALE_MAX: usize = 8;
+
+/// How a message came to its channel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// From its source.
+    Source,
+    /// From another message: a replay, a reply, a release. No resend detection.
+    Linked {
+        /// The message it comes from.
+        from: MessageId,
+        /// What it is to it: `replay`, `reply`, `release`.
+        relation: &'static str,
+        /// Only these destinations, if any are named.
+        only: Vec<Arc<str>>,
+        /// The held row that it completes.
+        completes: Option<u64>,
+        /// The step at which it goes on.
+        resume_at: usize,
+    },
+    /// A timer that is due; it is removed with the message.
+    Timer {
+        /// The scope of the timer.
+        scope: Arc<str>,
+        /// Its key.
+        key: Arc<str>,
+    },
+}
+
+/// What became of an arrival.
+#[derive(Debug)]
+pub(crate) struct Taken {
+    pub(crate) reply: Reply,
+    pub(crate) accepted: Option<Accepted>,
+}
+
+/// Takes a message in and waits for its fate.
+pub(crate) async fn take_in(
+    core: &Arc<Core>,
+    channel: &Arc<Channel>,
+    arrival: Arrival,
+    origin: Origin,
+) -> Taken {
+    let arrived_ms = core.now_ms();
+    let id = core.ids.next(arrived_ms);
+    let mut incoming = Incoming::new(
+        id,
+        arrived_ms,
+        arrival.payload.clone(),
+        arrival.metadata.clone(),
+    );
+    if let Origin::Linked { resume_at, .. } = &origin {
+        incoming.resume_at = *resume_at;
+    }
+    let mut stale = 0;
+    loop {
+        let turn = Turn::of(channel, stale).await;
+        let plan = channel.plan();
+        let worked = work(core, channel, &plan, incoming.clone(), &origin).await;
+        let Some(worked) = worked else {
+            return Taken {
+                reply: closed(),
+                accepted: None,
+            };
+        };
+        let taken = match worked {
+            Worked::Resent(first) => {
+                Ok(again(core, channel, &plan, &incoming, first, &arrival).await)
+            }
+            Worked::UnderWay(fate) => match fate.await {
+                Ok(Some(first)) => {
+                    Ok(again(core, channel, &plan, &incoming, first, &arrival).await)
+                }
+                // The first one failed: this one is processed in its place.
+                Ok(None) | Err(_) => {
+                    drop(turn);
+                    continue;
+                }
+            },
+            Worked::New(processed, key) => {
+                accept(
+                    core, channel, &plan, &arrival, &incoming, *processed, key, &origin,
+                )
+                .await
+            }
+        };
+        match taken {
+            Ok(taken) => return taken,
+            Err(Stale) => {
+                channel.figures.reprocessed.add(1);
+                stale += 1;
+            }
+        }
+    }
+}
+
+/// Reads of the state were stale.
+struct Stale;
+
+/// The right to process: shared at first, alone after too many stale reads.
+enum Turn<'a> {
+    Shared {
+        _guard: tokio::sync::RwLockReadGuard<'a, ()>,
+    },
+    Alone {
+        _guard: tokio::sync::RwLockWriteGuard<'a, ()>,
+    },
+}
+
+impl<'a> Turn<'a> {
+    async fn of(channel: &'a Channel, stale: usize) -> Self {
+        if stale < STALE_MAX {
+            Self::Shared {
+                _guard: channel.alone.read().await,
+            }
+        } else {
+            Self::Alone {
+                _guard: channel.alone.write().await,
+            }
+        }
+    }
+}
+
+enum Worked {
+    New(Box<Processed>, Option<(ResendKey, ResendDigest)>),
+    Resent(MessageId),
+    UnderWay(oneshot::Receiver<Option<MessageId>>),
+}
+
+/// Processes a message on the pool; `None` if the engine is closing.
+async fn work(
+    core: &Arc<Core>,
+    channel: &Arc<Channel>,
+    plan: &Arc<ChannelPlan>,
+    incoming: Incoming,
+    origin: &Origin,
+) -> Option<Worked> {
+    let (sender, receiver) = oneshot::channel();
+    let detect = match origin {
+        Origin::Source => plan.resend.within.0 > 0,
+        Origin::Linked { .. } | Origin::Timer { .. } => false,
+    };
+    let job = {
+        let (core, channel, plan) = (Arc::clone(core), Arc::clone(channel), Arc::clone(plan));
+        Box::new(move || {
+            let worked = run(&core, &channel, &plan, incoming, detect);
+            // The source may have given up waiting; then nothing was recorded.
+            drop(sender.send(worked));
+        })
+    };
+    core.pool.submit(channel.number, job);
+    receiver.await.ok()
+}
+
+fn run(
+    core: &Core,
+    channel: &Channel,
+    plan: &ChannelPlan,
+    incoming: Incoming,
+    detect: bool,
+) -> Worked {
+    let (id, arrived_ms) = (incoming.id, incoming.arrived_ms);
+    let meter = Budget::start(plan.step_budget.duration(), incoming.payload.len());
+    let mut environment = ProcessEnvironment {
+        index_key: &core.index_key,
+        links: &(),
+        state: core,
+        meter: &meter,
+        host: &NoHost,
+        trace: None,
+    };
+    let processed = process(plan, &mut environment, incoming);
+    let key = if detect {
+        ResendKey::of(&plan.name, &processed.identity)
+    } else {
+        None
+    };
+    let Some(key) = key else {
+        return Worked::New(Box::new(processed), None);
+    };
+    let digest = ResendDigest::of(|sink| plan.format.resend_bytes(&processed.payload, sink));
+    match channel
+        .memory()
+        .ask(&plan.resend, key, digest, id, arrived_ms)
+    {
+        Known::New { other_content } => {
+            let mut processed = processed;
+            if other_content {
+                processed.findings.push(store::other_content());
+            }
+            Worked::New(Box::new(processed), Some((key, digest)))
+        }
+        Known::Again(first) => Worked::Resent(first),
+        Known::UnderWay(fate) => Worked::UnderWay(fate),
+    }
+}
+
+/// Answers a message that was accepted before, byte for byte as then, and records that it came.
+async fn again(
+    core: &Arc<Core>,
+    channel: &Arc<Channel>,
+    plan: &ChannelPlan,
+    incoming: &Incoming,
+    first: MessageId,
+    arrival: &Arrival,
+) -> Taken {
+    channel.figures.resent.add(1);
+    let (id, peer) = (incoming.id, &arrival.peer);
+    let recorded = store::record_resend(core, channel, id, &arrival.payload, first, peer).await;
+    let stored = store::stored_answer(core, first).await;
+    match (recorded, stored) {
+        (Ok(accepted), Ok(stored)) => Taken {
+            reply: Reply {
+                disposition: Disposition::Accepted,
+                answer: stored,
+                reason: None,
+                message: Some(first),
+            },
+            accepted: Some(accepted),
+        },
+        (Err(failure), _) => failed(channel, plan, incoming, &failure.text()),
+        (_, Err(error)) => failed(channel, plan, incoming, &store::chain(&error)),
+    }
+}
+
+/// Makes a processed message durable and answers it.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "all that belongs to one message at this point"
+)]
+async fn accept(
+    core: &Arc<Core>,
+    channel: &Arc<Channel>,
+    plan: &ChannelPlan,
+    arrival: &Arrival,
+    incoming: &Incoming,
+    mut processed: Processed,
+    key: Option<(ResendKey, ResendDigest)>,
+    origin: &Origin,
+) -> Result<Taken, Stale> {
+    match origin {
+        Origin::Linked { only, .. } if !only.is_empty() => {
+            processed
+                .deliveries
+                .retain(|delivery| only.contains(&delivery.destination));
+        }
+        Origin::Timer { scope, key } => processed.timers.push(TimerChange {
+            scope: scope.to_string(),
+            key: key.to_string(),
+            due_ms: None,
+        }),
+        Origin::Source | Origin::Linked { .. } => {}
+    }
+    let watched = watch(core, channel, plan, &processed);
+    let sealed = processed.answer.clone();
+    let (disposition, mode) = (processed.disposition, processed.answer_mode);
+    let reason = processed.reason.as_ref().map(|reason| reason.text.clone());
+    let result = store::accept(core, channel, plan, &arrival.peer, processed, key, origin).await;
+    let remember = |accepted: bool| {
+        if let Some((key, _)) = key {
+            channel
+                .memory()
+                .settled(key, incoming.id, accepted && disposition.is_positive());
+        }
+    };
+    match result {
+        Ok(accepted) => {
+            remember(true);
+            let late = watched.wait(plan).await;
+            let answer = if late {
+                queued_answer(plan, incoming)
+            } else {
+                open(
+                    plan,
+                    incoming,
+                    sealed.as_ref(),
+                    mode,
+                    disposition,
+                    &accepted,
+                )
+            };
+            let reply = Reply {
+                disposition,
+                answer,
+                reason,
+                message: Some(incoming.id),
+            };
+            Ok(Taken {
+                reply,
+                accepted: Some(accepted),
+            })
+        }
+        Err(store::AcceptFailure::Stale) => {
+            remember(false);
+            watched.forget();
+            Err(Stale)
+        }
+        Err(failure @ (store::AcceptFailure::Failed(_) | store::AcceptFailure::Duplicate)) => {
+            remember(false);
+            watched.forget();
+            Ok(failed(channel, plan, incoming, &failure.text()))
+        }
+    }
+}
+
+/// The answer that the sender's mode asks for.
+fn open(
+    plan: &ChannelPlan,
+    incoming: &Incoming,
+    sealed: Option<&SealedAnswer>,
+    mode: AnswerMode,
+    disposition: Disposition,
+    accepted: &Accepted,
+) -> Option<Bytes> {
+    match mode {
+        AnswerMode::Original => sealed.map(|answer| answer.open(accepted)),
+        AnswerMode::Enhanced {
+            commit_on_success,
+            commit_on_error,
+            ..
+        } => {
+            let positive = disposition.is_positive();
+            let wanted = if positive {
+                commit_on_success
+            } else {
+                commit_on_error
+            };
+            if !wanted {
+                return None;
+            }
+            let verdict = if positive {
+                Verdict::Accept
+            } else {
+                Verdict::Error {
+                    code: "207",
+                    path: None,
+                    text: disposition.word(),
+                }
+            };
+            answer(plan, incoming, verdict, true).map(|answer| answer.open(accepted))
+        }
+    }
+}
+
+/// AE *queued*: the destinations to wait for did not have it in time; delivery goes on.
+fn queued_answer(plan: &ChannelPlan, incoming: &Incoming) -> Option<Bytes> {
+    let text = "queued: accepted, not yet delivered; delivery goes on";
+    let verdict = Verdict::Error {
+        code: "207",
+        path: None,
+        text,
+    };
+    answer(plan, incoming, verdict, false).and_then(|answer| answer.open_negative())
+}
+
+/// The message could not be recorded: the peer must send it again.
+fn failed(channel: &Channel, plan: &ChannelPlan, incoming: &Incoming, text: &str) -> Taken {
+    tracing::error!(channel = %channel.name, message_id = %incoming.id, error = text,
+        "a message could not be recorded; its sender was told");
+    let verdict = Verdict::Error {
+        code: "207",
+        path: None,
+        text: "not recorded; send it again",
+    };
+    let negative = answer(plan, incoming, verdict, false).and_then(|a| a.open_negative());
+    let reply = Reply {
+        disposition: Disposition::Failed,
+        answer: negative,
+        reason: Some(text.to_owned()),
+        message: None,
+    };
+    Taken {
+        reply,
+        accepted: None,
+    }
+}
+
+/// Deliveries that an answer waits for (`acknowledge: delivered`).
+struct Watched {
+    watched: Vec<(
+        Arc<crate::queue::Queue>,
+        DeliveryId,
+        oneshot::Receiver<bool>,
+    )>,
+}
+
+fn watch(core: &Core, channel: &Channel, plan: &ChannelPlan, processed: &Processed) -> Watched {
+    let mut watched = Vec::new();
+    if let Acknowledge::Delivered { after, .. } = &plan.acknowledge
+        && processed.disposition == Disposition::Accepted
+    {
+        for (ordinal, delivery) in processed.deliveries.iter().enumerate() {
+            let named = after.contains(&delivery.destination) && delivery.dead_letter.is_none();
+            if let Some(queue) = core
+                .queue(&channel.name, &delivery.destination)
+                .filter(|_| named)
+            {
+                let id = DeliveryId {
+                    message: processed.id,
+                    ordinal: ordinal as u32,
+                };
+                let receiver = queue.watch(id);
+                watched.push((queue, id, receiver));
+            }
+        }
+    }
+    Watched { watched }
+}
+
+impl Watched {
+    /// Waits until the destinations have it; `true` if they did not in time.
+    async fn wait(mut self, plan: &ChannelPlan) -> bool {
+        let Acknowledge::Delivered { within, .. } = &plan.acknowledge else {
+            return false;
+        };
+        let all = async {
+            for (_, _, receiver) in &mut self.watched {
+                if !receiver.await.unwrap_or(false) {
+                    return false;
+                }
+            }
+            true
+        };
+        let delivered = tokio::time::timeout(within.duration(), all)
+            .await
+            .unwrap_or(false);
+        self.forget();
+        !delivered
+    }
+
+    fn forget(self) {
+        for (queue, id, _) in self.watched {
+            queue.unwatch(id);
+        }
+    }
+}
+
+/// Processes a message for a channel without accepting it; `None` if the engine is closing.
+pub(crate) async fn processed(
+    core: &Arc<Core>,
+    channel: &Arc<Channel>,
+    plan: &Arc<ChannelPlan>,
+    incoming: Incoming,
+) -> Option<Processed> {
+    let origin = Origin::Timer {
+        scope: Arc::default(),
+        key: Arc::default(),
+    };
+    match work(core, channel, plan, incoming, &origin).await? {
+        Worked::New(processed, _) => Some(*processed),
+        // Resends are looked for only where a source brought the message.
+        Worked::Resent(_) | Worked::UnderWay(_) => None,
+    }
+}

@@ -1,0 +1,276 @@
+//! What every part of a running engine shares.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+use bytes::Bytes;
+use hilum_component::{BlobReader, BoxFuture, Plan, SourceKind, StateView, Stored};
+use hilum_journal::{Clock, Journal};
+use hilum_message::{BlobRange, IndexKey};
+use tokio::sync::mpsc;
+
+use crate::alert::Alert;
+use crate::channel::Channel;
+use crate::clock::Ids;
+use crate::in_flight::InFlight;
+use crate::lanes::QueueId;
+use crate::pool::Pool;
+use crate::queue::{Queue, Scope, Target};
+use crate::store::HeldMessages;
+
+/// Alerts that may wait to be published; beyond, the log has them.
+const ALERTS_WAITING_MAX: usize = 1_024;
+
+/// The running engine.
+pub(crate) struct Core {
+    pub(crate) journal: Journal,
+    pub(crate) pool: Pool,
+    pub(crate) ids: Ids,
+    pub(crate) in_flight: InFlight,
+    pub(crate) index_key: IndexKey,
+    pub(crate) disk_full: AtomicBool,
+    pub(crate) held: HeldMessages,
+    clock: Clock,
+    parts_max: usize,
+    plan: RwLock<Arc<Plan>>,
+    channels: RwLock<BTreeMap<Arc<str>, Arc<Channel>>>,
+    queues: RwLock<HashMap<Arc<str>, HashMap<Arc<str>, Arc<Queue>>>>,
+    scopes: Mutex<HashMap<String, Arc<Scope>>>,
+    next_number: AtomicU32,
+    alerts: mpsc::Sender<Alert>,
+}
+
+impl Core {
+    /// An engine over an open journal, with no channel yet; the receiver gives the alerts that
+    /// are to be published.
+    pub(crate) fn new(
+        journal: Journal,
+        clock: Clock,
+        parts_max: usize,
+        pool: Pool,
+        plan: Arc<Plan>,
+    ) -> (Self, mpsc::Receiver<Alert>) {
+        let (alerts, receiver) = mpsc::channel(ALERTS_WAITING_MAX);
+        let index_key = journal.index_key();
+        let core = Self {
+            journal,
+            pool,
+            ids: Ids::new(),
+            in_flight: InFlight::new(plan.in_flight_max.0),
+            index_key,
+            disk_full: AtomicBool::new(false),
+            held: HeldMessages::default(),
+            clock,
+            parts_max,
+            plan: RwLock::new(plan),
+            channels: RwLock::default(),
+            queues: RwLock::default(),
+            scopes: Mutex::default(),
+            next_number: AtomicU32::new(1),
+            alerts,
+        };
+        (core, receiver)
+    }
+
+    /// The time, Unix milliseconds.
+    pub(crate) fn now_ms(&self) -> u64 {
+        self.clock.now_ms()
+    }
+
+    /// Messages that the journal commits together with their parent.
+    pub(crate) const fn parts_max(&self) -> usize {
+        self.parts_max
+    }
+
+    /// Reads blobs.
+    pub(crate) fn blobs(&self) -> Arc<dyn BlobReader> {
+        Arc::new(Blobs(self.journal.clone()))
+    }
+
+    /// The plan that new messages have.
+    pub(crate) fn plan(&self) -> Arc<Plan> {
+        Arc::clone(&self.plan.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn set_plan(&self, plan: Arc<Plan>) {
+        *self.plan.write().unwrap_or_else(PoisonError::into_inner) = plan;
+    }
+
+    /// The site's name.
+    pub(crate) fn site(&self) -> String {
+        self.plan().site.clone()
+    }
+
+    /// Who owns a channel.
+    pub(crate) fn owner(&self, channel: &str) -> Option<String> {
+        self.plan()
+            .channels
+            .get(channel)
+            .and_then(|plan| plan.owner.clone())
+    }
+
+    /// A number that nothing else has.
+    pub(crate) fn number(&self) -> u32 {
+        self.next_number.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// A channel by name.
+    pub(crate) fn channel(&self, name: &str) -> Option<Arc<Channel>> {
+        self.channels
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(name)
+            .cloned()
+    }
+
+    /// All channels by name.
+    pub(crate) fn channels(&self) -> Vec<Arc<Channel>> {
+        self.channels
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .values()
+            .cloned()
+            .collect()
+    }
+
+    pub(crate) fn add_channel(&self, channel: Arc<Channel>) {
+        let mut channels = self
+            .channels
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        channels.insert(Arc::clone(&channel.name), channel);
+    }
+
+    pub(crate) fn remove_channel(&self, name: &str) {
+        self.channels
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(name);
+    }
+
+    /// The channels that subscribe to a topic.
+    pub(crate) fn subscribers(&self, topic: &str) -> Vec<Arc<Channel>> {
+        let channels = self.channels();
+        let subscribes = |channel: &Arc<Channel>| match &channel.plan().source.kind {
+            SourceKind::Topic(name) => &**name == topic,
+            SourceKind::Component(_) | SourceKind::Reply => false,
+        };
+        channels.into_iter().filter(subscribes).collect()
+    }
+
+    /// The queue of a channel's destination.
+    pub(crate) fn queue(&self, channel: &str, destination: &str) -> Option<Arc<Queue>> {
+        let queues = self.queues.read().unwrap_or_else(PoisonError::into_inner);
+        queues.get(channel)?.get(destination).cloned()
+    }
+
+    /// The queues of a channel.
+    pub(crate) fn queues_of(&self, channel: &str) -> Vec<Arc<Queue>> {
+        let queues = self.queues.read().unwrap_or_else(PoisonError::into_inner);
+        queues
+            .get(channel)
+            .into_iter()
+            .flat_map(HashMap::values)
+            .cloned()
+            .collect()
+    }
+
+    /// Adds a queue. Destinations of one system share its order; one without a system has an
+    /// order of its own.
+    pub(crate) fn add_queue(&self, channel: &Arc<str>, target: Target) -> Arc<Queue> {
+        let name = match &target.plan.system {
+            Some(system) => format!("system {system} {}", target.plan.component),
+            None => format!("queue {channel}/{}", target.plan.name),
+        };
+        let scope = Arc::clone(self.scopes().entry(name).or_default());
+        let id = QueueId(self.number());
+        let queue = Arc::new(Queue::new(id, Arc::clone(channel), scope, target));
+        let mut queues = self.queues.write().unwrap_or_else(PoisonError::into_inner);
+        queues
+            .entry(Arc::clone(channel))
+            .or_default()
+            .insert(Arc::clone(&queue.destination), Arc::clone(&queue));
+        queue
+    }
+
+    /// Forgets a queue; what it has in the journal stays there.
+    pub(crate) fn remove_queue(&self, queue: &Queue) {
+        let mut queues = self.queues.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(of_channel) = queues.get_mut(&queue.channel) {
+            of_channel.remove(&queue.destination);
+        }
+        drop(queues);
+        queue.scope.leave(&queue.wake);
+        queue.scope.lanes().remove_queue(queue.id);
+        queue.scope.wake_others(&queue.wake);
+    }
+
+    fn scopes(&self) -> MutexGuard<'_, HashMap<String, Arc<Scope>>> {
+        self.scopes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Hands an alert over to be published. Never waits: an alert that finds no place is in the
+    /// log, which an operator sees in any case.
+    pub(crate) fn publish_alert(&self, alert: Alert) {
+        if let Err(error) = self.alerts.try_send(alert) {
+            let alert = match error {
+                mpsc::error::TrySendError::Full(alert)
+                | mpsc::error::TrySendError::Closed(alert) => alert,
+            };
+            tracing::warn!(kind = alert.kind, text = %alert.text, "an alert could not be published");
+        }
+    }
+}
+
+/// The state as of now. A value that cannot be read counts as one that nobody has: its version
+/// will not fit when the message is written, and the message is processed again or fails.
+impl StateView for Core {
+    fn get(&self, scope: &str, key: &str) -> Stored {
+        match self.journal.state(scope, key) {
+            Ok(found) => Stored {
+                version: found.version,
+                value: found.value,
+            },
+            Err(error) => {
+                tracing::error!(error = crate::store::chain(&error), "state cannot be read");
+                Stored {
+                    version: u64::MAX,
+                    value: None,
+                }
+            }
+        }
+    }
+}
+
+/// Reads blobs on the blocking threads.
+struct Blobs(Journal);
+
+impl BlobReader for Blobs {
+    fn read<'a>(
+        &'a self,
+        range: &'a BlobRange,
+        offset: u64,
+        length: usize,
+    ) -> BoxFuture<'a, std::io::Result<Bytes>> {
+        let (journal, range) = (self.0.clone(), range.clone());
+        Box::pin(async move {
+            let read = tokio::task::spawn_blocking(move || {
+                let mut buffer = vec![0; length];
+                journal.read_blob(&range, offset, &mut buffer).map(|read| {
+                    buffer.truncate(read);
+                    Bytes::from(buffer)
+                })
+            });
+            let read = read.await.map_err(std::io::Error::other)?;
+            read.map_err(|error| std::io::Error::other(crate::store::chain(&error)))
+        })
+    }
+}
+
+impl fmt::Debug for Core {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Core")
+    }
+}

@@ -1,0 +1,540 @@
+//! Order: which delivery may be sent next, and which has to wait for which.
+//!
+//! One [`Lanes`] serves all queues (channel and destination) that deliver to one system, so that
+//! one patient's messages stay in order across the channels that share an order domain. Each key
+//! is a line of deliveries in commit order; a delivery stands in the line of each of its keys and
+//! may be sent when it is first in all of them. Deliveries without a common key never wait for
+//! each other.
+//!
+//! This is a pure state machine: no clock, no I/O, no runtime. The driver feeds it what the
+//! journal committed and what became of each attempt.
+//!
+//! Invariants:
+//! - of the deliveries that share a key at most one is out at a time, in commit order;
+//! - a higher priority passes deliveries of other keys, never of its own;
+//! - a queue holds at most [`WINDOW`] deliveries in memory (those behind a held key aside); the
+//!   rest stays in the journal, and nothing of the same system overtakes what was not loaded.
+
+mod line;
+#[cfg(test)]
+mod tests;
+
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, HashMap};
+
+use hilum_component::AfterReject;
+use hilum_message::{DeliveryId, Metadata, OrderKey, Payload};
+use line::Lines;
+
+/// Deliveries that a queue keeps in memory.
+pub const WINDOW: usize = 4_096;
+
+/// Deliveries behind held keys that a queue keeps in memory; beyond, the queue waits for a person.
+pub const HELD_MAX: usize = 65_536;
+
+/// The place of a queue among those of its system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct QueueId(pub u32);
+
+/// A delivery as the journal committed it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Its place in the order of the node: the commit sequence of its message, or of the held
+    /// message that this one completes.
+    pub place: u64,
+    /// The commit sequence by which the journal finds it.
+    pub sequence: u64,
+    /// The delivery.
+    pub id: DeliveryId,
+    /// What it is kept in order by.
+    pub keys: Vec<OrderKey>,
+    /// Higher ones pass those of other keys.
+    pub priority: i16,
+    /// Attempts made so far.
+    pub attempts: u32,
+    /// When its message arrived, Unix milliseconds.
+    pub arrived_ms: u64,
+    /// It is a dead letter that holds its keys; it is never sent.
+    pub holds_keys: bool,
+    /// What is sent, while memory allows to keep it.
+    pub body: Option<Body>,
+}
+
+/// What is sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Body {
+    /// The bytes.
+    pub payload: Payload,
+    /// Named values of the message.
+    pub metadata: Metadata,
+}
+
+/// What a queue does at the moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gate {
+    /// Sends what is ready.
+    Open,
+    /// The peer is away; one probe goes out when its time has come.
+    Suspended {
+        /// The probe is out.
+        probing: bool,
+    },
+    /// A person, or a peer at fault, has paused it.
+    Paused,
+}
+
+#[derive(Debug)]
+struct Queue {
+    ready: BTreeSet<(Reverse<i16>, u64, u32)>,
+    gate: Gate,
+    waiting: usize,
+    held: usize,
+    out: usize,
+    /// The sequence from which on deliveries are only in the journal.
+    unloaded_from: Option<u64>,
+    /// The last sequence that was ever loaded or pushed.
+    seen: u64,
+    /// The last sequence that was committed but left in the journal.
+    left: u64,
+}
+
+/// The deliveries of one system and who waits for whom.
+#[derive(Debug, Default)]
+pub struct Lanes {
+    queues: HashMap<QueueId, Queue>,
+    entries: HashMap<(u64, u32), Held>,
+    lines: Lines,
+}
+
+#[derive(Debug)]
+struct Held {
+    queue: QueueId,
+    entry: Entry,
+    /// The number of keys in whose line another stands before it.
+    blocked_by: usize,
+    out: bool,
+}
+
+impl Lanes {
+    /// Adds a queue; what it has in the journal follows by [`Lanes::load`].
+    pub fn add_queue(&mut self, queue: QueueId) {
+        self.queues.entry(queue).or_insert(Queue {
+            ready: BTreeSet::new(),
+            gate: Gate::Open,
+            waiting: 0,
+            held: 0,
+            out: 0,
+            unloaded_from: None,
+            seen: 0,
+            left: 0,
+        });
+    }
+
+    /// Forgets a queue and all it has in memory.
+    pub fn remove_queue(&mut self, queue: QueueId) {
+        let gone: Vec<_> = self
+            .entries
+            .iter()
+            .filter(|(_, held)| held.queue == queue)
+            .map(|(&at, _)| at)
+            .collect();
+        for at in gone {
+            self.finish(at);
+        }
+        self.queues.remove(&queue);
+    }
+
+    /// Takes what the journal has just committed. Returns whether it was kept in memory; beyond
+    /// the window it is only noted that there is more.
+    pub fn push(&mut self, queue: QueueId, entry: Entry) -> bool {
+        let Some(state) = self.queues.get_mut(&queue) else {
+            return false;
+        };
+        if state.unloaded_from.is_some() {
+            state.left = state.left.max(entry.sequence);
+            return false;
+        }
+        if state.waiting - state.held >= WINDOW || state.waiting >= WINDOW + HELD_MAX {
+            state.unloaded_from = Some(entry.place);
+            state.left = entry.sequence;
+            return false;
+        }
+        self.insert(queue, entry)
+    }
+
+    /// Adds what holds its keys from before the start, whatever else is loaded.
+    pub fn hold(&mut self, queue: QueueId, entry: Entry) {
+        self.insert(queue, entry);
+    }
+
+    /// Notes that the journal has deliveries of the queue that were not handed over.
+    pub fn unloaded(&mut self, queue: QueueId) {
+        if let Some(state) = self.queues.get_mut(&queue) {
+            state.unloaded_from = Some(0);
+        }
+    }
+
+    /// Takes deliveries that were read from the journal, in commit order; `more` says that there
+    /// are further ones.
+    pub fn load(&mut self, queue: QueueId, entries: Vec<Entry>, more: bool) {
+        let before = self.barrier();
+        let mut last = self.queues.get(&queue).map_or(0, |state| state.seen);
+        for entry in entries {
+            last = last.max(entry.sequence);
+            self.insert(queue, entry);
+        }
+        if let Some(state) = self.queues.get_mut(&queue) {
+            // What was committed after the journal was read is there to be read again.
+            state.unloaded_from = (more || state.left > last).then_some(last + 1);
+        }
+        self.release_behind(before);
+    }
+
+    /// There is more in the journal and room for it: the sequence after which to read.
+    #[must_use]
+    pub fn wants_load(&self, queue: QueueId) -> Option<u64> {
+        let state = self.queues.get(&queue)?;
+        let room = state.waiting - state.held <= WINDOW / 2 && state.waiting < HELD_MAX;
+        (state.unloaded_from.is_some() && room).then_some(state.seen)
+    }
+
+    fn insert(&mut self, queue: QueueId, entry: Entry) -> bool {
+        let at = (entry.place, entry.id.ordinal);
+        let Some(state) = self.queues.get_mut(&queue) else {
+            return false;
+        };
+        if self.entries.contains_key(&at) {
+            return true;
+        }
+        if !entry.holds_keys {
+            state.seen = state.seen.max(entry.sequence);
+        }
+        state.waiting += 1;
+        if entry.holds_keys {
+            state.held += 1;
+        }
+        let (blocked_by, displaced) = self.lines.enter(&entry.keys, at);
+        self.entries.insert(
+            at,
+            Held {
+                queue,
+                entry,
+                blocked_by,
+                out: false,
+            },
+        );
+        for later in displaced {
+            self.block(later);
+        }
+        if blocked_by == 0 {
+            self.make_ready(at);
+        }
+        true
+    }
+
+    /// An earlier delivery of one of its keys was loaded: it is no longer first.
+    fn block(&mut self, at: (u64, u32)) {
+        let Some(held) = self.entries.get_mut(&at) else {
+            return;
+        };
+        held.blocked_by += 1;
+        if let Some(state) = self.queues.get_mut(&held.queue) {
+            state
+                .ready
+                .remove(&(Reverse(held.entry.priority), at.0, at.1));
+        }
+    }
+
+    fn make_ready(&mut self, at: (u64, u32)) {
+        let barrier = self.barrier();
+        let Some(held) = self.entries.get(&at) else {
+            return;
+        };
+        if held.entry.holds_keys || held.out || held.entry.place >= barrier {
+            return;
+        }
+        if let Some(state) = self.queues.get_mut(&held.queue) {
+            state
+                .ready
+                .insert((Reverse(held.entry.priority), at.0, at.1));
+        }
+    }
+
+    /// Nothing at or after this sequence may be sent: an earlier one may still lie in the journal.
+    fn barrier(&self) -> u64 {
+        self.queues
+            .values()
+            .filter_map(|state| state.unloaded_from)
+            .min()
+            .unwrap_or(u64::MAX)
+    }
+
+    /// The barrier moved: what it held back may be ready now.
+    fn release_behind(&mut self, before: u64) {
+        let barrier = self.barrier();
+        if barrier <= before {
+            return;
+        }
+        let ready: Vec<_> = self
+            .entries
+            .iter()
+            .filter(|(at, held)| held.blocked_by == 0 && at.0 >= before && at.0 < barrier)
+            .map(|(&at, _)| at)
+            .collect();
+        for at in ready {
+            self.make_ready(at);
+        }
+    }
+
+    /// The next delivery that may be sent, now marked as out.
+    pub fn next(&mut self, queue: QueueId) -> Option<Entry> {
+        let state = self.queues.get_mut(&queue)?;
+        match &mut state.gate {
+            Gate::Open => {}
+            Gate::Suspended { .. } | Gate::Paused => return None,
+        }
+        Self::take(state, &mut self.entries)
+    }
+
+    /// The delivery to probe a suspended queue with; `None` if a probe is out or nothing is ready.
+    pub fn probe(&mut self, queue: QueueId) -> Option<Entry> {
+        let state = self.queues.get_mut(&queue)?;
+        match &mut state.gate {
+            Gate::Suspended { probing } if !*probing && state.out == 0 => {
+                let entry = Self::take(state, &mut self.entries)?;
+                state.gate = Gate::Suspended { probing: true };
+                Some(entry)
+            }
+            Gate::Suspended { .. } | Gate::Open | Gate::Paused => None,
+        }
+    }
+
+    fn take(state: &mut Queue, entries: &mut HashMap<(u64, u32), Held>) -> Option<Entry> {
+        let (_, place, ordinal) = state.ready.pop_first()?;
+        let held = entries.get_mut(&(place, ordinal))?;
+        held.out = true;
+        held.entry.attempts += 1;
+        state.out += 1;
+        Some(Entry {
+            body: held.entry.body.take(),
+            ..held.entry.clone()
+        })
+    }
+
+    /// The peer has it.
+    pub fn delivered(&mut self, place: u64, ordinal: u32) {
+        if let Some(queue) = self.back((place, ordinal)) {
+            self.open_after_probe(queue);
+        }
+        self.finish((place, ordinal));
+    }
+
+    /// The peer is away: the delivery is first again, and the queue is suspended.
+    pub fn retry(&mut self, place: u64, ordinal: u32) {
+        if let Some(queue) = self.back((place, ordinal)) {
+            if let Some(state) = self.queues.get_mut(&queue)
+                && state.gate != Gate::Paused
+            {
+                state.gate = Gate::Suspended { probing: false };
+            }
+            self.make_ready((place, ordinal));
+        }
+    }
+
+    /// The peer is at fault: the delivery is first again, and the queue waits for a person.
+    pub fn halt(&mut self, place: u64, ordinal: u32) {
+        if let Some(queue) = self.back((place, ordinal)) {
+            self.pause(queue);
+            self.make_ready((place, ordinal));
+        }
+    }
+
+    /// The attempt was given up without an outcome (a stop): the delivery is first again.
+    pub fn abandoned(&mut self, place: u64, ordinal: u32) {
+        if self.back((place, ordinal)).is_some() {
+            self.make_ready((place, ordinal));
+        }
+    }
+
+    /// The message is at fault and is a dead letter now; what follows of its keys does as its
+    /// plan says.
+    pub fn rejected(&mut self, place: u64, ordinal: u32, after: AfterReject) {
+        let at = (place, ordinal);
+        let Some(queue) = self.back(at) else { return };
+        self.open_after_probe(queue);
+        match after {
+            AfterReject::HoldKey => {
+                if let Some(held) = self.entries.get_mut(&at) {
+                    held.entry.holds_keys = true;
+                }
+                if let Some(state) = self.queues.get_mut(&queue) {
+                    state.held += 1;
+                }
+            }
+            AfterReject::HoldDestination => {
+                self.pause(queue);
+                self.finish(at);
+            }
+            AfterReject::Continue => self.finish(at),
+        }
+    }
+
+    /// A dead letter that held its keys was dealt with: its successors go on.
+    pub fn release(&mut self, place: u64, ordinal: u32) {
+        let at = (place, ordinal);
+        if self
+            .entries
+            .get(&at)
+            .is_some_and(|held| held.entry.holds_keys)
+        {
+            self.finish(at);
+        }
+    }
+
+    /// A dead letter is to be sent again, at its old place.
+    pub fn requeue(&mut self, queue: QueueId, entry: Entry) {
+        let at = (entry.place, entry.id.ordinal);
+        let later = self.queues.get(&queue).is_some_and(|state| {
+            state
+                .unloaded_from
+                .is_some_and(|from| entry.sequence >= from)
+        });
+        match self.entries.get_mut(&at) {
+            Some(held) if held.entry.holds_keys => {
+                held.entry.holds_keys = false;
+                if let Some(state) = self.queues.get_mut(&queue) {
+                    state.held -= 1;
+                }
+                if self
+                    .entries
+                    .get(&at)
+                    .is_some_and(|held| held.blocked_by == 0)
+                {
+                    self.make_ready(at);
+                }
+            }
+            // It will be read with the rest of the queue.
+            Some(_) => {}
+            None if later => {}
+            None => {
+                self.insert(queue, entry);
+            }
+        }
+    }
+
+    /// A person paused the queue.
+    pub fn pause(&mut self, queue: QueueId) {
+        if let Some(state) = self.queues.get_mut(&queue) {
+            state.gate = Gate::Paused;
+        }
+    }
+
+    /// A person resumed the queue, or its suspension is over.
+    pub fn resume(&mut self, queue: QueueId) {
+        if let Some(state) = self.queues.get_mut(&queue) {
+            state.gate = Gate::Open;
+        }
+    }
+
+    /// What the queue does at the moment.
+    #[must_use]
+    pub fn gate(&self, queue: QueueId) -> Option<Gate> {
+        self.queues.get(&queue).map(|state| state.gate)
+    }
+
+    /// When the message of the first delivery in memory arrived, Unix milliseconds.
+    #[must_use]
+    pub fn oldest_ms(&self, queue: QueueId) -> Option<u64> {
+        let own = self
+            .entries
+            .values()
+            .filter(|held| held.queue == queue && !held.entry.holds_keys);
+        own.map(|held| held.entry.arrived_ms).min()
+    }
+
+    /// How many attempts of the queue are out.
+    #[must_use]
+    pub fn out(&self, queue: QueueId) -> usize {
+        self.queues.get(&queue).map_or(0, |state| state.out)
+    }
+
+    /// Something of the queue could be sent if its gate were open.
+    #[must_use]
+    pub fn has_ready(&self, queue: QueueId) -> bool {
+        self.queues
+            .get(&queue)
+            .is_some_and(|state| !state.ready.is_empty())
+    }
+
+    /// How many deliveries of the queue stand behind dead letters that hold their keys, and how
+    /// many of them are such dead letters.
+    #[must_use]
+    pub fn held(&self, queue: QueueId) -> (usize, usize) {
+        let behind = self
+            .entries
+            .iter()
+            .filter(|(at, held)| {
+                held.queue == queue && !held.entry.holds_keys && self.behind_hold(at, &held.entry)
+            })
+            .count();
+        (
+            behind,
+            self.queues.get(&queue).map_or(0, |state| state.held),
+        )
+    }
+
+    fn behind_hold(&self, at: &(u64, u32), entry: &Entry) -> bool {
+        entry.keys.iter().any(|key| {
+            let first = self.lines.first(*key);
+            first.is_some_and(|first| {
+                first != *at
+                    && self
+                        .entries
+                        .get(&first)
+                        .is_some_and(|held| held.entry.holds_keys)
+            })
+        })
+    }
+
+    /// Takes an attempt back in; gives its queue.
+    fn back(&mut self, at: (u64, u32)) -> Option<QueueId> {
+        let held = self.entries.get_mut(&at).filter(|held| held.out)?;
+        held.out = false;
+        let state = self.queues.get_mut(&held.queue)?;
+        state.out -= 1;
+        Some(held.queue)
+    }
+
+    fn open_after_probe(&mut self, queue: QueueId) {
+        if let Some(state) = self.queues.get_mut(&queue)
+            && matches!(state.gate, Gate::Suspended { .. })
+        {
+            state.gate = Gate::Open;
+        }
+    }
+
+    /// A delivery is done: those behind it move up.
+    fn finish(&mut self, at: (u64, u32)) {
+        let Some(held) = self.entries.remove(&at) else {
+            return;
+        };
+        if let Some(state) = self.queues.get_mut(&held.queue) {
+            state
+                .ready
+                .remove(&(Reverse(held.entry.priority), at.0, at.1));
+            state.waiting -= 1;
+            if held.entry.holds_keys {
+                state.held -= 1;
+            }
+        }
+        for next in self.lines.leave(&held.entry.keys, at) {
+            let Some(waiting) = self.entries.get_mut(&next) else {
+                continue;
+            };
+            waiting.blocked_by -= 1;
+            if waiting.blocked_by == 0 {
+                self.make_ready(next);
+            }
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! Order under every interleaving of commits and outcomes.
+
+use super::*;
+use hilum_message::MessageId;
+use proptest::prelude::*;
+
+const EHR: QueueId = QueueId(0);
+const STORE: QueueId = QueueId(1);
+
+fn entry(sequence: u64, keys: &[u64]) -> Entry {
+    Entry {
+        place: sequence,
+        sequence,
+        id: DeliveryId {
+            message: MessageId::new(sequence, 0),
+            ordinal: 0,
+        },
+        keys: keys.iter().map(|&key| OrderKey(key)).collect(),
+        priority: 0,
+        attempts: 0,
+        arrived_ms: 0,
+        holds_keys: false,
+        body: None,
+    }
+}
+
+fn lanes(entries: impl IntoIterator<Item = Entry>) -> Lanes {
+    let mut lanes = Lanes::default();
+    lanes.add_queue(EHR);
+    lanes.add_queue(STORE);
+    for entry in entries {
+        assert!(lanes.push(EHR, entry));
+    }
+    lanes
+}
+
+fn all_ready(lanes: &mut Lanes, queue: QueueId) -> Vec<u64> {
+    std::iter::from_fn(|| lanes.next(queue).map(|entry| entry.sequence)).collect()
+}
+
+#[test]
+fn equal_keys_wait_and_different_keys_do_not() {
+    let mut lanes = lanes([entry(1, &[7]), entry(2, &[7]), entry(3, &[8])]);
+    assert_eq!(all_ready(&mut lanes, EHR), [1, 3]);
+    lanes.delivered(1, 0);
+    assert_eq!(all_ready(&mut lanes, EHR), [2]);
+}
+
+#[test]
+fn a_merge_waits_for_both_patients_and_blocks_both() {
+    let mut lanes = lanes([
+        entry(1, &[1]),
+        entry(2, &[2]),
+        entry(3, &[1, 2]),
+        entry(4, &[1]),
+        entry(5, &[2]),
+    ]);
+    assert_eq!(all_ready(&mut lanes, EHR), [1, 2]);
+    lanes.delivered(2, 0);
+    assert!(all_ready(&mut lanes, EHR).is_empty());
+    lanes.delivered(1, 0);
+    assert_eq!(all_ready(&mut lanes, EHR), [3]);
+    lanes.delivered(3, 0);
+    assert_eq!(all_ready(&mut lanes, EHR), [4, 5]);
+}
+
+#[test]
+fn retry_suspends_the_queue_and_one_probe_opens_it() {
+    let mut lanes = lanes([entry(1, &[1]), entry(2, &[2]), entry(3, &[3])]);
+    assert_eq!(all_ready(&mut lanes, EHR), [1, 2, 3]);
+    lanes.retry(2, 0);
+    assert_eq!(lanes.gate(EHR), Some(Gate::Suspended { probing: false }));
+    assert_eq!(lanes.probe(EHR), None, "attempts are still out");
+    lanes.retry(1, 0);
+    lanes.retry(3, 0);
+    assert!(lanes.next(EHR).is_none());
+    let probe = lanes.probe(EHR).expect("a probe");
+    assert_eq!((probe.sequence, probe.attempts), (1, 2));
+    assert!(lanes.probe(EHR).is_none(), "one probe at a time");
+    lanes.delivered(1, 0);
+    assert_eq!(all_ready(&mut lanes, EHR), [2, 3]);
+}
+
+#[test]
+fn a_rejected_delivery_holds_its_key_until_it_is_released() {
+    let mut lanes = lanes([entry(1, &[1]), entry(2, &[1]), entry(3, &[2])]);
+    assert_eq!(all_ready(&mut lanes, EHR), [1, 3]);
+    lanes.rejected(1, 0, AfterReject::HoldKey);
+    assert_eq!(lanes.held(EHR), (1, 1));
+    assert!(lanes.next(EHR).is_none());
+    lanes.release(1, 0);
+    assert_eq!(all_ready(&mut lanes, EHR), [2]);
+}
+
+#[test]
+fn a_halt_pauses_until_a_person_resumes() {
+    let mut lanes = lanes([entry(1, &[1])]);
+    assert_eq!(all_ready(&mut lanes, EHR), [1]);
+    lanes.halt(1, 0);
+    assert!(lanes.next(EHR).is_none() && lanes.probe(EHR).is_none());
+    lanes.resume(EHR);
+    assert_eq!(all_ready(&mut lanes, EHR), [1]);
+}
+
+#[test]
+fn priority_passes_other_keys_but_not_its_own() {
+    let stat = |sequence, keys: &[u64]| Entry {
+        priority: 9,
+        ..entry(sequence, keys)
+    };
+    let mut lanes = lanes([entry(1, &[1]), entry(2, &[2]), stat(3, &[2]), stat(4, &[3])]);
+    assert_eq!(all_ready(&mut lanes, EHR), [4, 1, 2]);
+    lanes.delivered(2, 0);
+    assert_eq!(all_ready(&mut lanes, EHR), [3]);
+}
+
+#[test]
+fn beyond_the_window_deliveries_stay_in_the_journal_and_nothing_overtakes_them() {
+    let mut lanes = lanes((0..WINDOW as u64).map(|n| entry(n, &[n])));
+    let over = WINDOW as u64;
+    assert!(!lanes.push(EHR, entry(over, &[1])), "one over the window");
+    assert!(lanes.push(STORE, entry(over + 1, &[1_000_000])));
+    assert!(
+        lanes.next(STORE).is_none(),
+        "an earlier delivery of the system is not loaded"
+    );
+    for sequence in all_ready(&mut lanes, EHR) {
+        lanes.delivered(sequence, 0);
+    }
+    let after = lanes.wants_load(EHR).expect("room");
+    assert_eq!(after, over - 1);
+    lanes.load(EHR, vec![entry(over, &[1])], false);
+    assert_eq!(all_ready(&mut lanes, EHR), [over]);
+    assert_eq!(all_ready(&mut lanes, STORE), [over + 1]);
+    assert!(lanes.wants_load(EHR).is_none());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Any keys, any outcomes: every delivery is delivered, and those that share a key are
+    /// delivered in commit order.
+    #[test]
+    fn order_holds_for_every_key(
+        keys in prop::collection::vec(prop::collection::btree_set(0_u64..6, 1..3), 1..60),
+        outcomes in prop::collection::vec(0_u8..4, 200),
+    ) {
+        let entries = keys.iter().enumerate().map(|(n, keys)| {
+            entry(n as u64, &keys.iter().copied().collect::<Vec<_>>())
+        });
+        let mut lanes = lanes(entries);
+        let mut out: Vec<u64> = Vec::new();
+        let mut done: Vec<u64> = Vec::new();
+        let mut outcomes = outcomes.into_iter().cycle();
+        while done.len() < keys.len() {
+            out.extend(all_ready(&mut lanes, EHR));
+            if out.is_empty() {
+                let probe = lanes.probe(EHR);
+                prop_assert!(probe.is_some(), "something can go on");
+                out.extend(probe.map(|entry| entry.sequence));
+            }
+            for (n, &one) in out.iter().enumerate() {
+                for &other in out.iter().skip(n + 1) {
+                    prop_assert!(keys[one as usize].is_disjoint(&keys[other as usize]));
+                }
+            }
+            let which = usize::from(outcomes.next().unwrap_or(0)) % out.len();
+            let sequence = out.remove(which);
+            match outcomes.next() {
+                Some(0) => lanes.retry(sequence, 0),
+                _ => {
+                    lanes.delivered(sequence, 0);
+                    done.push(sequence);
+                }
+            }
+        }
+        for (place, &one) in done.iter().enumerate() {
+            for &later in done.iter().skip(place + 1) {
+                prop_assert!(one < later || keys[one as usize].is_disjoint(&keys[later as usize]));
+            }
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! Publishing alerts, and watching for what raises them.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use hilum_component::{Arrival, Peer, Stop};
+use tokio::sync::mpsc;
+
+use crate::alert::{ALERT_TOPIC, Alert, Observed, ObservedQueue, Raised, Standing, evaluate};
+use crate::channel::{Channel, Origin, take_in};
+use crate::core::Core;
+use crate::store;
+
+/// How often the rules are evaluated.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// Hands each alert to the channels that subscribe to [`ALERT_TOPIC`].
+pub(super) async fn publish(core: Arc<Core>, mut alerts: mpsc::Receiver<Alert>, mut stop: Stop) {
+    loop {
+        let alert = tokio::select! {
+            biased;
+            alert = alerts.recv() => alert,
+            () = stop.requested() => None,
+        };
+        let Some(alert) = alert else { return };
+        tracing::warn!(kind = alert.kind, state = alert.state, channel = alert.channel.as_deref(),
+            destination = alert.destination.as_deref(), text = %alert.text, "alert");
+        let body = match serde_json::to_vec(&alert) {
+            Ok(body) => body,
+            Err(error) => {
+                tracing::error!(%error, "an alert cannot be written as JSON");
+                continue;
+            }
+        };
+        for channel in core.subscribers(ALERT_TOPIC) {
+            // An alert about the channel that carries alerts would raise itself for ever.
+            if alert.channel.as_ref() == Some(&channel.name) {
+                continue;
+            }
+            let peer = Peer {
+                label: Arc::from("hilum"),
+                connection: 0,
+            };
+            let arrival = Arrival::new(body.clone().into(), peer);
+            let taken = take_in(&core, &channel, arrival, Origin::Source).await;
+            channel.figures.disposed(taken.reply.disposition);
+        }
+    }
+}
+
+/// Evaluates the rules of every channel, and watches the disk.
+pub(super) async fn watch(core: Arc<Core>, mut stop: Stop) {
+    let mut raised = Raised::default();
+    let mut was_full = false;
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(EVERY) => {}
+            () = stop.requested() => return,
+        }
+        for channel in core.channels() {
+            let plan = channel.plan();
+            if plan.alerts.is_empty() {
+                continue;
+            }
+            let observed = observe(&core, &channel).await;
+            let standing = evaluate(&plan.alerts, &observed, core.now_ms());
+            let (new, over) = raised.update(&channel.name, standing);
+            for standing in new {
+                core.publish_alert(alert(&core, &channel, &standing, "raised"));
+            }
+            for (kind, destination) in over {
+                let standing = Standing {
+                    kind,
+                    destination,
+                    text: "over".to_owned(),
+                };
+                core.publish_alert(alert(&core, &channel, &standing, "cleared"));
+            }
+        }
+        let full = core.disk_full.load(Ordering::Relaxed);
+        if full != was_full {
+            was_full = full;
+            core.publish_alert(disk(&core, full));
+        }
+    }
+}
+
+async fn observe(core: &Core, channel: &Channel) -> Observed {
+    let last = channel.figures.last_ms.load(Ordering::Relaxed);
+    let mut queues = Vec::new();
+    for queue in core.queues_of(&channel.name) {
+        queues.push(ObservedQueue {
+            destination: Arc::clone(&queue.destination),
+            waiting: queue.figures.waiting.load(Ordering::Relaxed),
+            oldest_ms: store::oldest_ms(&queue),
+        });
+    }
+    Observed {
+        last_message_ms: last.max(channel.started_ms),
+        queues,
+    }
+}
+
+fn alert(core: &Core, channel: &Channel, standing: &Standing, state: &'static str) -> Alert {
+    Alert {
+        kind: standing.kind,
+        state,
+        site: core.site(),
+        channel: Some(Arc::clone(&channel.name)),
+        owner: core.owner(&channel.name),
+        destination: standing.destination.clone(),
+        message: None,
+        text: standing.text.clone(),
+        at_ms: core.now_ms(),
+    }
+}
+
+fn disk(core: &Core, full: bool) -> Alert {
+    Alert {
+        kind: "disk-full",
+        state: if full { "raised" } else { "cleared" },
+        site: core.site(),
+        channel: None,
+        owner: None,
+        destination: None,
+        message: None,
+        text: if full {
+            "the disk of the journal is full: nothing is accepted until there is space".to_owned()
+        } else {
+            "there is space again: messages are accepted".to_owned()
+        },
+        at_ms: core.now_ms(),
+    }
+}

@@ -1,0 +1,327 @@
+//! Between the engine's words and the journal's: what is written for a message, and what is read.
+
+mod commit;
+mod held;
+mod read;
+mod request;
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use bytes::Bytes;
+use hilum_component::{BlobWriter, ChannelPlan, Finding, Peer, Processed, Severity};
+use hilum_journal::{AcceptError, AcceptRequest, Disposition, Publication, StateWrite};
+use hilum_message::{Accepted, BlobRef, MessageId, Payload};
+
+use crate::channel::{Channel, Origin};
+use crate::core::Core;
+use crate::resend::{ResendDigest, ResendKey};
+
+pub(crate) use commit::{dispatch, remember_recovered};
+pub(crate) use held::{HeldMessages, due, finish, wake_held};
+pub(crate) use read::{after_reject, body, oldest_ms, pending, record, recover, stored_answer};
+use request::requests;
+
+/// The channel under which the engine records what is not a message of a channel: what operators
+/// do, and what sources remember.
+pub(crate) const OWN: &str = "hilum";
+
+/// The scope of what a channel's source remembers.
+const SOURCE_SCOPE: &str = "hilum.source";
+
+/// Why a message was not recorded.
+#[derive(Debug)]
+pub(crate) enum AcceptFailure {
+    /// What it read of the state has changed: process it again.
+    Stale,
+    /// It was recorded before.
+    Duplicate,
+    /// It could not be recorded.
+    Failed(String),
+}
+
+/// Makes a processed message durable, with its deliveries, its parts and its state.
+pub(crate) async fn accept(
+    core: &Core,
+    channel: &Channel,
+    plan: &ChannelPlan,
+    peer: &Peer,
+    processed: Processed,
+    key: Option<(ResendKey, ResendDigest)>,
+    origin: &Origin,
+) -> Result<Accepted, AcceptFailure> {
+    let parts_max = core.parts_max();
+    let mut all = requests(core, channel, plan, peer, processed, key, origin);
+    if all.len() <= parts_max + 1 {
+        return accept_all(core, all, None).await.and_then(first);
+    }
+    // Too many parts for one commit: open, parts, closed. The answer follows the last one.
+    let parts = all.split_off(1);
+    let parent = all
+        .pop()
+        .ok_or_else(|| AcceptFailure::Failed("nothing to record".to_owned()))?;
+    let closed = AcceptRequest {
+        message: parent.message.derive("closed", 0),
+        parent: Some((parent.message, u32::MAX)),
+        disposition: Disposition::BatchClosed,
+        ..AcceptRequest::new(
+            parent.message,
+            Arc::clone(&parent.channel),
+            Payload::default(),
+        )
+    };
+    let open = AcceptRequest {
+        disposition: Disposition::BatchOpen,
+        ..parent
+    };
+    let opened = accept_all(core, vec![open], None).await.and_then(first)?;
+    let mut parts = parts.into_iter();
+    loop {
+        let chunk: Vec<_> = parts.by_ref().take(parts_max).collect();
+        if chunk.is_empty() {
+            break;
+        }
+        accept_all(core, chunk, None).await?;
+    }
+    let closed = AcceptRequest {
+        completes: Some(opened.sequence()),
+        ..closed
+    };
+    accept_all(core, vec![closed], None).await?;
+    Ok(opened)
+}
+
+fn first(accepted: Vec<Accepted>) -> Result<Accepted, AcceptFailure> {
+    let none = || AcceptFailure::Failed("the journal gave no proof".to_owned());
+    accepted.into_iter().next().ok_or_else(none)
+}
+
+/// Hands requests to the journal; waits while it is full, notes when the disk is.
+pub(crate) async fn accept_all(
+    core: &Core,
+    requests: Vec<AcceptRequest>,
+    publication: Option<Publication>,
+) -> Result<Vec<Accepted>, AcceptFailure> {
+    loop {
+        let room = core.journal.room();
+        match core.journal.accept_all(requests.clone(), publication).await {
+            Ok(accepted) => {
+                core.disk_full.store(false, Ordering::Relaxed);
+                return Ok(accepted);
+            }
+            Err(AcceptError::QueueFull) => room.await,
+            Err(AcceptError::Stale(_)) => return Err(AcceptFailure::Stale),
+            Err(AcceptError::Duplicate) => return Err(AcceptFailure::Duplicate),
+            Err(error) => {
+                if matches!(error, AcceptError::Full(_)) {
+                    core.disk_full.store(true, Ordering::Relaxed);
+                }
+                return Err(AcceptFailure::Failed(chain(&error)));
+            }
+        }
+    }
+}
+
+/// An error with its causes, on one line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}
+
+/// Records a message for all subscribers of a topic, in one commit that also settles the
+/// publication.
+pub(crate) async fn accept_hop(
+    core: &Core,
+    subscribers: Vec<(Arc<Channel>, Arc<ChannelPlan>, Processed)>,
+    publication: Publication,
+    from: &str,
+) -> Result<(), AcceptFailure> {
+    let peer = Peer {
+        label: Arc::from(from),
+        connection: 0,
+    };
+    let origin = Origin::Linked {
+        from: publication.delivery.id.message,
+        relation: "topic",
+        only: Vec::new(),
+        completes: None,
+        resume_at: 0,
+    };
+    let all = subscribers
+        .into_iter()
+        .flat_map(|(channel, plan, processed)| {
+            channel.figures.received.add(1);
+            channel.figures.disposed(processed.disposition);
+            requests(core, &channel, &plan, &peer, processed, None, &origin)
+        });
+    accept_all(core, all.collect(), Some(publication))
+        .await
+        .map(drop)
+}
+
+/// Records that a message came again, and which one it repeats.
+pub(crate) async fn record_resend(
+    core: &Core,
+    channel: &Channel,
+    again: MessageId,
+    received: &Payload,
+    first_one: MessageId,
+    peer: &Peer,
+) -> Result<Accepted, AcceptFailure> {
+    let request = AcceptRequest {
+        disposition: Disposition::Suppressed,
+        reason: Some(Arc::from("sent again; answered as before")),
+        replay_of: Some(first_one),
+        peer: Some(Arc::clone(&peer.label)),
+        plan: channel.plan().digest,
+        ..AcceptRequest::new(again, Arc::clone(&channel.name), received.clone())
+    };
+    accept_all(core, vec![request], None).await.and_then(first)
+}
+
+/// Records bytes that are no message.
+pub(crate) async fn record_junk(
+    core: &Core,
+    channel: &Channel,
+    bytes: Bytes,
+    total: u64,
+    peer: Peer,
+) -> Result<(), AcceptFailure> {
+    let id = core.ids.next(core.now_ms());
+    let reason = format!(
+        "{total} bytes that are no message; the first {} are kept",
+        bytes.len()
+    );
+    let request = AcceptRequest {
+        disposition: Disposition::Rejected,
+        reason: Some(Arc::from(reason)),
+        peer: Some(peer.label),
+        plan: channel.plan().digest,
+        ..AcceptRequest::new(id, Arc::clone(&channel.name), Payload::inline(bytes))
+    };
+    accept_all(core, vec![request], None).await.map(drop)
+}
+
+/// Writes state that belongs to no message, as a record of its own.
+pub(crate) async fn write_state(
+    core: &Core,
+    reason: String,
+    writes: Vec<StateWrite>,
+) -> Result<(), AcceptFailure> {
+    let id = core.ids.next(core.now_ms());
+    let request = AcceptRequest {
+        reason: Some(Arc::from(reason)),
+        state_writes: writes,
+        ..AcceptRequest::new(id, Arc::from(OWN), Payload::default())
+    };
+    accept_all(core, vec![request], None).await.map(drop)
+}
+
+/// What a source wants to find again after a restart.
+pub(crate) async fn remember(
+    core: &Core,
+    channel: &Channel,
+    key: &str,
+    value: Bytes,
+) -> std::io::Result<()> {
+    let write = StateWrite {
+        scope: Arc::from(SOURCE_SCOPE),
+        key: Arc::from(format!("{}/{key}", channel.name)),
+        value: Some(value),
+        expires_ms: None,
+    };
+    write_state(
+        core,
+        format!("the source of {} remembers its place", channel.name),
+        vec![write],
+    )
+    .await
+    .map_err(|failure| std::io::Error::other(failure.text()))
+}
+
+/// What [`remember`] keeps.
+pub(crate) fn recall(core: &Core, channel: &Channel, key: &str) -> Option<Bytes> {
+    let found = core
+        .journal
+        .state(SOURCE_SCOPE, &format!("{}/{key}", channel.name));
+    found.ok().and_then(|found| found.value)
+}
+
+/// The finding on a message that came under an id that another content had.
+pub(crate) fn other_content() -> Finding {
+    Finding {
+        step: "resend".to_owned(),
+        code: "control-id-reused".to_owned(),
+        path: None,
+        severity: Severity::Warning,
+        text: "another message came lately under the same id with other content".to_owned(),
+    }
+}
+
+impl AcceptFailure {
+    /// What happened, for people.
+    pub(crate) fn text(&self) -> String {
+        match self {
+            Self::Stale => "the state has changed".to_owned(),
+            Self::Duplicate => "this was recorded before".to_owned(),
+            Self::Failed(text) => text.clone(),
+        }
+    }
+}
+
+/// A blob that is written on the blocking threads.
+struct Blob(Option<hilum_journal::BlobWriter>, u64);
+
+/// A blob in the open partition.
+pub(crate) fn blob(core: &Core) -> std::io::Result<Box<dyn BlobWriter>> {
+    let id = core.ids.next(core.now_ms());
+    let writer = core
+        .journal
+        .blob(id, 0)
+        .map_err(|error| std::io::Error::other(chain(&error)))?;
+    Ok(Box::new(Blob(Some(writer), 0)))
+}
+
+impl BlobWriter for Blob {
+    fn write<'a>(
+        &'a mut self,
+        bytes: &'a [u8],
+    ) -> hilum_component::BoxFuture<'a, std::io::Result<()>> {
+        Box::pin(async move {
+            let writer = self
+                .0
+                .as_mut()
+                .ok_or_else(|| std::io::Error::other("the blob is finished"))?;
+            self.1 += bytes.len() as u64;
+            writer
+                .append(bytes)
+                .map_err(|error| std::io::Error::other(chain(&error)))
+        })
+    }
+
+    fn written(&self) -> u64 {
+        self.1
+    }
+
+    fn finish(
+        mut self: Box<Self>,
+    ) -> hilum_component::BoxFuture<'static, std::io::Result<BlobRef>> {
+        Box::pin(async move {
+            let writer = self
+                .0
+                .take()
+                .ok_or_else(|| std::io::Error::other("the blob is finished"))?;
+            let finished = tokio::task::spawn_blocking(move || writer.finish()).await;
+            let stored = finished
+                .map_err(std::io::Error::other)?
+                .map_err(|error| std::io::Error::other(chain(&error)))?;
+            Ok(stored.blob)
+        })
+    }
+}

@@ -1,0 +1,219 @@
+//! A processed message as the journal writes it.
+
+use std::sync::Arc;
+
+use hilum_component::{
+    ChannelPlan, Disposition, Identity, Peer, PlannedDelivery, Processed, Reason, StateChange,
+    StateRead,
+};
+use hilum_journal::{
+    AcceptRequest, Disposition as Stored, Hold, NewDelivery, NewState, Resend, StateRead as Read,
+    StateWrite, TimerWrite, Token,
+};
+use hilum_message::{IndexToken, MessageId, Metadata};
+
+use crate::channel::{Channel, Origin};
+use crate::core::Core;
+use crate::queue::HOPS;
+use crate::resend::{ResendDigest, ResendKey};
+
+/// The requests of a message and its parts, the message first.
+pub(super) fn requests(
+    core: &Core,
+    channel: &Channel,
+    plan: &ChannelPlan,
+    peer: &Peer,
+    mut processed: Processed,
+    key: Option<(ResendKey, ResendDigest)>,
+    origin: &Origin,
+) -> Vec<AcceptRequest> {
+    let children = std::mem::take(&mut processed.children);
+    let parent = processed.id;
+    let answer = processed
+        .answer
+        .as_ref()
+        .map(|answer| answer.for_record().clone());
+    let mut own = request(core, channel, plan, peer, processed, None);
+    own.resend = key.map(|(key, digest)| Resend {
+        key: key.0,
+        digest: digest.0,
+        answer: answer.unwrap_or_default(),
+    });
+    if let Origin::Linked {
+        from,
+        relation,
+        completes,
+        ..
+    } = origin
+    {
+        own.replay_of = Some(*from);
+        own.completes = *completes;
+        if own.reason.is_none() {
+            own.reason = Some(Arc::from(format!("{relation} of {from}")));
+        }
+    }
+    let parts = children
+        .into_iter()
+        .zip(0_u32..)
+        .map(|(child, ordinal)| request(core, channel, plan, peer, child, Some((parent, ordinal))));
+    std::iter::once(own)
+        .chain(parts.collect::<Vec<_>>())
+        .collect()
+}
+
+fn request(
+    core: &Core,
+    channel: &Channel,
+    plan: &ChannelPlan,
+    peer: &Peer,
+    processed: Processed,
+    parent: Option<(MessageId, u32)>,
+) -> AcceptRequest {
+    let tokens = tokens(core, &processed);
+    let hold = processed.hold.as_ref().map(|hold| Hold {
+        step: Arc::from(hold.step.to_string()),
+        until_ms: hold.until_ms,
+        wake: hold
+            .wake
+            .as_ref()
+            .map(|(scope, key)| (Arc::from(&**scope), Arc::from(&**key))),
+        keys: processed.keys.iter().copied().collect(),
+    });
+    let metadata = metadata(&processed);
+    AcceptRequest {
+        message: processed.id,
+        channel: Arc::clone(&channel.name),
+        arrived_ms: processed.arrived_ms,
+        received: processed.payload,
+        metadata,
+        plan: plan.digest,
+        disposition: stored(processed.disposition),
+        reason: processed.reason.as_ref().map(reason),
+        hold,
+        control_id: processed.identity.control_id.as_deref().map(Arc::from),
+        kind: processed.identity.message_type.as_deref().map(Arc::from),
+        tokens,
+        resend: None,
+        parent,
+        replay_of: None,
+        peer: Some(Arc::clone(&peer.label)),
+        deliveries: processed
+            .deliveries
+            .into_iter()
+            .zip(0..)
+            .map(delivery)
+            .collect(),
+        state_reads: processed.reads.into_iter().map(read).collect(),
+        state_writes: processed.writes.into_iter().map(write).collect(),
+        timers: processed.timers.into_iter().map(timer).collect(),
+        blobs: Vec::new(),
+        completes: None,
+    }
+}
+
+/// What the deliveries carry: the values as the steps left them.
+fn metadata(processed: &Processed) -> Metadata {
+    let mut metadata = match processed.deliveries.first() {
+        Some(delivery) => delivery.metadata.clone(),
+        None => processed.metadata.clone(),
+    };
+    if let Some(hops) = processed.metadata.get(HOPS) {
+        metadata.set(HOPS, hops);
+    }
+    metadata
+}
+
+fn tokens(core: &Core, processed: &Processed) -> Vec<Token> {
+    let Identity {
+        control_id,
+        message_type,
+        patients,
+        ..
+    } = &processed.identity;
+    let token = |kind, field, value: &str| Token {
+        kind,
+        value: IndexToken::of(&core.index_key, field, value),
+    };
+    let mut tokens = Vec::with_capacity(processed.tokens.len() + patients.len() + 2);
+    tokens.extend(
+        control_id
+            .iter()
+            .map(|id| token(Token::CONTROL_ID, "control-id", id)),
+    );
+    tokens.extend(
+        message_type
+            .iter()
+            .map(|kind| token(Token::TYPE, "type", kind)),
+    );
+    tokens.extend(
+        patients
+            .iter()
+            .map(|(id, _)| token(Token::PATIENT, "patient", id)),
+    );
+    tokens.extend(processed.tokens.iter().map(|(name, value)| Token {
+        kind: Token::declared_kind(name),
+        value: *value,
+    }));
+    tokens
+}
+
+fn reason(reason: &Reason) -> Arc<str> {
+    let place = reason
+        .path
+        .as_ref()
+        .map(|path| format!(" at {path}"))
+        .unwrap_or_default();
+    Arc::from(format!(
+        "{}: {}{place} ({})",
+        reason.step, reason.text, reason.code
+    ))
+}
+
+const fn stored(disposition: Disposition) -> Stored {
+    match disposition {
+        Disposition::Accepted => Stored::Accepted,
+        Disposition::Filtered => Stored::Filtered,
+        Disposition::Refused => Stored::Refused,
+        Disposition::Rejected | Disposition::Failed => Stored::Rejected,
+        Disposition::Held => Stored::Held,
+    }
+}
+
+fn delivery((planned, ordinal): (PlannedDelivery, u32)) -> NewDelivery {
+    NewDelivery {
+        ordinal,
+        destination: planned.destination,
+        keys: planned.keys.into_iter().collect(),
+        priority: planned.priority,
+        payload: planned.payload,
+        state: match &planned.dead_letter {
+            None => NewState::Pending,
+            Some(why) => NewState::DeadLetter(reason(why)),
+        },
+    }
+}
+
+fn read(read: StateRead) -> Read {
+    Read {
+        scope: Arc::from(read.scope),
+        key: Arc::from(read.key),
+        version: read.version,
+    }
+}
+
+fn write(change: StateChange) -> StateWrite {
+    StateWrite {
+        scope: Arc::from(change.scope),
+        key: Arc::from(change.key),
+        value: change.value,
+        expires_ms: change.expires_ms,
+    }
+}
+
+fn timer(timer: hilum_component::TimerChange) -> TimerWrite {
+    TimerWrite {
+        scope: Arc::from(timer.scope),
+        key: Arc::from(timer.key),
+        due_ms: timer.due_ms,
+    }
+}

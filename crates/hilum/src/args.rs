@@ -1,0 +1,81 @@
+//! The arguments of every command; their help texts are here and nowhere else.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// hilum: every system of a hospital connects once, here.
+#[derive(Debug, Parser)]
+#[command(
+    name = "hilum",
+    version,
+    propagate_version = true,
+    max_term_width = 100
+)]
+pub(crate) struct Arguments {
+    /// Prints one JSON value a line instead of text
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// What to do
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What hilum can be asked to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Runs a site until it is stopped (Ctrl-C or SIGTERM)
+    Run(Run),
+    /// Checks a site's folder and shows all problems at once
+    Check(Check),
+    /// Prints a completion script for a shell
+    Completions(Completions),
+}
+
+/// Where a site is and which overlay applies.
+#[derive(Debug, Args)]
+pub(crate) struct SiteArgs {
+    /// The folder with hilum.yaml
+    #[arg(value_name = "FOLDER", default_value = ".")]
+    pub(crate) site: PathBuf,
+    /// The overlay in environments/ to apply
+    #[arg(long, short = 'e', value_name = "NAME", env = "HILUM_ENVIRONMENT")]
+    pub(crate) environment: Option<String>,
+}
+
+/// `hilum run`
+#[derive(Debug, Args)]
+pub(crate) struct Run {
+    #[command(flatten)]
+    pub(crate) site: SiteArgs,
+    /// The folder of the journal; made if it is not there
+    #[arg(long, value_name = "FOLDER", env = "HILUM_DATA")]
+    pub(crate) data: PathBuf,
+    /// What to log, such as info or hilum_engine=debug
+    #[arg(long, value_name = "FILTER", default_value = "info", env = "HILUM_LOG")]
+    pub(crate) log: String,
+    /// Logs as JSON, one object a line
+    #[arg(long)]
+    pub(crate) log_json: bool,
+    /// Reloads the folder when a file in it changes (SIGHUP always does)
+    #[arg(long)]
+    pub(crate) watch: bool,
+}
+
+/// `hilum check`
+#[derive(Debug, Args)]
+pub(crate) struct Check {
+    #[command(flatten)]
+    pub(crate) site: SiteArgs,
+    /// Does not ask for the secrets that the site refers to, which a build machine lacks
+    #[arg(long)]
+    pub(crate) no_secrets: bool,
+}
+
+/// `hilum completions`
+#[derive(Debug, Args)]
+pub(crate) struct Completions {
+    /// The shell
+    #[arg(value_enum)]
+    pub(crate) shell: clap_complete::Shell,
+}

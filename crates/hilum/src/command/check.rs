@@ -1,0 +1,58 @@
+//! `hilum check`
+
+use anyhow::Context;
+use hilum_config::{Loaded, Options, Secrets, Variables, load, render, summary};
+use serde_json::json;
+
+use crate::args::{Check, SiteArgs};
+use crate::components::registry;
+use crate::output::{Exit, Output};
+
+/// How a site is loaded from the command line.
+pub(crate) fn options(site: &SiteArgs, secrets: Secrets) -> Options {
+    Options {
+        environment: site.environment.clone(),
+        secrets,
+        variables: Variables::Process,
+    }
+}
+
+/// Loads a site and shows what is wrong with it.
+pub(crate) fn load_site(
+    site: &SiteArgs,
+    secrets: Secrets,
+    output: &Output,
+) -> anyhow::Result<Loaded> {
+    let folder = site
+        .site
+        .canonicalize()
+        .with_context(|| format!("there is no folder {}", site.site.display()))?;
+    let loaded = load(&folder, &registry(), &options(site, secrets));
+    if !loaded.diagnostics.is_empty() && !output.json() {
+        output.note(render(&loaded.diagnostics));
+    }
+    Ok(loaded)
+}
+
+pub(crate) fn run(arguments: &Check, output: &Output) -> anyhow::Result<Exit> {
+    let secrets = if arguments.no_secrets {
+        Secrets::Unread
+    } else {
+        Secrets::Required
+    };
+    let loaded = load_site(&arguments.site, secrets, output)?;
+    if output.json() {
+        output.value(&json!({
+            "plan": loaded.plan.as_ref().map(|plan| plan.digest.to_string()),
+            "files": loaded.files,
+            "diagnostics": loaded.diagnostics,
+        }))?;
+    } else {
+        output.line(summary(&loaded.diagnostics, loaded.files));
+    }
+    Ok(if loaded.errors() == 0 {
+        Exit::Done
+    } else {
+        Exit::Found
+    })
+}

@@ -1,0 +1,179 @@
+//! `hilum run`
+
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use hilum_admin::{ADMIN_CONNECTIONS_MAX, Admin, ApiError};
+use hilum_component::{Plan, Stop};
+use hilum_config::Secrets;
+use hilum_engine::{Engine, EngineOptions, ReloadReport};
+use hilum_journal::JournalOptions;
+use hilum_net::{HostPort, ListenOptions, Listener};
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::check::load_site;
+use crate::args::{Run, SiteArgs};
+use crate::output::{Exit, Output};
+
+/// The file whose lock says that a node uses a data folder.
+const LOCK: &str = "hilum.lock";
+
+pub(crate) fn run(arguments: &Run, output: &Output) -> anyhow::Result<Exit> {
+    log_to_stderr(arguments)?;
+    let loaded = load_site(&arguments.site, Secrets::Required, output)?;
+    let Some(plan) = loaded.plan else {
+        output.note(hilum_config::summary(&loaded.diagnostics, loaded.files));
+        return Ok(Exit::Found);
+    };
+    std::fs::create_dir_all(&arguments.data)
+        .with_context(|| format!("cannot make the folder {}", arguments.data.display()))?;
+    let lock = lock(&arguments.data)?;
+    let threads = std::thread::available_parallelism().map_or(2, usize::from);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(threads)
+        .enable_all()
+        .build()
+        .context("cannot start the I/O threads")?;
+    let result = runtime.block_on(serve(arguments, plan, threads, output));
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    drop(lock);
+    result
+}
+
+fn log_to_stderr(arguments: &Run) -> anyhow::Result<()> {
+    let filter = tracing_subscriber::EnvFilter::try_new(&arguments.log)
+        .with_context(|| format!("not a log filter: {}", arguments.log))?;
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
+    let set = if arguments.log_json {
+        builder.json().try_init()
+    } else {
+        builder
+            .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
+            .try_init()
+    };
+    set.map_err(|error| anyhow::anyhow!("cannot set up logging: {error}"))
+}
+
+/// Two nodes on one journal would break it.
+fn lock(data: &Path) -> anyhow::Result<File> {
+    let path = data.join(LOCK);
+    let file = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
+    if file.try_lock().is_err() {
+        bail!(
+            "another hilum runs on {}; stop it first, or choose another --data",
+            data.display()
+        );
+    }
+    Ok(file)
+}
+
+async fn serve(
+    arguments: &Run,
+    plan: Plan,
+    threads: usize,
+    output: &Output,
+) -> anyhow::Result<Exit> {
+    let mut interrupted = signal(SignalKind::interrupt())?;
+    let mut terminated = signal(SignalKind::terminate())?;
+    let mut hung_up = signal(SignalKind::hangup())?;
+    let (site, channels) = (plan.site.clone(), plan.channels.len());
+    let listener = admin_listener(&plan).await?;
+    let options = EngineOptions {
+        data: arguments.data.clone(),
+        journal: JournalOptions::default(),
+        threads,
+    };
+    let engine = Arc::new(Engine::start(plan, options).await?);
+    let (stop_admin, stop) = Stop::new();
+    let mut address = String::new();
+    if let Some((listener, at)) = listener {
+        address = format!(", management at http://{at}");
+        let admin = Arc::new(Admin::new(
+            Arc::clone(&engine),
+            reloader(arguments, &engine),
+        ));
+        tokio::spawn(hilum_admin::serve(listener, admin, stop));
+    }
+    let plural = if channels == 1 { "" } else { "s" };
+    output.line(format_args!(
+        "hilum ready: {site}, {channels} channel{plural}{address}"
+    ));
+    let reload = reloader(arguments, &engine);
+    loop {
+        tokio::select! {
+            _ = interrupted.recv() => break,
+            _ = terminated.recv() => break,
+            _ = hung_up.recv() => match reload().await {
+                Ok(report) => tracing::info!(plan = report.plan, "reloaded"),
+                Err(error) => tracing::error!(error = %error.message, "not reloaded; the running plan is unchanged"),
+            },
+        }
+    }
+    tracing::info!("stopping; what is queued stays in the journal (stop again to end at once)");
+    stop_admin.request();
+    tokio::select! {
+        () = engine.stop() => Ok(Exit::Done),
+        _ = interrupted.recv() => Ok(Exit::Failed),
+        _ = terminated.recv() => Ok(Exit::Failed),
+    }
+}
+
+async fn admin_listener(plan: &Plan) -> anyhow::Result<Option<(Listener, String)>> {
+    let Some(admin) = &plan.admin else {
+        return Ok(None);
+    };
+    let address = HostPort::listen(admin)?;
+    if !address.ip().is_some_and(|ip| ip.is_loopback()) {
+        bail!("the management API listens on loopback only in this release, not on {admin}");
+    }
+    let mut options = ListenOptions::new(address);
+    options.connections_max = ADMIN_CONNECTIONS_MAX;
+    let listener = Listener::bind(options).await?;
+    let at = listener.local_address().to_string();
+    Ok(Some((listener, at)))
+}
+
+type Reloader = Box<
+    dyn Fn() -> hilum_component::BoxFuture<'static, Result<ReloadReport, ApiError>> + Send + Sync,
+>;
+
+/// Loads the folder again and hands the plan to the engine; a bad folder changes nothing.
+fn reloader(arguments: &Run, engine: &Arc<Engine>) -> Reloader {
+    let site = SiteArgs {
+        site: arguments.site.site.clone(),
+        environment: arguments.site.environment.clone(),
+    };
+    let engine = Arc::clone(engine);
+    Box::new(move || {
+        let engine = Arc::clone(&engine);
+        let options = super::check::options(&site, Secrets::Required);
+        let folder = site.site.clone();
+        Box::pin(async move {
+            let loaded = tokio::task::spawn_blocking(move || {
+                let folder = folder.canonicalize()?;
+                Ok::<_, std::io::Error>(hilum_config::load(
+                    &folder,
+                    &crate::components::registry(),
+                    &options,
+                ))
+            });
+            let loaded = loaded
+                .await
+                .map_err(|error| ApiError::failed("reload", error.to_string()))?
+                .map_err(|error| {
+                    ApiError::failed("reload", format!("cannot read the folder: {error}"))
+                })?;
+            let text = hilum_config::render(&loaded.diagnostics);
+            let plan = loaded.plan.ok_or_else(|| ApiError::bad("plan", text))?;
+            engine
+                .reload(plan)
+                .await
+                .map_err(|error| ApiError::failed("reload", error.to_string()))
+        })
+    })
+}

@@ -1,0 +1,88 @@
+//! What the commands print, and how they end.
+
+use std::fmt::Display;
+use std::io::{IsTerminal, Write, stderr, stdout};
+use std::process::ExitCode;
+
+use serde::Serialize;
+
+use crate::args::Arguments;
+
+/// How a command ended. The numbers are stable: scripts rely on them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// It did what was asked.
+    Done,
+    /// It could not do what was asked.
+    Failed,
+    /// What was asked about is not as it should be: a check, a test or a comparison found
+    /// something.
+    Found,
+    /// There is no running instance to ask.
+    Unreachable,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(match exit {
+            Exit::Done => 0,
+            Exit::Found => 1,
+            // 2 is what wrong arguments give.
+            Exit::Failed => 3,
+            Exit::Unreachable => 4,
+        })
+    }
+}
+
+/// Where results go, and in which form.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Output {
+    json: bool,
+    color: bool,
+}
+
+impl Output {
+    pub(crate) fn new(arguments: &Arguments) -> Self {
+        let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        Self {
+            json: arguments.json,
+            color: wanted && stdout().is_terminal(),
+        }
+    }
+
+    /// Machines read this.
+    pub(crate) const fn json(&self) -> bool {
+        self.json
+    }
+
+    /// People read this on a terminal that shows colour.
+    pub(crate) const fn color(&self) -> bool {
+        self.color
+    }
+
+    /// A line of the result.
+    pub(crate) fn line(&self, line: impl Display) {
+        // A closed pipe (`| head`) is the reader's way to say that it has enough.
+        drop(writeln!(stdout(), "{line}"));
+    }
+
+    /// A result for machines, on one line.
+    pub(crate) fn value(&self, value: &impl Serialize) -> anyhow::Result<()> {
+        self.line(serde_json::to_string(value)?);
+        Ok(())
+    }
+
+    /// Something for the person at the terminal that is not part of the result.
+    pub(crate) fn note(&self, line: impl Display) {
+        drop(writeln!(stderr(), "{line}"));
+    }
+
+    /// An error with the chain of its causes.
+    pub(crate) fn error(&self, error: &anyhow::Error) {
+        let mut text = format!("error: {error}");
+        for cause in error.chain().skip(1) {
+            text.push_str(&format!("\n  because {cause}"));
+        }
+        self.note(text);
+    }
+}
