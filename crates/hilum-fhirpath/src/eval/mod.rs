@@ -10,7 +10,7 @@ mod compare;
 mod fold;
 mod quantity;
 mod truth;
-mod types;
+mod type_of;
 
 use std::cell::Cell;
 
@@ -358,7 +358,7 @@ fn wrong_type(
     EvalError::Type {
         operation,
         expected,
-        found: types::name_of(item),
+        found: type_of::name_of(item),
         span: span.clone(),
     }
 }

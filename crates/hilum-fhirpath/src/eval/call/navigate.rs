@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::{Called, Eval, Machine};
 use crate::env::HostError;
 use crate::error::EvalError;
-use crate::eval::types::type_info;
+use crate::eval::type_of::type_info;
 use crate::syntax::Navigate;
 use crate::tree::Scalar;
 use crate::value::{Collection, Item, Node, Value};
