@@ -23,7 +23,7 @@ const BANNED: &[&str] = &[
 
 pub(super) fn module_docs(tree: &Tree) -> Vec<Finding> {
     tree.rust()
-        .filter(|file| !file.path.ends_with("build.rs"))
+        .filter(|file| !file.path.ends_with("build.rs") && !is_part_of_tests(&file.path))
         .filter(|file| {
             let is_note = |line: &str| line.starts_with("//") && !line.starts_with("//!");
             let first = file
@@ -34,6 +34,11 @@ pub(super) fn module_docs(tree: &Tree) -> Vec<Finding> {
         })
         .map(|file| Finding::error(file.path.as_str(), "does not open with `//!`"))
         .collect()
+}
+
+/// Parts of a module's tests or of a test program: the names of the tests say what they are for.
+fn is_part_of_tests(path: &str) -> bool {
+    path.ends_with("/tests.rs") || (path.contains("/tests/") && !path.ends_with("/main.rs"))
 }
 
 pub(super) fn length(tree: &Tree) -> Vec<Finding> {

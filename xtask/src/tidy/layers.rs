@@ -52,12 +52,15 @@ const EDGES: &[(&str, &[&str])] = &[
             "hilum-component",
         ],
     ),
+    // Steps of one format (validate, split) work on the pure crates' own documents.
     (
         "hilum-steps",
         &[
             "hilum-message",
             "hilum-ucum",
             "hilum-fhirpath",
+            "hilum-hl7v2",
+            "hilum-tree",
             "hilum-component",
         ],
     ),

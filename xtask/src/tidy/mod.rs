@@ -42,7 +42,7 @@ const RULES: &[Rule] = &[
     ),
     (
         "module-doc",
-        "every Rust file opens with `//!`: purpose, invariants, what it does not do",
+        "a Rust file that is not part of tests opens with `//!`: purpose, invariants, limits",
         |ground| files::module_docs(&ground.tree),
     ),
     (

@@ -21,6 +21,9 @@ const HOSTS: &[&str] = &[
     concat!("proxy.golang", ".org"),
 ];
 
+/// What follows the keyword that opens unchecked code.
+const OPENINGS: &[&str] = &["{", "fn ", "impl ", "trait ", "extern "];
+
 /// The one registry that the lock file may name: cargo writes it, whatever mirror is used.
 const LOCK_SOURCE: &str = concat!(
     "source = \"registry+https://github.com/rust-lang/crates",
@@ -101,8 +104,10 @@ pub(super) fn unsafe_code(tree: &Tree) -> Vec<Finding> {
         }
         for (number, line) in file.lines() {
             let code = line.split("//").next().unwrap_or(line);
-            let mut words = code.split(|c: char| !(c.is_alphanumeric() || c == '_' || c == '"'));
-            let marked = words.any(|word| word == concat!("unsa", "fe"));
+            let marked = code
+                .split(concat!("unsa", "fe "))
+                .skip(1)
+                .any(|rest| OPENINGS.iter().any(|opening| rest.starts_with(opening)));
             if marked {
                 found.push(at(file, number, "unsafe code"));
             }
@@ -155,7 +160,9 @@ mod tests {
     #[test]
     fn finds_unsafe_code() {
         let word = concat!("unsa", "fe");
-        let text = format!("let x = {word} {{ y }};\n// {word} words\n");
+        let text = format!(
+            "let x = {word} {{ y }};\n// {word} {{ words\nlet policy = \"{word}-inline\";\n"
+        );
         let found = unsafe_code(&Tree::of(&[("crates/a/src/lib.rs", &text)]));
         assert_eq!(found.len(), 1);
     }
