@@ -1,6 +1,9 @@
 //! Speed of grouping and validation on a typical result message of about 1 kB.
 
-#![expect(clippy::expect_used, reason = "a bench that cannot parse its own message is broken")]
+#![expect(
+    clippy::expect_used,
+    reason = "a bench that cannot parse its own message is broken"
+)]
 
 use std::hint::black_box;
 use std::sync::Arc;

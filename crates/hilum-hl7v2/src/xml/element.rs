@@ -52,6 +52,8 @@ pub(crate) struct Element {
     pub(crate) children: Vec<Element>,
     /// All text directly in it.
     pub(crate) text: String,
+    /// How much of its parent's text stands before it.
+    pub(crate) at: usize,
 }
 
 impl Element {
@@ -69,16 +71,17 @@ impl Element {
             let event = reader
                 .read_event()
                 .map_err(|_| XmlError::Malformed(reader.error_position()))?;
+            let before = open.last().map_or(0, |parent| parent.text.len());
             match event {
                 Event::Start(start) => {
                     count = count.saturating_add(1);
                     check(open.len(), count)?;
-                    open.push(Self::begin(&start, reader.buffer_position())?);
+                    open.push(Self::begin(&start, before, reader.buffer_position())?);
                 }
                 Event::Empty(start) => {
                     count = count.saturating_add(1);
                     check(open.len(), count)?;
-                    let element = Self::begin(&start, reader.buffer_position())?;
+                    let element = Self::begin(&start, before, reader.buffer_position())?;
                     match open.last_mut() {
                         Some(parent) => parent.children.push(element),
                         None => return Ok(element),
@@ -107,9 +110,10 @@ impl Element {
         }
     }
 
-    fn begin(start: &BytesStart<'_>, at: u64) -> Result<Self, XmlError> {
+    fn begin(start: &BytesStart<'_>, before: usize, at: u64) -> Result<Self, XmlError> {
         let mut element = Self {
             name: local(start.name().0).to_owned(),
+            at: before,
             ..Self::default()
         };
         for attribute in start.attributes() {

@@ -13,3 +13,4 @@ mod profiles;
 mod samples;
 mod shared;
 mod validation;
+mod xml;

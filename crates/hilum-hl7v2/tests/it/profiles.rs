@@ -11,7 +11,7 @@ use crate::shared::shared;
 
 fn profile(folder: &Path) -> Profile {
     let read = |name: &str| std::fs::read(folder.join(name)).ok();
-    let main = read("PROFILE.xml").expect("profile");
+    let main = read("PROFILE.xml").unwrap();
     let [constraints, value_sets, bindings, co_constraints, slicings] = [
         "CONSTRAINTS.xml",
         "VALUESETS.xml",
