@@ -10,6 +10,7 @@
 mod body;
 mod endpoint;
 mod file;
+mod http;
 mod mllp;
 
 use hilum_component::ComponentSpec;
@@ -22,5 +23,7 @@ pub fn specs() -> Vec<ComponentSpec> {
         mllp::destination_spec(),
         file::source_spec(),
         file::destination_spec(),
+        http::source_spec(),
+        http::destination_spec(),
     ]
 }

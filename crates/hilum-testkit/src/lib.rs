@@ -1,6 +1,7 @@
 //! Fake peers and builders for tests, the demo and the crash rounds.
 //!
 //! - [`mllp`]: a sender that loads and measures, a receiver that misbehaves on request;
+//! - [`http`]: a receiver and a client of HTTP, as ill-behaved;
 //! - [`messages`]: synthetic HL7 v2 messages, the same for the same seed;
 //! - [`certificates`]: an authority with certificates for TLS on loopback;
 //! - [`site`]: a site folder in a temporary place;
@@ -10,6 +11,7 @@
 //! nothing of the engine: it sees a program from the outside, as a hospital's systems do.
 
 pub mod certificates;
+pub mod http;
 pub mod messages;
 pub mod mllp;
 pub mod site;

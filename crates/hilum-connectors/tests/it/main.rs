@@ -7,6 +7,7 @@
 )]
 
 mod file;
+mod http;
 mod mllp;
 mod specs;
 
