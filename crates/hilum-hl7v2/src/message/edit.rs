@@ -14,7 +14,7 @@ use super::place::{Text, Touched, first, moved_cuts};
 use super::{CutAt, Level, Message, Overlay, Part, Seg, SegState, pos, segment_key};
 use crate::charset::{Charset, CharsetName};
 use crate::escape;
-use crate::path::{FieldPath, Path, Scope, Which};
+use crate::path::{Path, Scope, Which};
 
 /// Why an edit was refused; the message is then as before.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -120,20 +120,6 @@ impl Message {
         let mut out = Text::default();
         self.translate(path, part, level, same, &mut out)?;
         self.set_encoded(path, &out)
-    }
-
-    /// Deletes what a path names: segments and repetitions with `[n]` or `[*]` are taken out,
-    /// anything else is emptied. Returns how many places were changed.
-    pub fn delete(&mut self, path: &Path) -> Result<usize, EditError> {
-        let Some(field) = path.field else {
-            return self.delete_segments(path);
-        };
-        check_target(path)?;
-        let mut changed = 0_usize;
-        for index in self.targets(path) {
-            changed = changed.saturating_add(self.delete_in(index, &field));
-        }
-        Ok(changed)
     }
 
     /// Puts a value before what a path names, moving that and what follows it up by one: another
@@ -318,7 +304,7 @@ impl Message {
         Ok(())
     }
 
-    fn targets(&self, path: &Path) -> Vec<usize> {
+    pub(super) fn targets(&self, path: &Path) -> Vec<usize> {
         let mut found = Vec::new();
         self.select_segments(path, Scope::Message, &mut |index| found.push(index));
         if path.occurrence == Which::Unsaid {
@@ -362,87 +348,8 @@ impl Message {
         part.map_or(1, |part| pos(part.children().count()))
     }
 
-    fn delete_segments(&mut self, path: &Path) -> Result<usize, EditError> {
-        let found = self.targets(path);
-        if found.contains(&0) {
-            return Err(EditError::Header {
-                path: path.to_string(),
-            });
-        }
-        for index in found.iter().rev() {
-            self.remove_segment(*index)?;
-        }
-        Ok(found.len())
-    }
-
-    /// Deletes within one segment; returns how many places changed.
-    fn delete_in(&mut self, index: usize, path: &FieldPath) -> usize {
-        let Some(field) = self
-            .segment(index)
-            .and_then(|segment| segment.field(path.field))
-        else {
-            return 0;
-        };
-        if path.component == 0 && !matches!(path.repetition, Which::Nth(_)) {
-            let (start, end) = (field.start, field.end);
-            if start == end && field.attachment().is_none() {
-                return 0;
-            }
-            self.splice(
-                index,
-                (start, end),
-                Text::default(),
-                Touched::Replaced(start, end),
-            );
-            return 1;
-        }
-        // What is taken out, and the part whose cuts go with it.
-        let spans: Vec<((u32, u32), (u32, u32))> = field
-            .children()
-            .zip(1_u32..)
-            .filter(|(_, n)| match path.repetition {
-                Which::Nth(wanted) => wanted == *n,
-                Which::Unsaid => *n == 1,
-                Which::All => true,
-            })
-            .filter_map(|(repetition, _)| {
-                let mut part = repetition;
-                if path.component > 0 {
-                    part = part.nth(path.component)?;
-                }
-                if path.subcomponent > 0 {
-                    part = part.nth(path.subcomponent)?;
-                }
-                let own = (part.start, part.end);
-                // The separator goes with a repetition: the one before, or after the first.
-                let span = if path.component > 0 {
-                    own
-                } else if part.start > field.start {
-                    (part.start.saturating_sub(1), part.end)
-                } else {
-                    (part.start, part.end.saturating_add(1).min(field.end))
-                };
-                (span.0 < span.1 || part.attachment().is_some()).then_some((span, own))
-            })
-            .collect();
-        // From the back, and relative to the segment: the first splice moves it to its own text.
-        let base = field.text.start;
-        for (span, own) in spans.iter().rev() {
-            let at = self.segs.get(index).map_or(0, |seg| seg.start);
-            let moved = |position: u32| position.saturating_sub(base).saturating_add(at);
-            let touched = Touched::Replaced(moved(own.0), moved(own.1));
-            self.splice(
-                index,
-                (moved(span.0), moved(span.1)),
-                Text::default(),
-                touched,
-            );
-        }
-        spans.len()
-    }
-
     /// Replaces a span of a segment's text.
-    fn splice(&mut self, index: usize, span: (u32, u32), with: Text, touched: Touched) {
+    pub(super) fn splice(&mut self, index: usize, span: (u32, u32), with: Text, touched: Touched) {
         let Some(text) = self.seg_text(index) else {
             return;
         };
@@ -494,7 +401,7 @@ impl Message {
     }
 }
 
-fn check_target(path: &Path) -> Result<(), EditError> {
+pub(super) fn check_target(path: &Path) -> Result<(), EditError> {
     let separators = path.field.is_some_and(|field| field.field <= 2);
     if separators && super::is_header_key(path.key) {
         return Err(EditError::Separators {

@@ -8,6 +8,7 @@
 
 mod convert;
 mod decode;
+mod delete;
 mod edit;
 mod findings;
 mod index;
