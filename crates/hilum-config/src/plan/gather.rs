@@ -161,7 +161,18 @@ impl Reader<'_> {
         let path = format!("environments/{name}.yaml");
         let all = self.list("environments");
         if all.contains(&path) {
-            return self.tree(&path);
+            let tree = self.tree(&path)?;
+            let written = tree
+                .get("environment")
+                .and_then(|value| Some((value.text()?, value.span)));
+            if let Some((other, span)) = written.filter(|(other, _)| *other != name) {
+                let text = format!("the name `{other}` is not that of the file");
+                let remedy =
+                    format!("write `environment: {name}`, or rename the file to {other}.yaml");
+                self.report
+                    .push(Draft::error("E0201", span, text).remedy(remedy));
+            }
+            return Some(tree);
         }
         let known = all
             .iter()

@@ -1,0 +1,195 @@
+//! The example sites with the components of the program, and the reference pages that are
+//! committed.
+
+#![allow(clippy::unwrap_used, reason = "tests stop at the first surprise")]
+
+use std::path::{Path, PathBuf};
+
+use hilum_component::{ComponentKind, ComponentSpec, Example, Registry};
+use hilum_config::{
+    Diagnostic, Folder, Options, Secrets, Severity, load_folder, pages, render, run_tests, schema,
+};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+fn registry() -> Registry {
+    let formats = hilum_formats::specs().into_iter();
+    Registry::new(
+        formats
+            .chain(hilum_steps::specs())
+            .chain(hilum_connectors::specs()),
+    )
+}
+
+/// The example sites, each with the environments that it has.
+fn sites() -> Vec<(PathBuf, Option<String>)> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(root().join("config/examples"))
+        .unwrap()
+        .flatten()
+    {
+        let site = entry.path();
+        if !site.join("hilum.yaml").is_file() {
+            continue;
+        }
+        found.push((site.clone(), None));
+        let environments = std::fs::read_dir(site.join("environments"))
+            .into_iter()
+            .flatten()
+            .flatten();
+        for environment in environments {
+            let name = environment
+                .path()
+                .file_stem()
+                .unwrap()
+                .to_string_lossy()
+                .into_owned();
+            found.push((site.clone(), Some(name)));
+        }
+    }
+    assert!(found.len() > 2);
+    found
+}
+
+#[test]
+fn every_example_site_is_without_problem_and_passes_its_tests() {
+    for (site, environment) in sites() {
+        let options = Options {
+            environment,
+            secrets: Secrets::Unread,
+            ..Options::default()
+        };
+        let folder = Folder::on_disk(&site);
+        let loaded = load_folder(&folder, &registry(), &options);
+        assert_eq!(render(&loaded.diagnostics), "", "{}", site.display());
+        let run = run_tests(&folder, &loaded, &registry(), None);
+        assert_eq!(render(&run.diagnostics), "");
+        let failed: Vec<_> = run
+            .results
+            .iter()
+            .filter(|result| !result.passed())
+            .collect();
+        assert!(failed.is_empty(), "{failed:#?}");
+        let reached = run.coverage.channels.iter().flat_map(|(channel, own)| {
+            let all = own.steps.iter().chain(&own.destinations);
+            all.map(move |(name, count)| (channel, name, *count))
+        });
+        let missed: Vec<_> = reached.filter(|(_, _, count)| *count == 0).collect();
+        assert!(
+            missed.is_empty(),
+            "{} has tests that do not reach {missed:?}",
+            site.display()
+        );
+    }
+}
+
+#[test]
+fn every_component_has_a_page_and_a_place_in_the_editor_schema() {
+    let registry = registry();
+    let (pages, schema) = (pages(&registry), schema(&registry));
+    let filter = schema["channel"]["$defs"]["step-filter"]["description"]
+        .as_str()
+        .unwrap();
+    assert!(!filter.is_empty());
+    assert!(pages.contains_key("sources/mllp.md") && pages.contains_key("formats/hl7v2.md"));
+}
+
+/// `HILUM_UPDATE=1` writes the pages instead.
+#[test]
+fn the_reference_says_what_the_source_says() {
+    let reference = root().join("docs/reference");
+    for (path, text) in pages(&Registry::default()) {
+        let path = reference.join(path);
+        if std::env::var_os("HILUM_UPDATE").is_some() {
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(&path, &text).unwrap();
+        }
+        let found = std::fs::read_to_string(&path).unwrap_or_default();
+        assert!(
+            found == text,
+            "{} is out of date: run this test with HILUM_UPDATE=1",
+            path.display()
+        );
+    }
+}
+
+/// The example of a component as a site of its own.
+fn site_of(spec: &ComponentSpec, example: &Example) -> Vec<(String, String)> {
+    let indented = |depth: usize| {
+        let lines = example.yaml.trim_end().lines();
+        lines
+            .map(|line| format!("{}{line}\n", " ".repeat(depth)))
+            .collect::<String>()
+    };
+    let topics = "to:\n  out: { topic: out }\n  other: { topic: other }\n";
+    let from = "from: { topic: in }\n";
+    let channel = match spec.kind() {
+        ComponentKind::Format => format!("{from}{topics}"),
+        ComponentKind::Source => format!("from:\n{}{topics}", indented(2)),
+        ComponentKind::Step => format!("{from}steps:\n  -\n{}{topics}", indented(4)),
+        ComponentKind::Destination => format!("{from}to:\n  out:\n{}", indented(4)),
+    };
+    let format = example
+        .effect
+        .as_ref()
+        .map_or("hl7v2", |effect| effect.format);
+    let mut files = vec![
+        ("hilum.yaml".to_owned(), "site: example\n".to_owned()),
+        (
+            "channels/a.yaml".to_owned(),
+            format!("channel: a\nformat: {format}\n{channel}"),
+        ),
+    ];
+    let shown = example.effect.iter().flat_map(|effect| effect.files);
+    files.extend(shown.map(|(path, text)| ((*path).to_owned(), (*text).to_owned())));
+    for name in example.yaml.split("system: ").skip(1) {
+        let name: String = name
+            .chars()
+            .take_while(|c| c.is_ascii_alphanumeric() || *c == '-')
+            .collect();
+        let addresses = "{ mllp: 127.0.0.1:2575, http: \"http://127.0.0.1:8080/\", file: out, sql: \"sqlite:a.db\" }";
+        files.push((
+            format!("systems/{name}.yaml"),
+            format!("system: {name}\naddresses: {addresses}\n"),
+        ));
+    }
+    files
+}
+
+#[test]
+fn every_example_of_a_component_passes_the_check() {
+    let registry = registry();
+    let kinds = [
+        ComponentKind::Source,
+        ComponentKind::Step,
+        ComponentKind::Destination,
+    ];
+    for spec in kinds.into_iter().flat_map(|kind| registry.of_kind(kind)) {
+        for example in spec.examples {
+            let files = site_of(spec, example);
+            let channel = files[1].1.clone();
+            let bytes = files
+                .into_iter()
+                .map(|(path, text)| (path, text.into_bytes().into()));
+            let folder = Folder::kept(Path::new("/nowhere"), bytes);
+            let options = Options {
+                secrets: Secrets::Unread,
+                ..Options::default()
+            };
+            let loaded = load_folder(&folder, &registry, &options);
+            // Files beside the site (certificates) are not there.
+            let counts =
+                |d: &&Diagnostic| d.severity == Severity::Error && !d.message.contains("/nowhere/");
+            let errors: Vec<_> = loaded.diagnostics.iter().filter(counts).cloned().collect();
+            assert!(
+                errors.is_empty(),
+                "{} {}\n{channel}\n{}",
+                spec.name,
+                example.title,
+                render(&errors)
+            );
+        }
+    }
+}
