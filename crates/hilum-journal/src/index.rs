@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
 use hilum_db::rusqlite::{Connection, params};
-use hilum_db::{Cancel, DbError, Doing, Readers};
+use hilum_db::{Cancel, DbClass, DbError, DbFile, Doing, Readers};
 use hilum_message::IndexToken;
 
 use crate::bytes::unpack_tokens;
@@ -53,9 +53,16 @@ pub(crate) struct Indexer {
 pub(crate) fn pass(inner: &Inner) -> Result<(), JournalError> {
     // `pinned.db` holds few rows, in no order: searches scan it.
     for (age, partition) in inner.all(Pinned::Left).into_iter().rev().enumerate() {
-        while step(&partition)? {
-            if inner.core.wake.is_stopped() {
-                return Ok(());
+        loop {
+            match step(&partition) {
+                Ok(false) => break,
+                Ok(true) if inner.core.wake.is_stopped() => return Ok(()),
+                Ok(true) => {}
+                Err(JournalError::Db(error)) if error.class() == DbClass::Corrupt => {
+                    discard(&partition)?;
+                    return Err(error.into());
+                }
+                Err(error) => return Err(error),
             }
         }
         if age > 0 {
@@ -63,6 +70,22 @@ pub(crate) fn pass(inner: &Inner) -> Result<(), JournalError> {
         }
     }
     Ok(())
+}
+
+/// Throws a damaged index away; the next pass builds it anew.
+fn discard(partition: &Partition) -> Result<(), DbError> {
+    let shared = &partition.shared;
+    let mut slot = shared
+        .indexer
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner);
+    *slot = None;
+    shared.indexed.store(0, Ordering::Release);
+    *partition
+        .index
+        .write()
+        .unwrap_or_else(PoisonError::into_inner) = None;
+    remove(partition)
 }
 
 /// Rows that are not indexed yet.
@@ -131,25 +154,54 @@ fn open(partition: &Partition) -> Result<Indexer, DbError> {
             .doing("read", &name)?;
         Ok((conn, reached, clean))
     };
+    let length = file.files.len(file.path());
+    let is_new = length.is_ok_and(|bytes| bytes.is_none());
     let usable = match attempt() {
-        Ok((conn, reached, true)) => Some((conn, reached)),
-        Ok((_, _, false)) | Err(_) => None,
+        Ok((conn, reached, clean)) if clean || is_new => Some((conn, reached)),
+        Ok(_) | Err(_) => None,
     };
     let (conn, reached) = match usable {
         Some(found) => found,
         None => {
-            for path in file.all_paths() {
-                let removed = file.files.remove(&path);
-                removed.map_err(|error| DbError::io("remove", &path, error))?;
-            }
+            remove(partition)?;
             let (conn, reached, _) = attempt()?;
             (conn, reached)
         }
     };
+    mark(&conn, &file, Mark::InUse)?;
     conn.pragma_update(None, "wal_autocheckpoint", 4000)
-        .and_then(|()| conn.execute("UPDATE reached SET clean = 0", []))
         .doing("begin to index", &name)?;
     Ok(Indexer { conn, reached })
+}
+
+fn remove(partition: &Partition) -> Result<(), DbError> {
+    let file = partition.index_file();
+    for path in file.all_paths() {
+        let removed = file.files.remove(&path);
+        removed.map_err(|error| DbError::io("remove", &path, error))?;
+    }
+    Ok(())
+}
+
+/// Whether an index file can be trusted after the power was lost.
+#[derive(Clone, Copy)]
+enum Mark {
+    InUse = 0,
+    Closed = 1,
+}
+
+/// Writes the mark so that it is on disk before (`InUse`) or after (`Closed`) everything else.
+fn mark(conn: &Connection, file: &DbFile, mark: Mark) -> Result<(), DbError> {
+    let synchronous = |value: &str| {
+        conn.pragma_update(None, "synchronous", value)
+            .doing("mark", file.name())
+    };
+    synchronous("FULL")?;
+    file.checkpoint_all(conn)?;
+    conn.execute("UPDATE reached SET clean = ?1", [mark as u8])
+        .doing("mark", file.name())?;
+    file.checkpoint_all(conn)?;
+    synchronous("OFF")
 }
 
 struct Row {
@@ -229,21 +281,7 @@ fn close_one(partition: &Partition) {
     let Some(indexer) = indexer else {
         return;
     };
-    let file = partition.index_file();
-    let sync = |path: &std::path::Path| {
-        let synced = file.files.rewrite_and_sync(path);
-        synced.map_err(|error| DbError::io("sync", path, error))
-    };
-    let closed = file
-        .checkpoint_all(&indexer.conn)
-        .and_then(|()| sync(file.path()))
-        .and_then(|()| {
-            let marked = indexer.conn.execute("UPDATE reached SET clean = 1", []);
-            marked.map(drop).doing("close", file.name())
-        })
-        .and_then(|()| file.checkpoint_all(&indexer.conn));
-    drop(indexer);
-    if let Err(error) = closed.and_then(|()| sync(file.path())) {
+    if let Err(error) = mark(&indexer.conn, &partition.index_file(), Mark::Closed) {
         tracing::warn!(%error, "an index was not closed in order, it will be rebuilt");
     }
 }

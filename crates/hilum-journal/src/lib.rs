@@ -81,7 +81,7 @@ mod search;
 mod state;
 mod upkeep;
 
-pub use care::Finding;
+pub use care::{Finding, PartitionInfo};
 pub use content::{ContentQuery, ContentStep};
 pub use error::{AcceptError, JournalError, StaleRead};
 pub use hilum_db::Cancel;

@@ -70,7 +70,7 @@ CREATE TABLE token (kind INTEGER NOT NULL, value INTEGER NOT NULL, seq INTEGER N
   PRIMARY KEY (kind, value, seq)) WITHOUT ROWID;
 CREATE TABLE reached (id INTEGER PRIMARY KEY CHECK (id = 1), seq INTEGER NOT NULL,
   clean INTEGER NOT NULL);
-INSERT INTO reached VALUES (1, 0, 1)"],
+INSERT INTO reached VALUES (1, 0, 0)"],
 };
 
 /// Kinds of names in a partition.

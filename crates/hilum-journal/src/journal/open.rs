@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use hilum_db::rusqlite::Connection;
 use hilum_db::{
-    Cancel, DbError, DbFile, Doing, Readers, Writer, WriterLimits, probe_sync, refuse_unsuitable,
+    Cancel, DbError, DbFile, Doing, Files, Readers, Writer, WriterLimits, probe_sync,
+    refuse_unsuitable,
 };
 use hilum_message::IndexKey;
 
@@ -49,9 +50,7 @@ impl Journal {
     ) -> Result<(Self, Recovered), JournalError> {
         let dir = dir.as_ref();
         let files = &options.files;
-        files
-            .create_dir(dir)
-            .map_err(|error| DbError::io("create the folder", dir, error))?;
+        make_folder(&**files, dir)?;
         refuse_unsuitable(&**files, dir)?;
         let sync = probe_sync(&**files, dir)
             .map_err(|error| DbError::io("probe the syncs of", dir, error))?;
@@ -93,6 +92,18 @@ impl Journal {
             _threads: Arc::new(threads),
         };
         Ok((journal, recovered))
+    }
+}
+
+/// Makes the journal's folder, and its name durable.
+fn make_folder(files: &dyn Files, dir: &Path) -> Result<(), DbError> {
+    let io = |error| DbError::io("create the folder", dir, error);
+    files.create_dir(dir).map_err(io)?;
+    let parent = dir.parent().filter(|parent| !parent.as_os_str().is_empty());
+    match files.sync_dir(parent.unwrap_or(Path::new("."))) {
+        // A folder above that we may not read was not made by us.
+        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => Ok(()),
+        other => other.map_err(io),
     }
 }
 
