@@ -15,11 +15,18 @@ mod hl7v2;
 mod json;
 mod raw;
 mod tree_document;
+mod xml;
 
 use hilum_component::ComponentSpec;
 
 /// All formats, in the order in which documentation lists them.
 #[must_use]
 pub fn specs() -> Vec<ComponentSpec> {
-    vec![hl7v2::spec(), json::spec(), delimited::spec(), raw::spec()]
+    vec![
+        hl7v2::spec(),
+        xml::spec(),
+        json::spec(),
+        delimited::spec(),
+        raw::spec(),
+    ]
 }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use hilum_component::{Document, DocumentProblem, EditError, ParseReject, Target};
 use hilum_fhirpath::{NodeId, Tree};
 use hilum_message::Payload;
-use hilum_tree::{DelimitedDocument, JsonDocument, ParseError, Path};
+use hilum_tree::{DelimitedDocument, JsonDocument, ParseError, Path, XmlDocument};
 
 use crate::attachment::Attachments;
 
@@ -42,6 +42,7 @@ macro_rules! editable {
 }
 editable!(JsonDocument);
 editable!(DelimitedDocument);
+editable!(XmlDocument);
 
 /// A tree with the payload that it was read from.
 #[derive(Clone)]

@@ -54,6 +54,14 @@ fn places_are_written_and_the_rest_stays() {
         "x",
         "x\t2\n",
     );
+    check(
+        "xml",
+        "{}",
+        "<a><b c='1'/></a>",
+        "a.b.`@c`",
+        "2",
+        "<a><b c='2'/></a>",
+    );
     check("raw", "{}", "anything", "text", "else", "else");
     check("raw", "{}", "anything", "base64", "AAE=", "\0\u{1}");
 }
@@ -84,14 +92,29 @@ fn a_resource_is_identified_by_type_and_id() {
 }
 
 #[test]
+fn a_clinical_document_is_identified_by_its_ids() {
+    let xml = format("xml", "{}").expect("xml");
+    let text = "<ClinicalDocument><id root='1.2' extension='d7'/><recordTarget><patientRole><id root='1.3' extension='p1'/><id root='1.4'/></patientRole></recordTarget></ClinicalDocument>";
+    let document = xml.parse(&Payload::inline(text.into())).expect("xml");
+    let found = xml.identify(&*document);
+    assert_eq!(found.control_id.as_deref(), Some("1.2^d7"));
+    let patients = [
+        ("p1".to_owned(), Some("1.3".to_owned())),
+        ("1.4".to_owned(), None),
+    ];
+    assert_eq!(found.patients, patients);
+}
+
+#[test]
 fn formats_recognise_their_own() {
     let registry = Registry::new(hilum_formats::specs());
     for (text, expected) in [
         ("MSH|^~\\&|A", "hl7v2"),
         (" {\"a\":1}", "json"),
+        ("<a/>", "xml"),
         ("a;b\n1;2", "delimited"),
     ] {
-        let names = ["hl7v2", "json", "delimited", "raw"];
+        let names = ["hl7v2", "xml", "json", "delimited", "raw"];
         let found = names.into_iter().find(|name| {
             registry
                 .format(name, &FormatOptions::default())

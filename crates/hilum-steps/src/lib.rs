@@ -8,6 +8,7 @@
 //! result; texts of reasons and findings hold paths, codes and counts, never content.
 
 mod filter;
+mod normalise;
 mod route;
 pub mod script;
 mod set;
@@ -28,6 +29,7 @@ pub fn specs() -> Vec<ComponentSpec> {
         route::spec(),
         split::spec(),
         validate::spec(),
+        normalise::spec(),
         script::spec(),
     ]
 }

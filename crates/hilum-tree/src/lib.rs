@@ -8,6 +8,9 @@
 //! - JSON: the properties of the root object; an array is the repetition of its property. Items
 //!   that have no property of their own (of a root array, of an array in an array) are called
 //!   `item`. `null` counts as absent.
+//! - XML: the root element is the first name. A name matches elements by local name, or by the
+//!   whole name where it holds a colon (`` `v3:id` ``). An attribute is `` `@name` ``; text
+//!   between elements is `` `#text` ``.
 //! - Delimited text: `row`, and below it the columns by their header, or `c1`, `c2` and so on.
 //!
 //! Invariants: no input makes this crate panic; every limit of [`Limits`] is checked before
@@ -24,9 +27,11 @@ mod json;
 mod limits;
 mod path;
 mod places;
+mod xml;
 
 pub use delimited::{DelimitedDocument, DelimitedOptions, RowEnd};
 pub use error::{EditError, ParseError};
 pub use json::{JsonDocument, JsonKind};
 pub use limits::Limits;
 pub use path::{Index, Path, PathError, Step};
+pub use xml::XmlDocument;

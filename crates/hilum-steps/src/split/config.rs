@@ -9,10 +9,11 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct Config {
     /// What each new message holds one of: a segment or group of HL7 v2 (`OBX`,
-    /// `` `ORDER_OBSERVATION` ``), the items of an array of JSON, `row` of delimited text.
+    /// `` `ORDER_OBSERVATION` ``), the items of an array of JSON, an element of XML, `row` of
+    /// delimited text.
     pub(crate) each: Expr,
     /// What else each new message holds: everything that does not repeat (`envelope`), or
-    /// nothing (`part`; JSON only).
+    /// nothing (`part`; JSON and XML only).
     #[serde(default)]
     pub(crate) keep: Keep,
     /// New messages that one message may become.

@@ -85,14 +85,17 @@ fn build(config: &Value, context: &BuildContext<'_>) -> Built<Arc<dyn Step>> {
     let config: Config = read(config)?;
     let mut problems = Problems::default();
     let name = context.format.name();
-    if !matches!(name, "hl7v2" | "json" | "delimited") {
+    if !matches!(name, "hl7v2" | "xml" | "json" | "delimited") {
         problems.add(Problem::at(
             &[],
             format!("messages of the format {name} cannot be split"),
         ));
     }
-    if config.keep == Keep::Part && name != "json" {
-        problems.add(Problem::at(&["keep"], "only items of JSON can stand alone"));
+    if config.keep == Keep::Part && !matches!(name, "json" | "xml") {
+        problems.add(Problem::at(
+            &["keep"],
+            "only items of JSON and elements of XML can stand alone",
+        ));
     }
     let each = problems.keep(context.rule(&["each"], config.each.as_str()));
     let step = each.map(|each| {

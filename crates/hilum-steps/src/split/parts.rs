@@ -6,7 +6,7 @@ use bytes::Bytes;
 use hilum_component::{Document, Halted};
 use hilum_fhirpath::{NodeId, Tree};
 use hilum_hl7v2::Message;
-use hilum_tree::{DelimitedDocument, JsonDocument, Limits};
+use hilum_tree::{DelimitedDocument, JsonDocument, Limits, Path, XmlDocument};
 
 use super::config::Keep;
 
@@ -28,6 +28,15 @@ pub(super) fn parts(
                 .map(|&node| spend().map(|()| json.json(node).into_bytes()))
                 .collect(),
             Keep::Envelope => items(json, nodes, spend),
+        };
+    }
+    if let Some(xml) = any.downcast_ref::<XmlDocument>() {
+        return match keep {
+            Keep::Part => nodes
+                .iter()
+                .map(|&node| spend().map(|()| xml.xml(node)))
+                .collect(),
+            Keep::Envelope => elements(xml, nodes, spend),
         };
     }
     if let Some(text) = any.downcast_ref::<DelimitedDocument>() {
@@ -117,6 +126,40 @@ fn items(
         .map(|&node| {
             spend()?;
             Ok([before, json.json(node).as_bytes(), after].concat())
+        })
+        .collect()
+}
+
+/// The document with one element in place of all: its text around the first one, and each between.
+fn elements(
+    xml: &XmlDocument,
+    nodes: &[NodeId],
+    spend: impl Fn() -> Result<(), Halted>,
+) -> Result<Vec<Vec<u8>>, Halted> {
+    let refused = || Halted::reject("only whole elements below the root can be split off");
+    let Some((&first, others)) = nodes.split_first() else {
+        return Ok(Vec::new());
+    };
+    let mut single = xml.clone();
+    for &other in others {
+        spend()?;
+        single.remove(other).map_err(|_| refused())?;
+    }
+    let place = Path::parse(&single.location(first)).map_err(|_| refused())?;
+    let around = single.write();
+    let again = XmlDocument::parse(&around, &Limits::default()).map_err(|_| refused())?;
+    let found = again.find(&place);
+    let range = found
+        .first()
+        .and_then(|&node| again.range(node))
+        .ok_or_else(refused)?;
+    let before = around.get(..range.start).unwrap_or_default();
+    let after = around.get(range.end..).unwrap_or_default();
+    nodes
+        .iter()
+        .map(|&node| {
+            spend()?;
+            Ok([before, &xml.xml(node), after].concat())
         })
         .collect()
 }

@@ -4,6 +4,7 @@
 mod channel;
 mod examples;
 mod filter;
+mod normalise;
 mod route;
 mod script;
 mod set;

@@ -25,6 +25,18 @@ fn parts_share_what_does_not_repeat() {
             r#"{ "h": 1, "a": [ {"x":2} ], "t": 2 }"#,
         ]
     );
+    let xml = "<a>\n <h/>\n <i n='1'/>\n <i>2</i>\n</a>";
+    assert_eq!(
+        run("xml", "split: a.i", xml),
+        [
+            "<a>\n <h/>\n <i n='1'/>\n</a>",
+            "<a>\n <h/>\n <i>2</i>\n</a>"
+        ]
+    );
+    assert_eq!(
+        run("xml", "split: { each: a.i, keep: part }", xml),
+        ["<i n='1'/>", "<i>2</i>"]
+    );
     let rows = "a;b\r\n1;\"x\r\ny\"\r\n2;z\r\n3;w";
     assert_eq!(
         run("delimited", "split: row", rows),
@@ -66,7 +78,7 @@ fn bounds_and_mistakes_are_told() {
     let site = Files::default();
     assert_eq!(
         problems("hl7v2", &site, "split: { each: OBX, keep: part }"),
-        ["keep: only items of JSON can stand alone"]
+        ["keep: only items of JSON and elements of XML can stand alone"]
     );
     assert_eq!(
         problems("raw", &site, "split: text"),
