@@ -32,7 +32,7 @@ type Command = (
     fn(&[String]) -> Result<()>,
 );
 
-const COMMANDS: [Command; 8] = [
+const COMMANDS: [Command; 9] = [
     (
         "setup",
         "",
@@ -58,6 +58,12 @@ const COMMANDS: [Command; 8] = [
         "[--check]",
         "make the committed tables from registry packages, or compare them",
         |arguments| codegen::run(only_flag(arguments, "--check")?),
+    ),
+    (
+        "demo",
+        "[--for 30s]",
+        "a hospital of simulated systems around hilum, to look at",
+        rig::demo,
     ),
     (
         "bench",

@@ -1,9 +1,9 @@
-//! `cargo xtask bench` and `cargo xtask crash`: build the program and the rig that drives it, then
-//! start the rig.
+//! `cargo xtask demo`, `bench` and `crash`: build the program and the rig that drives it, then start
+//! the rig.
 //!
 //! What is measured or killed lives in `hilum-rig`, because it needs the crates of the product and
-//! this package must be built before everything else. Benchmarks are built for release, crash
-//! rounds under the profile of the checks.
+//! this package must be built before everything else. Benchmarks are built for release, demo
+//! and crash rounds under the profile of the checks.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -67,6 +67,14 @@ pub(crate) fn crash(arguments: &[String]) -> Result<()> {
         rig.args(["--rounds", "200"]);
     }
     start(&mut rig, &rest)
+}
+
+/// `cargo xtask demo [--for 30s]`
+pub(crate) fn demo(arguments: &[String]) -> Result<()> {
+    let folder = build(Profile::Ci, &["hilum", "hilum-rig"])?;
+    let mut rig = shell::program(folder.join("hilum-rig"));
+    rig.args(["demo", "--hilum"]).arg(folder.join("hilum"));
+    start(&mut rig, arguments)
 }
 
 /// Builds packages and gives the folder of their programs.

@@ -7,6 +7,9 @@ use std::net::SocketAddr;
 
 use hilum_testkit::messages::{Event, Synthetic};
 
+/// Of four messages, so many ask for enhanced acknowledgement.
+const ENHANCED: u64 = 1;
+
 /// What stands in MSH-6 before the relay sets it.
 const BEFORE: &[u8] = b"NOWHERE";
 
@@ -28,7 +31,25 @@ pub(crate) fn message(patient: u64, number: u64) -> Vec<u8> {
     } else {
         Event::Result
     };
-    with_msh_6(&Synthetic::new(event, patient, number).build(), BEFORE)
+    let message = with_msh_6(&Synthetic::new(event, patient, number).build(), BEFORE);
+    if number % 4 < ENHANCED {
+        message
+    } else {
+        in_original_mode(&message)
+    }
+}
+
+/// The message without what asks for enhanced acknowledgement (MSH-15 and MSH-16).
+fn in_original_mode(message: &[u8]) -> Vec<u8> {
+    let end = message.iter().position(|byte| *byte == b'\r');
+    let (msh, rest) = message.split_at(end.unwrap_or(message.len()));
+    let mut fields: Vec<&[u8]> = msh.split(|byte| *byte == b'|').collect();
+    for number in [14, 15] {
+        if let Some(field) = fields.get_mut(number) {
+            *field = b"";
+        }
+    }
+    [&fields.join(&b'|'), rest].concat()
 }
 
 /// The control id of a number.
@@ -65,6 +86,8 @@ fn with_msh_6(message: &[u8], value: &[u8]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use hilum_testkit::messages::field;
+
     use super::*;
 
     #[test]
@@ -74,6 +97,9 @@ mod tests {
         assert_eq!(relayed(before), after);
         let message = message(3, 4);
         assert_ne!(relayed(&message), message);
-        assert_eq!(hilum_testkit::messages::field(&message, 6), BEFORE);
+        assert_eq!(field(&message, 6), BEFORE);
+        let mode = |number| field(&super::message(3, number), 15).to_vec();
+        assert_eq!(mode(4), b"AL");
+        assert_eq!(mode(5), b"");
     }
 }

@@ -4,7 +4,7 @@ use anyhow::{Result, bail};
 
 use super::count::Count;
 use super::{Step, When};
-use crate::{codegen, setup, shell, tidy};
+use crate::{codegen, rig, setup, shell, tidy};
 
 pub(super) const STEPS: &[Step] = &[
     Step {
@@ -48,6 +48,24 @@ pub(super) const STEPS: &[Step] = &[
         about: "committed tables are what their sources give",
         when: When::Always,
         run: || done(codegen::run(true)),
+    },
+    Step {
+        name: "demo",
+        about: "the demo hospital shows all that it is to show",
+        when: When::Always,
+        run: || done(rig::demo(&["--for".to_owned(), "30s".to_owned()])),
+    },
+    Step {
+        name: "crash",
+        about: "SIGKILL at 10 random moments under load",
+        when: When::Always,
+        run: || done(rig::crash(&[])),
+    },
+    Step {
+        name: "crash-long",
+        about: "SIGKILL at 200 random moments under load",
+        when: When::Long,
+        run: || done(rig::crash(&["--long".to_owned()])),
     },
     Step {
         name: "deny",

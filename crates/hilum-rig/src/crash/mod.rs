@@ -54,7 +54,7 @@ pub(crate) struct Crash {
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Deliveries before a kill that may be made again after it
-    #[arg(long, default_value_t = 1024)]
+    #[arg(long, default_value_t = 512)]
     window: usize,
     /// Where data and logs go
     #[arg(long, value_name = "FOLDER", default_value = "target/rig")]

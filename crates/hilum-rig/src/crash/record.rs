@@ -1,6 +1,6 @@
 //! The record of what was promised and what came, and the comparison.
 //!
-//! - *No loss*: every message that was answered AA arrives.
+//! - *No loss*: every message that was answered AA or CA arrives.
 //! - *Order*: of one patient's messages, which one sender sent one after the other, each arrives
 //!   first after its predecessor; within one life of the program none arrives after a later one.
 //! - *Duplicates*: within one life none arrives twice; after a kill only deliveries of the window
@@ -96,7 +96,11 @@ impl Record {
         }
         self.check_order(&arrivals, &mut broken);
         let (again, farthest) = self.check_duplicates(&arrivals, &lengths, &mut broken);
-        let resent: u32 = self.sent.values().map(|sent| sent.times - 1).sum();
+        let resent: u32 = self
+            .sent
+            .values()
+            .map(|sent| sent.times.saturating_sub(1))
+            .sum();
         let summary = format!(
             "{} messages accepted, {resent} sent again by their senders, {} arrivals, {again} of \
              them again after a kill (the farthest {farthest} deliveries before it), {} kills",

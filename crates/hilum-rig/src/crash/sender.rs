@@ -22,7 +22,7 @@ const AGAIN_AFTER: Duration = Duration::from_millis(20);
 pub(super) struct Sent {
     pub(super) number: u64,
     pub(super) patient: u64,
-    /// Answered AA with its own control id.
+    /// Answered AA or CA with its own control id.
     pub(super) accepted: bool,
     /// How often it was sent.
     pub(super) times: u32,
@@ -70,8 +70,9 @@ impl Sender {
                 times: 0,
             };
             while !sent.accepted {
-                sent.times += 1;
-                sent.accepted = self.once(&message, &relay::control_id(number)).await;
+                sent.accepted = self
+                    .once(&message, &relay::control_id(number), &mut sent.times)
+                    .await;
                 if !sent.accepted {
                     self.open = None;
                     sleep(AGAIN_AFTER).await;
@@ -83,13 +84,15 @@ impl Sender {
         Ok(all)
     }
 
-    async fn once(&mut self, message: &[u8], id: &str) -> bool {
+    /// One attempt, counted in `times` once there is a connection.
+    async fn once(&mut self, message: &[u8], id: &str, times: &mut u32) -> bool {
         if self.open.is_none() {
             self.open = Client::connect(relay::listens()).await.ok();
         }
         let Some(client) = self.open.as_mut() else {
             return false;
         };
+        *times += 1;
         match timeout(ANSWER_WITHIN, client.exchange(message)).await {
             Ok(Ok(answer)) => accepts(&answer, id),
             Ok(Err(_)) | Err(_) => false,
@@ -97,12 +100,13 @@ impl Sender {
     }
 }
 
-/// Whether an answer says AA to the message with this control id.
+/// Whether an answer says yes, in either mode, to the message with this control id.
 fn accepts(answer: &[u8], id: &str) -> bool {
-    let expected = format!("MSA|AA|{id}");
     answer.split(|byte| *byte == b'\r').any(|line| {
-        line.strip_prefix(expected.as_bytes())
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with(b"|"))
+        let mut fields = line.split(|byte| *byte == b'|');
+        fields.next() == Some(b"MSA")
+            && matches!(fields.next(), Some(b"AA" | b"CA"))
+            && fields.next() == Some(id.as_bytes())
     })
 }
 
@@ -113,7 +117,7 @@ mod tests {
     #[test]
     fn takes_only_a_yes_to_its_own_message() {
         assert!(accepts(b"MSH|x\rMSA|AA|T1\r", "T1"));
-        assert!(accepts(b"MSH|x\rMSA|AA|T1|text\r", "T1"));
+        assert!(accepts(b"MSH|x\rMSA|CA|T1|text\r", "T1"));
         assert!(!accepts(b"MSH|x\rMSA|AA|T12\r", "T1"));
         assert!(!accepts(b"MSH|x\rMSA|AE|T1\r", "T1"));
     }

@@ -101,7 +101,8 @@ impl Journal {
         let answer = client.exchange(&message.build()).await?;
         let id = message.control_id();
         let said = String::from_utf8_lossy(&answer);
-        if !said.contains(&format!("MSA|AA|{id}")) {
+        let yes = ["AA", "CA"].map(|code| format!("MSA|{code}|{id}"));
+        if !yes.iter().any(|yes| said.contains(yes)) {
             bail!(
                 "{id} of {from:?} was not accepted: {:?}",
                 said.split('\r').nth(1)
