@@ -378,7 +378,11 @@ fn systems(gathered: &Gathered, channel: &Checked<'_>, report: &mut Report) {
                 .is_some_and(|known| known.get("system").is_some())
                 && required.is_none_or(|keys| !keys.contains(&Value::from("system")))
         });
-        if offers && piece.node.get("system").is_none() {
+        // A folder may belong to nobody.
+        let named = ["system", "folder"]
+            .iter()
+            .any(|key| piece.node.get(key).is_some());
+        if offers && !named {
             let text = format!("this {} names no system", kind_word(piece.kind));
             let remedy =
                 "write `system: NAME`, so that its owner, habits and `hilum impact` are known";
