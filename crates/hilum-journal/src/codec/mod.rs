@@ -307,9 +307,7 @@ mod tests {
         let plain = codecs.compress(&sample(7), None).bytes.len();
         let with = codecs.compress(&sample(7), Some(&dictionary));
         assert!(with.bytes.len() * 2 < plain, "{} {plain}", with.bytes.len());
-        let mut sent = sample(7).to_vec();
-        sent[12] = b'X';
-        let sent = Bytes::from(sent);
+        let sent: Bytes = [&sample(7)[..], b"NTE|1"].concat().into();
         let against = codecs.compress_against(&sent, &sample(7));
         assert_eq!(against.codec, Codec::Prefix);
         assert!(against.bytes.len() < 40, "{}", against.bytes.len());

@@ -1,5 +1,12 @@
 //! The journal through its public door.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a failure in a test's door is a failure of the test"
+)]
+
 mod basics;
 mod door;
+mod faults;
+mod model;
 mod power;
