@@ -31,19 +31,14 @@ pub(super) fn date(text: &str, style: Style, order: Option<Order>) -> Option<Str
         }
         _ => (text, ""),
     };
-    let mut date =
-        if day.bytes().all(|byte| byte.is_ascii_digit()) || !day.contains(['-', '/', '.']) {
-            packed(day)?
-        } else if day
-            .as_bytes()
-            .get(..8)
-            .is_some_and(|start| start.iter().all(u8::is_ascii_digit))
-        {
-            packed(day)?
-        } else {
-            let parts: Vec<&str> = day.split(['-', '/', '.']).collect();
-            written(&parts, day, order)?
-        };
+    let start = day.as_bytes().get(..8);
+    let eight_digits = start.is_some_and(|start| start.iter().all(u8::is_ascii_digit));
+    let mut date = if eight_digits || !day.contains(['-', '/', '.']) {
+        packed(day)?
+    } else {
+        let parts: Vec<&str> = day.split(['-', '/', '.']).collect();
+        written(&parts, day, order)?
+    };
     if !time.is_empty() {
         (date.time, date.zone) = clock(time)?;
     }
