@@ -2,8 +2,6 @@
 //!
 //! Labels are names from the configuration, never content.
 
-use std::fmt::Write as _;
-
 use hilum_engine::{DISPOSITIONS, Engine, LATENCY_BOUNDS_US, Latency};
 
 /// A metric: name, kind, and what it says.
@@ -86,8 +84,7 @@ const DISK_FULL: Metric = Metric(
 );
 
 /// All figures of an engine.
-#[must_use]
-pub fn render(engine: &Engine) -> String {
+pub(crate) fn render(engine: &Engine) -> String {
     let mut text = String::with_capacity(16 * 1024);
     let status = engine.status();
     head(&mut text, &IN_FLIGHT);
@@ -116,7 +113,7 @@ fn channels(text: &mut String, engine: &Engine) {
                 text,
                 metric.0,
                 &label(&[("channel", &channel.name)]),
-                value(&channel.figures()),
+                value(channel.figures()),
             );
         }
     }
@@ -183,15 +180,11 @@ fn queues(text: &mut String, engine: &Engine) {
 }
 
 fn head(text: &mut String, Metric(name, kind, about): &Metric) {
-    // Writing to a String cannot fail.
-    drop(write!(
-        text,
-        "# HELP {name} {about}\n# TYPE {name} {kind}\n"
-    ));
+    text.push_str(&format!("# HELP {name} {about}\n# TYPE {name} {kind}\n"));
 }
 
-fn sample(text: &mut String, name: &str, labels: &str, value: u64) {
-    drop(writeln!(text, "{name}{labels} {value}"));
+fn sample(text: &mut String, name: &str, labels: &str, value: impl std::fmt::Display) {
+    text.push_str(&format!("{name}{labels} {value}\n"));
 }
 
 fn histogram(text: &mut String, name: &str, labels: &[(&str, &str)], latency: &Latency) {
@@ -210,7 +203,7 @@ fn histogram(text: &mut String, name: &str, labels: &[(&str, &str)], latency: &L
         sample(text, &format!("{name}_bucket"), &label(&labels), sum);
     }
     let seconds = latency.sum_us.get() as f64 / 1e6;
-    drop(writeln!(text, "{name}_sum{} {seconds}", label(labels)));
+    sample(text, &format!("{name}_sum"), &label(labels), seconds);
     sample(text, &format!("{name}_count"), &label(labels), sum);
 }
 

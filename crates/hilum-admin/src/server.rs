@@ -79,11 +79,6 @@ async fn respond(
         Ok(Reply::Json(value)) => json_response(StatusCode::OK, &value),
         Ok(Reply::Text(text, kind)) => whole(StatusCode::OK, kind, Bytes::from(text)),
         Ok(Reply::Bytes(bytes)) => whole(StatusCode::OK, "application/octet-stream", bytes),
-        Ok(Reply::Events(events)) => Response::builder()
-            .header(header::CONTENT_TYPE, "text/event-stream")
-            .header(header::CACHE_CONTROL, "no-store")
-            .body(events)
-            .unwrap_or_else(|_| Response::new(empty())),
         Err(error) => {
             let body = json!({ "error": {
                 "code": error.code, "message": error.message, "hint": error.hint,

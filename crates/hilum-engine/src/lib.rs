@@ -16,7 +16,6 @@
 pub mod alert;
 mod channel;
 mod clock;
-mod core;
 mod figures;
 mod in_flight;
 pub mod lanes;
@@ -25,11 +24,11 @@ mod pool;
 mod queue;
 mod resend;
 mod run;
+mod runtime;
 mod status;
 mod store;
 
 pub use alert::{ALERT_TOPIC, Alert};
-pub(crate) use core::Core;
 pub use figures::{
     ChannelFigures, Counter, DISPOSITIONS, LATENCY_BOUNDS_US, Latency, QueueFigures,
 };
@@ -37,6 +36,7 @@ pub use in_flight::IN_FLIGHT_MESSAGES_MAX;
 pub use operate::{Held, OperateError, Replay, Replayed};
 pub use queue::Trouble;
 pub use run::{Engine, EngineError, EngineOptions, ReloadReport};
+pub(crate) use runtime::Core;
 pub use status::{
     ChannelStatus, ChannelView, DestinationState, DestinationStatus, EngineStatus, QueueView,
 };

@@ -5,10 +5,10 @@ use std::sync::atomic::Ordering;
 
 use serde::Serialize;
 
-use crate::core::Core;
 use crate::figures::DISPOSITIONS;
 use crate::lanes::Gate;
 use crate::queue::{Outlet, Queue};
+use crate::runtime::Core;
 
 /// A running engine.
 #[derive(Clone, Debug, Serialize)]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hilum_access::{Method, Permission, Route};
+use hilum_access::{Method, Parameter, Permission, Route};
 use hilum_component::BoxFuture;
 use hilum_engine::OperateError;
 use hilum_journal::{JournalError, MessageTrace, StoredAttempt, StoredDelivery, StoredMessage};
@@ -13,6 +13,14 @@ use super::{Admin, ApiError, Call, Entry, Reply};
 
 /// Bytes of a message that are given out at once.
 const CONTENT_BYTES_MAX: u64 = 64_000_000;
+
+/// Entries of a list that are given out at once.
+const LIST_MAX: usize = 1_000;
+
+const LIMIT: Parameter = Parameter {
+    name: "limit",
+    about: "How many at most, up to 1,000; 100 unless given",
+};
 
 pub(super) fn routes() -> Vec<Entry> {
     let get = |name, path, permission, about| Route {
@@ -53,12 +61,15 @@ pub(super) fn routes() -> Vec<Entry> {
             handle: holds,
         },
         Entry {
-            route: get(
-                "dead-letters",
-                "/api/v1/channels/{channel}/destinations/{destination}/dead-letters",
-                Permission::Find,
-                "Dead letters of a destination, oldest first (at most 1,000)",
-            ),
+            route: Route {
+                query: &[LIMIT],
+                ..get(
+                    "dead-letters",
+                    "/api/v1/channels/{channel}/destinations/{destination}/dead-letters",
+                    Permission::Find,
+                    "Dead letters of a destination, oldest first",
+                )
+            },
             handle: dead_letters,
         },
     ]
@@ -122,6 +133,10 @@ fn holds(admin: Arc<Admin>, _call: Call) -> Answer {
 
 fn dead_letters(admin: Arc<Admin>, call: Call) -> Answer {
     Box::pin(async move {
+        let limit = call.query("limit").map_or(Ok(100), str::parse::<usize>);
+        let limit = limit
+            .map_err(|_| ApiError::bad("limit", "limit is no number"))?
+            .min(LIST_MAX);
         let (channel, destination) = (
             Arc::from(call.part("channel")),
             Arc::from(call.part("destination")),
@@ -129,7 +144,7 @@ fn dead_letters(admin: Arc<Admin>, call: Call) -> Answer {
         let found = admin
             .engine
             .journal()
-            .dead_letters(channel, destination, None, 1_000)
+            .dead_letters(channel, destination, None, limit)
             .await;
         let found = found.map_err(journal)?;
         Ok(Reply::Json(Value::Array(

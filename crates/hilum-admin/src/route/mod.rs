@@ -13,8 +13,6 @@ use hilum_engine::{Engine, ReloadReport};
 use http::StatusCode;
 use serde_json::Value;
 
-use crate::server::Body;
-
 /// Loads the site's folder again and hands the plan to the engine.
 pub type Reload = Box<dyn Fn() -> BoxFuture<'static, Result<ReloadReport, ApiError>> + Send + Sync>;
 
@@ -115,7 +113,6 @@ pub(crate) enum Reply {
     Json(Value),
     Text(String, &'static str),
     Bytes(Bytes),
-    Events(Body),
 }
 
 /// What a route does.

@@ -8,7 +8,7 @@
 
 mod window;
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use hilum_component::{AlertRule, Millis};
@@ -141,9 +141,12 @@ fn of_queue(
     standing
 }
 
+/// What an alert of a channel is about: its kind, and the destination if it has one.
+pub(crate) type About = (&'static str, Option<Arc<str>>);
+
 /// Remembers what was raised, so that each alert is told once.
 #[derive(Debug, Default)]
-pub(crate) struct Raised(BTreeMap<(Arc<str>, &'static str, Option<Arc<str>>), ()>);
+pub(crate) struct Raised(BTreeSet<(Arc<str>, About)>);
 
 impl Raised {
     /// What is new and what is over, given all that holds for a channel at the moment.
@@ -151,34 +154,19 @@ impl Raised {
         &mut self,
         channel: &Arc<str>,
         standing: Vec<Standing>,
-    ) -> (Vec<Standing>, Vec<(&'static str, Option<Arc<str>>)>) {
-        let over: Vec<_> = self
-            .0
-            .keys()
-            .filter(|(name, kind, destination)| {
-                name == channel
-                    && !standing
-                        .iter()
-                        .any(|s| s.kind == *kind && s.destination == *destination)
-            })
-            .cloned()
+    ) -> (Vec<Standing>, Vec<About>) {
+        let about = |one: &Standing| (one.kind, one.destination.clone());
+        let own = self.0.iter().filter(|(name, _)| name == channel);
+        let over: Vec<About> = own
+            .map(|(_, known)| known.clone())
+            .filter(|known| !standing.iter().any(|one| about(one) == *known))
             .collect();
-        for key in &over {
-            self.0.remove(key);
+        for known in &over {
+            self.0.remove(&(Arc::clone(channel), known.clone()));
         }
-        let mut new = Vec::new();
-        for one in standing {
-            let key = (Arc::clone(channel), one.kind, one.destination.clone());
-            if self.0.insert(key, ()).is_none() {
-                new.push(one);
-            }
-        }
-        (
-            new,
-            over.into_iter()
-                .map(|(_, kind, destination)| (kind, destination))
-                .collect(),
-        )
+        let mut new = standing;
+        new.retain(|one| self.0.insert((Arc::clone(channel), about(one))));
+        (new, over)
     }
 }
 

@@ -18,7 +18,7 @@ use crate::resend::{Known, ResendDigest, ResendKey};
 use crate::{Core, store};
 
 /// How often a message whose reads were stale is processed again before it is processed alone.
-pub const STALE_MAX: usize = 8;
+pub(super) const STALE_MAX: usize = 8;
 
 /// How a message came to its channel.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -16,7 +16,7 @@ use crate::store::AcceptFailure;
 use crate::{Core, store};
 
 /// Hops after which a message is taken to be in a cycle.
-pub const HOPS_MAX: u32 = 16;
+const HOPS_MAX: u32 = 16;
 
 /// The metadata that counts the hops.
 pub(crate) const HOPS: &str = "hilum.hops";

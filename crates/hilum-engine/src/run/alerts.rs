@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 
 use crate::alert::{ALERT_TOPIC, Alert, Observed, ObservedQueue, Raised, Standing, evaluate};
 use crate::channel::{Channel, Origin, take_in};
-use crate::core::Core;
+use crate::runtime::Core;
 use crate::store;
 
 /// How often the rules are evaluated.

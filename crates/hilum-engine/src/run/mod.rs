@@ -17,8 +17,8 @@ use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 
 use crate::channel::Channel;
-use crate::core::Core;
 use crate::pool::Pool;
+use crate::runtime::Core;
 use crate::status::EngineStatus;
 use crate::store;
 

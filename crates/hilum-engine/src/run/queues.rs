@@ -5,9 +5,9 @@ use std::sync::Arc;
 use hilum_component::ChannelPlan;
 
 use super::{Running, Tasks};
-use crate::core::Core;
 use crate::queue::drive::drive;
 use crate::queue::{Outlet, Queue, Target};
+use crate::runtime::Core;
 
 /// Adds the queues of a channel; they do not run yet.
 pub(super) fn add_all(core: &Core, _tasks: &mut Tasks, plan: &ChannelPlan) {

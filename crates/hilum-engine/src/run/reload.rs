@@ -9,8 +9,8 @@ use serde::Serialize;
 
 use super::{EngineError, Tasks, queues, sources};
 use crate::channel::Channel;
-use crate::core::Core;
 use crate::queue::{Queue, Target};
+use crate::runtime::Core;
 
 /// What a reload changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]

@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock, Weak};
 
 use hilum_journal::{CommitSink, CommittedMessage, Resend};
 
-use crate::core::Core;
+use crate::runtime::Core;
 use crate::store;
 
 /// Hands committed deliveries to their queues. The journal is opened before the engine is made,

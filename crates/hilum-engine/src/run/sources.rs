@@ -4,13 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hilum_component::{ChannelPlan, Intake, Plan, Source, SourceKind, Stop};
-use hilum_message::PlanDigest;
 use tokio::time::Instant;
 
 use super::{EngineError, Running};
 use crate::alert::Alert;
 use crate::channel::{Channel, ChannelIntake};
-use crate::core::Core;
+use crate::runtime::Core;
 
 /// The first and the longest delay before a failed source is opened again.
 const AGAIN_FIRST: Duration = Duration::from_secs(1);
@@ -19,14 +18,11 @@ const AGAIN_LONGEST: Duration = Duration::from_secs(60);
 /// A source that was opened and does not run yet.
 pub(super) struct OpenSource {
     pub(super) channel: Arc<Channel>,
-    digest: PlanDigest,
     source: Option<Box<dyn Source>>,
 }
 
 /// A source that runs.
 pub(crate) struct RunningSource {
-    /// Covers its configuration: a reload that leaves it alone keeps the source.
-    pub(super) digest: PlanDigest,
     running: Option<Running>,
 }
 
@@ -74,11 +70,7 @@ pub(super) async fn open(channel: Arc<Channel>) -> Result<OpenSource, String> {
             Some(source)
         }
     };
-    Ok(OpenSource {
-        channel,
-        digest: plan.source.digest,
-        source,
-    })
+    Ok(OpenSource { channel, source })
 }
 
 async fn open_one(plan: &ChannelPlan, source: &mut dyn Source) -> Result<Option<String>, String> {
@@ -97,16 +89,12 @@ async fn open_one(plan: &ChannelPlan, source: &mut dyn Source) -> Result<Option<
 impl OpenSource {
     /// Runs it.
     pub(super) fn run(self, core: &Arc<Core>) -> RunningSource {
-        let Self {
-            channel,
-            digest,
-            source,
-        } = self;
+        let Self { channel, source } = self;
         let running = source.map(|source| {
             let core = Arc::clone(core);
             Running::spawn(|stop| supervise(core, channel, source, stop))
         });
-        RunningSource { digest, running }
+        RunningSource { running }
     }
 }
 

@@ -3,9 +3,9 @@
 use hilum_journal::{CommittedMessage, Disposition, PendingDelivery, Resend};
 
 use super::held;
-use crate::core::Core;
 use crate::lanes::{Body, Entry};
 use crate::resend::{ResendDigest, ResendKey};
+use crate::runtime::Core;
 
 /// Hands the deliveries of a commit to their queues.
 pub(crate) fn dispatch(core: &Core, message: CommittedMessage) {

@@ -11,8 +11,8 @@ use hilum_message::{DeliveryId, MessageId};
 use tokio::sync::Notify;
 
 use crate::channel::{Origin, take_in};
-use crate::core::Core;
 use crate::lanes::Entry;
+use crate::runtime::Core;
 
 /// How often held messages and timers are looked at when nothing wakes them.
 const LOOK_EVERY: Duration = Duration::from_secs(1);

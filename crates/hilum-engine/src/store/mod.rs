@@ -14,8 +14,8 @@ use hilum_journal::{AcceptError, AcceptRequest, Disposition, Publication, StateW
 use hilum_message::{Accepted, BlobRef, MessageId, Payload};
 
 use crate::channel::{Channel, Origin};
-use crate::core::Core;
 use crate::resend::{ResendDigest, ResendKey};
+use crate::runtime::Core;
 
 pub(crate) use commit::{dispatch, remember_recovered};
 pub(crate) use held::{HeldMessages, due, finish, wake_held};

@@ -11,10 +11,10 @@ use hilum_journal::{
 use hilum_message::{DeliveryId, MessageId, Metadata, Payload};
 
 use super::{commit, held};
-use crate::core::Core;
 use crate::lanes::{Entry, WINDOW};
 use crate::queue::{Queue, Target};
 use crate::resend::{ResendDigest, ResendKey};
+use crate::runtime::Core;
 
 /// Deliveries that are read from the journal at once.
 const PAGE: usize = WINDOW / 2;

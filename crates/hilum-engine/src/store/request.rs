@@ -13,9 +13,9 @@ use hilum_journal::{
 use hilum_message::{IndexToken, MessageId, Metadata};
 
 use crate::channel::{Channel, Origin};
-use crate::core::Core;
 use crate::queue::HOPS;
 use crate::resend::{ResendDigest, ResendKey};
+use crate::runtime::Core;
 
 /// The requests of a message and its parts, the message first.
 pub(super) fn requests(

@@ -23,6 +23,9 @@ use crate::store::HeldMessages;
 /// Alerts that may wait to be published; beyond, the log has them.
 const ALERTS_WAITING_MAX: usize = 1_024;
 
+/// The queues of a channel by destination.
+type QueuesByName = HashMap<Arc<str>, Arc<Queue>>;
+
 /// The running engine.
 pub(crate) struct Core {
     pub(crate) journal: Journal,
@@ -36,7 +39,7 @@ pub(crate) struct Core {
     parts_max: usize,
     plan: RwLock<Arc<Plan>>,
     channels: RwLock<BTreeMap<Arc<str>, Arc<Channel>>>,
-    queues: RwLock<HashMap<Arc<str>, HashMap<Arc<str>, Arc<Queue>>>>,
+    queues: RwLock<HashMap<Arc<str>, QueuesByName>>,
     scopes: Mutex<HashMap<String, Arc<Scope>>>,
     next_number: AtomicU32,
     alerts: mpsc::Sender<Alert>,
