@@ -10,9 +10,11 @@
 //! Everything binds loopback and lets the system choose ports. All content is synthetic. It knows
 //! nothing of the engine: it sees a program from the outside, as a hospital's systems do.
 
+#[cfg(feature = "certificates")]
 pub mod certificates;
 pub mod http;
 pub mod messages;
 pub mod mllp;
+#[cfg(feature = "site")]
 pub mod site;
 pub mod wait;

@@ -55,9 +55,13 @@ impl Output {
         self.json
     }
 
-    /// People read this on a terminal that shows colour.
-    pub(crate) const fn color(&self) -> bool {
-        self.color
+    /// A text in a colour (as of SGR), where colour is wanted.
+    pub(crate) fn colored(&self, color: &str, text: &str) -> String {
+        if self.color {
+            format!("\u{1b}[{color}m{text}\u{1b}[0m")
+        } else {
+            text.to_owned()
+        }
     }
 
     /// A line of the result.
@@ -75,6 +79,12 @@ impl Output {
     /// Something for the person at the terminal that is not part of the result.
     pub(crate) fn note(&self, line: impl Display) {
         drop(writeln!(stderr(), "{line}"));
+    }
+
+    /// A line that the next one of its kind overwrites, for a person at a terminal.
+    pub(crate) fn progress(&self, line: impl Display) {
+        let mut to = stderr();
+        drop(write!(to, "\r\u{1b}[2K{line}").and_then(|()| to.flush()));
     }
 
     /// An error with the chain of its causes.

@@ -10,10 +10,14 @@ use bytes::{Bytes, BytesMut};
 use sha2::{Digest, Sha256};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::Notify;
 use tokio::task::{JoinHandle, JoinSet};
 
 use super::{framed, next_frame};
 use crate::messages::{answer, field};
+
+/// How long [`Receiver::idle`] waits.
+const REACTION_WITHIN: Duration = Duration::from_secs(1);
 
 /// What a receiver does with one message.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -137,8 +141,10 @@ pub struct Receiver {
 struct Shared {
     behaviour: Mutex<Behaviour>,
     received: Mutex<Vec<Received>>,
+    arrived: Notify,
     keep: Keep,
     messages: AtomicU64,
+    reacted: AtomicU64,
     connections: AtomicU64,
 }
 
@@ -174,8 +180,10 @@ impl Receiver {
         let shared = Arc::new(Shared {
             behaviour: Mutex::new(behaviour),
             received: Mutex::new(Vec::new()),
+            arrived: Notify::new(),
             keep,
             messages: AtomicU64::new(0),
+            reacted: AtomicU64::new(0),
             connections: AtomicU64::new(0),
         });
         let task = Some(tokio::spawn(accept(listener, Arc::clone(&shared))));
@@ -211,6 +219,24 @@ impl Receiver {
             .clone()
     }
 
+    /// Waits until something came, and takes it out of the record, so that a receiver that runs
+    /// for long does not grow. For one caller at a time.
+    pub async fn take(&self) -> Vec<Received> {
+        loop {
+            let taken = std::mem::take(
+                &mut *self
+                    .shared
+                    .received
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner),
+            );
+            if !taken.is_empty() {
+                return taken;
+            }
+            self.shared.arrived.notified().await;
+        }
+    }
+
     /// The control ids that came so far.
     #[must_use]
     pub fn control_ids(&self) -> Vec<String> {
@@ -229,6 +255,17 @@ impl Receiver {
     #[must_use]
     pub fn count(&self) -> u64 {
         self.shared.messages.load(Ordering::SeqCst)
+    }
+
+    /// Waits until every message that came has had its reaction, at most for [`REACTION_WITHIN`].
+    pub async fn idle(&self) {
+        let done = async {
+            while self.shared.reacted.load(Ordering::SeqCst) < self.count() {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        // One that never reacts is not waited for any longer.
+        drop(tokio::time::timeout(REACTION_WITHIN, done).await);
     }
 
     /// How many connections were made.
@@ -342,6 +379,7 @@ async fn serve(mut stream: TcpStream, connection: u64, shared: &Shared) -> io::R
                 Reaction::Close => return Ok(()),
                 Reaction::Reset => return stream.set_zero_linger(),
             }
+            shared.reacted.fetch_add(1, Ordering::SeqCst);
             if close_after {
                 return Ok(());
             }
@@ -368,5 +406,6 @@ impl Shared {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .push(message);
+        self.arrived.notify_one();
     }
 }

@@ -1,8 +1,14 @@
 //! The arguments of every command; their help texts are here and nowhere else.
 
+mod peers;
+mod site;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+
+pub(crate) use peers::{Answer, Receive, Send};
+pub(crate) use site::{Docs, Explain, Impact, Init, Inspect, Schema, Test};
 
 /// hilum: every system of a hospital connects once, here.
 #[derive(Debug, Parser)]
@@ -24,10 +30,28 @@ pub(crate) struct Arguments {
 /// What hilum can be asked to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Makes a folder with a small site that runs
+    Init(Init),
     /// Runs a site until it is stopped (Ctrl-C or SIGTERM)
     Run(Run),
     /// Checks a site's folder and shows all problems at once
     Check(Check),
+    /// Runs the tests of a site: *.test.yaml
+    Test(Test),
+    /// Shows what the parser sees in files of HL7 v2
+    Inspect(Inspect),
+    /// Sends messages over MLLP: samples, or load
+    Send(Send),
+    /// Receives messages over MLLP as a simulated system, ill-behaved on request
+    Receive(Receive),
+    /// Says more about the code of a problem, such as E0107
+    Explain(Explain),
+    /// Lists what a change of a system touches
+    Impact(Impact),
+    /// Writes the mapping documentation of a site
+    Docs(Docs),
+    /// Prints the schemas of a site's files, for editors
+    Schema(Schema),
     /// Prints a completion script for a shell
     Completions(Completions),
 }

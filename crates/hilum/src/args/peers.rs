@@ -1,0 +1,108 @@
+//! Arguments of the simulated peers.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use hilum_component::Millis;
+use hilum_net::HostPort;
+
+/// `hilum send`
+#[derive(Debug, Args)]
+pub(crate) struct Send {
+    /// Where to, such as mllp://127.0.0.1:2575
+    #[arg(value_name = "mllp://HOST:PORT", value_parser = mllp)]
+    pub(crate) to: HostPort,
+    /// Files with a message or several; with --count and no file, synthetic ones are made
+    #[arg(value_name = "FILE", required_unless_present = "count")]
+    pub(crate) files: Vec<PathBuf>,
+    /// Sends this many messages in all, each with a control id of its own
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) count: Option<u64>,
+    /// Connections that send at the same time (with --count)
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "count", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub(crate) connections: u16,
+    /// Messages a second in all; as fast as answers come without it (with --count)
+    #[arg(long, value_name = "N", requires = "count", value_parser = rate)]
+    pub(crate) rate: Option<f64>,
+    /// How long to wait for an answer
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
+    pub(crate) answer_within: Duration,
+    /// Sends the files byte for byte; else line ends of an editor become those of HL7
+    #[arg(long)]
+    pub(crate) as_is: bool,
+    /// Shows the answers, which may hold patient data
+    #[arg(long)]
+    pub(crate) reveal: bool,
+}
+
+/// `hilum receive`
+#[derive(Debug, Args)]
+pub(crate) struct Receive {
+    /// Where to listen, such as mllp://127.0.0.1:2576
+    #[arg(value_name = "mllp://HOST:PORT", value_parser = mllp)]
+    pub(crate) at: HostPort,
+    /// What it does with a message
+    #[arg(long, value_enum, default_value_t = Answer::Aa)]
+    pub(crate) answer: Answer,
+    /// How long it takes before it answers
+    #[arg(long, value_name = "TIME", default_value = "0ms", value_parser = duration)]
+    pub(crate) delay: Duration,
+    /// Answers every n-th message with AE
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) ae_every: Option<u64>,
+    /// Answers every n-th message with AR
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) ar_every: Option<u64>,
+    /// Is down for this long, after the messages of --down-after
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub(crate) down_for: Option<Duration>,
+    /// How many messages it takes before it goes down, once
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "down_for")]
+    pub(crate) down_after: u64,
+    /// Ends after this many messages instead of at Ctrl-C
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) count: Option<u64>,
+    /// Shows the messages whole, which hold patient data
+    #[arg(long)]
+    pub(crate) reveal: bool,
+}
+
+/// What a simulated receiver does with a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Answer {
+    /// Takes it
+    Aa,
+    /// Answers with an error
+    Ae,
+    /// Rejects it
+    Ar,
+    /// Says yes to another control id
+    WrongId,
+    /// Never answers
+    Nothing,
+    /// Closes the connection
+    Close,
+    /// Resets the connection
+    Reset,
+}
+
+fn mllp(text: &str) -> Result<HostPort, String> {
+    let Some(address) = text.strip_prefix("mllp://") else {
+        return Err("expected mllp://host:port".to_owned());
+    };
+    HostPort::listen(address.trim_end_matches('/')).map_err(|error| error.to_string())
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    Millis::parse(text).map(Millis::duration)
+}
+
+fn rate(text: &str) -> Result<f64, String> {
+    let number: f64 = text.parse().map_err(|_| "expected a number".to_owned())?;
+    if number.is_finite() && number > 0.0 {
+        Ok(number)
+    } else {
+        Err("expected a number above 0".to_owned())
+    }
+}

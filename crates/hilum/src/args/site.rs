@@ -1,0 +1,80 @@
+//! Arguments of the commands that work on a site's folder or on files, without a running node.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::SiteArgs;
+
+/// `hilum init`
+#[derive(Debug, Args)]
+pub(crate) struct Init {
+    /// The folder; made if it is not there, and left alone if it holds anything
+    #[arg(value_name = "FOLDER")]
+    pub(crate) folder: PathBuf,
+}
+
+/// `hilum test`
+#[derive(Debug, Args)]
+pub(crate) struct Test {
+    #[command(flatten)]
+    pub(crate) site: SiteArgs,
+    /// Only tests whose file, channel or sentence contains this
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) only: Option<String>,
+    /// Writes the results as JUnit XML too, for build servers
+    #[arg(long, value_name = "FILE")]
+    pub(crate) junit: Option<PathBuf>,
+    /// Shows which steps, destinations and rows of tables no test reaches
+    #[arg(long)]
+    pub(crate) coverage: bool,
+}
+
+/// `hilum inspect`
+///
+/// Ends with 0 also for what is no message: seeing that is what was asked.
+#[derive(Debug, Args)]
+pub(crate) struct Inspect {
+    /// Files with a message or several
+    #[arg(value_name = "FILE", required = true)]
+    pub(crate) files: Vec<PathBuf>,
+}
+
+/// `hilum explain`
+#[derive(Debug, Args)]
+pub(crate) struct Explain {
+    /// The code; all codes are listed without it
+    #[arg(value_name = "CODE")]
+    pub(crate) code: Option<String>,
+}
+
+/// `hilum impact`
+#[derive(Debug, Args)]
+pub(crate) struct Impact {
+    /// The system that is to change
+    #[arg(value_name = "SYSTEM")]
+    pub(crate) system: String,
+    #[command(flatten)]
+    pub(crate) site: SiteArgs,
+}
+
+/// `hilum docs`
+#[derive(Debug, Args)]
+pub(crate) struct Docs {
+    #[command(flatten)]
+    pub(crate) site: SiteArgs,
+    /// The folder to write into; made if it is not there
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) out: PathBuf,
+}
+
+/// `hilum schema`
+#[derive(Debug, Args)]
+pub(crate) struct Schema {
+    /// Only the schema of this kind of file
+    #[arg(long, value_name = "KIND", value_parser = ["site", "system", "channel", "test", "alerts", "environment"])]
+    pub(crate) file: Option<String>,
+    /// Writes each schema to a file in this folder instead
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) out: Option<PathBuf>,
+}
