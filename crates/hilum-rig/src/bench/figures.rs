@@ -104,7 +104,14 @@ impl Table {
 fn median(all: &[Figures], value: fn(&Figures) -> f64) -> f64 {
     let mut values: Vec<f64> = all.iter().map(value).collect();
     values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or_default()
+    // Of an even number, the mean of the two in the middle.
+    let middle = |from_half: usize| values.get(from_half).copied().unwrap_or_default();
+    let half = values.len() / 2;
+    if values.len().is_multiple_of(2) {
+        f64::midpoint(middle(half.saturating_sub(1)), middle(half))
+    } else {
+        middle(half)
+    }
 }
 
 #[cfg(test)]
