@@ -19,6 +19,9 @@ fn main() -> ExitCode {
         Ok(code) => code.into(),
         Err(error) => {
             output.error(&error);
+            if error.is::<command::Unreachable>() {
+                return output::Exit::Unreachable.into();
+            }
             output::Exit::Failed.into()
         }
     }

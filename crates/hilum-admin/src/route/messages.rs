@@ -77,7 +77,7 @@ pub(super) fn routes() -> Vec<Entry> {
 
 type Answer = BoxFuture<'static, Result<Reply, ApiError>>;
 
-fn journal(error: JournalError) -> ApiError {
+pub(super) fn journal(error: JournalError) -> ApiError {
     match error {
         JournalError::NotFound { .. } => ApiError::missing("not-found", error.to_string()),
         other => super::operate::told(OperateError::Journal(other)),
@@ -167,7 +167,7 @@ fn trace_json(trace: &MessageTrace) -> Value {
     })
 }
 
-fn message_json(row: &StoredMessage) -> Value {
+pub(super) fn message_json(row: &StoredMessage) -> Value {
     json!({
         "message": row.message.to_string(),
         "sequence": row.sequence,

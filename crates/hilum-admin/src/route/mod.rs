@@ -3,6 +3,7 @@
 mod messages;
 mod node;
 mod operate;
+mod search;
 
 use std::sync::Arc;
 
@@ -129,6 +130,7 @@ pub(crate) fn all() -> Vec<Entry> {
     node::routes()
         .into_iter()
         .chain(messages::routes())
+        .chain(search::routes())
         .chain(operate::routes())
         .collect()
 }

@@ -1,5 +1,6 @@
 //! The arguments of every command; their help texts are here and nowhere else.
 
+mod node;
 mod peers;
 mod site;
 
@@ -7,8 +8,11 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+pub(crate) use node::{
+    Ask, Decide, Filters, Hold, Messages, OfDelivery, OfDestination, Replay, Resume, Tail, Trace,
+};
 pub(crate) use peers::{Answer, Receive, Send};
-pub(crate) use site::{Docs, Explain, Impact, Init, Inspect, Schema, Test};
+pub(crate) use site::{Backup, Docs, Explain, Impact, Init, Inspect, Schema, Test, Verify};
 
 /// hilum: every system of a hospital connects once, here.
 #[derive(Debug, Parser)]
@@ -44,6 +48,38 @@ pub(crate) enum Command {
     Send(Send),
     /// Receives messages over MLLP as a simulated system, ill-behaved on request
     Receive(Receive),
+    /// Shows the channels and destinations of a running node
+    Status(Ask),
+    /// Finds messages of a running node, newest first
+    Messages(Messages),
+    /// Shows messages as they arrive, until Ctrl-C
+    Tail(Tail),
+    /// Shows what became of a message
+    Trace(Trace),
+    /// Processes a message again with today's plan
+    Replay(Replay),
+    /// Holds a destination; what comes for it is queued
+    Hold(Hold),
+    /// Lets a held destination go on
+    Resume(Resume),
+    /// Lists the dead letters of a destination
+    DeadLetters(OfDestination),
+    /// Sends a dead letter again
+    Requeue(OfDelivery),
+    /// Gives up a delivery; what waits behind it goes on
+    Withdraw(OfDelivery),
+    /// Lists the messages that a step holds
+    Holds(Ask),
+    /// Lets a held message go on
+    Release(Decide),
+    /// Ends a held message without delivering it
+    Reject(Decide),
+    /// Loads the folder of a running node again
+    Reload(Ask),
+    /// Compares a journal with its checksums while no node runs on it
+    Verify(Verify),
+    /// Copies a journal while no node runs on it
+    Backup(Backup),
     /// Says more about the code of a problem, such as E0107
     Explain(Explain),
     /// Lists what a change of a system touches

@@ -78,3 +78,22 @@ pub(crate) struct Schema {
     #[arg(long, value_name = "FOLDER")]
     pub(crate) out: Option<PathBuf>,
 }
+
+/// `hilum verify`
+#[derive(Debug, Args)]
+pub(crate) struct Verify {
+    /// The folder given to `hilum run --data`
+    #[arg(value_name = "FOLDER")]
+    pub(crate) data: PathBuf,
+}
+
+/// `hilum backup`
+#[derive(Debug, Args)]
+pub(crate) struct Backup {
+    /// The folder given to `hilum run --data`
+    #[arg(value_name = "FOLDER")]
+    pub(crate) data: PathBuf,
+    /// Where the copy goes; made if it is not there
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) to: PathBuf,
+}

@@ -7,11 +7,15 @@ mod explain;
 mod impact;
 mod init;
 mod inspect;
+mod journal;
+mod node;
 mod receive;
 mod run;
 mod schema;
 mod send;
 mod test;
+
+pub(crate) use node::Unreachable;
 
 use crate::args::{Arguments, Command};
 use crate::output::{Exit, Output};
@@ -26,6 +30,22 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> anyhow::Result<Exit
         Command::Inspect(arguments) => inspect::run(arguments, output),
         Command::Send(arguments) => send::run(arguments, output),
         Command::Receive(arguments) => receive::run(arguments, output),
+        Command::Status(arguments) => node::status(arguments, output),
+        Command::Messages(arguments) => node::messages(arguments, output),
+        Command::Tail(arguments) => node::tail(arguments, output),
+        Command::Trace(arguments) => node::trace(arguments, output),
+        Command::Replay(arguments) => node::replay(arguments, output),
+        Command::Hold(arguments) => node::hold(arguments, output),
+        Command::Resume(arguments) => node::resume(arguments, output),
+        Command::DeadLetters(arguments) => node::dead_letters(arguments, output),
+        Command::Requeue(arguments) => node::requeue(arguments, output),
+        Command::Withdraw(arguments) => node::withdraw(arguments, output),
+        Command::Holds(arguments) => node::holds(arguments, output),
+        Command::Release(arguments) => node::release(arguments, output),
+        Command::Reject(arguments) => node::reject(arguments, output),
+        Command::Reload(arguments) => node::reload(arguments, output),
+        Command::Verify(arguments) => journal::verify(arguments, output),
+        Command::Backup(arguments) => journal::backup(arguments, output),
         Command::Explain(arguments) => explain::run(arguments, output),
         Command::Impact(arguments) => impact::run(arguments, output),
         Command::Docs(arguments) => docs::run(arguments, output),

@@ -60,7 +60,7 @@ fn log_to_stderr(arguments: &Run) -> anyhow::Result<()> {
 }
 
 /// Two nodes on one journal would break it.
-fn lock(data: &Path) -> anyhow::Result<File> {
+pub(super) fn lock(data: &Path) -> anyhow::Result<File> {
     let path = data.join(LOCK);
     let file = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
     if file.try_lock().is_err() {

@@ -1,0 +1,16 @@
+//! The commands that ask a running node over its management API.
+
+mod find;
+mod operate;
+mod remote;
+mod show;
+mod status;
+mod trace;
+
+pub(super) use find::{messages, tail};
+pub(super) use operate::{
+    dead_letters, hold, holds, reject, release, reload, replay, requeue, resume, withdraw,
+};
+pub(crate) use remote::Unreachable;
+pub(super) use status::status;
+pub(super) use trace::trace;

@@ -1,0 +1,94 @@
+//! `hilum status`
+
+use serde_json::Value;
+
+use super::remote::Remote;
+use super::show::{self, text};
+use crate::args::Ask;
+use crate::output::{Exit, Output};
+
+pub(crate) fn status(arguments: &Ask, output: &Output) -> anyhow::Result<Exit> {
+    let status = Remote::new(&arguments.node.at)?.get("/api/v1/status")?;
+    if output.json() {
+        output.value(&status)?;
+        return Ok(Exit::Done);
+    }
+    output.line(format_args!(
+        "{}, plan {}, {} in flight{}",
+        text(&status, "site"),
+        text(&status, "plan"),
+        status["in-flight"],
+        if status["disk-full"] == true {
+            output.colored("31", ", the disk is full: nothing is accepted")
+        } else {
+            String::new()
+        }
+    ));
+    for channel in list(&status["channels"]) {
+        of_channel(channel, output);
+    }
+    Ok(Exit::Done)
+}
+
+fn list(value: &Value) -> &[Value] {
+    value.as_array().map(Vec::as_slice).unwrap_or_default()
+}
+
+fn of_channel(channel: &Value, output: &Output) {
+    let dispositions = channel["dispositions"].as_object();
+    let counts: Vec<String> = dispositions
+        .into_iter()
+        .flatten()
+        .filter(|(_, count)| count.as_u64() != Some(0))
+        .map(|(name, count)| format!("{count} {name}"))
+        .collect();
+    output.line(format_args!(
+        "\n{} ({}): {} received{}{}",
+        text(channel, "name"),
+        text(channel, "source"),
+        channel["received"],
+        if counts.is_empty() {
+            String::new()
+        } else {
+            format!(", {}", counts.join(", "))
+        },
+        match &channel["last-message-ms"] {
+            Value::Null => String::new(),
+            last => format!(", last at {}", show::time(last)),
+        }
+    ));
+    let rows: Vec<Vec<String>> = list(&channel["destinations"])
+        .iter()
+        .map(|destination| row(destination, output))
+        .collect();
+    show::table(&rows, output);
+    for destination in list(&channel["destinations"]) {
+        if let Some(trouble) = destination["trouble"].as_str() {
+            let line = format!(
+                "    {}, since {}: {trouble}",
+                text(destination, "name"),
+                show::time(&destination["trouble-since-ms"])
+            );
+            output.line(output.colored("31", &line));
+        }
+    }
+}
+
+fn row(destination: &Value, output: &Output) -> Vec<String> {
+    let mut row = vec![
+        format!("  → {}", text(destination, "name")),
+        text(destination, "address").to_owned(),
+        show::state(text(destination, "state"), output),
+        format!("{} waiting", destination["waiting"]),
+        format!("{} delivered", destination["delivered"]),
+    ];
+    let dead = destination["dead"].as_u64().unwrap_or_default();
+    if dead > 0 {
+        row.push(output.colored("31", &format!("{dead} dead letters")));
+    }
+    let held = destination["held"].as_u64().unwrap_or_default();
+    if held > 0 {
+        row.push(output.colored("33", &format!("{held} held behind them")));
+    }
+    row
+}

@@ -1,0 +1,53 @@
+//! The program from the outside, as people and scripts use it.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test fails by panicking"
+)]
+
+mod folder;
+mod node;
+
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+/// The program with these arguments; no colour, no settings from around.
+fn hilum(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_hilum"));
+    command.args(arguments).env("NO_COLOR", "1");
+    for name in ["HILUM_AT", "HILUM_DATA", "HILUM_ENVIRONMENT", "HILUM_LOG"] {
+        command.env_remove(name);
+    }
+    command
+}
+
+/// Runs the program to its end; checks its exit code.
+fn ends(arguments: &[&str], code: i32) -> (String, String) {
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = hilum(arguments).output().expect("the program starts");
+    let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
+    let (stdout, stderr) = (text(stdout), text(stderr));
+    assert_eq!(
+        status.code(),
+        Some(code),
+        "hilum {arguments:?}\n{stdout}\n{stderr}"
+    );
+    (stdout, stderr)
+}
+
+/// The repository's folder of examples.
+fn examples() -> PathBuf {
+    PathBuf::from(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../config/examples"
+    ))
+}
+
+/// The text of a path.
+fn text(path: &std::path::Path) -> &str {
+    path.to_str().expect("a path in UTF-8")
+}

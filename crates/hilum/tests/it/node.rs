@@ -1,0 +1,172 @@
+//! A running node, its peers, and the commands that ask it.
+
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+use std::process::{Child, ChildStdout, Stdio};
+
+use hilum_testkit::site::SiteFolder;
+use hilum_testkit::wait::{free_port, until};
+use serde_json::Value;
+
+use crate::{ends, examples, hilum, text};
+
+/// A program that ends with the test.
+struct Running {
+    child: Child,
+    out: BufReader<ChildStdout>,
+}
+
+impl Running {
+    fn start(arguments: &[&str]) -> Self {
+        let mut child = hilum(arguments)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let out = BufReader::new(child.stdout.take().unwrap());
+        Self { child, out }
+    }
+
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.out.read_line(&mut line).unwrap();
+        line
+    }
+
+    /// Waits for its end; gives what it printed.
+    fn end(mut self) -> String {
+        let mut rest = String::new();
+        self.out.read_to_string(&mut rest).unwrap();
+        assert_eq!(self.child.wait().unwrap().code(), Some(0), "{rest}");
+        rest
+    }
+
+    fn terminate(&self) {
+        let id = self.child.id().to_string();
+        let sent = std::process::Command::new("kill")
+            .args(["-TERM", &id])
+            .status();
+        assert!(sent.unwrap().success());
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It has ended already where all went well.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+fn copy(from: &Path, folder: &SiteFolder, at: &str, ports: &[(&str, u16)]) {
+    for entry in std::fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy();
+        let below = format!("{at}/{name}");
+        if path.is_dir() {
+            copy(&path, folder, &below, ports);
+            continue;
+        }
+        let mut content = std::fs::read_to_string(&path).unwrap();
+        for (known, port) in ports {
+            content = content.replace(&format!("127.0.0.1:{known}"), &format!("127.0.0.1:{port}"));
+        }
+        folder.file(&below, content).unwrap();
+    }
+}
+
+fn json(arguments: &[&str]) -> Value {
+    let (out, _) = ends(arguments, 0);
+    serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error}: {out}"))
+}
+
+#[tokio::test]
+async fn messages_pass_a_node_and_are_found_traced_and_repeated() {
+    let [admin, from, to] = [(); 3].map(|()| free_port().unwrap());
+    let folder = SiteFolder::new().unwrap();
+    let ports = [("26600", admin), ("26610", from), ("26611", to)];
+    copy(&examples().join("relay"), &folder, "site", &ports);
+    let site = folder.path().join("site");
+    let sample = site.join("samples/a01.hl7");
+    let data = folder.path().join("data");
+    let [at, from, to] = [
+        format!("127.0.0.1:{admin}"),
+        format!("mllp://127.0.0.1:{from}"),
+        format!("mllp://127.0.0.1:{to}"),
+    ];
+
+    let receiver = Running::start(&["receive", &to, "--count", "6"]);
+    let mut node = Running::start(&["run", text(&site), "--data", text(&data)]);
+    assert!(node.line().contains("ready"));
+
+    let (out, _) = ends(&["send", &from, text(&sample)], 0);
+    assert!(out.contains("R00001  AA"), "{out}");
+    let report = json(&[
+        "send",
+        &from,
+        "--count",
+        "5",
+        "--connections",
+        "2",
+        "--json",
+    ]);
+    assert_eq!(report["acknowledged"], 5, "{report}");
+    let letter = folder.file("letter.txt", "This is a letter.").unwrap();
+    ends(&["send", &from, text(&letter)], 1);
+
+    let received = receiver.end();
+    assert!(received.contains("ADT^A01^ADT_A01  R00001"), "{received}");
+    assert!(received.contains("6 received"), "{received}");
+    assert!(!received.contains("Doe"), "content stays masked");
+
+    until("all is delivered", || {
+        let status = json(&["status", "--at", &at, "--json"]);
+        status["channels"][0]["destinations"][0]["delivered"] == 6
+    })
+    .await;
+    let found = json(&["messages", "--at", &at, "--control-id", "R00001", "--json"]);
+    assert_eq!(found["disposition"], "accepted");
+    let id = found["message"].as_str().unwrap();
+    let (trace, _) = ends(&["trace", id, "--at", &at], 0);
+    assert!(trace.contains("→ receiver  delivered"), "{trace}");
+    assert!(!trace.contains("Doe"), "content stays masked");
+    let (trace, _) = ends(&["trace", id, "--at", &at, "--reveal"], 0);
+    assert!(trace.contains("Doe^Jane"), "{trace}");
+
+    operated(&at, id);
+
+    node.terminate();
+    node.end();
+    let (_, error) = ends(&["status", "--at", &at], 4);
+    assert!(error.contains("no hilum answers at"), "{error}");
+
+    ends(&["verify", text(&data)], 0);
+    let copy = folder.path().join("copy");
+    ends(&["backup", text(&data), "--to", text(&copy)], 0);
+    ends(&["verify", text(&copy)], 0);
+    ends(&["verify", text(&site)], 3);
+}
+
+/// Holds, resumes, repeats and reloads.
+fn operated(at: &str, id: &str) {
+    let reason = ["--reason", "maintenance"];
+    ends(
+        &[&["hold", "relay", "receiver", "--at", at], &reason[..]].concat(),
+        0,
+    );
+    let (status, _) = ends(&["status", "--at", at], 0);
+    assert!(status.contains("paused"), "{status}");
+    let again = json(&["replay", id, "--to", "receiver", "--at", at, "--json"]);
+    assert_eq!(again["disposition"], "accepted", "{again}");
+    let status = json(&["status", "--at", at, "--json"]);
+    assert_eq!(status["channels"][0]["destinations"][0]["waiting"], 1);
+    ends(&["resume", "relay", "receiver", "--at", at], 0);
+    let (_, error) = ends(
+        &[&["hold", "relay", "nobody", "--at", at], &reason[..]].concat(),
+        3,
+    );
+    assert!(error.contains("nobody"), "{error}");
+    ends(&["reload", "--at", at], 0);
+    ends(&["holds", "--at", at], 0);
+    ends(&["dead-letters", "relay", "receiver", "--at", at], 0);
+}
