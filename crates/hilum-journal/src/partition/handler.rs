@@ -176,7 +176,8 @@ impl PartitionHandler {
             .doing("finish work in", self.file())
     }
 
-    /// Sets the state of a pending delivery; `None` if it is not pending (any more).
+    /// Sets the state of a pending delivery, or withdraws a dead letter (state 2 to state 3);
+    /// `None` if it is in no such state (any more).
     fn settle_row(
         &self,
         conn: &Connection,
@@ -186,7 +187,8 @@ impl PartitionHandler {
     ) -> Result<Option<(u32, i64)>, DbError> {
         let sql = "UPDATE delivery SET state = ?3, attempts = attempts + 1, \
                    reason = coalesce(?4, reason) \
-                   WHERE seq = ?1 AND ordinal = ?2 AND state = 0 RETURNING attempts, destination";
+                   WHERE seq = ?1 AND ordinal = ?2 AND (state = 0 OR (state = 2 AND ?3 = 3)) \
+                   RETURNING attempts, destination";
         conn.prepare_cached(sql)
             .and_then(|mut statement| {
                 let row = params![delivery.sequence, delivery.id.ordinal, state as u8, reason];

@@ -8,5 +8,6 @@
 mod basics;
 mod door;
 mod faults;
+mod living;
 mod model;
 mod power;
