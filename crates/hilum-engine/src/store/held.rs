@@ -122,7 +122,8 @@ pub(crate) fn hold(
             holds_keys: true,
             body: None,
         };
-        queue.scope.lanes().push(queue.id, entry);
+        // Not pushed: what is only in the journal yet waits behind it all the same.
+        queue.scope.lanes().hold(queue.id, entry);
     }
 }
 

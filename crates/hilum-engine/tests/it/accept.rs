@@ -1,0 +1,178 @@
+//! What a sender is told, and what the journal has then.
+
+use hilum_component::{Acknowledge, Disposition, Millis, Reply};
+use hilum_journal::{DeliveryState, Disposition as Stored};
+
+use crate::kit::{
+    Act, Hub, Receiver, Sender, With, channel, destination, filters, out, plan, rejects, rule,
+};
+
+fn said(reply: &Reply) -> String {
+    String::from_utf8(reply.answer.clone().expect("an answer").to_vec()).expect("text")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_positive_answer_means_that_the_journal_has_the_message() {
+    let (sender, receiver) = (Sender::new(), Receiver::new("ehr"));
+    let hub = Hub::start(plan([channel("lab", &sender).to(out(&receiver))])).await;
+    let reply = sender.send("1|ORU|p1|seven").await;
+    assert_eq!(reply.disposition, Disposition::Accepted);
+    assert!(said(&reply).starts_with("AA|1|"));
+    let id = reply.message.expect("an id");
+    let (row, payload) = hub
+        .engine()
+        .journal()
+        .received(id)
+        .await
+        .expect("it is there");
+    assert_eq!(row.disposition, Stored::Accepted);
+    assert_eq!(&payload.text()[..], b"1|ORU|p1|seven");
+    assert_eq!(
+        (row.control_id.as_deref(), row.kind.as_deref()),
+        (Some("1"), Some("ORU"))
+    );
+    receiver.takes(&["1"]).await;
+    assert_eq!(receiver.texts(), ["1|ORU|p1|seven"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_fate_has_its_answer_and_its_record() {
+    let (sender, receiver) = (Sender::new(), Receiver::new("ehr"));
+    let mut lab = channel("lab", &sender)
+        .step(filters("DULL"))
+        .step(rejects("BAD"))
+        .to(out(&receiver));
+    lab.accept = Some(rule("type != 'ALIEN'"));
+    let hub = Hub::start(plan([lab])).await;
+    let cases = [
+        (
+            "1|DULL|p|x",
+            Disposition::Filtered,
+            "AA|1|",
+            Stored::Filtered,
+            "filter: of no interest",
+        ),
+        (
+            "2|ALIEN|p|x",
+            Disposition::Refused,
+            "AR|2|200",
+            Stored::Refused,
+            "accept: this channel",
+        ),
+        (
+            "3|BAD|p|x",
+            Disposition::Rejected,
+            "AE|3|103",
+            Stored::Rejected,
+            "check: this type is at fault at type (103)",
+        ),
+        (
+            "no line",
+            Disposition::Rejected,
+            "AE||100",
+            Stored::Rejected,
+            "parse: not readable as lines",
+        ),
+        (
+            "|ORU|p|x",
+            Disposition::Rejected,
+            "AE||101",
+            Stored::Rejected,
+            "accept: the message has no control id",
+        ),
+    ];
+    for (text, disposition, answer, stored, reason) in cases {
+        let reply = sender.send(text).await;
+        assert_eq!(reply.disposition, disposition, "{text}");
+        assert!(said(&reply).starts_with(answer), "{text}: {}", said(&reply));
+        let trace = hub.trace(reply.message).await;
+        assert_eq!(trace.rows[0].disposition, stored, "{text}");
+        let recorded = trace.rows[0].reason.clone().expect("a reason");
+        assert!(recorded.starts_with(reason), "{text}: {recorded}");
+        assert!(trace.deliveries.is_empty(), "{text}");
+    }
+    sender.send_all(["9|ORU|p|x"]).await;
+    receiver.takes(&["9"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_required_destination_fails_the_message_and_another_only_its_own_delivery() {
+    let sender = Sender::new();
+    let (strict, lax, plain) = (
+        Receiver::new("strict"),
+        Receiver::new("lax"),
+        Receiver::new("plain"),
+    );
+    let mut required = destination("strict", &strict);
+    required.steps.push(rejects("WORSE"));
+    required.required = true;
+    let mut optional = destination("lax", &lax);
+    optional.steps.push(rejects("BAD"));
+    let lab = channel("lab", &sender)
+        .to(required)
+        .to(optional)
+        .to(destination("plain", &plain));
+    let hub = Hub::start(plan([lab])).await;
+
+    let failed = sender.send("1|WORSE|p|x").await;
+    assert_eq!(failed.disposition, Disposition::Rejected);
+    let partly = sender.send("2|BAD|p|x").await;
+    assert_eq!(partly.disposition, Disposition::Accepted);
+    plain.takes(&["2"]).await;
+    strict.takes(&["2"]).await;
+    assert!(lax.seen().is_empty());
+    let trace = hub.trace(partly.message).await;
+    let dead: Vec<_> = trace
+        .deliveries
+        .iter()
+        .filter(|(stored, _)| stored.state == DeliveryState::DeadLetter)
+        .collect();
+    assert_eq!(dead.len(), 1);
+    assert_eq!(&*dead[0].0.delivery.destination, "lax");
+    assert!(
+        dead[0]
+            .0
+            .reason
+            .as_deref()
+            .is_some_and(|text| text.contains("at fault"))
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn acknowledge_delivered_answers_when_the_receiver_has_it() {
+    let (sender, receiver) = (Sender::new(), Receiver::new("ehr"));
+    let mut lab = channel("lab", &sender).to(out(&receiver));
+    lab.acknowledge = Acknowledge::Delivered {
+        after: vec!["out".into()],
+        within: Millis(10_000),
+    };
+    let _hub = Hub::start(plan([lab])).await;
+    receiver.always(Act::Hang);
+    let waiting = tokio::spawn({
+        let sender = sender.clone();
+        async move { sender.send("1|ORU|p|x").await }
+    });
+    receiver.attempts(1).await;
+    assert!(!waiting.is_finished(), "the receiver does not have it yet");
+    receiver.always(Act::Take);
+    let reply = waiting.await.expect("a reply");
+    assert!(said(&reply).starts_with("AA|1|"));
+    assert_eq!(receiver.taken(), ["1"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn acknowledge_delivered_says_queued_in_time_and_delivery_goes_on() {
+    let (sender, receiver) = (Sender::new(), Receiver::new("ehr"));
+    let mut lab = channel("lab", &sender).to(out(&receiver));
+    lab.acknowledge = Acknowledge::Delivered {
+        after: vec!["out".into()],
+        within: Millis(20),
+    };
+    let _hub = Hub::start(plan([lab])).await;
+    receiver.always(Act::Hang);
+    let reply = sender.send("1|ORU|p|x").await;
+    assert!(said(&reply).starts_with("AE|1|"), "{}", said(&reply));
+    assert!(said(&reply).contains("queued"));
+    receiver.always(Act::Take);
+    receiver.takes(&["1"]).await;
+}

@@ -1,0 +1,115 @@
+//! Messages that wait.
+
+use std::time::Duration;
+
+use hilum_component::{Disposition, Flow, StepPlan};
+use hilum_engine::Held;
+
+use crate::kit::{Hub, Receiver, Sender, With, channel, holds, line, out, plan, step};
+
+fn site(sender: &Sender, receiver: &Receiver, for_ms: Option<u64>) -> hilum_component::Plan {
+    plan([channel("lab", sender)
+        .step(opens())
+        .step(holds("HOLD", for_ms))
+        .to(out(receiver))])
+}
+
+/// A message of type OPEN changes the state that held messages of its patient wait for.
+fn opens() -> StepPlan {
+    step("open", |message, context| {
+        let (kind, patient) = (
+            line(message).get("type").to_owned(),
+            line(message).get("patient").to_owned(),
+        );
+        if kind == "OPEN" {
+            context.put("gate", &patient, Some("open".into()), None);
+            return Ok(Flow::Filtered("only opens".to_owned()));
+        }
+        Ok(Flow::Next)
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_held_message_blocks_its_key_and_goes_on_in_its_place() {
+    for restart in [false, true] {
+        let (sender, receiver) = (Sender::new(), Receiver::new("ehr"));
+        let mut hub = Hub::start(site(&sender, &receiver, None)).await;
+        let held = sender.send("1|HOLD|p|x").await;
+        assert_eq!(held.disposition, Disposition::Held);
+        assert!(
+            held.answer
+                .as_ref()
+                .is_some_and(|answer| answer.starts_with(b"AA|1"))
+        );
+        sender.send_all(["2|ORU|p|x", "3|ORU|q|x"]).await;
+        receiver.takes(&["3"]).await;
+        if restart {
+            hub.restart(site(&sender, &receiver, None)).await;
+            sender.send_all(["4|ORU|p|x", "5|ORU|q|x"]).await;
+            receiver.takes(&["3", "5"]).await;
+        }
+        let message = held.message.expect("an id");
+        hub.engine()
+            .held(message, Held::Release, "looked at")
+            .await
+            .expect("a release");
+        let order: &[_] = if restart {
+            &["3", "5", "1", "2", "4"]
+        } else {
+            &["3", "1", "2"]
+        };
+        receiver.takes(order).await;
+        hub.engine()
+            .held(message, Held::Release, "again")
+            .await
+            .expect_err("it is not held");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_held_message_that_is_rejected_lets_its_successors_go_on() {
+    let (sender, receiver) = (Sender::new(), Receiver::new("ehr"));
+    let mut hub = Hub::start(site(&sender, &receiver, None)).await;
+    let held = sender.send("1|HOLD|p|x").await;
+    sender.send_all(["2|ORU|p|x", "3|ORU|q|x"]).await;
+    receiver.takes(&["3"]).await;
+    let message = held.message.expect("an id");
+    hub.engine()
+        .held(message, Held::Reject, "wrong")
+        .await
+        .expect("a rejection");
+    receiver.takes(&["3", "2"]).await;
+    hub.restart(site(&sender, &receiver, None)).await;
+    sender.send_all(["4|ORU|p|x"]).await;
+    receiver.takes(&["3", "2", "4"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_held_message_goes_on_when_its_time_is_up() {
+    let (sender, receiver) = (Sender::new(), Receiver::new("ehr"));
+    let hub = Hub::start(site(&sender, &receiver, Some(60_000))).await;
+    sender
+        .send_all(["1|HOLD|p|x", "2|ORU|p|x", "3|ORU|q|x"])
+        .await;
+    receiver.takes(&["3"]).await;
+    hub.advance(Duration::from_secs(61));
+    receiver.takes(&["3", "1", "2"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_held_message_goes_on_when_the_state_it_waits_for_changes() {
+    let (sender, receiver) = (Sender::new(), Receiver::new("ehr"));
+    let _hub = Hub::start(site(&sender, &receiver, None)).await;
+    sender
+        .send_all([
+            "1|HOLD|p|x",
+            "2|ORU|p|x",
+            "3|HOLD|q|x",
+            "4|ORU|q|x",
+            "5|OPEN|q|x",
+        ])
+        .await;
+    receiver.takes(&["3", "4"]).await;
+    sender.send_all(["6|OPEN|p|x"]).await;
+    receiver.takes(&["3", "4", "1", "2"]).await;
+}

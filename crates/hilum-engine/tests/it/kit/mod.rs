@@ -1,0 +1,183 @@
+//! What the tests run engines with: lines as messages, scripted peers, plans, a hub in a folder.
+
+mod format;
+mod peers;
+mod plan;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use hilum_component::Plan;
+use hilum_engine::{DestinationStatus, Engine, EngineError, EngineOptions};
+use hilum_journal::{
+    Clock, DeliveryState, Disposition, JournalOptions, MessageTrace, Query, StoredMessage,
+};
+use hilum_message::MessageId;
+use tempfile::TempDir;
+
+pub(crate) use peers::{Act, Receiver, Sender};
+pub(crate) use plan::{
+    With, channel, destination, digest, filters, holds, line, out, plan, rejects, rule, splits,
+    step, subscriber, topic, writes,
+};
+
+/// How long a condition may take to come true.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Waits until a condition holds.
+pub(crate) async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let poll = async {
+        while !holds() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    assert!(
+        tokio::time::timeout(PATIENCE, poll).await.is_ok(),
+        "waited in vain for {what}"
+    );
+}
+
+/// An engine over a journal in a folder of its own.
+pub(crate) struct Hub {
+    engine: Option<Engine>,
+    folder: TempDir,
+    ahead_ms: Arc<AtomicU64>,
+}
+
+impl Hub {
+    /// Starts a plan over an empty journal.
+    pub(crate) async fn start(plan: Plan) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut hub = Self {
+            engine: None,
+            folder,
+            ahead_ms: Arc::default(),
+        };
+        hub.begin(plan).await.expect("the engine starts");
+        hub
+    }
+
+    /// Starts a plan that the engine refuses.
+    pub(crate) async fn refused(plan: Plan) -> EngineError {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut hub = Self {
+            engine: None,
+            folder,
+            ahead_ms: Arc::default(),
+        };
+        hub.begin(plan)
+            .await
+            .expect_err("the engine does not start")
+    }
+
+    async fn begin(&mut self, plan: Plan) -> Result<(), EngineError> {
+        let (system, ahead) = (Clock::system(), Arc::clone(&self.ahead_ms));
+        let clock = Clock::new(move || system.now_ms() + ahead.load(Ordering::SeqCst));
+        let options = EngineOptions {
+            data: self.folder.path().to_owned(),
+            journal: JournalOptions {
+                clock,
+                ..JournalOptions::default()
+            },
+            threads: 2,
+        };
+        self.engine = Some(Engine::start(plan, options).await?);
+        Ok(())
+    }
+
+    /// Stops the engine.
+    pub(crate) async fn stop(&mut self) {
+        if let Some(engine) = self.engine.take() {
+            engine.stop().await;
+        }
+    }
+
+    /// Stops the engine and starts a plan over what the journal holds.
+    pub(crate) async fn restart(&mut self, plan: Plan) {
+        self.stop().await;
+        self.begin(plan).await.expect("the engine starts again");
+    }
+
+    /// Moves the engine's clock.
+    pub(crate) fn advance(&self, by: Duration) {
+        let by = u64::try_from(by.as_millis()).expect("a short time");
+        self.ahead_ms.fetch_add(by, Ordering::SeqCst);
+    }
+
+    /// The running engine.
+    pub(crate) fn engine(&self) -> &Engine {
+        self.engine.as_ref().expect("it runs")
+    }
+
+    /// What an operator sees of a destination.
+    pub(crate) fn status(&self, channel: &str, destination: &str) -> DestinationStatus {
+        let status = self.engine().status();
+        let channel = status
+            .channels
+            .into_iter()
+            .find(|c| &*c.name == channel)
+            .expect("the channel");
+        let found = channel
+            .destinations
+            .into_iter()
+            .find(|d| &*d.name == destination);
+        found.expect("the destination")
+    }
+
+    /// All that the journal has of a channel, oldest first.
+    pub(crate) async fn recorded(&self, channel: &str) -> Vec<StoredMessage> {
+        let query = Query {
+            channel: Some(channel.into()),
+            limit: 1_000,
+            ..Query::default()
+        };
+        let page = self
+            .engine()
+            .journal()
+            .search(query)
+            .await
+            .expect("a search");
+        page.messages.into_iter().rev().collect()
+    }
+
+    /// What was decided about the messages of a channel, oldest first.
+    pub(crate) async fn dispositions(&self, channel: &str) -> Vec<Disposition> {
+        self.recorded(channel)
+            .await
+            .iter()
+            .map(|row| row.disposition)
+            .collect()
+    }
+
+    /// All that the journal knows of a message.
+    pub(crate) async fn trace(&self, message: Option<MessageId>) -> MessageTrace {
+        let message = message.expect("the message was recorded");
+        self.engine()
+            .journal()
+            .flush()
+            .await
+            .expect("settlements are written");
+        self.engine()
+            .journal()
+            .trace(message)
+            .await
+            .expect("a trace")
+    }
+
+    /// The states of a message's deliveries.
+    pub(crate) async fn deliveries(&self, message: Option<MessageId>) -> Vec<DeliveryState> {
+        let trace = self.trace(message).await;
+        trace
+            .deliveries
+            .iter()
+            .map(|(stored, _)| stored.state)
+            .collect()
+    }
+}
+
+impl std::fmt::Debug for Hub {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Hub")
+    }
+}

@@ -1,0 +1,266 @@
+//! Scripted sources and destinations.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use futures_util::future::join_all;
+use hilum_component::{
+    Arrival, BoxFuture, Delivered, Delivery, DeliveryError, Destination, Intake, Outcome, Peer,
+    Reply, Source, SourceError, Stop,
+};
+use tokio::sync::watch;
+
+use super::until;
+
+/// A source whose messages the test sends.
+#[derive(Clone, Debug)]
+pub(crate) struct Sender {
+    intake: Arc<watch::Sender<Option<Intake>>>,
+    opened: Arc<AtomicUsize>,
+    broken: Arc<AtomicBool>,
+}
+
+impl Sender {
+    pub(crate) fn new() -> Self {
+        Self {
+            intake: Arc::new(watch::channel(None).0),
+            opened: Arc::default(),
+            broken: Arc::default(),
+        }
+    }
+
+    /// How often the source was opened.
+    pub(crate) fn opened(&self) -> usize {
+        self.opened.load(Ordering::SeqCst)
+    }
+
+    /// It cannot be opened from now on.
+    pub(crate) fn break_it(&self) {
+        self.broken.store(true, Ordering::SeqCst);
+    }
+
+    /// Sends a message and waits for its reply.
+    pub(crate) async fn send(&self, text: &str) -> Reply {
+        let mut watched = self.intake.subscribe();
+        let intake = tokio::time::timeout(super::PATIENCE, watched.wait_for(Option::is_some))
+            .await
+            .expect("the source runs in time")
+            .expect("the sender lives in self")
+            .clone()
+            .expect("waited for");
+        let peer = Peer {
+            label: "peer".into(),
+            connection: 1,
+        };
+        intake
+            .take(Arrival::new(Bytes::copy_from_slice(text.as_bytes()), peer))
+            .await
+    }
+
+    /// Sends messages that must be answered positively, one after the other.
+    pub(crate) async fn send_all<T: AsRef<str>>(&self, texts: impl IntoIterator<Item = T>) {
+        for text in texts {
+            let reply = self.send(text.as_ref()).await;
+            assert!(reply.disposition.is_positive(), "{reply:?}");
+        }
+    }
+
+    /// Sends messages all at once.
+    pub(crate) async fn send_together(&self, texts: &[String]) -> Vec<Reply> {
+        join_all(texts.iter().map(|text| self.send(text))).await
+    }
+
+    /// The source as a plan makes it.
+    pub(crate) fn make(&self) -> Box<dyn Source> {
+        Box::new(Scripted(self.clone()))
+    }
+}
+
+struct Scripted(Sender);
+
+impl Source for Scripted {
+    fn open(&mut self) -> BoxFuture<'_, Result<Option<String>, SourceError>> {
+        Box::pin(async {
+            if self.0.broken.load(Ordering::SeqCst) {
+                let message = "cannot open the scripted source".to_owned();
+                return Err(SourceError {
+                    retry: false,
+                    message,
+                    hint: None,
+                });
+            }
+            self.0.opened.fetch_add(1, Ordering::SeqCst);
+            Ok(None)
+        })
+    }
+
+    fn run<'a>(
+        &'a mut self,
+        intake: Intake,
+        mut stop: Stop,
+    ) -> BoxFuture<'a, Result<(), SourceError>> {
+        Box::pin(async move {
+            self.0.intake.send_replace(Some(intake));
+            stop.requested().await;
+            self.0.intake.send_replace(None);
+            Ok(())
+        })
+    }
+}
+
+/// What a scripted receiver does with a delivery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Act {
+    Take,
+    Retry,
+    Reject,
+    Halt,
+    Hang,
+}
+
+/// An attempt that reached a receiver.
+#[derive(Clone, Debug)]
+pub(crate) struct Seen {
+    pub(crate) delivery: Delivery,
+    pub(crate) text: String,
+    pub(crate) act: Act,
+}
+
+type Script = Box<dyn Fn(&str) -> Act + Send + Sync>;
+
+/// A destination that records what it gets and does as it is told.
+#[derive(Clone)]
+pub(crate) struct Receiver {
+    name: String,
+    seen: Arc<Mutex<Vec<Seen>>>,
+    script: Arc<Mutex<Script>>,
+    concurrency: usize,
+}
+
+impl Receiver {
+    /// One that takes everything.
+    pub(crate) fn new(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            seen: Arc::default(),
+            script: Arc::new(Mutex::new(Box::new(|_| Act::Take))),
+            concurrency: 1,
+        }
+    }
+
+    /// That many attempts may be out at once.
+    pub(crate) fn concurrency(mut self, concurrency: usize) -> Self {
+        self.concurrency = concurrency;
+        self
+    }
+
+    /// Does from now on what `script` says of a text.
+    pub(crate) fn script(&self, script: impl Fn(&str) -> Act + Send + Sync + 'static) {
+        *self.script.lock().unwrap() = Box::new(script);
+    }
+
+    /// Does the same with everything from now on.
+    pub(crate) fn always(&self, act: Act) {
+        self.script(move |_| act);
+    }
+
+    /// Every attempt so far.
+    pub(crate) fn seen(&self) -> Vec<Seen> {
+        self.seen.lock().unwrap().clone()
+    }
+
+    /// The ids (first fields) of what it took, in order.
+    pub(crate) fn taken(&self) -> Vec<String> {
+        let seen = self.seen.lock().unwrap();
+        let taken = seen.iter().filter(|seen| seen.act == Act::Take);
+        taken
+            .map(|seen| seen.text.split('|').next().unwrap_or_default().to_owned())
+            .collect()
+    }
+
+    /// The texts of what it took, in order.
+    pub(crate) fn texts(&self) -> Vec<String> {
+        let seen = self.seen.lock().unwrap();
+        seen.iter()
+            .filter(|seen| seen.act == Act::Take)
+            .map(|seen| seen.text.clone())
+            .collect()
+    }
+
+    /// Waits until it took these ids, in this order and no others.
+    pub(crate) async fn takes(&self, ids: &[&str]) {
+        until(
+            &format!("{} deliveries at {}", ids.len(), self.name),
+            || self.taken().len() >= ids.len(),
+        )
+        .await;
+        assert_eq!(self.taken(), ids);
+    }
+
+    /// Notes an attempt; one that hangs does so until the script says something else.
+    async fn decide(&self, delivery: &Delivery, text: &str) -> Act {
+        let mut last = None;
+        loop {
+            let act = (self.script.lock().unwrap())(text);
+            if last != Some(act) {
+                let seen = Seen {
+                    delivery: delivery.clone(),
+                    text: text.to_owned(),
+                    act,
+                };
+                self.seen.lock().unwrap().push(seen);
+                last = Some(act);
+            }
+            if act != Act::Hang {
+                return act;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        }
+    }
+
+    /// Waits until so many attempts were made.
+    pub(crate) async fn attempts(&self, count: usize) {
+        until(&format!("{count} attempts at {}", self.name), || {
+            self.seen.lock().unwrap().len() >= count
+        })
+        .await;
+    }
+}
+
+impl std::fmt::Debug for Receiver {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Receiver({})", self.name)
+    }
+}
+
+impl Destination for Receiver {
+    fn send<'a>(&'a self, deliveries: &'a [Delivery]) -> BoxFuture<'a, Vec<Outcome>> {
+        Box::pin(async move {
+            let mut outcomes = Vec::new();
+            for delivery in deliveries {
+                let text = String::from_utf8_lossy(delivery.payload.text()).into_owned();
+                let act = self.decide(delivery, &text).await;
+                outcomes.push(match act {
+                    Act::Take => Ok(Delivered {
+                        reply: None,
+                        summary: "AA".to_owned(),
+                    }),
+                    Act::Retry => Err(DeliveryError::retry("away", "the receiver is away")),
+                    Act::Reject => Err(DeliveryError::reject("refused", "the receiver refused it")),
+                    Act::Halt => Err(DeliveryError::halt("broken", "the receiver is broken")),
+                    Act::Hang => unreachable!("decided otherwise by now"),
+                });
+            }
+            outcomes
+        })
+    }
+
+    fn concurrency(&self) -> usize {
+        self.concurrency
+    }
+
+    fn address(&self) -> String {
+        format!("memory:{}", self.name)
+    }
+}

@@ -1,0 +1,21 @@
+//! The engine through its public door: real journal, scripted sources and destinations.
+#![expect(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "helpers of tests stop at what must not happen"
+)]
+
+mod accept;
+mod alerts;
+mod content;
+mod dead_letters;
+mod hold;
+mod kit;
+mod order;
+mod reload;
+mod resend;
+mod restart;
+mod retry;
+mod split;
+mod state;
+mod topics;

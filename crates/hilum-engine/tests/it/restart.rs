@@ -1,0 +1,71 @@
+//! What a stop leaves for the next start.
+
+use crate::kit::{Act, Hub, Receiver, Sender, With, channel, out, plan, splits, until};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_leaves_the_queue_for_the_next_start() {
+    let (sender, receiver) = (Sender::new(), Receiver::new("ehr"));
+    let site = || plan([channel("lab", &sender).to(out(&receiver))]);
+    let mut hub = Hub::start(site()).await;
+    receiver.always(Act::Retry);
+    sender
+        .send_all(["1|ORU|p|x", "2|ORU|q|x", "3|ORU|p|x"])
+        .await;
+    receiver.attempts(1).await;
+    hub.stop().await;
+    let attempts = receiver.seen().len();
+    receiver.always(Act::Take);
+    hub.restart(site()).await;
+    receiver.takes(&["1", "2", "3"]).await;
+    assert_eq!(
+        receiver.seen().len(),
+        attempts + 3,
+        "nothing was sent while it was stopped"
+    );
+    until("an empty queue", || hub.status("lab", "out").waiting == 0).await;
+    hub.restart(site()).await;
+    sender.send_all(["4|ORU|p|x"]).await;
+    receiver.takes(&["1", "2", "3", "4"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_send_without_answer_does_not_keep_the_engine_from_stopping() {
+    let (sender, receiver) = (Sender::new(), Receiver::new("ehr"));
+    let site = || plan([channel("lab", &sender).to(out(&receiver))]);
+    let mut hub = Hub::start(site()).await;
+    receiver.always(Act::Hang);
+    sender.send_all(["1|ORU|p|x", "2|ORU|p|x"]).await;
+    receiver.attempts(1).await;
+    let stopped = tokio::time::timeout(crate::kit::PATIENCE, hub.stop()).await;
+    assert!(stopped.is_ok(), "it stops within its time");
+    receiver.always(Act::Take);
+    hub.restart(site()).await;
+    receiver.takes(&["1", "2"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backlog_beyond_the_window_is_delivered_once_and_in_order() {
+    const BATCHES: usize = 10;
+    const PARTS: usize = 500;
+    const { assert!(BATCHES * PARTS > hilum_engine::lanes::WINDOW) };
+    let (sender, receiver) = (Sender::new(), Receiver::new("ehr"));
+    let site = || plan([channel("lab", &sender).step(splits()).to(out(&receiver))]);
+    let mut hub = Hub::start(site()).await;
+    receiver.always(Act::Retry);
+    sender
+        .send_all((0..BATCHES).map(|batch| format!("{batch}|ORU|p{}|{PARTS}", batch % 3)))
+        .await;
+    hub.restart(site()).await;
+    assert_eq!(hub.status("lab", "out").waiting, (BATCHES * PARTS) as u64);
+    receiver.always(Act::Take);
+    sender.send_all(["new|ORU|p0|1"]).await;
+    let parts =
+        (0..BATCHES).flat_map(|batch| (0..PARTS).map(move |part| format!("{batch}.{part}")));
+    let parts: Vec<_> = parts.chain(["new.0".to_owned()]).collect();
+    until("the whole backlog", || {
+        receiver.taken().len() >= parts.len()
+    })
+    .await;
+    assert!(receiver.taken() == parts, "in commit order");
+    until("an empty queue", || hub.status("lab", "out").waiting == 0).await;
+}
