@@ -44,7 +44,26 @@ const BANNED: &[(&str, &str)] = &[
 const CRATES_MAX: usize = 350;
 
 /// A crate that appears in several versions, until when that is accepted, and why.
-const TWICE: &[(&str, &str, &str)] = &[];
+const TWICE: &[(&str, &str, &str)] = &[
+    ("base64", "2027-06", "the SQL drivers are a release behind"),
+    ("block-buffer", "2027-06", MARIADB),
+    ("cpufeatures", "2027-06", MARIADB),
+    ("crypto-common", "2027-06", MARIADB),
+    ("digest", "2027-06", MARIADB),
+    (
+        "fallible-iterator",
+        "2027-06",
+        "the PostgreSQL driver is a release behind rusqlite",
+    ),
+    (
+        "getrandom",
+        "2027-06",
+        "ring and the SQL drivers stay with older releases",
+    ),
+    ("sha2", "2027-06", MARIADB),
+];
+
+const MARIADB: &str = "the MariaDB driver is a generation behind in its digests";
 
 pub(super) fn licences(metadata: &Metadata) -> Vec<Finding> {
     let mut found = Vec::new();
