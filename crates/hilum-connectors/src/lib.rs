@@ -12,6 +12,7 @@ mod endpoint;
 mod file;
 mod http;
 mod mllp;
+mod sql;
 
 use hilum_component::ComponentSpec;
 
@@ -25,5 +26,7 @@ pub fn specs() -> Vec<ComponentSpec> {
         file::destination_spec(),
         http::source_spec(),
         http::destination_spec(),
+        sql::source_spec(),
+        sql::destination_spec(),
     ]
 }

@@ -4,6 +4,7 @@
 //! - [`http`]: a receiver and a client of HTTP, as ill-behaved;
 //! - [`messages`]: synthetic HL7 v2 messages, the same for the same seed;
 //! - [`certificates`]: an authority with certificates for TLS on loopback;
+//! - `database`: servers of PostgreSQL and MariaDB, each test's own;
 //! - [`site`]: a site folder in a temporary place;
 //! - [`wait`]: waiting for a condition instead of for a time.
 //!
@@ -12,6 +13,8 @@
 
 #[cfg(feature = "certificates")]
 pub mod certificates;
+#[cfg(all(unix, feature = "site"))]
+pub mod database;
 pub mod http;
 pub mod messages;
 pub mod mllp;

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -63,12 +64,44 @@ pub(super) fn look(
     Ok(first.into_iter().collect())
 }
 
-/// Moves a file into another folder under a name that is free there; also across file systems.
-pub(super) fn move_into(file: &Path, folder: &Path) -> io::Result<PathBuf> {
+/// Which file a name stood for when it was opened: device and inode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct FileId(u64, u64);
+
+impl FileId {
+    pub(super) fn of(metadata: &fs::Metadata) -> Self {
+        Self(metadata.dev(), metadata.ino())
+    }
+}
+
+/// Takes a file out from under its name, if it is still the one that was read; a writer that has
+/// put another there meanwhile gets that one back. Gives the hidden name it has then.
+pub(super) fn claim(file: &Path, id: FileId) -> io::Result<Option<PathBuf>> {
     let name = file
         .file_name()
         .and_then(|name| name.to_str())
         .unwrap_or("file");
+    let claimed = file.with_file_name(format!(".hilum-taken-{name}"));
+    fs::rename(file, &claimed)?;
+    if FileId::of(&fs::metadata(&claimed)?) == id {
+        return Ok(Some(claimed));
+    }
+    give_back(&claimed, file)?;
+    Ok(None)
+}
+
+/// Puts a file back under its name, or a number of it if that is taken again.
+pub(super) fn give_back(claimed: &Path, file: &Path) -> io::Result<()> {
+    let name = file
+        .file_name()
+        .and_then(|name| name.to_str())
+        .unwrap_or("file");
+    let folder = file.parent().unwrap_or(Path::new("."));
+    move_as(claimed, folder, name).map(drop)
+}
+
+/// Moves a file into another folder under a name that is free there; also across file systems.
+pub(super) fn move_as(file: &Path, folder: &Path, name: &str) -> io::Result<PathBuf> {
     for number in 0..NUMBERS_MAX {
         let target = folder.join(numbered(name, number));
         match fs::hard_link(file, &target) {

@@ -17,7 +17,7 @@ use serde_json::Value;
 
 use super::config::{FileOrder, SourceConfig};
 use super::destination::blocking;
-use super::folder::{self, Waiting};
+use super::folder::{self, FileId, Waiting};
 use crate::body::{Gather, Ungathered};
 use crate::endpoint;
 
@@ -103,18 +103,30 @@ enum Done {
 }
 
 impl Done {
-    fn away(&self, file: &Path) -> io::Result<()> {
-        match self {
-            Self::Move(folder) => folder::move_into(file, folder).map(drop),
-            Self::Delete => std::fs::remove_file(file),
+    /// Moves or deletes a file that was taken; gives its new path, if it has one.
+    fn away(&self, file: &Path, id: FileId) -> io::Result<Option<PathBuf>> {
+        let Some(claimed) = folder::claim(file, id)? else {
+            return Ok(None);
+        };
+        let name = file
+            .file_name()
+            .and_then(|name| name.to_str())
+            .unwrap_or("file");
+        let done = match self {
+            Self::Move(folder) => folder::move_as(&claimed, folder, name).map(Some),
+            Self::Delete => std::fs::remove_file(&claimed).map(|()| None),
+        };
+        if done.is_err() {
+            folder::give_back(&claimed, file)?;
         }
+        done
     }
 }
 
 struct FileSource {
     settings: Arc<Settings>,
     /// Taken, but still in the folder, and what is to become of them.
-    stuck: BTreeMap<String, Done>,
+    stuck: BTreeMap<String, (Done, FileId)>,
     passes: u64,
 }
 
@@ -284,7 +296,7 @@ impl FileSource {
         name: String,
         opened: Opened,
     ) -> Result<Disposition, SourceError> {
-        let path = self.settings.folder.join(&name);
+        let (path, id) = (self.settings.folder.join(&name), opened.id);
         let peer = Peer {
             label: name.as_str().into(),
             connection: self.passes,
@@ -296,7 +308,7 @@ impl FileSource {
                 intake
                     .record_junk(head, self.settings.bytes_max, peer)
                     .await;
-                self.put_aside(name, "the file exceeds `file-bytes-max`")
+                self.put_aside(name, id, "the file exceeds `file-bytes-max`")
                     .await?;
                 return Ok(Disposition::Rejected);
             }
@@ -318,32 +330,40 @@ impl FileSource {
                 let done = self.settings.done.clone();
                 let moved = blocking({
                     let done = done.clone();
-                    move || done.away(&path)
+                    move || done.away(&path, id).map(drop)
                 });
-                self.note_stuck(name, done, moved.await)?;
+                self.note_stuck(name, done, id, moved.await)?;
             }
             Disposition::Refused | Disposition::Rejected => {
                 let reason = reason(&reply);
-                self.put_aside(name, &reason).await?;
+                self.put_aside(name, id, &reason).await?;
             }
             Disposition::Failed => {}
         }
         Ok(reply.disposition)
     }
 
-    async fn put_aside(&mut self, name: String, reason: &str) -> Result<(), SourceError> {
-        let (from, error) = (
-            self.settings.folder.join(&name),
-            self.settings.error.clone(),
-        );
+    async fn put_aside(
+        &mut self,
+        name: String,
+        id: FileId,
+        reason: &str,
+    ) -> Result<(), SourceError> {
+        let from = self.settings.folder.join(&name);
+        let aside = Done::Move(self.settings.error.clone());
         let reason = format!("{reason}\n");
-        let moved = blocking(move || {
-            let moved = folder::move_into(&from, &error)?;
-            let mut why = moved.into_os_string();
-            why.push(".why");
-            std::fs::write(why, reason)
+        let moved = blocking({
+            let aside = aside.clone();
+            move || match aside.away(&from, id)? {
+                Some(moved) => {
+                    let mut why = moved.into_os_string();
+                    why.push(".why");
+                    std::fs::write(why, reason)
+                }
+                None => Ok(()),
+            }
         });
-        self.note_stuck(name, Done::Move(self.settings.error.clone()), moved.await)
+        self.note_stuck(name, aside, id, moved.await)
     }
 
     /// A file that stays must not be taken again by the next look.
@@ -351,6 +371,7 @@ impl FileSource {
         &mut self,
         name: String,
         done: Done,
+        id: FileId,
         moved: io::Result<()>,
     ) -> Result<(), SourceError> {
         let Err(error) = moved else { return Ok(()) };
@@ -358,7 +379,7 @@ impl FileSource {
             return Ok(());
         }
         tracing::error!(file = %name, %error, "a file was taken and cannot be moved away");
-        self.stuck.insert(name, done);
+        self.stuck.insert(name, (done, id));
         if self.stuck.len() > STUCK_MAX {
             return Err(self.error("move files out of", &error));
         }
@@ -367,13 +388,13 @@ impl FileSource {
 
     /// Files that were stuck are moved or deleted as soon as that is possible.
     async fn free_stuck(&mut self) -> Result<(), SourceError> {
-        for (name, done) in std::mem::take(&mut self.stuck) {
+        for (name, (done, id)) in std::mem::take(&mut self.stuck) {
             let from = self.settings.folder.join(&name);
             let moved = blocking({
                 let done = done.clone();
-                move || done.away(&from)
+                move || done.away(&from, id).map(drop)
             });
-            self.note_stuck(name, done, moved.await)?;
+            self.note_stuck(name, done, id, moved.await)?;
         }
         Ok(())
     }
@@ -398,6 +419,7 @@ fn reason(reply: &Reply) -> String {
 
 /// A file with its first bytes.
 struct Opened {
+    id: FileId,
     file: std::fs::File,
     first: Vec<u8>,
 }
@@ -416,7 +438,11 @@ impl Opened {
             return Ok(None);
         }
         let first = chunk(&mut file)?;
-        Ok(Some(Self { file, first }))
+        Ok(Some(Self {
+            id: FileId::of(&metadata),
+            file,
+            first,
+        }))
     }
 
     /// Reads the rest in chunks, so that a large file needs little memory.
@@ -424,6 +450,7 @@ impl Opened {
         let Self {
             mut file,
             first: mut bytes,
+            id: _,
         } = self;
         let mut gather = Gather::new(max);
         loop {

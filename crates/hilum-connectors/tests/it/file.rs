@@ -470,3 +470,27 @@ fn mistakes_are_reported_at_their_keys() {
     .unwrap();
     assert_eq!(problems[0].key, ["name"]);
 }
+
+#[tokio::test]
+async fn a_file_that_replaces_one_under_way_is_taken_as_well() {
+    let folders = Folders::new();
+    let intake = FakeIntake::new();
+    intake.hold();
+    let running = Running::start(
+        source("file", &folders.config(&json!({}))),
+        Arc::clone(&intake),
+    )
+    .await;
+    folders.put("same.hl7", b"first");
+    intake.wait_for(1).await;
+    folders.put("same.hl7", b"second");
+    intake.release();
+    intake.wait_for(2).await;
+    assert_eq!(intake.contents(), [&b"first"[..], b"second"]);
+    running.stop().await;
+    assert_eq!(
+        folders.names("done"),
+        ["same.hl7"],
+        "the writer itself replaced the first"
+    );
+}

@@ -10,6 +10,7 @@ mod file;
 mod http;
 mod mllp;
 mod specs;
+mod sql;
 
 use std::sync::Arc;
 

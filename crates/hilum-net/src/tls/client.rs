@@ -75,6 +75,14 @@ impl ClientTls {
         ServerName::try_from(name.clone()).map_err(|_| NetError::ServerName { name: name.clone() })
     }
 
+    /// Turns an open plain connection into TLS, for protocols that ask for it on the way.
+    pub async fn upgrade(&self, name: ServerName<'static>, stream: Stream) -> io::Result<Stream> {
+        match stream {
+            Stream::Plain(tcp) => self.connect(name, tcp).await.map(|(stream, _)| stream),
+            Stream::Tls(_) => Err(io::Error::other("the connection is TLS already")),
+        }
+    }
+
     pub(crate) async fn connect(
         &self,
         name: ServerName<'static>,
