@@ -65,7 +65,6 @@ mod bytes;
 mod care;
 mod codec;
 mod content;
-mod core;
 mod error;
 mod index;
 mod journal;
@@ -78,6 +77,7 @@ mod read;
 mod recover;
 mod schema;
 mod search;
+mod shared;
 mod state;
 mod upkeep;
 

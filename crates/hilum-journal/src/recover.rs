@@ -7,10 +7,10 @@ use hilum_db::rusqlite::{Connection, params};
 use hilum_db::{DbError, Doing};
 use hilum_message::{Accepted, MessageId};
 
-use crate::core::Core;
 use crate::model::{CommittedMessage, DeliveryState, Disposition, Resend};
 use crate::partition::PartitionShared;
 use crate::read::{HEADER_COLUMNS, StoredMessage, deliveries_of, header_from};
+use crate::shared::Core;
 use crate::state::{ChangeOf, Timer, unfolded_of};
 
 /// What was found at start.

@@ -12,12 +12,12 @@ use hilum_message::{BlobRange, BlobRef, Cut, MessageId, Payload};
 use sha2::{Digest, Sha256};
 
 use super::{Inner, Journal};
-use crate::core::Core;
 use crate::error::{AcceptError, JournalError};
 use crate::model::StoredBlob;
 use crate::partition::blob_folder;
 use crate::partition::ops::{Body, Prepared};
 use crate::prepare::prepare;
+use crate::shared::Core;
 
 /// Bytes copied at once.
 const CHUNK_BYTES: usize = 256 * 1024;

@@ -15,10 +15,10 @@ use std::thread::JoinHandle;
 use hilum_db::{Cancel, DbError, Writer, WriterFigures};
 use hilum_message::IndexKey;
 
-use crate::core::Core;
 use crate::error::JournalError;
 use crate::partition::ops::Op;
 use crate::partition::{Partition, Role};
+use crate::shared::Core;
 use crate::state::{ControlOp, ControlWrite, StateValue, Timer};
 
 pub use accept::Publication;

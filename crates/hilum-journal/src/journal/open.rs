@@ -15,13 +15,13 @@ use hilum_message::IndexKey;
 
 use super::pool::ReadThreads;
 use super::{Inner, Journal, Partitions, Pinned, Threads};
-use crate::core::Core;
 use crate::error::JournalError;
 use crate::model::{CommitSink, Disposition};
 use crate::options::{Background, JournalOptions};
 use crate::partition::{Partition, Role};
 use crate::recover::{self, Recovered};
 use crate::schema;
+use crate::shared::Core;
 use crate::state::{ControlHandler, StateMemory, unfolded_of};
 use crate::upkeep::{self, PartitionName, Upkeep};
 

@@ -11,12 +11,12 @@ use hilum_message::Accepted;
 use super::insert::{insert_message, insert_parts};
 use super::ops::{AcceptOp, AttemptOp, Body, Op, Reply, Verdict};
 use super::shared::PartitionShared;
-use crate::core::Core;
 use crate::error::AcceptError;
 use crate::model::{
     CommittedMessage, DeliveryRef, DeliveryState, NewState, Outcome, PendingDelivery, StateRead,
 };
 use crate::schema::NameKind;
+use crate::shared::Core;
 use crate::state::StateKey;
 
 /// Groups after which the size of the file is looked at.

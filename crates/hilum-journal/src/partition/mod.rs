@@ -12,8 +12,8 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use hilum_db::{DbError, DbFile, QueueLimits, Readers, Refusal, Synchronous, Writer, WriterLimits};
 
-use crate::core::Core;
 use crate::schema;
+use crate::shared::Core;
 pub(crate) use handler::{PartitionHandler, TALLY_OUTCOME};
 pub(crate) use insert::insert_copy;
 use ops::Op;

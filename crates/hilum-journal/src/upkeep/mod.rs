@@ -14,11 +14,11 @@ use std::time::Duration;
 
 use hilum_db::DbError;
 
-use crate::core::Core;
 use crate::error::JournalError;
 use crate::journal::Inner;
 use crate::partition::ops::Op;
 use crate::partition::{Partition, Role};
+use crate::shared::Core;
 use crate::state::ControlWrite;
 pub(crate) use pin::{last_commit, pin};
 
