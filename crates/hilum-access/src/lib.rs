@@ -99,7 +99,10 @@ impl Route {
             match (want.next(), have.next()) {
                 (None, None) => return Some(found),
                 (Some(want), Some(have)) => {
-                    match want.strip_prefix('{').and_then(|want| want.strip_suffix('}')) {
+                    match want
+                        .strip_prefix('{')
+                        .and_then(|want| want.strip_suffix('}'))
+                    {
                         Some(name) if !have.is_empty() => found.push((name, have)),
                         Some(_) => return None,
                         None if want == have => {}
@@ -149,8 +152,16 @@ mod tests {
             query: &[],
             body: &[],
         };
-        assert_eq!(route.matches("/api/channels/lab/pause"), Some(vec![("channel", "lab")]));
-        for path in ["/api/channels//pause", "/api/channels/lab", "/api/channels/lab/pause/x", "/"] {
+        assert_eq!(
+            route.matches("/api/channels/lab/pause"),
+            Some(vec![("channel", "lab")])
+        );
+        for path in [
+            "/api/channels//pause",
+            "/api/channels/lab",
+            "/api/channels/lab/pause/x",
+            "/",
+        ] {
             assert_eq!(route.matches(path), None, "{path}");
         }
     }
