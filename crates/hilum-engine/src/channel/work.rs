@@ -272,8 +272,9 @@ async fn accept(
         Origin::Source | Origin::Linked { .. } => {}
     }
     let watched = watch(core, channel, plan, &processed);
-    let sealed = processed.answer.clone();
-    let (disposition, mode) = (processed.disposition, processed.answer_mode);
+    let sealed = for_sender(plan, incoming, &processed);
+    processed.answer.clone_from(&sealed);
+    let disposition = processed.disposition;
     let reason = processed.reason.as_ref().map(|reason| reason.text.clone());
     let result = store::accept(core, channel, plan, &arrival.peer, processed, key, origin).await;
     let remember = |accepted: bool| {
@@ -290,14 +291,7 @@ async fn accept(
             let answer = if late {
                 queued_answer(plan, incoming)
             } else {
-                open(
-                    plan,
-                    incoming,
-                    sealed.as_ref(),
-                    mode,
-                    disposition,
-                    &accepted,
-                )
+                sealed.map(|answer| answer.open(&accepted))
             };
             let reply = Reply {
                 disposition,
@@ -323,42 +317,41 @@ async fn accept(
     }
 }
 
-/// The answer that the sender's mode asks for.
-fn open(
+/// The answer that the sender's mode asks for: in enhanced mode the commit answer, if it wants one
+/// (HL7 v2.5.1 §2.9.3.1). It is what the journal keeps, so that a resend is answered alike.
+fn for_sender(
     plan: &ChannelPlan,
     incoming: &Incoming,
-    sealed: Option<&SealedAnswer>,
-    mode: AnswerMode,
-    disposition: Disposition,
-    accepted: &Accepted,
-) -> Option<Bytes> {
-    match mode {
-        AnswerMode::Original => sealed.map(|answer| answer.open(accepted)),
-        AnswerMode::Enhanced {
-            commit_on_success,
-            commit_on_error,
-            ..
-        } => {
-            let positive = disposition.is_positive();
-            let wanted = if positive {
-                commit_on_success
-            } else {
-                commit_on_error
-            };
-            if !wanted {
-                return None;
-            }
-            let verdict = if positive {
-                Verdict::Accept
-            } else {
-                Verdict::Error {
-                    code: "207",
-                    path: None,
-                    text: disposition.word(),
-                }
-            };
-            answer(plan, incoming, verdict, true).map(|answer| answer.open(accepted))
+    processed: &Processed,
+) -> Option<SealedAnswer> {
+    let AnswerMode::Enhanced {
+        commit_on_success,
+        commit_on_error,
+        ..
+    } = processed.answer_mode
+    else {
+        return processed.answer.clone();
+    };
+    let (code, text) = processed
+        .reason
+        .as_ref()
+        .map_or(("207", processed.disposition.word()), |reason| {
+            (reason.code.as_str(), reason.text.as_str())
+        });
+    let path = None;
+    let (wanted, verdict) = match processed.disposition {
+        Disposition::Accepted | Disposition::Filtered | Disposition::Held => {
+            (commit_on_success, Verdict::Accept)
         }
+        Disposition::Refused => (commit_on_error, Verdict::Refuse { code, path, text }),
+        Disposition::Rejected | Disposition::Failed => {
+            (commit_on_error, Verdict::Error { code, path, text })
+        }
+    };
+    if wanted {
+        answer(plan, incoming, verdict, true)
+    } else {
+        None
     }
 }
 
