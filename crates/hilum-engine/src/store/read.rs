@@ -59,8 +59,7 @@ pub(crate) async fn body(core: &Core, entry: &Entry) -> Result<(Payload, Metadat
         id: entry.id,
         sequence: entry.sequence,
     };
-    let payload = core.journal.body(delivery).await?;
-    let (row, _) = core.journal.received_at(entry.sequence).await?;
+    let (row, payload) = core.journal.body(delivery).await?;
     Ok((payload, row.metadata))
 }
 
@@ -124,10 +123,10 @@ pub(crate) async fn after_reject(
     }
     let kind = core
         .journal
-        .received_at(entry.sequence)
+        .header_at(entry.sequence)
         .await
         .ok()
-        .and_then(|(row, _)| row.kind);
+        .and_then(|row| row.kind);
     by_kind(core, queue, kind.as_deref())
 }
 
@@ -151,7 +150,7 @@ pub(crate) async fn stored_answer(
     core: &Core,
     message: MessageId,
 ) -> Result<Option<Bytes>, JournalError> {
-    let (row, _) = core.journal.received(message).await?;
+    let row = core.journal.header(message).await?;
     Ok(row
         .resend
         .map(|resend| resend.answer)
@@ -237,7 +236,7 @@ async fn holding(core: &Core, queue: &Queue) -> Result<(), JournalError> {
         .await?;
     for stored in dead {
         let sequence = stored.delivery.delivery.sequence;
-        let (row, _) = core.journal.received_at(sequence).await?;
+        let row = core.journal.header_at(sequence).await?;
         let holds = plan.after_reject == Some(AfterReject::HoldKey)
             || by_kind(core, queue, row.kind.as_deref()) == AfterReject::HoldKey;
         if holds {

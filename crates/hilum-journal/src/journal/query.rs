@@ -91,21 +91,42 @@ impl Journal {
         .await
     }
 
-    /// The bytes to send.
+    /// The bytes to send, and their message.
     ///
     /// # Errors
     /// If there is no such delivery, or its bytes are damaged.
-    pub async fn body(&self, delivery: DeliveryRef) -> Result<Payload, JournalError> {
+    pub async fn body(
+        &self,
+        delivery: DeliveryRef,
+    ) -> Result<(StoredMessage, Payload), JournalError> {
         self.read(move |inner, cancel| {
             let (sequence, ordinal) = (delivery.sequence, delivery.id.ordinal);
             inner.at(sequence, cancel, |conn, partition| {
-                outbound_of(
-                    conn,
-                    &inner.core.codecs,
-                    &partition.shared,
-                    sequence,
-                    ordinal,
-                )
+                let shared = &partition.shared;
+                let body = outbound_of(conn, &inner.core.codecs, shared, sequence, ordinal)?;
+                Ok((found_header(conn, partition, sequence)?, body))
+            })
+        })
+        .await
+    }
+
+    /// A message without its bytes, by its id.
+    ///
+    /// # Errors
+    /// If there is no such message.
+    pub async fn header(&self, message: MessageId) -> Result<StoredMessage, JournalError> {
+        self.read(move |inner, cancel| inner.last_row_of(message, cancel))
+            .await
+    }
+
+    /// A message without its bytes, by its commit sequence.
+    ///
+    /// # Errors
+    /// If there is no such message.
+    pub async fn header_at(&self, sequence: u64) -> Result<StoredMessage, JournalError> {
+        self.read(move |inner, cancel| {
+            inner.at(sequence, cancel, |conn, partition| {
+                found_header(conn, partition, sequence)
             })
         })
         .await
@@ -120,10 +141,7 @@ impl Journal {
         message: MessageId,
     ) -> Result<(StoredMessage, Payload), JournalError> {
         self.read(move |inner, cancel| {
-            let mut rows = inner.rows_of(message, cancel)?;
-            let row = rows
-                .pop()
-                .ok_or_else(|| JournalError::not_found("message", message))?;
+            let row = inner.last_row_of(message, cancel)?;
             let body = inner.body_at(row.sequence, cancel)?;
             Ok((row, body))
         })
@@ -139,11 +157,11 @@ impl Journal {
         sequence: u64,
     ) -> Result<(StoredMessage, Payload), JournalError> {
         self.read(move |inner, cancel| {
-            let row = inner.at(sequence, cancel, |conn, partition| {
-                header_of(conn, &partition.shared, sequence)?
-                    .ok_or_else(|| JournalError::not_found("message", sequence))
-            })?;
-            Ok((row, inner.body_at(sequence, cancel)?))
+            inner.at(sequence, cancel, |conn, partition| {
+                let row = found_header(conn, partition, sequence)?;
+                let body = body_of(conn, &inner.core.codecs, &partition.shared, sequence)?;
+                Ok((row, body))
+            })
         })
         .await
     }
@@ -263,6 +281,15 @@ impl Journal {
     }
 }
 
+fn found_header(
+    conn: &Connection,
+    partition: &Partition,
+    sequence: u64,
+) -> Result<StoredMessage, JournalError> {
+    header_of(conn, &partition.shared, sequence)?
+        .ok_or_else(|| JournalError::not_found("message", sequence))
+}
+
 fn tallies(
     conn: &Connection,
     partition: &Partition,
@@ -321,6 +348,15 @@ impl Inner {
             }
         }
         last
+    }
+
+    fn last_row_of(
+        &self,
+        message: MessageId,
+        cancel: &Cancel,
+    ) -> Result<StoredMessage, JournalError> {
+        let last = self.rows_of(message, cancel)?.pop();
+        last.ok_or_else(|| JournalError::not_found("message", message))
     }
 
     pub(crate) fn body_at(&self, sequence: u64, cancel: &Cancel) -> Result<Payload, JournalError> {

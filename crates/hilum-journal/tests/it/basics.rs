@@ -56,7 +56,7 @@ fn what_was_accepted_is_there_after_a_restart_and_in_commit_order() {
             message: id(n),
             ordinal: 1,
         }));
-        let sent = run(door.journal.body(second.unwrap().delivery.delivery)).unwrap();
+        let (_, sent) = run(door.journal.body(second.unwrap().delivery.delivery)).unwrap();
         assert_eq!(sent, text(n + 1));
     }
     let trace = run(door.journal.trace(id(2))).unwrap();

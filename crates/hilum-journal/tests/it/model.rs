@@ -224,7 +224,7 @@ impl Model {
                 assert_eq!(found, expected, "{name} of d{ordinal}");
                 for delivery in found {
                     let n = self.rows[&delivery.sequence].n;
-                    let body = run(door.journal.body(delivery)).unwrap();
+                    let (_, body) = run(door.journal.body(delivery)).unwrap();
                     assert_eq!(body, text(n + u64::from(ordinal)));
                 }
             }

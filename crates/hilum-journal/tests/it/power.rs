@@ -215,7 +215,7 @@ fn compare(journal: &Journal, recorder: &Recorder) -> Vec<String> {
                 wrong.push(format!("delivery {id} is lost"));
             } else if pending.contains(&delivery) {
                 match run(journal.body(delivery)) {
-                    Ok(body) if body == text(n + u64::from(ordinal)) => {}
+                    Ok((_, body)) if body == text(n + u64::from(ordinal)) => {}
                     Ok(_) => wrong.push(format!("delivery {id} has other bytes")),
                     Err(error) => wrong.push(format!("delivery {id}: {error}")),
                 }
