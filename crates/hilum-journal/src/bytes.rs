@@ -9,7 +9,7 @@ use std::sync::Arc;
 use hilum_message::{BlobRange, BlobRef, Cut, IndexToken, Metadata, OrderKey};
 use siphasher::sip::SipHasher13;
 
-use crate::model::{Hold, OrderKeys, StateRead, Token};
+use crate::model::{Hold, MessageFinding, OrderKeys, Severity, StateRead, Token};
 
 /// Keys of the row checksum. Not secret: it finds damage, not forgery.
 const SUM_KEYS: (u64, u64) = (0x6869_6c75_6d2d_6a6f, 0x7572_6e61_6c2d_7375);
@@ -160,6 +160,42 @@ pub(crate) fn unpack_reads(bytes: &[u8]) -> Option<Vec<StateRead>> {
     Some(reads)
 }
 
+pub(crate) fn pack_findings(findings: &[MessageFinding]) -> Option<Vec<u8>> {
+    if findings.is_empty() {
+        return None;
+    }
+    let mut out = Vec::with_capacity(findings.len() * 24);
+    for finding in findings {
+        out.push(finding.severity as u8);
+        put_bytes(&mut out, finding.step.as_bytes());
+        put_bytes(&mut out, finding.code.as_bytes());
+        put_bytes(
+            &mut out,
+            finding.path.as_deref().unwrap_or_default().as_bytes(),
+        );
+    }
+    Some(out)
+}
+
+pub(crate) fn unpack_findings(bytes: &[u8]) -> Option<Vec<MessageFinding>> {
+    let mut findings = Vec::new();
+    let mut from = Unpack(bytes);
+    while !from.is_empty() {
+        let &[severity] = from.take(1)? else {
+            return None;
+        };
+        findings.push(MessageFinding {
+            severity: Severity::from_code(severity)?,
+            step: from.text()?.into(),
+            code: from.text()?.into(),
+            path: Some(from.text()?)
+                .filter(|path| !path.is_empty())
+                .map(Into::into),
+        });
+    }
+    Some(findings)
+}
+
 pub(crate) fn pack_cuts(cuts: &[Cut]) -> Option<Vec<u8>> {
     if cuts.is_empty() {
         return None;
@@ -255,7 +291,22 @@ mod tests {
             drop(unpack_reads(&bytes));
             drop(unpack_cuts(&bytes, &"p".into()));
             drop(unpack_hold(&bytes));
+            drop(unpack_findings(&bytes));
         }
+    }
+
+    #[test]
+    fn findings_come_back() {
+        let finding = |path: Option<&str>| MessageFinding {
+            severity: Severity::Error,
+            step: "1 validate".into(),
+            code: "required".into(),
+            path: path.map(Into::into),
+        };
+        let findings = vec![finding(Some("PID-3")), finding(None)];
+        let packed = pack_findings(&findings).unwrap();
+        assert_eq!(unpack_findings(&packed), Some(findings));
+        assert_eq!(pack_findings(&[]), None, "none cost nothing");
     }
 
     #[test]

@@ -90,8 +90,8 @@ pub use journal::{
 };
 pub use model::{
     AcceptRequest, Attempt, CommitSink, CommittedMessage, DeliveryRef, DeliveryState, Disposition,
-    Hold, NewDelivery, NewState, OrderKeys, Outcome, PendingDelivery, Resend, Settlement,
-    StateRead, StateWrite, StoredBlob, TimerWrite, Token,
+    Hold, MessageFinding, NewDelivery, NewState, OrderKeys, Outcome, PendingDelivery, Resend,
+    Settlement, Severity, StateRead, StateWrite, StoredBlob, TimerWrite, Token,
 };
 pub use options::{Background, Clock, JournalLimits, JournalOptions};
 pub use read::{StoredAttempt, StoredDelivery, StoredMessage};

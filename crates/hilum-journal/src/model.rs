@@ -68,6 +68,8 @@ impl Token {
     pub const PATIENT: u16 = 17;
     /// Index of message types.
     pub const TYPE: u16 = 18;
+    /// Index of the codes of findings.
+    pub const FINDING: u16 = 19;
     /// The first of the indexes that channels declare; the kind is this plus a hash of the name.
     pub const DECLARED: u16 = 32;
 
@@ -78,6 +80,42 @@ impl Token {
         let sum = crate::bytes::sum(&[name.as_bytes()]).unsigned_abs();
         Self::DECLARED + u16::try_from(sum % 4096).unwrap_or(0)
     }
+}
+
+/// How much a finding matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Severity {
+    /// Worth knowing.
+    Information = 0,
+    /// Read by a rule that nobody should rely on.
+    Warning = 1,
+    /// Wrong.
+    Error = 2,
+}
+
+impl Severity {
+    pub(crate) const fn from_code(code: u8) -> Option<Self> {
+        Some(match code {
+            0 => Self::Information,
+            1 => Self::Warning,
+            2 => Self::Error,
+            _ => return None,
+        })
+    }
+}
+
+/// What was noticed about a message: by its format, a step or the engine. Never content.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MessageFinding {
+    /// How much it matters.
+    pub severity: Severity,
+    /// Who noticed it: `parse`, the name of a step, `resend`.
+    pub step: Arc<str>,
+    /// Stable code.
+    pub code: Arc<str>,
+    /// Where in the message.
+    pub path: Option<Arc<str>>,
 }
 
 /// Who sent a message and under which number, to recognise a repetition.
@@ -216,6 +254,8 @@ pub struct AcceptRequest {
     pub kind: Option<Arc<str>>,
     /// What it can be found by.
     pub tokens: Vec<Token>,
+    /// What was noticed about it.
+    pub findings: Vec<MessageFinding>,
     /// To recognise a repetition.
     pub resend: Option<Resend>,
     /// The message that it is part of, and its place there.
@@ -255,6 +295,7 @@ impl AcceptRequest {
             control_id: None,
             kind: None,
             tokens: Vec::new(),
+            findings: Vec::new(),
             resend: None,
             parent: None,
             replay_of: None,

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use hilum_message::Payload;
 
-use crate::bytes::{pack_cuts, pack_hold, pack_metadata, pack_reads, pack_tokens, sum};
+use crate::bytes::{
+    pack_cuts, pack_findings, pack_hold, pack_metadata, pack_reads, pack_tokens, sum,
+};
 use crate::codec::{Codecs, pack_outbound};
 use crate::model::AcceptRequest;
 use crate::partition::ops::{Body, Prepared};
@@ -41,6 +43,7 @@ pub(crate) fn prepare(
         tokens: pack_tokens(&request.tokens),
         metadata: pack_metadata(&request.metadata),
         reads: pack_reads(&request.state_reads),
+        findings: pack_findings(&request.findings),
         hold: request.hold.as_ref().map(pack_hold),
         outbound: outbound.map(Into::into),
         body,

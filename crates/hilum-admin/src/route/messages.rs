@@ -5,7 +5,10 @@ use std::sync::Arc;
 use hilum_access::{Method, Parameter, Permission, Route};
 use hilum_component::BoxFuture;
 use hilum_engine::OperateError;
-use hilum_journal::{JournalError, MessageTrace, StoredAttempt, StoredDelivery, StoredMessage};
+use hilum_journal::{
+    JournalError, MessageFinding, MessageTrace, Severity, StoredAttempt, StoredDelivery,
+    StoredMessage,
+};
 use hilum_message::MessageId;
 use serde_json::{Value, json};
 
@@ -184,8 +187,26 @@ pub(super) fn message_json(row: &StoredMessage) -> Value {
         "parent": row.parent.map(|(parent, _)| parent.to_string()),
         "part": row.parent.map(|(_, part)| part),
         "from": row.replay_of.map(|from| from.to_string()),
+        "findings": row.findings.iter().map(finding_json).collect::<Vec<_>>(),
         "held-until-ms": row.hold.as_ref().and_then(|hold| hold.until_ms),
     })
+}
+
+fn finding_json(finding: &MessageFinding) -> Value {
+    json!({
+        "severity": severity(finding.severity),
+        "step": &*finding.step,
+        "code": &*finding.code,
+        "path": finding.path.as_deref(),
+    })
+}
+
+const fn severity(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Information => "information",
+        Severity::Warning => "warning",
+        Severity::Error => "error",
+    }
 }
 
 fn delivery_json(stored: &StoredDelivery) -> Value {

@@ -12,7 +12,7 @@ use super::messages::{journal, message_json};
 use super::{Admin, ApiError, Call, Entry, Reply};
 
 /// What the query may say; any other name is a field that the channel declares in `index:`.
-const PARAMETERS: [Parameter; 10] = [
+const PARAMETERS: [Parameter; 11] = [
     parameter("channel", "Of this channel"),
     parameter("from-ms", "Arrived at or after, Unix milliseconds"),
     parameter("to-ms", "Arrived at or before, Unix milliseconds"),
@@ -27,6 +27,10 @@ const PARAMETERS: [Parameter; 10] = [
     parameter("control-id", "With this control id"),
     parameter("type", "Of this type, such as ADT^A01"),
     parameter("patient", "Of the patient with this identifier"),
+    parameter(
+        "finding",
+        "With a finding of this code, such as unmapped or control-id-reused",
+    ),
     parameter("limit", "Results of a page, at most 1,000; 50 if not said"),
     parameter("before", "Before this sequence: `next` of the page before"),
 ];
@@ -83,6 +87,7 @@ fn query(pairs: &[(String, String)], key: &IndexKey) -> Result<Query, ApiError> 
             "before" => query.before = Some(number(name, value)?),
             "control-id" => query.tokens.push(any_of(Token::CONTROL_ID, name)),
             "type" => query.tokens.push(any_of(Token::TYPE, name)),
+            "finding" => query.tokens.push(any_of(Token::FINDING, name)),
             "patient" => query.tokens.push(any_of(Token::PATIENT, name)),
             declared => query
                 .tokens

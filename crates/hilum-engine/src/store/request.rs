@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use hilum_component::{
-    ChannelPlan, Disposition, Identity, Peer, PlannedDelivery, Processed, Reason, StateChange,
-    StateRead,
+    ChannelPlan, Disposition, Finding, Identity, Peer, PlannedDelivery, Processed, Reason,
+    Severity, StateChange, StateRead,
 };
 use hilum_journal::{
-    AcceptRequest, Disposition as Stored, Hold, NewDelivery, NewState, Resend, StateRead as Read,
-    StateWrite, TimerWrite, Token,
+    AcceptRequest, Disposition as Stored, Hold, MessageFinding, NewDelivery, NewState, Resend,
+    Severity as StoredSeverity, StateRead as Read, StateWrite, TimerWrite, Token,
 };
 use hilum_message::{IndexToken, MessageId, Metadata};
 
@@ -16,6 +16,9 @@ use crate::channel::{Channel, Origin};
 use crate::queue::HOPS;
 use crate::resend::{ResendDigest, ResendKey};
 use crate::runtime::Core;
+
+/// Findings that are kept of one message; one more says that there were more.
+const FINDINGS_MAX: usize = 64;
 
 /// The requests of a message and its parts, the message first.
 pub(super) fn requests(
@@ -69,7 +72,8 @@ fn request(
     processed: Processed,
     parent: Option<(MessageId, u32)>,
 ) -> AcceptRequest {
-    let tokens = tokens(core, &processed);
+    let findings = findings(&processed.findings);
+    let tokens = tokens(core, &processed, &findings);
     let hold = processed.hold.as_ref().map(|hold| Hold {
         step: Arc::from(hold.step.to_string()),
         until_ms: hold.until_ms,
@@ -93,6 +97,7 @@ fn request(
         control_id: processed.identity.control_id.as_deref().map(Arc::from),
         kind: processed.identity.message_type.as_deref().map(Arc::from),
         tokens,
+        findings,
         resend: None,
         parent,
         replay_of: None,
@@ -123,7 +128,43 @@ fn metadata(processed: &Processed) -> Metadata {
     metadata
 }
 
-fn tokens(core: &Core, processed: &Processed) -> Vec<Token> {
+/// What is kept of findings: where and what, so that the row stays small. The trace of the steps
+/// gives the sentences.
+fn findings(all: &[Finding]) -> Vec<MessageFinding> {
+    let finding = |severity, step: &str, code: &str, path: Option<&str>| MessageFinding {
+        severity,
+        step: Arc::from(step),
+        code: Arc::from(code),
+        path: path.map(Arc::from),
+    };
+    let mut kept: Vec<_> = all
+        .iter()
+        .take(FINDINGS_MAX)
+        .map(|found| {
+            let severity = severity(found.severity);
+            finding(severity, &found.step, &found.code, found.path.as_deref())
+        })
+        .collect();
+    if let Some(worst) = all
+        .iter()
+        .skip(FINDINGS_MAX)
+        .map(|more| more.severity)
+        .max()
+    {
+        kept.push(finding(severity(worst), "engine", "more-findings", None));
+    }
+    kept
+}
+
+const fn severity(severity: Severity) -> StoredSeverity {
+    match severity {
+        Severity::Information => StoredSeverity::Information,
+        Severity::Warning => StoredSeverity::Warning,
+        Severity::Error => StoredSeverity::Error,
+    }
+}
+
+fn tokens(core: &Core, processed: &Processed, findings: &[MessageFinding]) -> Vec<Token> {
     let Identity {
         control_id,
         message_type,
@@ -154,6 +195,12 @@ fn tokens(core: &Core, processed: &Processed) -> Vec<Token> {
         kind: Token::declared_kind(name),
         value: *value,
     }));
+    for finding in findings {
+        let token = token(Token::FINDING, "finding", &finding.code);
+        if !tokens.contains(&token) {
+            tokens.push(token);
+        }
+    }
     tokens
 }
 

@@ -9,6 +9,7 @@ mod accept;
 mod alerts;
 mod content;
 mod dead_letters;
+mod findings;
 mod hold;
 mod kit;
 mod order;

@@ -48,9 +48,9 @@ pub(super) fn insert_message(
     conn.prepare_cached(
         "INSERT INTO message (seq, id, channel, arrived_ms, committed_ms, disposition, kind, plan, \
          peer, origin, tokens, control_id, reason, parent, part, replay_of, hold, metadata, reads, \
-         resend_key, resend_digest, answer, codec, dictionary, text_bytes, total_bytes, sum, cuts, \
+         findings, resend_key, resend_digest, answer, codec, dictionary, text_bytes, total_bytes, sum, cuts, \
          body, outbound) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, \
-         ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30)",
+         ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31)",
     )
     .and_then(|mut statement| {
         statement.execute(params![
@@ -73,6 +73,7 @@ pub(super) fn insert_message(
             message.hold,
             message.metadata,
             message.reads,
+            message.findings,
             resend.map(|resend| resend.key),
             resend.map(|resend| resend.digest),
             resend.map(|resend| &*resend.answer),

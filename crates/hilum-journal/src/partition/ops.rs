@@ -20,6 +20,7 @@ pub(crate) struct Prepared {
     pub(crate) tokens: Option<Vec<u8>>,
     pub(crate) metadata: Option<Vec<u8>>,
     pub(crate) reads: Option<Vec<u8>>,
+    pub(crate) findings: Option<Vec<u8>>,
     pub(crate) hold: Option<Vec<u8>>,
     pub(crate) sum: i64,
 }

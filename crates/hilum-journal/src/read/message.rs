@@ -7,10 +7,12 @@ use hilum_db::rusqlite::{Connection, OptionalExtension, Row};
 use hilum_db::{DbError, Doing};
 use hilum_message::{MessageId, Metadata, Payload, PlanDigest};
 
-use crate::bytes::{unpack_cuts, unpack_hold, unpack_metadata, unpack_reads, unpack_tokens};
+use crate::bytes::{
+    unpack_cuts, unpack_findings, unpack_hold, unpack_metadata, unpack_reads, unpack_tokens,
+};
 use crate::codec::{Codec, Codecs, Dictionary, Stored, unpack_outbound};
 use crate::error::JournalError;
-use crate::model::{Disposition, Hold, Resend, StateRead, Token};
+use crate::model::{Disposition, Hold, MessageFinding, Resend, StateRead, Token};
 use crate::partition::PartitionShared;
 
 /// Rows that share a body refer to the first; longer chains than this are damage.
@@ -51,6 +53,8 @@ pub struct StoredMessage {
     pub hold: Option<Hold>,
     /// What it is found by.
     pub tokens: Vec<Token>,
+    /// What was noticed about it.
+    pub findings: Vec<MessageFinding>,
     /// Named values.
     pub metadata: Metadata,
     /// The state that it was processed with.
@@ -66,7 +70,7 @@ pub struct StoredMessage {
 /// The columns of a header, in the order in which [`header_from`] reads them.
 pub(crate) const HEADER_COLUMNS: &str = "seq, id, channel, arrived_ms, committed_ms, disposition, \
     kind, plan, peer, origin, tokens, control_id, reason, parent, part, replay_of, hold, metadata, \
-    reads, resend_key, resend_digest, answer, total_bytes";
+    reads, resend_key, resend_digest, answer, total_bytes, findings";
 
 type SqlError = hilum_db::rusqlite::Error;
 
@@ -133,6 +137,9 @@ pub(crate) fn header_from(
             .unwrap_or_default(),
         resend,
         bytes: row.get(22)?,
+        findings: bytes(23)?
+            .and_then(|packed| unpack_findings(&packed))
+            .unwrap_or_default(),
         partition: shared.name.clone(),
     })
 }

@@ -151,6 +151,7 @@ fn copy_of(
             request.control_id = header.control_id;
             request.kind = header.kind;
             request.tokens = header.tokens;
+            request.findings = header.findings;
             request.resend = header.resend;
             request.parent = header.parent;
             request.replay_of = header.replay_of;

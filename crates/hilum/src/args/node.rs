@@ -131,6 +131,9 @@ pub(crate) struct Filters {
     /// Of the patient with this identifier
     #[arg(long, value_name = "ID")]
     pub(crate) patient: Option<String>,
+    /// With a finding of this code, such as unmapped or control-id-reused
+    #[arg(long, value_name = "CODE")]
+    pub(crate) finding: Option<String>,
     /// With this value in a field that the channel declares in `index:`
     #[arg(long, value_name = "FIELD=VALUE", value_parser = pair)]
     pub(crate) field: Vec<(String, String)>,

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use hilum_component::{
     Answer, Document, DocumentProblem, EditError, Format, Identity, ParseReject, SealedAnswer,
-    Split, Target, Verdict,
+    Severity, Split, Target, Verdict,
 };
 use hilum_fhirpath::{NodeId, Scalar, Tree, Visit};
 use hilum_message::Payload;
@@ -138,7 +138,14 @@ impl Document for Line {
     }
 
     fn problems(&self) -> Vec<DocumentProblem> {
-        Vec::new()
+        let odd = |&&name: &&&str| self.get(name).ends_with(' ');
+        let problem = |name: &&str| DocumentProblem {
+            code: "trailing-space".to_owned(),
+            path: (*name).to_owned(),
+            severity: Severity::Warning,
+            text: "a field ends with a space".to_owned(),
+        };
+        NAMES.iter().filter(odd).map(problem).collect()
     }
 
     fn boxed_clone(&self) -> Box<dyn Document> {

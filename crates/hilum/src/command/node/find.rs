@@ -74,6 +74,7 @@ fn query(filters: &Filters) -> Vec<(String, String)> {
         ("control-id", &filters.control_id),
         ("type", &filters.kind),
         ("patient", &filters.patient),
+        ("finding", &filters.finding),
     ];
     let named = named
         .into_iter()

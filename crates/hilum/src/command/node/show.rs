@@ -47,8 +47,10 @@ pub(super) fn size(bytes: &Value) -> String {
 pub(super) fn state(word: &str, output: &Output) -> String {
     match word {
         "accepted" | "delivered" | "open" => output.colored("32", word),
-        "rejected" | "deadletter" | "dead-letter" | "paused" | "halt" => output.colored("31", word),
-        "suspended" | "held" | "pending" | "retry" => output.colored("33", word),
+        "rejected" | "error" | "deadletter" | "dead-letter" | "paused" | "halt" => {
+            output.colored("31", word)
+        }
+        "suspended" | "held" | "warning" | "pending" | "retry" => output.colored("33", word),
         _ => word.to_owned(),
     }
 }

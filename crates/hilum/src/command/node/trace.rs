@@ -72,11 +72,26 @@ fn of_row(row: &Value, output: &Output) {
     if let Some(reason) = row["reason"].as_str() {
         output.line(format_args!("    {reason}"));
     }
+    for finding in list(&row["findings"]) {
+        output.line(format_args!("    {}", of_finding(finding, output)));
+    }
     for (name, about) in [("parent", "part of"), ("from", "repeats")] {
         if let Some(id) = row[name].as_str() {
             output.line(format_args!("    {about} {id}"));
         }
     }
+}
+
+/// `warning: unmapped at OBX[1]-3 (2 translate)`
+fn of_finding(finding: &Value, output: &Output) -> String {
+    let place = finding["path"].as_str();
+    let place = place.map(|path| format!(" at {path}")).unwrap_or_default();
+    format!(
+        "{}: {}{place} ({})",
+        show::state(text(finding, "severity"), output),
+        text(finding, "code"),
+        text(finding, "step"),
+    )
 }
 
 fn of_delivery(delivery: &Value, output: &Output) {
