@@ -33,7 +33,7 @@ pub(crate) fn run(arguments: &Run, output: &Output) -> anyhow::Result<Exit> {
     let lock = lock(&arguments.data)?;
     let threads = std::thread::available_parallelism().map_or(2, usize::from);
     let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(threads)
+        .worker_threads(io_threads(threads))
         .enable_all()
         .build()
         .context("cannot start the I/O threads")?;
@@ -41,6 +41,13 @@ pub(crate) fn run(arguments: &Run, output: &Output) -> anyhow::Result<Exit> {
     runtime.shutdown_timeout(Duration::from_secs(1));
     drop(lock);
     result
+}
+
+/// Threads for sockets. Messages are processed on threads of their own, one for each core, and a
+/// socket's share is small: more threads here would only wake each other.
+const fn io_threads(cores: usize) -> usize {
+    let half = cores / 2;
+    if half == 0 { 1 } else { half }
 }
 
 fn log_to_stderr(arguments: &Run) -> anyhow::Result<()> {
