@@ -125,7 +125,9 @@ fn answers_in_the_senders_own_terms() {
     let found = answer("MSH$%~\\&$A$B$C$D", refuse.clone(), true);
     assert!(found.starts_with("MSH$%~\\&$C$D$A$B$"), "{found}");
     assert!(
-        found.ends_with("MSA$CR$$x\nERR$$$207%Application error%HL70357$E$step-budget$$$x\n"),
+        found.ends_with(
+            "MSA$CR$$x\nERR$$$207%Application internal error%HL70357$E$step-budget$$$x\n"
+        ),
         "{found}"
     );
     assert!(answer("nothing of v2", refuse, false).contains("MSA|AR||x\n"));

@@ -105,6 +105,16 @@ fn kind_at(line: &[u8]) -> Option<ItemKind> {
     }
 }
 
+/// Whether a payload is one message and nothing else, told without building anything.
+#[must_use]
+pub fn is_single(payload: &[u8]) -> bool {
+    let mut items = items(payload);
+    items
+        .next()
+        .is_some_and(|item| item.kind == ItemKind::Message)
+        && items.next().is_none()
+}
+
 /// What a payload holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Batch {

@@ -3,10 +3,10 @@
 //!
 //! Each takes any bytes, and panics only where a promise of this crate is broken.
 
-use crate::answer::{AckCode, Answer, answer, read_answer, resend_parts};
+use crate::answer::{AckCode, Answer, answer, read_answer};
 use crate::batch;
-use crate::cut::Cutter;
-use crate::message::{Message, ParseOptions, WritePiece};
+use crate::header::resend_bytes;
+use crate::message::{Message, ParseOptions};
 use crate::mllp::{Decoder, DecoderOptions, Event, StartByte};
 use crate::path::Path;
 
@@ -38,17 +38,15 @@ pub fn parse(bytes: &[u8]) {
             text: Some("x"),
             errors: &[],
         };
-        let read = read_answer(answer(&message, &said));
+        let read = read_answer(answer(text, &said));
         assert!(
             read.is_ok_and(|read| read.known == Some(AckCode::Ae)),
             "our answers can be read"
         );
     }
-    let [before, after] = resend_parts(bytes);
-    assert!(
-        before.len().saturating_add(after.len()) <= bytes.len(),
-        "parts of the payload"
-    );
+    let mut same = 0_usize;
+    resend_bytes(bytes, &mut |part| same = same.saturating_add(part.len()));
+    assert!(same <= bytes.len(), "parts of the payload");
     let _read = crate::inspect::inspect(bytes.to_vec(), &ParseOptions::default());
 }
 
@@ -124,41 +122,6 @@ fn decode(stream: &[u8], piece: usize, options: DecoderOptions) -> Vec<Event> {
     }
     events.extend(decoder.finish());
     events
-}
-
-/// Cutting and putting back loses nothing.
-///
-/// The first byte says how long the pieces are.
-pub fn cut(bytes: &[u8]) {
-    let Some((size, text)) = bytes.split_first() else {
-        return;
-    };
-    let mut blob = Vec::new();
-    let mut cutter = Cutter::new(8);
-    for part in text.chunks(usize::from(*size).max(1)) {
-        cutter.push(part, &mut |bytes| blob.extend_from_slice(bytes));
-    }
-    let skeleton = cutter.finish(&mut |bytes| blob.extend_from_slice(bytes));
-    let options = ParseOptions::default();
-    let Ok(message) = Message::parse_skeleton(skeleton.bytes.clone(), &skeleton.cuts, &options)
-    else {
-        return;
-    };
-    let mut joined = Vec::with_capacity(text.len());
-    let mut rest = blob.as_slice();
-    for piece in message.write_pieces() {
-        match piece {
-            WritePiece::Inline(bytes) => joined.extend_from_slice(&bytes),
-            WritePiece::Cut(n) => {
-                let length = skeleton.cuts.get(n).map_or(0, |cut| cut.length);
-                let length = usize::try_from(length).unwrap_or(usize::MAX);
-                let (own, later) = rest.split_at_checked(length).unwrap_or((rest, &[]));
-                joined.extend_from_slice(own);
-                rest = later;
-            }
-        }
-    }
-    assert!(joined == text, "cutting loses nothing");
 }
 
 /// A path is read as it is written.

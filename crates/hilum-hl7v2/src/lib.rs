@@ -8,11 +8,11 @@
 pub mod answer;
 pub mod batch;
 pub mod charset;
-pub mod cut;
 mod delimiters;
 pub mod dictionary;
 mod escape;
 pub mod fuzz_bodies;
+pub mod header;
 mod inspect;
 pub mod message;
 pub mod mllp;

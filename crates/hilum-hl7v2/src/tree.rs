@@ -441,7 +441,7 @@ impl<'m> Part<'m> {
 
     /// The value as one string, whatever separators it holds.
     pub(crate) fn value_text(&self) -> Cow<'m, str> {
-        if self.is_separators() || self.attachment().is_some() {
+        if self.is_separators() {
             return self.text();
         }
         crate::escape::unescape(self.raw(), &self.message.delimiters, &self.message.decoding)

@@ -1,12 +1,10 @@
 //! HL7 v2 in its pipe and hat form.
 //!
-//! Paths are those of the standard (`PID-3[1].4.1`, groups included); what a channel may rely on
-//! for identification is in [`identity`], for answers in [`answer`].
+//! Paths are those of the standard (`PID-3[1].4.1`, groups included). Grammar, identification and
+//! answers are `hilum_hl7v2`'s; here they are put in the engine's words.
 
 mod answer;
 mod document;
-mod header;
-mod identity;
 
 use std::sync::Arc;
 
@@ -15,9 +13,10 @@ use hilum_component::{
     FormatOptions, Identity, Limit, ParseReject, PeerAnswer, SealedAnswer, Severity, Split, Target,
 };
 use hilum_fhirpath::Dialect;
+use hilum_hl7v2::answer::{AckCondition, builds_on};
 use hilum_hl7v2::charset::CharsetName;
 use hilum_hl7v2::structure::DictionaryStructures;
-use hilum_hl7v2::{Charset, Message, ParseOptions, Path, Structures, V2Dialect, batch};
+use hilum_hl7v2::{Charset, Message, ParseOptions, Path, Structures, V2Dialect, batch, header};
 use hilum_message::Payload;
 
 use crate::attachment::Attachments;
@@ -113,8 +112,7 @@ impl Format for Hl7v2 {
 
     fn split(&self, payload: &Payload) -> Split {
         let text = payload.text();
-        let body = text.get(1..).unwrap_or_default();
-        if starts_with(text, &[b"MSH"]) && header::next_header(body).is_none() {
+        if batch::is_single(text) {
             return Split::One;
         }
         let found = batch::split(text);
@@ -135,21 +133,22 @@ impl Format for Hl7v2 {
     }
 
     fn identify(&self, document: &dyn Document) -> Identity {
-        document
-            .as_any()
-            .downcast_ref()
-            .map(identity::identify)
-            .unwrap_or_default()
+        let Some(message) = document.as_any().downcast_ref::<Message>() else {
+            return Identity::default();
+        };
+        let found = message.identify();
+        Identity {
+            control_id: found.control_id,
+            message_type: found.message_type,
+            sender: found.sender,
+            patients: found.patients,
+            visits: found.visits,
+            orders: found.orders,
+        }
     }
 
     fn resend_bytes(&self, payload: &Payload, sink: &mut dyn FnMut(&[u8])) {
-        let text = payload.text();
-        let mut from = 0;
-        header::times(text, |time| {
-            sink(text.get(from..time.start).unwrap_or_default());
-            from = time.end;
-        });
-        sink(text.get(from..).unwrap_or_default());
+        header::resend_bytes(payload.text(), sink);
         for cut in payload.cuts() {
             sink(&cut.range.length.to_le_bytes());
         }
@@ -163,27 +162,15 @@ impl Format for Hl7v2 {
         let Some(message) = document.as_any().downcast_ref::<Message>() else {
             return AnswerMode::Original;
         };
-        let condition = |n| {
-            message
-                .field("MSH", n)
-                .map(|text| text.trim().to_ascii_uppercase())
-        };
-        let (commit, application) = (condition(15), condition(16));
+        let (commit, application) = message.ack_conditions();
         if commit.is_none() && application.is_none() {
             return AnswerMode::Original;
         }
-        // Table 0155; what it does not know counts as always, nothing as never.
-        let wanted = |condition: &Option<String>, good: bool| match condition.as_deref() {
-            None | Some("NE") => false,
-            Some("ER") => !good,
-            Some("SU") => good,
-            Some(_) => true,
-        };
         AnswerMode::Enhanced {
-            commit_on_success: wanted(&commit, true),
-            commit_on_error: wanted(&commit, false),
-            application_on_success: wanted(&application, true),
-            application_on_error: wanted(&application, false),
+            commit_on_success: commit.is_some_and(AckCondition::on_success),
+            commit_on_error: commit.is_some_and(AckCondition::on_error),
+            application_on_success: application.is_some_and(AckCondition::on_success),
+            application_on_error: application.is_some_and(AckCondition::on_error),
         }
     }
 
@@ -192,10 +179,7 @@ impl Format for Hl7v2 {
     }
 
     fn successors_depend(&self, identity: &Identity) -> bool {
-        identity
-            .message_type
-            .as_deref()
-            .is_some_and(identity::builds_on)
+        identity.message_type.as_deref().is_some_and(builds_on)
     }
 
     fn dialect(&self) -> Option<&dyn Dialect> {

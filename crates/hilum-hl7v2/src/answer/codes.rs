@@ -67,7 +67,7 @@ pub enum AckCondition {
 impl AckCondition {
     /// Reads MSH-15 or MSH-16.
     pub fn named(text: &str) -> Option<Self> {
-        Some(match text.trim() {
+        Some(match text.trim().to_ascii_uppercase().as_str() {
             "AL" => Self::Always,
             "NE" => Self::Never,
             "ER" => Self::Error,

@@ -1,10 +1,11 @@
 //! Answers: built for a received message, and read from a peer.
 //!
-//! An answer is written in the peer's separators, version and character set, its sender and
-//! receiver swapped. MSA-3 is filled up to 2.6, where the standard withdrew it. ERR follows the
-//! version: up to 2.4 one field ERR-1, from 2.5 ERR-2 location, ERR-3 code, ERR-4 severity, ERR-8
-//! text (HL7 v2.5.1 §2.15.5). Original and enhanced mode differ in the code alone (AA, AE, AR or
-//! CA, CE, CR). Time and control id come from the caller; there is no clock here.
+//! An answer is written from the header of the message alone, in the peer's separators, version
+//! and character set, its sender and receiver swapped; fields that name the parties are copied as
+//! they stand. MSA-3 is filled up to 2.6, where the standard withdrew it. ERR follows the version:
+//! up to 2.4 one field ERR-1, from 2.5 ERR-2 location, ERR-3 code, ERR-4 severity, ERR-5 a code of
+//! our own, ERR-8 text (HL7 v2.5.1 §2.15.5). Original and enhanced mode differ in the code alone
+//! (AA, AE, AR or CA, CE, CR). Time and control id come from the caller; there is no clock here.
 
 mod codes;
 mod identify;
@@ -13,13 +14,13 @@ mod read;
 use bytes::Bytes;
 
 pub use codes::{AckCode, AckCondition, AckSeverity, INTERNAL_ERROR, error_text};
-pub use identify::{EntityId, Identity, resend_parts};
+pub use identify::{Identifier, Identity, builds_on};
 pub use read::{AnswerError, PeerAnswer, read_answer};
 
 use crate::charset::Charset;
 use crate::delimiters::Delimiters;
-use crate::escape::{self, Decoding};
-use crate::message::{Message, Part};
+use crate::escape;
+use crate::header::Header;
 use crate::path::{Path, Which};
 
 /// The version written where a message does not say its own.
@@ -43,7 +44,7 @@ pub struct Answer<'a> {
 /// One ERR segment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AnswerErrorEntry<'a> {
-    /// A code of table 0357; any other is sent as 207 with this as the alternate.
+    /// A code of table 0357; any other is sent as 207 with this as the code of our own.
     pub code: &'a str,
     /// Where.
     pub location: Option<&'a Path>,
@@ -53,32 +54,22 @@ pub struct AnswerErrorEntry<'a> {
     pub text: &'a str,
 }
 
-/// The answer to a message that could be parsed.
-pub fn answer(received: &Message, answer: &Answer<'_>) -> Bytes {
-    let version = received.component("MSH", 12, 1);
+/// The answer to received bytes. Those without a header are answered in standard separators, to
+/// nobody, with an empty MSA-2.
+#[must_use]
+pub fn answer(received: &[u8], answer: &Answer<'_>) -> Bytes {
+    let header = Header::read(received);
+    let header = header.as_ref();
+    let version = header.map_or(&b""[..], |header| header.component(12, 1));
     let writer = Writer {
-        delimiters: received.delimiters(),
-        decoding: received.decoding,
-        level: Version::of(version.as_deref().unwrap_or(VERSION_DEFAULT)),
+        header,
+        delimiters: header.map(Header::delimiters).unwrap_or_default(),
+        view: header.map_or(Charset::Ascii, |header| header.view),
+        wire: header.map_or(Charset::Ascii, |header| header.wire),
+        level: Version::of(std::str::from_utf8(version).unwrap_or_default()),
         out: Vec::with_capacity(256),
     };
-    writer.answer(Some(received), answer)
-}
-
-/// The answer to bytes that are no message: standard separators, no receiver, empty MSA-2.
-pub fn answer_unreadable(answer: &Answer<'_>) -> Bytes {
-    let utf8 = Decoding {
-        view: Charset::Utf8,
-        wire: Charset::Utf8,
-        fallback: Charset::LATIN_1,
-    };
-    let writer = Writer {
-        delimiters: Delimiters::default(),
-        decoding: utf8,
-        level: Version::of(VERSION_DEFAULT),
-        out: Vec::with_capacity(128),
-    };
-    writer.answer(None, answer)
+    writer.answer(answer)
 }
 
 /// A version as numbers, as far as the layout of answers depends on it.
@@ -87,7 +78,11 @@ struct Version(u32, u32, u32);
 
 impl Version {
     fn of(text: &str) -> Self {
-        let mut numbers = text.trim().split('.').map(|part| part.parse().unwrap_or(0));
+        let text = match text.trim() {
+            "" => VERSION_DEFAULT,
+            text => text,
+        };
+        let mut numbers = text.split('.').map(|part| part.parse().unwrap_or(0));
         let mut next = || numbers.next().unwrap_or(0);
         Self(next(), next(), next())
     }
@@ -109,19 +104,21 @@ impl Version {
 }
 
 /// Writes segments in the peer's terms.
-struct Writer {
+struct Writer<'h> {
+    header: Option<&'h Header<'h>>,
     delimiters: Delimiters,
-    decoding: Decoding,
+    view: Charset,
+    wire: Charset,
     level: Version,
     out: Vec<u8>,
 }
 
-impl Writer {
-    fn answer(mut self, received: Option<&Message>, answer: &Answer<'_>) -> Bytes {
-        self.header(received, answer);
+impl Writer<'_> {
+    fn answer(mut self, answer: &Answer<'_>) -> Bytes {
+        self.header(answer);
         self.segment(b"MSA");
         self.field(answer.code.as_str());
-        self.copy(received, "MSH", 10);
+        self.copy(10, "");
         let first_text = answer.errors.first().map(|error| error.text);
         let text = answer.text.or(first_text);
         if let Some(text) = text.filter(|_| self.level.has_message_text()) {
@@ -140,49 +137,46 @@ impl Writer {
         self.finish()
     }
 
-    fn header(&mut self, received: Option<&Message>, answer: &Answer<'_>) {
+    fn header(&mut self, answer: &Answer<'_>) {
         self.out.extend_from_slice(b"MSH");
         self.out.push(self.delimiters.field);
-        match received.and_then(|message| message.segment(0)?.field(2)) {
-            Some(encoding) => self.out.extend_from_slice(encoding.raw()),
-            None => self
+        match self.header.map(|header| header.field(2)) {
+            Some(encoding) if !encoding.is_empty() => self.out.extend_from_slice(encoding),
+            _ => self
                 .out
                 .extend_from_slice(&self.delimiters.encoding_characters()),
         }
         for field in [5, 6, 3, 4] {
-            self.copy(received, "MSH", field);
+            self.copy(field, "");
         }
-        self.field(&timestamp(answer.at_ms));
+        self.out.push(self.delimiters.field);
+        self.out.extend_from_slice(&timestamp(answer.at_ms));
         self.field("");
         self.field("ACK");
-        let trigger = received.and_then(|message| part(message, 9)?.nth(2));
-        if let Some(trigger) = trigger.filter(|trigger| !trigger.is_blank()) {
+        let trigger = self
+            .header
+            .map_or(&b""[..], |header| header.component(9, 2));
+        if !trigger.is_empty() {
             self.out.push(self.delimiters.component);
-            self.out.extend_from_slice(trigger.raw());
+            self.out.extend_from_slice(trigger);
             if self.level.has_structure() {
                 self.component("ACK");
             }
         }
         self.field(answer.control_id);
-        match received.and_then(|message| message.field("MSH", 11)) {
-            Some(_) => self.copy(received, "MSH", 11),
-            None => self.field("P"),
-        }
-        match received.and_then(|message| message.field("MSH", 12)) {
-            Some(_) => self.copy(received, "MSH", 12),
-            None => self.field(VERSION_DEFAULT),
-        }
-        if received
-            .and_then(|message| message.field("MSH", 18))
-            .is_some()
+        self.copy(11, "P");
+        self.copy(12, VERSION_DEFAULT);
+        if self
+            .header
+            .is_some_and(|header| !header.field(18).is_empty())
         {
             (0..5).for_each(|_| self.field(""));
-            self.copy(received, "MSH", 18);
+            self.copy(18, "");
         }
         self.end();
     }
 
-    /// ERR-2, 3, 4 and 8.
+    /// ERR-2, 3, 4, 5 and 8.
     fn error_fields(&mut self, error: &AnswerErrorEntry<'_>) {
         self.field("");
         self.field("");
@@ -201,9 +195,10 @@ impl Writer {
             }
         }
         self.field("");
-        self.code(error.code, self.delimiters.component);
+        let own = self.code(error.code, self.delimiters.component);
         self.field(error.severity.as_str());
-        (0..3).for_each(|_| self.field(""));
+        self.field(own.unwrap_or_default());
+        (0..2).for_each(|_| self.field(""));
         self.field(error.text);
     }
 
@@ -224,26 +219,26 @@ impl Writer {
             self.component("");
         }
         self.component("");
-        self.code(error.code, self.delimiters.subcomponent);
+        // There is no other place for a code of ours than the alternate of this one.
+        let separator = self.delimiters.subcomponent;
+        if let Some(own) = self.code(error.code, separator) {
+            for part in [own, "", "L"] {
+                self.out.push(separator);
+                self.text(part);
+            }
+        }
     }
 
-    /// Code, text and coding system, then a code of ours as the alternate.
-    fn code(&mut self, code: &str, separator: u8) {
-        let known = error_text(code).map(|text| (code, text));
-        let (listed, text) = known.unwrap_or((
-            INTERNAL_ERROR,
-            error_text(INTERNAL_ERROR).unwrap_or_default(),
-        ));
-        let mut parts = vec![listed, text, "HL70357"];
-        if known.is_none() {
-            parts.extend([code, "", "L"]);
-        }
-        for (at, part) in parts.into_iter().enumerate() {
-            if at > 0 {
-                self.out.push(separator);
-            }
+    /// Code, text and coding system; returns the code if it is one of our own.
+    fn code<'c>(&mut self, code: &'c str, separator: u8) -> Option<&'c str> {
+        let known = error_text(code);
+        let listed = known.map_or(INTERNAL_ERROR, |_| code);
+        self.text(listed);
+        for part in [error_text(listed).unwrap_or_default(), "HL70357"] {
+            self.out.push(separator);
             self.text(part);
         }
+        known.is_none().then_some(code)
     }
 
     fn segment(&mut self, id: &[u8]) {
@@ -266,10 +261,13 @@ impl Writer {
 
     /// Text, escaped; a character that the peer's set lacks becomes a question mark.
     fn text(&mut self, text: &str) {
-        let view = self.decoding.view;
-        let wire = self.decoding.wire;
-        if wire.encode(text).is_ok()
-            && let Ok(bytes) = escape::escape(text, &self.delimiters, view)
+        let plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b' ' | b'.' | b',');
+        if text.as_bytes().iter().all(plain) {
+            self.out.extend_from_slice(text.as_bytes());
+            return;
+        }
+        if self.wire.encode(text).is_ok()
+            && let Ok(bytes) = escape::escape(text, &self.delimiters, self.view)
         {
             self.out.extend_from_slice(&bytes);
             return;
@@ -283,30 +281,29 @@ impl Writer {
         }
     }
 
-    /// A field as the peer wrote it.
-    fn copy(&mut self, received: Option<&Message>, id: &str, field: u32) {
+    /// A field as the peer wrote it, or the default where it wrote nothing.
+    fn copy(&mut self, field: usize, default: &str) {
         self.out.push(self.delimiters.field);
-        let part = received.and_then(|m| m.segments_named(id).next()?.field(field));
-        if let Some(part) = part {
-            self.out.extend_from_slice(part.raw());
-        }
+        let written = self.header.map_or(&b""[..], |header| header.field(field));
+        let written = if written.is_empty() {
+            default.as_bytes()
+        } else {
+            written
+        };
+        self.out.extend_from_slice(written);
     }
 
     fn finish(self) -> Bytes {
-        if self.decoding.view == self.decoding.wire {
+        if self.view == self.wire {
             return Bytes::from(self.out);
         }
         let text = String::from_utf8_lossy(&self.out);
-        match self.decoding.wire.encode(&text) {
+        match self.wire.encode(&text) {
             Ok(bytes) => Bytes::from(bytes.into_owned()),
             // What was copied held bytes that its own set does not define.
             Err(_) => Bytes::from(text.chars().filter(char::is_ascii).collect::<String>()),
         }
     }
-}
-
-fn part(message: &Message, field: u32) -> Option<Part<'_>> {
-    message.segment(0)?.field(field)?.nth(1)
 }
 
 fn occurrence(which: Which) -> u32 {
@@ -316,8 +313,9 @@ fn occurrence(which: Which) -> u32 {
     }
 }
 
-/// A time as HL7 writes it, in UTC: `20260102030405.678+0000`.
-pub fn timestamp(at_ms: u64) -> String {
+/// A time as HL7 writes it, in UTC: `20260102030405.678+0000` (HL7 v2.5.1 §2A.89).
+#[must_use]
+pub fn timestamp(at_ms: u64) -> [u8; 23] {
     let (seconds, ms) = (at_ms / 1_000, at_ms % 1_000);
     let (days, of_day) = (seconds / 86_400, seconds % 86_400);
     // Days since 0000-03-01, by eras of 400 years: months then have a regular length.
@@ -333,12 +331,24 @@ pub fn timestamp(at_ms: u64) -> String {
         shifted - 9
     };
     let year = era.saturating_mul(400).saturating_add(year_of_era) + u64::from(month <= 2);
-    format!(
-        "{year:04}{month:02}{day:02}{:02}{:02}{:02}.{ms:03}+0000",
-        of_day / 3_600,
-        of_day / 60 % 60,
-        of_day % 60
-    )
+    let mut out = *b"00000000000000.000+0000";
+    let numbers = [
+        (0, 4, year),
+        (4, 2, month),
+        (6, 2, day),
+        (8, 2, of_day / 3_600),
+        (10, 2, of_day / 60 % 60),
+        (12, 2, of_day % 60),
+        (15, 3, ms),
+    ];
+    for (from, digits, mut value) in numbers {
+        for slot in out.iter_mut().skip(from).take(digits).rev() {
+            // A digit is below 10.
+            *slot = b'0' + u8::try_from(value % 10).unwrap_or_default();
+            value /= 10;
+        }
+    }
+    out
 }
 
 #[cfg(test)]
@@ -347,9 +357,12 @@ mod tests {
 
     #[test]
     fn times_are_written_in_utc() {
-        let check = |at_ms, expected: &str| assert_eq!(timestamp(at_ms), expected);
+        let check = |at_ms, expected: &str| assert_eq!(timestamp(at_ms), expected.as_bytes());
         check(0, "19700101000000.000+0000");
+        check(951_782_399_999, "20000228235959.999+0000");
         check(951_782_400_000, "20000229000000.000+0000");
+        check(1_709_251_199_000, "20240229235959.000+0000");
         check(1_767_225_599_999, "20251231235959.999+0000");
+        check(4_107_542_400_123, "21000301000000.123+0000");
     }
 }

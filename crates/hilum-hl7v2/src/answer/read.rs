@@ -24,13 +24,13 @@ pub enum AnswerError {
 /// What a peer answered. Prints without texts, which may hold content.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct PeerAnswer {
-    /// MSA-1 as written.
+    /// MSA-1 in capitals.
     pub code: String,
     /// MSA-1 if it is a code of table 0008.
     pub known: Option<AckCode>,
     /// MSA-2.
     pub control_id: Option<String>,
-    /// MSA-3, else ERR-8, else ERR-7, else the text of the error code; may hold content.
+    /// MSA-3, ERR-8 and ERR-7, each once, else the text of the error code; may hold content.
     pub text: Option<String>,
     /// ERR-2 or ERR-1 as a path, `PID[1]-3[2].1`.
     pub error_location: Option<String>,
@@ -56,7 +56,9 @@ pub fn read_answer(bytes: impl Into<Bytes>) -> Result<PeerAnswer, AnswerError> {
         .segments_named("MSA")
         .next()
         .ok_or(AnswerError::NoMsa)?;
-    let code = text(msa.field(1)).ok_or(AnswerError::NoCode)?;
+    let code = text(msa.field(1))
+        .ok_or(AnswerError::NoCode)?
+        .to_ascii_uppercase();
     let mut found = PeerAnswer {
         known: AckCode::named(&code),
         code,
@@ -82,15 +84,15 @@ fn read_error(err: Segment<'_>, found: &mut PeerAnswer) {
         .filter(|erl| !erl.is_blank())
         .and_then(location)
         .or_else(|| old.and_then(|eld| location_of(eld, &[1, 2, 3])));
-    let texts = [
-        err.field(8),
-        err.field(7),
-        code.and_then(|c| c.nth(2)),
-        old_code.and_then(|c| c.nth(2)),
-    ];
-    for candidate in texts {
-        found.text = found.text.take().or_else(|| text(candidate));
+    let mut texts: Vec<String> = found.text.take().into_iter().collect();
+    for said in [err.field(8), err.field(7)] {
+        texts.extend(text(said).filter(|said| !texts.contains(said)));
     }
+    found.text = if texts.is_empty() {
+        text(code.and_then(|c| c.nth(2))).or_else(|| text(old_code.and_then(|c| c.nth(2))))
+    } else {
+        Some(texts.join("; "))
+    };
 }
 
 fn location(erl: Part<'_>) -> Option<String> {
@@ -122,6 +124,7 @@ fn location_of(part: Part<'_>, components: &[u32]) -> Option<String> {
 }
 
 fn text(part: Option<Part<'_>>) -> Option<String> {
-    part.map(|part| part.text().into_owned())
-        .filter(|text| !text.is_empty())
+    let text = part?.text();
+    let trimmed = text.trim();
+    (!trimmed.is_empty()).then(|| trimmed.to_owned())
 }

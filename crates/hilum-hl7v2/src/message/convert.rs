@@ -1,38 +1,9 @@
 //! From one character set to another.
 
-use super::place::Text;
-use super::{CutAt, EditError, Message, SegState, pos};
+use super::{EditError, Message, SegState};
 use crate::charset::{Charset, Unencodable};
 use crate::escape;
 use crate::path::{FieldPath, Path, Which};
-
-/// Applies `convert` to the stretches between cuts, so that the cuts keep their places.
-pub(super) fn recoded<E>(
-    bytes: &[u8],
-    start: u32,
-    cuts: &[CutAt],
-    convert: impl Fn(&[u8]) -> Result<Vec<u8>, E>,
-) -> Result<Text, E> {
-    let end = start.saturating_add(pos(bytes.len()));
-    let mut out = Text::default();
-    let mut from = 0_usize;
-    for place in cuts
-        .iter()
-        .filter(|place| (start..=end).contains(&place.at))
-    {
-        let to = place.at.saturating_sub(start) as usize;
-        out.bytes
-            .extend(convert(bytes.get(from..to).unwrap_or_default())?);
-        out.cuts.push(CutAt {
-            at: pos(out.bytes.len()),
-            cut: place.cut,
-        });
-        from = to;
-    }
-    out.bytes
-        .extend(convert(bytes.get(from..).unwrap_or_default())?);
-    Ok(out)
-}
 
 impl Message {
     /// Writes the message in another character set from now on, and says so in MSH-18.
@@ -89,7 +60,7 @@ impl Message {
         index: usize,
         wire: Charset,
         view: Charset,
-    ) -> Result<Option<Text>, Unencodable> {
+    ) -> Result<Option<Vec<u8>>, Unencodable> {
         let Some(text) = self.seg_text(index) else {
             return Ok(None);
         };
@@ -102,11 +73,8 @@ impl Message {
         if raw.is_ascii() && !decoded {
             return Ok(None);
         }
-        let text = recoded(raw, text.start, text.cuts, |run| {
-            let decoded = escape::decode(run, &self.decoding);
-            wire.encode(&decoded)?;
-            Ok(view.encode(&decoded)?.into_owned())
-        })?;
-        Ok(Some(text))
+        let decoded = escape::decode(raw, &self.decoding);
+        wire.encode(&decoded)?;
+        Ok(Some(view.encode(&decoded)?.into_owned()))
     }
 }

@@ -1,13 +1,9 @@
 //! Which character set a message is read in, and decoding before splitting where characters may
 //! hide separators.
 
-use std::convert::Infallible;
-
 use bytes::Bytes;
 
-use super::convert::recoded;
 use super::index::{mark_separators, pos, segment_key};
-use super::place::Text;
 use super::{Message, Overlay, ParseOptions};
 use crate::charset::{Charset, CharsetName};
 use crate::warning::{Warning, WarningCode};
@@ -121,22 +117,15 @@ impl Message {
     /// undefined. CR and LF are never part of a character in these sets, so segments stand.
     fn decode_segments(&mut self, wire: Charset) -> bool {
         let mut bad = false;
-        let cuts = self.cuts.clone();
-        let places = cuts.as_deref().map_or(&[][..], |cuts| &cuts.places);
         for seg in &mut self.segs {
             let raw = self.buf.get(seg.raw_start as usize..seg.raw_end as usize);
             let raw = raw.unwrap_or_default();
             if raw.is_ascii() && memchr::memchr(0x1B, raw).is_none() {
                 continue;
             }
-            let undefined = std::cell::Cell::new(false);
-            let decoded = recoded(raw, seg.raw_start, places, |run| {
-                let (text, bad) = wire.decode(run);
-                undefined.set(undefined.get() || bad);
-                Ok::<_, Infallible>(text.into_owned().into_bytes())
-            });
-            let Ok(Text { bytes, cuts }) = decoded;
-            bad |= undefined.get();
+            let (text, undefined) = wire.decode(raw);
+            let bytes = text.into_owned().into_bytes();
+            bad |= undefined;
             let mut seps = Vec::new();
             mark_separators(&bytes, 0, self.delimiters.field, &mut seps);
             let id = bytes.get(..seps.first().map_or(bytes.len(), |at| *at as usize));
@@ -146,7 +135,6 @@ impl Message {
             self.overlays.push(Overlay {
                 bytes: Bytes::from(bytes),
                 seps,
-                cuts,
             });
             seg.source = pos(self.overlays.len());
         }

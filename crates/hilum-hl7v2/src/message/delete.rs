@@ -1,7 +1,6 @@
 //! Taking things out of a message.
 
 use super::edit::check_target;
-use super::place::{Text, Touched};
 use super::{EditError, Message};
 use crate::path::{FieldPath, Path, Which};
 
@@ -43,19 +42,13 @@ impl Message {
         };
         if path.component == 0 && !matches!(path.repetition, Which::Nth(_)) {
             let (start, end) = (field.start, field.end);
-            if start == end && field.attachment().is_none() {
+            if start == end {
                 return 0;
             }
-            self.splice(
-                index,
-                (start, end),
-                Text::default(),
-                Touched::Replaced(start, end),
-            );
+            self.splice(index, (start, end), &[]);
             return 1;
         }
-        // What is taken out, and the part whose cuts go with it.
-        let spans: Vec<((u32, u32), (u32, u32))> = field
+        let spans: Vec<(u32, u32)> = field
             .children()
             .zip(1_u32..)
             .filter(|(_, n)| match path.repetition {
@@ -71,30 +64,23 @@ impl Message {
                 if path.subcomponent > 0 {
                     part = part.nth(path.subcomponent)?;
                 }
-                let own = (part.start, part.end);
                 // The separator goes with a repetition: the one before, or after the first.
                 let span = if path.component > 0 {
-                    own
+                    (part.start, part.end)
                 } else if part.start > field.start {
                     (part.start.saturating_sub(1), part.end)
                 } else {
                     (part.start, part.end.saturating_add(1).min(field.end))
                 };
-                (span.0 < span.1 || part.attachment().is_some()).then_some((span, own))
+                (span.0 < span.1).then_some(span)
             })
             .collect();
         // From the back, and relative to the segment: the first splice moves it to its own text.
         let base = field.text.start;
-        for (span, own) in spans.iter().rev() {
+        for span in spans.iter().rev() {
             let at = self.segs.get(index).map_or(0, |seg| seg.start);
             let moved = |position: u32| position.saturating_sub(base).saturating_add(at);
-            let touched = Touched::Replaced(moved(own.0), moved(own.1));
-            self.splice(
-                index,
-                (moved(span.0), moved(span.1)),
-                Text::default(),
-                touched,
-            );
+            self.splice(index, (moved(span.0), moved(span.1)), &[]);
         }
         spans.len()
     }

@@ -4,14 +4,13 @@
 //! Numbers are bounded by the path ([`crate::path::PATH_NUMBER_MAX`]).
 
 use std::fmt;
-use std::sync::Arc;
 
 use bytes::Bytes;
 use hilum_fhirpath::{NodeId, Tree as _};
 
 use super::index::mark_separators;
-use super::place::{Text, Touched, first, moved_cuts};
-use super::{CutAt, Level, Message, Overlay, Part, Seg, SegState, pos, segment_key};
+use super::place::first;
+use super::{Level, Message, Overlay, Part, Seg, SegState, pos, segment_key};
 use crate::charset::{Charset, CharsetName};
 use crate::escape;
 use crate::path::{Path, Scope, Which};
@@ -56,12 +55,6 @@ pub enum EditError {
         /// What it names instead.
         what: &'static str,
     },
-    /// A large value that was cut out of another message.
-    #[error("{path}: an attachment of another message cannot be copied")]
-    Attachment {
-        /// The path as given.
-        path: String,
-    },
     /// A segment id that is not 2 to 8 letters and digits.
     #[error("a segment id is 2 to 8 letters and digits")]
     SegmentId,
@@ -81,7 +74,7 @@ impl Message {
             self.convert(charset)?;
         }
         let encoded = self.encoded(path, value)?;
-        self.set_encoded(path, &Text::new(encoded))
+        self.set_encoded(path, &encoded)
     }
 
     /// Writes a value in place of one part, named by its node. The node is void afterwards.
@@ -97,8 +90,8 @@ impl Message {
             return Err(EditError::Separators { path: place });
         }
         let (index, span) = (part.segment as usize, (part.start, part.end));
-        let encoded = Text::new(self.encoded(&place, value)?);
-        self.splice(index, span, encoded, Touched::Replaced(span.0, span.1));
+        let encoded = self.encoded(&place, value)?;
+        self.splice(index, span, &[&encoded]);
         Ok(())
     }
 
@@ -117,7 +110,7 @@ impl Message {
             (_, 1) => Level::Component,
             _ => Level::Subcomponent,
         };
-        let mut out = Text::default();
+        let mut out = Vec::new();
         self.translate(path, part, level, same, &mut out)?;
         self.set_encoded(path, &out)
     }
@@ -142,19 +135,11 @@ impl Message {
             _ => self.delimiters.subcomponent,
         };
         let place = self.place(index, &field, first(field.repetition));
-        let touched = if place.is_new() {
-            Touched::Before
-        } else {
+        if !place.is_new() {
             encoded.push(separator);
-            Touched::After
-        };
+        }
         let here = (place.start, place.start);
-        self.splice(
-            index,
-            here,
-            Text::new(encoded).after(&place.padding),
-            touched,
-        );
+        self.splice(index, here, &[&place.padding, &encoded]);
         Ok(())
     }
 
@@ -172,7 +157,6 @@ impl Message {
         self.overlays.push(Overlay {
             bytes: Bytes::copy_from_slice(id.as_bytes()),
             seps: Vec::new(),
-            cuts: Vec::new(),
         });
         let seg = Seg {
             end: pos(id.len()),
@@ -200,7 +184,7 @@ impl Message {
         Ok(())
     }
 
-    fn set_encoded(&mut self, path: &Path, encoded: &Text) -> Result<usize, EditError> {
+    fn set_encoded(&mut self, path: &Path, encoded: &[u8]) -> Result<usize, EditError> {
         let Some(field) = path.field else {
             return Err(EditError::Target {
                 path: path.to_string(),
@@ -228,16 +212,7 @@ impl Message {
                 };
                 let place = self.place(index, &field, n);
                 let span = (place.start, place.end);
-                let touched = if place.is_new() {
-                    Touched::Before
-                } else {
-                    Touched::Replaced(place.start, place.end)
-                };
-                let text = Text {
-                    bytes: encoded.bytes.clone(),
-                    cuts: encoded.cuts.clone(),
-                };
-                self.splice(index, span, text.after(&place.padding), touched);
+                self.splice(index, span, &[&place.padding, encoded]);
                 written = written.saturating_add(1);
             }
         }
@@ -263,29 +238,13 @@ impl Message {
         part: Part<'_>,
         level: Level,
         same: bool,
-        out: &mut Text,
+        out: &mut Vec<u8>,
     ) -> Result<(), EditError> {
         if part.is_leaf() || level == Level::Subcomponent {
-            if let Some(attachment) = part.attachment() {
-                // The numbers of cuts mean the same only in copies of one message.
-                let same = match (&self.cuts, &part.message.cuts) {
-                    (Some(own), Some(other)) => Arc::ptr_eq(own, other),
-                    _ => false,
-                };
-                if !same {
-                    return Err(EditError::Attachment {
-                        path: path.to_string(),
-                    });
-                }
-                out.cuts.push(CutAt {
-                    at: pos(out.bytes.len()),
-                    cut: pos(attachment.cut),
-                });
-            } else if same && part.is_leaf() && !part.is_separators() {
-                out.bytes.extend_from_slice(part.raw());
+            if same && part.is_leaf() && !part.is_separators() {
+                out.extend_from_slice(part.raw());
             } else {
-                out.bytes
-                    .extend_from_slice(&self.encoded(path, &part.text())?);
+                out.extend_from_slice(&self.encoded(path, &part.text())?);
             }
             return Ok(());
         }
@@ -297,7 +256,7 @@ impl Message {
         };
         for (at, child) in part.children().enumerate() {
             if at > 0 {
-                out.bytes.push(separator);
+                out.push(separator);
             }
             self.translate(path, child, below, same, out)?;
         }
@@ -349,23 +308,22 @@ impl Message {
     }
 
     /// Replaces a span of a segment's text.
-    pub(super) fn splice(&mut self, index: usize, span: (u32, u32), with: Text, touched: Touched) {
+    pub(super) fn splice(&mut self, index: usize, span: (u32, u32), with: &[&[u8]]) {
         let Some(text) = self.seg_text(index) else {
             return;
         };
         let head = text.slice(text.start, span.0);
         let tail = text.slice(span.1, text.end);
-        let mut cuts = Vec::new();
-        if !text.cuts.is_empty() || !with.cuts.is_empty() {
-            cuts = moved_cuts(text.cuts, text.start..text.end, span, &with, touched);
-        }
-        let bytes = [head, &with.bytes, tail].concat();
-        self.replace_text(index, Text { bytes, cuts });
+        let added: usize = with.iter().map(|part| part.len()).sum();
+        let mut bytes = Vec::with_capacity(head.len() + added + tail.len());
+        bytes.extend_from_slice(head);
+        with.iter().for_each(|part| bytes.extend_from_slice(part));
+        bytes.extend_from_slice(tail);
+        self.replace_text(index, bytes);
     }
 
     /// Gives a segment text of its own.
-    pub(super) fn replace_text(&mut self, index: usize, text: Text) {
-        let Text { bytes, cuts } = text;
+    pub(super) fn replace_text(&mut self, index: usize, bytes: Vec<u8>) {
         let mut seps = Vec::new();
         mark_separators(&bytes, 0, self.delimiters.field, &mut seps);
         let Some(seg) = self.segs.get_mut(index) else {
@@ -379,7 +337,6 @@ impl Message {
         let overlay = Overlay {
             bytes: Bytes::from(bytes),
             seps,
-            cuts,
         };
         match (seg.source as usize)
             .checked_sub(1)

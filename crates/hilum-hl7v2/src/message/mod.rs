@@ -27,12 +27,10 @@ use bytes::Bytes;
 
 pub use edit::EditError;
 pub use index::Terminator;
-pub use part::{Attachment, Level, Part, Segment};
+pub use part::{Level, Part, Segment};
 pub use structure::{Group, GroupId, GroupStep, Grouping, Groups, Placement, Structures};
-pub use write::WritePiece;
 
 use crate::charset::Charset;
-use crate::cut::Cut;
 use crate::delimiters::Delimiters;
 use crate::escape::Decoding;
 use crate::warning::{Reject, Warning, WarningCode};
@@ -59,22 +57,6 @@ impl Default for ParseOptions {
 pub(crate) struct Overlay {
     pub(crate) bytes: Bytes,
     pub(crate) seps: Vec<u32>,
-    pub(crate) cuts: Vec<CutAt>,
-}
-
-/// Where a cut belongs in the text of a source.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct CutAt {
-    pub(crate) at: u32,
-    /// Its number in the message as it was received.
-    pub(crate) cut: u32,
-}
-
-/// What was cut out of the received bytes, ascending.
-#[derive(Debug)]
-pub(crate) struct Cuts {
-    pub(crate) list: Vec<Cut>,
-    pub(crate) places: Vec<CutAt>,
 }
 
 /// A parsed HL7 v2 message. Cheap to clone; prints without content.
@@ -87,8 +69,6 @@ pub struct Message {
     pub(crate) segs: Vec<Seg>,
     pub(crate) seps: Arc<Vec<u32>>,
     pub(crate) overlays: Vec<Overlay>,
-    /// What was cut out of `buf`, where anything was.
-    pub(crate) cuts: Option<Arc<Cuts>>,
     /// Where the first segment begins.
     pub(crate) body_start: u32,
     pub(crate) delimiters: Delimiters,
@@ -117,7 +97,6 @@ pub(crate) struct SegText<'m> {
     pub(crate) start: u32,
     pub(crate) end: u32,
     pub(crate) seps: &'m [u32],
-    pub(crate) cuts: &'m [CutAt],
     pub(crate) key: u32,
 }
 
@@ -176,19 +155,6 @@ impl Message {
 
     /// Parses one message. Batches are split first, see [`crate::batch`].
     pub fn parse_with(bytes: impl Into<Bytes>, options: &ParseOptions) -> Result<Self, Reject> {
-        Self::parse_skeleton(bytes, &[], options)
-    }
-
-    /// Parses a message out of which large values were cut, see [`crate::cut`]. `cuts` ascend
-    /// and lie within values.
-    ///
-    /// Such a value reads as `attachment of n bytes`, stays where it is through edits around it,
-    /// and comes back in [`Self::write_pieces`].
-    pub fn parse_skeleton(
-        bytes: impl Into<Bytes>,
-        cuts: &[Cut],
-        options: &ParseOptions,
-    ) -> Result<Self, Reject> {
         let received: Bytes = bytes.into();
         let mut warnings = Vec::new();
         let (buf, wide) = match decode::wide(&received) {
@@ -214,7 +180,6 @@ impl Message {
             segs,
             seps: Arc::new(seps),
             overlays: Vec::new(),
-            cuts: kept_cuts(cuts),
             body_start: pos(start),
             delimiters,
             terminator,
@@ -306,23 +271,14 @@ impl Message {
         Some(part.text()).filter(|text| !text.is_empty())
     }
 
-    /// Where in the received bytes something was cut out.
-    pub(crate) fn cut_places(&self) -> &[CutAt] {
-        self.cuts.as_deref().map_or(&[], |cuts| &cuts.places)
-    }
-
     /// Source and index of a segment.
     pub(crate) fn seg_text(&self, index: usize) -> Option<SegText<'_>> {
         let seg = self.segs.get(index)?;
-        let (source, seps, cuts) = match (seg.source as usize).checked_sub(1) {
-            None => (&self.buf, self.seps.as_slice(), self.cut_places()),
+        let (source, seps) = match (seg.source as usize).checked_sub(1) {
+            None => (&self.buf, self.seps.as_slice()),
             Some(at) => {
                 let overlay = self.overlays.get(at)?;
-                (
-                    &overlay.bytes,
-                    overlay.seps.as_slice(),
-                    overlay.cuts.as_slice(),
-                )
+                (&overlay.bytes, overlay.seps.as_slice())
             }
         };
         Some(SegText {
@@ -332,26 +288,9 @@ impl Message {
             seps: seps
                 .get(seg.sep_start as usize..seg.sep_end as usize)
                 .unwrap_or_default(),
-            cuts,
             key: seg.key,
         })
     }
-}
-
-fn kept_cuts(cuts: &[Cut]) -> Option<Arc<Cuts>> {
-    let numbered = cuts.iter().zip(0_u32..);
-    let places = numbered
-        .map(|(cut, n)| CutAt {
-            at: pos(cut.at),
-            cut: n,
-        })
-        .collect();
-    (!cuts.is_empty()).then(|| {
-        Arc::new(Cuts {
-            list: cuts.to_vec(),
-            places,
-        })
-    })
 }
 
 /// Skips what may stand before MSH.

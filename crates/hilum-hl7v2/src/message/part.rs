@@ -6,23 +6,8 @@ use std::fmt;
 use memchr::memchr;
 
 use super::index::segment_key;
-use super::{CutAt, Message, SegText};
+use super::{Message, SegText};
 use crate::escape;
-
-/// A large value that was cut out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Attachment {
-    /// Its number among the cuts that the message was parsed with, from 0.
-    pub cut: usize,
-    /// Its length in bytes.
-    pub length: u64,
-}
-
-impl fmt::Display for Attachment {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "attachment of {} bytes", self.length)
-    }
-}
 
 /// One segment of a message.
 #[derive(Clone, Copy)]
@@ -86,7 +71,6 @@ impl<'m> Segment<'m> {
             start: 0,
             end: 0,
             seps: &[],
-            cuts: &[],
             key: 0,
         })
     }
@@ -113,6 +97,14 @@ impl<'m> Segment<'m> {
     /// The id as written.
     pub fn id(&self) -> Cow<'m, str> {
         String::from_utf8_lossy(self.text().id())
+    }
+
+    /// The id in capitals; zeros where it is not three letters and digits.
+    #[must_use]
+    pub fn name(&self) -> [u8; 3] {
+        let key = self.message.segs.get(self.index).map_or(0, |seg| seg.key);
+        let [a, b, c, _] = key.to_le_bytes();
+        [a, b, c]
     }
 
     /// Whether the id is this one, case ignored.
@@ -178,18 +170,7 @@ impl<'m> Part<'m> {
 
     /// Whether it holds nothing, separators aside.
     pub fn is_blank(&self) -> bool {
-        !self.is_separators()
-            && self.message.delimiters.is_blank(self.raw())
-            && self.attachment().is_none()
-    }
-
-    /// The first large value in it that was cut out of the message.
-    pub fn attachment(&self) -> Option<Attachment> {
-        let inside = |place: &&CutAt| (self.start..=self.end).contains(&place.at);
-        let place = self.text.cuts.iter().find(inside)?;
-        let cut = place.cut as usize;
-        let length = self.message.cuts.as_ref()?.list.get(cut)?.length;
-        Some(Attachment { cut, length })
+        !self.is_separators() && self.message.delimiters.is_blank(self.raw())
     }
 
     /// MSH-1 and MSH-2 (FHS, BHS alike) are text of their own kind: nothing splits or escapes them.
@@ -225,13 +206,9 @@ impl<'m> Part<'m> {
         }
     }
 
-    /// The value: decoded and unescaped. A composite is given as written, decoded only, and what
-    /// was cut out as `attachment of n bytes`.
+    /// The value: decoded and unescaped. A composite is given as written, decoded only.
     pub fn text(&self) -> Cow<'m, str> {
         let raw = self.raw();
-        if let Some(attachment) = self.attachment().filter(|_| self.is_leaf()) {
-            return Cow::Owned(attachment.to_string());
-        }
         if self.is_separators() || !self.is_leaf() {
             escape::decode(raw, &self.message.decoding)
         } else {

@@ -1,17 +1,17 @@
 //! Answers, built and read.
 
 use hilum_hl7v2::answer::{
-    AckCode, AckCondition, AckSeverity, Answer, AnswerError, AnswerErrorEntry, answer,
-    answer_unreadable, read_answer, resend_parts,
+    AckCode, AckSeverity, Answer, AnswerError, AnswerErrorEntry, Identifier, answer, read_answer,
 };
+use hilum_hl7v2::header::resend_bytes;
 use hilum_hl7v2::{Message, Path};
 
 const NOW: u64 = 1_767_225_599_999;
 
-fn oru(version: &str) -> Message {
+fn oru(version: &str) -> Vec<u8> {
     let text =
         format!("MSH|^~\\&|LAB|HOSP|EHR|CLINIC|20250102||ORU^R01^ORU_R01|M\\S\\1|P|{version}\r");
-    Message::parse(text).unwrap()
+    text.into_bytes()
 }
 
 /// The answer without its header.
@@ -41,8 +41,7 @@ fn the_header_is_turned_around_in_the_peers_terms() {
     let expected = "MSH|^~\\&|EHR|CLINIC|LAB|HOSP|20251231235959.999+0000||ACK^R01^ACK|A1|P|2.5.1\r\
                     MSA|AA|M\\S\\1\r";
     assert_eq!(built, expected);
-    let odd = Message::parse("MSH$%*?$A$B$$$1$$ADT%A01$7\nPID$1\n").unwrap();
-    let built = answer(&odd, &said);
+    let built = answer(b"MSH$%*?$A$B$$$1$$ADT%A01$7\nPID$1\n", &said);
     let expected = "MSH$%*?$$$A$B$20251231235959.999+0000$$ACK%A01%ACK$A1$P$2.5.1\rMSA$AA$7\r";
     assert_eq!(built, expected);
 }
@@ -73,14 +72,13 @@ fn errors_follow_the_version() {
         "2.8",
         AckCode::Cr,
         &[error("step-budget")],
-        "MSA|CR|M\\S\\1\rERR||PID^1^3^2^4|207^Application internal error^HL70357^step-budget^^L|E||||no id \\F\\ none\r",
+        "MSA|CR|M\\S\\1\rERR||PID^1^3^2^4|207^Application internal error^HL70357|E|step-budget|||no id \\F\\ none\r",
     );
 }
 
 #[test]
 fn answers_in_the_character_set_of_the_peer() {
     let text = b"MSH|^~\\&|L\xE4b|||||||7||2.3||||||8859/1\r";
-    let message = Message::parse(text.as_slice()).unwrap();
     let said = Answer {
         code: AckCode::Ae,
         control_id: "A1",
@@ -88,7 +86,7 @@ fn answers_in_the_character_set_of_the_peer() {
         text: Some("für 张"),
         errors: &[],
     };
-    let built = answer(&message, &said);
+    let built = answer(text, &said);
     assert!(built.starts_with(b"MSH|^~\\&|||L\xE4b||"));
     assert!(built.ends_with(b"|2.3||||||8859/1\rMSA|AE|7|f?r ?\r"));
 }
@@ -108,7 +106,7 @@ fn bytes_that_are_no_message_are_answered_too() {
         text: None,
         errors: &errors,
     };
-    let built = answer_unreadable(&said);
+    let built = answer(b"hello", &said);
     let expected = "MSH|^~\\&|||||19700101000000.000+0000||ACK|A1|P|2.5.1\rMSA|AR||no MSH\r\
                     ERR|||207^Application internal error^HL70357|E||||no MSH\r";
     assert_eq!(built, expected);
@@ -152,42 +150,47 @@ fn tells_what_is_no_answer() {
 
 #[test]
 fn identifies_message_patients_and_orders() {
-    let text = "MSH|^~\\&|LAB|HOSP^1.2^ISO|EHR||2025||ADT^A40^ADT_A39|77|P|2.5.1|||AL|NE\r\
-                PID|1||12^^^HOSP&1.2.3&ISO^MR~13^^^&9.9&ISO\rMRG|99^^^HOSP\r\
+    let text = "MSH|^~\\&|LAB|^1.2^ISO|EHR||2025||ADT^A40^ADT_A39|77|P|2.5.1|||al|NE\r\
+                PID|1||12^^^HOSP&1.2.3&ISO^MR~13^^^&9.9&ISO~\"\"\rMRG|99^^^HOSP\r\
                 PID|2|44\rPV1|1|I|||||||||||||||||V1^^^HOSP\r\
                 ORC|NW|P1^EHR|F1^LAB\rOBR|1|P1^EHR|F1^LAB\r";
     let message = Message::parse(text).unwrap();
     let identity = message.identify();
     assert_eq!(identity.control_id.as_deref(), Some("77"));
-    assert_eq!(identity.message_type().as_deref(), Some("ADT^A40"));
-    assert_eq!(identity.structure.as_deref(), Some("ADT_A39"));
-    assert_eq!(identity.sending_application.as_deref(), Some("LAB"));
-    assert_eq!(identity.sending_facility.as_deref(), Some("HOSP"));
-    assert_eq!(identity.accept_ack, Some(AckCondition::Always));
+    assert_eq!(identity.message_type.as_deref(), Some("ADT^A40"));
+    assert_eq!(identity.sender, Some(("LAB".into(), "1.2".into())));
+    let (commit, application) = message.ack_conditions();
+    assert_eq!(commit.map(|condition| condition.on_error()), Some(true));
     assert_eq!(
-        identity.application_ack.map(AckCondition::on_error),
+        application.map(|condition| condition.on_error()),
         Some(false)
     );
-    let shown = |ids: &[hilum_hl7v2::answer::EntityId]| {
-        ids.iter()
-            .map(|e| format!("{}@{}", e.id, e.authority.as_deref().unwrap_or("-")))
-            .collect::<Vec<_>>()
-            .join(" ")
+    let shown = |ids: &[Identifier]| {
+        let show = |(id, by): &Identifier| format!("{id}@{}", by.as_deref().unwrap_or("-"));
+        ids.iter().map(show).collect::<Vec<_>>().join(" ")
     };
-    assert_eq!(shown(&identity.patients), "12@HOSP 13@9.9 44@-");
-    assert_eq!(shown(&identity.merged), "99@HOSP");
+    assert_eq!(shown(&identity.patients), "12@HOSP 13@9.9 99@HOSP 44@-");
     assert_eq!(shown(&identity.visits), "V1@HOSP");
     assert_eq!(shown(&identity.orders), "P1@EHR F1@LAB");
 }
 
 #[test]
 fn a_resend_differs_in_nothing_but_its_time() {
-    let at = |time: &str| format!("MSH|^~\\&|A|B|C|D|{time}||ADT^A01|1\rPID|1\r").into_bytes();
+    let same = |text: &[u8]| {
+        let mut out = Vec::new();
+        resend_bytes(text, &mut |part| out.extend_from_slice(part));
+        out
+    };
+    let at = |time: &str| {
+        format!("\x0BMSH|^~\\&|A|B|C|D|{time}||ADT^A01|1\rPID|1|2|3|4|5|6|7\r").into_bytes()
+    };
     let (first, second) = (at("20250101"), at("20250102030405"));
-    assert_eq!(resend_parts(&first), resend_parts(&second));
-    assert_eq!(resend_parts(&first).concat(), at(""));
+    assert_eq!(same(&first), same(&second));
+    assert_eq!(same(&first), at(""));
+    let batch = |time| [b"BHS|^~\\&|||||1\r".to_vec(), at(time), at(time)].concat();
+    assert_eq!(same(&batch("2025")), same(&batch("2026")));
     assert_eq!(
-        resend_parts(b"MSH|^~\\&|A\rPID|7|"),
-        [b"MSH|^~\\&|A\rPID|7|".as_slice(), b""]
+        same(b"MSH|^~\\&|A\rPID|7|2|3|4|5|6|7"),
+        b"MSH|^~\\&|A\rPID|7|2|3|4|5|6|7"
     );
 }

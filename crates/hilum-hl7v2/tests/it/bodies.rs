@@ -13,7 +13,6 @@ fn all(bytes: &[u8]) {
     fuzz_bodies::edit(&[b"a|b^c\x1c\\\r\n".as_slice(), bytes].concat());
     for size in [1, 7, 200] {
         fuzz_bodies::mllp(&[&[size, 0x0B], bytes, b"\x1C\r".as_slice()].concat());
-        fuzz_bodies::cut(&[&[size], bytes].concat());
     }
     fuzz_bodies::path(bytes);
 }

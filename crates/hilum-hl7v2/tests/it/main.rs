@@ -4,7 +4,6 @@
 #![expect(clippy::print_stdout, reason = "a test that did not run says so")]
 
 mod answers;
-mod attachments;
 mod bodies;
 mod edits;
 mod expressions;

@@ -1,5 +1,0 @@
-//! See `hilum_hl7v2::fuzz_bodies::cut`.
-
-#![no_main]
-
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| hilum_hl7v2::fuzz_bodies::cut(bytes));
