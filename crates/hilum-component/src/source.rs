@@ -110,6 +110,53 @@ impl Arrival {
     }
 }
 
+/// A message of which only the beginning is there.
+#[derive(Clone)]
+pub struct Partial {
+    /// Its first bytes, capped by the source.
+    pub first: Bytes,
+    /// The bytes that have come so far.
+    pub total: u64,
+    /// Who sent it.
+    pub peer: Peer,
+    /// Why there is no more of it.
+    pub why: NotTaken,
+}
+
+impl fmt::Debug for Partial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Partial({} bytes, {:?})", self.total, self.why)
+    }
+}
+
+/// Why a message cannot be taken whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NotTaken {
+    /// It is longer than a setting allows.
+    TooLarge {
+        /// The name of the setting.
+        setting: &'static str,
+        /// Its value.
+        bytes_max: u64,
+    },
+    /// Its content cannot be written now.
+    NotStored {
+        /// What the file system said.
+        cause: String,
+    },
+}
+
+impl fmt::Display for NotTaken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooLarge { setting, bytes_max } => {
+                write!(f, "the message exceeds `{setting}`, {bytes_max} bytes")
+            }
+            Self::NotStored { .. } => f.write_str("not stored; send it again"),
+        }
+    }
+}
+
 /// What became of a message, for the peer.
 #[derive(Clone, Debug)]
 pub struct Reply {
@@ -148,6 +195,13 @@ impl Intake {
     /// Records bytes that are no message (junk before a frame), capped by the caller.
     pub async fn record_junk(&self, bytes: Bytes, total: u64, peer: Peer) {
         self.port.record_junk(bytes, total, peer).await;
+    }
+
+    /// Says no to a message that cannot be taken whole. What is too large is recorded with its
+    /// first bytes; the answer is the format's, built from them, so that the peer finds its
+    /// control id in it.
+    pub async fn refuse(&self, partial: Partial) -> Reply {
+        self.port.refuse(partial).await
     }
 
     /// A blob to stream large content to before its message is taken.
@@ -190,6 +244,8 @@ pub trait IntakePort: Send + Sync {
     fn take(&self, arrival: Arrival) -> BoxFuture<'_, Reply>;
     /// See [`Intake::record_junk`].
     fn record_junk(&self, bytes: Bytes, total: u64, peer: Peer) -> BoxFuture<'_, ()>;
+    /// See [`Intake::refuse`].
+    fn refuse(&self, partial: Partial) -> BoxFuture<'_, Reply>;
     /// See [`Intake::blob`].
     fn blob(&self) -> BoxFuture<'_, std::io::Result<Box<dyn BlobWriter>>>;
     /// See [`Intake::ends_attachment`].

@@ -10,7 +10,9 @@ use hilum_message::{BlobRef, MessageId, Payload, Piece};
 use tokio::sync::watch;
 
 use super::within;
-use crate::{Arrival, BlobWriter, BoxFuture, Disposition, Intake, IntakePort, Peer, Reply};
+use crate::{
+    Arrival, BlobWriter, BoxFuture, Disposition, Intake, IntakePort, NotTaken, Partial, Peer, Reply,
+};
 
 type Responder = Box<dyn Fn(u64, &Arrival) -> Reply + Send + Sync>;
 
@@ -25,6 +27,7 @@ pub struct FakeIntake {
 struct State {
     arrivals: Vec<Arrival>,
     junk: Vec<(Bytes, u64, Peer)>,
+    refused: Vec<Partial>,
     remembered: BTreeMap<String, Bytes>,
     respond: Responder,
     no_room: bool,
@@ -37,6 +40,7 @@ impl FakeIntake {
         let state = State {
             arrivals: Vec::new(),
             junk: Vec::new(),
+            refused: Vec::new(),
             remembered: BTreeMap::new(),
             respond: Box::new(|number, _| Self::reply(number, Disposition::Accepted, b"yes")),
             no_room: false,
@@ -86,6 +90,11 @@ impl FakeIntake {
         self.state().no_room = true;
     }
 
+    /// There is room again.
+    pub fn clear_disk(&self) {
+        self.state().no_room = false;
+    }
+
     /// What was taken, in order.
     #[must_use]
     pub fn arrivals(&self) -> Vec<Arrival> {
@@ -125,6 +134,12 @@ impl FakeIntake {
     #[must_use]
     pub fn junk(&self) -> Vec<(Bytes, u64, Peer)> {
         self.state().junk.clone()
+    }
+
+    /// Messages that were refused for want of the whole of them; their answer is `no`.
+    #[must_use]
+    pub fn refused(&self) -> Vec<Partial> {
+        self.state().refused.clone()
     }
 
     /// Waits until this many messages were handed over.
@@ -173,6 +188,21 @@ impl IntakePort for FakeIntake {
     fn record_junk(&self, bytes: Bytes, total: u64, peer: Peer) -> BoxFuture<'_, ()> {
         self.state().junk.push((bytes, total, peer));
         Box::pin(async {})
+    }
+
+    fn refuse(&self, partial: Partial) -> BoxFuture<'_, Reply> {
+        let (disposition, message) = match partial.why {
+            NotTaken::TooLarge { .. } => (Disposition::Rejected, Some(MessageId::new(1, 0))),
+            NotTaken::NotStored { .. } => (Disposition::Failed, None),
+        };
+        let reply = Reply {
+            disposition,
+            answer: Some(Bytes::from_static(b"no")),
+            reason: Some(partial.why.to_string()),
+            message,
+        };
+        self.state().refused.push(partial);
+        Box::pin(async { reply })
     }
 
     fn blob(&self) -> BoxFuture<'_, io::Result<Box<dyn BlobWriter>>> {

@@ -28,8 +28,8 @@ pub(crate) struct Gather {
 pub(crate) enum Ungathered {
     /// It is longer than allowed; its first bytes, for the record.
     TooLarge(Bytes),
-    /// It could not be stored.
-    Io(io::Error),
+    /// It could not be stored; its first bytes.
+    Io(io::Error, Bytes),
 }
 
 impl Gather {
@@ -45,35 +45,39 @@ impl Gather {
     pub(crate) async fn push(&mut self, intake: &Intake, bytes: &[u8]) -> Result<(), Ungathered> {
         self.count += bytes.len() as u64;
         if self.count > self.max {
-            let head = |cutter: &Cutter| cutter.head(HEAD_BYTES);
-            let own = || {
-                Bytes::copy_from_slice(
-                    self.inline
-                        .get(..self.inline.len().min(HEAD_BYTES))
-                        .unwrap_or_default(),
-                )
-            };
-            return Err(Ungathered::TooLarge(
-                self.cutter.as_ref().map_or_else(own, head),
-            ));
+            return Err(Ungathered::TooLarge(self.head(bytes)));
         }
-        if let Some(cutter) = &mut self.cutter {
-            return cutter.push(intake, bytes).await.map_err(Ungathered::Io);
+        if self.cutter.is_none() {
+            self.inline.extend_from_slice(bytes);
+            if self.inline.len() < ATTACHMENT_MIN {
+                return Ok(());
+            }
         }
-        self.inline.extend_from_slice(bytes);
-        if self.inline.len() >= ATTACHMENT_MIN {
-            let cutter = self.cutter.insert(Cutter::new(intake));
-            let so_far = std::mem::take(&mut self.inline);
-            cutter.push(intake, &so_far).await.map_err(Ungathered::Io)?;
-        }
-        Ok(())
+        let so_far = std::mem::take(&mut self.inline);
+        let bytes = if so_far.is_empty() { bytes } else { &so_far };
+        let cutter = self.cutter.get_or_insert_with(|| Cutter::new(intake));
+        let pushed = cutter.push(intake, bytes).await;
+        pushed.map_err(|error| Ungathered::Io(error, self.head(&[])))
     }
 
-    pub(crate) async fn finish(self) -> io::Result<Payload> {
+    pub(crate) async fn finish(self) -> Result<Payload, Ungathered> {
+        let head = self.head(&[]);
         match self.cutter {
             None => Ok(Payload::inline(self.inline.freeze())),
-            Some(cutter) => cutter.finish().await,
+            Some(cutter) => {
+                let finished = cutter.finish().await;
+                finished.map_err(|error| Ungathered::Io(error, head))
+            }
         }
+    }
+
+    /// The first bytes, with those that came last.
+    fn head(&self, last: &[u8]) -> Bytes {
+        if let Some(cutter) = &self.cutter {
+            return cutter.head(HEAD_BYTES);
+        }
+        let own = self.inline.iter().chain(last).take(HEAD_BYTES);
+        own.copied().collect()
     }
 }
 

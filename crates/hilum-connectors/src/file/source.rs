@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::StreamExt;
 use globset::GlobMatcher;
 use hilum_component::{
-    Arrival, BoxFuture, BuildContext, Built, Disposition, Intake, Peer, Problem, Reply, Source,
-    SourceError, SourceFactory, Stop,
+    Arrival, BoxFuture, BuildContext, Built, Disposition, Intake, NotTaken, Partial, Peer, Problem,
+    Reply, Source, SourceError, SourceFactory, Stop,
 };
 use hilum_message::{Metadata, Payload};
 use serde_json::Value;
@@ -303,16 +304,23 @@ impl FileSource {
         };
         let payload = match opened.payload(intake, self.settings.bytes_max).await {
             Ok(payload) => payload,
-            Err(Ungathered::TooLarge(head)) => {
-                tracing::warn!(file = %name, limit = self.settings.bytes_max, "a file exceeds `file-bytes-max`");
-                intake
-                    .record_junk(head, self.settings.bytes_max, peer)
-                    .await;
+            Err(Ungathered::TooLarge(first)) => {
+                let why = NotTaken::TooLarge {
+                    setting: "file-bytes-max",
+                    bytes_max: self.settings.bytes_max,
+                };
+                let partial = Partial {
+                    first,
+                    total: self.settings.bytes_max,
+                    peer,
+                    why,
+                };
+                intake.refuse(partial).await;
                 self.put_aside(name, id, "the file exceeds `file-bytes-max`")
                     .await?;
                 return Ok(Disposition::Rejected);
             }
-            Err(Ungathered::Io(error)) => {
+            Err(Ungathered::Io(error, _)) => {
                 tracing::warn!(file = %name, %error, "a file cannot be read or stored");
                 return Ok(Disposition::Failed);
             }
@@ -456,10 +464,12 @@ impl Opened {
         loop {
             gather.push(intake, &bytes).await?;
             if bytes.len() < READ_BYTES {
-                return gather.finish().await.map_err(Ungathered::Io);
+                return gather.finish().await;
             }
             let read = move || chunk(&mut file).map(|bytes| (file, bytes));
-            (file, bytes) = blocking(read).await.map_err(Ungathered::Io)?;
+            (file, bytes) = blocking(read)
+                .await
+                .map_err(|error| Ungathered::Io(error, Bytes::new()))?;
         }
     }
 }

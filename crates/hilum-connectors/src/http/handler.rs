@@ -4,10 +4,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use hilum_component::{Arrival, Disposition, Intake, Peer, Reply};
+use hilum_component::{Arrival, Disposition, Intake, NotTaken, Partial, Peer, Reply};
 use hilum_message::{Metadata, Payload};
 use http::header::{
-    ALLOW, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER,
+    ALLOW, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, RETRY_AFTER,
     WWW_AUTHENTICATE,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
@@ -20,7 +20,7 @@ use tokio::time::timeout;
 use super::auth::Callers;
 use super::config::AnswerBody;
 use super::server::Routes;
-use crate::body::{Gather, Ungathered};
+use crate::body::{Gather, HEAD_BYTES, Ungathered};
 
 /// What a caller is told to wait after 503.
 const RETRY_AFTER_SECONDS: &str = "5";
@@ -182,31 +182,34 @@ async fn taken(route: &Route, intake: &Intake, request: Request<Incoming>, peer:
     let announced = request
         .headers()
         .get(CONTENT_LENGTH)
-        .and_then(|value| value.to_str().ok()?.parse().ok());
-    if announced.is_some_and(|length: u64| length > route.body_max) {
-        intake
-            .record_junk(Bytes::new(), announced.unwrap_or_default(), peer)
-            .await;
-        return refuse(StatusCode::PAYLOAD_TOO_LARGE, "the body exceeds `body-max`");
+        .and_then(|value| value.to_str().ok()?.parse::<u64>().ok())
+        .filter(|length| *length > route.body_max);
+    // Whoever waits to be asked for the body is not asked for one that is refused.
+    if let Some(total) = announced.filter(|_| request.headers().contains_key(EXPECT)) {
+        return not_taken(route, intake, peer, Bytes::new(), total, too_large(route)).await;
     }
-    let payload = match timeout(
-        route.read_within,
-        read(request.into_body(), intake, route.body_max),
-    )
-    .await
-    {
-        Ok(Ok(payload)) => payload,
-        Ok(Err(Unread::TooLarge(head))) => {
-            intake.record_junk(head, route.body_max, peer).await;
-            return refuse(StatusCode::PAYLOAD_TOO_LARGE, "the body exceeds `body-max`");
+    let mut body = request.into_body();
+    // Of a body that is known to be too large only the beginning is read.
+    let max = announced.map_or(route.body_max, |_| HEAD_BYTES as u64);
+    let read = timeout(route.read_within, read(&mut body, intake, max));
+    let (first, total, why) = match read.await {
+        Ok(Ok(payload)) => {
+            let arrival = Arrival {
+                payload,
+                peer,
+                metadata,
+            };
+            return route.reply(intake.take(arrival).await);
+        }
+        Ok(Err(Unread::TooLarge(first))) => {
+            let total = announced.unwrap_or_else(|| route.body_max.saturating_add(1));
+            (first, total, too_large(route))
+        }
+        Ok(Err(Unread::NotStored(error, first))) => {
+            let (total, cause) = (first.len() as u64, error.to_string());
+            (first, total, NotTaken::NotStored { cause })
         }
         Ok(Err(Unread::Broken)) => return refuse(StatusCode::BAD_REQUEST, "the body broke off"),
-        Ok(Err(Unread::NotStored)) => {
-            return refuse(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "the body cannot be stored now",
-            );
-        }
         Err(_) => {
             return refuse(
                 StatusCode::REQUEST_TIMEOUT,
@@ -214,25 +217,62 @@ async fn taken(route: &Route, intake: &Intake, request: Request<Incoming>, peer:
             );
         }
     };
-    route.reply(
-        intake
-            .take(Arrival {
-                payload,
-                peer,
-                metadata,
-            })
-            .await,
-    )
+    let response = not_taken(route, intake, peer, first, total, why).await;
+    // A caller that is cut off while it sends would lose the response: as much again is read over.
+    drop(timeout(route.read_within, skip(&mut body, route.body_max)).await);
+    response
+}
+
+const fn too_large(route: &Route) -> NotTaken {
+    NotTaken::TooLarge {
+        setting: "body-max",
+        bytes_max: route.body_max,
+    }
+}
+
+/// Says no to a message of which only the beginning is there.
+async fn not_taken(
+    route: &Route,
+    intake: &Intake,
+    peer: Peer,
+    first: Bytes,
+    total: u64,
+    why: NotTaken,
+) -> Answered {
+    let status = match why {
+        NotTaken::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+        NotTaken::NotStored { .. } => StatusCode::INSUFFICIENT_STORAGE,
+    };
+    let partial = Partial {
+        first,
+        total,
+        peer,
+        why,
+    };
+    let mut response = route.reply(intake.refuse(partial).await);
+    *response.status_mut() = status;
+    let close = HeaderValue::from_static("close");
+    response.headers_mut().insert(CONNECTION, close);
+    response
 }
 
 /// Why there is no body.
 enum Unread {
     TooLarge(Bytes),
     Broken,
-    NotStored,
+    NotStored(std::io::Error, Bytes),
 }
 
-async fn read(mut body: Incoming, intake: &Intake, max: u64) -> Result<Payload, Unread> {
+impl From<Ungathered> for Unread {
+    fn from(error: Ungathered) -> Self {
+        match error {
+            Ungathered::TooLarge(first) => Self::TooLarge(first),
+            Ungathered::Io(error, first) => Self::NotStored(error, first),
+        }
+    }
+}
+
+async fn read(body: &mut Incoming, intake: &Intake, max: u64) -> Result<Payload, Unread> {
     let mut gather = Gather::new(max);
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|_| Unread::Broken)?;
@@ -240,20 +280,20 @@ async fn read(mut body: Incoming, intake: &Intake, max: u64) -> Result<Payload, 
         let Ok(bytes) = frame.into_data() else {
             continue;
         };
-        gather
-            .push(intake, &bytes)
-            .await
-            .map_err(|error| match error {
-                Ungathered::TooLarge(head) => Unread::TooLarge(head),
-                Ungathered::Io(error) => not_stored(&error),
-            })?;
+        gather.push(intake, &bytes).await?;
     }
-    gather.finish().await.map_err(|error| not_stored(&error))
+    Ok(gather.finish().await?)
 }
 
-fn not_stored(error: &std::io::Error) -> Unread {
-    tracing::warn!(%error, "a body cannot be stored");
-    Unread::NotStored
+/// Reads over what is left of a body, up to a limit.
+async fn skip(body: &mut Incoming, max: u64) {
+    let mut count = 0;
+    while let Some(Ok(frame)) = body.frame().await {
+        count += frame.data_ref().map_or(0, |bytes| bytes.len() as u64);
+        if count > max {
+            return;
+        }
+    }
 }
 
 fn metadata(route: &Route, request: &Request<Incoming>) -> Metadata {

@@ -3,6 +3,10 @@
 //! Frames that arrive together are handed to intake together, in order, and their answers go out
 //! in order. A peer that waits for each answer has one message under way; a peer that does not
 //! wait has as many as one read brings, at most [`PIPELINE_MAX`].
+//!
+//! A message that cannot be taken whole (beyond the limit, or no room for its content) is answered
+//! no at once. The rest of its frame is read over and the connection goes on behind it; a peer
+//! that sends more than [`Served::frame_bytes_max`] of it is closed.
 
 use std::io;
 use std::pin::pin;
@@ -10,10 +14,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::stream::{FuturesOrdered, StreamExt};
-use hilum_component::{Arrival, Intake, Peer, Reply, Stop};
+use hilum_component::{Arrival, Intake, NotTaken, Partial, Peer, Reply, Stop};
 use hilum_hl7v2::mllp::{
-    Commit, Decoder, DecoderOptions, Event, Frame, SKIPPED_KEPT_MAX, Skipped, StartByte,
-    encode_commit,
+    Commit, Decoder, DecoderOptions, Event, Frame, SKIPPED_KEPT_MAX, SkipReason, Skipped,
+    StartByte, encode_commit,
 };
 use hilum_message::{Metadata, Payload};
 use hilum_net::Stream;
@@ -65,9 +69,12 @@ pub(super) enum Ended {
     Idle,
     /// The peer speaks something else.
     Junk,
-    /// A frame beyond the limit.
+    /// The rest of a refused frame does not end.
     TooLarge,
 }
+
+/// How long a peer that is closed may go on sending before what it was told is lost.
+const LINGER: Duration = Duration::from_secs(2);
 
 pub(super) struct Connection<'a> {
     stream: Stream,
@@ -77,6 +84,8 @@ pub(super) struct Connection<'a> {
     decoder: Decoder,
     cutter: Option<Cutter>,
     arrivals: Vec<Arrival>,
+    /// Bytes of a refused frame that were read over.
+    dropped: u64,
     read: Box<[u8]>,
     greeted: bool,
     deviations: bool,
@@ -96,6 +105,7 @@ impl<'a> Connection<'a> {
             decoder: Decoder::new(options),
             cutter: None,
             arrivals: Vec::new(),
+            dropped: 0,
             read: vec![0; READ_BYTES].into_boxed_slice(),
             greeted: false,
             deviations: false,
@@ -154,11 +164,6 @@ impl<'a> Connection<'a> {
         }
         self.decoder.push(bytes);
         while let Some(event) = self.decoder.next_event() {
-            if let Event::TooLarge { .. } = event {
-                self.deliver().await?;
-                self.too_large().await;
-                return Ok(Some(Ended::TooLarge));
-            }
             self.handle(Some(event)).await?;
             if self.arrivals.len() >= PIPELINE_MAX {
                 self.deliver().await?;
@@ -169,10 +174,23 @@ impl<'a> Connection<'a> {
             let part = self.decoder.take_partial();
             let intake = self.intake;
             let cutter = self.cutter.get_or_insert_with(|| Cutter::new(intake));
-            cutter.push(intake, &part).await?;
+            if let Err(error) = cutter.push(intake, &part).await {
+                self.decoder.drop_frame();
+                let first = self.head().unwrap_or_default();
+                self.not_stored(&error, first).await?;
+            }
+        }
+        self.dropped = match self.decoder.is_dropping() {
+            true => self.dropped.saturating_add(count as u64),
+            false => 0,
+        };
+        if self.dropped > self.served.frame_bytes_max {
+            self.linger().await;
+            return Ok(Some(Ended::TooLarge));
         }
         if self.decoder.junk_count() > JUNK_MAX {
             self.finish().await?;
+            self.linger().await;
             return Ok(Some(Ended::Junk));
         }
         Ok(None)
@@ -181,7 +199,10 @@ impl<'a> Connection<'a> {
     async fn handle(&mut self, event: Option<Event>) -> io::Result<()> {
         match event {
             Some(Event::Frame(frame)) => {
-                let payload = self.payload(frame).await?;
+                let payload = match self.payload(frame).await {
+                    Ok(payload) => payload,
+                    Err((error, head)) => return self.not_stored(&error, head).await,
+                };
                 let (peer, metadata) = (self.peer.clone(), Metadata::new());
                 self.arrivals.push(Arrival {
                     payload,
@@ -189,49 +210,85 @@ impl<'a> Connection<'a> {
                     metadata,
                 });
             }
-            Some(Event::Skipped(skipped)) => self.skipped(skipped).await,
+            Some(Event::Skipped(skipped)) => self.skipped(skipped).await?,
             Some(Event::Deviation(deviation)) if !std::mem::replace(&mut self.deviations, true) => {
                 let code = deviation.code();
                 tracing::debug!(peer = %self.peer.label, code, "tolerated framing");
             }
-            // A confirmation of release 2 says nothing to us; what is too large is handled above.
-            Some(Event::Deviation(_) | Event::Commit(_) | Event::TooLarge { .. }) | None => {}
+            // A confirmation of release 2 says nothing to us.
+            Some(Event::Deviation(_) | Event::Commit(_)) | None => {}
         }
         Ok(())
     }
 
-    async fn payload(&mut self, frame: Frame) -> io::Result<Payload> {
-        match self.cutter.take() {
-            None => Ok(Payload::inline(frame.bytes)),
-            Some(mut cutter) => {
-                cutter.push(self.intake, &frame.bytes).await?;
-                cutter.finish().await
-            }
+    /// The payload of a frame; where it cannot be stored, its first bytes.
+    async fn payload(&mut self, frame: Frame) -> Result<Payload, (io::Error, Bytes)> {
+        let Some(mut cutter) = self.cutter.take() else {
+            return Ok(Payload::inline(frame.bytes));
+        };
+        let head = cutter.head(SKIPPED_KEPT_MAX);
+        if let Err(error) = cutter.push(self.intake, &frame.bytes).await {
+            return Err((error, head));
         }
+        cutter.finish().await.map_err(|error| (error, head))
     }
 
-    async fn skipped(&mut self, skipped: Skipped) {
-        // What a cutter holds belonged to the frame that never ended.
-        let head = self
-            .cutter
-            .take()
-            .map(|cutter| cutter.head(SKIPPED_KEPT_MAX));
+    async fn skipped(&mut self, skipped: Skipped) -> io::Result<()> {
+        // What a cutter holds belonged to the frame that is skipped.
+        let head = self.head();
         let first = head.unwrap_or(skipped.first);
+        if skipped.reason == SkipReason::TooLarge {
+            let why = NotTaken::TooLarge {
+                setting: "frame-bytes-max",
+                bytes_max: self.served.frame_bytes_max,
+            };
+            return self.refuse(first, skipped.count, why).await;
+        }
         tracing::warn!(peer = %self.peer.label, bytes = skipped.count, reason = ?skipped.reason, "skipped bytes outside of frames");
         self.intake
             .record_junk(first, skipped.count, self.peer.clone())
             .await;
+        Ok(())
     }
 
-    async fn too_large(&mut self) {
-        let head = self
-            .cutter
-            .take()
-            .map(|cutter| cutter.head(SKIPPED_KEPT_MAX))
-            .unwrap_or_default();
-        self.intake
-            .record_junk(head, self.served.frame_bytes_max, self.peer.clone())
-            .await;
+    /// The first bytes of the frame that a cutter holds; the rest of it is let go.
+    fn head(&mut self) -> Option<Bytes> {
+        let cutter = self.cutter.take()?;
+        Some(cutter.head(SKIPPED_KEPT_MAX))
+    }
+
+    async fn not_stored(&mut self, error: &io::Error, first: Bytes) -> io::Result<()> {
+        let why = NotTaken::NotStored {
+            cause: error.to_string(),
+        };
+        let total = first.len() as u64;
+        self.refuse(first, total, why).await
+    }
+
+    /// Says no to a message that is not there whole, after what came before it is answered.
+    async fn refuse(&mut self, first: Bytes, total: u64, why: NotTaken) -> io::Result<()> {
+        self.deliver().await?;
+        let peer = self.peer.clone();
+        let partial = Partial {
+            first,
+            total,
+            peer,
+            why,
+        };
+        let reply = self.intake.refuse(partial).await;
+        self.answer(reply).await
+    }
+
+    /// Closes our side and reads on for a moment: a peer that is cut off while it sends would lose
+    /// what it was told.
+    async fn linger(&mut self) {
+        let rest = async {
+            self.stream.shutdown().await?;
+            while self.stream.read(&mut self.read).await? > 0 {}
+            Ok::<(), io::Error>(())
+        };
+        // The peer is closed either way.
+        drop(timeout(LINGER, rest).await);
     }
 
     /// The stream has ended: what is left is recorded, and a frame without its last CR counts.

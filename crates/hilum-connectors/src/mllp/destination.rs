@@ -10,7 +10,7 @@ use hilum_component::{
     AnswerTable, BoxFuture, BuildContext, Built, Class, Delivered, Delivery, DeliveryError,
     Destination, DestinationFactory, Format, Outcome, PeerAnswer, Problem,
 };
-use hilum_hl7v2::mllp::{Commit, Decoder, DecoderOptions, END, Event, StartByte};
+use hilum_hl7v2::mllp::{Commit, Decoder, DecoderOptions, END, Event, SkipReason, StartByte};
 use hilum_net::{Connector, Stream, io_code, io_reason};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -283,7 +283,7 @@ impl MllpDestination {
                     }
                     Event::Commit(Commit::Nak) => return Exchanged::Failed(self.not_stored()),
                     Event::Commit(Commit::Ack) => confirmed = true,
-                    Event::TooLarge { .. } => {
+                    Event::Skipped(skipped) if skipped.reason == SkipReason::TooLarge => {
                         return Exchanged::Failed(self.unreadable("it is too long"));
                     }
                     Event::Skipped(skipped) => {

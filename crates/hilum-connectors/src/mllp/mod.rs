@@ -40,7 +40,7 @@ pub(crate) fn source_spec() -> ComponentSpec {
             Limit {
                 name: "frame-bytes-max",
                 value: "128MB",
-                beyond: "the connection is closed, the beginning of the frame is recorded",
+                beyond: "it is answered AR and its beginning is recorded; after as much again the connection is closed",
             },
             Limit {
                 name: "idle",

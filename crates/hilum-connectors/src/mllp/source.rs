@@ -225,7 +225,7 @@ async fn serve(socket: Socket, served: &Served, intake: &Intake, stop: Stop) {
             peer = %label,
             connection,
             limit = served.frame_bytes_max,
-            "closed: a message exceeds `frame-bytes-max`"
+            "closed: the rest of a refused message does not end"
         ),
         Err(error) => {
             let reason = io_reason(&error);

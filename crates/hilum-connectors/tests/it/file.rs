@@ -293,7 +293,7 @@ async fn a_file_over_the_limit_is_put_aside_and_a_large_one_goes_to_a_blob() {
             .contains(&"larger.hl7.why".to_owned())
     })
     .await;
-    assert_eq!(running.intake.junk()[0].1, 700_000);
+    assert_eq!(running.intake.refused()[0].total, 700_000);
     assert_eq!(running.intake.arrivals().len(), 1);
     running.stop().await;
 }

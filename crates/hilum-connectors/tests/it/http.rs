@@ -279,11 +279,82 @@ async fn what_cannot_be_taken_is_refused_with_its_status() {
         .unwrap();
     assert_eq!(response.status(), Some(408));
     assert_eq!(running.intake.arrivals().len(), 1);
-    assert_eq!(
-        running.intake.junk().len(),
-        2,
-        "too large bodies are recorded"
-    );
+    let refused = running.intake.refused();
+    let sizes = refused.iter().map(|partial| partial.first.len());
+    assert!(sizes.eq([1001, 1000]), "the beginnings are recorded");
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_body_that_is_announced_too_large_is_refused_with_a_clear_answer() {
+    let config = json!({ "listen": "0", "body-max": "700kB", "answer": "json" });
+    let running = Running::start(source("http", &config), FakeIntake::new()).await;
+    let mut head = client(&running).await;
+    let announced =
+        b"POST / HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 700001\r\n\r\n";
+    head.send_raw(announced).await.unwrap();
+    let response = head.receive().await.unwrap().unwrap();
+    assert_eq!(response.status(), Some(413), "the body is not asked for");
+    // Who sends it all the same reads the answer after it.
+    let mut whole = client(&running).await;
+    let response = whole.exchange("POST /", &[], &vec![b'x'; 700_001]).await;
+    let response = response.unwrap();
+    assert_eq!(response.status(), Some(413));
+    let body: Value = serde_json::from_slice(&response.body).unwrap();
+    assert_eq!(body["disposition"], "rejected");
+    let reason = "the message exceeds `body-max`, 700000 bytes";
+    assert_eq!(body["reason"], reason);
+    let refused = running.intake.refused();
+    let sizes = refused.iter().map(|one| (one.first.len(), one.total));
+    assert!(sizes.eq([(0, 700_001), (4096, 700_001)]), "{refused:?}");
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_full_disk_is_507_and_the_source_goes_on_when_there_is_room() {
+    let running =
+        Running::start(source("http", &json!({ "listen": "0" })), FakeIntake::new()).await;
+    running.intake.fill_disk();
+    let large = vec![b'x'; 700_000];
+    let response = client(&running).await.exchange("POST /", &[], &large).await;
+    assert_eq!(response.unwrap().status(), Some(507));
+    assert!(running.intake.arrivals().is_empty());
+    running.intake.clear_disk();
+    let response = client(&running).await.exchange("POST /", &[], &large).await;
+    assert_eq!(response.unwrap().status(), Some(200));
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn headers_beyond_the_limit_are_431_and_other_connections_go_on() {
+    let config = json!({ "listen": "0", "connections": 2 });
+    let running = Running::start(source("http", &config), FakeIntake::new()).await;
+    let mut kept = client(&running).await;
+    let fits = "x".repeat(8_000);
+    let response = kept.exchange("POST /", &[("x-long", &fits)], b"a").await;
+    assert_eq!(response.unwrap().status(), Some(200));
+    let mut greedy = client(&running).await;
+    let long = "x".repeat(600_000);
+    let answer = greedy.exchange("POST /", &[("x-long", &long)], b"b").await;
+    // A peer that is cut off while it sends may lose the answer.
+    assert!(answer.map_or(true, |answer| answer.status() == Some(431)));
+    let response = kept.exchange("POST /", &[], b"c").await.unwrap();
+    assert_eq!(response.status(), Some(200));
+    assert_eq!(running.intake.contents(), [b"a", b"c"]);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_connection_over_the_limit_is_closed_and_the_others_go_on() {
+    let config = json!({ "listen": "0", "connections": 1 });
+    let running = Running::start(source("http", &config), FakeIntake::new()).await;
+    let mut first = client(&running).await;
+    first.exchange("POST /", &[], b"a").await.unwrap();
+    let mut second = client(&running).await;
+    let answer = second.exchange("POST /", &[], b"b").await;
+    assert!(answer.is_err(), "one connection is open");
+    first.exchange("POST /", &[], b"c").await.unwrap();
+    assert_eq!(running.intake.contents(), [b"a", b"c"]);
     running.stop().await;
 }
 

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use hilum_component::{Arrival, BlobWriter, BoxFuture, Disposition, IntakePort, Peer, Reply};
+use hilum_component::{
+    Arrival, BlobWriter, BoxFuture, Disposition, IntakePort, Partial, Peer, Reply,
+};
 
-use super::{Channel, Origin, Taken, take_in};
+use super::{Channel, Origin, Taken, refuse, take_in};
 use crate::{Core, store};
 
 /// [`IntakePort`] for one channel.
@@ -46,12 +48,20 @@ impl IntakePort for ChannelIntake {
         Box::pin(async move {
             tracing::warn!(channel = %self.channel.name, peer = %peer.label, bytes = total,
                 "received bytes that are no message; the first of them are in the journal");
+            let reason = format!(
+                "{total} bytes that are no message; the first {} are kept",
+                bytes.len()
+            );
             if let Err(error) =
-                store::record_junk(&self.core, &self.channel, bytes, total, peer).await
+                store::record_part(&self.core, &self.channel, bytes, reason, peer).await
             {
                 tracing::error!(channel = %self.channel.name, error = error.text(), "cannot record what was received");
             }
         })
+    }
+
+    fn refuse(&self, partial: Partial) -> BoxFuture<'_, Reply> {
+        Box::pin(refuse::refuse(&self.core, &self.channel, partial))
     }
 
     fn blob(&self) -> BoxFuture<'_, std::io::Result<Box<dyn BlobWriter>>> {

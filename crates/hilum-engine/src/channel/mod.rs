@@ -1,6 +1,7 @@
 //! Channels at run time: a plan that can be exchanged at a message boundary, and its source.
 
 mod intake;
+mod refuse;
 mod work;
 
 use std::fmt;

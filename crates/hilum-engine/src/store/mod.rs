@@ -185,19 +185,15 @@ pub(crate) async fn record_resend(
     accept_all(core, vec![request], None).await.and_then(first)
 }
 
-/// Records bytes that are no message.
-pub(crate) async fn record_junk(
+/// Records bytes that are no message, or only the beginning of one.
+pub(crate) async fn record_part(
     core: &Core,
     channel: &Channel,
     bytes: Bytes,
-    total: u64,
+    reason: String,
     peer: Peer,
-) -> Result<(), AcceptFailure> {
+) -> Result<MessageId, AcceptFailure> {
     let id = core.ids.next(core.now_ms());
-    let reason = format!(
-        "{total} bytes that are no message; the first {} are kept",
-        bytes.len()
-    );
     let request = AcceptRequest {
         disposition: Disposition::Rejected,
         reason: Some(Arc::from(reason)),
@@ -205,7 +201,7 @@ pub(crate) async fn record_junk(
         plan: channel.plan().digest,
         ..AcceptRequest::new(id, Arc::clone(&channel.name), Payload::inline(bytes))
     };
-    accept_all(core, vec![request], None).await.map(drop)
+    accept_all(core, vec![request], None).await.map(|_| id)
 }
 
 /// Writes state that belongs to no message, as a record of its own.

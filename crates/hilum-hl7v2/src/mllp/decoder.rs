@@ -187,6 +187,18 @@ impl Decoder {
         }
     }
 
+    /// Drops the rest of the unfinished frame as it comes; the next frame is read again.
+    pub fn drop_frame(&mut self) {
+        if let State::Inside { .. } = self.state {
+            self.state = State::Dropping;
+        }
+    }
+
+    /// The rest of a frame is being dropped.
+    pub fn is_dropping(&self) -> bool {
+        self.state == State::Dropping
+    }
+
     /// How many bytes that belong to nothing have come since the last frame.
     pub fn junk_count(&self) -> u64 {
         self.junk_count
@@ -269,9 +281,12 @@ impl Decoder {
         match search(&self.buf, scan) {
             Found::End { at, .. } | Found::Start(at) | Found::Undecided(at) if too_large(at) => {
                 self.state = State::Dropping;
-                Some(Some(Event::TooLarge {
-                    frame_bytes_max: limit,
-                }))
+                let first = self.buf.get(..at.min(SKIPPED_KEPT_MAX)).unwrap_or_default();
+                Some(Some(Event::Skipped(Skipped {
+                    reason: SkipReason::TooLarge,
+                    count: taken.saturating_add(at as u64),
+                    first: Bytes::copy_from_slice(first),
+                })))
             }
             Found::End {
                 at,

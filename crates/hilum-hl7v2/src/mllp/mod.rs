@@ -35,11 +35,6 @@ pub enum Event {
     Commit(Commit),
     /// Bytes that belong to no complete frame.
     Skipped(Skipped),
-    /// A frame exceeds the limit; the rest of it is dropped.
-    TooLarge {
-        /// The limit.
-        frame_bytes_max: u64,
-    },
     /// A tolerated deviation of the frame before.
     Deviation(Deviation),
 }
@@ -98,6 +93,8 @@ pub enum SkipReason {
     Unframed,
     /// A frame that never ended.
     Unclosed,
+    /// A frame beyond the limit. The count is what had come of it; the rest is dropped unseen.
+    TooLarge,
 }
 
 /// A deviation that changes nothing.

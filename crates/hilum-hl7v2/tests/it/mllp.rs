@@ -38,10 +38,10 @@ fn short(event: &Event) -> String {
             let reason = match skipped.reason {
                 SkipReason::Unframed => "skipped",
                 SkipReason::Unclosed => "unclosed",
+                SkipReason::TooLarge => return "too large".into(),
             };
             format!("{reason} {}", skipped.count)
         }
-        Event::TooLarge { .. } => "too large".into(),
         Event::Deviation(deviation) => deviation.code().into(),
     }
 }

@@ -105,16 +105,40 @@ async fn a_message_over_the_limit_is_refused_and_one_at_the_limit_is_taken() {
     let mut talker = client(&running).await;
     assert_eq!(talker.exchange(&fits).await.unwrap(), b"yes"[..]);
     fits.push(b'x');
+    // The connection goes on behind the message that was refused.
+    assert_eq!(talker.exchange(&fits).await.unwrap(), b"no"[..]);
+    assert_eq!(talker.exchange(&message(2)).await.unwrap(), b"yes"[..]);
+    let refused = running.intake.refused().remove(0);
     assert!(
-        talker.exchange(&fits).await.is_err(),
-        "the connection is closed"
+        refused.first == fits[..1000] && refused.total == 1001,
+        "{refused:?}"
     );
-    wait::until("the record", || running.intake.junk().len() == 1).await;
-    assert_eq!(
-        client(&running).await.exchange(&message(2)).await.unwrap(),
-        b"yes"[..]
-    );
-    assert_eq!(running.intake.arrivals().len(), 2);
+    // Also where it came in the middle of others.
+    let stream = [framed(&message(3)), framed(&fits), framed(&message(4))].concat();
+    talker.send_raw(&stream).await.unwrap();
+    for answer in [b"yes".as_slice(), b"no", b"yes"] {
+        assert_eq!(talker.receive().await.unwrap().unwrap(), answer);
+    }
+    assert_eq!(running.intake.arrivals().len(), 4);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_message_without_end_is_answered_and_then_closed() {
+    let running = started(json!({ "listen": "0", "frame-bytes-max": "600kB" })).await;
+    let mut talker = client(&running).await;
+    let mut endless = framed(&message(1));
+    endless.truncate(endless.len() - 2);
+    endless.extend_from_slice(b"OBX|1|ED|");
+    endless.resize(600_100, b'A');
+    talker.send_raw(&endless).await.unwrap();
+    let answer = wait::within("the answer", talker.receive()).await;
+    assert_eq!(answer.unwrap().unwrap(), b"no"[..], "before it has ended");
+    let refused = running.intake.refused().remove(0);
+    assert!(refused.first.starts_with(b"MSH|") && refused.first.len() <= 4096);
+    // As much again is read over; then the peer is closed.
+    while talker.send_raw(&[b'A'; 10_000]).await.is_ok() {}
+    assert_eq!(running.intake.refused().len(), 1);
     running.stop().await;
 }
 
@@ -147,14 +171,18 @@ async fn a_long_field_goes_to_a_blob_and_a_frame_that_breaks_off_leaves_none() {
 }
 
 #[tokio::test]
-async fn a_full_disk_closes_the_connection_without_a_yes() {
+async fn a_full_disk_is_answered_no_until_there_is_room() {
     let running = started(json!({ "listen": "0" })).await;
     running.intake.fill_disk();
     let mut large = message(1).to_vec();
     large.extend(std::iter::repeat_n(b'A', 700_000));
-    let answer = client(&running).await.exchange(&large).await;
-    assert!(answer.is_err(), "{answer:?}");
-    assert!(running.intake.arrivals().is_empty());
+    let mut talker = client(&running).await;
+    assert_eq!(talker.exchange(&large).await.unwrap(), b"no"[..]);
+    assert_eq!(talker.exchange(&message(2)).await.unwrap(), b"yes"[..]);
+    assert!(running.intake.refused()[0].first.starts_with(b"MSH|"));
+    running.intake.clear_disk();
+    assert_eq!(talker.exchange(&large).await.unwrap(), b"yes"[..]);
+    assert_eq!(running.intake.arrivals().len(), 2);
     running.stop().await;
 }
 
