@@ -381,7 +381,7 @@ async fn headers_and_query_become_metadata_and_large_bodies_blobs() {
             .await
             .unwrap()
             .status(),
-        Some(503)
+        Some(507)
     );
     running.stop().await;
 }
