@@ -56,7 +56,7 @@ const COMMANDS: [Command; 9] = [
     (
         "codegen",
         "[--check]",
-        "make the committed tables from registry packages, or compare them",
+        "make the committed tables and the pages of the reference, or compare them",
         |arguments| codegen::run(only_flag(arguments, "--check")?),
     ),
     (

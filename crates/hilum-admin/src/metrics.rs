@@ -220,3 +220,57 @@ fn label(labels: &[(&str, &str)]) -> String {
         .collect();
     format!("{{{}}}", quoted.join(","))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// All metrics, in the order of the page of the reference.
+    const ALL: [&Metric; 15] = [
+        &RECEIVED,
+        &RECEIVED_BYTES,
+        &DISPOSED,
+        &RESENT,
+        &REPROCESSED,
+        &ANSWER,
+        &WAITING,
+        &DELIVERED,
+        &DEAD,
+        &RETRIED,
+        &DELIVERY,
+        &ATTEMPT,
+        &SUSPENDED,
+        &IN_FLIGHT,
+        &DISK_FULL,
+    ];
+
+    fn page() -> String {
+        let mut page = String::from(
+            "<!-- made by `cargo xtask codegen`; edit the source that it comes from -->\n\n\
+             # Metrics\n\nAt `/metrics` of the management API, as Prometheus reads them. Labels \
+             are names from the configuration, never content.\n\n\
+             | Metric | Kind | |\n|---|---|---|\n",
+        );
+        for Metric(name, kind, about) in ALL {
+            page.push_str(&format!("| `{name}` | {kind} | {about} |\n"));
+        }
+        page
+    }
+
+    /// `cargo xtask codegen` sets `HILUM_UPDATE=1`, with which the page is written instead.
+    #[test]
+    fn the_reference_names_every_metric() {
+        let constants = include_str!("metrics.rs").matches(": Metric = Metric(");
+        // One of the matches is the line above.
+        assert_eq!(constants.count() - 1, ALL.len(), "a metric is not in `ALL`");
+        let path = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../../docs/reference/metrics.md"
+        );
+        if std::env::var_os("HILUM_UPDATE").is_some() {
+            std::fs::write(path, page()).unwrap();
+        }
+        let found = std::fs::read_to_string(path).unwrap_or_default();
+        assert_eq!(found, page(), "out of date: run `cargo xtask codegen`");
+    }
+}

@@ -17,6 +17,10 @@ pub trait Site: Send + Sync {
     /// The value of a secret reference (`env:NAME`, `file:PATH`).
     fn secret(&self, reference: &str) -> Result<String, String>;
 
+    /// A file that the component reads by itself (a certificate, a key), absolute or from the
+    /// folder: when it changes, the digest does, without a trace of its content.
+    fn note_file(&self, _path: &str) {}
+
     /// A system of `systems/`.
     fn system(&self, name: &str) -> Option<Arc<SystemInfo>>;
 

@@ -2,6 +2,20 @@
 //!
 //! Pure: no socket, no file, no clock. What a peer sends becomes a value with warnings, never an
 //! error beyond [`Reject`].
+//!
+//! ```
+//! use hilum_hl7v2::{Message, Path};
+//!
+//! let received = "MSH|^~\\&|LIS|H|||2026||ORU^R01|7|P|2.5\rPID|1||42^^^H||M\\T\\S^Ann\rZZZ|x\r";
+//! let mut message = Message::parse(received)?;
+//! assert_eq!(message.component("PID", 5, 1).as_deref(), Some("M&S"));
+//! assert_eq!(message.write(), received, "untouched, it is what was received");
+//!
+//! message.set(&Path::parse("PID-3.4")?, "NORTH")?;
+//! let written = message.write();
+//! assert_eq!(written, received.replace("42^^^H", "42^^^NORTH"), "nothing else changed");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 #![warn(clippy::indexing_slicing)]
 

@@ -18,6 +18,22 @@
 //! or fetched; errors hold positions, never content.
 //!
 //! It does not validate against schemas and does not resolve XML namespaces.
+//!
+//! ```
+//! use hilum_tree::{JsonDocument, Limits, Path};
+//!
+//! let received = r#"{ "id": 1.50,  "name": [ {"family": "Ames"} ] }"#;
+//! let mut document = JsonDocument::parse(&received.into(), &Limits::default())?;
+//! assert_eq!(document.write(), received, "untouched, it is what was received");
+//!
+//! let family = Path::parse("name[0].family")?;
+//! document.set(&family, &["Mason".to_owned()])?;
+//! assert_eq!(document.write(), received.replace("Ames", "Mason"), "nothing else changed");
+//!
+//! let open = JsonDocument::parse(&"{".into(), &Limits::default());
+//! assert!(open.is_err());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 #![cfg_attr(not(test), deny(clippy::indexing_slicing))]
 
 mod arena;

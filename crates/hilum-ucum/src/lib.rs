@@ -12,6 +12,20 @@
 //! - Special units (`Cel`, `[pH]`) stand alone: UCUM §21 lets them take part in no product.
 //! - Length of a code, nesting, exponents and the size of factors are limited by name, so no code
 //!   costs more than about a millisecond.
+//!
+//! ```
+//! use hilum_ucum::Unit;
+//! use num_rational::BigRational;
+//!
+//! let (from, to) = (Unit::parse("mmol/L")?, Unit::parse("umol/dL")?);
+//! let converted = from.convert(&BigRational::from_integer(5.into()), &to)?;
+//! assert_eq!(converted.value, BigRational::from_integer(500.into()));
+//! assert!(converted.exact);
+//!
+//! assert!(!from.commensurable(&Unit::parse("mg/dL")?), "a mass is no amount of substance");
+//! assert!(Unit::parse("mg//dL").is_err());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod canonical;
 mod error;

@@ -1,4 +1,5 @@
-//! `cargo xtask codegen`: makes the committed HL7 v2 dictionary table from registry packages.
+//! `cargo xtask codegen`: makes the committed HL7 v2 dictionary table from registry packages, and
+//! the pages of the reference from the source.
 //!
 //! The packages are named by version and checked by sha256, fetched once into
 //! `target/registry-packages` through their ordinary clients, merged (every disagreement is written
@@ -9,6 +10,7 @@
 mod encode;
 mod merge;
 mod packages;
+mod reference;
 mod report;
 mod ucum;
 
@@ -25,6 +27,7 @@ pub(crate) fn run(check: bool) -> Result<()> {
     let root = workspace_root()?;
     let cache = root.join("target/registry-packages");
     let generated = root.join(GENERATED);
+    reference::run(check)?;
     ucum::run(&root, &cache, check)?;
     if check && !packages::all_present(&cache) {
         return check_recorded(&generated);

@@ -143,6 +143,10 @@ impl<'g, V: Fn() -> SiteView<'g>> Builder<'_, 'g, V> {
         for reference in &used.secrets {
             digest.text(reference);
         }
+        for (path, stamp) in &used.stamps {
+            digest.text(path);
+            digest.text(stamp);
+        }
     }
 
     fn source(

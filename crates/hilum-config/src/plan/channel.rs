@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use hilum_component::{ComponentKind, Format, FormatOptions, Plan, Registry};
+use hilum_component::{ChannelPlan, ComponentKind, Format, FormatOptions, Plan, Registry};
 use serde_json::Value;
 
 use super::build::Builder;
@@ -95,7 +95,7 @@ pub(super) fn plan(
     }
     admin(gathered, report);
     let plan = gathered.node.as_ref().map(|node| Plan {
-        digest: plan_digest(gathered, folder),
+        digest: plan_digest(gathered, folder, &built),
         site: node.site.0.clone(),
         channels: built,
         stop_within: node.stop_within,
@@ -106,12 +106,21 @@ pub(super) fn plan(
     (plan, site)
 }
 
-fn plan_digest(gathered: &Gathered, folder: &Folder) -> hilum_message::PlanDigest {
+/// Of all files, and of the channels, whose digests tell when something beside the folder changed
+/// (a secret, a certificate).
+fn plan_digest(
+    gathered: &Gathered,
+    folder: &Folder,
+    channels: &BTreeMap<Arc<str>, Arc<ChannelPlan>>,
+) -> hilum_message::PlanDigest {
     let mut digest = Digest::of("plan");
     digest.text(gathered.environment.as_deref().unwrap_or_default());
     for (path, bytes) in folder.snapshot() {
         digest.text(&path);
         digest.bytes(&bytes);
+    }
+    for channel in channels.values() {
+        digest.bytes(&channel.digest.0);
     }
     digest.finish()
 }

@@ -35,15 +35,23 @@ pub fn pages(registry: &Registry) -> BTreeMap<String, String> {
         pages.insert(format!("files/{name}.md"), page);
     }
     let kinds = [
-        (ComponentKind::Format, "formats"),
-        (ComponentKind::Source, "sources"),
-        (ComponentKind::Step, "steps"),
-        (ComponentKind::Destination, "destinations"),
+        (ComponentKind::Format, "formats", "Formats"),
+        (ComponentKind::Source, "sources", "Sources"),
+        (ComponentKind::Step, "steps", "Steps"),
+        (ComponentKind::Destination, "destinations", "Destinations"),
     ];
-    for (kind, folder) in kinds {
+    for (kind, folder, title) in kinds {
+        let mut index = format!("{MADE}# {title}\n\n| | |\n|---|---|\n");
         for spec in registry.of_kind(kind) {
-            pages.insert(format!("{folder}/{}.md", spec.name), component(spec));
+            let name = spec.name;
+            let row = format_args!(
+                "| [`{name}`]({name}.md) | {} |",
+                cell(&sentence(spec.summary))
+            );
+            line(&mut index, row);
+            pages.insert(format!("{folder}/{name}.md"), component(spec));
         }
+        pages.insert(format!("{folder}/README.md"), index);
     }
     pages
 }
@@ -79,7 +87,12 @@ fn component(spec: &ComponentSpec) -> String {
         );
     }
     page.push('\n');
-    describe(&mut page, &(spec.schema)());
+    let mut schema = (spec.schema)();
+    // It mostly says what the summary says.
+    if let Some(keys) = schema.as_object_mut() {
+        keys.remove("description");
+    }
+    describe(&mut page, &schema);
     if !spec.examples.is_empty() {
         page.push_str("## Examples\n");
     }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -64,6 +65,8 @@ pub(crate) struct Used {
     pub(crate) secrets: BTreeSet<String>,
     /// Names of systems.
     pub(crate) systems: BTreeSet<String>,
+    /// Files whose content is no part of the digest, and their [`stamp`]s.
+    pub(crate) stamps: BTreeMap<String, String>,
 }
 
 impl<'a> SiteView<'a> {
@@ -108,7 +111,7 @@ impl<'a> SiteView<'a> {
         match used.kind {
             UseKind::File => drop(self.read_file(&used.text)),
             UseKind::System => drop(self.lock().systems.insert(used.text.clone())),
-            UseKind::Secret => drop(self.lock().secrets.insert(used.text.clone())),
+            UseKind::Secret => self.note_secret(&used.text),
             UseKind::Expression | UseKind::Path => {}
         }
     }
@@ -119,11 +122,27 @@ impl<'a> SiteView<'a> {
         Ok(bytes)
     }
 
+    fn note_secret(&self, reference: &str) {
+        self.lock().secrets.insert(reference.to_owned());
+        if let Some(Place::File(path)) = Place::of(reference) {
+            self.note_stamp(path);
+        }
+    }
+
+    /// Remembers which version of a file is there.
+    fn note_stamp(&self, path: &str) {
+        if self.secrets == Secrets::Unread {
+            return;
+        }
+        let stamp = stamp(&self.folder.root().join(path));
+        self.lock().stamps.insert(path.to_owned(), stamp);
+    }
+
     pub(crate) fn secret_state(&self, reference: &str) -> SecretState {
         let Some(place) = Place::of(reference) else {
             return SecretState::Literal;
         };
-        self.lock().secrets.insert(reference.to_owned());
+        self.note_secret(reference);
         if self.secrets == Secrets::Unread {
             return SecretState::Present;
         }
@@ -162,6 +181,19 @@ impl<'a> SiteView<'a> {
     }
 }
 
+/// What tells one version of a file from the next and says nothing about its content, which may be
+/// a password that somebody could guess from its hash.
+fn stamp(path: &Path) -> String {
+    let Ok(about) = path.metadata() else {
+        return "absent".to_owned();
+    };
+    let changed = about.modified().ok().and_then(|time| {
+        let since = time.duration_since(std::time::UNIX_EPOCH);
+        since.ok().map(|since| since.as_nanos())
+    });
+    format!("{} {} {changed:?}", about.len(), about.ino())
+}
+
 enum Place<'r> {
     Variable(&'r str),
     File(&'r str),
@@ -190,13 +222,17 @@ impl Site for SiteView<'_> {
         let Some(place) = Place::of(reference) else {
             return Err("a secret is named by env:NAME or file:PATH".to_owned());
         };
-        self.lock().secrets.insert(reference.to_owned());
+        self.note_secret(reference);
         match self.secrets {
             Secrets::Unread => Ok("unread".to_owned()),
             Secrets::Required => self
                 .look_up(&place)
                 .map_err(|reason| format!("the secret `{reference}` is not there: {reason}")),
         }
+    }
+
+    fn note_file(&self, path: &str) {
+        self.note_stamp(path);
     }
 
     fn system(&self, name: &str) -> Option<Arc<SystemInfo>> {

@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, reason = "tests stop at the first surprise")]
 
+mod snippets;
+
 use std::path::{Path, PathBuf};
 
 use hilum_component::{ComponentKind, ComponentSpec, Example, Registry};
@@ -96,22 +98,45 @@ fn every_component_has_a_page_and_a_place_in_the_editor_schema() {
     assert!(pages.contains_key("sources/mllp.md") && pages.contains_key("formats/hl7v2.md"));
 }
 
-/// `HILUM_UPDATE=1` writes the pages instead.
+/// `cargo xtask codegen` sets `HILUM_UPDATE=1`, with which the pages are written instead.
 #[test]
 fn the_reference_says_what_the_source_says() {
     let reference = root().join("docs/reference");
-    for (path, text) in pages(&Registry::default()) {
+    let update = std::env::var_os("HILUM_UPDATE").is_some();
+    let pages = pages(&registry());
+    for (path, text) in &pages {
         let path = reference.join(path);
-        if std::env::var_os("HILUM_UPDATE").is_some() {
+        if update {
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::fs::write(&path, &text).unwrap();
+            std::fs::write(&path, text).unwrap();
         }
         let found = std::fs::read_to_string(&path).unwrap_or_default();
         assert!(
-            found == text,
-            "{} is out of date: run this test with HILUM_UPDATE=1",
+            found == *text,
+            "{} is out of date: run `cargo xtask codegen`",
             path.display()
         );
+    }
+    let folders = [
+        "diagnostics",
+        "files",
+        "formats",
+        "sources",
+        "steps",
+        "destinations",
+    ];
+    for folder in folders {
+        for entry in std::fs::read_dir(reference.join(folder)).unwrap().flatten() {
+            let name = format!("{folder}/{}", entry.file_name().to_string_lossy());
+            if pages.contains_key(&name) {
+                continue;
+            }
+            assert!(
+                update,
+                "nothing has the page {name}: run `cargo xtask codegen`"
+            );
+            std::fs::remove_file(entry.path()).unwrap();
+        }
     }
 }
 

@@ -129,6 +129,38 @@ fn digests_depend_on_what_is_used_and_on_nothing_else() {
 }
 
 #[test]
+fn a_changed_secret_changes_the_digests_of_what_uses_it() {
+    let beside = tempfile::tempdir().unwrap();
+    let secret = beside.path().join("password");
+    let results = RESULTS
+        .1
+        .replace("env:EHR_PASSWORD", &format!("'file:{}'", secret.display()));
+    let dir = folder(&[HILUM, EHR, LIS, TABLE, (RESULTS.0, &results), BOARD]);
+    let digests = || {
+        let loaded = load(dir.path(), &fake::registry(), &options());
+        assert_eq!(render(&loaded.diagnostics), "");
+        let plan = loaded.plan.unwrap();
+        let results = &plan.channels["results"];
+        (
+            plan.digest,
+            results.destinations[0].digest,
+            results.source.digest,
+            plan.channels["board"].digest,
+        )
+    };
+    std::fs::write(&secret, "first").unwrap();
+    let before = digests();
+    assert_eq!(before, digests());
+    // A new file in its place, as everything that rotates secrets makes one.
+    let next = beside.path().join("next");
+    std::fs::write(&next, "other").unwrap();
+    std::fs::rename(&next, &secret).unwrap();
+    let after = digests();
+    assert!(after.0 != before.0 && after.1 != before.1);
+    assert_eq!((after.2, after.3), (before.2, before.3));
+}
+
+#[test]
 fn a_plan_is_made_again_from_the_files_that_were_kept() {
     let dir = folder(&[HILUM, EHR, LIS, TABLE, RESULTS, BOARD]);
     let first = load(dir.path(), &fake::registry(), &options());

@@ -154,7 +154,15 @@ pub(crate) fn connect_tls(
         .transpose()
 }
 
+/// The files of TLS belong to the plan.
+fn note_files(context: &BuildContext<'_>, tls: &Tls) {
+    for path in [&tls.certificate, &tls.key, &tls.ca].into_iter().flatten() {
+        context.site.note_file(path);
+    }
+}
+
 fn client_tls(context: &BuildContext<'_>, tls: &Tls) -> Result<Arc<ClientTls>, Problem> {
+    note_files(context, tls);
     let options = ClientTlsOptions {
         roots: tls
             .ca
@@ -175,6 +183,7 @@ pub(crate) fn listen_tls(
     tls: &Tls,
     protocols: &[&str],
 ) -> Result<Arc<ServerTls>, Problem> {
+    note_files(context, tls);
     let identity = identity(context, tls)?.ok_or_else(|| {
         Problem::at(&["tls"], "a listener needs a certificate")
             .hint("write `certificate: FILE` and `key: FILE`")

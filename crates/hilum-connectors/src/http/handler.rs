@@ -190,7 +190,7 @@ async fn taken(route: &Route, intake: &Intake, request: Request<Incoming>, peer:
     }
     let mut body = request.into_body();
     // Of a body that is known to be too large only the beginning is read.
-    let max = announced.map_or(route.body_max, |_| HEAD_BYTES as u64);
+    let max = announced.map_or(route.body_max, |_| route.body_max.min(HEAD_BYTES as u64));
     let read = timeout(route.read_within, read(&mut body, intake, max));
     let (first, total, why) = match read.await {
         Ok(Ok(payload)) => {

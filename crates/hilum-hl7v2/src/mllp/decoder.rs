@@ -281,11 +281,14 @@ impl Decoder {
         match search(&self.buf, scan) {
             Found::End { at, .. } | Found::Start(at) | Found::Undecided(at) if too_large(at) => {
                 self.state = State::Dropping;
-                let first = self.buf.get(..at.min(SKIPPED_KEPT_MAX)).unwrap_or_default();
+                // Of every split of the stream the same is kept.
+                let over = limit.saturating_add(1);
+                let own = usize::try_from(over.saturating_sub(taken)).unwrap_or(usize::MAX);
+                let kept = at.min(own).min(SKIPPED_KEPT_MAX);
                 Some(Some(Event::Skipped(Skipped {
                     reason: SkipReason::TooLarge,
-                    count: taken.saturating_add(at as u64),
-                    first: Bytes::copy_from_slice(first),
+                    count: over,
+                    first: Bytes::copy_from_slice(self.buf.get(..kept).unwrap_or_default()),
                 })))
             }
             Found::End {

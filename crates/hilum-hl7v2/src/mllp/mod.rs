@@ -93,7 +93,7 @@ pub enum SkipReason {
     Unframed,
     /// A frame that never ended.
     Unclosed,
-    /// A frame beyond the limit. The count is what had come of it; the rest is dropped unseen.
+    /// A frame beyond the limit. The count is one more than the limit; the rest is dropped unseen.
     TooLarge,
 }
 
