@@ -32,6 +32,12 @@ pub trait Destination: Send + Sync {
     /// Where it sends to, for people; without secrets.
     fn address(&self) -> String;
 
+    /// Goes as far towards the peer as is possible without sending anything: connects, verifies
+    /// its certificate, looks for its folder. `None` where nothing can be tried without a message.
+    fn reach(&self) -> BoxFuture<'_, Option<Result<Reached, DeliveryError>>> {
+        Box::pin(async { None })
+    }
+
     /// Ends what is open.
     fn close(&self) -> BoxFuture<'_, ()> {
         Box::pin(async {})
@@ -78,6 +84,15 @@ impl fmt::Debug for Delivery {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Delivery({}, attempt {})", self.id, self.attempt)
     }
+}
+
+/// A peer that was reached without sending anything.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reached {
+    /// The subject of the peer's certificate, where it has shown one.
+    pub certificate: Option<String>,
+    /// Until when that is good, in Unix seconds.
+    pub good_until: Option<i64>,
 }
 
 /// How one attempt ended.

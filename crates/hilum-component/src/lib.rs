@@ -26,7 +26,7 @@ mod value;
 pub use context::{BuildContext, Problem, Site, SystemInfo};
 pub use destination::{
     AnswerRow, AnswerTable, BlobReader, Class, Delivered, Delivery, DeliveryError, Destination,
-    Outcome,
+    Outcome, Reached,
 };
 pub use format::{
     Answer, AnswerMode, Document, DocumentProblem, EditError, Format, FormatOptions, Identity,

@@ -78,7 +78,9 @@ mod recover;
 mod schema;
 mod search;
 mod shared;
+mod sql;
 mod state;
+mod survey;
 mod upkeep;
 
 pub use care::{Finding, PartitionInfo};
@@ -97,4 +99,6 @@ pub use options::{Background, Clock, JournalLimits, JournalOptions};
 pub use read::{StoredAttempt, StoredDelivery, StoredMessage};
 pub use recover::{Backlog, Recovered, ResendEntry};
 pub use search::{AnyOf, PAGE_DEFAULT, PAGE_MAX, Page, Query};
+pub use sql::{Cell, Content, SqlAnswer, SqlError, sql};
 pub use state::{StateValue, Timer};
+pub use survey::{FileSurvey, RowSurvey, survey};

@@ -33,5 +33,5 @@ pub use listen::{
 pub use stream::{Connection, PeerIdentity, Stream};
 pub use tls::{
     ClientCertificates, ClientTls, ClientTlsOptions, Identity, RELOAD_CHECK_EVERY, Roots,
-    ServerTls, ServerTlsOptions, TlsVersion,
+    ServerTls, ServerTlsOptions, TlsVersion, certificates_in,
 };

@@ -18,6 +18,8 @@ pub(crate) enum Exit {
     /// What was asked about is not as it should be: a check, a test or a comparison found
     /// something.
     Found,
+    /// `hilum doctor` found something that has to be mended.
+    Ill,
     /// There is no running instance to ask.
     Unreachable,
 }
@@ -27,7 +29,8 @@ impl From<Exit> for ExitCode {
         Self::from(match exit {
             Exit::Done => 0,
             Exit::Found => 1,
-            // 2 is what wrong arguments give.
+            // 2 is what wrong arguments give, and a doctor who found something to be mended.
+            Exit::Ill => 2,
             Exit::Failed => 3,
             Exit::Unreachable => 4,
         })

@@ -245,6 +245,13 @@ fn site_summary(gathered: &Gathered, channels: &[Checked<'_>]) -> SiteSummary {
         owner: system.info.owner.clone(),
         production: system.info.production,
         addresses: system.info.addresses.clone(),
+        certificates: {
+            let mut found = Vec::new();
+            for settings in system.info.settings.values() {
+                summary::certificates(settings, &mut found);
+            }
+            found
+        },
     });
     SiteSummary {
         name: gathered

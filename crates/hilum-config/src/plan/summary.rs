@@ -41,6 +41,8 @@ pub struct SystemSummary {
     pub production: bool,
     /// Addresses by technology.
     pub addresses: BTreeMap<String, String>,
+    /// Files of certificates that its `settings:` name.
+    pub certificates: Vec<String>,
 }
 
 /// A channel.
@@ -147,6 +149,18 @@ pub(super) fn system(config: &Value) -> Option<String> {
         .get("system")
         .and_then(Value::as_str)
         .map(str::to_owned)
+}
+
+/// The values of `certificate` and `ca`, wherever they stand in the settings of a system.
+pub(super) fn certificates(settings: &Value, found: &mut Vec<String>) {
+    for (key, value) in settings.as_object().into_iter().flatten() {
+        match value.as_str() {
+            Some(path) if matches!(key.as_str(), "certificate" | "ca") => {
+                found.push(path.to_owned());
+            }
+            _ => certificates(value, found),
+        }
+    }
 }
 
 fn lines(

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hilum_component::{
-    BuildContext, Class, DeliveryError, Millis, Problem, SourceError, SystemInfo, SystemName,
+    BuildContext, Class, DeliveryError, Millis, Problem, Reached, SourceError, SystemInfo,
+    SystemName,
 };
 use hilum_net::{
     AllowList, ClientCertificates, ClientTls, ClientTlsOptions, ConnectOptions, Connector,
@@ -294,4 +295,17 @@ pub(crate) fn delivery_error(error: &NetError) -> DeliveryError {
     let mut failed = DeliveryError::new(Class::Retry, error.code(), error.chain());
     failed.hint = error.hint();
     failed
+}
+
+/// Connects and lets go again, as a destination that is only tried.
+pub(crate) async fn reach(connector: &Connector) -> Result<Reached, DeliveryError> {
+    let connection = connector.connect().await;
+    let certificate = connection
+        .map_err(|error| delivery_error(&error))?
+        .peer
+        .certificate;
+    Ok(Reached {
+        good_until: certificate.as_ref().and_then(|name| name.good_until),
+        certificate: certificate.map(|name| name.subject),
+    })
 }

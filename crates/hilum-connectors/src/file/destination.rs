@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bytes::Bytes;
 use hilum_component::{
     BoxFuture, BuildContext, Built, Delivered, Delivery, DeliveryError, Destination,
-    DestinationFactory, Format, Outcome, Problem,
+    DestinationFactory, Format, Outcome, Problem, Reached,
 };
 use hilum_message::Piece;
 use serde_json::Value;
@@ -91,6 +91,21 @@ impl Destination for FileDestination {
 
     fn address(&self) -> String {
         self.settings.folder.display().to_string()
+    }
+
+    /// Makes a hidden file and removes it again.
+    fn reach(&self) -> BoxFuture<'_, Option<Result<Reached, DeliveryError>>> {
+        Box::pin(async {
+            let name = format!(".hilum-{}-reach.part", std::process::id());
+            let part = Part {
+                path: self.settings.folder.join(name),
+            };
+            let made = blocking(move || File::create(&part.path).map(drop)).await;
+            Some(match made {
+                Ok(()) => Ok(Reached::default()),
+                Err(error) => Err(self.failed(&error)),
+            })
+        })
     }
 }
 

@@ -51,6 +51,10 @@ impl Pool {
         }
     }
 
+    pub(super) const fn connector(&self) -> &Connector {
+        &self.connector
+    }
+
     /// Sends a request on a kept connection, or on a new one if that is gone. What was not sent
     /// at all on a kept connection is sent on a new one.
     pub(super) async fn send(

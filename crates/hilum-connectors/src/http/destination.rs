@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use hilum_component::{
     AnswerTable, BoxFuture, BuildContext, Built, Class, Delivered, Delivery, DeliveryError,
-    Destination, DestinationFactory, Format, Outcome, Problem, SystemInfo,
+    Destination, DestinationFactory, Format, Outcome, Problem, Reached, SystemInfo,
 };
 use hilum_net::{ClientTls, ClientTlsOptions, Connector, HostPort};
 use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, RETRY_AFTER};
@@ -303,6 +303,10 @@ impl Destination for HttpDestination {
             uri.scheme_str().unwrap_or("http"),
             uri.path()
         )
+    }
+
+    fn reach(&self) -> BoxFuture<'_, Option<Result<Reached, DeliveryError>>> {
+        Box::pin(async { Some(endpoint::reach(self.pool.connector()).await) })
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use hilum_component::{
     AnswerTable, BoxFuture, BuildContext, Built, Class, Delivered, Delivery, DeliveryError,
-    Destination, DestinationFactory, Format, Outcome, PeerAnswer, Problem,
+    Destination, DestinationFactory, Format, Outcome, PeerAnswer, Problem, Reached,
 };
 use hilum_hl7v2::mllp::{Commit, Decoder, DecoderOptions, END, Event, SkipReason, StartByte};
 use hilum_net::{Connector, Stream, io_code, io_reason};
@@ -136,6 +136,10 @@ impl Destination for MllpDestination {
             "mllp"
         };
         format!("{scheme}://{}", self.settings.connector.address())
+    }
+
+    fn reach(&self) -> BoxFuture<'_, Option<Result<Reached, DeliveryError>>> {
+        Box::pin(async { Some(endpoint::reach(&self.settings.connector).await) })
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use hilum_component::{
     BoxFuture, BuildContext, Built, Delivered, Delivery, DeliveryError, Destination,
-    DestinationFactory, Format, Outcome, Problem, Rule,
+    DestinationFactory, Format, Outcome, Problem, Reached, Rule,
 };
 use hilum_fhirpath::{Env, Moment};
 use serde_json::Value;
@@ -112,6 +112,17 @@ impl Destination for SqlDestination {
 
     fn address(&self) -> String {
         self.settings.address.clone()
+    }
+
+    fn reach(&self) -> BoxFuture<'_, Option<Result<Reached, DeliveryError>>> {
+        let settings = &self.settings;
+        Box::pin(async move {
+            let opened = limited(settings.within, settings.target.open()).await;
+            Some(match opened {
+                Ok(_) => Ok(Reached::default()),
+                Err(failure) => Err(failure.delivery(&settings.address)),
+            })
+        })
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {

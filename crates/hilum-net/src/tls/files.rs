@@ -7,7 +7,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::Identity;
-use crate::NetError;
+use crate::{CertificateName, NetError};
 
 /// Where distributions keep the authorities they trust.
 const SYSTEM_ROOTS: [&str; 4] = [
@@ -50,6 +50,18 @@ pub(super) fn system_roots() -> Result<PathBuf, NetError> {
                 .to_owned(),
         )
     })
+}
+
+/// The names and the ends of the certificates in a PEM file, in its order.
+///
+/// # Errors
+/// If the file holds none.
+pub fn certificates_in(path: &Path) -> Result<Vec<CertificateName>, NetError> {
+    let found = certificates(path)?;
+    Ok(found
+        .iter()
+        .filter_map(|der| CertificateName::of(der))
+        .collect())
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, NetError> {

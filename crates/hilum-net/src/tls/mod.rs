@@ -12,6 +12,7 @@ use rustls::SupportedProtocolVersion;
 use rustls::crypto::CryptoProvider;
 
 pub use client::{ClientTls, ClientTlsOptions, Roots};
+pub use files::certificates_in;
 pub use reload::RELOAD_CHECK_EVERY;
 pub use server::{ClientCertificates, ServerTls, ServerTlsOptions};
 

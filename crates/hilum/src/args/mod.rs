@@ -12,7 +12,7 @@ pub(crate) use node::{
     Ask, Decide, Filters, Hold, Messages, OfDelivery, OfDestination, Replay, Resume, Tail, Trace,
 };
 pub(crate) use peers::{Answer, Receive, Send};
-pub(crate) use site::{Backup, Docs, Explain, Impact, Init, Inspect, Schema, Test, Verify};
+pub(crate) use site::{Backup, Docs, Doctor, Explain, Impact, Init, Inspect, Schema, Test, Verify};
 
 /// hilum: every system of a hospital connects once, here.
 #[derive(Debug, Parser)]
@@ -40,6 +40,8 @@ pub(crate) enum Command {
     Run(Run),
     /// Checks a site's folder and shows all problems at once
     Check(Check),
+    /// Looks at everything that can be wrong with a site, its data folder and its node
+    Doctor(Doctor),
     /// Runs the tests of a site: *.test.yaml
     Test(Test),
     /// Shows what the parser sees in files of HL7 v2

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use hilum_net::HostPort;
 
 use super::SiteArgs;
 
@@ -96,4 +97,22 @@ pub(crate) struct Backup {
     /// Where the copy goes; made if it is not there
     #[arg(long, value_name = "FOLDER")]
     pub(crate) to: PathBuf,
+}
+
+/// `hilum doctor`
+///
+/// Ends with 0 if all is well, 1 if something is to be watched, 2 if something is to be mended.
+#[derive(Debug, Args)]
+pub(crate) struct Doctor {
+    #[command(flatten)]
+    pub(crate) site: SiteArgs,
+    /// The folder given to `hilum run --data`
+    #[arg(long, value_name = "FOLDER", env = "HILUM_DATA")]
+    pub(crate) data: Option<PathBuf>,
+    /// Also goes to every destination (TCP, TLS, log-in), sending nothing
+    #[arg(long)]
+    pub(crate) connect: bool,
+    /// Where the node's management API listens, if not where the site says
+    #[arg(long, value_name = "HOST:PORT", env = "HILUM_AT")]
+    pub(crate) at: Option<HostPort>,
 }

@@ -3,6 +3,7 @@
 mod check;
 mod completions;
 mod docs;
+mod doctor;
 mod explain;
 mod impact;
 mod init;
@@ -26,6 +27,7 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> anyhow::Result<Exit
         Command::Init(arguments) => init::run(arguments, output),
         Command::Run(arguments) => run::run(arguments, output),
         Command::Check(arguments) => check::run(arguments, output),
+        Command::Doctor(arguments) => doctor::run(arguments, output),
         Command::Test(arguments) => test::run(arguments, output),
         Command::Inspect(arguments) => inspect::run(arguments, output),
         Command::Send(arguments) => send::run(arguments, output),

@@ -19,7 +19,7 @@ use crate::args::{Run, SiteArgs};
 use crate::output::{Exit, Output};
 
 /// The file whose lock says that a node uses a data folder.
-const LOCK: &str = "hilum.lock";
+pub(super) const LOCK: &str = "hilum.lock";
 
 pub(crate) fn run(arguments: &Run, output: &Output) -> anyhow::Result<Exit> {
     log_to_stderr(arguments)?;

@@ -25,13 +25,13 @@ pub(crate) struct Unreachable {
 }
 
 /// A running node.
-pub(super) struct Remote<'a> {
+pub(crate) struct Remote<'a> {
     at: &'a HostPort,
     runtime: tokio::runtime::Runtime,
 }
 
 impl<'a> Remote<'a> {
-    pub(super) fn new(at: &'a HostPort) -> anyhow::Result<Self> {
+    pub(crate) fn new(at: &'a HostPort) -> anyhow::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -40,23 +40,23 @@ impl<'a> Remote<'a> {
     }
 
     /// What a path gives.
-    pub(super) fn get(&self, path: &str) -> anyhow::Result<Value> {
+    pub(crate) fn get(&self, path: &str) -> anyhow::Result<Value> {
         Ok(serde_json::from_slice(&self.bytes(path)?)?)
     }
 
     /// The bytes that a path gives.
-    pub(super) fn bytes(&self, path: &str) -> anyhow::Result<Bytes> {
+    pub(crate) fn bytes(&self, path: &str) -> anyhow::Result<Bytes> {
         self.ask(Method::GET, path, Bytes::new())
     }
 
     /// What comes of a request.
-    pub(super) fn post(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
+    pub(crate) fn post(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
         let answer = self.ask(Method::POST, path, body.to_string().into())?;
         Ok(serde_json::from_slice(&answer)?)
     }
 
     /// Ends at Ctrl-C or after this time; says which.
-    pub(super) fn interrupted_within(&self, time: Duration) -> anyhow::Result<bool> {
+    pub(crate) fn interrupted_within(&self, time: Duration) -> anyhow::Result<bool> {
         self.runtime
             .block_on(async {
                 tokio::select! {
