@@ -40,7 +40,8 @@ pub use plan::{
 };
 pub use process::{
     Disposition, Finding, Hold, Incoming, PlannedDelivery, ProcessEnvironment, Processed, Reason,
-    SPLIT_MAX, answer, process,
+    SPLIT_MAX, StepOutcome, StepTrace, TRACED_CHANGES_MAX, TRACED_LEAVES_MAX, answer, process,
+    trace,
 };
 pub use rule::{Rule, RuleError};
 pub use source::{

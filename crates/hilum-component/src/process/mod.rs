@@ -6,9 +6,11 @@
 mod deliver;
 mod outcome;
 mod run;
+mod trace;
 
 pub use outcome::{Disposition, Finding, Hold, PlannedDelivery, Processed, Reason};
 pub use run::SPLIT_MAX;
+pub use trace::{StepOutcome, StepTrace, TRACED_CHANGES_MAX, TRACED_LEAVES_MAX, trace};
 
 use hilum_fhirpath::{Env, Host, Moment};
 use hilum_message::{IndexKey, IndexToken, MessageId, Metadata, OrderKey, Payload};
