@@ -1,18 +1,21 @@
 //! Backup, verification, retention.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use hilum_db::rusqlite::{Connection, OptionalExtension};
 use hilum_db::{Cancel, DbError, DbFile, Doing, backup, integrity};
+use hilum_message::PlanDigest;
 use sha2::{Digest, Sha256};
 
 use crate::error::JournalError;
 use crate::journal::{Inner, Journal, Pinned};
 use crate::partition::{Partition, blob_folder};
 use crate::prepare::{RowParts, row_checksum};
+use crate::schema::NameKind;
 use crate::state::ControlWrite;
 use crate::upkeep;
 
@@ -95,6 +98,8 @@ impl Journal {
     /// If pinning, folding or removing fails; what was not dropped is there as before.
     pub fn drop_before(&self, before_ms: u64) -> Result<Vec<Arc<str>>, JournalError> {
         let inner = &self.inner;
+        // Housekeeping pins and folds too; not both at once.
+        let _upkeep = inner.upkeep.lock().unwrap_or_else(PoisonError::into_inner);
         let old: Vec<Arc<Partition>> = {
             let partitions = inner.read_partitions();
             let list = partitions.list.iter().rev().skip(1);
@@ -126,6 +131,20 @@ impl Journal {
             dropped.push(partition.name().clone());
         }
         Ok(dropped)
+    }
+
+    /// The plans that rows of any partition refer to.
+    #[must_use]
+    pub fn plans(&self) -> BTreeSet<PlanDigest> {
+        let mut plans = BTreeSet::new();
+        for partition in self.inner.all(Pinned::Included) {
+            let names = partition.shared.names.all(NameKind::Plan);
+            plans.extend(names.iter().filter_map(|name| {
+                let bytes: [u8; 32] = name.as_ref().try_into().ok()?;
+                Some(PlanDigest(bytes))
+            }));
+        }
+        plans
     }
 
     /// The partitions, oldest first.

@@ -4,7 +4,6 @@
 //! dictionary and (later) key it was written, so that each can change without migration. A
 //! dictionary holds fragments of patient content and is protected like a body.
 
-mod between;
 mod outbound;
 
 use std::collections::HashMap;
@@ -24,11 +23,6 @@ const DICTIONARY_LEVEL: i32 = 3;
 const CONTEXTS_MAX: usize = 4;
 /// Below this nothing is gained.
 const COMPRESS_MIN: usize = 64;
-/// Below this nothing is gained without a dictionary: an answer of a peer stays as it is.
-const ALONE_MIN: usize = 512;
-/// Bytes between a common beginning and end up to which zstd is not asked: most steps change a
-/// field or two, and finding that takes a hundredth of compressing.
-const BETWEEN_MAX: usize = 256;
 
 /// How the bytes of a body are stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,8 +40,6 @@ pub(crate) enum Codec {
     Received = 4,
     /// The same as another one of the same message, or the received body of another row.
     Other = 5,
-    /// Beginning and end of the received text with other bytes between them.
-    Between = 6,
 }
 
 impl Codec {
@@ -59,7 +51,6 @@ impl Codec {
             3 => Self::Prefix,
             4 => Self::Received,
             5 => Self::Other,
-            6 => Self::Between,
             _ => return None,
         })
     }
@@ -204,8 +195,7 @@ impl Codecs {
             dictionary: None,
             bytes: plain.clone(),
         };
-        let least = dictionary.map_or(ALONE_MIN, |_| COMPRESS_MIN);
-        if plain.len() < least {
+        if plain.len() < COMPRESS_MIN {
             return stay();
         }
         let mut out: Vec<u8> = Vec::with_capacity(compress_bound(plain.len()));
@@ -239,9 +229,6 @@ impl Codecs {
         if plain == prefix {
             return stored(Codec::Received, Bytes::new());
         }
-        if let Some(between) = between::pack(plain, prefix, BETWEEN_MAX) {
-            return stored(Codec::Between, between.into());
-        }
         if prefix.len() < COMPRESS_MIN || plain.len() < COMPRESS_MIN {
             return self.compress(plain, None);
         }
@@ -273,10 +260,6 @@ impl Codecs {
             match stored.codec {
                 Codec::Plain => Some(None),
                 Codec::Received | Codec::Other => None,
-                Codec::Between => {
-                    out = between::unpack(from, prefix, plain_bytes)?;
-                    Some(Some(out.len()))
-                }
                 Codec::Zstd | Codec::Dictionary | Codec::Prefix => {
                     out.try_reserve_exact(plain_bytes).ok()?;
                     let done = match stored.codec {
@@ -284,11 +267,9 @@ impl Codecs {
                             context.decompress_using_ddict(&mut out, from, &dictionary?.decompress)
                         }
                         Codec::Prefix => context.decompress_using_dict(&mut out, from, prefix),
-                        Codec::Zstd
-                        | Codec::Plain
-                        | Codec::Received
-                        | Codec::Other
-                        | Codec::Between => context.decompress(&mut out, from),
+                        Codec::Zstd | Codec::Plain | Codec::Received | Codec::Other => {
+                            context.decompress(&mut out, from)
+                        }
                     };
                     done.ok().map(Some)
                 }
@@ -328,16 +309,9 @@ mod tests {
         assert!(with.bytes.len() * 2 < plain, "{} {plain}", with.bytes.len());
         let sent: Bytes = [&sample(7)[..], b"NTE|1"].concat().into();
         let against = codecs.compress_against(&sent, &sample(7));
-        assert_eq!(against.codec, Codec::Between);
+        assert_eq!(against.codec, Codec::Prefix);
         assert!(against.bytes.len() < 40, "{}", against.bytes.len());
         let back = codecs.restore(&against, sent.len(), None, &sample(7));
-        assert_eq!(back, Some(sent));
-        let body = sample(7).repeat(9);
-        let sent: Bytes = [b"FHS|", &body[3..], b"FTS|"].concat().into();
-        let against = codecs.compress_against(&sent, &body);
-        assert_eq!(against.codec, Codec::Prefix);
-        assert!(against.bytes.len() < 80, "{}", against.bytes.len());
-        let back = codecs.restore(&against, sent.len(), None, &body);
         assert_eq!(back, Some(sent));
         let same = codecs.compress_against(&sample(7), &sample(7));
         assert_eq!((same.codec, same.bytes.len()), (Codec::Received, 0));

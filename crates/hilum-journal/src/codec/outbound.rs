@@ -82,7 +82,7 @@ pub(crate) fn unpack_outbound(
                         break;
                     }
                 }
-                Codec::Plain | Codec::Zstd | Codec::Dictionary | Codec::Prefix | Codec::Between => {
+                Codec::Plain | Codec::Zstd | Codec::Dictionary | Codec::Prefix => {
                     let text_bytes = usize::try_from(from.u64()?).ok()?;
                     let (cuts, stored) = (from.bytes()?, from.bytes()?);
                     if found {

@@ -59,6 +59,13 @@ impl Names {
         tables.values.get(&id).map(|(_, value)| value.clone())
     }
 
+    /// All names of a kind.
+    pub(crate) fn all(&self, kind: NameKind) -> Vec<Arc<[u8]>> {
+        let tables = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let of_kind = tables.values.values().filter(|(known, _)| *known == kind);
+        of_kind.map(|(_, value)| value.clone()).collect()
+    }
+
     /// The name as text; empty if it is not known.
     pub(crate) fn text(&self, id: i64) -> Arc<str> {
         let value = self.value(id).unwrap_or_default();
