@@ -15,6 +15,7 @@ mod check;
 mod diagnostic;
 mod document;
 mod file;
+mod kept;
 mod plan;
 mod reference;
 mod site;
@@ -27,6 +28,7 @@ pub use diagnostic::{
     explanations, render, summary,
 };
 pub use document::{Form, Impact, ImpactChannel, Role, document, impact};
+pub use kept::{KeptError, KeptPlan, KeptPlans};
 pub use plan::{
     ChannelSummary, Loaded, Options, PartSummary, RuleSummary, SiteSummary, SystemSummary, load,
     load_folder, load_kept,

@@ -14,6 +14,7 @@
 mod broken;
 mod fake;
 mod good;
+mod kept;
 mod random;
 mod trial;
 
