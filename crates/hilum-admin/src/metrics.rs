@@ -42,6 +42,16 @@ const WAITING: Metric = Metric(
     "gauge",
     "Deliveries that are committed and not settled",
 );
+const WAITING_BYTES: Metric = Metric(
+    "hilum_delivery_bytes_waiting",
+    "gauge",
+    "Bytes of the deliveries that are committed and not settled",
+);
+const FULL: Metric = Metric(
+    "hilum_queue_full",
+    "gauge",
+    "1 if the queue is at its limit and holds the channel's source",
+);
 const DELIVERED: Metric = Metric(
     "hilum_deliveries_total",
     "counter",
@@ -151,6 +161,8 @@ fn queues(text: &mut String, engine: &Engine) {
             &WAITING,
             (|q| q.waiting()) as fn(&hilum_engine::QueueView) -> u64,
         ),
+        (&WAITING_BYTES, |q| q.waiting_bytes()),
+        (&FULL, |q| u64::from(q.is_full())),
         (&DELIVERED, |q| q.figures().delivered.get()),
         (&DEAD, |q| q.figures().dead.get()),
         (&RETRIED, |q| q.figures().retried.get()),
@@ -226,7 +238,7 @@ mod tests {
     use super::*;
 
     /// All metrics, in the order of the page of the reference.
-    const ALL: [&Metric; 15] = [
+    const ALL: [&Metric; 17] = [
         &RECEIVED,
         &RECEIVED_BYTES,
         &DISPOSED,
@@ -234,6 +246,8 @@ mod tests {
         &REPROCESSED,
         &ANSWER,
         &WAITING,
+        &WAITING_BYTES,
+        &FULL,
         &DELIVERED,
         &DEAD,
         &RETRIED,

@@ -98,8 +98,6 @@ impl ChannelFigures {
 /// What is counted of a queue.
 #[derive(Debug, Default)]
 pub struct QueueFigures {
-    /// Deliveries that are committed and not settled.
-    pub waiting: AtomicU64,
     /// Attempts.
     pub attempts: Counter,
     /// Deliveries that the peer has.

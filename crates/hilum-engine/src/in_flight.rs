@@ -62,6 +62,11 @@ impl InFlight {
         IN_FLIGHT_MESSAGES_MAX - self.messages.available_permits()
     }
 
+    /// Nothing is let in any more.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.messages.is_closed()
+    }
+
     /// Lets nothing in any more.
     pub(crate) fn close(&self) {
         self.messages.close();

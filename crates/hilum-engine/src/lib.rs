@@ -18,10 +18,12 @@ mod channel;
 mod clock;
 mod figures;
 mod in_flight;
+mod kept;
 pub mod lanes;
 mod operate;
 mod pool;
 mod queue;
+mod replay;
 mod resend;
 mod run;
 mod runtime;
@@ -33,10 +35,13 @@ pub use figures::{
     ChannelFigures, Counter, DISPOSITIONS, LATENCY_BOUNDS_US, Latency, QueueFigures,
 };
 pub use in_flight::IN_FLIGHT_MESSAGES_MAX;
-pub use operate::{Held, OperateError, Replay, Replayed};
+pub use kept::{KeptPlans, PlanChoice};
+pub use operate::{Held, OperateError};
 pub use queue::Trouble;
+pub use replay::{Recomputed, Replay, Replayed};
 pub use run::{Engine, EngineError, EngineOptions, ReloadReport};
 pub(crate) use runtime::Core;
 pub use status::{
     ChannelStatus, ChannelView, DestinationState, DestinationStatus, EngineStatus, QueueView,
 };
+pub use store::Orphan;

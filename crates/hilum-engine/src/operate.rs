@@ -3,15 +3,12 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use hilum_component::{Arrival, Peer};
 use hilum_journal::{
     Attempt, DeliveryRef, DeliveryState, JournalError, Outcome, Settlement, StateWrite,
 };
 use hilum_message::{DeliveryId, MessageId};
-use serde::Serialize;
 
 use crate::Engine;
-use crate::channel::{Origin, take_in};
 use crate::queue::{Queue, Trouble};
 use crate::store::{self, AcceptFailure};
 
@@ -40,25 +37,6 @@ impl From<AcceptFailure> for OperateError {
     fn from(failure: AcceptFailure) -> Self {
         Self::Record(failure.text())
     }
-}
-
-/// How a message is processed again.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Replay {
-    /// Only to these destinations; to all if none is named.
-    pub only: Vec<Arc<str>>,
-}
-
-/// What became of a replay.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct Replayed {
-    /// The new message.
-    pub message: Option<String>,
-    /// What was decided about it.
-    pub disposition: hilum_component::Disposition,
-    /// Why.
-    pub reason: Option<String>,
 }
 
 /// What a person decides about a held message.
@@ -101,10 +79,9 @@ impl Engine {
     }
 
     async fn write_pause(&self, queue: &Queue, reason: Option<&str>) -> Result<(), OperateError> {
-        let name = format!("{}/{}", queue.channel, queue.destination);
-        let write = StateWrite {
+        let write = |name: &Arc<str>| StateWrite {
             scope: Arc::from(PAUSED_SCOPE),
-            key: Arc::from(name.as_str()),
+            key: Arc::from(format!("{}/{name}", queue.channel)),
             value: reason.map(|reason| Bytes::copy_from_slice(reason.as_bytes())),
             expires_ms: None,
         };
@@ -113,8 +90,14 @@ impl Engine {
         } else {
             "resumed"
         };
-        let text = format!("{act} {name}: {}", reason.unwrap_or("by an operator"));
-        Ok(store::write_state(self.core(), text, vec![write]).await?)
+        let text = format!(
+            "{act} {}/{}: {}",
+            queue.channel,
+            queue.destination,
+            reason.unwrap_or("by an operator")
+        );
+        let writes = queue.names().map(write).collect();
+        Ok(store::write_state(self.core(), text, writes).await?)
     }
 
     fn queue(&self, channel: &str, destination: &str) -> Result<Arc<Queue>, OperateError> {
@@ -132,18 +115,14 @@ impl Engine {
             .await
             .map_err(missing("delivery", delivery))?;
         let at = stored.delivery.delivery;
+        let queue = self.queue(&stored.delivery.channel, &stored.delivery.destination)?;
         if !self.core().journal.requeue(at).await? {
             return Err(OperateError::Conflict(format!(
                 "delivery {delivery} is not a dead letter"
             )));
         }
         tracing::info!(%delivery, reason, "requeued");
-        if let Some(queue) = self
-            .core()
-            .queue(&stored.delivery.channel, &stored.delivery.destination)
-        {
-            queue.requeued(&stored.delivery);
-        }
+        queue.requeued(&stored.delivery);
         Ok(())
     }
 
@@ -194,47 +173,6 @@ impl Engine {
         Ok(self.core().journal.flush().await?)
     }
 
-    /// Processes a message again with today's plan. The new message is linked to the old one and
-    /// is not taken for a resend.
-    pub async fn replay(
-        &self,
-        message: MessageId,
-        replay: Replay,
-    ) -> Result<Replayed, OperateError> {
-        let (row, payload) = self
-            .core()
-            .journal
-            .received(message)
-            .await
-            .map_err(missing("message", message))?;
-        let channel = self.core().channel(&row.channel).ok_or_else(|| {
-            OperateError::NotFound(format!("channel {} in the running plan", row.channel))
-        })?;
-        let peer = Peer {
-            label: Arc::from("replay"),
-            connection: 0,
-        };
-        let arrival = Arrival {
-            payload,
-            peer,
-            metadata: row.metadata,
-        };
-        let origin = Origin::Linked {
-            from: message,
-            relation: "replay",
-            only: replay.only,
-            completes: None,
-            resume_at: 0,
-        };
-        let reply = take_in(self.core(), &channel, arrival, origin).await.reply;
-        channel.figures.disposed(reply.disposition);
-        Ok(Replayed {
-            message: reply.message.map(|id| id.to_string()),
-            disposition: reply.disposition,
-            reason: reply.reason,
-        })
-    }
-
     /// Decides about a held message.
     pub async fn held(
         &self,
@@ -261,7 +199,7 @@ impl Engine {
     }
 }
 
-fn missing<'a>(
+pub(crate) fn missing<'a>(
     what: &'static str,
     id: impl std::fmt::Display + 'a,
 ) -> impl FnOnce(JournalError) -> OperateError + 'a {
@@ -291,12 +229,10 @@ impl crate::Core {
 
     /// A queue that a person paused before the start stays paused.
     pub(crate) fn restore_pause(&self, queue: &Queue) {
-        let name = format!("{}/{}", queue.channel, queue.destination);
-        let found = self
-            .journal
-            .state(PAUSED_SCOPE, &name)
-            .ok()
-            .and_then(|found| found.value);
+        let found = queue.names().find_map(|name| {
+            let key = format!("{}/{name}", queue.channel);
+            self.journal.state(PAUSED_SCOPE, &key).ok()?.value
+        });
         if let Some(reason) = found {
             self.pause(queue, &String::from_utf8_lossy(&reason));
         }

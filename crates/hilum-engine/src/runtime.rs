@@ -9,19 +9,29 @@ use bytes::Bytes;
 use hilum_component::{BlobReader, BoxFuture, Plan, SourceKind, StateView, Stored};
 use hilum_journal::{Clock, Journal};
 use hilum_message::{BlobRange, IndexKey};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
 use crate::alert::Alert;
 use crate::channel::Channel;
 use crate::clock::Ids;
 use crate::in_flight::InFlight;
-use crate::lanes::QueueId;
+use crate::kept::KeptPlans;
+use crate::lanes::{Entry, QueueId};
 use crate::pool::Pool;
 use crate::queue::{Queue, Scope, Target};
 use crate::store::HeldMessages;
 
 /// Alerts that may wait to be published; beyond, the log has them.
 const ALERTS_WAITING_MAX: usize = 1_024;
+
+/// What the journal has for a queue that is added.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Backlog {
+    /// Nothing, or it is said later.
+    None,
+    /// Deliveries that are to be read.
+    InJournal,
+}
 
 /// The queues of a channel by destination.
 type QueuesByName = HashMap<Arc<str>, Arc<Queue>>;
@@ -35,6 +45,7 @@ pub(crate) struct Core {
     pub(crate) index_key: IndexKey,
     pub(crate) disk_full: AtomicBool,
     pub(crate) held: HeldMessages,
+    pub(crate) kept: Arc<dyn KeptPlans>,
     clock: Clock,
     parts_max: usize,
     plan: RwLock<Arc<Plan>>,
@@ -42,6 +53,8 @@ pub(crate) struct Core {
     queues: RwLock<HashMap<Arc<str>, QueuesByName>>,
     scopes: Mutex<HashMap<String, Arc<Scope>>>,
     next_number: AtomicU32,
+    /// Told when a queue is full no longer, and when the engine stops taking messages.
+    room: Arc<Notify>,
     alerts: mpsc::Sender<Alert>,
 }
 
@@ -54,6 +67,7 @@ impl Core {
         parts_max: usize,
         pool: Pool,
         plan: Arc<Plan>,
+        kept: Arc<dyn KeptPlans>,
     ) -> (Self, mpsc::Receiver<Alert>) {
         let (alerts, receiver) = mpsc::channel(ALERTS_WAITING_MAX);
         let index_key = journal.index_key();
@@ -65,6 +79,7 @@ impl Core {
             index_key,
             disk_full: AtomicBool::new(false),
             held: HeldMessages::default(),
+            kept,
             clock,
             parts_max,
             plan: RwLock::new(plan),
@@ -72,6 +87,7 @@ impl Core {
             queues: RwLock::default(),
             scopes: Mutex::default(),
             next_number: AtomicU32::new(1),
+            room: Arc::default(),
             alerts,
         };
         (core, receiver)
@@ -172,29 +188,84 @@ impl Core {
     /// The queues of a channel.
     pub(crate) fn queues_of(&self, channel: &str) -> Vec<Arc<Queue>> {
         let queues = self.queues.read().unwrap_or_else(PoisonError::into_inner);
-        queues
-            .get(channel)
-            .into_iter()
-            .flat_map(HashMap::values)
-            .cloned()
-            .collect()
+        let of_channel = queues.get(channel).into_iter().flatten();
+        // A queue stands under its name before as well.
+        let own = of_channel.filter(|(name, queue)| **name == queue.destination);
+        own.map(|(_, queue)| Arc::clone(queue)).collect()
+    }
+
+    /// Hands a delivery to its queue; `false` if there is none. A queue that is replaced at the
+    /// same time gets it before, or its successor gets it.
+    pub(crate) fn push(&self, channel: &str, destination: &str, entry: Entry) -> bool {
+        let queues = self.queues.read().unwrap_or_else(PoisonError::into_inner);
+        let queue = queues.get(channel).and_then(|own| own.get(destination));
+        queue.is_some_and(|queue| {
+            queue.push(entry);
+            true
+        })
+    }
+
+    /// A queue of the channel that is at its limit.
+    pub(crate) fn full_queue(&self, channel: &str) -> Option<Arc<str>> {
+        let queues = self.queues.read().unwrap_or_else(PoisonError::into_inner);
+        let full = queues
+            .get(channel)?
+            .values()
+            .find(|queue| queue.fill.is_full())?;
+        Some(Arc::clone(&full.destination))
+    }
+
+    /// Waits until no queue of the channel is full, which is how its source is held; `false` if
+    /// the engine stops taking messages before.
+    pub(crate) async fn room(&self, channel: &str) -> bool {
+        loop {
+            let told = self.room.notified();
+            if self.in_flight.is_closed() {
+                return false;
+            }
+            if self.full_queue(channel).is_none() {
+                return true;
+            }
+            told.await;
+        }
+    }
+
+    /// Takes no message any more.
+    pub(crate) fn close_intake(&self) {
+        self.in_flight.close();
+        self.room.notify_waiters();
     }
 
     /// Adds a queue. Destinations of one system share its order; one without a system has an
-    /// order of its own.
-    pub(crate) fn add_queue(&self, channel: &Arc<str>, target: Target) -> Arc<Queue> {
+    /// order of its own. It stands under its name before as well (`was`).
+    pub(crate) fn add_queue(
+        &self,
+        channel: &Arc<str>,
+        target: Target,
+        backlog: Backlog,
+    ) -> Arc<Queue> {
         let name = match &target.plan.system {
             Some(system) => format!("system {system} {}", target.plan.component),
             None => format!("queue {channel}/{}", target.plan.name),
         };
         let scope = Arc::clone(self.scopes().entry(name).or_default());
         let id = QueueId(self.number());
-        let queue = Arc::new(Queue::new(id, Arc::clone(channel), scope, target));
+        let queue = Arc::new(Queue::new(
+            id,
+            Arc::clone(channel),
+            scope,
+            Arc::clone(&self.room),
+            target,
+        ));
+        if backlog == Backlog::InJournal {
+            queue.scope.lanes().unloaded(queue.id);
+        }
         let mut queues = self.queues.write().unwrap_or_else(PoisonError::into_inner);
-        queues
-            .entry(Arc::clone(channel))
-            .or_default()
-            .insert(Arc::clone(&queue.destination), Arc::clone(&queue));
+        let of_channel = queues.entry(Arc::clone(channel)).or_default();
+        for name in queue.names() {
+            of_channel.insert(Arc::clone(name), Arc::clone(&queue));
+        }
+        drop(queues);
         queue
     }
 
@@ -202,7 +273,7 @@ impl Core {
     pub(crate) fn remove_queue(&self, queue: &Queue) {
         let mut queues = self.queues.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(of_channel) = queues.get_mut(&queue.channel) {
-            of_channel.remove(&queue.destination);
+            of_channel.retain(|_, known| known.id != queue.id);
         }
         drop(queues);
         queue.scope.leave(&queue.wake);

@@ -46,6 +46,8 @@ pub struct ChannelStatus {
     pub dispositions: std::collections::BTreeMap<&'static str, u64>,
     /// When the last message came, Unix milliseconds.
     pub last_message_ms: Option<u64>,
+    /// The destination whose full queue holds the source: nothing is taken in until it has shrunk.
+    pub held_by: Option<Arc<str>>,
     /// Its destinations.
     pub destinations: Vec<DestinationStatus>,
 }
@@ -76,6 +78,11 @@ pub struct DestinationStatus {
     pub state: DestinationState,
     /// Deliveries that are not settled.
     pub waiting: u64,
+    /// Their bytes.
+    pub waiting_bytes: u64,
+    /// As many wait as `queue-max` or `queue-bytes-max` allow: the source is held until the queue
+    /// has shrunk.
+    pub full: bool,
     /// Dead letters that hold the successors of their keys.
     pub holding: usize,
     /// Deliveries behind those.
@@ -134,6 +141,7 @@ fn of_channel(core: &Core, channel: &crate::channel::Channel) -> ChannelStatus {
             .map(|(disposition, counter)| (disposition.word(), counter.get()))
             .collect(),
         last_message_ms: (last > 0).then_some(last),
+        held_by: core.full_queue(&channel.name),
         destinations,
     }
 }
@@ -155,7 +163,9 @@ fn of_queue(queue: &Queue) -> DestinationStatus {
             Gate::Suspended { .. } => DestinationState::Suspended,
             Gate::Paused => DestinationState::Paused,
         },
-        waiting: queue.figures.waiting.load(Ordering::Relaxed),
+        waiting: queue.fill.messages(),
+        waiting_bytes: queue.fill.bytes(),
+        full: queue.fill.is_full(),
         holding,
         held,
         delivered: queue.figures.delivered.get(),
@@ -206,7 +216,19 @@ impl QueueView {
     /// Deliveries that are not settled.
     #[must_use]
     pub fn waiting(&self) -> u64 {
-        self.queue.figures.waiting.load(Ordering::Relaxed)
+        self.queue.fill.messages()
+    }
+
+    /// Their bytes.
+    #[must_use]
+    pub fn waiting_bytes(&self) -> u64 {
+        self.queue.fill.bytes()
+    }
+
+    /// It is at its limit: the channel's source is held.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.queue.fill.is_full()
     }
 
     /// It sends.

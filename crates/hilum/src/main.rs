@@ -6,6 +6,7 @@
 mod args;
 mod command;
 mod components;
+mod kept;
 mod output;
 
 use std::process::ExitCode;

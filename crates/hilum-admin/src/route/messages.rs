@@ -87,7 +87,7 @@ pub(super) fn journal(error: JournalError) -> ApiError {
     }
 }
 
-fn id(call: &Call) -> Result<MessageId, ApiError> {
+pub(super) fn id(call: &Call) -> Result<MessageId, ApiError> {
     call.part("message")
         .parse()
         .map_err(|error: hilum_message::ParseIdError| ApiError::bad("id", error.to_string()))

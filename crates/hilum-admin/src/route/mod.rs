@@ -4,6 +4,7 @@ mod messages;
 mod node;
 mod operate;
 mod search;
+mod steps;
 
 use std::sync::Arc;
 
@@ -131,6 +132,7 @@ pub(crate) fn all() -> Vec<Entry> {
         .into_iter()
         .chain(messages::routes())
         .chain(search::routes())
+        .chain(steps::routes())
         .chain(operate::routes())
         .collect()
 }

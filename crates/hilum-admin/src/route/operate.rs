@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use hilum_access::{Method, Parameter, Permission, Route};
 use hilum_component::BoxFuture;
-use hilum_engine::{Held, OperateError, Replay};
+use hilum_engine::{Held, OperateError, PlanChoice, Replay};
 use http::StatusCode;
 use serde_json::json;
 
@@ -14,6 +14,30 @@ const REASON: Parameter = Parameter {
     name: "reason",
     about: "Why, for the record",
 };
+
+const REPLAY: &[Parameter] = &[
+    Parameter {
+        name: "to",
+        about: "Only to these destinations (a list of names), behind all that waits there",
+    },
+    Parameter {
+        name: "plan",
+        about: PLAN_ABOUT,
+    },
+];
+
+/// What `plan` means wherever a request has it.
+pub(super) const PLAN_ABOUT: &str = "`current` (default), `old`: the plan that the message was \
+     processed with, or the digest of a kept plan, of which six digits are enough";
+
+/// Which plan a request means.
+pub(super) fn plan(text: Option<&str>) -> PlanChoice {
+    match text {
+        None | Some("current") => PlanChoice::Current,
+        Some("old") => PlanChoice::Then,
+        Some(digits) => PlanChoice::Digest(digits.to_owned()),
+    }
+}
 
 pub(super) fn routes() -> Vec<Entry> {
     let post = |name, path, about, body| Route {
@@ -48,11 +72,8 @@ pub(super) fn routes() -> Vec<Entry> {
             route: post(
                 "replay",
                 "/api/v1/messages/{message}/replay",
-                "Processes a message again with today's plan, linked to the old one",
-                &[Parameter {
-                    name: "to",
-                    about: "Only to these destinations (a list of names)",
-                }],
+                "Processes a message again, linked to the old one",
+                REPLAY,
             ),
             handle: replay,
         },
@@ -160,9 +181,10 @@ fn replay(admin: Arc<Admin>, call: Call) -> Answer {
             .flatten()
             .filter_map(|name| name.as_str().map(Arc::from))
             .collect();
+        let plan = plan(call.text("plan"));
         let new = admin
             .engine
-            .replay(message, Replay { only })
+            .replay(message, Replay { only, plan })
             .await
             .map_err(told)?;
         super::json(&new)

@@ -21,7 +21,7 @@ pub const ALERT_TOPIC: &str = "hilum.alerts";
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Alert {
-    /// `silence`, `queue-length`, `queue-age`, `dead-letter`, `given-up`, `halted`, `disk-full`,
+    /// `silence`, `queue-length`, `queue-age`, `queue-full`, `dead-letter`, `given-up`, `halted`, `disk-full`,
     /// `source-down`.
     pub kind: &'static str,
     /// `raised`, `cleared`, or `event` for what happens once.
@@ -60,6 +60,8 @@ pub(crate) struct Observed {
 pub(crate) struct ObservedQueue {
     pub(crate) destination: Arc<str>,
     pub(crate) waiting: u64,
+    /// It is at its limit and holds the source.
+    pub(crate) full: bool,
     /// When the message of the first delivery arrived.
     pub(crate) oldest_ms: Option<u64>,
 }
@@ -72,9 +74,10 @@ pub(crate) struct Standing {
     pub(crate) text: String,
 }
 
-/// Evaluates the rules of one channel.
+/// Evaluates the rules of one channel. A queue that holds its source is told without a rule.
 pub(crate) fn evaluate(rules: &[AlertRule], observed: &Observed, now_ms: u64) -> Vec<Standing> {
-    let mut standing = Vec::new();
+    let full = observed.queues.iter().filter(|queue| queue.full);
+    let mut standing: Vec<_> = full.map(of_full).collect();
     for rule in rules {
         match rule {
             AlertRule::Silence {
@@ -110,6 +113,18 @@ pub(crate) fn evaluate(rules: &[AlertRule], observed: &Observed, now_ms: u64) ->
         }
     }
     standing
+}
+
+fn of_full(queue: &ObservedQueue) -> Standing {
+    Standing {
+        kind: "queue-full",
+        destination: Some(Arc::clone(&queue.destination)),
+        text: format!(
+            "{} deliveries wait, which is the limit: the channel takes no message until the \
+             destination takes some",
+            queue.waiting
+        ),
+    }
 }
 
 fn of_queue(
@@ -192,6 +207,7 @@ mod tests {
             queues: vec![ObservedQueue {
                 destination: "ehr".into(),
                 waiting,
+                full: waiting > 100,
                 oldest_ms: Some(5_900),
             }],
         };

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use hilum_component::{
-    Arrival, BlobWriter, BoxFuture, Disposition, IntakePort, Partial, Peer, Reply,
+    Arrival, BlobWriter, BoxFuture, Disposition, IntakePort, Partial, Peer, Reply, Stop,
 };
 
 use super::{Channel, Origin, Taken, refuse, take_in};
@@ -14,6 +14,20 @@ use crate::{Core, store};
 pub(crate) struct ChannelIntake {
     pub(crate) core: Arc<Core>,
     pub(crate) channel: Arc<Channel>,
+    /// The stop of the source, which is not to wait for a full queue.
+    pub(crate) stop: Stop,
+}
+
+impl ChannelIntake {
+    /// Waits while a queue of the channel is full; `false` if the source is to stop before.
+    async fn room(&self) -> bool {
+        let mut stop = self.stop.clone();
+        tokio::select! {
+            biased;
+            room = self.core.room(&self.channel.name) => room,
+            () = stop.requested() => false,
+        }
+    }
 }
 
 impl IntakePort for ChannelIntake {
@@ -23,6 +37,9 @@ impl IntakePort for ChannelIntake {
             let figures = &self.channel.figures;
             figures.received.add(1);
             figures.received_bytes.add(arrival.payload.len());
+            if !self.room().await {
+                return closed();
+            }
             let Some(room) = self
                 .core
                 .in_flight

@@ -13,7 +13,7 @@ use crate::figures::ChannelFigures;
 use crate::resend::Memory;
 
 pub(crate) use intake::ChannelIntake;
-pub(crate) use work::{Origin, Taken, processed, take_in};
+pub(crate) use work::{Origin, Taken, processed, take_in, take_in_with};
 
 /// A channel that runs.
 pub(crate) struct Channel {

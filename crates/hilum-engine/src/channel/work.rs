@@ -54,10 +54,21 @@ pub(crate) struct Taken {
     pub(crate) accepted: Option<Accepted>,
 }
 
-/// Takes a message in and waits for its fate.
+/// Takes a message in with the plan of its channel and waits for its fate.
 pub(crate) async fn take_in(
     core: &Arc<Core>,
     channel: &Arc<Channel>,
+    arrival: Arrival,
+    origin: Origin,
+) -> Taken {
+    take_in_with(core, channel, None, arrival, origin).await
+}
+
+/// Takes a message in, with another plan than that of its channel if one is given (a replay).
+pub(crate) async fn take_in_with(
+    core: &Arc<Core>,
+    channel: &Arc<Channel>,
+    other: Option<Arc<ChannelPlan>>,
     arrival: Arrival,
     origin: Origin,
 ) -> Taken {
@@ -75,7 +86,7 @@ pub(crate) async fn take_in(
     let mut stale = 0;
     loop {
         let turn = Turn::of(channel, stale).await;
-        let plan = channel.plan();
+        let plan = other.clone().unwrap_or_else(|| channel.plan());
         let worked = work(core, channel, &plan, incoming.clone(), &origin).await;
         let Some(worked) = worked else {
             return Taken {
@@ -263,6 +274,10 @@ async fn accept(
             processed
                 .deliveries
                 .retain(|delivery| only.contains(&delivery.destination));
+            for delivery in &mut processed.deliveries {
+                // A backfill passes nobody.
+                delivery.priority = i16::MIN;
+            }
         }
         Origin::Timer { scope, key } => processed.timers.push(TimerChange {
             scope: scope.to_string(),

@@ -50,6 +50,8 @@ pub struct Entry {
     pub keys: Vec<OrderKey>,
     /// Higher ones pass those of other keys.
     pub priority: i16,
+    /// The number of bytes to send.
+    pub bytes: u64,
     /// Attempts made so far.
     pub attempts: u32,
     /// When its message arrived, Unix milliseconds.

@@ -17,6 +17,7 @@ fn entry(sequence: u64, keys: &[u64]) -> Entry {
         },
         keys: keys.iter().map(|&key| OrderKey(key)).collect(),
         priority: 0,
+        bytes: 1,
         attempts: 0,
         arrived_ms: 0,
         holds_keys: false,

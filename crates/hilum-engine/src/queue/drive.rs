@@ -1,7 +1,6 @@
 //! The task that sends what a queue may send, and decides what each outcome means.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -227,7 +226,7 @@ async fn settle(core: &Arc<Core>, queue: &Arc<Queue>, ended: Ended) {
 fn settle_delivered(core: &Core, queue: &Queue, entry: &Entry) {
     queue.scope.lanes().delivered(entry.place, entry.id.ordinal);
     queue.figures.delivered.add(1);
-    queue.figures.waiting.fetch_sub(1, Ordering::Relaxed);
+    queue.fill.sub(1, entry.bytes);
     let took_ms = core.now_ms().saturating_sub(entry.arrived_ms);
     queue.figures.delivery.observe_us(took_ms * 1_000);
     if queue.trouble().is_some() {
@@ -271,7 +270,7 @@ fn settle_reject(
         .lanes()
         .rejected(entry.place, entry.id.ordinal, after);
     queue.figures.dead.add(1);
-    queue.figures.waiting.fetch_sub(1, Ordering::Relaxed);
+    queue.fill.sub(1, entry.bytes);
     queue.set_trouble(None);
     tracing::warn!(channel = %queue.channel, destination = %queue.destination,
         message_id = %entry.id.message, code = error.code, %error, "a delivery became a dead letter");

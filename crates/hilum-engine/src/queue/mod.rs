@@ -6,6 +6,7 @@
 
 mod attempt;
 pub(crate) mod drive;
+mod fill;
 mod topic;
 
 pub(crate) use topic::HOPS;
@@ -21,6 +22,7 @@ use tokio::sync::{Notify, oneshot};
 
 use crate::figures::QueueFigures;
 use crate::lanes::{Entry, Gate, Lanes, QueueId};
+use fill::{Fill, Limits};
 
 /// The queues that deliver to one system and share its order.
 #[derive(Debug, Default)]
@@ -62,9 +64,13 @@ pub(crate) struct Queue {
     pub(crate) id: QueueId,
     pub(crate) channel: Arc<str>,
     pub(crate) destination: Arc<str>,
+    /// The name before, under which deliveries may still lie in the journal.
+    pub(crate) was: Option<Arc<str>>,
     pub(crate) scope: Arc<Scope>,
     pub(crate) wake: Arc<Notify>,
     pub(crate) figures: QueueFigures,
+    /// How much waits, and whether that is too much.
+    pub(crate) fill: Fill,
     target: Mutex<Target>,
     trouble: Mutex<Option<Trouble>>,
     watchers: Mutex<HashMap<DeliveryId, oneshot::Sender<bool>>>,
@@ -120,7 +126,13 @@ impl Target {
 }
 
 impl Queue {
-    pub(crate) fn new(id: QueueId, channel: Arc<str>, scope: Arc<Scope>, target: Target) -> Self {
+    pub(crate) fn new(
+        id: QueueId,
+        channel: Arc<str>,
+        scope: Arc<Scope>,
+        room: Arc<Notify>,
+        target: Target,
+    ) -> Self {
         let wake = Arc::new(Notify::new());
         scope.lanes().add_queue(id);
         scope.join(Arc::clone(&wake));
@@ -128,13 +140,20 @@ impl Queue {
             id,
             channel,
             destination: Arc::clone(&target.plan.name),
+            was: target.plan.was.clone(),
             scope,
             wake,
             figures: QueueFigures::default(),
+            fill: Fill::new(Limits::of(&target.plan), room),
             target: Mutex::new(target),
             trouble: Mutex::new(None),
             watchers: Mutex::new(HashMap::new()),
         }
+    }
+
+    /// The names under which its deliveries lie in the journal.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &Arc<str>> {
+        std::iter::once(&self.destination).chain(&self.was)
     }
 
     /// How it is sent to at the moment.
@@ -147,12 +166,28 @@ impl Queue {
 
     /// Sends elsewhere from now on; gives what it was.
     pub(crate) fn retarget(&self, target: Target) -> Target {
+        self.fill.limit(Limits::of(&target.plan));
         let mut current = self.target.lock().unwrap_or_else(PoisonError::into_inner);
         std::mem::replace(&mut *current, target)
     }
 
+    /// Somewhere else may answer where the last did not: tries at once. Where nothing is sent any
+    /// more, a pause has no purpose either.
+    pub(crate) fn try_again(&self) {
+        let gone = matches!(self.target().outlet, Outlet::DeadLetter);
+        match self.gate() {
+            Gate::Suspended { .. } => {}
+            Gate::Paused if gone => {}
+            Gate::Paused | Gate::Open => return,
+        }
+        self.set_trouble(None);
+        self.scope.lanes().resume(self.id);
+        self.wake.notify_one();
+    }
+
     /// Changes the settings and keeps the open connections.
     pub(crate) fn replan(&self, plan: Arc<DestinationPlan>) {
+        self.fill.limit(Limits::of(&plan));
         self.target
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -178,9 +213,7 @@ impl Queue {
 
     /// Takes what was committed.
     pub(crate) fn push(&self, entry: Entry) {
-        self.figures
-            .waiting
-            .fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        self.fill.add(1, entry.bytes);
         if self.scope.lanes().push(self.id, entry) {
             self.wake.notify_one();
         }
@@ -195,14 +228,13 @@ impl Queue {
             id,
             keys: delivery.keys.to_vec(),
             priority: delivery.priority,
+            bytes: delivery.bytes,
             attempts: delivery.attempts,
             arrived_ms: id.message.arrived_ms(),
             holds_keys: false,
             body: None,
         };
-        self.figures
-            .waiting
-            .fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        self.fill.add(1, entry.bytes);
         self.scope.lanes().requeue(self.id, entry);
         self.wake.notify_one();
     }

@@ -80,6 +80,12 @@ async fn one(
         reply: None,
         summary,
     };
+    for channel in &subscribers {
+        // A full queue of a subscriber holds the publication, as it would hold a source.
+        if !core.room(&channel.name).await {
+            return Err(stopping());
+        }
+    }
     loop {
         let mut hop = Vec::with_capacity(subscribers.len());
         for (channel, ordinal) in subscribers.iter().zip(0_u64..) {
@@ -90,12 +96,7 @@ async fn one(
             let incoming = Incoming::new(id, core.now_ms(), payload, metadata);
             let processed = processed(core, channel, &plan, incoming)
                 .await
-                .ok_or_else(|| {
-                    DeliveryError::retry(
-                        "stopping",
-                        "the engine is stopping; the hop is made at the next start",
-                    )
-                })?;
+                .ok_or_else(stopping)?;
             hop.push((Arc::clone(channel), plan, processed));
         }
         let delivery = DeliveryRef {
@@ -115,6 +116,13 @@ async fn one(
             }
         }
     }
+}
+
+fn stopping() -> DeliveryError {
+    DeliveryError::retry(
+        "stopping",
+        "the engine is stopping; the hop is made at the next start",
+    )
 }
 
 async fn read(core: &Core, entry: &Entry) -> Result<Body, DeliveryError> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use hilum_component::{Arrival, Peer, Stop};
+use hilum_component::{AlertRule, Arrival, ChannelPlan, Peer, Stop};
 use tokio::sync::mpsc;
 
 use crate::alert::{ALERT_TOPIC, Alert, Observed, ObservedQueue, Raised, Standing, evaluate};
@@ -38,6 +38,11 @@ pub(super) async fn publish(core: Arc<Core>, mut alerts: mpsc::Receiver<Alert>, 
             if alert.channel.as_ref() == Some(&channel.name) {
                 continue;
             }
+            if let Some(destination) = core.full_queue(&channel.name) {
+                tracing::error!(channel = %channel.name, %destination,
+                    "an alert was not handed over: the queue is full");
+                continue;
+            }
             let peer = Peer {
                 label: Arc::from("hilum"),
                 connection: 0,
@@ -60,10 +65,7 @@ pub(super) async fn watch(core: Arc<Core>, mut stop: Stop) {
         }
         for channel in core.channels() {
             let plan = channel.plan();
-            if plan.alerts.is_empty() {
-                continue;
-            }
-            let observed = observe(&core, &channel).await;
+            let observed = observe(&core, &channel, &plan);
             let standing = evaluate(&plan.alerts, &observed, core.now_ms());
             let (new, over) = raised.update(&channel.name, standing);
             for standing in new {
@@ -86,14 +88,20 @@ pub(super) async fn watch(core: Arc<Core>, mut stop: Stop) {
     }
 }
 
-async fn observe(core: &Core, channel: &Channel) -> Observed {
+fn observe(core: &Core, channel: &Channel, plan: &ChannelPlan) -> Observed {
+    // Looking for the oldest delivery costs something, so it is done only where a rule asks.
+    let ages = plan.alerts.iter().any(|rule| match rule {
+        AlertRule::Queue { older_than, .. } => older_than.is_some(),
+        AlertRule::Silence { .. } => false,
+    });
     let last = channel.figures.last_ms.load(Ordering::Relaxed);
     let mut queues = Vec::new();
     for queue in core.queues_of(&channel.name) {
         queues.push(ObservedQueue {
             destination: Arc::clone(&queue.destination),
-            waiting: queue.figures.waiting.load(Ordering::Relaxed),
-            oldest_ms: store::oldest_ms(&queue),
+            waiting: queue.fill.messages(),
+            full: queue.fill.is_full(),
+            oldest_ms: ages.then(|| store::oldest_ms(&queue)).flatten(),
         });
     }
     Observed {

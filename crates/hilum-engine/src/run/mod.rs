@@ -3,6 +3,7 @@
 mod alerts;
 mod queues;
 mod reload;
+mod retention;
 mod sink;
 mod sources;
 
@@ -17,10 +18,11 @@ use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 
 use crate::channel::Channel;
+use crate::kept::KeptPlans;
 use crate::pool::Pool;
 use crate::runtime::Core;
 use crate::status::EngineStatus;
-use crate::store;
+use crate::store::{self, Orphan};
 
 pub use reload::ReloadReport;
 
@@ -33,6 +35,8 @@ pub struct EngineOptions {
     pub journal: JournalOptions,
     /// Threads that process messages.
     pub threads: usize,
+    /// Where the plans of stored messages are kept.
+    pub kept: Arc<dyn KeptPlans>,
 }
 
 /// Why an engine cannot start, or cannot take a plan.
@@ -55,11 +59,26 @@ pub enum EngineError {
     #[error("cannot open {}", .0.join("; "))]
     Sources(Vec<String>),
     /// Destinations that are gone and still have a queue.
-    #[error("destinations were removed while deliveries wait for them: {}", .0.join(", "))]
-    RemovedWithQueue(Vec<String>),
+    #[error("destinations are not in the plan while deliveries wait for them: {}", lines(.0))]
+    RemovedWithQueue(Vec<Orphan>),
     /// A record of the engine's own cannot be written or read.
     #[error("cannot use the journal")]
     Store(#[source] JournalError),
+}
+
+fn lines(orphans: &[Orphan]) -> String {
+    let lines: Vec<String> = orphans.iter().map(ToString::to_string).collect();
+    lines.join("; ")
+}
+
+/// Lets the journal give back at start what the plan says is remembered.
+fn remember(plan: &Plan, options: &mut JournalOptions) {
+    let limits = &mut options.limits;
+    for channel in plan.channels.values() {
+        let resend = channel.resend;
+        limits.resend_window_ms = limits.resend_window_ms.max(resend.within.0);
+        limits.resend_entries_max = limits.resend_entries_max.max(resend.max);
+    }
 }
 
 /// A task with its stop.
@@ -113,11 +132,19 @@ impl Engine {
         let folder = options.data.clone();
         let clock = options.journal.clock.clone();
         let parts_max = options.journal.limits.children_max;
-        let (journal, recovered) =
-            Journal::open(&options.data, &options.journal, Arc::clone(&sink) as _)
-                .map_err(|source| EngineError::Journal { folder, source })?;
+        let mut journal = options.journal;
+        remember(&plan, &mut journal);
+        let (journal, recovered) = Journal::open(&options.data, &journal, Arc::clone(&sink) as _)
+            .map_err(|source| EngineError::Journal { folder, source })?;
         let pool = Pool::start(options.threads).map_err(EngineError::Threads)?;
-        let (core, alerts) = Core::new(journal, clock, parts_max, pool, Arc::clone(&plan));
+        let (core, alerts) = Core::new(
+            journal,
+            clock,
+            parts_max,
+            pool,
+            Arc::clone(&plan),
+            options.kept,
+        );
         let core = Arc::new(core);
         sink.connect(&core);
         let engine = Self {
@@ -134,9 +161,12 @@ impl Engine {
             core.add_channel(Arc::clone(&channel));
             queues::add_all(&core, &mut tasks, &channel.plan());
         }
-        store::recover(&core, recovered)
+        let orphans = store::recover(&core, recovered)
             .await
             .map_err(EngineError::Store)?;
+        if !orphans.is_empty() {
+            return Err(EngineError::RemovedWithQueue(orphans));
+        }
         let opened = sources::open_all(&core, &plan).await?;
         queues::run_all(&core, &mut tasks);
         tasks.own.push(Running::spawn(|stop| {
@@ -144,6 +174,9 @@ impl Engine {
         }));
         tasks.own.push(Running::spawn(|stop| {
             alerts::watch(Arc::clone(&core), stop)
+        }));
+        tasks.own.push(Running::spawn(|stop| {
+            retention::retain(Arc::clone(&core), stop)
         }));
         tasks.own.push(Running::spawn(|stop| {
             store::wake_held(Arc::clone(&core), stop)
@@ -176,7 +209,7 @@ impl Engine {
         for (_, source) in tasks.sources.drain() {
             source.end(deadline).await;
         }
-        self.core.in_flight.close();
+        self.core.close_intake();
         for task in tasks.queues.values() {
             task.stop.request();
         }

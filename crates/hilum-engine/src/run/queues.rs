@@ -7,12 +7,13 @@ use hilum_component::ChannelPlan;
 use super::{Running, Tasks};
 use crate::queue::drive::drive;
 use crate::queue::{Outlet, Queue, Target};
-use crate::runtime::Core;
+use crate::runtime::{Backlog, Core};
 
 /// Adds the queues of a channel; they do not run yet.
 pub(super) fn add_all(core: &Core, _tasks: &mut Tasks, plan: &ChannelPlan) {
     for destination in &plan.destinations {
-        core.add_queue(&plan.name, Target::open(Arc::new(destination.clone())));
+        let target = Target::open(Arc::new(destination.clone()));
+        core.add_queue(&plan.name, target, Backlog::None);
     }
 }
 

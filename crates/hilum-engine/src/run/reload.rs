@@ -1,16 +1,16 @@
 //! Taking a new plan while running.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
-use hilum_component::{ChannelPlan, Plan};
+use hilum_component::{ChannelPlan, DestinationPlan, Plan};
 use serde::Serialize;
 
 use super::{EngineError, Tasks, queues, sources};
 use crate::channel::Channel;
+use crate::lanes::Gate;
 use crate::queue::{Queue, Target};
-use crate::runtime::Core;
+use crate::runtime::{Backlog, Core};
+use crate::store::{self, Orphan};
 
 /// What a reload changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -32,7 +32,7 @@ pub(super) async fn reload(
     tasks: &mut Tasks,
     plan: Arc<Plan>,
 ) -> Result<ReloadReport, EngineError> {
-    refuse_orphans(core, &plan)?;
+    refuse_orphans(core, &plan).await?;
     let mut report = ReloadReport {
         plan: plan.digest.to_string(),
         ..ReloadReport::default()
@@ -69,21 +69,28 @@ pub(super) async fn reload(
 }
 
 /// A destination with a queue does not just vanish: the plan says what becomes of it.
-fn refuse_orphans(core: &Core, plan: &Plan) -> Result<(), EngineError> {
+async fn refuse_orphans(core: &Core, plan: &Plan) -> Result<(), EngineError> {
     let mut orphans = Vec::new();
     for channel in core.channels() {
+        let new = plan.channels.get(&channel.name);
+        let named = |name: &Arc<str>| {
+            let mut to = new.iter().flat_map(|plan| &plan.destinations);
+            to.any(|to| to.name == *name || to.was.as_ref() == Some(name))
+        };
         for queue in core.queues_of(&channel.name) {
-            let waiting = queue.figures.waiting.load(Ordering::Relaxed);
-            let named = plan.channels.get(&channel.name).is_some_and(|plan| {
-                plan.destinations.iter().any(|d| {
-                    d.name == queue.destination || d.was.as_ref() == Some(&queue.destination)
-                })
-            });
-            if waiting > 0 && !named {
-                orphans.push(format!(
-                    "{}/{} ({waiting} wait)",
-                    queue.channel, queue.destination
-                ));
+            let waiting = queue.fill.messages();
+            if waiting == 0 {
+                continue;
+            }
+            for name in queue.names().filter(|name| !named(name)) {
+                // Under its name before there may be nothing left.
+                if queue.was.is_none() || waits(core, &channel.name, name).await? {
+                    orphans.push(Orphan {
+                        channel: Arc::clone(&channel.name),
+                        destination: Arc::clone(name),
+                        waiting,
+                    });
+                }
             }
         }
     }
@@ -92,6 +99,14 @@ fn refuse_orphans(core: &Core, plan: &Plan) -> Result<(), EngineError> {
     } else {
         Err(EngineError::RemovedWithQueue(orphans))
     }
+}
+
+/// Something waits in the journal under this name.
+async fn waits(core: &Core, channel: &Arc<str>, name: &Arc<str>) -> Result<bool, EngineError> {
+    let (channel, name) = (Arc::clone(channel), Arc::clone(name));
+    core.journal.flush().await.map_err(EngineError::Store)?;
+    let found = core.journal.pending(channel, name, None, 1).await;
+    Ok(!found.map_err(EngineError::Store)?.is_empty())
 }
 
 async fn start(core: &Arc<Core>, tasks: &mut Tasks, plan: &Arc<ChannelPlan>) -> Result<(), String> {
@@ -115,6 +130,106 @@ async fn stop(core: &Arc<Core>, tasks: &mut Tasks, channel: &Channel, plan: &Pla
         remove(core, tasks, &queue, deadline).await;
     }
     core.remove_channel(&channel.name);
+}
+
+/// Gives each destination of the new plan its queue, and ends those that it does not have. The new
+/// plan applies as soon as every destination that it names has a queue.
+async fn destinations(
+    core: &Arc<Core>,
+    tasks: &mut Tasks,
+    channel: &Arc<Channel>,
+    new: &Arc<ChannelPlan>,
+    deadline: tokio::time::Instant,
+) -> Result<(), String> {
+    let before = core.queues_of(&channel.name);
+    let mut kept = Vec::new();
+    let mut replaced = Vec::new();
+    for destination in &new.destinations {
+        let same = before.iter().find(|q| q.destination == destination.name);
+        let destination = Arc::new(destination.clone());
+        match same {
+            Some(queue) if queue.was != destination.was => {
+                replaced.push(replace(core, &before, destination, &new.name));
+            }
+            Some(queue) => {
+                kept.push(queue.id);
+                if queue.target().plan.digest == destination.digest {
+                    queue.replan(destination);
+                } else {
+                    queues::close(&queue.retarget(Target::open(destination))).await;
+                    queue.try_again();
+                }
+            }
+            None => replaced.push(replace(core, &before, destination, &new.name)),
+        }
+    }
+    channel.replan(Arc::clone(new));
+    for (queue, old) in replaced {
+        for old in old.iter().filter(|old| !kept.contains(&old.id)) {
+            take_over(core, tasks, &queue, old, deadline).await;
+        }
+        // What was sent is not to be found as pending.
+        let flushed = core.journal.flush().await;
+        let restored = store::restore_blocks(core, &queue).await;
+        flushed.and(restored).map_err(|error| {
+            format!(
+                "cannot read the queue of {}: {}",
+                queue.destination,
+                store::chain(&error)
+            )
+        })?;
+    }
+    for queue in &before {
+        let named = new
+            .destinations
+            .iter()
+            .any(|to| to.name == queue.destination);
+        if !named {
+            remove(core, tasks, queue, deadline).await;
+        }
+    }
+    Ok(())
+}
+
+/// A queue in the place of those that have its name or its name before, and these.
+fn replace(
+    core: &Core,
+    before: &[Arc<Queue>],
+    destination: Arc<DestinationPlan>,
+    channel: &Arc<str>,
+) -> (Arc<Queue>, Vec<Arc<Queue>>) {
+    let takes = |old: &&Arc<Queue>| {
+        let mut names = [Some(&destination.name), destination.was.as_ref()]
+            .into_iter()
+            .flatten();
+        names.any(|name| *name == old.destination)
+    };
+    let old: Vec<_> = before.iter().filter(takes).cloned().collect();
+    let backlog = if old.is_empty() {
+        Backlog::None
+    } else {
+        Backlog::InJournal
+    };
+    let queue = core.add_queue(channel, Target::open(destination), backlog);
+    (queue, old)
+}
+
+/// Ends a queue and counts what it leaves behind for the one in its place, which reads it from the
+/// journal.
+async fn take_over(
+    core: &Core,
+    tasks: &mut Tasks,
+    queue: &Queue,
+    old: &Arc<Queue>,
+    deadline: tokio::time::Instant,
+) {
+    let paused = (old.gate() == Gate::Paused).then(|| old.trouble());
+    remove(core, tasks, old, deadline).await;
+    queue.fill.add(old.fill.messages(), old.fill.bytes());
+    if let Some(trouble) = paused {
+        queue.scope.lanes().pause(queue.id);
+        queue.set_trouble(trouble);
+    }
 }
 
 async fn remove(
@@ -146,34 +261,9 @@ async fn change(
             source.end(deadline).await;
         }
     }
-    let before: BTreeMap<_, _> = core
-        .queues_of(&channel.name)
-        .into_iter()
-        .map(|queue| (Arc::clone(&queue.destination), queue))
-        .collect();
-    for destination in &new.destinations {
-        let destination = Arc::new(destination.clone());
-        match before.get(&destination.name) {
-            Some(queue) if queue.target().plan.digest == destination.digest => {
-                queue.replan(destination)
-            }
-            Some(queue) => queues::close(&queue.retarget(Target::open(destination))).await,
-            None => {
-                core.add_queue(&new.name, Target::open(destination));
-            }
-        }
-    }
-    channel.replan(Arc::clone(new));
-    for (name, queue) in &before {
-        if !new
-            .destinations
-            .iter()
-            .any(|destination| destination.name == *name)
-        {
-            remove(core, tasks, queue, deadline).await;
-        }
-    }
+    let exchanged = destinations(core, tasks, channel, new, deadline).await;
     queues::run_all(core, tasks);
+    exchanged?;
     if same_source {
         return Ok(());
     }

@@ -108,6 +108,7 @@ async fn supervise(
     let port = ChannelIntake {
         core: Arc::clone(&core),
         channel: Arc::clone(&channel),
+        stop: stop.clone(),
     };
     let intake = Intake::new(Arc::new(port));
     let mut delay = AGAIN_FIRST;

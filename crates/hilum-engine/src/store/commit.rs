@@ -16,15 +16,17 @@ pub(crate) fn dispatch(core: &Core, message: CommittedMessage) {
         .and_then(|held| core.held.place_of(held))
         .unwrap_or(sequence);
     for delivery in message.deliveries {
-        let Some(queue) = core.queue(&message.channel, &delivery.destination) else {
-            continue;
-        };
+        let destination = std::sync::Arc::clone(&delivery.destination);
         let mut entry = entry(delivery, place);
         entry.body = entry.body.map(|body| Body {
             metadata: message.metadata.clone(),
             ..body
         });
-        queue.push(entry);
+        if !core.push(&message.channel, &destination, entry) {
+            tracing::error!(channel = %message.channel, %destination,
+                message_id = %message.accepted.message(),
+                "a delivery has no queue; it stays in the journal");
+        }
     }
     if let Some(hold) = &message.hold
         && message.disposition == Disposition::Held
@@ -58,6 +60,7 @@ pub(super) fn entry(delivery: PendingDelivery, place: u64) -> Entry {
         id,
         keys: delivery.keys.to_vec(),
         priority: delivery.priority,
+        bytes: delivery.bytes,
         attempts: delivery.attempts,
         arrived_ms: id.message.arrived_ms(),
         holds_keys: false,

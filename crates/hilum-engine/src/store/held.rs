@@ -12,6 +12,7 @@ use tokio::sync::Notify;
 
 use crate::channel::{Origin, take_in};
 use crate::lanes::Entry;
+use crate::queue::Queue;
 use crate::runtime::Core;
 
 /// How often held messages and timers are looked at when nothing wakes them.
@@ -107,24 +108,33 @@ pub(crate) fn hold(
     };
     core.held.lock().insert(sequence, held);
     for queue in core.queues_of(channel) {
-        let id = DeliveryId {
-            message,
-            ordinal: HOLD_ORDINAL,
-        };
-        let entry = Entry {
-            place,
-            sequence,
-            id,
-            keys: hold.keys.to_vec(),
-            priority: 0,
-            attempts: 0,
-            arrived_ms: message.arrived_ms(),
-            holds_keys: true,
-            body: None,
-        };
-        // Not pushed: what is only in the journal yet waits behind it all the same.
-        queue.scope.lanes().hold(queue.id, entry);
+        block(core, &queue, message, sequence, hold);
     }
+}
+
+/// Lets a held message block its keys at a queue.
+pub(super) fn block(core: &Core, queue: &Queue, message: MessageId, sequence: u64, hold: &Hold) {
+    let id = DeliveryId {
+        message,
+        ordinal: HOLD_ORDINAL,
+    };
+    let Some(place) = core.held.place_of(sequence) else {
+        return;
+    };
+    let entry = Entry {
+        place,
+        sequence,
+        id,
+        keys: hold.keys.to_vec(),
+        priority: 0,
+        bytes: 0,
+        attempts: 0,
+        arrived_ms: message.arrived_ms(),
+        holds_keys: true,
+        body: None,
+    };
+    // Not pushed: what is only in the journal yet waits behind it all the same.
+    queue.scope.lanes().hold(queue.id, entry);
 }
 
 /// A held message has ended: what waits behind it goes on.

@@ -19,7 +19,10 @@ use crate::runtime::Core;
 
 pub(crate) use commit::{dispatch, remember_recovered};
 pub(crate) use held::{HeldMessages, due, finish, wake_held};
-pub(crate) use read::{after_reject, body, oldest_ms, pending, record, recover, stored_answer};
+pub use read::Orphan;
+pub(crate) use read::{
+    after_reject, body, oldest_ms, pending, record, recover, restore_blocks, stored_answer,
+};
 use request::requests;
 
 /// The channel under which the engine records what is not a message of a channel: what operators

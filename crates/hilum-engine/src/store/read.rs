@@ -1,12 +1,12 @@
 //! What the engine reads back: queues, bodies, answers, and everything at start.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use hilum_component::{AfterReject, Class, DestinationPlan, Identity, Outcome};
 use hilum_journal::{
-    Attempt, DeliveryRef, Disposition, JournalError, Outcome as Stored, Recovered, Settlement,
+    Attempt, DeliveryRef, Disposition, JournalError, Outcome as Stored, PendingDelivery, Recovered,
+    Settlement,
 };
 use hilum_message::{DeliveryId, MessageId, Metadata, Payload};
 
@@ -16,15 +16,71 @@ use crate::queue::{Queue, Target};
 use crate::resend::{ResendDigest, ResendKey};
 use crate::runtime::Core;
 
+/// A destination that the plan does not have, while deliveries wait for it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Orphan {
+    /// The channel.
+    pub channel: Arc<str>,
+    /// The destination.
+    pub destination: Arc<str>,
+    /// How many wait.
+    pub waiting: u64,
+}
+
+impl std::fmt::Display for Orphan {
+    /// Says what to write where.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self {
+            channel,
+            destination,
+            waiting,
+        } = self;
+        write!(
+            f,
+            "{channel}/{destination} ({waiting} wait): below `to:` of channel {channel}, name \
+             {destination} with `removed: drain` or `removed: dead-letter`, or write `was: \
+             {destination}` at the destination that takes its place"
+        )
+    }
+}
+
 /// Deliveries that are read from the journal at once.
 const PAGE: usize = WINDOW / 2;
 
-/// The next deliveries of a queue after a commit sequence, and whether there may be more.
+/// The next deliveries of a queue after a commit sequence, in order, and whether there may be more.
+/// All deliveries of a message come together.
 pub(crate) async fn pending(
     core: &Core,
     queue: &Queue,
     after: u64,
 ) -> Result<(Vec<Entry>, bool), JournalError> {
+    let (mut all, mut complete_to) = (Vec::new(), u64::MAX);
+    for name in queue.names() {
+        let (found, more) = page(core, &queue.channel, name, after).await?;
+        if let Some(last) = found.last().filter(|_| more) {
+            complete_to = complete_to.min(last.delivery.sequence);
+        }
+        all.extend(found);
+    }
+    all.retain(|delivery| delivery.delivery.sequence <= complete_to);
+    all.sort_by_key(|delivery| (delivery.delivery.sequence, delivery.delivery.id.ordinal));
+    let entries = all.into_iter().map(|delivery| {
+        let place = delivery.delivery.sequence;
+        Entry {
+            body: None,
+            ..commit::entry(delivery, place)
+        }
+    });
+    Ok((entries.collect(), complete_to < u64::MAX))
+}
+
+/// The next deliveries under one name: whole messages only, at least one of them.
+async fn page(
+    core: &Core,
+    channel: &Arc<str>,
+    destination: &Arc<str>,
+    after: u64,
+) -> Result<(Vec<PendingDelivery>, bool), JournalError> {
     let place = DeliveryRef {
         id: DeliveryId {
             message: MessageId::default(),
@@ -32,25 +88,24 @@ pub(crate) async fn pending(
         },
         sequence: after,
     };
-    let (channel, destination) = (Arc::clone(&queue.channel), Arc::clone(&queue.destination));
-    let found = core
-        .journal
-        .pending(channel, destination, Some(place), PAGE)
-        .await?;
-    let more = found.len() == PAGE;
-    let entries = found.into_iter().map(|delivery| {
-        let place = delivery.delivery.sequence;
-        commit::entry(delivery, place)
-    });
-    Ok((
-        entries
-            .map(|entry| Entry {
-                body: None,
-                ..entry
-            })
-            .collect(),
-        more,
-    ))
+    let mut limit = PAGE;
+    loop {
+        let (channel, destination) = (Arc::clone(channel), Arc::clone(destination));
+        let mut found = core
+            .journal
+            .pending(channel, destination, Some(place), limit)
+            .await?;
+        if found.len() < limit {
+            return Ok((found, false));
+        }
+        // The deliveries of the last message may go on behind the page.
+        let last = found.last().map(|delivery| delivery.delivery.sequence);
+        found.retain(|delivery| Some(delivery.delivery.sequence) != last);
+        if !found.is_empty() {
+            return Ok((found, true));
+        }
+        limit *= 2;
+    }
 }
 
 /// The bytes of a delivery and the values of its message.
@@ -162,25 +217,30 @@ pub(crate) fn oldest_ms(queue: &Queue) -> Option<u64> {
     queue.scope.lanes().oldest_ms(queue.id)
 }
 
-/// Puts everything back that the journal holds from before the start.
-pub(crate) async fn recover(core: &Core, recovered: Recovered) -> Result<(), JournalError> {
+/// Puts everything back that the journal holds from before the start; gives the destinations for
+/// which deliveries wait and which the plan does not have, with their number.
+pub(crate) async fn recover(
+    core: &Core,
+    recovered: Recovered,
+) -> Result<Vec<Orphan>, JournalError> {
     if recovered.unclean {
         tracing::warn!("the last stop was not in order; the journal was recovered");
     }
+    let mut orphans = Vec::new();
     for ((channel, destination), backlog) in &recovered.pending {
         match core.queue(channel, destination) {
             Some(queue) => {
-                queue
-                    .figures
-                    .waiting
-                    .store(backlog.count, Ordering::Relaxed);
+                queue.fill.add(backlog.count, backlog.bytes);
                 queue.scope.lanes().unloaded(queue.id);
             }
-            None => tracing::error!(%channel, %destination, waiting = backlog.count,
-                "deliveries wait for a destination that the plan does not have; they stay in the \
-                 journal: name it again, or as `was` of another"),
+            None => orphans.push(Orphan {
+                channel: Arc::clone(channel),
+                destination: Arc::clone(destination),
+                waiting: backlog.count,
+            }),
         }
     }
+    orphans.sort();
     for entry in &recovered.resends {
         let accepted = matches!(
             entry.disposition,
@@ -215,6 +275,18 @@ pub(crate) async fn recover(core: &Core, recovered: Recovered) -> Result<(), Jou
         for queue in core.queues_of(&channel.name) {
             holding(core, &queue).await?;
             core.restore_pause(&queue);
+            queue.try_again();
+        }
+    }
+    Ok(orphans)
+}
+
+/// Puts back what blocks keys at a queue that takes the place of others while the engine runs.
+pub(crate) async fn restore_blocks(core: &Core, queue: &Queue) -> Result<(), JournalError> {
+    holding(core, queue).await?;
+    for row in core.journal.holds().await? {
+        if let Some(hold) = row.hold.as_ref().filter(|_| row.channel == queue.channel) {
+            held::block(core, queue, row.message, row.sequence, hold);
         }
     }
     Ok(())
@@ -229,11 +301,12 @@ async fn holding(core: &Core, queue: &Queue) -> Result<(), JournalError> {
     ) {
         return Ok(());
     }
-    let (channel, destination) = (Arc::clone(&queue.channel), Arc::clone(&queue.destination));
-    let dead = core
-        .journal
-        .dead_letters(channel, destination, None, WINDOW)
-        .await?;
+    let mut dead = Vec::new();
+    for name in queue.names() {
+        let (channel, name) = (Arc::clone(&queue.channel), Arc::clone(name));
+        let of_name = core.journal.dead_letters(channel, name, None, WINDOW);
+        dead.extend(of_name.await?);
+    }
     for stored in dead {
         let sequence = stored.delivery.delivery.sequence;
         let row = core.journal.header_at(sequence).await?;

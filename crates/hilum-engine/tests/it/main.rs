@@ -7,15 +7,21 @@
 
 mod accept;
 mod alerts;
+mod batches;
 mod content;
 mod dead_letters;
+mod fairness;
 mod findings;
 mod hold;
 mod kit;
 mod order;
+mod queue_limits;
 mod reload;
+mod removed;
+mod replay;
 mod resend;
 mod restart;
+mod retention;
 mod retry;
 mod split;
 mod state;

@@ -55,7 +55,7 @@ async fn a_destination_with_a_queue_does_not_vanish() {
         .await
         .expect_err("it has a queue");
     assert!(
-        matches!(&error, EngineError::RemovedWithQueue(names) if names[0].starts_with("lab/gone"))
+        matches!(&error, EngineError::RemovedWithQueue(names) if names[0].to_string().starts_with("lab/gone"))
     );
     sender.send_all(["2|ORU|p|x"]).await;
     gone.always(Act::Take);

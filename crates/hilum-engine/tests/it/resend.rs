@@ -1,6 +1,8 @@
 //! Messages that a sender sends again.
 
-use hilum_component::Disposition;
+use std::time::Duration;
+
+use hilum_component::{Disposition, Millis, ResendPlan};
 use hilum_journal::Disposition as Stored;
 
 use crate::kit::{Hub, Receiver, Sender, With, channel, out, plan, rejects, until};
@@ -97,4 +99,58 @@ async fn a_replay_is_not_taken_for_a_resend() {
     until("the settlements", || hub.status("lab", "out").waiting == 0).await;
     let rows = hub.recorded("lab").await;
     assert_eq!(rows[1].replay_of, Some(message));
+}
+
+/// Sends a line and says whether it was taken for one that came before.
+async fn is_resend(hub: &Hub, sender: &Sender, line: &str) -> bool {
+    let before = hub.recorded("lab").await.len();
+    sender.send_all([line]).await;
+    let rows = hub.recorded("lab").await;
+    assert_eq!(rows.len(), before + 1);
+    rows.last().map(|row| row.disposition) == Some(Stored::Suppressed)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_is_remembered_ten_minutes_and_not_longer() {
+    let (sender, receiver) = (Sender::new(), Receiver::new("ehr"));
+    let site = || plan([channel("lab", &sender).to(out(&receiver))]);
+    let mut hub = Hub::start(site()).await;
+    sender.send_all(["1|ORU|p|x"]).await;
+    hub.advance(Duration::from_secs(9 * 60));
+    assert!(is_resend(&hub, &sender, "1|ORU|p|x").await);
+    hub.restart(site()).await;
+    assert!(
+        is_resend(&hub, &sender, "1|ORU|p|x").await,
+        "after a start too"
+    );
+    hub.advance(Duration::from_secs(2 * 60));
+    assert!(!is_resend(&hub, &sender, "1|ORU|p|x").await);
+    receiver.takes(&["1", "1"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn how_long_and_how_many_are_remembered_can_be_set() {
+    let (sender, receiver) = (Sender::new(), Receiver::new("ehr"));
+    let site = || {
+        let mut lab = channel("lab", &sender).to(out(&receiver));
+        lab.resend = ResendPlan {
+            within: Millis(3_600_000),
+            max: 2,
+        };
+        plan([lab])
+    };
+    let mut hub = Hub::start(site()).await;
+    sender.send_all(["1|ORU|p|x", "2|ORU|p|x"]).await;
+    hub.advance(Duration::from_secs(59 * 60));
+    hub.restart(site()).await;
+    assert!(
+        is_resend(&hub, &sender, "2|ORU|p|x").await,
+        "within the hour"
+    );
+    sender.send_all(["3|ORU|p|x", "4|ORU|p|x"]).await;
+    assert!(
+        !is_resend(&hub, &sender, "1|ORU|p|x").await,
+        "one over the number"
+    );
+    assert!(is_resend(&hub, &sender, "4|ORU|p|x").await);
 }

@@ -69,3 +69,26 @@ async fn a_backlog_beyond_the_window_is_delivered_once_and_in_order() {
     assert!(receiver.taken() == parts, "in commit order");
     until("an empty queue", || hub.status("lab", "out").waiting == 0).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_waits_for_the_answer_to_a_send_and_begins_no_other() {
+    let (sender, receiver) = (Sender::new(), Receiver::new("ehr"));
+    let site = || {
+        let mut site = plan([channel("lab", &sender).to(out(&receiver))]);
+        site.stop_within = hilum_component::Millis(10_000);
+        site
+    };
+    let mut hub = Hub::start(site()).await;
+    receiver.always(Act::Hang);
+    sender.send_all(["1|ORU|p|x", "2|ORU|q|x"]).await;
+    receiver.attempts(1).await;
+    let answer = async {
+        // The stop has been requested when the source is gone.
+        sender.gone().await;
+        receiver.always(Act::Take);
+    };
+    tokio::join!(hub.stop(), answer);
+    assert_eq!(receiver.taken(), ["1"], "nothing new was begun");
+    hub.restart(site()).await;
+    receiver.takes(&["1", "2"]).await;
+}

@@ -9,13 +9,14 @@ use anyhow::{Context, bail};
 use hilum_admin::{ADMIN_CONNECTIONS_MAX, Admin, ApiError};
 use hilum_component::{Plan, Stop};
 use hilum_config::Secrets;
-use hilum_engine::{Engine, EngineOptions, ReloadReport};
+use hilum_engine::{Engine, EngineError, EngineOptions, ReloadReport};
 use hilum_journal::JournalOptions;
 use hilum_net::{HostPort, ListenOptions, Listener};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::check::load_site;
 use crate::args::{Run, SiteArgs};
+use crate::kept::Kept;
 use crate::output::{Exit, Output};
 
 /// The file whose lock says that a node uses a data folder.
@@ -24,20 +25,23 @@ pub(super) const LOCK: &str = "hilum.lock";
 pub(crate) fn run(arguments: &Run, output: &Output) -> anyhow::Result<Exit> {
     log_to_stderr(arguments)?;
     let loaded = load_site(&arguments.site, Secrets::Required, output)?;
-    let Some(plan) = loaded.plan else {
+    if loaded.plan.is_none() {
         output.note(hilum_config::summary(&loaded.diagnostics, loaded.files));
         return Ok(Exit::Found);
-    };
+    }
     std::fs::create_dir_all(&arguments.data)
         .with_context(|| format!("cannot make the folder {}", arguments.data.display()))?;
     let lock = lock(&arguments.data)?;
+    let kept = Arc::new(Kept::open(&arguments.data, &arguments.site.site)?);
+    kept.keep(&loaded, arguments.site.environment.as_deref())?;
+    let plan = loaded.plan.context("checked above")?;
     let threads = std::thread::available_parallelism().map_or(2, usize::from);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(io_threads(threads))
         .enable_all()
         .build()
         .context("cannot start the I/O threads")?;
-    let result = runtime.block_on(serve(arguments, plan, threads, output));
+    let result = runtime.block_on(serve(arguments, plan, kept, threads, output));
     runtime.shutdown_timeout(Duration::from_secs(1));
     drop(lock);
     result
@@ -82,6 +86,7 @@ pub(super) fn lock(data: &Path) -> anyhow::Result<File> {
 async fn serve(
     arguments: &Run,
     plan: Plan,
+    kept: Arc<Kept>,
     threads: usize,
     output: &Output,
 ) -> anyhow::Result<Exit> {
@@ -94,6 +99,7 @@ async fn serve(
         data: arguments.data.clone(),
         journal: JournalOptions::default(),
         threads,
+        kept: Arc::clone(&kept) as _,
     };
     let engine = Arc::new(Engine::start(plan, options).await?);
     let (stop_admin, stop) = Stop::new();
@@ -102,7 +108,7 @@ async fn serve(
         address = format!(", management at http://{at}");
         let admin = Arc::new(Admin::new(
             Arc::clone(&engine),
-            reloader(arguments, &engine),
+            reloader(arguments, &kept, &engine),
         ));
         tokio::spawn(hilum_admin::serve(listener, admin, stop));
     }
@@ -110,7 +116,7 @@ async fn serve(
     output.line(format_args!(
         "hilum ready: {site}, {channels} channel{plural}{address}"
     ));
-    let reload = reloader(arguments, &engine);
+    let reload = reloader(arguments, &kept, &engine);
     loop {
         tokio::select! {
             _ = interrupted.recv() => break,
@@ -150,37 +156,40 @@ type Reloader = Box<
 >;
 
 /// Loads the folder again and hands the plan to the engine; a bad folder changes nothing.
-fn reloader(arguments: &Run, engine: &Arc<Engine>) -> Reloader {
+fn reloader(arguments: &Run, kept: &Arc<Kept>, engine: &Arc<Engine>) -> Reloader {
     let site = SiteArgs {
         site: arguments.site.site.clone(),
         environment: arguments.site.environment.clone(),
     };
-    let engine = Arc::clone(engine);
+    let (engine, kept) = (Arc::clone(engine), Arc::clone(kept));
     Box::new(move || {
-        let engine = Arc::clone(&engine);
+        let (engine, kept) = (Arc::clone(&engine), Arc::clone(&kept));
         let options = super::check::options(&site, Secrets::Required);
         let folder = site.site.clone();
         Box::pin(async move {
             let loaded = tokio::task::spawn_blocking(move || {
                 let folder = folder.canonicalize()?;
-                Ok::<_, std::io::Error>(hilum_config::load(
-                    &folder,
-                    &crate::components::registry(),
-                    &options,
-                ))
+                let registry = crate::components::registry();
+                let loaded = hilum_config::load(&folder, &registry, &options);
+                kept.keep(&loaded, options.environment.as_deref())?;
+                Ok::<_, anyhow::Error>(loaded)
             });
             let loaded = loaded
                 .await
                 .map_err(|error| ApiError::failed("reload", error.to_string()))?
                 .map_err(|error| {
-                    ApiError::failed("reload", format!("cannot read the folder: {error}"))
+                    ApiError::failed("reload", format!("cannot read the folder: {error:#}"))
                 })?;
             let text = hilum_config::render(&loaded.diagnostics);
             let plan = loaded.plan.ok_or_else(|| ApiError::bad("plan", text))?;
-            engine
-                .reload(plan)
-                .await
-                .map_err(|error| ApiError::failed("reload", error.to_string()))
+            engine.reload(plan).await.map_err(|error| match error {
+                EngineError::RemovedWithQueue(_) => ApiError::new(
+                    http::StatusCode::CONFLICT,
+                    "removed-with-queue",
+                    error.to_string(),
+                ),
+                _ => ApiError::failed("reload", error.to_string()),
+            })
         })
     })
 }

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use hilum_component::Plan;
-use hilum_engine::{DestinationStatus, Engine, EngineError, EngineOptions};
+use hilum_engine::{DestinationStatus, Engine, EngineError, EngineOptions, KeptPlans};
 use hilum_journal::{
     Clock, DeliveryState, Disposition, JournalOptions, MessageTrace, Query, StoredMessage,
 };
@@ -18,8 +18,8 @@ use tempfile::TempDir;
 
 pub(crate) use peers::{Act, Receiver, Sender};
 pub(crate) use plan::{
-    With, channel, destination, digest, filters, holds, line, out, plan, rejects, rule, splits,
-    step, subscriber, topic, writes,
+    With, buried, channel, destination, digest, drained, filters, holds, line, out, plan, rejects,
+    rule, splits, step, subscriber, topic, writes,
 };
 
 /// How long a condition may take to come true.
@@ -43,6 +43,7 @@ pub(crate) struct Hub {
     engine: Option<Engine>,
     folder: TempDir,
     ahead_ms: Arc<AtomicU64>,
+    kept: Arc<dyn KeptPlans>,
 }
 
 impl Hub {
@@ -53,6 +54,20 @@ impl Hub {
             engine: None,
             folder,
             ahead_ms: Arc::default(),
+            kept: Arc::new(()),
+        };
+        hub.begin(plan).await.expect("the engine starts");
+        hub
+    }
+
+    /// Starts a plan over an empty journal, with plans of earlier days.
+    pub(crate) async fn start_with(kept: Arc<dyn KeptPlans>, plan: Plan) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut hub = Self {
+            engine: None,
+            folder,
+            ahead_ms: Arc::default(),
+            kept,
         };
         hub.begin(plan).await.expect("the engine starts");
         hub
@@ -65,6 +80,7 @@ impl Hub {
             engine: None,
             folder,
             ahead_ms: Arc::default(),
+            kept: Arc::new(()),
         };
         hub.begin(plan)
             .await
@@ -81,6 +97,7 @@ impl Hub {
                 ..JournalOptions::default()
             },
             threads: 2,
+            kept: self.kept.clone(),
         };
         self.engine = Some(Engine::start(plan, options).await?);
         Ok(())
@@ -97,6 +114,13 @@ impl Hub {
     pub(crate) async fn restart(&mut self, plan: Plan) {
         self.stop().await;
         self.begin(plan).await.expect("the engine starts again");
+    }
+
+    /// Starts a plan over what the journal holds, which the engine refuses.
+    pub(crate) async fn refuses(&mut self, plan: Plan) -> EngineError {
+        self.begin(plan)
+            .await
+            .expect_err("the engine does not start")
     }
 
     /// Moves the engine's clock.

@@ -58,6 +58,16 @@ impl Sender {
             .await
     }
 
+    /// Waits until the source has stopped.
+    pub(crate) async fn gone(&self) {
+        let mut watched = self.intake.subscribe();
+        let gone = watched.wait_for(Option::is_none);
+        tokio::time::timeout(super::PATIENCE, gone)
+            .await
+            .expect("the source stops in time")
+            .expect("the sender lives in self");
+    }
+
     /// Sends messages that must be answered positively, one after the other.
     pub(crate) async fn send_all<T: AsRef<str>>(&self, texts: impl IntoIterator<Item = T>) {
         for text in texts {
@@ -136,6 +146,8 @@ pub(crate) struct Receiver {
     seen: Arc<Mutex<Vec<Seen>>>,
     script: Arc<Mutex<Script>>,
     concurrency: usize,
+    batch_max: usize,
+    batches: Arc<Mutex<Vec<usize>>>,
 }
 
 impl Receiver {
@@ -146,6 +158,8 @@ impl Receiver {
             seen: Arc::default(),
             script: Arc::new(Mutex::new(Box::new(|_| Act::Take))),
             concurrency: 1,
+            batch_max: 1,
+            batches: Arc::default(),
         }
     }
 
@@ -153,6 +167,17 @@ impl Receiver {
     pub(crate) fn concurrency(mut self, concurrency: usize) -> Self {
         self.concurrency = concurrency;
         self
+    }
+
+    /// One attempt carries up to so many deliveries.
+    pub(crate) fn batch_max(mut self, batch_max: usize) -> Self {
+        self.batch_max = batch_max;
+        self
+    }
+
+    /// How many deliveries each attempt carried.
+    pub(crate) fn batches(&self) -> Vec<usize> {
+        self.batches.lock().unwrap().clone()
     }
 
     /// Does from now on what `script` says of a text.
@@ -237,6 +262,7 @@ impl std::fmt::Debug for Receiver {
 impl Destination for Receiver {
     fn send<'a>(&'a self, deliveries: &'a [Delivery]) -> BoxFuture<'a, Vec<Outcome>> {
         Box::pin(async move {
+            self.batches.lock().unwrap().push(deliveries.len());
             let mut outcomes = Vec::new();
             for delivery in deliveries {
                 let text = String::from_utf8_lossy(delivery.payload.text()).into_owned();
@@ -258,6 +284,10 @@ impl Destination for Receiver {
 
     fn concurrency(&self) -> usize {
         self.concurrency
+    }
+
+    fn batch_max(&self) -> usize {
+        self.batch_max
     }
 
     fn address(&self) -> String {

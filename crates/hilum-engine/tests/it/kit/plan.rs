@@ -121,6 +121,25 @@ pub(crate) fn destination(name: &str, receiver: &Receiver) -> DestinationPlan {
     of_kind(name, "recorded", DestinationKind::Component(Arc::new(make)))
 }
 
+/// A destination that is gone; what waits for it is still delivered.
+pub(crate) fn drained(name: &str, receiver: &Receiver) -> DestinationPlan {
+    let receiver = receiver.clone();
+    let make = move || Arc::new(receiver.clone()) as Arc<dyn Destination>;
+    DestinationPlan {
+        when: Some(rule("false")),
+        ..of_kind(name, "recorded", DestinationKind::Drain(Arc::new(make)))
+    }
+}
+
+/// A destination that is gone; what waits for it becomes dead letters.
+pub(crate) fn buried(name: &str) -> DestinationPlan {
+    DestinationPlan {
+        when: Some(rule("false")),
+        digest: digest(name, 9),
+        ..of_kind(name, "", DestinationKind::DeadLetter)
+    }
+}
+
 /// A destination that publishes on a topic.
 pub(crate) fn topic(name: &str) -> DestinationPlan {
     of_kind(name, "topic", DestinationKind::Topic(name.into()))

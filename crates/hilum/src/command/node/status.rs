@@ -57,6 +57,10 @@ fn of_channel(channel: &Value, output: &Output) {
             last => format!(", last at {}", show::time(last)),
         }
     ));
+    if let Some(destination) = channel["held-by"].as_str() {
+        let line = format!("    takes nothing: the queue of {destination} is full");
+        output.line(output.colored("31", &line));
+    }
     let rows: Vec<Vec<String>> = list(&channel["destinations"])
         .iter()
         .map(|destination| row(destination, output))
