@@ -33,6 +33,9 @@ struct Shared {
 struct Lines {
     of: HashMap<u32, VecDeque<Job>>,
     turn: VecDeque<u32>,
+    /// Threads that wait and that nobody has woken yet. Waking costs a system call, which is not
+    /// paid while all threads are at work.
+    asleep: usize,
     stopped: bool,
 }
 
@@ -60,6 +63,7 @@ impl Shared {
             } else if lines.stopped {
                 return;
             } else {
+                lines.asleep += 1;
                 lines = self
                     .work
                     .wait(lines)
@@ -92,8 +96,12 @@ impl Pool {
         if line.len() == 1 {
             lines.turn.push_back(channel);
         }
+        let wake = lines.asleep > 0;
+        lines.asleep -= usize::from(wake);
         drop(lines);
-        self.shared.work.notify_one();
+        if wake {
+            self.shared.work.notify_one();
+        }
     }
 }
 

@@ -77,6 +77,9 @@ struct State<Op> {
     closed: bool,
     /// A group with operations of lanes is being written.
     writing_lanes: bool,
+    /// The writer waits for work and nobody has woken it yet. Waking costs a system call, which
+    /// whoever hands in work while a group is written should not pay.
+    asleep: bool,
 }
 
 /// The queue of one writer.
@@ -105,6 +108,7 @@ impl<Op> Queue<Op> {
                 lanes_closed: false,
                 closed: false,
                 writing_lanes: false,
+                asleep: false,
             }),
             wake: Condvar::new(),
             idle: Condvar::new(),
@@ -114,6 +118,15 @@ impl<Op> Queue<Op> {
 
     fn lock(&self) -> MutexGuard<'_, State<Op>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Ends a change of the state, and the writer's sleep if the change is `news` to it.
+    fn done(&self, mut state: MutexGuard<'_, State<Op>>, news: bool) {
+        let wake = news && std::mem::take(&mut state.asleep);
+        drop(state);
+        if wake {
+            self.wake.notify_one();
+        }
     }
 
     pub(super) fn push(
@@ -151,8 +164,7 @@ impl<Op> Queue<Op> {
         }
         state.ops += 1;
         state.bytes = total_bytes;
-        drop(state);
-        self.wake.notify_one();
+        self.done(state, true);
         Ok(())
     }
 
@@ -163,17 +175,13 @@ impl<Op> Queue<Op> {
         }
         if state.background.len() >= self.limits.background_max {
             state.hurry = true;
-            drop(state);
-            self.wake.notify_one();
+            self.done(state, true);
             return Err((op, Refusal::QueueFull));
         }
         state.background.push_back(op);
         let count = state.background.len();
-        drop(state);
         // The first one starts the linger, the eager one ends it; the others only join.
-        if count == 1 || count == self.limits.background_eager {
-            self.wake.notify_one();
-        }
+        self.done(state, count == 1 || count == self.limits.background_eager);
         Ok(())
     }
 
@@ -185,14 +193,14 @@ impl<Op> Queue<Op> {
         }
         state.background.push_back(op);
         state.hurry = true;
-        drop(state);
-        self.wake.notify_one();
+        self.done(state, true);
         Ok(())
     }
 
     pub(super) fn hurry(&self) {
-        self.lock().hurry = true;
-        self.wake.notify_one();
+        let mut state = self.lock();
+        state.hurry = true;
+        self.done(state, true);
     }
 
     /// Waits for work; `None` once closed and empty. Ends the group before.
@@ -214,6 +222,7 @@ impl<Op> Queue<Op> {
                 return None;
             }
             state.hurry = false;
+            state.asleep = true;
             if waiting {
                 let (next, timeout) = self
                     .wake
@@ -228,6 +237,7 @@ impl<Op> Queue<Op> {
                     .unwrap_or_else(PoisonError::into_inner);
             }
         }
+        state.asleep = false;
         let mut ops = Vec::with_capacity(limits.group_ops_max.min(state.ops + 64));
         let background = state.background.len().min(limits.group_ops_max);
         ops.extend(state.background.drain(..background));
