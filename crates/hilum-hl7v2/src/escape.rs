@@ -32,6 +32,7 @@ impl Decoding {
             | Charset::Utf32Le
             | Charset::Utf32Be
             | Charset::Iso2022Jp
+            | Charset::Cns11643
             | Charset::Table(_) => set.decode(bytes).0,
         }
     }

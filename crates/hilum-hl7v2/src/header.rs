@@ -144,7 +144,7 @@ impl<'b> Header<'b> {
                 CharsetName::Known(set) if declared == Charset::Ascii && !set.is_wide() => {
                     declared = set;
                 }
-                CharsetName::Known(_) | CharsetName::Unsupported | CharsetName::Unknown => {}
+                CharsetName::Known(_) | CharsetName::Unknown => {}
             }
         }
         declared

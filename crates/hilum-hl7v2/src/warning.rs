@@ -85,8 +85,6 @@ warning_codes! {
     VersionMissing = "msh-12-missing",
     /// MSH-18 names a character set that table 0211 and this program do not know.
     CharsetUnknown = "charset-unknown",
-    /// MSH-18 names a character set that this program knows and cannot convert.
-    CharsetUnsupported = "charset-unsupported",
     /// The bytes are valid UTF-8 although MSH-18 says otherwise.
     CharsetMismatch = "charset-mismatch",
     /// The bytes are neither valid UTF-8 nor covered by MSH-18: read with the channel's default.

@@ -82,7 +82,7 @@ fn build(options: &FormatOptions) -> Result<Arc<dyn Format>, String> {
         match Charset::named(charset) {
             CharsetName::Known(Charset::Table(table)) => parsed.fallback = table,
             CharsetName::Known(_) => {}
-            CharsetName::Unsupported | CharsetName::Unknown => {
+            CharsetName::Unknown => {
                 return Err("no such character set".to_owned());
             }
         }

@@ -54,9 +54,6 @@ fn build(options: &FormatOptions) -> Result<Arc<dyn Format>, String> {
     let charset_default = match options.charset.as_deref().map(Charset::named) {
         None => Charset::LATIN_1,
         Some(CharsetName::Known(charset)) => charset,
-        Some(CharsetName::Unsupported) => {
-            return Err("this character set is known but cannot be converted".to_owned());
-        }
         Some(CharsetName::Unknown) => {
             return Err(
                 "no such character set: use a name of table 0211, such as 8859/1".to_owned(),

@@ -2,8 +2,11 @@
 //! the same switches (HL7 v2.5.1 §2.7.2).
 
 use std::borrow::Cow;
+use std::sync::OnceLock;
 
 use encoding_rs::{EUC_JP, EUC_KR, Encoding, GBK, SHIFT_JIS};
+
+use super::Unencodable;
 
 /// Escape, which begins a switch on the wire.
 const ESC: u8 = 0x1B;
@@ -23,6 +26,8 @@ pub(crate) enum Iso2022 {
     KsX1001,
     /// GB 2312, two bytes.
     Gb2312,
+    /// A plane of CNS 11643, two bytes.
+    Cns11643(u8),
     /// A single-byte set whose upper half is selected.
     Upper(&'static Encoding),
 }
@@ -37,6 +42,8 @@ impl Iso2022 {
             b"$(D" => Self::JisX0212,
             b"$)C" | b"$(C" => Self::KsX1001,
             b"$)A" | b"$A" | b"$(A" => Self::Gb2312,
+            b"$)G" | b"$(G" => Self::Cns11643(1),
+            b"$*H" | b"$(H" => Self::Cns11643(2),
             b"-A" => Self::Upper(encoding_rs::WINDOWS_1252),
             b"-B" => Self::Upper(encoding_rs::ISO_8859_2),
             b"-C" => Self::Upper(encoding_rs::ISO_8859_3),
@@ -64,6 +71,7 @@ impl Iso2022 {
                 out.push_str(&text);
                 return bad;
             }
+            Self::Cns11643(plane) => return super::cns11643::decode_plane(plane, bytes, out),
             Self::Katakana => {
                 let upper: Vec<u8> = bytes.iter().map(|byte| byte | 0x80).collect();
                 let (text, bad) = SHIFT_JIS.decode_without_bom_handling(&upper);
@@ -135,6 +143,77 @@ pub(crate) fn decode(bytes: &[u8]) -> (Cow<'_, str>, bool) {
     }
 }
 
+/// Text with the switches that it needs, in ASCII at its end.
+pub(crate) fn encode(text: &str) -> Result<Cow<'_, [u8]>, Unencodable> {
+    if text.is_ascii() {
+        return Ok(Cow::Borrowed(text.as_bytes()));
+    }
+    let mut out = Vec::with_capacity(text.len());
+    let mut set = Iso2022::Ascii;
+    for c in text.chars() {
+        let (next, bytes) = japanese(c).ok_or(Unencodable)?;
+        if next != set {
+            out.extend_from_slice(switch(next));
+            set = next;
+        }
+        out.extend(bytes.into_iter().filter(|byte| *byte != 0));
+    }
+    if set != Iso2022::Ascii {
+        out.extend_from_slice(switch(Iso2022::Ascii));
+    }
+    Ok(Cow::Owned(out))
+}
+
+/// The sequence for a set that Japanese text needs.
+fn switch(set: Iso2022) -> &'static [u8] {
+    match set {
+        Iso2022::JisX0208 => b"\x1B$B",
+        Iso2022::JisX0212 => b"\x1B$(D",
+        Iso2022::Katakana => b"\x1B(I",
+        Iso2022::Ascii
+        | Iso2022::KsX1001
+        | Iso2022::Gb2312
+        | Iso2022::Cns11643(_)
+        | Iso2022::Upper(_) => b"\x1B(B",
+    }
+}
+
+/// The set of a character, and its bytes there; one-byte sets leave the second 0.
+fn japanese(c: char) -> Option<(Iso2022, [u8; 2])> {
+    if let Some(byte) = u8::try_from(c).ok().filter(u8::is_ascii) {
+        return Some((Iso2022::Ascii, [byte, 0]));
+    }
+    let mut text = [0; 4];
+    let (bytes, _, missing) = EUC_JP.encode(c.encode_utf8(&mut text));
+    match bytes.as_ref() {
+        _ if missing || EUC_JP.decode_without_bom_handling(&bytes).0.chars().ne([c]) => {}
+        [0x8E, byte] => return Some((Iso2022::Katakana, [byte & 0x7F, 0])),
+        [row, column] => return Some((Iso2022::JisX0208, [row & 0x7F, column & 0x7F])),
+        _ => {}
+    }
+    let supplement = supplement();
+    let at = supplement.binary_search_by_key(&c, |(c, _)| *c).ok()?;
+    Some((Iso2022::JisX0212, supplement.get(at)?.1))
+}
+
+/// JIS X 0212 by character; the table of EUC-JP can only be read, so that it is turned around.
+fn supplement() -> &'static [(char, [u8; 2])] {
+    static SUPPLEMENT: OnceLock<Vec<(char, [u8; 2])>> = OnceLock::new();
+    SUPPLEMENT.get_or_init(|| {
+        let rows = 0x21..=0x7E_u8;
+        let places = rows.flat_map(|row| (0x21..=0x7E_u8).map(move |column| [row, column]));
+        let mut found: Vec<_> = places
+            .filter_map(|[row, column]| {
+                let bytes = [0x8F, row | 0x80, column | 0x80];
+                let text = EUC_JP.decode_without_bom_handling_and_without_replacement(&bytes)?;
+                Some((text.chars().next()?, [row, column]))
+            })
+            .collect();
+        found.sort_unstable();
+        found
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -143,6 +222,18 @@ mod tests {
     fn follows_switches_between_sets() {
         let (text, bad) = decode(b"YAMADA^\x1B$B;3ED\x1B(B^\x1B$(D\"/\x1B(B\x1B(I6\x1B(B!");
         assert_eq!((text.as_ref(), bad), ("YAMADA^山田^˘ｶ!", false));
+    }
+
+    #[test]
+    fn writes_the_switches_that_a_text_needs() {
+        let text = "YAMADA^山田^˘ｶ!";
+        let written = encode(text).expect("in the sets");
+        assert_eq!(
+            &*written,
+            b"YAMADA^\x1B$B;3ED\x1B(B^\x1B$(D\"/\x1B(I6\x1B(B!"
+        );
+        assert_eq!(decode(&written), (Cow::Borrowed(text), false));
+        assert_eq!(encode("😀"), Err(Unencodable));
     }
 
     #[test]

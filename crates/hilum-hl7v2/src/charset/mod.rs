@@ -3,8 +3,9 @@
 //! A message is read as UTF-8 where its bytes are valid UTF-8, else as MSH-18 says, else with the
 //! channel's default. Reading accepts what senders mean (the bytes 0x80 to 0x9F of `8859/1` are
 //! read as Windows-1252), writing keeps to the declared set and refuses what it cannot hold.
-//! CNS 11643 is known by name only.
+//! Of CNS 11643 planes 1 and 2 are converted, which hold what Big5 holds.
 
+mod cns11643;
 mod iso2022;
 
 use std::borrow::Cow;
@@ -30,6 +31,8 @@ pub enum Charset {
     Utf32Be,
     /// Japanese by ISO 2022 escape sequences: ISO IR14, IR87 and IR159.
     Iso2022Jp,
+    /// CNS 11643-1992 as EUC-TW.
+    Cns11643,
     /// A set with a table: 8859/n, GB 18030, Big5, Shift-JIS, KS X 1001, code pages.
     Table(&'static Encoding),
 }
@@ -39,8 +42,6 @@ pub enum Charset {
 pub enum CharsetName {
     /// Known and converted.
     Known(Charset),
-    /// In table 0211, but not converted here.
-    Unsupported,
     /// Nothing that we know.
     Unknown,
 }
@@ -76,7 +77,7 @@ impl Charset {
             "KSX1001" | "EUCKR" | "KSC5601" => Self::Table(encoding_rs::EUC_KR),
             "BIG5" => Self::Table(encoding_rs::BIG5),
             "SJIS" | "SHIFTJIS" => Self::Table(encoding_rs::SHIFT_JIS),
-            "CNS116431992" | "CNS11643" => return CharsetName::Unsupported,
+            "CNS116431992" | "CNS11643" | "EUCTW" => Self::Cns11643,
             other => match Self::latin(other).or_else(|| Self::label(name)) {
                 Some(charset) => charset,
                 None => return CharsetName::Unknown,
@@ -113,6 +114,7 @@ impl Charset {
             Self::Utf16Le | Self::Utf16Be => "UNICODE UTF-16",
             Self::Utf32Le | Self::Utf32Be => "UNICODE UTF-32",
             Self::Iso2022Jp => "ISO IR87",
+            Self::Cns11643 => "CNS 11643-1992",
             Self::Table(table) => match table.name() {
                 "windows-1252" => "8859/1",
                 "ISO-8859-2" => "8859/2",
@@ -136,7 +138,7 @@ impl Charset {
     /// after decoding.
     pub fn hides_separators(self) -> bool {
         match self {
-            Self::Ascii | Self::Utf8 => false,
+            Self::Ascii | Self::Utf8 | Self::Cns11643 => false,
             Self::Utf16Le | Self::Utf16Be | Self::Utf32Le | Self::Utf32Be | Self::Iso2022Jp => true,
             Self::Table(table) => {
                 table == encoding_rs::BIG5
@@ -164,6 +166,7 @@ impl Charset {
             Self::Utf32Le => decode_utf32(bytes, u32::from_le_bytes),
             Self::Utf32Be => decode_utf32(bytes, u32::from_be_bytes),
             Self::Iso2022Jp => iso2022::decode(bytes),
+            Self::Cns11643 => cns11643::decode(bytes),
             Self::Table(table) => table.decode_without_bom_handling(bytes),
         }
     }
@@ -183,7 +186,8 @@ impl Charset {
                 .chars()
                 .flat_map(|c| u32::from(c).to_be_bytes())
                 .collect()),
-            Self::Iso2022Jp => encode_table(encoding_rs::ISO_2022_JP, text),
+            Self::Iso2022Jp => iso2022::encode(text),
+            Self::Cns11643 => cns11643::encode(text),
             Self::Table(table) => encode_table(table, text),
         }
     }
@@ -207,6 +211,7 @@ pub(crate) fn decode_utf8(bytes: &[u8], fallback: Charset) -> (Cow<'_, str>, boo
                     | Charset::Utf16Be
                     | Charset::Utf32Le
                     | Charset::Utf32Be
+                    | Charset::Cns11643
                     | Charset::Iso2022Jp => {
                         out.extend(chunk.invalid().iter().map(|b| char::from(*b)))
                     }
@@ -247,7 +252,7 @@ fn decode_utf32(bytes: &[u8], read: fn([u8; 4]) -> u32) -> (Cow<'_, str>, bool) 
 }
 
 fn encode_table<'t>(table: &'static Encoding, text: &'t str) -> Result<Cow<'t, [u8]>, Unencodable> {
-    if text.is_ascii() && table != encoding_rs::ISO_2022_JP {
+    if text.is_ascii() {
         return Ok(Cow::Borrowed(text.as_bytes()));
     }
     let mut encoder = table.new_encoder();
@@ -262,7 +267,12 @@ fn encode_table<'t>(table: &'static Encoding, text: &'t str) -> Result<Cow<'t, [
     if superset && out.iter().any(|byte| (0x80..0xA0).contains(byte)) {
         return Err(Unencodable);
     }
-    Ok(Cow::Owned(out))
+    // Some tables write look-alikes (`¥` as a backslash): what would be read back as another
+    // character is refused.
+    match table.decode_without_bom_handling(&out) {
+        (read, false) if read == text => Ok(Cow::Owned(out)),
+        _ => Err(Unencodable),
+    }
 }
 
 #[cfg(test)]
@@ -301,15 +311,63 @@ mod tests {
         check("BIG-5", b"\xB3\x5C", "許");
         check("KS X 1001", b"\xB1\xE8", "김");
         check("ISO IR14", b"\xD4\xCF", "ﾔﾏ");
+        check("ISO IR6", b"Doe", "Doe");
         check("ISO IR87", b"\x1B$B;3ED\x1B(B", "山田");
+        check("ISO IR159", b"\x1B$(D\"/\x1B(B", "˘");
+        check("CNS 11643-1992", b"\xC4\xA1\x8E\xA2\xA1\xA1", "一乂");
+        check("UNICODE", "张".as_bytes(), "张");
         check("utf-8", "é".as_bytes(), "é");
         check("CP1250", b"\xEC", "ě");
     }
 
+    /// Table 0211 as the standard names its rows.
+    const TABLE_0211: [&str; 23] = [
+        "ASCII",
+        "8859/1",
+        "8859/2",
+        "8859/3",
+        "8859/4",
+        "8859/5",
+        "8859/6",
+        "8859/7",
+        "8859/8",
+        "8859/9",
+        "8859/15",
+        "ISO IR6",
+        "ISO IR14",
+        "ISO IR87",
+        "ISO IR159",
+        "GB 18030-2000",
+        "KS X 1001",
+        "CNS 11643-1992",
+        "BIG-5",
+        "UNICODE",
+        "UNICODE UTF-8",
+        "UNICODE UTF-16",
+        "UNICODE UTF-32",
+    ];
+
     #[test]
-    fn tells_unknown_from_unsupported() {
+    fn every_set_of_table_0211_gives_back_what_it_takes() {
+        for name in TABLE_0211 {
+            let CharsetName::Known(charset) = Charset::named(name) else {
+                panic!("{name} is unknown")
+            };
+            let mut taken = 0;
+            for c in (0x20..=0xFFFF_u32).step_by(5).filter_map(char::from_u32) {
+                let text = format!("a{c}|");
+                if let Ok(bytes) = charset.encode(&text) {
+                    taken += 1;
+                    assert_eq!(
+                        charset.decode(&bytes),
+                        (Cow::Borrowed(&*text), false),
+                        "{name}"
+                    );
+                }
+            }
+            assert!(taken >= 19, "{name} takes {taken}");
+        }
         assert_eq!(Charset::named("WINDOWS-UNKNOWN"), CharsetName::Unknown);
-        assert_eq!(Charset::named("CNS 11643-1992"), CharsetName::Unsupported);
     }
 
     #[test]
@@ -317,5 +375,7 @@ mod tests {
         assert_eq!(Charset::LATIN_1.encode("€"), Err(Unencodable));
         assert_eq!(Charset::LATIN_1.decode(b"\x80").0, "€");
         assert_eq!(Charset::Ascii.encode("é"), Err(Unencodable));
+        let look_alike = Charset::Table(encoding_rs::SHIFT_JIS).encode("¥");
+        assert_eq!(look_alike, Err(Unencodable));
     }
 }

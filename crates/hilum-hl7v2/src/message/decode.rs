@@ -99,12 +99,6 @@ impl Message {
                     return (Some(Charset::Iso2022Jp), warning);
                 }
                 CharsetName::Known(set) => first = first.or(Some(set)),
-                CharsetName::Unsupported => {
-                    warning = Some((
-                        WarningCode::CharsetUnsupported,
-                        "MSH-18 names a character set that is not supported",
-                    ));
-                }
                 CharsetName::Unknown => {
                     warning = Some((WarningCode::CharsetUnknown, "unknown MSH-18"));
                 }
