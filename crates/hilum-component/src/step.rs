@@ -8,7 +8,7 @@ use bytes::Bytes;
 use hilum_fhirpath::Env;
 use hilum_message::{MessageId, Metadata, Phi};
 
-use crate::{Document, Finding, StateChange, StateRead, StateView, TimerChange};
+use crate::{Document, Finding, Problem, StateChange, StateRead, StateView, TimerChange};
 
 /// One step of a channel.
 ///
@@ -18,6 +18,11 @@ use crate::{Document, Finding, StateChange, StateRead, StateView, TimerChange};
 pub trait Step: Send + Sync {
     /// Works on one message.
     fn apply(&self, message: &mut Working, context: &mut StepContext<'_>) -> Result<Flow, Halted>;
+
+    /// What it was configured with and cannot do; whoever checks the site is told.
+    fn warnings(&self) -> Vec<Problem> {
+        Vec::new()
+    }
 }
 
 impl fmt::Debug for dyn Step {

@@ -203,7 +203,10 @@ static CODES: [Explanation; CODES_COUNT] = codes! {
 "W0312" "`required` has no effect"
 "It makes a failure of the destination's own steps fail the whole message; without such steps nothing can fail."
 "ehr: { mllp: { system: ehr }, required: true }" => "ehr: { mllp: { system: ehr } }"
+"W0313" "a part of a file has no effect"
+"A step was given a file that asks for more than the step can do, such as a conformance profile with programs of its own. The step works without that part."
+"validate: { profile: profiles/elr.xml, constraints: profiles/with-plug-ins.xml }" => "validate: { profile: profiles/elr.xml, constraints: profiles/constraints.xml }"
 };
 
 /// The number of rows above, which a static array must know.
-const CODES_COUNT: usize = 55;
+const CODES_COUNT: usize = 56;

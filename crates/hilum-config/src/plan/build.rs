@@ -221,6 +221,11 @@ impl<'g, V: Fn() -> SiteView<'g>> Builder<'_, 'g, V> {
                     )]),
                 }
             });
+            for warning in made.iter().flat_map(|made| made.part.warnings()) {
+                let span = span_of(piece, &warning);
+                let draft = Draft::warning("W0313", span, clipped_message(&warning.message));
+                report.push(draft.maybe_remedy(warning.hint));
+            }
             steps.extend(made.map(|made| StepPlan {
                 name: step_name(place, piece).into(),
                 component: piece.name.clone(),
@@ -437,16 +442,21 @@ fn compile(text: &str, format: &dyn Format, span: Span, report: &mut Report) -> 
 }
 
 /// The place of a component's problem in the file.
-fn place(piece: &Piece, problem: Problem) -> Draft {
+fn span_of(piece: &Piece, problem: &Problem) -> Span {
     let (node, found) = piece.node.find(&problem.key);
-    let span = match (node, &problem.span) {
+    match (node, &problem.span) {
         (Some(node), Some(range)) => node.part(range),
         _ if problem.key.is_empty() || found == piece.node.span => piece.name_span,
         (Some(node), None) if node.scalar().is_none() => {
             key_of(piece, &problem.key).unwrap_or(found)
         }
         _ => found,
-    };
+    }
+}
+
+/// A component's problem, with its place in the file.
+fn place(piece: &Piece, problem: Problem) -> Draft {
+    let span = span_of(piece, &problem);
     let code = if problem.message.starts_with("not an expression") {
         "E0112"
     } else {

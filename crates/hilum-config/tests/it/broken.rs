@@ -270,6 +270,18 @@ E0114 channels/a.yaml:5:39 «tables/loink.csv» cannot read `tables/loink.csv`: 
 E0115 channels/a.yaml:6:39 «../x.csv» cannot read `../x.csv`: it lies outside the site's folder => name a file of the site's folder, such as tables/codes.csv
 "#,
     );
+    check(
+        &[
+            ("tables/empty.csv", "code,other\n"),
+            (
+                "channels/a.yaml",
+                "channel: a\nfrom: { wire: { system: lis, listen: 127.0.0.1:0 } }\nformat: lines\nsteps:\n  - translate: { field: OBX-3, table: tables/empty.csv }\nto: { ehr: { wire: { system: ehr } } }\n",
+            ),
+        ],
+        r#"
+W0313 channels/a.yaml:5:39 «tables/empty.csv» the table has no rows => add some
+"#,
+    );
     check_keys(
         "to: { ehr: { wire: { system: ehr, password: hunter2 } } }\n",
         r#"

@@ -275,6 +275,12 @@ fn translate(config: &Value, context: &BuildContext<'_>) -> Built<Arc<dyn Step>>
 }
 
 impl Step for TranslateStep {
+    fn warnings(&self) -> Vec<Problem> {
+        let empty = self.3.is_empty();
+        let warning = || Problem::at(&["table"], "the table has no rows").hint("add some");
+        empty.then(warning).into_iter().collect()
+    }
+
     fn apply(&self, message: &mut Working, context: &mut StepContext<'_>) -> Result<Flow, Halted> {
         let Some(code) = self
             .1

@@ -13,6 +13,9 @@ use super::Unencodable;
 /// Index in a plane of CNS 11643, index in Big5, and for how many characters both go on alike.
 type Run = (u16, u16, u16);
 
+/// Plane, row and column, the latter each from 0x21.
+type Place = (u8, u8, u8);
+
 /// Columns of a row of CNS 11643, and of Big5.
 const COLUMNS: u16 = 94;
 const COLUMNS_BIG5: u16 = 157;
@@ -176,7 +179,7 @@ fn character(plane: u8, row: u8, column: u8) -> Option<char> {
 }
 
 /// Plane, row and column of a character.
-fn place(c: char) -> Option<(u8, u8, u8)> {
+fn place(c: char) -> Option<Place> {
     for (plane, start, first, length) in OTHERS {
         let offset = u32::from(c).checked_sub(u32::from(first));
         let offset = offset.and_then(|offset| u16::try_from(offset).ok());
@@ -203,7 +206,7 @@ fn place(c: char) -> Option<(u8, u8, u8)> {
 }
 
 /// Plane, row and column of an index.
-fn at(plane: u8, index: u16) -> Option<(u8, u8, u8)> {
+fn at(plane: u8, index: u16) -> Option<Place> {
     let number = |n: u16| u8::try_from(n).ok()?.checked_add(0x21);
     Some((plane, number(index / COLUMNS)?, number(index % COLUMNS)?))
 }
@@ -298,7 +301,7 @@ mod tests {
     use super::*;
 
     /// The characters of both planes with their places, as iconv has them.
-    fn of_iconv() -> Option<Vec<((u8, u8, u8), char)>> {
+    fn of_iconv() -> Option<Vec<(Place, char)>> {
         use std::process::{Command, Stdio};
         let characters = || (0x80..=0xFFFF).filter_map(char::from_u32);
         let lines: String = characters().flat_map(|c| [c, '\n']).collect();

@@ -87,9 +87,10 @@ pub(crate) fn load(
                     continue;
                 }
             };
+            let place = format!("{} {}", kind.name, key.trim_start_matches("name:"));
             let statements = shelf.entry(key).or_default();
             for statement in &owner.children {
-                one(statement, statements, warnings)?;
+                one(statement, &place, statements, warnings)?;
             }
         }
     }
@@ -98,6 +99,7 @@ pub(crate) fn load(
 
 fn one(
     element: &Element,
+    place: &str,
     out: &mut Statements,
     warnings: &mut Vec<String>,
 ) -> Result<(), XmlError> {
@@ -106,7 +108,9 @@ fn one(
         .map(|found| found.text.trim().to_owned())
         .unwrap_or_default();
     let id = element.attribute("ID").map(str::to_owned);
-    let name = id.clone().unwrap_or_else(|| element.name.clone());
+    let target = element.attribute("Target");
+    let own = id.as_deref().or(target).unwrap_or(&element.name);
+    let name = format!("{place}: {own}");
     match element.name.as_str() {
         "Constraint" => {
             let severity = match element.attribute("Strength") {

@@ -251,7 +251,7 @@ fn what_cannot_be_checked_is_named_at_loading() {
          <Plugin QualifiedClassName=\"a.B\"/></Assertion></Constraint></ByID></Segment></Constraints>";
     assert_eq!(
         profile(text).warnings(),
-        ["C7: Plugin a.B cannot be checked"]
+        ["Segment PID_1: C7: Plugin a.B cannot be checked"]
     );
 }
 

@@ -19,6 +19,9 @@ use serde_json::Value;
 use crate::settings::{Problems, read, schema};
 use config::{Config, Level};
 
+/// Parts of a profile that are named one by one when they cannot be checked.
+const WARNINGS_MAX: usize = 20;
+
 /// What documentation, editor and checks know of the step.
 pub(crate) fn spec() -> ComponentSpec {
     ComponentSpec {
@@ -34,9 +37,9 @@ pub(crate) fn spec() -> ComponentSpec {
                 beyond: "further findings of a message are not listed; at most 1000",
             },
             Limit {
-                name: "co-constraints, slicings",
+                name: "plug-ins, co-constraints, slicings",
                 value: "not checked",
-                beyond: "a profile that has them is checked without them",
+                beyond: "a profile that has them is checked without them; `hilum check` names them",
             },
         ],
         build: Build::Step(build),
@@ -127,6 +130,23 @@ enum Against {
 }
 
 impl Step for Validate {
+    fn warnings(&self) -> Vec<Problem> {
+        let Against::Profile(profile, _) = &self.against else {
+            return Vec::new();
+        };
+        let warnings = profile.warnings();
+        let mut found: Vec<Problem> = warnings
+            .iter()
+            .take(WARNINGS_MAX)
+            .map(|text| Problem::at(&["profile"], text))
+            .collect();
+        if let Some(more) = warnings.len().checked_sub(WARNINGS_MAX).filter(|n| *n > 0) {
+            let text = format!("{more} more parts of the profile are not checked");
+            found.push(Problem::at(&["profile"], text));
+        }
+        found
+    }
+
     fn apply(&self, message: &mut Working, context: &mut StepContext<'_>) -> Result<Flow, Halted> {
         let Some(parsed) = message.document.as_any().downcast_ref::<Message>() else {
             return Err(Halted::reject("only messages of HL7 v2 can be validated"));

@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-use crate::channel::{Channel, Files, outcome, problems};
+use crate::channel::{Channel, Files, outcome, problems, steps};
 
 const TEXT: &str =
     "MSH|^~\\&|PAS|H|||20260105||ADT^A01^ADT_A01|1|P|2.5\nEVN||x\nPID|1||7||Doe^Jane\nPV1||I\n";
@@ -53,6 +53,26 @@ fn a_profile_of_the_nist_tools_is_held_against() {
         }
     }
     assert!(read > 0, "no profile");
+}
+
+#[test]
+fn parts_of_a_profile_that_cannot_be_checked_are_told() {
+    let profile = "<ConformanceProfile><Messages><Message Type='ADT' Event='A01' StructID='ADT_A01'>\
+        <Segment Ref='MSH' Usage='R' Min='1' Max='1'/></Message></Messages>\
+        <Segments><Segment ID='MSH' Name='MSH'/></Segments></ConformanceProfile>";
+    let constraints = "<ConformanceContext><Constraints><Segment><ByID ID='MSH'>\
+        <Constraint ID='C1'><Assertion><Plugin QualifiedClassName='a.B'/></Assertion></Constraint>\
+        </ByID></Segment></Constraints></ConformanceContext>";
+    let site = Files::of(&[("p.xml", profile), ("c.xml", constraints)]);
+    let text = "validate: { profile: p.xml, constraints: c.xml }";
+    let steps = steps("hl7v2", &site, text).expect("a step");
+    let warnings = steps[0].step.warnings();
+    assert_eq!(warnings.len(), 1);
+    assert_eq!(warnings[0].key, ["profile"]);
+    assert_eq!(
+        warnings[0].message,
+        "Segment MSH: C1: Plugin a.B cannot be checked"
+    );
 }
 
 #[test]
