@@ -17,6 +17,8 @@ pub struct Options<'o> {
     pub dialect: Option<&'o dyn Dialect>,
     /// Names of the caller's variables, without `%`.
     pub variables: &'o [&'o str],
+    /// The format whose paths may follow such a variable (`%original.PID-3`).
+    pub variable_dialect: Option<&'o dyn Dialect>,
     /// Namespaces of types besides `System` and `FHIR`.
     pub namespaces: &'o [&'o str],
 }
@@ -26,6 +28,10 @@ impl fmt::Debug for Options<'_> {
         f.debug_struct("Options")
             .field("dialect", &self.dialect.map(Dialect::name))
             .field("variables", &self.variables)
+            .field(
+                "variable_dialect",
+                &self.variable_dialect.map(Dialect::name),
+            )
             .field("namespaces", &self.namespaces)
             .finish()
     }

@@ -44,7 +44,7 @@ pub(crate) fn fold(expr: &mut Expr) {
                 match &mut step.kind {
                     StepKind::Index(index) => fold(index),
                     StepKind::Call(call) => call.args.iter_mut().for_each(fold),
-                    StepKind::Child(_) | StepKind::Root(_) => {}
+                    StepKind::Child(_) | StepKind::Root(_) | StepKind::Path(_) => {}
                 }
             }
         }

@@ -128,7 +128,7 @@ impl<'t> Machine<'t> {
             Kind::Index => Ok(Collection::one(Value::Integer(scope.index as i64))),
             Kind::Total => Ok(scope.total.cloned().unwrap_or_default()),
             Kind::Variable(variable) => self.variable(variable, &expr.span),
-            Kind::Path(literal) => self.path(*literal, scope),
+            Kind::Path(literal) => self.path(*literal, scope.node),
             Kind::Steps { head, steps } => {
                 let start = self.eval(head, scope)?;
                 self.steps(start, steps, scope)
@@ -191,14 +191,12 @@ impl<'t> Machine<'t> {
         })
     }
 
-    /// What a literal of the dialect selects.
-    fn path(&self, literal: usize, scope: Scope<'_, 't>) -> Eval<Collection<'t>> {
+    /// What a literal of the dialect selects, seen from a node.
+    fn path(&self, literal: usize, from: Node<'t>) -> Eval<Collection<'t>> {
         let mut found = Collection::new();
-        let tree = scope.node.tree;
+        let tree = from.tree;
         if let Some((literal, _)) = self.parsed.literals.get(literal) {
-            tree.literal(literal, scope.node.id, &mut |id| {
-                found.push(Node { tree, id })
-            });
+            tree.literal(literal, from.id, &mut |id| found.push(Node { tree, id }));
         }
         self.spend(found.len())?;
         Ok(found)
@@ -215,6 +213,15 @@ impl<'t> Machine<'t> {
             input = match &step.kind {
                 StepKind::Child(name) => self.children(&input, name)?,
                 StepKind::Root(name) => self.root(input, name)?,
+                StepKind::Path(literal) => {
+                    let mut found = Collection::new();
+                    for item in input.iter() {
+                        if let Item::Node(node) = item {
+                            found.items.extend(self.path(*literal, *node)?.items);
+                        }
+                    }
+                    found
+                }
                 StepKind::Index(index) => {
                     let index = self.eval(index, scope)?;
                     match self.integer(index, "[]", &step.span)? {

@@ -64,6 +64,8 @@ pub(crate) enum StepKind {
     Child(String),
     /// The first name of a path: a child, or the type of where the path starts.
     Root(String),
+    /// A literal of the dialect behind a variable, by its place in the list.
+    Path(usize),
     Index(Expr),
     Call(Call),
 }
@@ -187,7 +189,7 @@ impl Expr {
                     match &step.kind {
                         StepKind::Index(index) => index.walk(visit),
                         StepKind::Call(call) => call.args.iter().for_each(|a| a.walk(visit)),
-                        StepKind::Child(_) | StepKind::Root(_) => {}
+                        StepKind::Child(_) | StepKind::Root(_) | StepKind::Path(_) => {}
                     }
                 }
             }

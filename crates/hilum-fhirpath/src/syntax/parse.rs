@@ -5,7 +5,7 @@ use super::error::{CompileError, Span};
 use super::scan::Scanner;
 use super::{EXPRESSION_BYTES_MAX, NESTING_MAX};
 use crate::expression::Options;
-use crate::tree::PathLiteral;
+use crate::tree::{Dialect, PathLiteral};
 use crate::value::{CalendarUnit, Quantity, Unit, Value};
 
 /// What parsing yields.
@@ -204,7 +204,13 @@ impl<'s> Parser<'s> {
                 StepKind::Index(index)
             } else if self.scan.take(".") {
                 self.scan.space()?;
-                self.invocation(false)?
+                let behind_variable =
+                    steps.is_empty() && matches!(head.kind, Kind::Variable(Variable::Named(_)));
+                let dialect = self.options.variable_dialect.filter(|_| behind_variable);
+                match self.dialect_literal(dialect)? {
+                    Some(literal) => StepKind::Path(literal),
+                    None => self.invocation(false)?,
+                }
             } else {
                 self.scan.pos = before;
                 break;
@@ -233,9 +239,9 @@ impl<'s> Parser<'s> {
     /// What nests has a function of its own with as little as possible on the stack.
     fn term(&mut self, steps: &mut Vec<Step>) -> Parse<Expr> {
         let start = self.scan.pos;
-        if let Some(kind) = self.dialect_literal()? {
+        if let Some(literal) = self.dialect_literal(self.options.dialect)? {
             return Ok(Expr {
-                kind,
+                kind: Kind::Path(literal),
                 span: self.scan.from(start),
             });
         }
@@ -284,8 +290,9 @@ impl<'s> Parser<'s> {
         }))
     }
 
-    fn dialect_literal(&mut self) -> Parse<Option<Kind>> {
-        let Some(dialect) = self.options.dialect else {
+    /// A path of a dialect, by its place in the list.
+    fn dialect_literal(&mut self, dialect: Option<&dyn Dialect>) -> Parse<Option<usize>> {
+        let Some(dialect) = dialect else {
             return Ok(None);
         };
         let start = self.scan.pos;
@@ -303,7 +310,7 @@ impl<'s> Parser<'s> {
                 .hint("put spaces around `-` to subtract"));
         }
         self.literals.push((literal, self.scan.from(start)));
-        Ok(Some(Kind::Path(self.literals.len() - 1)))
+        Ok(Some(self.literals.len() - 1))
     }
 
     fn dollar(&mut self) -> Parse<Kind> {

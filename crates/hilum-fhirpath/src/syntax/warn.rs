@@ -85,6 +85,13 @@ fn carried(expr: &Expr) -> Option<usize> {
     match &expr.kind {
         Kind::Path(literal) => Some(*literal),
         Kind::Steps { head, steps } => {
+            // A path behind a variable is what the variable's path is.
+            let (behind, steps) = match steps.split_first() {
+                Some((first, rest)) if matches!(first.kind, StepKind::Path(_)) => {
+                    (Some(&first.kind), rest)
+                }
+                _ => (None, steps.as_slice()),
+            };
             let keeps = steps.iter().all(|step| match &step.kind {
                 StepKind::Child(_) => true,
                 StepKind::Call(call) => matches!(
@@ -93,9 +100,13 @@ fn carried(expr: &Expr) -> Option<usize> {
                         | Family::Navigate(Navigate::OfType | Navigate::GetValue)
                         | Family::Utility(Utility::Trace)
                 ),
-                StepKind::Root(_) | StepKind::Index(_) => false,
+                StepKind::Root(_) | StepKind::Path(_) | StepKind::Index(_) => false,
             });
-            if keeps { carried(head) } else { None }
+            match behind {
+                _ if !keeps => None,
+                Some(StepKind::Path(literal)) => Some(*literal),
+                _ => carried(head),
+            }
         }
         Kind::Empty
         | Kind::Literal(_)

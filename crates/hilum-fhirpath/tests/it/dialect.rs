@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use hilum_fhirpath::{
-    Dialect, Env, EvalError, Expression, NodeId, Options, PathLiteral, Scalar, Tree, Visit,
-    WarningKind,
+    Collection, Dialect, Env, EvalError, Expression, Node, NodeId, Options, PathLiteral, Scalar,
+    Tree, Variables, Visit, WarningKind,
 };
 
 use crate::now;
@@ -156,6 +156,53 @@ fn literals_of_the_dialect_stand_where_paths_stand() {
     check("(PID-1 | OBX-1).count()", &["2"]);
     check("iif(PID-7.isNull(), 'delete', PID-7)", &["delete"]);
     check("PID-4.isNull()", &["false"]);
+}
+
+/// Another message, known as `%original`.
+struct Original(Segments);
+
+impl Variables for Original {
+    fn variable<'v>(&'v self, name: &str) -> Option<Collection<'v>> {
+        let root = Node {
+            tree: &self.0,
+            id: self.0.root(),
+        };
+        (name == "original").then(|| Collection::one(root))
+    }
+}
+
+#[test]
+fn literals_of_another_dialect_stand_behind_a_variable() {
+    let tree = Segments::parse("PID|9");
+    let original = Original(Segments::parse(MESSAGE));
+    let with = |dialect: Option<&'static dyn Dialect>| Options {
+        dialect,
+        variables: &["original"],
+        variable_dialect: Some(&SegmentDialect),
+        ..Options::default()
+    };
+    let check = |text: &str, options: &Options<'_>, expected: &[&str]| {
+        let expression = Expression::compile(text, options).unwrap();
+        let env = Env::new(now()).with_variables(&original);
+        let found = expression.evaluate(&tree, tree.root(), &env).unwrap();
+        assert_eq!(found.strings(), expected, "{text}");
+    };
+    let own = with(Some(&SegmentDialect));
+    check("%original.PID-3", &own, &["a", "b"]);
+    check("%original.PID-3[2]", &own, &["b"]);
+    check("%original . OBX-2.last()", &own, &["-5"]);
+    check("PID-1 & '/' & %original.PID-1", &own, &["9/1"]);
+    check("%original.PID-1 = PID-1", &own, &["false"]);
+    // A document without paths of its own.
+    check("%original.PID-3.count()", &with(None), &["2"]);
+    check("%original.PID-3[1]", &with(None), &["a"]);
+    let wrong = Expression::compile("%original.PID-3-1", &own);
+    assert!(wrong.is_err(), "a path cannot go on with `-`");
+    let doubtful = Expression::compile("%original.PID-3 = 'a'", &own).unwrap();
+    assert_eq!(
+        doubtful.warnings()[0].kind,
+        WarningKind::EqualsOverRepeating
+    );
 }
 
 #[test]
