@@ -66,6 +66,8 @@ pub struct BuildContext<'a> {
     pub destination: Option<&'a str>,
     /// The format of the channel's messages at this point.
     pub format: &'a Arc<dyn Format>,
+    /// Where replies are worked on: the format of the messages that ask.
+    pub original: Option<&'a Arc<dyn Format>>,
     /// The site's folder.
     pub site: &'a dyn Site,
     /// The names of the channel's destinations, for `route`.
@@ -76,7 +78,8 @@ impl BuildContext<'_> {
     /// Compiles an expression in the dialect of the channel's format; `key` is its place in the
     /// component's configuration.
     pub fn rule(&self, key: &[&str], text: &str) -> Result<Rule, Problem> {
-        Rule::compile(text, self.format.dialect()).map_err(|error| Problem {
+        let original = self.original.map(|format| &**format);
+        Rule::of_reply(text, self.format.dialect(), original).map_err(|error| Problem {
             key: key.iter().map(|&part| part.to_owned()).collect(),
             span: Some(error.span.clone()),
             message: format!("not an expression: {}", error.message),

@@ -43,7 +43,7 @@ pub use process::{
     SPLIT_MAX, StepOutcome, StepTrace, TRACED_CHANGES_MAX, TRACED_LEAVES_MAX, answer, process,
     trace,
 };
-pub use rule::{Rule, RuleError};
+pub use rule::{Rule, RuleError, reply_options};
 pub use source::{
     Arrival, BlobWriter, Intake, IntakePort, NotTaken, Partial, Peer, Reply, Source, SourceError,
     Stop, StopHandle,

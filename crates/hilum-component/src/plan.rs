@@ -84,8 +84,9 @@ pub enum SourceKind {
     Component(SourceFactory),
     /// A topic of the engine.
     Topic(Arc<str>),
-    /// Only messages that other channels' `then` hands over.
-    Reply,
+    /// Only replies that other channels' `then` hands over; the format of the messages that ask,
+    /// if any channel does.
+    Reply(Option<Arc<dyn Format>>),
 }
 
 impl fmt::Debug for SourceKind {
@@ -93,7 +94,7 @@ impl fmt::Debug for SourceKind {
         match self {
             Self::Component(_) => f.write_str("Component"),
             Self::Topic(name) => write!(f, "Topic({name})"),
-            Self::Reply => f.write_str("Reply"),
+            Self::Reply(_) => f.write_str("Reply"),
         }
     }
 }

@@ -5,7 +5,8 @@ use std::fmt;
 
 use hilum_fhirpath::{Dialect, Env, Expression, NodeId, Options, Tree};
 
-use crate::Document;
+use crate::process::ORIGINAL;
+use crate::{Document, Format};
 
 /// An expression that was compiled in the dialect of a channel's format.
 #[derive(Clone)]
@@ -14,11 +15,16 @@ pub struct Rule(Expression);
 impl Rule {
     /// Compiles `text`.
     pub fn compile(text: &str, dialect: Option<&dyn Dialect>) -> Result<Self, RuleError> {
-        let options = Options {
-            dialect,
-            ..Options::default()
-        };
-        Expression::compile(text, &options)
+        Self::of_reply(text, dialect, None)
+    }
+
+    /// Compiles `text` for replies: `%original` is the message that asked, of that format.
+    pub fn of_reply(
+        text: &str,
+        dialect: Option<&dyn Dialect>,
+        original: Option<&dyn Format>,
+    ) -> Result<Self, RuleError> {
+        Expression::compile(text, &reply_options(dialect, original))
             .map(Self)
             .map_err(RuleError::from)
     }
@@ -80,6 +86,20 @@ impl Rule {
 impl fmt::Debug for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Rule({})", self.text())
+    }
+}
+
+/// What an expression may use where replies to messages of the format `original` are worked on.
+#[must_use]
+pub fn reply_options<'o>(
+    dialect: Option<&'o dyn Dialect>,
+    original: Option<&'o dyn Format>,
+) -> Options<'o> {
+    Options {
+        dialect,
+        variables: if original.is_some() { &[ORIGINAL] } else { &[] },
+        variable_dialect: original.and_then(Format::dialect),
+        ..Options::default()
     }
 }
 

@@ -143,6 +143,8 @@ pub struct StepContext<'a> {
     pub arrived_ms: u64,
     /// The environment of expressions, without the message's own variables.
     pub env: &'a Env<'a>,
+    /// Of a reply: the message that asked.
+    pub original: Option<&'a dyn Document>,
     /// What the step noticed.
     pub findings: &'a mut Vec<Finding>,
     /// Lines for the trace; `None` where nobody asks, so that they cost nothing.

@@ -174,7 +174,7 @@ impl Core {
         let channels = self.channels();
         let subscribes = |channel: &Arc<Channel>| match &channel.plan().source.kind {
             SourceKind::Topic(name) => &**name == topic,
-            SourceKind::Component(_) | SourceKind::Reply => false,
+            SourceKind::Component(_) | SourceKind::Reply(_) => false,
         };
         channels.into_iter().filter(subscribes).collect()
     }

@@ -62,6 +62,7 @@ pub fn build_context<'a>(site: &'a FakeSite, format: &'a Arc<dyn Format>) -> Bui
         channel: "test",
         destination: Some("peer"),
         format,
+        original: None,
         site,
         destinations: &[],
     }

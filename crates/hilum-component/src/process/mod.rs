@@ -4,6 +4,7 @@
 //! what the journal writes, in one transaction.
 
 mod deliver;
+mod original;
 mod outcome;
 mod run;
 mod trace;
@@ -20,6 +21,8 @@ use crate::{
     Answer, ChannelPlan, Document, DocumentProblem, Identity, LinkedKeys, Meter, Order, OrderKeys,
     SealedAnswer, Severity, Split, StateView, TraceLine, Verdict, Working,
 };
+pub(crate) use original::ORIGINAL;
+use original::Original;
 use run::{Ran, Runner};
 
 /// What a message is processed with, beside its channel's plan.
@@ -51,6 +54,8 @@ pub struct Incoming {
     pub metadata: Metadata,
     /// The step at which it goes on after a hold.
     pub resume_at: usize,
+    /// Of a reply: the message that asked, as it was received.
+    pub original: Option<Payload>,
 }
 
 impl Incoming {
@@ -63,6 +68,7 @@ impl Incoming {
             payload,
             metadata,
             resume_at: 0,
+            original: None,
         }
     }
 }
@@ -163,7 +169,10 @@ fn one(
     processed.identity = plan.format.identify(&*document);
     processed.answer_mode = plan.format.answer_mode(&*document);
     let now = i64::try_from(incoming.arrived_ms).unwrap_or(i64::MAX);
-    let env = Env::new(Moment::from_unix_millis(now, 0)).with_host(environment.host);
+    let original = Original::of(plan, incoming.original.as_ref(), &mut processed.findings);
+    let env = Env::new(Moment::from_unix_millis(now, 0))
+        .with_host(environment.host)
+        .with_variables(&original);
     let checked = check(
         plan,
         environment,
@@ -181,7 +190,16 @@ fn one(
         metadata: processed.metadata.clone(),
         routes: None,
     };
-    steps(plan, environment, incoming, &env, working, processed)
+    let original = original.document();
+    steps(
+        plan,
+        environment,
+        incoming,
+        &env,
+        original,
+        working,
+        processed,
+    )
 }
 
 /// Control id, keys, index values and `accept:`, all of the message as it came.
@@ -258,6 +276,7 @@ fn steps(
     environment: &mut ProcessEnvironment<'_>,
     incoming: Incoming,
     env: &Env<'_>,
+    original: Option<&dyn Document>,
     working: Working,
     mut processed: Processed,
 ) -> Processed {
@@ -265,6 +284,7 @@ fn steps(
     let mut runner = Runner {
         plan,
         env,
+        original,
         arrived_ms: incoming.arrived_ms,
         meter: environment.meter,
         state: environment.state,

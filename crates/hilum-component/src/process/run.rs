@@ -5,7 +5,8 @@ use hilum_fhirpath::Env;
 use super::{Finding, Hold, Reason};
 use crate::step::Changes;
 use crate::{
-    ChannelPlan, Flow, Halted, Meter, StateView, StepContext, StepPlan, TraceLine, Working,
+    ChannelPlan, Document, Flow, Halted, Meter, StateView, StepContext, StepPlan, TraceLine,
+    Working,
 };
 
 /// Messages that one message may become, all splits taken together.
@@ -27,6 +28,7 @@ pub(super) enum Ran {
 pub(super) struct Runner<'r, 'e> {
     pub(super) plan: &'r ChannelPlan,
     pub(super) env: &'r Env<'e>,
+    pub(super) original: Option<&'r dyn Document>,
     pub(super) arrived_ms: u64,
     pub(super) meter: &'r dyn Meter,
     pub(super) state: &'r dyn StateView,
@@ -88,6 +90,7 @@ impl Runner<'_, '_> {
             channel: &self.plan.name,
             arrived_ms: self.arrived_ms,
             env: self.env,
+            original: self.original,
             findings: self.findings,
             trace: self.trace.as_deref_mut(),
             step: name,

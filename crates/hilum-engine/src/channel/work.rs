@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use hilum_component::{
     Acknowledge, AnswerMode, Arrival, ChannelPlan, Disposition, Incoming, ProcessEnvironment,
-    Processed, Reply, SealedAnswer, TimerChange, Verdict, answer, process,
+    Processed, Reply, SealedAnswer, SourceKind, TimerChange, Verdict, answer, process,
 };
 use hilum_fhirpath::NoHost;
 use hilum_message::{Accepted, DeliveryId, MessageId};
@@ -15,7 +15,7 @@ use super::Channel;
 use super::intake::closed;
 use crate::pool::Budget;
 use crate::resend::{Known, ResendDigest, ResendKey};
-use crate::{Core, store};
+use crate::{Core, queue, store};
 
 /// How often a message whose reads were stale is processed again before it is processed alone.
 pub(super) const STALE_MAX: usize = 8;
@@ -82,6 +82,10 @@ pub(crate) async fn take_in_with(
     );
     if let Origin::Linked { resume_at, .. } = &origin {
         incoming.resume_at = *resume_at;
+        // A reply that is released or replayed is worked on as the first time.
+        if matches!(channel.plan().source.kind, SourceKind::Reply(_)) {
+            incoming.original = queue::original(core, &arrival.metadata).await;
+        }
     }
     let mut stale = 0;
     loop {

@@ -8,7 +8,7 @@ use futures_util::stream::FuturesUnordered;
 use hilum_component::{AfterReject, BoxFuture, Class, DeliveryError, Outcome, Stop};
 
 use super::attempt::{Attempt, attempt};
-use super::{Outlet, Queue, Target, Trouble, topic};
+use super::{Outlet, Queue, Target, Trouble, ask, topic};
 use crate::alert::Alert;
 use crate::lanes::{Entry, Gate};
 use crate::{Core, store};
@@ -23,7 +23,7 @@ pub(super) struct Ended {
     pub(super) took_us: u64,
     /// What a rejection means for the successors.
     pub(super) after: AfterReject,
-    /// The commit that it caused has settled it already (a topic hop).
+    /// The commit that it caused has settled it already (a hop).
     pub(super) settled: bool,
 }
 
@@ -137,15 +137,18 @@ fn send(core: &Arc<Core>, queue: &Arc<Queue>, target: &Target, batch: Vec<Entry>
     Box::pin(async move {
         let mut ended = match &target.outlet {
             Outlet::Component(destination) => {
-                attempt(
-                    Attempt {
-                        core: &core,
-                        queue: &queue,
-                        destination: &**destination,
-                    },
-                    batch,
-                )
-                .await
+                let work = Attempt {
+                    core: &core,
+                    queue: &queue,
+                    destination: &**destination,
+                };
+                let mut ended = attempt(work, batch).await;
+                if let Some(then) = &target.plan.then {
+                    for one in &mut ended {
+                        ask::hand_over(&core, &queue, then, one).await;
+                    }
+                }
+                ended
             }
             Outlet::Topic(name) => topic::publish(&core, &queue, name, batch).await,
             Outlet::DeadLetter => batch.into_iter().map(removed).collect(),

@@ -4,12 +4,15 @@
 //! sent; a task per queue ([`drive`]) sends it and settles. Retry, suspension, dead letters and
 //! pauses are decided here and nowhere else.
 
+mod ask;
 mod attempt;
 pub(crate) mod drive;
 mod fill;
+mod hop;
 mod topic;
 
-pub(crate) use topic::HOPS;
+pub(crate) use ask::{ORIGINAL, original};
+pub(crate) use hop::HOPS;
 
 use std::collections::HashMap;
 use std::fmt;

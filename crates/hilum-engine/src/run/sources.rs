@@ -60,7 +60,7 @@ pub(super) async fn open_all(core: &Core, plan: &Plan) -> Result<Vec<OpenSource>
 pub(super) async fn open(channel: Arc<Channel>) -> Result<OpenSource, String> {
     let plan = channel.plan();
     let source = match &plan.source.kind {
-        SourceKind::Topic(_) | SourceKind::Reply => None,
+        SourceKind::Topic(_) | SourceKind::Reply(_) => None,
         SourceKind::Component(make) => {
             let mut source = make();
             let address = open_one(&plan, &mut *source).await?;

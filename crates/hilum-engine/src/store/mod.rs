@@ -137,13 +137,14 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// Records a message for all subscribers of a topic, in one commit that also settles the
-/// publication.
+/// Records a message for all channels of a hop, in one commit that also settles the delivery
+/// that causes it.
 pub(crate) async fn accept_hop(
     core: &Core,
     subscribers: Vec<(Arc<Channel>, Arc<ChannelPlan>, Processed)>,
     publication: Publication,
     from: &str,
+    relation: &'static str,
 ) -> Result<(), AcceptFailure> {
     let peer = Peer {
         label: Arc::from(from),
@@ -151,7 +152,7 @@ pub(crate) async fn accept_hop(
     };
     let origin = Origin::Linked {
         from: publication.delivery.id.message,
-        relation: "topic",
+        relation,
         only: Vec::new(),
         completes: None,
         resume_at: 0,

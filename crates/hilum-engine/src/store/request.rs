@@ -13,7 +13,7 @@ use hilum_journal::{
 use hilum_message::{IndexToken, MessageId, Metadata};
 
 use crate::channel::{Channel, Origin};
-use crate::queue::HOPS;
+use crate::queue::{HOPS, ORIGINAL};
 use crate::resend::{ResendDigest, ResendKey};
 use crate::runtime::Core;
 
@@ -122,8 +122,11 @@ fn metadata(processed: &Processed) -> Metadata {
         Some(delivery) => delivery.metadata.clone(),
         None => processed.metadata.clone(),
     };
-    if let Some(hops) = processed.metadata.get(HOPS) {
-        metadata.set(HOPS, hops);
+    // What the engine itself needs again is not the steps' to change.
+    for name in [HOPS, ORIGINAL] {
+        if let Some(value) = processed.metadata.get(name) {
+            metadata.set(name, value);
+        }
     }
     metadata
 }

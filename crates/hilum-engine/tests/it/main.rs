@@ -8,6 +8,7 @@
 mod accept;
 mod alerts;
 mod batches;
+mod ask;
 mod content;
 mod dead_letters;
 mod fairness;

@@ -78,6 +78,7 @@ pub(crate) fn steps(
         channel: "test",
         destination: None,
         format: &format,
+        original: None,
         site,
         destinations: &destinations,
     };
@@ -146,7 +147,7 @@ fn channel(format_name: &str, steps: Vec<StepPlan>) -> ChannelPlan {
             component: "reply".to_owned(),
             system: None,
             digest: PlanDigest::default(),
-            kind: SourceKind::Reply,
+            kind: SourceKind::Reply(None),
         },
         format: format(format_name),
         acknowledge: Acknowledge::Processed,

@@ -137,6 +137,7 @@ pub(crate) struct Seen {
     pub(crate) act: Act,
 }
 
+type Replies = Box<dyn Fn(&str) -> Option<String> + Send + Sync>;
 type Script = Box<dyn Fn(&str) -> Act + Send + Sync>;
 
 /// A destination that records what it gets and does as it is told.
@@ -145,6 +146,7 @@ pub(crate) struct Receiver {
     name: String,
     seen: Arc<Mutex<Vec<Seen>>>,
     script: Arc<Mutex<Script>>,
+    replies: Arc<Mutex<Replies>>,
     concurrency: usize,
     batch_max: usize,
     batches: Arc<Mutex<Vec<usize>>>,
@@ -157,6 +159,7 @@ impl Receiver {
             name: name.to_owned(),
             seen: Arc::default(),
             script: Arc::new(Mutex::new(Box::new(|_| Act::Take))),
+            replies: Arc::new(Mutex::new(Box::new(|_| None))),
             concurrency: 1,
             batch_max: 1,
             batches: Arc::default(),
@@ -178,6 +181,11 @@ impl Receiver {
     /// How many deliveries each attempt carried.
     pub(crate) fn batches(&self) -> Vec<usize> {
         self.batches.lock().unwrap().clone()
+    }
+
+    /// Replies from now on what `replies` makes of a text that it takes.
+    pub(crate) fn replies(&self, replies: impl Fn(&str) -> Option<String> + Send + Sync + 'static) {
+        *self.replies.lock().unwrap() = Box::new(replies);
     }
 
     /// Does from now on what `script` says of a text.
@@ -269,7 +277,7 @@ impl Destination for Receiver {
                 let act = self.decide(delivery, &text).await;
                 outcomes.push(match act {
                     Act::Take => Ok(Delivered {
-                        reply: None,
+                        reply: (self.replies.lock().unwrap())(&text).map(Bytes::from),
                         summary: "AA".to_owned(),
                     }),
                     Act::Retry => Err(DeliveryError::retry("away", "the receiver is away")),

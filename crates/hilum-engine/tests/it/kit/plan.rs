@@ -54,6 +54,14 @@ pub(crate) fn subscriber(name: &str, topic: &str) -> ChannelPlan {
     }
 }
 
+/// A channel that gets the replies to lines.
+pub(crate) fn replies(name: &str) -> ChannelPlan {
+    ChannelPlan {
+        control_id_optional: true,
+        ..of_source(name, "reply", SourceKind::Reply(Some(lines())))
+    }
+}
+
 fn of_source(name: &str, component: &str, kind: SourceKind) -> ChannelPlan {
     ChannelPlan {
         name: name.into(),
@@ -83,6 +91,11 @@ fn of_source(name: &str, component: &str, kind: SourceKind) -> ChannelPlan {
 /// An expression over a line.
 pub(crate) fn rule(text: &str) -> Rule {
     Rule::compile(text, None).expect("an expression")
+}
+
+/// An expression over the reply to a line.
+pub(crate) fn reply_rule(text: &str) -> Rule {
+    Rule::of_reply(text, None, Some(&*lines())).expect("an expression")
 }
 
 /// Reads well: parts of a channel one after the other.
@@ -137,6 +150,14 @@ pub(crate) fn buried(name: &str) -> DestinationPlan {
         when: Some(rule("false")),
         digest: digest(name, 9),
         ..of_kind(name, "", DestinationKind::DeadLetter)
+    }
+}
+
+/// A destination that is asked; its replies go to a channel.
+pub(crate) fn asks(name: &str, receiver: &Receiver, then: &str) -> DestinationPlan {
+    DestinationPlan {
+        then: Some(then.into()),
+        ..destination(name, receiver)
     }
 }
 
