@@ -1,7 +1,7 @@
 //! Texts with a meaning of their own: durations, expressions, names, files, secrets.
 
-use hilum_component::{ComponentKind, Millis, Size};
-use hilum_fhirpath::{Expression, Options, WarningKind};
+use hilum_component::{ComponentKind, Millis, Size, reply_options};
+use hilum_fhirpath::{Expression, WarningKind};
 
 use super::{Checker, Use, UseKind, clipped};
 use crate::diagnostic::{Draft, did_you_mean};
@@ -55,10 +55,8 @@ impl Checker<'_> {
         let Some(format) = self.scope.format else {
             return;
         };
-        let options = Options {
-            dialect: format.dialect(),
-            ..Options::default()
-        };
+        let original = self.scope.original.map(|format| &**format);
+        let options = reply_options(format.dialect(), original);
         match Expression::compile(text, &options) {
             Ok(expression) => {
                 let paths = expression

@@ -36,6 +36,8 @@ pub(crate) struct Scope<'a> {
     pub(crate) registry: &'a Registry,
     /// The format in whose dialect expressions are written, where it is known.
     pub(crate) format: Option<&'a Arc<dyn Format>>,
+    /// Where replies are worked on: the format of the messages that ask.
+    pub(crate) original: Option<&'a Arc<dyn Format>>,
     /// Systems, files and secrets.
     pub(crate) site: &'a SiteView<'a>,
     /// The destinations of the channel.

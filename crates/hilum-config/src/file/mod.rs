@@ -20,7 +20,7 @@ pub(crate) use channel::{
 };
 pub(crate) use node::{EnvironmentFile, NodeFile, RetryFile};
 pub(crate) use system::{ControlIdFile, SystemFile};
-pub(crate) use tests::{EXPECT_KEYS, TestFile};
+pub(crate) use tests::{EXPECT_KEYS, ExpectFile, TestFile};
 
 /// The schema of a file.
 pub(crate) fn schema_of<T: JsonSchema>() -> Value {

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Free;
+use super::{Free, Name};
 
 /// One test of a channel; a file holds several, divided by `---`.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
@@ -27,6 +27,13 @@ pub(crate) struct TestFile {
     /// The state before, by scope and key.
     #[serde(default)]
     pub(crate) state: Free,
+    /// Of a channel of replies: the message that asked, written as `send` is.
+    #[serde(default)]
+    pub(crate) original: Option<String>,
+    /// What destinations with `then` reply, each written as `send` is.
+    #[serde(default)]
+    #[schemars(with = "std::collections::BTreeMap<Name, String>")]
+    pub(crate) replies: Free,
     /// When it arrives, such as `2026-03-01T08:00:00Z`.
     #[serde(default)]
     pub(crate) at: Option<String>,
@@ -68,13 +75,17 @@ pub(crate) struct ExpectFile {
     /// How many deliveries there are in all.
     #[serde(default)]
     pub(crate) deliveries: Option<u64>,
+    /// What comes of each of the `replies` in the channel that gets it: the same keys again.
+    #[serde(default)]
+    #[schemars(with = "std::collections::BTreeMap<Name, ExpectFile>")]
+    pub(crate) then: Free,
     /// What each destination gets.
     #[serde(flatten)]
     pub(crate) destinations: Free,
 }
 
 /// Keys of `expect:` that are no destinations.
-pub(crate) const EXPECT_KEYS: [&str; 9] = [
+pub(crate) const EXPECT_KEYS: [&str; 10] = [
     "answer",
     "flags",
     "filtered",
@@ -84,4 +95,5 @@ pub(crate) const EXPECT_KEYS: [&str; 9] = [
     "metadata",
     "state",
     "deliveries",
+    "then",
 ];

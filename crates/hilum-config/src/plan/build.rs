@@ -8,6 +8,7 @@ use hilum_component::{
     StepPlan,
 };
 use hilum_message::PlanDigest;
+use serde_json::Value;
 
 use super::channel::{Checked, step_name};
 use super::digest::Digest;
@@ -43,6 +44,9 @@ impl<'g, V: Fn() -> SiteView<'g>> Builder<'_, 'g, V> {
         let mut digest = Digest::of("channel");
         digest.text(self.channel.name);
         digest.json(&self.channel.tree.json());
+        for asking in self.asking() {
+            digest.json(&asking.get("format").map_or(Value::Null, Node::json));
+        }
         let source = self.source(format, &mut digest, report);
         let steps = self.steps(format, None, &["steps"], &mut digest, report);
         let destinations = self.destinations(format, &mut digest, report);
@@ -73,6 +77,18 @@ impl<'g, V: Fn() -> SiteView<'g>> Builder<'_, 'g, V> {
         })
     }
 
+    /// The channels that hand their replies over to this one.
+    fn asking(&self) -> impl Iterator<Item = &'g Node> {
+        let name = self.channel.name;
+        let asks = move |tree: &&Node| {
+            let to = tree.get("to").map(Node::entries).unwrap_or_default();
+            to.iter()
+                .any(|(_, node)| node.get("then").and_then(Node::text) == Some(name))
+        };
+        let trees = self.gathered.channels.values().map(|(_, tree)| tree);
+        trees.filter(asks)
+    }
+
     fn context<'c>(
         &'c self,
         format: &'c Arc<dyn Format>,
@@ -83,6 +99,7 @@ impl<'g, V: Fn() -> SiteView<'g>> Builder<'_, 'g, V> {
             channel: self.channel.name,
             destination,
             format,
+            original: self.channel.original.as_ref(),
             site,
             destinations: &self.channel.destinations,
         }
@@ -177,7 +194,7 @@ impl<'g, V: Fn() -> SiteView<'g>> Builder<'_, 'g, V> {
                 }
                 _ => Ok(match piece.config.as_str() {
                     Some(topic) => SourceKind::Topic(topic.into()),
-                    None => SourceKind::Reply,
+                    None => SourceKind::Reply(self.channel.original.clone()),
                 }),
             }
         })?;
@@ -273,7 +290,11 @@ impl<'g, V: Fn() -> SiteView<'g>> Builder<'_, 'g, V> {
         self.make(piece, digest, report, |view| {
             match piece.spec.as_ref().map(|spec| spec.build) {
                 Some(Build::Destination(build)) => {
-                    let context = self.context(format, Some(name), view);
+                    // What is sent is fixed by then: a destination knows nothing of a question.
+                    let context = BuildContext {
+                        original: None,
+                        ..self.context(format, Some(name), view)
+                    };
                     build(&piece.config, &context).map(DestinationKind::Component)
                 }
                 _ => Ok(DestinationKind::Topic(
@@ -298,7 +319,7 @@ impl<'g, V: Fn() -> SiteView<'g>> Builder<'_, 'g, V> {
                 .map_or(self.channel.tree.span, |n| n.span)
         };
         let rule = |key: &str, text: Option<&str>, report: &mut Report| {
-            text.and_then(|text| compile(text, &**format, span(key), report))
+            text.and_then(|text| self.compile(text, &**format, span(key), report))
         };
         let when = match file.removed {
             // Nothing new goes to a destination that is gone.
@@ -409,18 +430,18 @@ impl<'g, V: Fn() -> SiteView<'g>> Builder<'_, 'g, V> {
                 .map_or(self.channel.tree.span, |node| node.span)
         };
         let accept = match &file.accept {
-            Some(text) => Some(compile(text.as_str(), format, span("accept"), report)?),
+            Some(text) => Some(self.compile(text.as_str(), format, span("accept"), report)?),
             None => None,
         };
         let order = match file.order.0.as_str() {
             "channel" => Order::Channel,
             domain if ORDER_DOMAINS.contains(&domain) => Order::Domain(domain.to_owned()),
-            text => Order::Rule(compile(text, format, span("order"), report)?),
+            text => Order::Rule(self.compile(text, format, span("order"), report)?),
         };
         let mut index = Vec::with_capacity(file.index.len());
         for (name, text) in &file.index {
             let text = text.as_str().unwrap_or_default();
-            let rule = compile(text, format, span("index"), report)?;
+            let rule = self.compile(text, format, span("index"), report)?;
             index.push(IndexField {
                 name: name.as_str().into(),
                 rule,
@@ -428,15 +449,21 @@ impl<'g, V: Fn() -> SiteView<'g>> Builder<'_, 'g, V> {
         }
         Some((accept, order, index))
     }
-}
 
-fn compile(text: &str, format: &dyn Format, span: Span, report: &mut Report) -> Option<Rule> {
-    match Rule::compile(text, format.dialect()) {
-        Ok(rule) => Some(rule),
-        Err(error) => {
-            let text = format!("not an expression: {}", error.message);
-            report.push(Draft::error("E0112", span, text).maybe_remedy(error.hint));
-            None
+    fn compile(
+        &self,
+        text: &str,
+        format: &dyn Format,
+        span: Span,
+        report: &mut Report,
+    ) -> Option<Rule> {
+        match Rule::of_reply(text, format.dialect(), self.channel.original.as_deref()) {
+            Ok(rule) => Some(rule),
+            Err(error) => {
+                let text = format!("not an expression: {}", error.message);
+                report.push(Draft::error("E0112", span, text).maybe_remedy(error.hint));
+                None
+            }
         }
     }
 }

@@ -24,6 +24,8 @@ pub(super) struct Checked<'g> {
     pub(super) tree: &'g Node,
     pub(super) value: Value,
     pub(super) format: Option<Arc<dyn Format>>,
+    /// Of a channel of replies: the format of the messages that ask.
+    pub(super) original: Option<Arc<dyn Format>>,
     pub(super) control_id_optional: bool,
     /// The file as a struct, if nothing is wrong with it.
     pub(super) file: Option<ChannelFile>,
@@ -68,17 +70,18 @@ pub(super) fn plan(
         )
     };
     let schema = schema_of::<ChannelFile>();
+    let mut spoken = BTreeMap::new();
+    for (name, (_, tree)) in &gathered.channels {
+        spoken.insert(name.as_str(), speech(tree, registry, &view(), report));
+    }
+    let originals = originals(gathered, &spoken);
     let mut channels = Vec::with_capacity(gathered.channels.len());
     for (name, (path, tree)) in &gathered.channels {
-        channels.push(checked(
-            name,
-            path,
-            tree,
-            registry,
-            &view(),
-            &schema,
-            report,
-        ));
+        let speech = spoken.remove(name.as_str()).unwrap_or_default();
+        let original = originals.get(name.as_str()).cloned();
+        let file = (name.as_str(), path.as_str(), tree);
+        let checked = checked(file, speech, original, registry, &view(), &schema, report);
+        channels.push(checked);
     }
     cross::check(gathered, &channels, report);
     let site = site_summary(gathered, &channels);
@@ -145,17 +148,14 @@ fn admin(gathered: &Gathered, report: &mut Report) {
     }
 }
 
-fn checked<'g>(
-    name: &'g str,
-    path: &'g str,
-    tree: &'g Node,
-    registry: &Registry,
-    site: &SiteView<'_>,
-    schema: &Value,
-    report: &mut Report,
-) -> Checked<'g> {
-    let to = tree.get("to").map(Node::entries).unwrap_or_default();
-    let destinations: Vec<String> = to.iter().map(|(key, _)| key.text.clone()).collect();
+/// The language of a channel's messages.
+#[derive(Default)]
+struct Speech {
+    format: Option<Arc<dyn Format>>,
+    control_id_optional: bool,
+}
+
+fn speech(tree: &Node, registry: &Registry, site: &SiteView<'_>, report: &mut Report) -> Speech {
     let source = tree.get("from").and_then(|from| from.entries().first());
     let system = source.and_then(|(_, config)| config.get("system")?.text());
     let system = system
@@ -169,11 +169,46 @@ fn checked<'g>(
             .is_some_and(|system| system.control_id_optional),
         settings: serde_json::Map::new(),
     };
-    let control_id_optional = options.control_id_optional;
-    let format = format(tree, registry, options, report);
+    Speech {
+        control_id_optional: options.control_id_optional,
+        format: format(tree, registry, options, report),
+    }
+}
+
+/// The format of the messages that ask, by the channel that gets the replies.
+fn originals<'g>(
+    gathered: &'g Gathered,
+    spoken: &BTreeMap<&str, Speech>,
+) -> BTreeMap<&'g str, Arc<dyn Format>> {
+    let mut originals = BTreeMap::new();
+    for (name, (_, tree)) in &gathered.channels {
+        let Some(format) = spoken.get(name.as_str()).and_then(|s| s.format.as_ref()) else {
+            continue;
+        };
+        for (_, node) in tree.get("to").map(Node::entries).unwrap_or_default() {
+            if let Some(then) = node.get("then").and_then(Node::text) {
+                originals.entry(then).or_insert_with(|| Arc::clone(format));
+            }
+        }
+    }
+    originals
+}
+
+fn checked<'g>(
+    (name, path, tree): (&'g str, &'g str, &'g Node),
+    speech: Speech,
+    original: Option<Arc<dyn Format>>,
+    registry: &Registry,
+    site: &SiteView<'_>,
+    schema: &Value,
+    report: &mut Report,
+) -> Checked<'g> {
+    let to = tree.get("to").map(Node::entries).unwrap_or_default();
+    let destinations: Vec<String> = to.iter().map(|(key, _)| key.text.clone()).collect();
     let scope = Scope {
         registry,
-        format: format.as_ref(),
+        format: speech.format.as_ref(),
+        original: original.as_ref(),
         site,
         destinations: &destinations,
     };
@@ -196,8 +231,9 @@ fn checked<'g>(
         path,
         tree,
         value,
-        format,
-        control_id_optional,
+        format: speech.format,
+        original,
+        control_id_optional: speech.control_id_optional,
         file,
         pieces: found.pieces,
         uses: found.uses,

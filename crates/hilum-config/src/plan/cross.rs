@@ -30,6 +30,7 @@ const NOT_FOR_DESTINATIONS: [(&str, &str); 2] = [
 pub(super) fn check(gathered: &Gathered, channels: &[Checked<'_>], report: &mut Report) {
     listeners(gathered, channels, report);
     topics(channels, report);
+    questions(channels, report);
     for channel in channels {
         destinations(channel, channels, report);
         answers(channel, report);
@@ -300,6 +301,46 @@ fn hand_over(then: &Node, channels: &[Checked<'_>], report: &mut Report) {
         let text = format!("the channel `{name}` takes no replies");
         let draft = Draft::error("E0207", then.span, text).related(source.name_span, "its source");
         report.push(draft.remedy("let its source be `from: { reply: {} }`"));
+    }
+}
+
+/// Those who ask one channel speak one language, and somebody asks each channel of replies.
+fn questions(channels: &[Checked<'_>], report: &mut Report) {
+    let mut first: BTreeMap<&str, (serde_json::Value, Span)> = BTreeMap::new();
+    for channel in channels {
+        let format = channel.tree.get("format").map_or(Value::Null, Node::json);
+        let to = channel.tree.get("to").map(Node::entries);
+        for (key, node) in to.unwrap_or_default() {
+            let Some((then, name)) = node.get("then").and_then(|then| Some((then, then.text()?)))
+            else {
+                continue;
+            };
+            if channel.destination(&key.text).and_then(topic).is_some() {
+                let text = "a topic gives no reply";
+                let remedy = "let the channel that subscribes ask";
+                report.push(Draft::error("E0214", then.span, text).remedy(remedy));
+            }
+            let (known, span) = first
+                .entry(name)
+                .or_insert_with(|| (format.clone(), then.span));
+            if *known != format {
+                let text = format!("the channel `{name}` gets replies to messages of two formats");
+                let remedy = "`%original` has one format: hand over to a channel of its own";
+                let draft = Draft::error("E0214", then.span, text).related(*span, "asked here too");
+                report.push(draft.remedy(remedy));
+            }
+        }
+    }
+    for channel in channels.iter().filter(|c| !first.contains_key(c.name)) {
+        let reply = |piece: &&Piece| piece.name == "reply" && piece.spec.is_none();
+        if let Some(source) = channel.source().filter(reply) {
+            let text = format!("no channel hands replies over to `{}`", channel.name);
+            let remedy = format!(
+                "write `then: {}` beside the destination that is asked",
+                channel.name
+            );
+            report.push(Draft::warning("W0302", source.name_span, text).remedy(remedy));
+        }
     }
 }
 

@@ -231,6 +231,7 @@ impl Gathered {
         let scope = Scope {
             registry,
             format: None,
+            original: None,
             site: &site,
             destinations: &[],
         };

@@ -36,7 +36,7 @@ impl Compare<'_> {
         self.flags(&mut found);
         self.metadata(&mut found);
         self.state(&mut found);
-        let expect = &self.case.expect.expect;
+        let expect = &self.case.expect;
         if let Some(count) = expect
             .deliveries
             .filter(|count| *count != self.deliveries.len() as u64)
@@ -55,7 +55,7 @@ impl Compare<'_> {
     }
 
     fn answer(&self, found: &mut Vec<Difference>) {
-        let Some(want) = &self.case.expect.expect.answer else {
+        let Some(want) = &self.case.expect.answer else {
             return;
         };
         let answer = self.processed.answer.as_ref();
@@ -74,7 +74,7 @@ impl Compare<'_> {
     }
 
     fn outcome(&self, found: &mut Vec<Difference>) {
-        let expect = &self.case.expect.expect;
+        let expect = &self.case.expect;
         let named = [
             (Disposition::Filtered, &expect.filtered),
             (Disposition::Refused, &expect.refused),
@@ -106,7 +106,7 @@ impl Compare<'_> {
 
     fn flags(&self, found: &mut Vec<Difference>) {
         let findings = all_findings(self.processed);
-        for want in self.case.expect.expect.flags.iter().flatten() {
+        for want in self.case.expect.flags.iter().flatten() {
             if !findings.iter().any(|finding| self.flagged(finding, want)) {
                 let got: Vec<String> = findings
                     .iter()
@@ -156,7 +156,7 @@ impl Compare<'_> {
     }
 
     fn metadata(&self, found: &mut Vec<Difference>) {
-        let wanted = self.case.expect.expect.metadata.iter().flatten();
+        let wanted = self.case.expect.metadata.iter().flatten();
         let metadata = self
             .deliveries
             .first()
@@ -175,7 +175,7 @@ impl Compare<'_> {
     }
 
     fn state(&self, found: &mut Vec<Difference>) {
-        for (scope, keys) in self.case.expect.expect.state.iter().flatten() {
+        for (scope, keys) in self.case.expect.state.iter().flatten() {
             for (key, value) in keys.as_object().into_iter().flatten() {
                 let written = self
                     .processed

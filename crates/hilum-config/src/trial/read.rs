@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::check::{Scope, check, clipped};
 use crate::diagnostic::{Draft, Report, did_you_mean};
-use crate::file::{EXPECT_KEYS, TestFile, schema_of};
+use crate::file::{EXPECT_KEYS, ExpectFile, TestFile, schema_of};
 use crate::plan::{Options, read_text};
 use crate::site::{Folder, SiteView};
 use crate::yaml::{Files, Kind, Node, Style, parse};
@@ -34,8 +34,12 @@ pub(super) struct Case {
     pub(super) metadata: Metadata,
     pub(super) state: BTreeMap<(String, String), Bytes>,
     pub(super) arrived_ms: u64,
-    pub(super) expect: TestFile,
+    pub(super) expect: ExpectFile,
     pub(super) destinations: Vec<(String, Wanted)>,
+    /// Of a reply: the message that asked.
+    pub(super) original: Option<Payload>,
+    /// The replies of destinations, as cases of the channels that get them.
+    pub(super) replies: Vec<(String, Self)>,
 }
 
 /// What a destination is to get.
@@ -56,6 +60,7 @@ pub(super) struct Field {
 
 struct Reader<'a> {
     folder: &'a Folder,
+    plan: &'a Plan,
     scope: Scope<'a>,
     report: &'a mut Report,
 }
@@ -73,6 +78,7 @@ pub(super) fn tests(
     let scope = Scope {
         registry,
         format: None,
+        original: None,
         site: &site,
         destinations: &[],
     };
@@ -104,6 +110,7 @@ pub(super) fn tests(
         };
         let mut reader = Reader {
             folder,
+            plan,
             scope,
             report,
         };
@@ -129,11 +136,12 @@ impl Reader<'_> {
         let (value, _) = check(self.scope, &schema_of::<TestFile>(), node, self.report);
         let destinations = self.destinations(node.get("expect")?, channel);
         let payload = self.payload(node, channel);
+        let original = node.get("original").map(|node| self.message(node));
         let arrived_ms = self.arrived(node);
         if self.report.errors() > before {
             return None;
         }
-        let expect: TestFile = match serde_json::from_value(value) {
+        let test: TestFile = match serde_json::from_value(value) {
             Ok(read) => read,
             Err(error) => {
                 self.report.push(Draft::error(
@@ -149,31 +157,94 @@ impl Reader<'_> {
                 .as_str()
                 .map_or_else(|| value.to_string(), str::to_owned)
         };
-        let metadata = expect
+        let metadata = test
             .metadata
             .iter()
             .map(|(name, value)| (name.as_str(), text(value)));
-        let state = expect.state.iter().flat_map(|(scope, keys)| {
+        let state = test.state.iter().flat_map(|(scope, keys)| {
             let keys = keys.as_object().into_iter().flatten();
             keys.map(move |(key, value)| ((scope.clone(), key.clone()), Bytes::from(text(value))))
         });
-        Some(Case {
+        let mut case = Case {
             file: file.to_owned(),
             line,
-            name: expect.test.clone(),
+            name: test.test.clone(),
             channel: channel.clone(),
             payload: payload?,
             metadata: metadata.collect(),
             state: state.collect(),
             arrived_ms: arrived_ms?,
-            expect,
+            expect: test.expect,
             destinations,
-        })
+            original: original.flatten(),
+            replies: Vec::new(),
+        };
+        case.replies = self.replies(node, &case);
+        (self.report.errors() == before).then_some(case)
+    }
+
+    /// The replies that a test gives, as cases of the channels that get them.
+    fn replies(&mut self, node: &Node, asking: &Case) -> Vec<(String, Case)> {
+        let then = node.get("expect").and_then(|expect| expect.get("then"));
+        let replies = node.get("replies").map(Node::entries).unwrap_or_default();
+        for (key, _) in then.map(Node::entries).unwrap_or_default() {
+            if !replies.iter().any(|(reply, _)| reply.text == key.text) {
+                let text = format!("the test gives no reply of `{}`", clipped(&key.text));
+                let remedy = format!("write `replies: {{ {}: FILE }}`", clipped(&key.text));
+                self.report
+                    .push(Draft::error("E0301", key.span, text).remedy(remedy));
+            }
+        }
+        let mut cases = Vec::with_capacity(replies.len());
+        for (key, reply) in replies {
+            let mut destinations = asking.channel.destinations.iter();
+            let asked = destinations.find(|destination| *destination.name == *key.text);
+            let channel =
+                asked.and_then(|destination| self.plan.channels.get(destination.then.as_ref()?));
+            let Some(channel) = channel else {
+                let text = format!("`{}` hands over no reply", clipped(&key.text));
+                let remedy = "name a destination with `then:`";
+                self.report
+                    .push(Draft::error("E0301", key.span, text).remedy(remedy));
+                continue;
+            };
+            let wanted = then.and_then(|then| then.get(&key.text));
+            let destinations = wanted.map(|wanted| self.destinations(wanted, channel));
+            let expect = asking.expect.then.get(&key.text).cloned();
+            let Some(payload) = self.message(reply) else {
+                continue;
+            };
+            let case = Case {
+                file: asking.file.clone(),
+                line: asking.line,
+                name: asking.name.clone(),
+                channel: Arc::clone(channel),
+                payload,
+                metadata: asking.metadata.clone(),
+                state: asking.state.clone(),
+                arrived_ms: asking.arrived_ms,
+                // It was checked with the file.
+                expect: expect
+                    .and_then(|expect| serde_json::from_value(expect).ok())
+                    .unwrap_or_default(),
+                destinations: destinations.unwrap_or_default(),
+                original: Some(asking.payload.clone()),
+                replies: Vec::new(),
+            };
+            cases.push((key.text.clone(), case));
+        }
+        cases
     }
 
     /// The message, with what `set:` writes.
     fn payload(&mut self, node: &Node, channel: &ChannelPlan) -> Option<Payload> {
         let send = node.get("send")?;
+        let payload = self.message(send)?;
+        self.edited(node, send, channel, payload)
+    }
+
+    /// A message: a file of the site, or the text itself.
+    fn message(&mut self, send: &Node) -> Option<Payload> {
         let scalar = send.scalar()?;
         let inline = scalar.style == Style::Block || scalar.text.contains('\n');
         let bytes = if inline {
@@ -199,7 +270,16 @@ impl Reader<'_> {
                 }
             }
         };
-        let payload = Payload::inline(bytes);
+        Some(Payload::inline(bytes))
+    }
+
+    fn edited(
+        &mut self,
+        node: &Node,
+        send: &Node,
+        channel: &ChannelPlan,
+        payload: Payload,
+    ) -> Option<Payload> {
         let set = node.get("set").map(Node::entries).unwrap_or_default();
         if set.is_empty() {
             return Some(payload);

@@ -13,7 +13,7 @@ use hilum_message::{IndexKey, MessageId};
 use super::compare::Compare;
 use super::coverage::Coverage;
 use super::read::Case;
-use super::{TestResult, compare};
+use super::{Difference, TestResult, compare};
 
 /// The state before, as the test gives it.
 struct Before<'c>(&'c BTreeMap<(String, String), Bytes>);
@@ -29,6 +29,19 @@ impl StateView for Before<'_> {
 }
 
 pub(super) fn run(case: &Case, coverage: &mut Coverage) -> TestResult {
+    let (outcome, differences) = compared(case, coverage);
+    TestResult {
+        file: case.file.clone(),
+        line: case.line,
+        channel: case.channel.name.to_string(),
+        name: case.name.clone(),
+        outcome,
+        differences,
+    }
+}
+
+/// What came of a message and of the replies to it, and what is not as expected.
+fn compared(case: &Case, coverage: &mut Coverage) -> (String, Vec<Difference>) {
     let mut trace: Vec<TraceLine> = Vec::new();
     let mut environment = ProcessEnvironment {
         index_key: &IndexKey::new([0; 16]),
@@ -40,30 +53,41 @@ pub(super) fn run(case: &Case, coverage: &mut Coverage) -> TestResult {
     };
     // The same id each time, so that what derives from it stays the same.
     let id = MessageId::new(case.arrived_ms, 1);
-    let incoming = Incoming::new(
-        id,
-        case.arrived_ms,
-        case.payload.clone(),
-        case.metadata.clone(),
-    );
+    let (payload, metadata) = (case.payload.clone(), case.metadata.clone());
+    let incoming = Incoming {
+        original: case.original.clone(),
+        ..Incoming::new(id, case.arrived_ms, payload, metadata)
+    };
     let processed = process(&case.channel, &mut environment, incoming);
     let deliveries = deliveries(&processed);
     coverage.add(&case.channel, &processed, &deliveries, &trace);
-    let differences = Compare {
+    let mut differences = Compare {
         case,
         processed: &processed,
         deliveries: &deliveries,
         trace: &trace,
     }
     .all();
-    TestResult {
-        file: case.file.clone(),
-        line: case.line,
-        channel: case.channel.name.to_string(),
-        name: case.name.clone(),
-        outcome: compare::outcome(&processed),
-        differences,
+    for (destination, reply) in &case.replies {
+        let asked = |delivery: &&PlannedDelivery| {
+            *delivery.destination == **destination && delivery.dead_letter.is_none()
+        };
+        let place = format!("then {destination}");
+        if deliveries.iter().copied().any(|delivery| asked(&delivery)) {
+            let (_, found) = compared(reply, coverage);
+            differences.extend(found.into_iter().map(|difference| Difference {
+                place: format!("{place} {}", difference.place),
+                ..difference
+            }));
+        } else {
+            differences.push(Difference {
+                place,
+                expected: "asked".to_owned(),
+                got: format!("not asked; {}", compare::outcome(&processed)),
+            });
+        }
     }
+    (compare::outcome(&processed), differences)
 }
 
 /// The deliveries of a message and of those it became.

@@ -351,6 +351,33 @@ W0312 channels/a.yaml:5:52 «required» `required` has no effect on a destinatio
 E0124 channels/a.yaml:5:97 «2s» the longest delay is shorter than the first, 1m => write at least 1m
 "#,
     );
+    check(
+        &[
+            (
+                "channels/a.yaml",
+                "channel: a\nfrom: { topic: hilum.alerts }\nformat: lines\naccept: \"%original.PID-3 = 'x'\"\nto: { t: { topic: x, then: c }, e: { wire: { system: ehr }, then: c } }\n",
+            ),
+            (
+                "channels/b.yaml",
+                "channel: b\nfrom: { topic: x }\nformat: { lines: {} }\nto: { e: { wire: { system: ehr }, then: c } }\n",
+            ),
+            (
+                "channels/c.yaml",
+                "channel: c\nfrom: { reply: {} }\nformat: lines\naccept: \"%original.PID-3.exists() and %request.exists()\"\nto: { e: { wire: { system: ehr } } }\n",
+            ),
+            (
+                "channels/d.yaml",
+                "channel: d\nfrom: { reply: {} }\nformat: lines\nto: { e: { wire: { system: ehr } } }\n",
+            ),
+        ],
+        r#"
+E0112 channels/a.yaml:4:10 «%original» not an expression: unknown variable => no variables are defined here
+E0214 channels/a.yaml:5:28 «c» a topic gives no reply => let the channel that subscribes ask
+E0214 channels/b.yaml:4:41 «c» the channel `c` gets replies to messages of two formats => `%original` has one format: hand over to a channel of its own [asked here too channels/a.yaml:5]
+E0112 channels/c.yaml:4:39 «%request» not an expression: unknown variable => there are %original
+W0302 channels/d.yaml:2:9 «reply» no channel hands replies over to `d` => write `then: d` beside the destination that is asked
+"#,
+    );
     check_keys(
         "to:\n  ehr: { wire: { system: ehr }, steps: [ { route: {} } ] }\n  flags: { wire: { system: ehr } }\n",
         r#"
@@ -398,6 +425,7 @@ E0206 channels/a.yaml:4:19 «hilum.alerts» `hilum.alerts` belongs to the engine
         r#"
 E0206 channels/b.yaml:4:19 «y» messages would go round: a -> b -> a => let one of the channels hand over under another topic [by way of this channels/a.yaml:4]
 E0207 channels/b.yaml:4:28 «c» the channel `c` takes no replies => let its source be `from: { reply: {} }` [its source channels/c.yaml:2]
+E0214 channels/b.yaml:4:28 «c» a topic gives no reply => let the channel that subscribes ask
 W0302 channels/c.yaml:2:16 «z» no channel publishes on the topic `z` => topics with publishers: q, x, y
 W0301 channels/c.yaml:4:19 «q» no channel subscribes to the topic `q` => topics with subscribers: x, y, z
 "#,

@@ -120,6 +120,68 @@ expect: { answer: AR, refused: accepts only }
     assert!(run.coverage.channels.contains_key("board"));
 }
 
+/// A site that asks, and its test.
+fn asked(tests: &str) -> TestRun {
+    let dir = folder(&[
+        HILUM,
+        EHR,
+        (
+            "systems/lis.yaml",
+            "system: lis\naddresses: { wire: 10.0.4.8:2575 }\n",
+        ),
+        K,
+        (
+            "channels/asks.yaml",
+            "channel: asks\nfrom: { topic: hilum.alerts }\nformat: lines\nto:\n  lab: { wire: { system: lis }, when: MSH-11 = 'P', then: replies }\n  ehr: { wire: { system: ehr } }\n",
+        ),
+        (
+            "channels/replies.yaml",
+            "channel: replies\nfrom: { reply: {} }\nformat: lines\norder: \"%original.PID-3\"\nsteps: [ { set: { PID-3: \"%original.PID-3\" } } ]\nto:\n  ehr: { wire: { system: ehr } }\n",
+        ),
+        ("channels/asks.test.yaml", tests),
+        (
+            "channels/replies.test.yaml",
+            "test: a reply\nsend: |\n  OBX-3=NA\noriginal: samples/k.txt\nexpect: { ehr: { PID-3: 42, OBX-3: NA } }\n---\ntest: a reply to nothing\nsend: |\n  OBX-3=NA\nexpect: { flags: [no-original], ehr: { PID-3: null } }\n",
+        ),
+    ]);
+    let loaded = load(dir.path(), &fake::registry(), &options());
+    assert_eq!(hilum_config::render(&loaded.diagnostics), "");
+    run_tests(
+        &Folder::on_disk(dir.path()),
+        &loaded,
+        &fake::registry(),
+        None,
+    )
+}
+
+#[test]
+fn a_test_gives_replies_and_expects_what_comes_of_them() {
+    let run = asked(
+        "test: a question\nsend: samples/k.txt\nreplies: { lab: \"OBX-3=NA\\nPID-3=7\" }\nexpect:\n  lab: delivered\n  then: { lab: { ehr: { PID-3: 42, OBX-3: NA } } }\n---\ntest: wrong\nsend: samples/k.txt\nreplies: { lab: \"OBX-3=NA\\nPID-3=7\" }\nexpect: { then: { lab: { ehr: { OBX-3: K } } } }\n---\ntest: not asked\nsend: samples/k.txt\nset: { MSH-11: T }\nreplies: { lab: \"OBX-3=NA\\nPID-3=7\" }\nexpect: {}\n---\ntest: mistakes\nsend: samples/k.txt\nreplies: { ehr: samples/k.txt }\nexpect: { then: { lab: {} } }\n",
+    );
+    let told: Vec<_> = run.diagnostics.iter().map(|d| d.message.as_str()).collect();
+    assert_eq!(
+        told,
+        [
+            "`ehr` hands over no reply",
+            "the test gives no reply of `lab`"
+        ]
+    );
+    let differences = run.results.iter().flat_map(|result| &result.differences);
+    let differences: Vec<_> = differences
+        .map(|d| format!("{}: expected {}, got {}", d.place, d.expected, d.got))
+        .collect();
+    assert_eq!(
+        differences,
+        [
+            "then lab ehr OBX-3: expected K, got NA",
+            "then lab: expected asked, got not asked; accepted"
+        ]
+    );
+    assert_eq!(run.results.iter().filter(|r| r.passed()).count(), 3);
+    assert_eq!(run.coverage.channels["replies"].steps["1 set"], 4);
+}
+
 #[test]
 fn what_differs_is_told_place_by_place() {
     let tests = "\

@@ -58,6 +58,12 @@ interface Context {
   readonly arrived: Date;
   /** The name of the channel. */
   readonly channel: string;
+  /**
+   * In a channel of replies: the message that asked, in its own format. It may be changed and
+   * returned, and then goes on in place of the reply; steps behind the script are still written in
+   * the format of the channel.
+   */
+  readonly original: Message | null;
   /** The id of the message. */
   readonly id: string;
   /** Notes a finding: a code of small letters, digits and hyphens, and a place. */

@@ -20,24 +20,25 @@ const FLAGS_MAX: usize = 1_000;
 
 /// One message as a script works on it.
 pub(super) struct Held {
+    pub(super) format: Arc<dyn Format>,
     pub(super) document: Box<dyn Document>,
     pub(super) metadata: Metadata,
 }
 
 /// The running call.
 pub(super) struct Call {
-    pub(super) format: Arc<dyn Format>,
     pub(super) channel: String,
     pub(super) id: MessageId,
     pub(super) arrived_ms: u64,
     pub(super) messages: Vec<Held>,
+    /// The place of the message that asked among `messages`.
+    pub(super) original: Option<usize>,
     pub(super) flags: Vec<(String, String)>,
 }
 
 /// Compiled paths of one format.
 #[derive(Default)]
 struct Paths {
-    format: &'static str,
     rules: HashMap<String, Rule>,
     targets: HashMap<String, Rc<Target>>,
 }
@@ -46,7 +47,17 @@ struct Paths {
 #[derive(Default)]
 pub(super) struct Host {
     pub(super) call: Option<Call>,
-    paths: Paths,
+    paths: HashMap<&'static str, Paths>,
+}
+
+impl Held {
+    pub(super) fn copied(&self) -> Self {
+        Self {
+            format: Arc::clone(&self.format),
+            document: self.document.boxed_clone(),
+            metadata: self.metadata.clone(),
+        }
+    }
 }
 
 impl Call {
@@ -64,46 +75,46 @@ impl Host {
             .ok_or_else(|| "no message is being worked on".to_owned())
     }
 
-    fn rule(&mut self, path: &str) -> Result<Rule, String> {
-        let format = Arc::clone(&self.call()?.format);
-        self.paths.keep_for(format.name());
-        if let Some(rule) = self.paths.rules.get(path) {
+    fn rule(&mut self, at: usize, path: &str) -> Result<Rule, String> {
+        let format = Arc::clone(&self.call()?.held(at)?.format);
+        let paths = self.paths.entry(format.name()).or_default();
+        if let Some(rule) = paths.rules.get(path) {
             return Ok(rule.clone());
         }
         let rule = Rule::compile(path, format.dialect()).map_err(|error| error.to_string())?;
-        self.paths.rules.insert(path.to_owned(), rule.clone());
+        paths.make_room();
+        paths.rules.insert(path.to_owned(), rule.clone());
         Ok(rule)
     }
 
-    fn target(&mut self, path: &str) -> Result<Rc<Target>, String> {
-        let format = Arc::clone(&self.call()?.format);
-        self.paths.keep_for(format.name());
-        if let Some(target) = self.paths.targets.get(path) {
+    fn target(&mut self, at: usize, path: &str) -> Result<Rc<Target>, String> {
+        let format = Arc::clone(&self.call()?.held(at)?.format);
+        let paths = self.paths.entry(format.name()).or_default();
+        if let Some(target) = paths.targets.get(path) {
             return Ok(Rc::clone(target));
         }
         let target = Rc::new(format.target(path)?);
-        self.paths
-            .targets
-            .insert(path.to_owned(), Rc::clone(&target));
+        paths.make_room();
+        paths.targets.insert(path.to_owned(), Rc::clone(&target));
         Ok(target)
     }
 
     fn get(&mut self, at: usize, path: &str) -> Result<Option<String>, String> {
-        let rule = self.rule(path)?;
+        let rule = self.rule(at, path)?;
         let call = self.call()?;
         let env = env(call.arrived_ms);
         rule.first(&*call.held(at)?.document, &env)
     }
 
     fn get_all(&mut self, at: usize, path: &str) -> Result<Vec<String>, String> {
-        let rule = self.rule(path)?;
+        let rule = self.rule(at, path)?;
         let call = self.call()?;
         let env = env(call.arrived_ms);
         rule.strings(&*call.held(at)?.document, &env)
     }
 
     fn set(&mut self, at: usize, path: &str, values: &[String]) -> Result<(), String> {
-        let target = self.target(path)?;
+        let target = self.target(at, path)?;
         self.call()?
             .held(at)?
             .document
@@ -112,7 +123,7 @@ impl Host {
     }
 
     fn delete(&mut self, at: usize, path: &str) -> Result<(), String> {
-        let target = self.target(path)?;
+        let target = self.target(at, path)?;
         self.call()?
             .held(at)?
             .document
@@ -147,9 +158,9 @@ impl Host {
     }
 
     fn set_text(&mut self, at: usize, text: String) -> Result<(), String> {
-        let call = self.call()?;
-        let parsed = call.format.parse(&Payload::inline(text.into()));
-        call.held(at)?.document = parsed.map_err(|reject| reject.to_string())?;
+        let held = self.call()?.held(at)?;
+        let parsed = held.format.parse(&Payload::inline(text.into()));
+        held.document = parsed.map_err(|reject| reject.to_string())?;
         Ok(())
     }
 
@@ -159,10 +170,7 @@ impl Host {
             return Err(format!("a script makes at most {COPIES_MAX} copies"));
         }
         let held = call.held(at)?;
-        let copy = Held {
-            document: held.document.boxed_clone(),
-            metadata: held.metadata.clone(),
-        };
+        let copy = held.copied();
         call.messages.push(copy);
         Ok(call.messages.len() - 1)
     }
@@ -186,12 +194,9 @@ impl Host {
 }
 
 impl Paths {
-    fn keep_for(&mut self, format: &'static str) {
-        if self.format != format || self.rules.len() + self.targets.len() >= PATHS_MAX {
-            *self = Self {
-                format,
-                ..Self::default()
-            };
+    fn make_room(&mut self) {
+        if self.rules.len() + self.targets.len() >= PATHS_MAX {
+            *self = Self::default();
         }
     }
 }
@@ -249,6 +254,7 @@ pub(super) fn functions<'js>(
     });
     function!("flag", |host, code: String, path: String| host
         .flag(code, path));
+    function!("original", |host| host.call().map(|call| call.original));
     function!("channel", |host| host
         .call()
         .map(|call| call.channel.clone()));

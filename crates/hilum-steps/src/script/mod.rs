@@ -123,8 +123,11 @@ fn build(config: &Value, context: &BuildContext<'_>) -> Built<Arc<dyn Step>> {
             problems.add(Problem::at(&[key], format!("{}: {text}", source.name)));
             return None;
         }
-        let format = Arc::clone(context.format);
-        Some(Arc::new(Script { source, format }) as Arc<dyn Step>)
+        Some(Arc::new(Script {
+            source,
+            format: Arc::clone(context.format),
+            original: context.original.cloned(),
+        }) as Arc<dyn Step>)
     });
     problems.finish(step)
 }
@@ -132,20 +135,34 @@ fn build(config: &Value, context: &BuildContext<'_>) -> Built<Arc<dyn Step>> {
 struct Script {
     source: Source,
     format: Arc<dyn Format>,
+    /// Where replies are worked on: the format of the messages that ask.
+    original: Option<Arc<dyn Format>>,
 }
 
 impl Step for Script {
     fn apply(&self, message: &mut Working, context: &mut StepContext<'_>) -> Result<Flow, Halted> {
         let held = Held {
+            format: Arc::clone(&self.format),
             document: std::mem::replace(&mut message.document, Box::new(Absent)),
             metadata: std::mem::take(&mut message.metadata),
         };
+        let mut messages = vec![held];
+        let original = self.original.as_ref().zip(context.original);
+        let original = original.map(|(format, document)| {
+            let metadata = messages.iter().map(|held| held.metadata.clone()).next();
+            messages.push(Held {
+                format: Arc::clone(format),
+                document: document.boxed_clone(),
+                metadata: metadata.unwrap_or_default(),
+            });
+            messages.len() - 1
+        });
         let call = Call {
-            format: Arc::clone(&self.format),
             channel: context.channel.to_owned(),
             id: message.id,
             arrived_ms: context.arrived_ms,
-            messages: vec![held],
+            messages,
+            original,
             flags: Vec::new(),
         };
         let (ended, call) =
@@ -194,7 +211,7 @@ impl Script {
                     let slot = messages.get_mut(place);
                     let held = slot.and_then(|slot| {
                         if again {
-                            copied(slot.as_ref())
+                            slot.as_ref().map(Held::copied)
                         } else {
                             slot.take()
                         }
@@ -227,13 +244,6 @@ impl Script {
             Ended::Interrupted => Err(Halted::Budget),
         }
     }
-}
-
-fn copied(held: Option<&Held>) -> Option<Held> {
-    held.map(|held| Held {
-        document: held.document.boxed_clone(),
-        metadata: held.metadata.clone(),
-    })
 }
 
 /// A code that a script gives, if it is one: anything else may be content.

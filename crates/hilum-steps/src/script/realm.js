@@ -99,6 +99,10 @@
   class Context {
     get arrived() { return new HilumDate(now); }
     get channel() { return host.channel(); }
+    get original() {
+      const at = host.original() ?? null;
+      return at === null ? null : new Message(at);
+    }
     get id() { return host.id(); }
     flag(code, path) { host.flag(String(code), path === undefined ? "" : String(path)); }
     reject(code) { throw new Rejected(String(code)); }

@@ -72,13 +72,22 @@ pub(crate) fn steps(
     site: &dyn Site,
     text: &str,
 ) -> Result<Vec<StepPlan>, Vec<Problem>> {
+    steps_with(format_name, site, text, None)
+}
+
+fn steps_with(
+    format_name: &str,
+    site: &dyn Site,
+    text: &str,
+    original: Option<&Arc<dyn Format>>,
+) -> Result<Vec<StepPlan>, Vec<Problem>> {
     let format = format(format_name);
     let destinations = ["out".to_owned(), "other".to_owned()];
     let context = BuildContext {
         channel: "test",
         destination: None,
         format: &format,
-        original: None,
+        original,
         site,
         destinations: &destinations,
     };
@@ -166,6 +175,7 @@ fn channel(format_name: &str, steps: Vec<StepPlan>) -> ChannelPlan {
 /// Steps ready to run.
 pub(crate) struct Channel {
     plan: ChannelPlan,
+    original: Option<Payload>,
     pub(crate) trace: Vec<TraceLine>,
 }
 
@@ -174,6 +184,20 @@ impl Channel {
         let steps = steps(format_name, &Files::of(files), text).expect(text);
         Self {
             plan: channel(format_name, steps),
+            original: None,
+            trace: Vec::new(),
+        }
+    }
+
+    /// A channel of replies to a message of HL7 v2.
+    pub(crate) fn of_replies(format_name: &str, original: &str, text: &str) -> Self {
+        let asking = format("hl7v2");
+        let steps = steps_with(format_name, &Files::default(), text, Some(&asking)).expect(text);
+        let mut plan = channel(format_name, steps);
+        plan.source.kind = SourceKind::Reply(Some(asking));
+        Self {
+            plan,
+            original: Some(Payload::inline(original.replace('\n', "\r").into())),
             trace: Vec::new(),
         }
     }
@@ -190,7 +214,10 @@ impl Channel {
         };
         let payload = Payload::inline(Bytes::from(text));
         let at = 1_700_000_000_000;
-        let incoming = Incoming::new(MessageId::new(at, 5), at, payload, Metadata::new());
+        let incoming = Incoming {
+            original: self.original.clone(),
+            ..Incoming::new(MessageId::new(at, 5), at, payload, Metadata::new())
+        };
         let mut environment = ProcessEnvironment {
             index_key: &IndexKey::new([0; 16]),
             links: &(),

@@ -232,3 +232,49 @@ fn mistakes_are_told_with_their_line() {
         [": a script needs either `file` or `code`"]
     );
 }
+
+#[test]
+fn the_message_that_asked_is_read_changed_and_returned() {
+    let run = |format: &str, code: &str, reply: &str| {
+        let code = code.replace('\n', " ");
+        let step = format!("script: {{ code: \"function transform(msg, ctx) {{ {code} }}\" }}");
+        outcome(&Channel::of_replies(format, TEXT, &step).run(reply))
+    };
+    let json = r#"{"city":"Springfield"}"#;
+    assert_eq!(
+        run(
+            "json",
+            "ctx.original.set('PID-11.3', msg.get('city')); return ctx.original;",
+            json
+        ),
+        [
+            "MSH|^~\\&|LIS|H|||||ORU^R01|1|P|2.5\nPID|1||7^^^X~8||Doe^Jane||||||^^Springfield\nOBX|1|NM|A\nOBX|2|NM|B\n"
+        ]
+    );
+    assert_eq!(
+        run(
+            "json",
+            "msg.set('city', ctx.original.get('PID-5.1') + ctx.original.segments('OBX').length)",
+            json
+        ),
+        [r#"{"city":"Doe2"}"#]
+    );
+    let v2 = "MSH|^~\\&|IDX|H|||||RSP^K22|9|P|2.5\nPID|1||7\n";
+    assert_eq!(
+        run(
+            "hl7v2",
+            "msg.set('PID-5', ctx.original.get('PID-3[2].1'))",
+            v2
+        ),
+        ["MSH|^~\\&|IDX|H|||||RSP^K22|9|P|2.5\nPID|1||7||8\n"]
+    );
+    assert_eq!(value("ctx.original"), "null");
+}
+
+#[test]
+fn expressions_of_steps_read_the_message_that_asked() {
+    let step = "set: { city: \"%original.PID-5.1 & '/' & city\" }";
+    let json = r#"{"city":"Springfield"}"#;
+    let found = outcome(&Channel::of_replies("json", TEXT, step).run(json));
+    assert_eq!(found, [r#"{"city":"Doe/Springfield"}"#]);
+}
