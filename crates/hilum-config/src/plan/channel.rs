@@ -148,6 +148,9 @@ fn admin(gathered: &Gathered, report: &mut Report) {
     }
 }
 
+/// Sources of messages that come from other channels.
+const INSIDE: [&str; 2] = ["topic", "reply"];
+
 /// The language of a channel's messages.
 #[derive(Default)]
 struct Speech {
@@ -164,9 +167,11 @@ fn speech(tree: &Node, registry: &Registry, site: &SiteView<'_>, report: &mut Re
     let charset = tree.get("charset").and_then(Node::text).map(str::to_owned);
     let options = FormatOptions {
         charset: charset.or_else(|| system.as_ref().and_then(|system| system.charset.clone())),
-        control_id_optional: system
-            .as_ref()
-            .is_some_and(|system| system.control_id_optional),
+        // Nobody waits for the answer to what comes from inside.
+        control_id_optional: source.is_some_and(|(key, _)| INSIDE.contains(&key.text.as_str()))
+            || system
+                .as_ref()
+                .is_some_and(|system| system.control_id_optional),
         settings: serde_json::Map::new(),
     };
     Speech {

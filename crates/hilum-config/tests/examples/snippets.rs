@@ -8,13 +8,14 @@ use hilum_config::{Folder, Options, Secrets, Severity, load_folder, render, run_
 
 use crate::{registry, root};
 
-/// The pages that make one site, and the example whose samples they use.
-const SITES: [(&[&str], &str); 3] = [
+/// The pages that make one site, and the example whose samples and scripts they use.
+const SITES: [(&[&str], &str); 4] = [
     (&["README.md"], "relay"),
     (
         &["docs/guide/first-channel.md", "docs/guide/test.md"],
         "st-elsewhere",
     ),
+    (&["docs/guide/ask.md"], "enrich"),
     (&["docs/runbook/peer-refuses.md"], "st-elsewhere"),
 ];
 
@@ -37,13 +38,19 @@ fn value<'b>(block: &'b str, key: &str) -> Option<&'b str> {
     Some(line.split('#').next().unwrap_or_default().trim())
 }
 
-/// Each block as a file of the site, by the key that it begins with.
+/// Each block as a file of the site, by its first comment or the key that it begins with.
 fn files(pages: &[&str]) -> BTreeMap<String, String> {
     let mut files = BTreeMap::new();
     let mut channel = "a".to_owned();
     for page in pages {
         for block in blocks(page) {
-            let (name, text) = if value(&block, "site:").is_some() {
+            let named = block
+                .lines()
+                .next()
+                .and_then(|line| line.strip_prefix("# "));
+            let (name, text) = if let Some(name) = named {
+                (name.to_owned(), block)
+            } else if value(&block, "site:").is_some() {
                 ("hilum.yaml".to_owned(), block)
             } else if let Some(system) = value(&block, "system:") {
                 (format!("systems/{system}.yaml"), block)
@@ -90,15 +97,20 @@ fn what_the_documents_show_is_right() {
     for (pages, example) in SITES {
         let mut shown = files(pages);
         complete(&mut shown);
-        let samples = root().join("config/examples").join(example).join("samples");
-        let samples = std::fs::read_dir(samples).unwrap().flatten().map(|entry| {
-            let name = format!("samples/{}", entry.file_name().to_string_lossy());
-            (name, std::fs::read(entry.path()).unwrap())
+        let example = root().join("config/examples").join(example);
+        let used = ["samples", "scripts"].into_iter().flat_map(|folder| {
+            let entries = std::fs::read_dir(example.join(folder))
+                .into_iter()
+                .flatten();
+            entries.flatten().map(move |entry| {
+                let name = format!("{folder}/{}", entry.file_name().to_string_lossy());
+                (name, std::fs::read(entry.path()).unwrap())
+            })
         });
         let bytes = shown
             .into_iter()
             .map(|(name, text)| (name, text.into_bytes()))
-            .chain(samples)
+            .chain(used)
             .map(|(name, bytes)| (name, bytes.into()));
         let folder = Folder::kept(Path::new("/nowhere"), bytes);
         let options = Options {
