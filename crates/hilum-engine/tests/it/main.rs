@@ -7,8 +7,8 @@
 
 mod accept;
 mod alerts;
-mod batches;
 mod ask;
+mod batches;
 mod content;
 mod dead_letters;
 mod fairness;
