@@ -212,4 +212,4 @@ static CODES: [Explanation; CODES_COUNT] = codes! {
 };
 
 /// The number of rows above, which a static array must know.
-const CODES_COUNT: usize = 56;
+const CODES_COUNT: usize = 57;
