@@ -9,6 +9,9 @@ use crate::header::resend_bytes;
 use crate::message::{Message, ParseOptions};
 use crate::mllp::{Decoder, DecoderOptions, Event, StartByte};
 use crate::path::Path;
+use crate::profile::{Profile, ProfileFiles};
+use crate::structure::DictionaryStructures;
+use crate::xml;
 
 /// Everything that is read from a message, and that it is written back.
 pub fn parse(bytes: &[u8]) {
@@ -133,5 +136,54 @@ pub fn path(bytes: &[u8]) {
             Ok(&path),
             "a path is read back"
         );
+    }
+}
+
+/// What is read from XML can be written as XML and read again.
+pub fn xml_document(bytes: &[u8]) {
+    let Ok(er7) = xml::read(bytes) else {
+        return;
+    };
+    let Ok(message) = Message::parse(er7) else {
+        return;
+    };
+    if let Ok(document) = xml::write(&message, &DictionaryStructures::new()) {
+        assert!(
+            xml::read(document.as_bytes()).is_ok(),
+            "our own documents can be read"
+        );
+    }
+}
+
+/// A profile is read, or refused, and messages can be held against it.
+///
+/// The input is profile, constraints, value sets and bindings, with a zero byte between them.
+pub fn profile(bytes: &[u8]) {
+    let mut files = bytes.split(|byte| *byte == 0);
+    let main = files.next().unwrap_or_default();
+    let mut next = || files.next().filter(|file| !file.is_empty());
+    let files = ProfileFiles {
+        profile: main,
+        constraints: next(),
+        value_sets: next(),
+        bindings: next(),
+        ..ProfileFiles::default()
+    };
+    let Ok(profile) = Profile::load(&files) else {
+        return;
+    };
+    let _read = (
+        profile.name(),
+        profile.warnings(),
+        profile.messages().count(),
+    );
+    for (code, event, structure) in profile.messages() {
+        let text = format!(
+            "MSH|^~\\&|A^1.2^ISO|B|C|D|2026||{code}^{event}^{structure}|1|P|2.5.1\rPID|1||7^^^H&1&ISO^MR~8||Doe^Jane\r\
+             OBR|1||F1|L^x^LN\rOBX|1|NM|a^b^LN||5|mg\rOBX|2|CWE|||x^y^z\r"
+        );
+        if let Ok(message) = Message::parse(text) {
+            let _findings = profile.validate(&message);
+        }
     }
 }

@@ -39,6 +39,7 @@
 mod arena;
 mod delimited;
 mod error;
+pub mod fuzz_bodies;
 mod json;
 mod limits;
 mod path;

@@ -15,6 +15,40 @@ fn all(bytes: &[u8]) {
         fuzz_bodies::mllp(&[&[size, 0x0B], bytes, b"\x1C\r".as_slice()].concat());
     }
     fuzz_bodies::path(bytes);
+    fuzz_bodies::xml_document(bytes);
+}
+
+const DOCUMENT: &str = "<ADT_A01 xmlns='urn:hl7-org:v2xml'><MSH><MSH.1>|</MSH.1><MSH.2>^~\\&amp;</MSH.2>\
+    <MSH.9><MSG.1>ADT</MSG.1><MSG.2>A01</MSG.2></MSH.9><MSH.10>7</MSH.10></MSH>\
+    <PID><PID.3><CX.1>1</CX.1><CX.4><HD.1>H<escape V='.br'/></HD.1></CX.4></PID.3></PID></ADT_A01>";
+
+const PROFILE: &str = "<ConformanceProfile><Messages><Message Type='ORU' Event='R01' StructID='ORU_R01'>\
+    <Segment Ref='MSH' Usage='R' Min='1' Max='1'/><Group Name='G' ID='G' Usage='RE' Min='0' Max='*'>\
+    <Segment Ref='PID' Usage='R' Min='1' Max='1'/><Segment Ref='OBX' Usage='C' Min='0' Max='2'/></Group>\
+    </Message></Messages><Segments><Segment ID='MSH' Name='MSH'/><Segment ID='PID' Name='PID'>\
+    <Field Name='f' Datatype='CX' Usage='R' Min='1' Max='1' MinLength='1' MaxLength='9' Binding='S'/></Segment>\
+    <Segment ID='OBX' Name='OBX'><DynamicMapping><Mapping Position='5' Reference='2'><Case Value='NM' Datatype='CX'/>\
+    </Mapping></DynamicMapping></Segment></Segments><Datatypes><Datatype ID='CX' Name='CX'>\
+    <Component Name='c' Datatype='CX' Usage='X' ConstantValue='1'/></Datatype></Datatypes></ConformanceProfile>\0\
+    <ConformanceContext><Constraints><Segment><ByID ID='PID'><Constraint ID='C'><Assertion><AND>\
+    <Presence Path='3[1]'/><OR><Format Path='5[1].1[1]' Regex='^(?!a)[a-z]+$'/><PlainText Path='5[*]' Text='x'/></OR>\
+    </AND></Assertion></Constraint></ByID></Segment></Constraints></ConformanceContext>\0\
+    <ValueSetLibrary><ValueSetDefinitions><ValueSetDefinition BindingIdentifier='S'>\
+    <ValueElement Value='1' CodeSystem='L'/></ValueSetDefinition></ValueSetDefinitions></ValueSetLibrary>";
+
+#[test]
+fn our_seeds_for_documents_and_profiles_are_read() {
+    assert!(hilum_hl7v2::xml::read(DOCUMENT.as_bytes()).is_ok());
+    fuzz_bodies::xml_document(DOCUMENT.as_bytes());
+    let files: Vec<_> = PROFILE.split('\0').map(str::as_bytes).collect();
+    let files = hilum_hl7v2::profile::ProfileFiles {
+        profile: files[0],
+        constraints: Some(files[1]),
+        value_sets: Some(files[2]),
+        ..Default::default()
+    };
+    hilum_hl7v2::profile::Profile::load(&files).expect("a profile");
+    fuzz_bodies::profile(PROFILE.as_bytes());
 }
 
 #[test]
@@ -47,6 +81,24 @@ proptest! {
     #[test]
     fn random_bytes_never_break_a_promise(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         all(&bytes);
+    }
+
+    #[test]
+    fn damaged_documents_and_profiles_never_break_a_promise(
+        damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>(), 0_usize..9), 1..6),
+    ) {
+        for (seed, body) in [
+            (DOCUMENT, fuzz_bodies::xml_document as fn(&[u8])),
+            (PROFILE, fuzz_bodies::profile),
+        ] {
+            let mut bytes = seed.as_bytes().to_vec();
+            for (at, byte, length) in &damage {
+                let at = at.index(bytes.len());
+                let end = bytes.len().min(at + length);
+                bytes.splice(at..end, [*byte]);
+            }
+            body(&bytes);
+        }
     }
 
     #[test]
