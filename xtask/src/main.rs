@@ -14,6 +14,7 @@
 
 mod ci;
 mod codegen;
+mod new;
 mod rig;
 mod setup;
 mod shell;
@@ -32,7 +33,7 @@ type Command = (
     fn(&[String]) -> Result<()>,
 );
 
-const COMMANDS: [Command; 9] = [
+const COMMANDS: [Command; 10] = [
     (
         "setup",
         "",
@@ -58,6 +59,12 @@ const COMMANDS: [Command; 9] = [
         "[--check]",
         "make the committed tables and the pages of the reference, or compare them",
         |arguments| codegen::run(only_flag(arguments, "--check")?),
+    ),
+    (
+        "new",
+        "connector|step|format NAME",
+        "a component that works, to be changed: its folder, its test, its line in the list",
+        new::run,
     ),
     (
         "demo",

@@ -18,7 +18,7 @@ struct Need {
     present: fn() -> bool,
 }
 
-const NEEDS: [Need; 4] = [
+const NEEDS: [Need; 6] = [
     Need {
         what: "a C compiler (SQLite, zstd and QuickJS are compiled in)",
         package: "build-essential",
@@ -28,6 +28,17 @@ const NEEDS: [Need; 4] = [
         what: "Python 3 (reads registry packages for `codegen`)",
         package: "python3",
         present: || shell::exists("python3", "--version"),
+    },
+    Need {
+        what: "python-hl7 (the mllp connector is tested against its client)",
+        package: "python3-hl7",
+        // The distribution's own Python has the distribution's packages.
+        present: || shell::exists("/usr/bin/python3", "-cimport hl7"),
+    },
+    Need {
+        what: "curl (the http connector is tested against it)",
+        package: "curl",
+        present: || shell::exists("curl", "--version"),
     },
     Need {
         what: "PostgreSQL's server programs (the sql connector is tested against a real one)",

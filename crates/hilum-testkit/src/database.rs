@@ -72,10 +72,7 @@ pub fn postgres(tls: Option<&CertificateFiles>) -> io::Result<Option<Database>> 
             ("ssl_cert_file", &files.certificate),
             ("ssl_key_file", &files.key),
         ] {
-            let copy = folder.path().join(name);
-            std::fs::copy(file, &copy)?;
-            std::fs::set_permissions(&copy, std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
-            give(&copy, user.as_ref())?;
+            let copy = handed_over(file, &folder.path().join(name), user.as_ref())?;
             server.arg("-c").arg(format!("{name}={}", copy.display()));
         }
         server.args(["-c", "ssl=on"]);
@@ -93,8 +90,8 @@ pub fn postgres(tls: Option<&CertificateFiles>) -> io::Result<Option<Database>> 
     Ok(Some(database))
 }
 
-/// Starts MariaDB; `None` if servers are to be left out.
-pub fn mariadb() -> io::Result<Option<Database>> {
+/// Starts MariaDB, with TLS if there is a certificate; `None` if servers are to be left out.
+pub fn mariadb(tls: Option<&CertificateFiles>) -> io::Result<Option<Database>> {
     let Some(programs) = programs("mariadb-install-db", &["/usr/bin", "/usr/local/bin"])? else {
         return Ok(None);
     };
@@ -133,6 +130,12 @@ pub fn mariadb() -> io::Result<Option<Database>> {
         "--innodb-flush-log-at-trx-commit=0",
         "--innodb-buffer-pool-size=16M",
     ]);
+    if let Some(files) = tls {
+        for (name, file) in [("ssl-cert", &files.certificate), ("ssl-key", &files.key)] {
+            let copy = handed_over(file, &folder.path().join(name), user.as_ref())?;
+            server.arg(format!("--{name}={}", copy.display()));
+        }
+    }
     let child = quiet(&mut server).spawn()?;
     let database = Database {
         kind: Kind::MariaDb,
@@ -245,6 +248,14 @@ fn home(name: &str) -> io::Result<(TempDir, Option<ServerUser>)> {
 
 fn give(path: &Path, user: Option<&ServerUser>) -> io::Result<()> {
     user.map_or(Ok(()), |(_, uid, gid)| chown(path, Some(*uid), Some(*gid)))
+}
+
+/// A copy of a file that only the server's user reads.
+fn handed_over(file: &Path, copy: &Path, user: Option<&ServerUser>) -> io::Result<PathBuf> {
+    std::fs::copy(file, copy)?;
+    std::fs::set_permissions(copy, std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
+    give(copy, user)?;
+    Ok(copy.to_path_buf())
 }
 
 fn as_user(user: Option<&ServerUser>, program: &Path) -> Command {

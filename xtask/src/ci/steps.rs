@@ -4,7 +4,7 @@ use anyhow::{Result, bail};
 
 use super::count::Count;
 use super::{Step, When};
-use crate::{codegen, rig, setup, shell, tidy};
+use crate::{codegen, new, rig, setup, shell, tidy};
 
 pub(super) const STEPS: &[Step] = &[
     Step {
@@ -66,6 +66,12 @@ pub(super) const STEPS: &[Step] = &[
         about: "SIGKILL at 200 random moments under load",
         when: When::Long,
         run: || done(rig::crash(&["--long".to_owned()])),
+    },
+    Step {
+        name: "new",
+        about: "what `cargo xtask new` writes compiles without a warning",
+        when: When::Long,
+        run: || done(new::check()),
     },
     Step {
         name: "deny",

@@ -181,6 +181,17 @@ const WRAPPERS: &[(&str, &[&str], &str)] = &[
         "one TLS provider, chosen in hilum-net",
     ),
     (
+        "tokio-postgres",
+        &["hilum-connectors"],
+        "the sql connector alone, over connections of hilum-net",
+    ),
+    (
+        "mysql_async",
+        &["hilum-connectors"],
+        "the sql connector alone; this driver opens its own connections, to the address and with \
+         the TLS files that were checked",
+    ),
+    (
         "rusqlite",
         &[
             "hilum-db",

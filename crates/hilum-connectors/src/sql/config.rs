@@ -27,8 +27,11 @@ pub(super) struct SourceConfig {
     pub(super) cursor: Option<String>,
     /// The value of the cursor before the first row.
     pub(super) start: Option<String>,
-    /// The column that holds the message; without it the message is the row as JSON.
+    /// The column that holds the message; without it the message is the row.
     pub(super) payload: Option<String>,
+    /// How a row is written where it is the message.
+    #[serde(default)]
+    pub(super) row: RowForm,
     /// A statement for each row after its message was recorded; `:NAME` stands for a column.
     pub(super) after: Option<String>,
     /// How often to look.
@@ -37,6 +40,17 @@ pub(super) struct SourceConfig {
     /// How long connecting and a statement may take.
     #[serde(default = "answer_within")]
     pub(super) answer_within: Millis,
+}
+
+/// How a row is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum RowForm {
+    /// An object of JSON.
+    #[default]
+    Json,
+    /// Delimited text: a line of the columns' names and a line of values, with commas.
+    Delimited,
 }
 
 /// Writes to a database.

@@ -27,6 +27,11 @@ pub(crate) fn source_spec() -> ComponentSpec {
                 effect: None,
             },
             Example {
+                title: "New rows as delimited text, for a channel of `format: delimited`",
+                yaml: "sql:\n  url: sqlite:wards.db\n  query: select id, mrn, bed from bed_changes where id > :cursor order by id\n  cursor: id\n  start: '0'\n  row: delimited\n",
+                effect: None,
+            },
+            Example {
                 title: "A procedure that hands out messages, marked when they are taken",
                 yaml: "sql:\n  url: mariadb://hilum@db.example/outbox\n  password: env:OUTBOX_DB\n  query: call next_messages()\n  payload: message\n  after: update outbox set taken = 1 where id = :id\n",
                 effect: None,

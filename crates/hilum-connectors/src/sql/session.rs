@@ -52,6 +52,13 @@ pub(super) struct Row {
 }
 
 impl Row {
+    /// The row as delimited text (RFC 4180): the columns' names, then their values.
+    pub(super) fn delimited(&self) -> String {
+        let names = self.json.keys().map(|name| Some(name.clone()));
+        let values = self.json.keys().map(|name| self.text(name));
+        format!("{}\r\n{}\r\n", delimited(names), delimited(values))
+    }
+
     /// A column as text.
     pub(super) fn text(&self, column: &str) -> Option<String> {
         match self.json.get(column)? {
@@ -60,6 +67,22 @@ impl Row {
             other => Some(other.to_string()),
         }
     }
+}
+
+fn delimited(cells: impl Iterator<Item = Option<String>>) -> String {
+    let mut line = String::new();
+    for (at, cell) in cells.enumerate() {
+        if at > 0 {
+            line.push(',');
+        }
+        let cell = cell.unwrap_or_default();
+        if cell.contains(['"', ',', '\r', '\n']) {
+            line.extend(["\"", &cell.replace('"', "\"\""), "\""]);
+        } else {
+            line.push_str(&cell);
+        }
+    }
+    line
 }
 
 /// Why a statement failed, without content: databases repeat values in their messages.

@@ -12,7 +12,7 @@ use hilum_message::{Metadata, Payload};
 use serde_json::Value;
 use tokio::time::timeout;
 
-use super::config::SourceConfig;
+use super::config::{RowForm, SourceConfig};
 use super::session::{Failure, Row, Session, Target, Values};
 use super::statement::Statement;
 use crate::endpoint;
@@ -65,6 +65,7 @@ pub(super) fn build(value: &Value, context: &BuildContext<'_>) -> Built<SourceFa
         cursor: config.cursor,
         start: config.start,
         payload: config.payload,
+        row: config.row,
         after: config.after.as_deref().map(Statement::parse),
         every: config.every.duration().max(Duration::from_millis(1)),
         within: config.answer_within.duration(),
@@ -84,6 +85,7 @@ struct Settings {
     cursor: Option<String>,
     start: Option<String>,
     payload: Option<String>,
+    row: RowForm,
     after: Option<Statement>,
     every: Duration,
     within: Duration,
@@ -196,7 +198,10 @@ impl SqlSource {
     async fn take(&self, intake: &Intake, row: &Row) -> Result<Disposition, Failure> {
         let settings = &self.settings;
         let bytes = match &settings.payload {
-            None => Bytes::from(Value::Object(row.json.clone()).to_string()),
+            None => Bytes::from(match settings.row {
+                RowForm::Json => Value::Object(row.json.clone()).to_string(),
+                RowForm::Delimited => row.delimited(),
+            }),
             Some(column) => row.text(column).map(Bytes::from).ok_or_else(|| {
                 let text = format!("a row has no value in the column {column}");
                 Failure::new(hilum_component::Class::Halt, "sql-row", text)

@@ -9,6 +9,7 @@
 mod file;
 mod http;
 mod mllp;
+mod others;
 mod specs;
 mod sql;
 

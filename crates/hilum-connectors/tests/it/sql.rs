@@ -13,7 +13,7 @@ use hilum_component::{
     BoxFuture, Build, Class, ComponentKind, Delivery, Destination, DestinationFactory, Disposition,
     Format, FormatOptions, Problem, Source,
 };
-use hilum_testkit::certificates::Authority;
+use hilum_testkit::certificates::{Authority, CertificateFiles};
 use hilum_testkit::database::{self, DATABASE, Database, PASSWORD, USER};
 use hilum_testkit::wait;
 use serde_json::{Value, json};
@@ -36,7 +36,7 @@ impl Place {
     }
 
     fn mariadb() -> Option<Self> {
-        Self::server(database::mariadb().unwrap()?, "mariadb")
+        Self::server(database::mariadb(None).unwrap()?, "mariadb")
     }
 
     #[expect(
@@ -209,6 +209,7 @@ async fn check(place: &Place) {
         next: 1.into(),
     };
     keeps_the_contract(&rig).await;
+    rows_of_a_view_come_as_delimited_text(place).await;
     values_are_never_part_of_a_statement(place).await;
     failures_have_their_class_and_show_no_content(place).await;
 }
@@ -297,6 +298,24 @@ async fn takes_rows_in_order_and_keeps_its_cursor(place: &Place) {
     intake.wait_for(32).await;
     running.stop().await;
     assert_eq!(intake.arrivals().len(), 32);
+}
+
+/// A view, so that its columns are what the query says and nothing of the table below.
+async fn rows_of_a_view_come_as_delimited_text(place: &Place) {
+    place.sql("delete from outbox");
+    place.sql("create view waiting as select id, message as note from outbox");
+    place.sql("insert into outbox (id, message) values (1, 'plain'), (2, 'a \"b\", c')");
+    let config = json!({
+        "query": "select id, note, null as ward from waiting where id > :cursor order by id",
+        "cursor": "id", "start": "0", "every": "20ms", "row": "delimited",
+    });
+    let running = Running::start(place.source(&config), FakeIntake::new()).await;
+    running.intake.wait_for(2).await;
+    let contents = running.intake.contents();
+    running.stop().await;
+    let first = b"id,note,ward\r\n1,plain,\r\n";
+    let second = b"id,note,ward\r\n2,\"a \"\"b\"\", c\",\r\n";
+    assert_eq!(contents, [&first[..], second]);
 }
 
 async fn values_are_never_part_of_a_statement(place: &Place) {
@@ -426,7 +445,22 @@ async fn mariadb_holds() {
     running.intake.wait_for(3).await;
     assert_eq!(running.intake.contents(), [&b"one"[..], b"two", b"three"]);
     running.stop().await;
+    a_procedure_is_called_with_the_cursor(&place).await;
     away(&mut place).await;
+}
+
+async fn a_procedure_is_called_with_the_cursor(place: &Place) {
+    let body = "select id, message from outbox where id > seen order by id";
+    place.sql(&format!("create procedure since(in seen integer) {body}"));
+    let config = json!({
+        "query": "call since(:cursor)", "cursor": "id", "start": "1", "payload": "message", "every": "20ms",
+    });
+    let running = Running::start(place.source(&config), FakeIntake::new()).await;
+    running.intake.wait_for(2).await;
+    place.sql("insert into outbox (id, message) values (4, 'four')");
+    running.intake.wait_for(3).await;
+    assert_eq!(running.intake.contents(), [&b"two"[..], b"three", b"four"]);
+    running.stop().await;
 }
 
 /// A server that goes in between.
@@ -485,16 +519,19 @@ async fn the_destination_keeps_the_contract() {
     check_destination(&Board(Place::sqlite())).await;
 }
 
-#[tokio::test]
-async fn postgres_is_reached_over_verified_tls() {
+/// A server whose certificate one authority signed, and another authority.
+async fn is_reached_over_verified_tls(
+    scheme: &'static str,
+    start: fn(Option<&CertificateFiles>) -> std::io::Result<Option<Database>>,
+) {
     let folder = tempfile::tempdir().unwrap();
     let authority = Authority::new(folder.path(), "ca").unwrap();
     let files = authority.sign("db", &["127.0.0.1"]).unwrap();
     Authority::new(folder.path(), "other").unwrap();
-    let Some(server) = database::postgres(Some(&files)).unwrap() else {
-        return println!("not run: PostgreSQL");
+    let Some(server) = start(Some(&files)).unwrap() else {
+        return println!("not run: {scheme}");
     };
-    let place = Place::server(server, "postgres").unwrap();
+    let place = Place::server(server, scheme).unwrap();
     let mut site = place.site();
     site.folder = folder.path().to_path_buf();
     let to = |ca: &str| {
@@ -508,6 +545,16 @@ async fn postgres_is_reached_over_verified_tls() {
         .unwrap_err();
     assert_eq!(error.class, Class::Retry, "{error}");
     assert_eq!(place.sql("select count(*) from admissions"), "1");
+}
+
+#[tokio::test]
+async fn postgres_is_reached_over_verified_tls() {
+    is_reached_over_verified_tls("postgres", database::postgres).await;
+}
+
+#[tokio::test]
+async fn mariadb_is_reached_over_verified_tls() {
+    is_reached_over_verified_tls("mariadb", database::mariadb).await;
 }
 
 #[test]

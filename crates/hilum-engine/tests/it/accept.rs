@@ -1,6 +1,6 @@
 //! What a sender is told, and what the journal has then.
 
-use hilum_component::{Acknowledge, Disposition, Millis, Reply};
+use hilum_component::{Acknowledge, Disposition, Millis, NotTaken, Reply};
 use hilum_journal::{DeliveryState, Disposition as Stored};
 
 use crate::kit::{
@@ -33,6 +33,38 @@ async fn a_positive_answer_means_that_the_journal_has_the_message() {
     );
     receiver.takes(&["1"]).await;
     assert_eq!(receiver.texts(), ["1|ORU|p1|seven"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_is_not_there_whole_is_refused_under_its_own_id() {
+    let (sender, receiver) = (Sender::new(), Receiver::new("ehr"));
+    let hub = Hub::start(plan([channel("lab", &sender).to(out(&receiver))])).await;
+    let why = NotTaken::TooLarge {
+        setting: "frame-bytes-max",
+        bytes_max: 1000,
+    };
+    let reply = sender.send_part("1|ORU|p1|begins", why).await;
+    assert_eq!(reply.disposition, Disposition::Rejected);
+    let text = "the message exceeds `frame-bytes-max`, 1000 bytes";
+    assert_eq!(said(&reply), format!("AR|1|207|{text}"));
+    let id = reply.message.expect("an id");
+    let (row, payload) = hub
+        .engine()
+        .journal()
+        .received(id)
+        .await
+        .expect("it is there");
+    assert_eq!(row.disposition, Stored::Rejected);
+    assert_eq!(&payload.text()[..], b"1|ORU|p1|begins");
+    let why = NotTaken::NotStored {
+        cause: "no space".to_owned(),
+    };
+    let reply = sender.send_part("2|ORU|p1|begins", why).await;
+    assert_eq!(reply.disposition, Disposition::Failed);
+    assert_eq!(said(&reply), "AE|2|207|not stored; send it again");
+    sender.send_all(["3|ORU|p1|whole"]).await;
+    receiver.takes(&["3"]).await;
+    assert_eq!(receiver.texts(), ["3|ORU|p1|whole"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

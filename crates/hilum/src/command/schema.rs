@@ -2,6 +2,7 @@
 
 use anyhow::Context;
 use hilum_config::{SCHEMA_FILES, schema};
+use hilum_steps::script::DECLARATIONS;
 
 use crate::args::Schema;
 use crate::components::registry;
@@ -19,6 +20,12 @@ pub(crate) fn run(arguments: &Schema, output: &Output) -> anyhow::Result<Exit> {
             std::fs::write(&path, text + "\n")
                 .with_context(|| format!("cannot write {}", path.display()))?;
             output.line(format_args!("{} for {files}", path.display()));
+        }
+        if arguments.file.is_none() {
+            let path = folder.join("hilum.d.ts");
+            std::fs::write(&path, DECLARATIONS)
+                .with_context(|| format!("cannot write {}", path.display()))?;
+            output.line(format_args!("{} for scripts/*.js", path.display()));
         }
         return Ok(Exit::Done);
     }

@@ -19,7 +19,7 @@ use serde_json::json;
 use std::sync::Arc;
 use tokio::sync::Mutex;
 
-fn message(number: u64) -> Bytes {
+pub(crate) fn message(number: u64) -> Bytes {
     Synthetic::new(Event::Admit, number, number).build().into()
 }
 

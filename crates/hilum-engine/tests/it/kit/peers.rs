@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 use bytes::Bytes;
 use futures_util::future::join_all;
 use hilum_component::{
-    Arrival, BoxFuture, Delivered, Delivery, DeliveryError, Destination, Intake, Outcome, Peer,
-    Reply, Source, SourceError, Stop,
+    Arrival, BoxFuture, Delivered, Delivery, DeliveryError, Destination, Intake, NotTaken, Outcome,
+    Partial, Peer, Reply, Source, SourceError, Stop,
 };
 use tokio::sync::watch;
 
@@ -42,6 +42,24 @@ impl Sender {
 
     /// Sends a message and waits for its reply.
     pub(crate) async fn send(&self, text: &str) -> Reply {
+        let bytes = Bytes::copy_from_slice(text.as_bytes());
+        let (intake, peer) = self.door().await;
+        intake.take(Arrival::new(bytes, peer)).await
+    }
+
+    /// Sends a message of which only the beginning can be taken.
+    pub(crate) async fn send_part(&self, text: &str, why: NotTaken) -> Reply {
+        let (intake, peer) = self.door().await;
+        let partial = Partial {
+            first: Bytes::copy_from_slice(text.as_bytes()),
+            total: 1001,
+            peer,
+            why,
+        };
+        intake.refuse(partial).await
+    }
+
+    async fn door(&self) -> (Intake, Peer) {
         let mut watched = self.intake.subscribe();
         let intake = tokio::time::timeout(super::PATIENCE, watched.wait_for(Option::is_some))
             .await
@@ -53,9 +71,7 @@ impl Sender {
             label: "peer".into(),
             connection: 1,
         };
-        intake
-            .take(Arrival::new(Bytes::copy_from_slice(text.as_bytes()), peer))
-            .await
+        (intake, peer)
     }
 
     /// Waits until the source has stopped.
