@@ -44,8 +44,23 @@ impl Journal {
     /// # Errors
     /// If it was cancelled, or a file cannot be read at all.
     pub fn verify(&self, cancel: &Cancel) -> Result<Vec<Finding>, JournalError> {
+        self.verify_telling(cancel, &|_, _| {})
+    }
+
+    /// As [`Journal::verify`]; tells the number of files that are done, and of all.
+    ///
+    /// # Errors
+    /// As [`Journal::verify`].
+    pub fn verify_telling(
+        &self,
+        cancel: &Cancel,
+        tell: &dyn Fn(usize, usize),
+    ) -> Result<Vec<Finding>, JournalError> {
         let inner = &self.inner;
         let mut findings = Vec::new();
+        let partitions = inner.all(Pinned::Included);
+        let files = partitions.len() + 1;
+        tell(0, files);
         let control = inner.core.state.control();
         let lines = control.read_within(LONG_READ, cancel, |conn| integrity(conn, "control.db"))?;
         findings.extend(lines.into_iter().map(|text| Finding {
@@ -53,9 +68,11 @@ impl Journal {
             sequence: None,
             text,
         }));
-        for partition in inner.all(Pinned::Included) {
-            verify_partition(inner, &partition, cancel, &mut findings)?;
+        for (done, partition) in partitions.iter().enumerate() {
+            tell(done + 1, files);
+            verify_partition(inner, partition, cancel, &mut findings)?;
         }
+        tell(files, files);
         Ok(findings)
     }
 
@@ -66,6 +83,19 @@ impl Journal {
     /// # Errors
     /// If it was cancelled, or reading or writing fails.
     pub fn backup(&self, to: &Path, cancel: &Cancel) -> Result<Vec<PathBuf>, JournalError> {
+        self.backup_telling(to, cancel, &|_, _| {})
+    }
+
+    /// As [`Journal::backup`]; tells the number of databases that are done, and of all.
+    ///
+    /// # Errors
+    /// As [`Journal::backup`].
+    pub fn backup_telling(
+        &self,
+        to: &Path,
+        cancel: &Cancel,
+        tell: &dyn Fn(usize, usize),
+    ) -> Result<Vec<PathBuf>, JournalError> {
         let inner = &self.inner;
         let core = &inner.core;
         let io = |error| DbError::io("back up to", to, error);
@@ -82,10 +112,12 @@ impl Journal {
             Ok(path)
         };
         made.push(copy(core.state.control())?);
-        for partition in inner.all(Pinned::Included) {
+        let partitions = inner.all(Pinned::Included);
+        for (done, partition) in partitions.iter().enumerate() {
+            tell(done + 1, partitions.len() + 1);
             made.push(copy(&partition.readers)?);
             // After the rows: a blob is on disk before its row is.
-            copy_blobs(inner, &partition, to, cancel, &mut made)?;
+            copy_blobs(inner, partition, to, cancel, &mut made)?;
         }
         core.files.sync_dir(to).map_err(io)?;
         Ok(made)

@@ -12,7 +12,7 @@ use hilum_message::IndexToken;
 
 use crate::bytes::unpack_tokens;
 use crate::error::JournalError;
-use crate::journal::{Inner, Pinned};
+use crate::journal::{Inner, Journal, Pinned};
 use crate::model::{Disposition, Token};
 use crate::partition::Partition;
 
@@ -70,6 +70,24 @@ pub(crate) fn pass(inner: &Inner) -> Result<(), JournalError> {
         }
     }
     Ok(())
+}
+
+impl Journal {
+    /// Builds the index of one partition, or of all, anew; returns their names. Blocks.
+    ///
+    /// # Errors
+    /// If a file cannot be read or written.
+    pub fn reindex(&self, only: Option<&str>) -> Result<Vec<Arc<str>>, JournalError> {
+        let mut done = Vec::new();
+        for partition in self.inner.all(Pinned::Left) {
+            if only.is_none_or(|name| name == &**partition.name()) {
+                discard(&partition)?;
+                done.push(partition.name().clone());
+            }
+        }
+        pass(&self.inner)?;
+        Ok(done)
+    }
 }
 
 /// Throws a damaged index away; the next pass builds it anew.

@@ -56,7 +56,8 @@ CREATE TEMP VIEW messages AS SELECT seq AS sequence, id_text(id) AS message,
     WHEN 3 THEN 'rejected' WHEN 4 THEN 'held' WHEN 5 THEN 'received' WHEN 6 THEN 'suppressed'
     WHEN 7 THEN 'batch-open' WHEN 8 THEN 'batch-closed' END AS disposition,
   (SELECT CAST(value AS TEXT) FROM name WHERE name.id = kind) AS type, control_id, reason,
-  (SELECT CAST(value AS TEXT) FROM name WHERE name.id = peer) AS peer, total_bytes AS bytes
+  (SELECT CAST(value AS TEXT) FROM name WHERE name.id = peer) AS peer,
+  (SELECT substr(lower(hex(value)), 1, 12) FROM name WHERE name.id = plan) AS plan, total_bytes AS bytes
   FROM message;
 CREATE TEMP VIEW deliveries AS SELECT delivery.seq AS sequence,
   id_text(message.id) || '.' || ordinal AS delivery,
@@ -177,7 +178,7 @@ pub fn sql(
     }))
     .map_err(|error| told(&error))?;
     let deadline = from_now(SQL_WITHIN);
-    conn.progress_handler(STEPS_PER_LOOK, Some(move || deadline()))
+    conn.progress_handler(STEPS_PER_LOOK, Some(deadline))
         .map_err(|error| told(&error))?;
     let mut answer = rows(&conn, statement, rows_max).map_err(|error| told(&error))?;
     answer.file = name;

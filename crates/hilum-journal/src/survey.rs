@@ -48,6 +48,19 @@ pub struct RowSurvey {
     pub dead: u64,
     /// Rows that the index file does not have yet.
     pub unindexed: u64,
+    /// The destinations for which something waits.
+    pub queues: Vec<QueueSurvey>,
+}
+
+/// What waits for a destination.
+#[derive(Clone, Debug, Default)]
+pub struct QueueSurvey {
+    /// Channel and destination, with a space between them.
+    pub name: String,
+    /// Deliveries.
+    pub pending: u64,
+    /// When the message of the first was committed, Unix milliseconds.
+    pub oldest_ms: Option<u64>,
 }
 
 /// Looks at the files of a folder, `control.db` first, then the partitions, oldest first.
@@ -62,6 +75,24 @@ pub fn survey(dir: &Path) -> Result<Vec<FileSurvey>, JournalError> {
         found.push(survey_file(dir, name, &file));
     }
     Ok(found)
+}
+
+/// Moves the log of every file into the file and empties it, so that the files can be copied one
+/// by one; gives the bytes that each log had. No node may run on the folder.
+///
+/// # Errors
+/// If a file cannot be opened or written.
+pub fn checkpoint(dir: &Path) -> Result<Vec<(String, u64)>, JournalError> {
+    let files: Arc<dyn Files> = Arc::new(RealFiles);
+    let mut done = Vec::new();
+    for (name, schema) in database_names(dir, &*files)? {
+        let file = DbFile::new(dir.join(format!("{name}.db")), files.clone(), schema);
+        let log = file.files.len(&file.wal_path()).ok().flatten();
+        let (conn, _) = file.open_writer()?;
+        file.checkpoint_all(&conn)?;
+        done.push((name, log.unwrap_or_default()));
+    }
+    Ok(done)
 }
 
 /// The names of the databases of a folder without `.db`, `control` first.
@@ -156,7 +187,25 @@ fn rows(file: &DbFile, index: Option<&DbFile>) -> Result<RowSurvey, DbError> {
         pending: number("SELECT count(*) FROM delivery WHERE state = 0")?.unwrap_or_default(),
         dead: number("SELECT count(*) FROM delivery WHERE state = 2")?.unwrap_or_default(),
         unindexed: index.map_or(0, |index| unindexed(index, first.zip(last))),
+        queues: queues(&conn).doing("look into", file.name())?,
     })
+}
+
+fn queues(conn: &Connection) -> Result<Vec<QueueSurvey>, hilum_db::rusqlite::Error> {
+    let sql = "SELECT (SELECT value FROM name WHERE id = destination), waiting,
+               (SELECT committed_ms FROM message WHERE seq = first)
+               FROM (SELECT destination, count(*) AS waiting, min(seq) AS first
+                     FROM delivery WHERE state = 0 GROUP BY destination)";
+    let mut statement = conn.prepare(sql)?;
+    let found = statement.query_map([], |row| {
+        let name: Vec<u8> = row.get::<_, Option<_>>(0)?.unwrap_or_default();
+        Ok(QueueSurvey {
+            name: String::from_utf8_lossy(&name).replace('\0', " "),
+            pending: row.get(1)?,
+            oldest_ms: row.get(2)?,
+        })
+    })?;
+    found.collect()
 }
 
 /// Rows after the last that the index has; all of them where there is no index that can be read.

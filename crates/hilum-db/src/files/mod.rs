@@ -10,7 +10,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-pub use real::{RealFiles, free_bytes};
+pub use real::RealFiles;
 
 /// A file that grows at its end.
 pub trait AppendFile: Send {

@@ -214,6 +214,12 @@ pub struct JournalFigures {
 }
 
 impl Journal {
+    /// The folder that it lies in.
+    #[must_use]
+    pub fn folder(&self) -> &std::path::Path {
+        &self.inner.core.dir
+    }
+
     /// The key under which index values are hashed.
     #[must_use]
     pub fn index_key(&self) -> IndexKey {
