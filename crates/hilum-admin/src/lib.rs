@@ -9,10 +9,12 @@
 //! its own; content of messages is given only where it is asked for by name; every page, body and
 //! connection is bounded.
 
+mod backup;
 mod metrics;
 mod openapi;
 pub mod route;
 mod server;
 
-pub use route::{Admin, ApiError};
+pub use backup::{BackupError, PLANS, back_up};
+pub use route::{Admin, ApiError, message_json};
 pub use server::{ADMIN_BODY_BYTES_MAX, ADMIN_CONNECTIONS_MAX, serve};

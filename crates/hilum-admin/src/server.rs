@@ -32,7 +32,7 @@ pub async fn serve(listener: Listener, admin: Arc<Admin>, mut stop: Stop) {
     loop {
         let incoming = tokio::select! {
             incoming = listener.accept() => incoming,
-            () = stop.requested() => return,
+            () = stop.requested() => return admin.cancel_care(),
         };
         let (admin, entries, stop) = (Arc::clone(&admin), Arc::clone(&entries), stop.clone());
         tokio::spawn(async move {

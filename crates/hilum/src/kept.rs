@@ -5,14 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context;
+use hilum_admin::PLANS;
 use hilum_component::ChannelPlan;
 use hilum_config::{KeptPlans, Loaded, Options, Secrets, Variables, load_kept};
 use hilum_message::PlanDigest;
 
 use crate::components::registry;
-
-/// The folder of the plans in the data folder.
-const PLANS: &str = "plans";
 
 /// Plans that are kept in a data folder.
 #[derive(Debug)]

@@ -6,8 +6,8 @@ use hilum_access::{Method, Parameter, Permission, Route};
 use hilum_component::BoxFuture;
 use hilum_engine::OperateError;
 use hilum_journal::{
-    JournalError, MessageFinding, MessageTrace, Severity, StoredAttempt, StoredDelivery,
-    StoredMessage,
+    DeliveryState, Disposition, JournalError, MessageFinding, MessageTrace, Outcome, Severity,
+    StoredAttempt, StoredDelivery, StoredMessage,
 };
 use hilum_message::MessageId;
 use serde_json::{Value, json};
@@ -170,14 +170,51 @@ fn trace_json(trace: &MessageTrace) -> Value {
     })
 }
 
-pub(super) fn message_json(row: &StoredMessage) -> Value {
+/// The words of the API, the same wherever they are read or written.
+const fn disposition(disposition: Disposition) -> &'static str {
+    match disposition {
+        Disposition::Accepted => "accepted",
+        Disposition::Filtered => "filtered",
+        Disposition::Refused => "refused",
+        Disposition::Rejected => "rejected",
+        Disposition::Held => "held",
+        Disposition::Received => "received",
+        Disposition::Suppressed => "suppressed",
+        Disposition::BatchOpen => "batch-open",
+        Disposition::BatchClosed => "batch-closed",
+    }
+}
+
+const fn state(state: DeliveryState) -> &'static str {
+    match state {
+        DeliveryState::Pending => "pending",
+        DeliveryState::Delivered => "delivered",
+        DeliveryState::DeadLetter => "dead-letter",
+        DeliveryState::Withdrawn => "withdrawn",
+        DeliveryState::Pinned => "pinned",
+    }
+}
+
+const fn outcome(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Delivered => "delivered",
+        Outcome::DeadLetter => "dead-letter",
+        Outcome::Withdrawn => "withdrawn",
+        Outcome::Retry => "retry",
+        Outcome::Halt => "halt",
+    }
+}
+
+/// A message as the API shows it: what is known of it, without its content.
+#[must_use]
+pub fn message_json(row: &StoredMessage) -> Value {
     json!({
         "message": row.message.to_string(),
         "sequence": row.sequence,
         "channel": &*row.channel,
         "arrived-ms": row.arrived_ms,
         "committed-ms": row.committed_ms,
-        "disposition": format!("{:?}", row.disposition).to_lowercase(),
+        "disposition": disposition(row.disposition),
         "reason": row.reason.as_deref(),
         "type": row.kind.as_deref(),
         "control-id": row.control_id.as_deref(),
@@ -215,7 +252,7 @@ fn delivery_json(stored: &StoredDelivery) -> Value {
         "delivery": delivery.delivery.id.to_string(),
         "channel": &*delivery.channel,
         "destination": &*delivery.destination,
-        "state": format!("{:?}", stored.state).to_lowercase(),
+        "state": state(stored.state),
         "reason": stored.reason.as_deref(),
         "bytes": delivery.bytes,
         "priority": delivery.priority,
@@ -227,7 +264,7 @@ fn attempt_json(attempt: &StoredAttempt) -> Value {
         "attempt": attempt.number,
         "started-ms": attempt.started_ms,
         "duration-ms": attempt.duration_ms,
-        "outcome": format!("{:?}", attempt.outcome).to_lowercase(),
+        "outcome": outcome(attempt.outcome),
         "reason": attempt.reason.as_deref(),
     })
 }

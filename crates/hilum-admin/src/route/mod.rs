@@ -1,12 +1,13 @@
 //! The routes: one list, each with the permission it needs and what it does.
 
+mod care;
 mod messages;
 mod node;
 mod operate;
 mod search;
 mod steps;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use hilum_access::Route;
@@ -22,13 +23,19 @@ pub type Reload = Box<dyn Fn() -> BoxFuture<'static, Result<ReloadReport, ApiErr
 pub struct Admin {
     pub(crate) engine: Arc<Engine>,
     pub(crate) reload: Reload,
+    /// The backup or verification that runs, or ran last.
+    pub(crate) care: Mutex<Option<Arc<care::Job>>>,
 }
 
 impl Admin {
     /// An API over a running engine.
     #[must_use]
     pub fn new(engine: Arc<Engine>, reload: Reload) -> Self {
-        Self { engine, reload }
+        Self {
+            engine,
+            reload,
+            care: Mutex::new(None),
+        }
     }
 }
 
@@ -37,6 +44,8 @@ impl std::fmt::Debug for Admin {
         f.write_str("Admin")
     }
 }
+
+pub use messages::message_json;
 
 /// Why a request is not done.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -134,6 +143,7 @@ pub(crate) fn all() -> Vec<Entry> {
         .chain(search::routes())
         .chain(steps::routes())
         .chain(operate::routes())
+        .chain(care::routes())
         .collect()
 }
 
