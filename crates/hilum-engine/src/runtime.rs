@@ -2,13 +2,12 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use bytes::Bytes;
 use hilum_component::{BlobReader, BoxFuture, Plan, SourceKind, StateView, Stored};
-use hilum_journal::{Clock, FreeSpace, Journal};
+use hilum_journal::{Clock, Journal};
 use hilum_message::{BlobRange, IndexKey};
 use tokio::sync::{Notify, mpsc};
 
@@ -37,24 +36,6 @@ pub(crate) enum Backlog {
 /// The queues of a channel by destination.
 type QueuesByName = HashMap<Arc<str>, Arc<Queue>>;
 
-/// The space that is left where the journal lies.
-#[derive(Debug)]
-pub(crate) struct Space {
-    folder: PathBuf,
-    free: FreeSpace,
-}
-
-impl Space {
-    pub(crate) const fn new(folder: PathBuf, free: FreeSpace) -> Self {
-        Self { folder, free }
-    }
-
-    /// Bytes; `None` where the file system does not say.
-    pub(crate) fn free(&self) -> Option<u64> {
-        self.free.bytes(&self.folder).ok()
-    }
-}
-
 /// The running engine.
 pub(crate) struct Core {
     pub(crate) journal: Journal,
@@ -63,7 +44,6 @@ pub(crate) struct Core {
     pub(crate) in_flight: InFlight,
     pub(crate) index_key: IndexKey,
     pub(crate) disk_full: AtomicBool,
-    pub(crate) space: Space,
     pub(crate) held: HeldMessages,
     pub(crate) kept: Arc<dyn KeptPlans>,
     clock: Clock,
@@ -88,7 +68,6 @@ impl Core {
         pool: Pool,
         plan: Arc<Plan>,
         kept: Arc<dyn KeptPlans>,
-        space: Space,
     ) -> (Self, mpsc::Receiver<Alert>) {
         let (alerts, receiver) = mpsc::channel(ALERTS_WAITING_MAX);
         let index_key = journal.index_key();
@@ -99,7 +78,6 @@ impl Core {
             in_flight: InFlight::new(plan.in_flight_max.0),
             index_key,
             disk_full: AtomicBool::new(false),
-            space,
             held: HeldMessages::default(),
             kept,
             clock,

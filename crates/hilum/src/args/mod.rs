@@ -1,5 +1,6 @@
 //! The arguments of every command; their help texts are here and nowhere else.
 
+mod journal;
 mod node;
 mod peers;
 mod site;
@@ -8,11 +9,18 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+pub(crate) use journal::{Backup, Compare, Db, DbCommand, DbExport, DbReindex, DbSql, Verify};
 pub(crate) use node::{
     Ask, Decide, Filters, Hold, Messages, OfDelivery, OfDestination, Replay, Resume, Tail, Trace,
 };
-pub(crate) use peers::{Answer, Receive, Send};
-pub(crate) use site::{Backup, Docs, Doctor, Explain, Impact, Init, Inspect, Schema, Test, Verify};
+pub(crate) use peers::{Answer, Receive, ReceiveTls, Send, SendTls};
+pub(crate) use site::{Docs, Doctor, Explain, Impact, Init, Inspect, Schema, Test};
+
+/// What scripts may rely on.
+const EXIT_CODES: &str = "\
+Ends with 0: done; 1: a check, test, comparison or verification found something; 2: wrong arguments,
+or doctor found something that has to be mended; 3: it could not be done; 4: no node answers.
+Colour is used on a terminal, and never with NO_COLOR. Content of messages shows with --reveal only.";
 
 /// hilum: every system of a hospital connects once, here.
 #[derive(Debug, Parser)]
@@ -20,7 +28,8 @@ pub(crate) use site::{Backup, Docs, Doctor, Explain, Impact, Init, Inspect, Sche
     name = "hilum",
     version,
     propagate_version = true,
-    max_term_width = 100
+    max_term_width = 100,
+    after_help = EXIT_CODES
 )]
 pub(crate) struct Arguments {
     /// Prints one JSON value a line instead of text
@@ -58,7 +67,7 @@ pub(crate) enum Command {
     Tail(Tail),
     /// Shows what became of a message
     Trace(Trace),
-    /// Processes a message again with today's plan
+    /// Processes a message again, with today's plan unless told otherwise
     Replay(Replay),
     /// Holds a destination; what comes for it is queued
     Hold(Hold),
@@ -78,10 +87,14 @@ pub(crate) enum Command {
     Reject(Decide),
     /// Loads the folder of a running node again
     Reload(Ask),
-    /// Compares a journal with its checksums while no node runs on it
+    /// Runs two plans over the messages of a day and shows what differs; nothing is sent
+    Compare(Compare),
+    /// Compares a journal with its checksums, also while a node runs on it
     Verify(Verify),
-    /// Copies a journal while no node runs on it
+    /// Copies a journal, also while a node runs on it
     Backup(Backup),
+    /// Looks into the files of a journal, and mends their index
+    Db(Db),
     /// Says more about the code of a problem, such as E0107
     Explain(Explain),
     /// Lists what a change of a system touches

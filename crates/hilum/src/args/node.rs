@@ -52,6 +52,9 @@ pub(crate) struct Replay {
     /// Only to these destinations
     #[arg(long, value_name = "DESTINATION", num_args = 1..)]
     pub(crate) to: Vec<String>,
+    /// With this plan: current, old (the one that processed the message), or a digest
+    #[arg(long, value_name = "PLAN", default_value = "current")]
+    pub(crate) plan: String,
 }
 
 /// A decision about a held message.

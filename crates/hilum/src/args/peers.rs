@@ -10,9 +10,11 @@ use hilum_net::HostPort;
 /// `hilum send`
 #[derive(Debug, Args)]
 pub(crate) struct Send {
-    /// Where to, such as mllp://127.0.0.1:2575
-    #[arg(value_name = "mllp://HOST:PORT", value_parser = mllp)]
-    pub(crate) to: HostPort,
+    /// Where to, such as mllp://127.0.0.1:2575, or mllps:// with TLS
+    #[arg(value_name = "mllp://HOST:PORT", value_parser = place)]
+    pub(crate) to: Place,
+    #[command(flatten)]
+    pub(crate) tls: SendTls,
     /// Files with a message or several; with --count and no file, synthetic ones are made
     #[arg(value_name = "FILE", required_unless_present = "count")]
     pub(crate) files: Vec<PathBuf>,
@@ -39,9 +41,11 @@ pub(crate) struct Send {
 /// `hilum receive`
 #[derive(Debug, Args)]
 pub(crate) struct Receive {
-    /// Where to listen, such as mllp://127.0.0.1:2576
-    #[arg(value_name = "mllp://HOST:PORT", value_parser = mllp)]
-    pub(crate) at: HostPort,
+    /// Where to listen, such as mllp://127.0.0.1:2576, or mllps:// with TLS
+    #[arg(value_name = "mllp://HOST:PORT", value_parser = place)]
+    pub(crate) at: Place,
+    #[command(flatten)]
+    pub(crate) tls: ReceiveTls,
     /// What it does with a message
     #[arg(long, value_enum, default_value_t = Answer::Aa)]
     pub(crate) answer: Answer,
@@ -87,11 +91,68 @@ pub(crate) enum Answer {
     Reset,
 }
 
-fn mllp(text: &str) -> Result<HostPort, String> {
-    let Some(address) = text.strip_prefix("mllp://") else {
-        return Err("expected mllp://host:port".to_owned());
+/// An address, and whether TLS is spoken there.
+#[derive(Clone, Debug)]
+pub(crate) struct Place {
+    pub(crate) address: HostPort,
+    pub(crate) tls: bool,
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let scheme = if self.tls { "mllps" } else { "mllp" };
+        write!(f, "{scheme}://{}", self.address)
+    }
+}
+
+/// TLS of `hilum send`; the receiver's certificate is always verified.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct SendTls {
+    /// Speaks TLS, as mllps:// does
+    #[arg(long)]
+    pub(crate) tls: bool,
+    /// The authorities (PEM) that the receiver's certificate must come from; those of the
+    /// operating system without it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca: Option<PathBuf>,
+    /// Our certificate (PEM), for receivers that ask for one
+    #[arg(long, value_name = "FILE", requires = "key")]
+    pub(crate) cert: Option<PathBuf>,
+    /// Its key (PEM)
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    pub(crate) key: Option<PathBuf>,
+    /// The name in the receiver's certificate, where it is not the host
+    #[arg(long, value_name = "NAME")]
+    pub(crate) server_name: Option<String>,
+}
+
+/// TLS of `hilum receive`.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ReceiveTls {
+    /// Speaks TLS, as mllps:// does
+    #[arg(long)]
+    pub(crate) tls: bool,
+    /// Our certificate (PEM)
+    #[arg(long, value_name = "FILE", requires = "key")]
+    pub(crate) cert: Option<PathBuf>,
+    /// Its key (PEM)
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    pub(crate) key: Option<PathBuf>,
+    /// The authorities (PEM) that certificates of senders must come from; none are asked for
+    /// without it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca: Option<PathBuf>,
+}
+
+fn place(text: &str) -> Result<Place, String> {
+    let plain = text.strip_prefix("mllp://").map(|rest| (rest, false));
+    let found = plain.or_else(|| text.strip_prefix("mllps://").map(|rest| (rest, true)));
+    let Some((address, tls)) = found else {
+        return Err("expected mllp://host:port or mllps://host:port".to_owned());
     };
-    HostPort::listen(address.trim_end_matches('/')).map_err(|error| error.to_string())
+    let address = HostPort::listen(address.trim_end_matches('/'));
+    let address = address.map_err(|error| error.to_string())?;
+    Ok(Place { address, tls })
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

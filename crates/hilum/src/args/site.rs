@@ -80,25 +80,6 @@ pub(crate) struct Schema {
     pub(crate) out: Option<PathBuf>,
 }
 
-/// `hilum verify`
-#[derive(Debug, Args)]
-pub(crate) struct Verify {
-    /// The folder given to `hilum run --data`
-    #[arg(value_name = "FOLDER")]
-    pub(crate) data: PathBuf,
-}
-
-/// `hilum backup`
-#[derive(Debug, Args)]
-pub(crate) struct Backup {
-    /// The folder given to `hilum run --data`
-    #[arg(value_name = "FOLDER")]
-    pub(crate) data: PathBuf,
-    /// Where the copy goes; made if it is not there
-    #[arg(long, value_name = "FOLDER")]
-    pub(crate) to: PathBuf,
-}
-
 /// `hilum doctor`
 ///
 /// Ends with 0 if all is well, 1 if something is to be watched, 2 if something is to be mended.

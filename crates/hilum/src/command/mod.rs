@@ -1,10 +1,13 @@
 //! One file a command.
 
 mod check;
+mod compare;
 mod completions;
+mod db;
 mod docs;
 mod doctor;
 mod explain;
+mod history;
 mod impact;
 mod init;
 mod inspect;
@@ -15,6 +18,7 @@ mod run;
 mod schema;
 mod send;
 mod test;
+mod tls;
 
 pub(crate) use node::Unreachable;
 
@@ -46,6 +50,8 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> anyhow::Result<Exit
         Command::Release(arguments) => node::release(arguments, output),
         Command::Reject(arguments) => node::reject(arguments, output),
         Command::Reload(arguments) => node::reload(arguments, output),
+        Command::Compare(arguments) => compare::run(arguments, output),
+        Command::Db(arguments) => db::run(arguments, output),
         Command::Verify(arguments) => journal::verify(arguments, output),
         Command::Backup(arguments) => journal::backup(arguments, output),
         Command::Explain(arguments) => explain::run(arguments, output),

@@ -10,6 +10,7 @@ use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
 
+use super::tls::Bridge;
 use crate::args::{Answer, Receive};
 use crate::output::{Exit, Output};
 
@@ -33,15 +34,14 @@ async fn receive(arguments: &Receive, output: &Output) -> anyhow::Result<Exit> {
     let mut interrupted = signal(SignalKind::interrupt())?;
     let mut terminated = signal(SignalKind::terminate())?;
     let at = &arguments.at;
-    let address: SocketAddr = tokio::net::lookup_host((at.host.as_str(), at.port))
-        .await
-        .ok()
-        .and_then(|mut found| found.next())
-        .with_context(|| format!("cannot resolve {at}"))?;
-    let mut receiver = Receiver::start_at(address, behaviour(arguments), Keep::Bytes)
+    let mut receiver = Receiver::start_at(own(arguments).await?, behaviour(arguments), Keep::Bytes)
         .await
         .with_context(|| format!("cannot listen on {at}"))?;
-    output.note(format_args!("listening on mllp://{}", receiver.address()));
+    let mut bridge = bridged(arguments, &receiver).await?;
+    match &bridge {
+        Some((_, address)) => output.note(format_args!("listening on mllps://{address}")),
+        None => output.note(format_args!("listening on mllp://{}", receiver.address())),
+    }
     let mut total = Total::default();
     let mut up_again: Option<Instant> = None;
     let mut down = arguments.down_for;
@@ -60,6 +60,7 @@ async fn receive(arguments: &Receive, output: &Output) -> anyhow::Result<Exit> {
             () = &mut wake => {
                 up_again = None;
                 receiver.up().await.with_context(|| format!("cannot listen on {at} again"))?;
+                bridge = bridged(arguments, &receiver).await?;
                 output.note("up again");
             }
             _ = interrupted.recv() => break,
@@ -70,6 +71,9 @@ async fn receive(arguments: &Receive, output: &Output) -> anyhow::Result<Exit> {
         }
         if let Some(time) = down.filter(|_| total.messages >= arguments.down_after) {
             down = None;
+            // The answer of the last message is still on its way over the bridge.
+            receiver.idle().await;
+            bridge = None;
             receiver.down().await;
             up_again = Some(Instant::now() + time);
             output.note(format_args!("down for {} s", time.as_secs_f64()));
@@ -77,8 +81,39 @@ async fn receive(arguments: &Receive, output: &Output) -> anyhow::Result<Exit> {
     }
     // The last answer is on its way while the message is already counted.
     receiver.idle().await;
+    if let Some(failure) = bridge.and_then(|(bridge, _)| bridge.failure()) {
+        output.note(failure);
+    }
     summary(&total, receiver.connections(), output)?;
     Ok(Exit::Done)
+}
+
+const fn speaks_tls(arguments: &Receive) -> bool {
+    arguments.at.tls || arguments.tls.tls
+}
+
+/// Where the receiver itself listens: on loopback behind the bridge, if there is one.
+async fn own(arguments: &Receive) -> anyhow::Result<SocketAddr> {
+    if speaks_tls(arguments) {
+        return Ok(SocketAddr::from((std::net::Ipv4Addr::LOCALHOST, 0)));
+    }
+    let at = &arguments.at.address;
+    tokio::net::lookup_host((at.host.as_str(), at.port))
+        .await
+        .ok()
+        .and_then(|mut found| found.next())
+        .with_context(|| format!("cannot resolve {at}"))
+}
+
+async fn bridged(
+    arguments: &Receive,
+    receiver: &Receiver,
+) -> anyhow::Result<Option<(Bridge, SocketAddr)>> {
+    if !speaks_tls(arguments) {
+        return Ok(None);
+    }
+    let bridge = Bridge::inward(&arguments.at.address, &arguments.tls, receiver.address()).await?;
+    Ok(Some(bridge))
 }
 
 fn behaviour(arguments: &Receive) -> Behaviour {

@@ -20,6 +20,7 @@ use hilum_testkit::mllp::{Client, Load, LoadReport, MessageOf};
 use serde_json::json;
 use tokio::time::Instant;
 
+use super::tls::Bridge;
 use crate::args::Send;
 use crate::output::{Exit, Output};
 
@@ -36,11 +37,21 @@ pub(crate) fn run(arguments: &Send, output: &Output) -> anyhow::Result<Exit> {
         .build()
         .context("cannot start the I/O threads")?;
     runtime.block_on(async {
-        let address = resolve(&arguments.to).await?;
-        match arguments.count {
+        let to = &arguments.to;
+        let (bridge, address) = if to.tls || arguments.tls.tls {
+            let (bridge, address) = Bridge::outward(&to.address, &arguments.tls).await?;
+            (Some(bridge), address)
+        } else {
+            (None, resolve(&to.address).await?)
+        };
+        let sent = match arguments.count {
             Some(count) => load(arguments, address, count, messages, output).await,
             None => samples(arguments, address, &messages, output).await,
+        };
+        if let Some(failure) = bridge.and_then(|bridge| bridge.failure()) {
+            output.note(failure);
         }
+        sent
     })
 }
 

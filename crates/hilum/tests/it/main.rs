@@ -6,8 +6,13 @@
     reason = "a test fails by panicking"
 )]
 
+mod doctor;
 mod folder;
+mod journal;
+mod kit;
 mod node;
+mod operate;
+mod peers;
 
 use std::path::PathBuf;
 use std::process::{Command, Output};

@@ -1,84 +1,10 @@
 //! A running node, its peers, and the commands that ask it.
 
-use std::io::{BufRead, BufReader, Read};
-use std::path::Path;
-use std::process::{Child, ChildStdout, Stdio};
-
 use hilum_testkit::site::SiteFolder;
 use hilum_testkit::wait::{free_port, until};
-use serde_json::Value;
 
-use crate::{ends, examples, hilum, text};
-
-/// A program that ends with the test.
-struct Running {
-    child: Child,
-    out: BufReader<ChildStdout>,
-}
-
-impl Running {
-    fn start(arguments: &[&str]) -> Self {
-        let mut child = hilum(arguments)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let out = BufReader::new(child.stdout.take().unwrap());
-        Self { child, out }
-    }
-
-    fn line(&mut self) -> String {
-        let mut line = String::new();
-        self.out.read_line(&mut line).unwrap();
-        line
-    }
-
-    /// Waits for its end; gives what it printed.
-    fn end(mut self) -> String {
-        let mut rest = String::new();
-        self.out.read_to_string(&mut rest).unwrap();
-        assert_eq!(self.child.wait().unwrap().code(), Some(0), "{rest}");
-        rest
-    }
-
-    fn terminate(&self) {
-        let id = self.child.id().to_string();
-        let sent = std::process::Command::new("kill")
-            .args(["-TERM", &id])
-            .status();
-        assert!(sent.unwrap().success());
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // It has ended already where all went well.
-        drop(self.child.kill());
-        drop(self.child.wait());
-    }
-}
-
-fn copy(from: &Path, folder: &SiteFolder, at: &str, ports: &[(&str, u16)]) {
-    for entry in std::fs::read_dir(from).unwrap() {
-        let path = entry.unwrap().path();
-        let name = path.file_name().unwrap().to_string_lossy();
-        let below = format!("{at}/{name}");
-        if path.is_dir() {
-            copy(&path, folder, &below, ports);
-            continue;
-        }
-        let mut content = std::fs::read_to_string(&path).unwrap();
-        for (known, port) in ports {
-            content = content.replace(&format!("127.0.0.1:{known}"), &format!("127.0.0.1:{port}"));
-        }
-        folder.file(&below, content).unwrap();
-    }
-}
-
-fn json(arguments: &[&str]) -> Value {
-    let (out, _) = ends(arguments, 0);
-    serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error}: {out}"))
-}
+use crate::kit::{Running, copy, json};
+use crate::{ends, examples, text};
 
 #[tokio::test]
 async fn messages_pass_a_node_and_are_found_traced_and_repeated() {

@@ -1,5 +1,6 @@
 //! The data folder: its disk, its files, who uses it.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
@@ -20,6 +21,8 @@ const SYNC_SLOW: Duration = Duration::from_millis(20);
 const LOG_BYTES: u64 = 256_000_000;
 /// Rows that are not indexed from which on searches are slow.
 const UNINDEXED: u64 = 5_000;
+/// A delivery that waits for longer than this is told.
+const WAITS_LONG_S: u64 = 600;
 /// A journal whose last message is so much later than now was written by another clock.
 const CLOCK_SLACK_MS: u64 = 60_000;
 
@@ -165,6 +168,7 @@ fn journal(files: &[FileSurvey], running: bool, report: &mut Report) {
     } else {
         report.ok("index", format!("{unindexed} messages behind"));
     }
+    waiting(&rows, report);
     let dead = sum(|rows| rows.dead);
     if dead > 0 {
         report.warn(
@@ -172,5 +176,25 @@ fn journal(files: &[FileSurvey], running: bool, report: &mut Report) {
             format!("{dead} in the journal"),
             "list them with `hilum dead-letters CHANNEL DESTINATION`, then requeue or withdraw (docs/runbook/dead-letters.md)",
         );
+    }
+}
+
+/// What waits for long, over all partitions.
+fn waiting(rows: &[&RowSurvey], report: &mut Report) {
+    let mut queues: BTreeMap<&str, (u64, u64)> = BTreeMap::new();
+    for queue in rows.iter().flat_map(|rows| &rows.queues) {
+        let entry = queues.entry(&queue.name).or_insert((0, u64::MAX));
+        entry.0 += queue.pending;
+        entry.1 = entry.1.min(queue.oldest_ms.unwrap_or(u64::MAX));
+    }
+    for (name, (count, oldest)) in queues {
+        let age = now_ms().saturating_sub(oldest) / 1_000;
+        if age > WAITS_LONG_S {
+            report.warn(
+                "queue",
+                format!("{name}: {count} wait, the oldest for {}", span(age)),
+                "`hilum status` says why; ask the owner of the system (docs/runbook/queue-grows.md)",
+            );
+        }
     }
 }

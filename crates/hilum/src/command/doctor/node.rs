@@ -80,9 +80,8 @@ fn of_destination(channel: &Value, destination: &Value, report: &mut Report) {
     let since = destination["trouble-since-ms"].as_u64();
     let since = since.map(|since| span(now_ms().saturating_sub(since) / 1_000));
     let mut text = format!("{name}: {waiting} waiting");
-    if let Some(oldest) = destination["oldest-ms"].as_u64() {
-        let age = span(now_ms().saturating_sub(oldest) / 1_000);
-        text.push_str(&format!(", the oldest for {age}"));
+    if destination["full"] == true {
+        text.push_str(", the queue is full and holds the source");
     }
     let told = trouble.map_or_else(String::new, |trouble| format!("; {trouble}"));
     match destination["state"].as_str() {

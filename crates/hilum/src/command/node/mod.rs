@@ -3,7 +3,7 @@
 mod find;
 mod operate;
 mod remote;
-mod show;
+pub(super) mod show;
 mod status;
 mod trace;
 
@@ -11,7 +11,7 @@ pub(super) use find::{messages, tail};
 pub(super) use operate::{
     dead_letters, hold, holds, reject, release, reload, replay, requeue, resume, withdraw,
 };
-pub(super) use remote::Remote;
 pub(crate) use remote::Unreachable;
+pub(super) use remote::{Remote, part};
 pub(super) use status::status;
 pub(super) use trace::trace;

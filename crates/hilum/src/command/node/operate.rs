@@ -47,7 +47,7 @@ pub(crate) fn resume(arguments: &Resume, output: &Output) -> anyhow::Result<Exit
 pub(crate) fn replay(arguments: &Replay, output: &Output) -> anyhow::Result<Exit> {
     let of = &arguments.of;
     let path = format!("/api/v1/messages/{}/replay", part(&of.message));
-    let body = json!({ "to": arguments.to });
+    let body = json!({ "to": arguments.to, "plan": arguments.plan });
     let answer = Remote::new(&of.node.at)?.post(&path, &body)?;
     let said = format!(
         "{} as {}{}",

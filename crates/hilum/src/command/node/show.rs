@@ -7,12 +7,12 @@ use serde_json::Value;
 use crate::output::Output;
 
 /// A text of an object; empty if there is none.
-pub(super) fn text<'v>(value: &'v Value, name: &str) -> &'v str {
+pub(crate) fn text<'v>(value: &'v Value, name: &str) -> &'v str {
     value[name].as_str().unwrap_or_default()
 }
 
 /// A point in time, in the zone of whoever reads; with the day if it is not today.
-pub(super) fn time(ms: &Value) -> String {
+pub(crate) fn time(ms: &Value) -> String {
     let zoned = ms
         .as_i64()
         .and_then(|ms| Timestamp::from_millisecond(ms).ok())
@@ -35,7 +35,7 @@ pub(super) fn time(ms: &Value) -> String {
 }
 
 /// A number of bytes.
-pub(super) fn size(bytes: &Value) -> String {
+pub(crate) fn size(bytes: &Value) -> String {
     match bytes.as_u64().unwrap_or_default() {
         bytes if bytes < 1_000 => format!("{bytes} B"),
         bytes if bytes < 1_000_000 => format!("{:.1} kB", bytes as f64 / 1e3),
@@ -44,19 +44,17 @@ pub(super) fn size(bytes: &Value) -> String {
 }
 
 /// A state, green where it is well and red where somebody has to look.
-pub(super) fn state(word: &str, output: &Output) -> String {
+pub(crate) fn state(word: &str, output: &Output) -> String {
     match word {
         "accepted" | "delivered" | "open" => output.colored("32", word),
-        "rejected" | "error" | "deadletter" | "dead-letter" | "paused" | "halt" => {
-            output.colored("31", word)
-        }
+        "rejected" | "error" | "dead-letter" | "paused" | "halt" => output.colored("31", word),
         "suspended" | "held" | "warning" | "pending" | "retry" => output.colored("33", word),
         _ => word.to_owned(),
     }
 }
 
 /// A message on one line.
-pub(super) fn message(row: &Value, output: &Output) -> String {
+pub(crate) fn message(row: &Value, output: &Output) -> String {
     let mut line = format!(
         "{}  {}  {}  {}  {}  {}  {}",
         time(&row["arrived-ms"]),
@@ -74,7 +72,7 @@ pub(super) fn message(row: &Value, output: &Output) -> String {
 }
 
 /// Columns side by side, as wide as they must be; colours do not count.
-pub(super) fn table(rows: &[Vec<String>], output: &Output) {
+pub(crate) fn table(rows: &[Vec<String>], output: &Output) {
     let columns = rows.iter().map(Vec::len).max().unwrap_or_default();
     let widths: Vec<usize> = (0..columns)
         .map(|at| {

@@ -1,0 +1,138 @@
+//! Programs that run beside a test, and sites for them.
+
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Stdio};
+
+use hilum_testkit::site::SiteFolder;
+use hilum_testkit::wait::free_port;
+use serde_json::Value;
+
+use crate::{ends, examples, hilum, text};
+
+/// A program that ends with the test.
+pub(crate) struct Running {
+    child: Child,
+    out: BufReader<ChildStdout>,
+}
+
+impl Running {
+    pub(crate) fn start(arguments: &[&str]) -> Self {
+        let mut child = hilum(arguments)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let out = BufReader::new(child.stdout.take().unwrap());
+        Self { child, out }
+    }
+
+    pub(crate) fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.out.read_line(&mut line).unwrap();
+        line
+    }
+
+    /// Waits for its end; gives what it printed.
+    pub(crate) fn end(mut self) -> String {
+        let mut rest = String::new();
+        self.out.read_to_string(&mut rest).unwrap();
+        assert_eq!(self.child.wait().unwrap().code(), Some(0), "{rest}");
+        rest
+    }
+
+    pub(crate) fn terminate(&self) {
+        let id = self.child.id().to_string();
+        let sent = std::process::Command::new("kill")
+            .args(["-TERM", &id])
+            .status();
+        assert!(sent.unwrap().success());
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It has ended already where all went well.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+/// Copies a site, with other ports on loopback.
+pub(crate) fn copy(from: &Path, folder: &SiteFolder, at: &str, ports: &[(&str, u16)]) {
+    for entry in std::fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy();
+        let below = format!("{at}/{name}");
+        if path.is_dir() {
+            copy(&path, folder, &below, ports);
+            continue;
+        }
+        let mut content = std::fs::read_to_string(&path).unwrap();
+        for (known, port) in ports {
+            content = content.replace(&format!("127.0.0.1:{known}"), &format!("127.0.0.1:{port}"));
+        }
+        folder.file(&below, content).unwrap();
+    }
+}
+
+/// The value that a command prints.
+pub(crate) fn json(arguments: &[&str]) -> Value {
+    let (out, _) = ends(arguments, 0);
+    serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error}: {out}"))
+}
+
+/// The values that a command prints, one a line.
+pub(crate) fn json_lines(arguments: &[&str]) -> Vec<Value> {
+    let (out, _) = ends(arguments, 0);
+    let lines = out.lines().map(serde_json::from_str);
+    lines
+        .collect::<Result<_, _>>()
+        .unwrap_or_else(|error| panic!("{error}: {out}"))
+}
+
+/// The relay of the examples on ports of its own.
+pub(crate) struct Relay {
+    pub(crate) folder: SiteFolder,
+    pub(crate) site: PathBuf,
+    pub(crate) data: PathBuf,
+    /// The management API.
+    pub(crate) at: String,
+    /// Where messages go in and out.
+    pub(crate) from: String,
+    pub(crate) to: String,
+}
+
+impl Relay {
+    pub(crate) fn new() -> Self {
+        let [admin, from, to] = [(); 3].map(|()| free_port().unwrap());
+        let folder = SiteFolder::new().unwrap();
+        let ports = [("26600", admin), ("26610", from), ("26611", to)];
+        copy(&examples().join("relay"), &folder, "site", &ports);
+        Self {
+            site: folder.path().join("site"),
+            data: folder.path().join("data"),
+            at: format!("127.0.0.1:{admin}"),
+            from: format!("mllp://127.0.0.1:{from}"),
+            to: format!("mllp://127.0.0.1:{to}"),
+            folder,
+        }
+    }
+
+    pub(crate) fn run(&self) -> Running {
+        let mut node = Running::start(&["run", text(&self.site), "--data", text(&self.data)]);
+        let line = node.line();
+        assert!(line.contains("ready"), "{line}");
+        node
+    }
+
+    pub(crate) fn sample(&self) -> PathBuf {
+        self.site.join("samples/a01.hl7")
+    }
+
+    /// The first destination as `hilum status` shows it.
+    pub(crate) fn destination(&self) -> Value {
+        let status = json(&["status", "--at", &self.at, "--json"]);
+        status["channels"][0]["destinations"][0].clone()
+    }
+}
