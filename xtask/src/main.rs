@@ -74,7 +74,7 @@ const COMMANDS: [Command; 10] = [
     ),
     (
         "bench",
-        "hub|limit [--senders N,N] [--seconds S] [--rounds N]",
+        "hub|limit [--senders N,N] [--seconds S] [--rounds N], or backlog [--queued N]",
         "load on the relay example in release, beside the limit of this machine",
         rig::bench,
     ),

@@ -93,6 +93,12 @@ const DISK_FULL: Metric = Metric(
     "1 if nothing is accepted because the disk is full",
 );
 
+const DISK_FREE: Metric = Metric(
+    "hilum_disk_free_bytes",
+    "gauge",
+    "Bytes that are free where the journal lies",
+);
+
 /// All figures of an engine.
 pub(crate) fn render(engine: &Engine) -> String {
     let mut text = String::with_capacity(16 * 1024);
@@ -101,6 +107,10 @@ pub(crate) fn render(engine: &Engine) -> String {
     sample(&mut text, IN_FLIGHT.0, "", status.in_flight as u64);
     head(&mut text, &DISK_FULL);
     sample(&mut text, DISK_FULL.0, "", u64::from(status.disk_full));
+    if let Some(free) = status.disk_free {
+        head(&mut text, &DISK_FREE);
+        sample(&mut text, DISK_FREE.0, "", free);
+    }
     channels(&mut text, engine);
     queues(&mut text, engine);
     text
@@ -238,7 +248,7 @@ mod tests {
     use super::*;
 
     /// All metrics, in the order of the page of the reference.
-    const ALL: [&Metric; 17] = [
+    const ALL: [&Metric; 18] = [
         &RECEIVED,
         &RECEIVED_BYTES,
         &DISPOSED,
@@ -256,6 +266,7 @@ mod tests {
         &SUSPENDED,
         &IN_FLIGHT,
         &DISK_FULL,
+        &DISK_FREE,
     ];
 
     fn page() -> String {

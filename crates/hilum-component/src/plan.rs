@@ -23,6 +23,8 @@ pub struct Plan {
     pub admin: Option<String>,
     /// Messages are kept this long.
     pub keep: Option<Millis>,
+    /// Someone is told when less than this is free where the journal lies.
+    pub disk_free_below: Option<Size>,
     /// Bytes of messages in flight, at most.
     pub in_flight_max: Size,
 }

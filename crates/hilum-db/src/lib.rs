@@ -36,7 +36,7 @@ mod writer;
 
 pub use care::{SyncProbe, backup, integrity, probe_sync, refuse_unsuitable};
 pub use error::{DbClass, DbError, Doing};
-pub use files::{AppendFile, DirEntry, Files, RealFiles};
+pub use files::{AppendFile, DirEntry, Files, RealFiles, free_bytes};
 pub use migrate::Schema;
 pub use open::{DbFile, Recovery, Synchronous};
 pub use readers::{Cancel, READ_MAX, Readers};

@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use bytes::Bytes;
 use hilum_component::{BlobReader, BoxFuture, Plan, SourceKind, StateView, Stored};
-use hilum_journal::{Clock, Journal};
+use hilum_journal::{Clock, FreeSpace, Journal};
 use hilum_message::{BlobRange, IndexKey};
 use tokio::sync::{Notify, mpsc};
 
@@ -36,6 +37,24 @@ pub(crate) enum Backlog {
 /// The queues of a channel by destination.
 type QueuesByName = HashMap<Arc<str>, Arc<Queue>>;
 
+/// The space that is left where the journal lies.
+#[derive(Debug)]
+pub(crate) struct Space {
+    folder: PathBuf,
+    free: FreeSpace,
+}
+
+impl Space {
+    pub(crate) const fn new(folder: PathBuf, free: FreeSpace) -> Self {
+        Self { folder, free }
+    }
+
+    /// Bytes; `None` where the file system does not say.
+    pub(crate) fn free(&self) -> Option<u64> {
+        self.free.bytes(&self.folder).ok()
+    }
+}
+
 /// The running engine.
 pub(crate) struct Core {
     pub(crate) journal: Journal,
@@ -44,6 +63,7 @@ pub(crate) struct Core {
     pub(crate) in_flight: InFlight,
     pub(crate) index_key: IndexKey,
     pub(crate) disk_full: AtomicBool,
+    pub(crate) space: Space,
     pub(crate) held: HeldMessages,
     pub(crate) kept: Arc<dyn KeptPlans>,
     clock: Clock,
@@ -68,6 +88,7 @@ impl Core {
         pool: Pool,
         plan: Arc<Plan>,
         kept: Arc<dyn KeptPlans>,
+        space: Space,
     ) -> (Self, mpsc::Receiver<Alert>) {
         let (alerts, receiver) = mpsc::channel(ALERTS_WAITING_MAX);
         let index_key = journal.index_key();
@@ -78,6 +99,7 @@ impl Core {
             in_flight: InFlight::new(plan.in_flight_max.0),
             index_key,
             disk_full: AtomicBool::new(false),
+            space,
             held: HeldMessages::default(),
             kept,
             clock,

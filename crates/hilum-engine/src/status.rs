@@ -22,6 +22,8 @@ pub struct EngineStatus {
     pub in_flight: usize,
     /// The disk has no space: nothing is accepted until it has.
     pub disk_full: bool,
+    /// Bytes that are free where the journal lies.
+    pub disk_free: Option<u64>,
     /// The channels by name.
     pub channels: Vec<ChannelStatus>,
 }
@@ -80,6 +82,8 @@ pub struct DestinationStatus {
     pub waiting: u64,
     /// Their bytes.
     pub waiting_bytes: u64,
+    /// Of those that wait, how many are in memory; the others are in the journal only.
+    pub in_memory: usize,
     /// As many wait as `queue-max` or `queue-bytes-max` allow: the source is held until the queue
     /// has shrunk.
     pub full: bool,
@@ -109,6 +113,7 @@ impl EngineStatus {
             plan: plan.digest.to_string(),
             in_flight: core.in_flight.messages(),
             disk_full: core.disk_full.load(Ordering::Relaxed),
+            disk_free: core.space.free(),
             channels: core
                 .channels()
                 .iter()
@@ -165,6 +170,7 @@ fn of_queue(queue: &Queue) -> DestinationStatus {
         },
         waiting: queue.fill.messages(),
         waiting_bytes: queue.fill.bytes(),
+        in_memory: queue.scope.lanes().in_memory(queue.id),
         full: queue.fill.is_full(),
         holding,
         held,

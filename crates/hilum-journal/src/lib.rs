@@ -95,7 +95,7 @@ pub use model::{
     Hold, MessageFinding, NewDelivery, NewState, OrderKeys, Outcome, PendingDelivery, Resend,
     Settlement, Severity, StateRead, StateWrite, StoredBlob, TimerWrite, Token,
 };
-pub use options::{Background, Clock, JournalLimits, JournalOptions};
+pub use options::{Background, Clock, FreeSpace, JournalLimits, JournalOptions};
 pub use read::{StoredAttempt, StoredDelivery, StoredMessage};
 pub use recover::{Backlog, Recovered, ResendEntry};
 pub use search::{AnyOf, PAGE_DEFAULT, PAGE_MAX, Page, Query};

@@ -1,8 +1,9 @@
 //! How a journal is opened: its place, its clock and its limits.
 
-use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
+use std::{fmt, io};
 
 use hilum_db::{Files, RealFiles, Synchronous};
 
@@ -41,6 +42,39 @@ impl Clock {
 impl fmt::Debug for Clock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Clock")
+    }
+}
+
+/// Says how many bytes are free where the journal lies.
+#[derive(Clone)]
+pub struct FreeSpace(Arc<Ask>);
+
+type Ask = dyn Fn(&Path) -> io::Result<u64> + Send + Sync;
+
+impl FreeSpace {
+    /// Asks the caller: a scripted disk in tests.
+    pub fn new(free: impl Fn(&Path) -> io::Result<u64> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(free))
+    }
+
+    /// Asks the operating system.
+    #[must_use]
+    pub fn system() -> Self {
+        Self::new(hilum_db::free_bytes)
+    }
+
+    /// Bytes that are free at a folder.
+    ///
+    /// # Errors
+    /// As the file system says.
+    pub fn bytes(&self, folder: &Path) -> io::Result<u64> {
+        (self.0)(folder)
+    }
+}
+
+impl fmt::Debug for FreeSpace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("FreeSpace")
     }
 }
 
@@ -121,6 +155,8 @@ impl Default for JournalLimits {
 pub struct JournalOptions {
     /// The time.
     pub clock: Clock,
+    /// The space that is left.
+    pub free: FreeSpace,
     /// File work beside SQLite.
     pub files: Arc<dyn Files>,
     /// SQLite VFS, if not the operating system's.
@@ -147,6 +183,7 @@ impl Default for JournalOptions {
     fn default() -> Self {
         Self {
             clock: Clock::system(),
+            free: FreeSpace::system(),
             files: Arc::new(RealFiles),
             vfs: None,
             synchronous: Synchronous::Full,

@@ -38,6 +38,8 @@ enum Command {
     Limit(bench::Limit),
     /// The limit program itself: MLLP, one SQLite group commit, one forward
     LimitEngine(bench::LimitEngine),
+    /// A long queue: memory, and a start with it after a kill
+    Backlog(bench::Backlog),
     /// Kills at random moments under load, and checks what was promised
     Crash(crash::Crash),
     /// A hospital of simulated systems around it
@@ -55,6 +57,7 @@ fn main() -> ExitCode {
             Command::Hub(hub) => runtime.block_on(hub.run()),
             Command::Limit(limit) => runtime.block_on(limit.run()),
             Command::LimitEngine(engine) => runtime.block_on(engine.run()),
+            Command::Backlog(backlog) => runtime.block_on(backlog.run()),
             Command::Crash(crash) => runtime.block_on(crash.run()),
             Command::Demo(demo) => runtime.block_on(demo.run()),
         });

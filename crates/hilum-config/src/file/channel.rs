@@ -178,7 +178,7 @@ pub(crate) struct AlertsFile {
 }
 
 /// A condition under which a message is published on the topic `hilum.alerts`: one of
-/// `no-message-for` and `queue`.
+/// `no-message-for`, `queue` and, in `alerts.yaml`, `disk`.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct AlertFile {
@@ -192,6 +192,17 @@ pub(crate) struct AlertFile {
     /// A queue is too long or too old.
     #[serde(default)]
     pub(crate) queue: Option<QueueAlertFile>,
+    /// The disk of the journal has little space left. Only in `alerts.yaml`.
+    #[serde(default)]
+    pub(crate) disk: Option<DiskAlertFile>,
+}
+
+/// A disk with little space left.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) struct DiskAlertFile {
+    /// Less than this is free.
+    pub(crate) free_below: Size,
 }
 
 /// A queue that is too long or too old.

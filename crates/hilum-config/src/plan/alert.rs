@@ -1,6 +1,7 @@
 //! Alert rules and the hours in which they hold.
 
-use hilum_component::{AlertRule, Window};
+use hilum_component::{AlertRule, Size, Window};
+use jiff::tz::TimeZone;
 
 use crate::diagnostic::{Draft, Report};
 use crate::file::AlertFile;
@@ -9,17 +10,35 @@ use crate::yaml::Node;
 const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 const REMEDY: &str = "write days, hours and if need be a zone: `weekdays 07:00-19:00`, `mon-sat 06:00-22:00 Europe/Berlin`";
 
+/// The limit of free space in the rules of the site; with several the largest.
+pub(super) fn disk_free_below(files: &[AlertFile]) -> Option<Size> {
+    let limits = files
+        .iter()
+        .filter_map(|file| Some(file.disk.as_ref()?.free_below));
+    limits.max_by_key(|limit| limit.0)
+}
+
+/// Where a list of rules stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Of {
+    /// In a channel's file.
+    Channel,
+    /// In `alerts.yaml`.
+    Site,
+}
+
 /// The rules of a list, as the engine evaluates them; `tree` is where they stand.
 pub(super) fn rules(
     files: &[AlertFile],
     tree: Option<&Node>,
     zone: Option<&str>,
+    of: Of,
     report: &mut Report,
 ) -> Vec<AlertRule> {
     let items = tree.map(Node::items).unwrap_or_default();
     let mut rules = Vec::with_capacity(files.len());
     for (file, node) in files.iter().zip(items) {
-        rules.extend(rule(file, node, zone, report));
+        rules.extend(rule(file, node, zone, of, report));
     }
     rules
 }
@@ -28,21 +47,27 @@ fn rule(
     file: &AlertFile,
     node: &Node,
     zone: Option<&str>,
+    of: Of,
     report: &mut Report,
 ) -> Option<AlertRule> {
+    if file.disk.is_some() {
+        if file.no_message_for.is_none() && file.queue.is_none() {
+            if of == Of::Channel {
+                let text = "the disk is the site's and not the channel's";
+                let remedy = "write the rule in alerts.yaml";
+                report.push(Draft::error("E0109", node.span, text).remedy(remedy));
+            }
+        } else {
+            one_each(node, report);
+        }
+        no_hours(node, report);
+        return None;
+    }
     match (file.no_message_for, &file.queue) {
         (Some(longer_than), None) => {
             let during = match &file.during {
                 None => None,
-                Some(text) => match window(text, zone) {
-                    Some(window) => Some(window),
-                    None => {
-                        let span = node.get("during").map_or(node.span, |value| value.span);
-                        let text = "these are no hours of the week";
-                        report.push(Draft::error("E0122", span, text).remedy(REMEDY));
-                        return None;
-                    }
-                },
+                Some(text) => Some(hours(text, zone, node, report)?),
             };
             Some(AlertRule::Silence {
                 longer_than,
@@ -50,10 +75,7 @@ fn rule(
             })
         }
         (None, Some(queue)) => {
-            if let Some((key, _)) = node.entry("during") {
-                let text = "`during` goes with `no-message-for` only";
-                report.push(Draft::error("E0122", key.span, text).remedy("leave it out here"));
-            }
+            no_hours(node, report);
             if queue.older_than.is_none() && queue.longer_than.is_none() {
                 let text = "the rule says nothing about the queue";
                 let remedy = "write `older-than: 10m` or `longer-than: 1000`";
@@ -69,13 +91,45 @@ fn rule(
             })
         }
         (Some(_), Some(_)) | (None, None) => {
-            let text = "a rule has either `no-message-for` or `queue`";
-            report.push(
-                Draft::error("E0109", node.span, text).remedy("write one list item for each rule"),
-            );
+            one_each(node, report);
             None
         }
     }
+}
+
+fn one_each(node: &Node, report: &mut Report) {
+    let text = "a rule has either `no-message-for`, `queue` or `disk`";
+    let draft = Draft::error("E0109", node.span, text);
+    report.push(draft.remedy("write one list item for each rule"));
+}
+
+fn no_hours(node: &Node, report: &mut Report) {
+    if let Some((key, _)) = node.entry("during") {
+        let text = "`during` goes with `no-message-for` only";
+        report.push(Draft::error("E0122", key.span, text).remedy("leave it out here"));
+    }
+}
+
+/// Reads hours whose time zone this machine knows.
+fn hours(text: &str, zone: Option<&str>, node: &Node, report: &mut Report) -> Option<Window> {
+    let span = node.get("during").map_or(node.span, |value| value.span);
+    let Some(window) = window(text, zone) else {
+        let text = "these are no hours of the week";
+        report.push(Draft::error("E0122", span, text).remedy(REMEDY));
+        return None;
+    };
+    let unknown = window
+        .zone
+        .as_ref()
+        .filter(|zone| TimeZone::get(zone).is_err());
+    if let Some(zone) = unknown {
+        let text = format!("this machine knows no time zone `{zone}`");
+        let remedy = "write it as in the IANA time zone database, such as `Europe/Berlin`; if it \
+                      is right, install the system's time zone data (`tzdata`)";
+        report.push(Draft::error("E0122", span, text).remedy(remedy));
+        return None;
+    }
+    Some(window)
 }
 
 /// Reads `weekdays 07:00-19:00 Europe/Berlin`.

@@ -408,9 +408,21 @@ impl<'g, V: Fn() -> SiteView<'g>> Builder<'_, 'g, V> {
         let own: Vec<AlertFile> = own
             .and_then(|value| serde_json::from_value(value).ok())
             .unwrap_or_default();
-        let mut rules = alert::rules(&own, self.channel.tree.get("alert"), zone, report);
+        let mut rules = alert::rules(
+            &own,
+            self.channel.tree.get("alert"),
+            zone,
+            alert::Of::Channel,
+            report,
+        );
         if let Some((shared, tree)) = &self.gathered.alerts {
-            rules.extend(alert::rules(&shared.alert, tree.get("alert"), zone, report));
+            rules.extend(alert::rules(
+                &shared.alert,
+                tree.get("alert"),
+                zone,
+                alert::Of::Site,
+                report,
+            ));
             digest.json(&tree.json());
         }
         digest.text(zone.unwrap_or_default());

@@ -10,7 +10,7 @@ use super::build::Builder;
 use super::digest::Digest;
 use super::gather::Gathered;
 use super::summary::{self, ChannelSummary, PartSummary, SiteSummary, SystemSummary};
-use super::{Options, cross};
+use super::{Options, alert, cross};
 use crate::check::{Piece, Scope, Use, check, parse_address};
 use crate::diagnostic::{Draft, Report};
 use crate::file::{ChannelFile, schema_of};
@@ -104,6 +104,10 @@ pub(super) fn plan(
         stop_within: node.stop_within,
         admin: Some(node.admin.0.clone()),
         keep: node.keep,
+        disk_free_below: gathered
+            .alerts
+            .as_ref()
+            .and_then(|(file, _)| alert::disk_free_below(&file.alert)),
         in_flight_max: node.in_flight_max,
     });
     (plan, site)

@@ -398,7 +398,15 @@ W0301 channels/a.yaml:4:19 «results» no channel subscribes to the topic `resul
 E0102 channels/a.yaml:6:5 «queue: { destination: ehr }» the rule says nothing about the queue => write `older-than: 10m` or `longer-than: 1000`
 E0203 channels/a.yaml:6:27 «ehr» no such destination `ehr` in this channel => its destinations: t
 E0122 channels/a.yaml:8:13 «workdays» these are no hours of the week => write days, hours and if need be a zone: `weekdays 07:00-19:00`, `mon-sat 06:00-22:00 Europe/Berlin`
-E0109 channels/a.yaml:9:5 «during: daily 00:00-24:00» a rule has either `no-message-for` or `queue` => write one list item for each rule
+E0109 channels/a.yaml:9:5 «during: daily 00:00-24:00» a rule has either `no-message-for`, `queue` or `disk` => write one list item for each rule
+"#,
+    );
+    check_keys(
+        "to: { t: { topic: results } }\nalert:\n  - no-message-for: 5m\n    during: daily 00:00-24:00 Europe/Nowhere\n  - disk: { free-below: 5GB }\n",
+        r#"
+W0301 channels/a.yaml:4:19 «results» no channel subscribes to the topic `results` => -
+E0122 channels/a.yaml:7:13 «daily 00:00-24:00 Europe/Nowhere» this machine knows no time zone `Europe/Nowhere` => write it as in the IANA time zone database, such as `Europe/Berlin`; if it is right, install the system's time zone data (`tzdata`)
+E0109 channels/a.yaml:8:5 «disk: { free-below: 5GB }» the disk is the site's and not the channel's => write the rule in alerts.yaml
 "#,
     );
     check_keys(

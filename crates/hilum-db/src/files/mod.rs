@@ -10,7 +10,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-pub use real::RealFiles;
+pub use real::{RealFiles, free_bytes};
 
 /// A file that grows at its end.
 pub trait AppendFile: Send {

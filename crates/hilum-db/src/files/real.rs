@@ -31,6 +31,15 @@ const NETWORK_FILE_SYSTEMS: [&str; 13] = [
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RealFiles;
 
+/// Bytes that are free for this program where `path` lies.
+///
+/// # Errors
+/// As the file system says.
+pub fn free_bytes(path: &Path) -> io::Result<u64> {
+    let found = rustix::fs::statvfs(path)?;
+    Ok(found.f_bavail.saturating_mul(found.f_frsize))
+}
+
 struct RealAppend(File);
 
 impl AppendFile for RealAppend {

@@ -21,7 +21,7 @@ pub const ALERT_TOPIC: &str = "hilum.alerts";
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Alert {
-    /// `silence`, `queue-length`, `queue-age`, `queue-full`, `dead-letter`, `given-up`, `halted`, `disk-full`,
+    /// `silence`, `queue-length`, `queue-age`, `queue-full`, `dead-letter`, `given-up`, `halted`, `disk-full`, `disk-space`,
     /// `source-down`.
     pub kind: &'static str,
     /// `raised`, `cleared`, or `event` for what happens once.

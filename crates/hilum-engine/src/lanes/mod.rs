@@ -454,6 +454,12 @@ impl Lanes {
         own.map(|held| held.entry.arrived_ms).min()
     }
 
+    /// How many deliveries of the queue are in memory.
+    #[must_use]
+    pub fn in_memory(&self, queue: QueueId) -> usize {
+        self.queues.get(&queue).map_or(0, |state| state.waiting)
+    }
+
     /// How many attempts of the queue are out.
     #[must_use]
     pub fn out(&self, queue: QueueId) -> usize {

@@ -57,7 +57,7 @@ pub(super) async fn publish(core: Arc<Core>, mut alerts: mpsc::Receiver<Alert>, 
 /// Evaluates the rules of every channel, and watches the disk.
 pub(super) async fn watch(core: Arc<Core>, mut stop: Stop) {
     let mut raised = Raised::default();
-    let mut was_full = false;
+    let (mut was_full, mut was_low) = (false, false);
     loop {
         tokio::select! {
             () = tokio::time::sleep(EVERY) => {}
@@ -84,6 +84,11 @@ pub(super) async fn watch(core: Arc<Core>, mut stop: Stop) {
         if full != was_full {
             was_full = full;
             core.publish_alert(disk(&core, full));
+        }
+        let low = is_low(&core, was_low);
+        if low != was_low {
+            was_low = low;
+            core.publish_alert(space(&core, low));
         }
     }
 }
@@ -121,6 +126,33 @@ fn alert(core: &Core, channel: &Channel, standing: &Standing, state: &'static st
         message: None,
         text: standing.text.clone(),
         at_ms: core.now_ms(),
+    }
+}
+
+/// Less is free than the plan asks for; over again only with a tenth more, so that a disk at the
+/// limit is not told about all day.
+fn is_low(core: &Core, was_low: bool) -> bool {
+    let (Some(limit), Some(free)) = (core.plan().disk_free_below, core.space.free()) else {
+        return false;
+    };
+    let enough = if was_low {
+        limit.0.saturating_add(limit.0 / 10)
+    } else {
+        limit.0
+    };
+    free < enough
+}
+
+fn space(core: &Core, low: bool) -> Alert {
+    let free = core.space.free().unwrap_or_default();
+    Alert {
+        kind: "disk-space",
+        text: if low {
+            format!("{free} bytes are left on the disk of the journal; make room or lower `keep`")
+        } else {
+            format!("{free} bytes are free again on the disk of the journal")
+        },
+        ..disk(core, low)
     }
 }
 

@@ -20,7 +20,7 @@ use tokio::task::JoinHandle;
 use crate::channel::Channel;
 use crate::kept::KeptPlans;
 use crate::pool::Pool;
-use crate::runtime::Core;
+use crate::runtime::{Core, Space};
 use crate::status::EngineStatus;
 use crate::store::{self, Orphan};
 
@@ -130,6 +130,7 @@ impl Engine {
         let plan = Arc::new(plan);
         let sink = Arc::new(sink::Sink::default());
         let folder = options.data.clone();
+        let space = Space::new(folder.clone(), options.journal.free.clone());
         let clock = options.journal.clock.clone();
         let parts_max = options.journal.limits.children_max;
         let mut journal = options.journal;
@@ -144,6 +145,7 @@ impl Engine {
             pool,
             Arc::clone(&plan),
             options.kept,
+            space,
         );
         let core = Arc::new(core);
         sink.connect(&core);

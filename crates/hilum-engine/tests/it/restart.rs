@@ -57,6 +57,12 @@ async fn a_backlog_beyond_the_window_is_delivered_once_and_in_order() {
         .await;
     hub.restart(site()).await;
     assert_eq!(hub.status("lab", "out").waiting, (BATCHES * PARTS) as u64);
+    until("a window", || hub.status("lab", "out").in_memory > 0).await;
+    let in_memory = hub.status("lab", "out").in_memory;
+    assert!(
+        (1..=hilum_engine::lanes::WINDOW).contains(&in_memory),
+        "{in_memory}"
+    );
     receiver.always(Act::Take);
     sender.send_all(["new|ORU|p0|1"]).await;
     let parts =

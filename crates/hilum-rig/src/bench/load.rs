@@ -97,7 +97,7 @@ pub(super) async fn run(
 }
 
 /// Sends `count` messages from number `first` on; every one of them must be answered AA.
-async fn send(senders: usize, first: u64, count: u64) -> Result<LoadReport> {
+pub(super) async fn send(senders: usize, first: u64, count: u64) -> Result<LoadReport> {
     let message: MessageOf = Arc::new(move |number| {
         let number = first + number;
         relay::message(number % PATIENTS, number)

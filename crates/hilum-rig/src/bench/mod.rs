@@ -4,6 +4,7 @@
 //! a fresh folder of data: on a shared machine only the ratio of neighbours means anything. Figures
 //! are medians of the rounds. What is measured is what a peer sees, and `/proc` for time and memory.
 
+mod backlog;
 mod figures;
 mod limit;
 mod load;
@@ -21,6 +22,7 @@ use crate::{machine, relay};
 use figures::{Figures, Table};
 use load::{Shape, Sink};
 
+pub(crate) use backlog::Backlog;
 pub(crate) use limit::LimitEngine;
 
 const READY_WITHIN: Duration = Duration::from_secs(30);

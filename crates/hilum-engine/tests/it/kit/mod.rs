@@ -11,7 +11,8 @@ use std::time::Duration;
 use hilum_component::Plan;
 use hilum_engine::{DestinationStatus, Engine, EngineError, EngineOptions, KeptPlans};
 use hilum_journal::{
-    Clock, DeliveryState, Disposition, JournalOptions, MessageTrace, Query, StoredMessage,
+    Clock, DeliveryState, Disposition, FreeSpace, JournalOptions, MessageTrace, Query,
+    StoredMessage,
 };
 use hilum_message::MessageId;
 use tempfile::TempDir;
@@ -38,12 +39,19 @@ pub(crate) async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     );
 }
 
+/// A large empty disk.
+fn free() -> Arc<AtomicU64> {
+    Arc::new(AtomicU64::new(1 << 40))
+}
+
 /// An engine over a journal in a folder of its own.
 pub(crate) struct Hub {
     engine: Option<Engine>,
     folder: TempDir,
     ahead_ms: Arc<AtomicU64>,
     kept: Arc<dyn KeptPlans>,
+    /// Bytes that the disk says are free.
+    pub(crate) free: Arc<AtomicU64>,
 }
 
 impl Hub {
@@ -55,6 +63,7 @@ impl Hub {
             folder,
             ahead_ms: Arc::default(),
             kept: Arc::new(()),
+            free: free(),
         };
         hub.begin(plan).await.expect("the engine starts");
         hub
@@ -68,6 +77,22 @@ impl Hub {
             folder,
             ahead_ms: Arc::default(),
             kept,
+            free: free(),
+        };
+        hub.begin(plan).await.expect("the engine starts");
+        hub
+    }
+
+    /// Starts a plan over an empty journal at a time that is to come, Unix milliseconds.
+    pub(crate) async fn start_at(at_ms: u64, plan: Plan) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let ahead_ms = Arc::new(AtomicU64::new(at_ms - Clock::system().now_ms()));
+        let mut hub = Self {
+            engine: None,
+            folder,
+            ahead_ms,
+            kept: Arc::new(()),
+            free: free(),
         };
         hub.begin(plan).await.expect("the engine starts");
         hub
@@ -81,6 +106,7 @@ impl Hub {
             folder,
             ahead_ms: Arc::default(),
             kept: Arc::new(()),
+            free: free(),
         };
         hub.begin(plan)
             .await
@@ -89,11 +115,13 @@ impl Hub {
 
     async fn begin(&mut self, plan: Plan) -> Result<(), EngineError> {
         let (system, ahead) = (Clock::system(), Arc::clone(&self.ahead_ms));
+        let free = Arc::clone(&self.free);
         let clock = Clock::new(move || system.now_ms() + ahead.load(Ordering::SeqCst));
         let options = EngineOptions {
             data: self.folder.path().to_owned(),
             journal: JournalOptions {
                 clock,
+                free: FreeSpace::new(move |_| Ok(free.load(Ordering::SeqCst))),
                 ..JournalOptions::default()
             },
             threads: 2,

@@ -26,6 +26,7 @@ pub(crate) fn plan(channels: impl IntoIterator<Item = ChannelPlan>) -> Plan {
         stop_within: Millis(300),
         admin: None,
         keep: None,
+        disk_free_below: None,
         in_flight_max: Size(16_000_000),
     }
 }
