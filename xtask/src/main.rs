@@ -33,7 +33,7 @@ type Command = (
     fn(&[String]) -> Result<()>,
 );
 
-const COMMANDS: [Command; 10] = [
+const COMMANDS: [Command; 11] = [
     (
         "setup",
         "",
@@ -80,9 +80,15 @@ const COMMANDS: [Command; 10] = [
     ),
     (
         "crash",
-        "[--long] [--rounds N] [--seed N]",
-        "SIGKILL at random moments under load; nothing promised may be lost",
+        "[--failpoints] [--long] [--rounds N] [--seed N]",
+        "killed at random moments or named places under load; nothing promised may be lost",
         rig::crash,
+    ),
+    (
+        "hospitals",
+        "[--channels N]",
+        "hundreds of channels: start, reload one under load, kill, search",
+        rig::hospitals,
     ),
 ];
 

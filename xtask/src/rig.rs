@@ -53,27 +53,31 @@ pub(crate) fn bench(arguments: &[String]) -> Result<()> {
     start(&mut rig, rest)
 }
 
-/// `cargo xtask crash [--long] [ARGUMENTS OF THE RIG]`
+/// `cargo xtask crash [--failpoints] [--long] [ARGUMENTS OF THE RIG]`
 pub(crate) fn crash(arguments: &[String]) -> Result<()> {
-    let folder = build(Profile::Ci, &["hilum", "hilum-rig"])?;
-    let mut rig = shell::program(folder.join("hilum-rig"));
-    rig.args(["crash", "--hilum"]).arg(folder.join("hilum"));
-    let rest: Vec<String> = arguments
-        .iter()
-        .filter(|argument| *argument != "--long")
-        .cloned()
-        .collect();
-    if rest.len() < arguments.len() {
-        rig.args(["--rounds", "200"]);
+    let long = |argument: &String| argument == "--long";
+    let mut rest: Vec<String> = arguments.iter().filter(|a| !long(a)).cloned().collect();
+    if arguments.iter().any(long) {
+        rest.extend(["--rounds".to_owned(), "200".to_owned()]);
     }
-    start(&mut rig, &rest)
+    driven("crash", &rest)
+}
+
+/// `cargo xtask hospitals [--channels N]`
+pub(crate) fn hospitals(arguments: &[String]) -> Result<()> {
+    driven("hospitals", arguments)
 }
 
 /// `cargo xtask demo [--for 30s]`
 pub(crate) fn demo(arguments: &[String]) -> Result<()> {
+    driven("demo", arguments)
+}
+
+/// Builds as the checks do, and has the rig drive the program.
+fn driven(what: &str, arguments: &[String]) -> Result<()> {
     let folder = build(Profile::Ci, &["hilum", "hilum-rig"])?;
     let mut rig = shell::program(folder.join("hilum-rig"));
-    rig.args(["demo", "--hilum"]).arg(folder.join("hilum"));
+    rig.args([what, "--hilum"]).arg(folder.join("hilum"));
     start(&mut rig, arguments)
 }
 

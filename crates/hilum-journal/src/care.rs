@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use hilum_db::rusqlite::{Connection, OptionalExtension};
 use hilum_db::{Cancel, DbError, DbFile, Doing, backup, integrity};
-use hilum_message::PlanDigest;
+use hilum_message::{Failpoint, PlanDigest};
 use sha2::{Digest, Sha256};
 
 use crate::error::JournalError;
@@ -157,6 +157,7 @@ impl Journal {
                 .list
                 .retain(|known| !Arc::ptr_eq(known, &partition));
             partition.remove()?;
+            Failpoint::Retention.reach();
             let name = partition.name().to_string();
             inner.control(ControlWrite::Dropped { partition: name })?;
             tracing::info!(partition = %partition.name(), "dropped by retention");

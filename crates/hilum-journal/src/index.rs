@@ -8,7 +8,7 @@ use std::sync::{Arc, PoisonError};
 
 use hilum_db::rusqlite::{Connection, params};
 use hilum_db::{Cancel, DbClass, DbError, DbFile, Doing, Readers};
-use hilum_message::IndexToken;
+use hilum_message::{Failpoint, IndexToken};
 
 use crate::bytes::unpack_tokens;
 use crate::error::JournalError;
@@ -279,6 +279,7 @@ fn write_rows(conn: &Connection, rows: &[Row], last: u64) -> Result<(), hilum_db
             .prepare_cached("UPDATE reached SET seq = ?1")?
             .execute([last])?;
     }
+    Failpoint::IndexWrite.reach();
     transaction.commit()
 }
 

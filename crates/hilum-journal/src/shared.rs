@@ -1,15 +1,16 @@
 //! What all parts of a journal share.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use hilum_db::{DbClass, DbError, DbFile, Files, Schema, Synchronous};
 use tokio::sync::Notify;
 
 use crate::codec::Codecs;
-use crate::model::CommitSink;
+use crate::model::{AcceptRequest, CommitSink, StoredBlob};
 use crate::options::{Clock, JournalLimits};
 use crate::state::StateMemory;
 
@@ -24,6 +25,8 @@ pub(crate) struct Core {
     pub(crate) sink: Arc<dyn CommitSink>,
     pub(crate) state: StateMemory,
     pub(crate) codecs: Codecs,
+    /// Blobs that are written and that no committed row refers to yet, by name.
+    pub(crate) unclaimed: Mutex<HashMap<Arc<str>, StoredBlob>>,
     /// Told after every group: there may be room again.
     pub(crate) room: Notify,
     pub(crate) wake: Wake,
@@ -55,6 +58,7 @@ impl Core {
             sink,
             state,
             codecs: Codecs::new(options.limits.dictionaries_loaded_max),
+            unclaimed: Mutex::default(),
             room: Notify::new(),
             wake: Wake::default(),
             sequence: AtomicU64::new(1),
@@ -81,6 +85,47 @@ impl Core {
     pub(crate) fn sequence_is_above(&self, known: u64) {
         self.sequence
             .fetch_max(known.saturating_add(1), Ordering::Relaxed);
+    }
+
+    pub(crate) fn unclaimed(&self) -> MutexGuard<'_, HashMap<Arc<str>, StoredBlob>> {
+        self.unclaimed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gives a message the blobs that it refers to and that no committed message owns.
+    pub(crate) fn claim(&self, request: &mut AcceptRequest) {
+        let sent = request.deliveries.iter().map(|delivery| &delivery.payload);
+        let cuts = sent
+            .chain([&request.received])
+            .flat_map(|payload| payload.cuts());
+        let mut cuts = cuts.peekable();
+        if cuts.peek().is_none() {
+            return;
+        }
+        let unclaimed = self.unclaimed();
+        let mut claimed: Vec<StoredBlob> = Vec::new();
+        for blob in cuts.map(|cut| &cut.range.blob) {
+            let known = claimed.iter().chain(&request.blobs);
+            if known.into_iter().any(|known| known.blob == *blob) {
+                continue;
+            }
+            let stored = unclaimed.get(&blob.name);
+            claimed.extend(stored.filter(|stored| stored.blob == *blob).cloned());
+        }
+        drop(unclaimed);
+        request.blobs.extend(claimed);
+    }
+
+    /// Notes that a committed message owns these blobs.
+    pub(crate) fn claimed(&self, blobs: &[StoredBlob]) {
+        if blobs.is_empty() {
+            return;
+        }
+        let mut unclaimed = self.unclaimed();
+        for stored in blobs {
+            unclaimed.remove(&stored.blob.name);
+        }
     }
 
     pub(crate) fn closed(&self) -> DbError {

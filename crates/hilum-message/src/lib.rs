@@ -8,6 +8,7 @@
 //! This crate has no clock, no I/O and no source of randomness: times and random bits are passed in.
 
 mod accepted;
+mod failpoint;
 mod id;
 mod index;
 mod metadata;
@@ -15,6 +16,7 @@ mod payload;
 mod phi;
 
 pub use accepted::Accepted;
+pub use failpoint::Failpoint;
 pub use id::{DeliveryId, MessageId, ParseIdError, PlanDigest};
 pub use index::{IndexKey, IndexToken, OrderKey};
 pub use metadata::Metadata;

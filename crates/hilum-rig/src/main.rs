@@ -2,6 +2,7 @@
 //!
 //! - [`bench`]: load, measured beside the limit program on the same machine;
 //! - [`crash`]: kills at random moments under load, and an independent record of what was promised;
+//! - [`hospitals`]: hundreds of channels, a reload, a kill, and searches;
 //! - [`demo`]: a hospital of simulated systems around it.
 //!
 //! Started by `cargo xtask bench`, `crash` and `demo`, which build what is needed. It knows the
@@ -12,9 +13,12 @@
     reason = "a command line program for developers speaks on its terminal"
 )]
 
+mod api;
 mod bench;
 mod crash;
 mod demo;
+mod folder;
+mod hospitals;
 mod machine;
 mod program;
 mod relay;
@@ -42,6 +46,8 @@ enum Command {
     Backlog(bench::Backlog),
     /// Kills at random moments under load, and checks what was promised
     Crash(crash::Crash),
+    /// Hundreds of channels: start, reload, kill, search
+    Hospitals(hospitals::Run),
     /// A hospital of simulated systems around it
     Demo(demo::Demo),
 }
@@ -59,6 +65,7 @@ fn main() -> ExitCode {
             Command::LimitEngine(engine) => runtime.block_on(engine.run()),
             Command::Backlog(backlog) => runtime.block_on(backlog.run()),
             Command::Crash(crash) => runtime.block_on(crash.run()),
+            Command::Hospitals(hospitals) => runtime.block_on(hospitals.run()),
             Command::Demo(demo) => runtime.block_on(demo.run()),
         });
     match result {

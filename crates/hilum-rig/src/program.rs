@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
@@ -13,6 +14,9 @@ use tokio::time::Instant;
 
 /// Ticks of `/proc/PID/stat` a second: fixed on every Linux that we know.
 const TICKS_PER_SECOND: f64 = 100.0;
+
+/// How often an end is looked for.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 /// A running program. Killed when dropped.
 #[derive(Debug)]
@@ -57,6 +61,36 @@ impl Program {
         Ok(program)
     }
 
+    /// Starts a program that is to end itself, by a signal, before `within` is over; whether it
+    /// becomes ready before does not matter.
+    pub(crate) async fn dies(command: &mut Command, log: &Path, within: Duration) -> Result<()> {
+        let file = File::options().create(true).append(true).open(log);
+        let file = file.with_context(|| format!("open {}", log.display()))?;
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(file.try_clone()?)
+            .stderr(file)
+            .spawn()
+            .context("start the program")?;
+        let mut program = Self {
+            child,
+            name: "the program".to_owned(),
+            log: log.to_path_buf(),
+            ready_after: Duration::ZERO,
+        };
+        let deadline = Instant::now() + within;
+        while Instant::now() < deadline {
+            if let Some(status) = program.child.try_wait()? {
+                if status.signal().is_some() {
+                    return Ok(());
+                }
+                bail!("ended with {status} instead; see {}", log.display());
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        bail!("went on for {within:?}; see {}", log.display())
+    }
+
     fn await_ready(&mut self, ready: &Receiver<()>, within: Duration) -> Result<()> {
         let said = match ready.recv_timeout(within) {
             Ok(()) => return Ok(()),
@@ -83,14 +117,31 @@ impl Program {
 
     /// Resident memory now, in megabytes.
     pub(crate) fn resident_mb(&self) -> Result<f64> {
+        self.status_mb("VmRSS:")
+    }
+
+    fn status_mb(&self, name: &str) -> Result<f64> {
         let path = format!("/proc/{}/status", self.child.id());
         let text = fs::read_to_string(&path).with_context(|| format!("read {path}"))?;
         let kb = text
             .lines()
-            .find_map(|line| line.strip_prefix("VmRSS:"))
+            .find_map(|line| line.strip_prefix(name))
             .and_then(|rest| rest.split_whitespace().next()?.parse::<f64>().ok())
-            .context("read the resident memory")?;
+            .with_context(|| format!("read {name} of {path}"))?;
         Ok(kb / 1024.0)
+    }
+
+    /// The most memory that was resident since the start or since [`Program::forget_peak`], in
+    /// megabytes.
+    pub(crate) fn peak_mb(&self) -> Result<f64> {
+        self.status_mb("VmHWM:")
+    }
+
+    /// Begins the peak anew with what is resident now.
+    pub(crate) fn forget_peak(&self) -> Result<()> {
+        // proc(5): 5 resets the peak of the resident set.
+        let path = format!("/proc/{}/clear_refs", self.child.id());
+        fs::write(&path, "5").with_context(|| format!("write {path}"))
     }
 
     /// SIGKILL: the program gets no chance to do anything.
@@ -179,19 +230,4 @@ fn copy(pipe: Box<dyn Read + Send>, log: &Path, ready: SyncSender<()>) -> Result
         }
     });
     Ok(())
-}
-
-/// The size of everything in a folder, in bytes.
-pub(crate) fn folder_bytes(folder: &Path) -> u64 {
-    let Ok(entries) = fs::read_dir(folder) else {
-        return 0;
-    };
-    entries
-        .flatten()
-        .map(|entry| match entry.metadata() {
-            Ok(metadata) if metadata.is_dir() => folder_bytes(&entry.path()),
-            Ok(metadata) => metadata.len(),
-            Err(_) => 0,
-        })
-        .sum()
 }

@@ -13,6 +13,25 @@ const ENHANCED: u64 = 1;
 /// What stands in MSH-6 before the relay sets it.
 const BEFORE: &[u8] = b"NOWHERE";
 
+/// Every so many messages of [`Mix::SomeLarge`] one is large.
+const LARGE_EVERY: u64 = 40;
+/// Length of a large message's attachment: above what the journal keeps in a row.
+const LARGE_BYTES: usize = 300 * 1024;
+
+/// Which messages are sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mix {
+    /// Of some hundred bytes each.
+    Small,
+    /// Some with an attachment that the journal keeps in a file of its own.
+    SomeLarge,
+}
+
+/// Where the management API of the relay example listens.
+pub(crate) fn admin() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], 26_600))
+}
+
 /// Where the relay example listens.
 pub(crate) fn listens() -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], 26_610))
@@ -36,6 +55,21 @@ pub(crate) fn message(patient: u64, number: u64) -> Vec<u8> {
         message
     } else {
         in_original_mode(&message)
+    }
+}
+
+impl Mix {
+    /// The message of a number for a patient.
+    pub(crate) fn message(self, patient: u64, number: u64) -> Vec<u8> {
+        let mut message = message(patient, number);
+        if self == Self::SomeLarge && number % LARGE_EVERY == LARGE_EVERY / 2 {
+            message.extend_from_slice(b"OBX|99|ED|PDF^Report^L||^AP^PDF^Base64^");
+            let letters = (b'A'..=b'Z').cycle();
+            let from = usize::try_from(number % 26).unwrap_or_default();
+            message.extend(letters.skip(from).take(LARGE_BYTES));
+            message.extend_from_slice(b"||||||F\r");
+        }
+        message
     }
 }
 

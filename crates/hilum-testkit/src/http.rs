@@ -228,6 +228,7 @@ async fn serve(mut stream: TcpStream, shared: &Shared) -> io::Result<()> {
 /// A connection that sends requests.
 #[derive(Debug)]
 pub struct HttpClient {
+    address: SocketAddr,
     stream: TcpStream,
     buffer: BytesMut,
 }
@@ -236,6 +237,7 @@ impl HttpClient {
     /// Connects.
     pub async fn connect(address: SocketAddr) -> io::Result<Self> {
         Ok(Self {
+            address,
             stream: TcpStream::connect(address).await?,
             buffer: BytesMut::new(),
         })
@@ -254,7 +256,8 @@ impl HttpClient {
         body: &[u8],
     ) -> io::Result<()> {
         let mut head = format!(
-            "{line} HTTP/1.1\r\nhost: test\r\ncontent-length: {}\r\n",
+            "{line} HTTP/1.1\r\nhost: {}\r\ncontent-length: {}\r\n",
+            self.address,
             body.len()
         );
         for (name, value) in headers {

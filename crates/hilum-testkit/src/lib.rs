@@ -4,6 +4,7 @@
 //! - [`http`]: a receiver and a client of HTTP, as ill-behaved;
 //! - [`messages`]: synthetic HL7 v2 messages, the same for the same seed;
 //! - [`certificates`]: an authority with certificates for TLS on loopback;
+//! - [`hospitals`]: a generated site of any number of channels;
 //! - `database`: servers of PostgreSQL and MariaDB, each test's own;
 //! - [`site`]: a site folder in a temporary place;
 //! - [`wait`]: waiting for a condition instead of for a time.
@@ -15,6 +16,7 @@
 pub mod certificates;
 #[cfg(all(unix, feature = "site"))]
 pub mod database;
+pub mod hospitals;
 pub mod http;
 pub mod messages;
 pub mod mllp;

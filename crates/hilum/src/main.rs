@@ -6,6 +6,8 @@
 mod args;
 mod command;
 mod components;
+#[cfg(debug_assertions)]
+mod failpoint;
 mod kept;
 mod output;
 

@@ -62,6 +62,18 @@ pub(super) const STEPS: &[Step] = &[
         run: || done(rig::crash(&[])),
     },
     Step {
+        name: "failpoints",
+        about: "the program ends at each of its failpoints once, under load",
+        when: When::Always,
+        run: || done(rig::crash(&["--failpoints".to_owned()])),
+    },
+    Step {
+        name: "hospitals",
+        about: "300 channels: start, reload one under load, SIGKILL, search, within a minute",
+        when: When::Always,
+        run: || done(rig::hospitals(&[])),
+    },
+    Step {
         name: "crash-long",
         about: "SIGKILL at 200 random moments under load",
         when: When::Long,
@@ -72,6 +84,17 @@ pub(super) const STEPS: &[Step] = &[
         about: "what `cargo xtask new` writes compiles without a warning",
         when: When::Long,
         run: || done(new::check()),
+    },
+    Step {
+        name: "failpoints-long",
+        about: "the program ends 200 times at its failpoints, under load",
+        when: When::Long,
+        run: || {
+            done(rig::crash(&[
+                "--failpoints".to_owned(),
+                "--long".to_owned(),
+            ]))
+        },
     },
     Step {
         name: "deny",

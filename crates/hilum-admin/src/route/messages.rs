@@ -9,7 +9,7 @@ use hilum_journal::{
     DeliveryState, Disposition, JournalError, MessageFinding, MessageTrace, Outcome, Severity,
     StoredAttempt, StoredDelivery, StoredMessage,
 };
-use hilum_message::MessageId;
+use hilum_message::{DeliveryId, MessageId, Payload};
 use serde_json::{Value, json};
 
 use super::{Admin, ApiError, Call, Entry, Reply};
@@ -53,6 +53,15 @@ pub(super) fn routes() -> Vec<Entry> {
                 "The bytes exactly as received",
             ),
             handle: received,
+        },
+        Entry {
+            route: get(
+                "sent",
+                "/api/v1/deliveries/{delivery}/sent",
+                Permission::Content,
+                "The bytes of a delivery exactly as its destination gets them",
+            ),
+            handle: sent,
         },
         Entry {
             route: get(
@@ -114,15 +123,42 @@ fn received(admin: Arc<Admin>, call: Call) -> Answer {
             .received(message)
             .await
             .map_err(journal)?;
-        let engine = Arc::clone(&admin.engine);
-        let whole = tokio::task::spawn_blocking(move || {
-            engine.journal().whole(&payload, CONTENT_BYTES_MAX)
-        });
-        let bytes = whole
-            .await
-            .map_err(|error| ApiError::failed("read", error.to_string()))?;
-        Ok(Reply::Bytes(bytes.map_err(journal)?))
+        whole(&admin, payload).await
     })
+}
+
+fn sent(admin: Arc<Admin>, call: Call) -> Answer {
+    Box::pin(async move {
+        let id: DeliveryId = call
+            .part("delivery")
+            .parse()
+            .map_err(|error: hilum_message::ParseIdError| ApiError::bad("id", error.to_string()))?;
+        let trace = admin.engine.journal().trace(id.message).await;
+        let trace = trace.map_err(journal)?;
+        let known = trace
+            .deliveries
+            .iter()
+            .map(|(stored, _)| stored.delivery.delivery);
+        let delivery = known.into_iter().find(|delivery| delivery.id == id);
+        let Some(delivery) = delivery else {
+            let text = format!("there is no delivery {id}");
+            return Err(ApiError::missing("not-found", text));
+        };
+        let payload = admin.engine.journal().body(delivery).await;
+        let (_, payload) = payload.map_err(journal)?;
+        whole(&admin, payload).await
+    })
+}
+
+/// All bytes of a payload.
+async fn whole(admin: &Admin, payload: Payload) -> Result<Reply, ApiError> {
+    let engine = Arc::clone(&admin.engine);
+    let whole =
+        tokio::task::spawn_blocking(move || engine.journal().whole(&payload, CONTENT_BYTES_MAX));
+    let bytes = whole
+        .await
+        .map_err(|error| ApiError::failed("read", error.to_string()))?;
+    Ok(Reply::Bytes(bytes.map_err(journal)?))
 }
 
 fn holds(admin: Arc<Admin>, _call: Call) -> Answer {

@@ -19,7 +19,7 @@ use hilum_hl7v2::mllp::{
     Commit, Decoder, DecoderOptions, Event, Frame, SKIPPED_KEPT_MAX, SkipReason, Skipped,
     StartByte, encode_commit,
 };
-use hilum_message::{Metadata, Payload};
+use hilum_message::{Failpoint, Metadata, Payload};
 use hilum_net::Stream;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, sleep_until, timeout};
@@ -348,9 +348,9 @@ async fn answer(stream: &mut Stream, release: Release, reply: Reply) -> io::Resu
             None => Ok(()),
         }
     };
-    timeout(WRITE_WITHIN, write)
-        .await
-        .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+    let written = timeout(WRITE_WITHIN, write).await;
+    Failpoint::AfterAnswer.reach();
+    written.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
 }
 
 fn is_other_protocol(first: &[u8]) -> bool {

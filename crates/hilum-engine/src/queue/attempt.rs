@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use hilum_component::{Delivery, DeliveryError, Destination};
+use hilum_message::Failpoint;
 
 use super::Queue;
 use super::drive::Ended;
@@ -35,7 +36,9 @@ pub(super) async fn attempt(work: Attempt<'_>, batch: Vec<Entry>) -> Vec<Ended> 
     if deliveries.is_empty() {
         return ended;
     }
+    Failpoint::BeforeSend.reach();
     let mut outcomes = work.destination.send(&deliveries).await.into_iter();
+    Failpoint::AfterSend.reach();
     let took_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
     for entry in entries {
         // A component that forgets an outcome has not proved that the peer has the message.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use hilum_db::rusqlite::OptionalExtension;
 use hilum_db::{Cancel, DbClass, DbError, Doing, Refusal};
-use hilum_message::Accepted;
+use hilum_message::{Accepted, Failpoint};
 use tokio::sync::oneshot;
 
 use super::{Inner, Journal};
@@ -48,6 +48,7 @@ impl Journal {
     ) -> Result<Vec<Accepted>, AcceptError> {
         let inner = &self.inner;
         let mut op = inner.prepare_op(requests, publication)?;
+        Failpoint::BeforeAppend.reach();
         for _ in 0..MOVES_MAX {
             let (reply, outcome) = oneshot::channel();
             op.reply = Some(reply);
@@ -113,7 +114,8 @@ impl Inner {
         }
         let once = self.once_key(&requests, publication)?;
         let mut messages: Vec<Prepared> = Vec::with_capacity(requests.len());
-        for request in requests {
+        for mut request in requests {
+            self.core.claim(&mut request);
             // Twice the blob limit: what is above it must have been cut into a blob.
             let inline_max = limits.inline_bytes_max.saturating_mul(2);
             if longest_text(&request) > inline_max {

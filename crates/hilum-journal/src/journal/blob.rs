@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use hilum_db::{AppendFile, DbClass, DbError};
-use hilum_message::{BlobRange, BlobRef, Cut, MessageId, Payload};
+use hilum_message::{BlobRange, BlobRef, Cut, Failpoint, MessageId, Payload};
 use sha2::{Digest, Sha256};
 
 use super::{Inner, Journal};
@@ -117,6 +117,7 @@ impl BlobWriter {
         };
         file.append(bytes)
             .map_err(|error| DbError::io("write the blob", &self.path, error))?;
+        Failpoint::BlobWrite.reach();
         self.digest.update(bytes);
         self.bytes += bytes.len() as u64;
         Ok(())
@@ -134,11 +135,20 @@ impl BlobWriter {
         &self.blob
     }
 
-    /// Syncs the blob and its name; it belongs into the request of its message.
+    /// Syncs the blob and its name. The first message that refers to it owns it: a blob that no
+    /// message owns is removed at the next start.
     ///
     /// # Errors
     /// If the disk fails.
-    pub fn finish(mut self) -> Result<StoredBlob, JournalError> {
+    pub fn finish(self) -> Result<StoredBlob, JournalError> {
+        let core = Arc::clone(&self.core);
+        let stored = self.sync()?;
+        core.unclaimed()
+            .insert(stored.blob.name.clone(), stored.clone());
+        Ok(stored)
+    }
+
+    fn sync(mut self) -> Result<StoredBlob, JournalError> {
         let Some(mut file) = self.file.take() else {
             return Err(JournalError::Closed);
         };
@@ -213,7 +223,7 @@ impl Inner {
             let got = self.core.files.read_at(&from, offset, &mut chunk);
             let got = got.map_err(|error| DbError::io("copy the blob", &from, error))?;
             if got == 0 {
-                return copy.finish();
+                return copy.sync();
             }
             copy.append(chunk.get(..got).unwrap_or_default())?;
             offset += got as u64;

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 
 use hilum_db::rusqlite::{Connection, OptionalExtension, params};
 use hilum_db::{DbClass, DbError, Doing, Handler, Recovery};
-use hilum_message::Accepted;
+use hilum_message::{Accepted, Failpoint};
 
 use super::insert::{insert_message, insert_parts};
 use super::ops::{AcceptOp, AttemptOp, Body, Op, Reply, Verdict};
@@ -316,6 +316,7 @@ impl PartitionHandler {
                 let mut proofs = Vec::with_capacity(messages.len());
                 for (message, sequence) in messages.into_iter().zip(sequences) {
                     let request = message.request;
+                    self.core.claimed(&request.blobs);
                     let proof = Accepted::after_synced_append(request.message, sequence);
                     proofs.push(proof);
                     self.core.sink.committed(committed(request, proof));
@@ -447,6 +448,7 @@ impl Handler for PartitionHandler {
                 && op.verdict.is_none()
             {
                 accepted = true;
+                Failpoint::AfterCommit.reach();
                 self.core.state.commit(&op.messages, &op.sequences);
                 self.last = op.sequences.last().copied().unwrap_or(self.last);
             }
@@ -473,7 +475,8 @@ impl Handler for PartitionHandler {
                     channel,
                     dictionary,
                 } => self.core.codecs.set_current(&channel, dictionary),
-                Op::Attempt(_) | Op::Finish { .. } => {}
+                Op::Attempt(_) => Failpoint::AfterSettle.reach(),
+                Op::Finish { .. } => {}
             }
         }
         self.core.room.notify_waiters();

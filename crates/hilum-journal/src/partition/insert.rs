@@ -111,7 +111,7 @@ pub(super) fn insert_parts(
             .doing("note open work in", handler.file())?;
     }
     for blob in &request.blobs {
-        let sql = "INSERT INTO blob (name, seq, bytes, digest) VALUES (?1, ?2, ?3, ?4)";
+        let sql = "INSERT OR IGNORE INTO blob (name, seq, bytes, digest) VALUES (?1, ?2, ?3, ?4)";
         let row = params![&*blob.blob.name, sequence, blob.bytes, blob.digest];
         conn.prepare_cached(sql)
             .and_then(|mut statement| statement.execute(row))

@@ -13,6 +13,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use hilum_db::DbError;
+use hilum_message::Failpoint;
 
 use crate::error::JournalError;
 use crate::journal::Inner;
@@ -254,6 +255,7 @@ fn switch(inner: &Inner, open: &Partition) {
         writer.close_lanes();
         next.shared.set_predecessor(writer.lanes_idle());
     }
+    Failpoint::Roll.reach();
     tracing::info!(from = %open.name(), to = %next.name(), "rolled to the next partition");
     partitions.list.push(next);
 }

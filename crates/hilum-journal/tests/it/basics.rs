@@ -4,7 +4,7 @@ use bytes::Bytes;
 use hilum_journal::{
     AcceptError, Disposition, Hold, Outcome, Publication, Resend, StateRead, StateWrite, TimerWrite,
 };
-use hilum_message::Cut;
+use hilum_message::{BlobRange, Cut, Payload};
 
 use crate::door::{NOON_MS, attempt, id, open, request, run, settlement, text};
 
@@ -252,4 +252,39 @@ fn resends_of_the_last_minutes_are_given_back() {
         .collect();
     assert_eq!(keys, [1, 2]);
     assert_eq!(&*door.recovered.resends[0].resend.answer, b"MSA|AA");
+}
+
+#[test]
+fn a_blob_belongs_to_the_first_message_that_refers_to_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let door = open(dir.path(), |_| {});
+    let mut writer = door.journal.blob(id(1), 0).unwrap();
+    writer.append(&[7; 9_000]).unwrap();
+    let stored = writer.finish().unwrap();
+    let range = BlobRange {
+        blob: stored.blob,
+        offset: 0,
+        length: stored.bytes,
+    };
+    let with = Payload::with_cuts(Bytes::from_static(b"OBX|"), vec![Cut { at: 4, range }]);
+    // The second one comes later and shares it, as a replay does.
+    for n in [1, 2] {
+        let mut message = request(n, 1);
+        message.received = with.clone();
+        run(door.journal.accept(message)).unwrap();
+    }
+    let forgotten = door.journal.blob(id(3), 0).unwrap().finish().unwrap();
+    door.close();
+
+    let door = open(dir.path(), |_| {});
+    for n in [1, 2] {
+        let (_, received) = run(door.journal.received(id(n))).unwrap();
+        assert_eq!(door.journal.whole(&received, 1 << 20).unwrap().len(), 9_004);
+    }
+    let nobodys = BlobRange {
+        blob: forgotten.blob,
+        offset: 0,
+        length: 1,
+    };
+    assert!(door.journal.read_blob(&nobodys, 0, &mut [0]).is_err());
 }

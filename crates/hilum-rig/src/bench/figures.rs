@@ -6,6 +6,9 @@ use std::time::Duration;
 
 use hilum_testkit::mllp::Percentiles;
 
+use super::ms;
+use super::report::Row;
+
 /// One measurement.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Figures {
@@ -32,9 +35,9 @@ impl fmt::Display for Figures {
 
 /// A row of the table: its name, how a value is read and shown, and whether the ratio to the limit
 /// says something.
-type Row = (&'static str, fn(&Figures) -> f64, usize, bool);
+type Line = (&'static str, fn(&Figures) -> f64, usize, bool);
 
-const ROWS: [Row; 11] = [
+const LINES: [Line; 11] = [
     ("acknowledged/s", |f| f.acknowledged_per_s, 0, true),
     ("delivered/s", |f| f.delivered_per_s, 0, true),
     (
@@ -58,10 +61,6 @@ const ROWS: [Row; 11] = [
     ),
 ];
 
-fn ms(time: Duration) -> f64 {
-    time.as_secs_f64() * 1000.0
-}
-
 /// All measurements, by senders and program.
 #[derive(Debug, Default)]
 pub(super) struct Table {
@@ -76,6 +75,62 @@ impl Table {
             .push(figures);
     }
 
+    /// The rows of the report that have a target.
+    pub(super) fn rows(&self) -> Vec<Row> {
+        let mut rows = Vec::new();
+        let of = |senders, program| self.rounds.get(&(senders, program)).map(Vec::as_slice);
+        for &(senders, program) in self.rounds.keys() {
+            let (Some(own), Some(limit)) = (of(senders, "hilum"), of(senders, "limit")) else {
+                continue;
+            };
+            if program != "hilum" {
+                continue;
+            }
+            let rate = median(own, |f| f.acknowledged_per_s);
+            let share = rate / median(limit, |f| f.acknowledged_per_s);
+            let plural = if senders == 1 { "" } else { "s" };
+            let senders_text = format!("{senders} sender{plural}");
+            let p99 = median(own, |f| ms(f.latency.p99));
+            let slower = p99 / median(limit, |f| ms(f.latency.p99));
+            let what = format!("share of limit, {senders_text}");
+            let share = Row::new(what, share, "").decimals(2);
+            let what = format!("acknowledged and delivered per second, {senders_text}");
+            let rate = Row::new(what, rate, "/s").decimals(0).note(format!(
+                "delivered {:.0}/s, queue empty after {:.2} s",
+                median(own, |f| f.delivered_per_s),
+                median(own, |f| f.drained_after_s)
+            ));
+            let what = format!("CPU per 1000 durable, delivered messages, {senders_text}");
+            let cpu = Row::new(what, median(own, |f| f.cpu_s_per_1000), "s").decimals(3);
+            let what = format!("answer p99 as multiple of limit, {senders_text}");
+            let slower = Row::new(what, slower, "x")
+                .decimals(2)
+                .note(format!("{p99:.2} ms"));
+            match senders {
+                1 => rows.extend([share.at_least(0.75), rate, cpu, slower]),
+                8 => rows.extend([share, rate, cpu, slower.at_most(2.0)]),
+                32 => {
+                    rows.extend([
+                        cpu.at_most(0.10),
+                        rate.at_least(12_000.0),
+                        share.at_least(0.5),
+                        slower,
+                    ]);
+                    let idle = median(own, |f| f.idle_mb);
+                    let loaded = median(own, |f| f.loaded_mb);
+                    let ready = median(own, |f| ms(f.ready_after));
+                    rows.extend([
+                        Row::new("resident idle", idle, "MB").at_most(40.0),
+                        Row::new("resident under load", loaded, "MB").at_most(120.0),
+                        Row::new("start to ready", ready, "ms").at_most(300.0),
+                    ]);
+                }
+                _ => rows.extend([share, rate, cpu, slower]),
+            }
+        }
+        rows
+    }
+
     /// Medians as a Markdown table, with the ratio to the limit where both were measured.
     pub(super) fn shown(&self) -> String {
         let rounds = self.rounds.values().map(Vec::len).max().unwrap_or_default();
@@ -85,7 +140,7 @@ impl Table {
         }
         text.push_str("\n|---|");
         text.push_str(&"---|".repeat(self.rounds.len()));
-        for (name, value, decimals, compares) in ROWS {
+        for (name, value, decimals, compares) in LINES {
             text.push_str(&format!("\n| {name} |"));
             for ((senders, program), all) in &self.rounds {
                 let own = median(all, value);

@@ -10,7 +10,8 @@ use hilum_testkit::mllp::{Behaviour, Keep, Load, LoadReport, MessageOf, Receiver
 use tokio::time::{Instant, sleep};
 
 use super::figures::Figures;
-use crate::program::{self, Program};
+use crate::folder;
+use crate::program::Program;
 use crate::relay;
 
 /// Messages of the warm-up: enough to train dictionaries and fill caches.
@@ -92,7 +93,7 @@ pub(super) async fn run(
         idle_mb,
         loaded_mb,
         ready_after: program.ready_after,
-        kept_per_byte: program::folder_bytes(data) as f64 / received_bytes as f64,
+        kept_per_byte: folder::bytes(data) as f64 / received_bytes as f64,
     })
 }
 

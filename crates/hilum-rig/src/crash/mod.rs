@@ -1,4 +1,5 @@
-//! SIGKILL at random moments under load, and what must hold afterwards.
+//! SIGKILL at random moments under load, or at named places of the program, and what must hold
+//! afterwards.
 //!
 //! Senders, receiver and record live in this process, which is never killed. Senders behave as
 //! real ones do: each waits for its answer, and sends a message again, with the same control id,
@@ -7,33 +8,52 @@
 
 mod record;
 mod sender;
+mod stored;
+mod trial;
 
 use std::path::PathBuf;
-use std::process::Command;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use clap::Args;
-use hilum_testkit::mllp::{Behaviour, Keep, Receiver};
-use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
-use crate::program::Program;
-use crate::{machine, relay};
+use crate::machine;
+use crate::relay::Mix;
 
-use record::Record;
+use trial::{Keep, Trial};
 
-/// How long a start may take; what is queued must not make it slow.
-const READY_WITHIN: Duration = Duration::from_secs(15);
-/// How long the rest may take to arrive after the last kill.
-const ARRIVE_WITHIN: Duration = Duration::from_secs(60);
-const STOP_WITHIN: Duration = Duration::from_secs(40);
 /// A life lasts between these, in milliseconds, and the moment of its end is drawn.
 const LIFE_MS: std::ops::Range<u64> = 150..1_500;
-/// Time for the receiver to notice the connections of a program that was just killed.
-const SETTLE: Duration = Duration::from_millis(50);
+/// How long the load runs before and after the end at a failpoint.
+const AROUND: Duration = Duration::from_millis(700);
+/// How long the load runs until there is something that retention drops.
+const AGES: Duration = Duration::from_millis(3_000);
+
+/// A place at which the program ends itself: its name, how often it is reached before in a first
+/// round, and what must be the case for it to be reached at all.
+const FAILPOINTS: [(&str, u64, Needs); 10] = [
+    ("before-append", 200, Needs::Load),
+    ("after-commit", 200, Needs::Load),
+    ("after-answer", 200, Needs::Load),
+    ("before-send", 200, Needs::Load),
+    ("after-send", 200, Needs::Load),
+    ("after-settle", 200, Needs::Load),
+    ("roll", 2, Needs::Load),
+    ("retention", 1, Needs::Age),
+    ("blob-write", 5, Needs::Large),
+    ("index-write", 20, Needs::Load),
+];
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Needs {
+    /// Nothing but messages.
+    Load,
+    /// Messages with large attachments.
+    Large,
+    /// A node that keeps messages for a second, and messages that are older.
+    Age,
+}
 
 /// `hilum-rig crash`
 #[derive(Debug, Args)]
@@ -44,9 +64,15 @@ pub(crate) struct Crash {
     /// The site to run: the relay example
     #[arg(long, value_name = "FOLDER", default_value = "config/examples/relay")]
     site: PathBuf,
-    /// How often it is killed
-    #[arg(long, default_value_t = 10)]
-    rounds: usize,
+    /// How often it is killed; with --failpoints by default once at each
+    #[arg(long)]
+    rounds: Option<usize>,
+    /// Ends at named places of the program instead of at random moments
+    #[arg(long)]
+    failpoints: bool,
+    /// Ends at this place only
+    #[arg(long, value_name = "NAME", requires = "failpoints")]
+    only: Option<String>,
     /// Senders that each wait for their answer
     #[arg(long, default_value_t = 16)]
     senders: u64,
@@ -64,86 +90,77 @@ pub(crate) struct Crash {
 impl Crash {
     pub(crate) async fn run(self) -> Result<()> {
         println!("machine: {}, seed {}", machine::described(), self.seed);
-        let data = self.work.join("crash-data");
-        if data.exists() {
-            std::fs::remove_dir_all(&data).with_context(|| format!("empty {}", data.display()))?;
+        if self.failpoints {
+            self.at_failpoints().await
+        } else {
+            self.at_random().await
         }
-        std::fs::create_dir_all(&data).with_context(|| format!("create {}", data.display()))?;
-        let sink =
-            Receiver::start_at(relay::delivers(), Behaviour::default(), Keep::Digests).await?;
-        let over = Arc::new(AtomicBool::new(false));
-        let accepted = Arc::new(AtomicU64::new(0));
-        let mut senders = JoinSet::new();
-        let mut program = self.start(&data)?;
-        for number in 0..self.senders {
-            let sender = sender::Sender::new(number, self.senders, &over, &accepted);
-            senders.spawn(sender.run());
-        }
+    }
 
-        let mut lives = Vec::new();
+    async fn at_random(&self) -> Result<()> {
+        let rounds = self.rounds.unwrap_or(10);
+        let mut trial = Trial::begin(self, Mix::Small, Keep::Forever).await?;
+        let mut program = trial.start()?;
         let mut drawn = self.seed;
-        for round in 1..=self.rounds {
+        for round in 1..=rounds {
             sleep(Duration::from_millis(draw(&mut drawn, LIFE_MS))).await;
             program.must_run()?;
             program.kill()?;
-            sleep(SETTLE).await;
-            lives.push(sink.connections());
-            let before = accepted.load(Ordering::SeqCst);
-            program = self.start(&data)?;
+            trial.killed().await;
+            let before = trial.accepted();
+            program = trial.start()?;
             println!(
-                "kill {round} of {}: {before} accepted, {} delivered, ready again after {:?}",
-                self.rounds,
-                sink.count(),
+                "kill {round} of {rounds}: {before} accepted, {} delivered, ready again after {:?}",
+                trial.delivered(),
                 program.ready_after
             );
         }
         sleep(Duration::from_millis(draw(&mut drawn, LIFE_MS))).await;
-        over.store(true, Ordering::SeqCst);
-        let mut record = Record::new(lives, self.window);
-        while let Some(sent) = senders.join_next().await {
-            record.sent(sent.context("a sender failed")??);
-        }
-        self.arrived(&mut program, &sink, &record).await?;
-        program.stop(STOP_WITHIN)?;
-        let findings = record.check(&sink.received());
-        println!("{}", findings.summary);
-        if findings.broken.is_empty() {
-            return Ok(());
-        }
-        for line in findings.broken.iter().take(20) {
-            println!("BROKEN: {line}");
-        }
-        bail!(
-            "{} promises broken; data kept in {}; again with --seed {}",
-            findings.broken.len(),
-            data.display(),
-            self.seed
-        )
+        println!("{}", trial.end(program).await?);
+        Ok(())
     }
 
-    fn start(&self, data: &std::path::Path) -> Result<Program> {
-        let mut hilum = Command::new(&self.hilum);
-        hilum.arg("run").arg(&self.site).arg("--data").arg(data);
-        Program::start(&mut hilum, &self.work.join("crash.log"), READY_WITHIN)
+    /// Each place in turn, each with a journal of its own.
+    async fn at_failpoints(&self) -> Result<()> {
+        let places: Vec<_> = FAILPOINTS
+            .into_iter()
+            .filter(|(name, ..)| self.only.as_deref().is_none_or(|only| only == *name))
+            .collect();
+        let rounds = self.rounds.unwrap_or(places.len());
+        let mut drawn = self.seed;
+        for (round, (name, first, needs)) in (1..=rounds).zip(places.iter().cycle()) {
+            // The first time at each as written, later anywhere around it.
+            let count = if round <= places.len() {
+                *first
+            } else {
+                draw(&mut drawn, 1..first * 2 + 1)
+            };
+            let place = format!("{name}:{count}");
+            let said = self.at(&place, *needs).await;
+            let said = said.with_context(|| format!("ended at {place}"))?;
+            println!("round {round} of {rounds}, ended at {place}: {said}");
+        }
+        Ok(())
     }
 
-    /// Waits until the receiver has as many different messages as were accepted, and no more come.
-    async fn arrived(&self, program: &mut Program, sink: &Receiver, record: &Record) -> Result<()> {
-        let deadline = Instant::now() + ARRIVE_WITHIN;
-        loop {
-            program.must_run()?;
-            let before = sink.count();
-            sleep(Duration::from_millis(300)).await;
-            let quiet = sink.count() == before;
-            if quiet && record.all_arrived(&sink.control_ids()) {
-                return Ok(());
-            }
-            if Instant::now() > deadline {
-                // What is missing is a finding of the record, not of the wait.
-                println!("not everything arrived within {ARRIVE_WITHIN:?}");
-                return Ok(());
-            }
+    async fn at(&self, place: &str, needs: Needs) -> Result<String> {
+        let (mix, keep) = match needs {
+            Needs::Load => (Mix::Small, Keep::Forever),
+            Needs::Large => (Mix::SomeLarge, Keep::Forever),
+            Needs::Age => (Mix::Small, Keep::ForASecond),
+        };
+        let mut trial = Trial::begin(self, mix, keep).await?;
+        if needs == Needs::Age {
+            let mut program = trial.start_under("retention:1000000")?;
+            sleep(AGES).await;
+            program.kill()?;
+            trial.killed().await;
         }
+        trial.dies_at(place).await?;
+        trial.killed().await;
+        let program = trial.start()?;
+        sleep(AROUND).await;
+        trial.end(program).await
     }
 }
 

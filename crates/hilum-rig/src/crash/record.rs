@@ -5,7 +5,8 @@
 //!   first after its predecessor; within one life of the program none arrives after a later one.
 //! - *Duplicates*: within one life none arrives twice; after a kill only deliveries of the window
 //!   before it may come again.
-//! - *Bytes*: what arrives is what the relay must make of what was sent.
+//! - *Bytes*: what arrives is what the relay must make of what was sent; what the journal holds as
+//!   received and as sent is the same ([`super::stored`]).
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -13,13 +14,14 @@ use hilum_testkit::mllp::Received;
 use sha2::{Digest, Sha256};
 
 use super::sender::Sent;
-use crate::relay;
+use crate::relay::{self, Mix};
 
 #[derive(Debug)]
 pub(super) struct Record {
     /// Connections of the receiver that existed when the program was killed, one for each kill.
     lives: Vec<u64>,
     window: usize,
+    mix: Mix,
     sent: BTreeMap<u64, Sent>,
 }
 
@@ -38,10 +40,11 @@ struct Arrival {
 }
 
 impl Record {
-    pub(super) const fn new(lives: Vec<u64>, window: usize) -> Self {
+    pub(super) const fn new(lives: Vec<u64>, window: usize, mix: Mix) -> Self {
         Self {
             lives,
             window,
+            mix,
             sent: BTreeMap::new(),
         }
     }
@@ -49,6 +52,20 @@ impl Record {
     pub(super) fn sent(&mut self, all: Vec<Sent>) {
         self.sent
             .extend(all.into_iter().map(|sent| (sent.number, sent)));
+    }
+
+    /// How many messages were sent and accepted.
+    pub(super) fn count(&self) -> usize {
+        self.sent.len()
+    }
+
+    /// By control id, the bytes that were sent for it.
+    pub(super) fn originals(&self) -> HashMap<String, Vec<u8>> {
+        let original = |sent: &Sent| {
+            let id = relay::control_id(sent.number);
+            (id, self.mix.message(sent.patient, sent.number))
+        };
+        self.sent.values().map(original).collect()
     }
 
     pub(super) fn all_arrived(&self, ids: &[String]) -> bool {
@@ -122,7 +139,7 @@ impl Record {
         let Some(sent) = self.sent.get(&number) else {
             return;
         };
-        let expected = relay::relayed(&relay::message(sent.patient, number));
+        let expected = relay::relayed(&self.mix.message(sent.patient, number));
         let digest: [u8; 32] = Sha256::digest(&expected).into();
         if message.digest != Some(digest) {
             broken.push(format!(
@@ -216,12 +233,13 @@ mod tests {
             digest: Some(Sha256::digest(&bytes).into()),
             bytes: None,
             accepted: true,
+            at: tokio::time::Instant::now(),
         }
     }
 
     /// Three messages of one patient, one kill after connection 1, a window of two deliveries.
     fn check(received: &[Received], expected: &[&str]) {
-        let mut record = Record::new(vec![1], 2);
+        let mut record = Record::new(vec![1], 2, Mix::Small);
         record.sent((1..=3).map(sent).collect());
         let found = record.check(received);
         assert_eq!(found.broken.len(), expected.len(), "{:?}", found.broken);

@@ -8,7 +8,7 @@ use anyhow::Result;
 use hilum_testkit::mllp::Client;
 use tokio::time::{sleep, timeout};
 
-use crate::relay;
+use crate::relay::{self, Mix};
 
 /// Patients of one sender: few, so that each has many messages whose order can be seen.
 const PATIENTS: u64 = 5;
@@ -32,6 +32,7 @@ pub(super) struct Sent {
 pub(super) struct Sender {
     position: u64,
     senders: u64,
+    mix: Mix,
     over: Arc<AtomicBool>,
     accepted: Arc<AtomicU64>,
     open: Option<Client>,
@@ -41,12 +42,14 @@ impl Sender {
     pub(super) fn new(
         position: u64,
         senders: u64,
+        mix: Mix,
         over: &Arc<AtomicBool>,
         accepted: &Arc<AtomicU64>,
     ) -> Self {
         Self {
             position,
             senders,
+            mix,
             over: Arc::clone(over),
             accepted: Arc::clone(accepted),
             open: None,
@@ -62,7 +65,7 @@ impl Sender {
             }
             let number = self.position + self.senders * count;
             let patient = self.position + self.senders * (count % PATIENTS);
-            let message = relay::message(patient, number);
+            let message = self.mix.message(patient, number);
             let mut sent = Sent {
                 number,
                 patient,

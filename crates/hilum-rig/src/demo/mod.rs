@@ -9,7 +9,7 @@ mod check;
 mod peer;
 mod sender;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,6 +20,7 @@ use clap::Args;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
 
+use crate::folder;
 use crate::program::Program;
 
 use check::Expected;
@@ -88,11 +89,9 @@ fn seconds(text: &str) -> Result<Duration, String> {
 impl Demo {
     pub(crate) async fn run(self) -> Result<()> {
         let home = self.work.join("demo");
-        if home.exists() {
-            std::fs::remove_dir_all(&home).with_context(|| format!("empty {}", home.display()))?;
-        }
+        folder::empty(&home)?;
         let site = home.join("st-elsewhere");
-        copy(&self.site, &site)?;
+        folder::copy(&self.site, &site)?;
         let mut hospital = Hospital::open()?;
         let mut hilum = Command::new(&self.hilum);
         let data = home.join("data");
@@ -263,22 +262,6 @@ async fn await_that(what: &str, mut holds: impl FnMut() -> bool) -> Result<()> {
             bail!("it did not happen within {PATIENCE:?} that {what}");
         }
         sleep(LOOK_EVERY).await;
-    }
-    Ok(())
-}
-
-/// Copies a folder.
-fn copy(from: &Path, to: &Path) -> Result<()> {
-    std::fs::create_dir_all(to).with_context(|| format!("create {}", to.display()))?;
-    for entry in std::fs::read_dir(from).with_context(|| format!("read {}", from.display()))? {
-        let entry = entry?;
-        let target = to.join(entry.file_name());
-        if entry.file_type()?.is_dir() {
-            copy(&entry.path(), &target)?;
-        } else {
-            std::fs::copy(entry.path(), &target)
-                .with_context(|| format!("copy {}", entry.path().display()))?;
-        }
     }
     Ok(())
 }

@@ -12,6 +12,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::Notify;
 use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::Instant;
 
 use super::{framed, next_frame};
 use crate::messages::{answer, field};
@@ -127,6 +128,8 @@ pub struct Received {
     pub bytes: Option<Bytes>,
     /// Whether it was answered with AA.
     pub accepted: bool,
+    /// When it had arrived.
+    pub at: Instant,
 }
 
 /// A running receiver; stops when dropped.
@@ -401,6 +404,7 @@ impl Shared {
             digest,
             bytes: (self.keep == Keep::Bytes).then(|| frame.clone()),
             accepted,
+            at: Instant::now(),
         };
         self.received
             .lock()

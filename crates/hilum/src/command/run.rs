@@ -95,9 +95,10 @@ async fn serve(
     let mut hung_up = signal(SignalKind::hangup())?;
     let (site, channels) = (plan.site.clone(), plan.channels.len());
     let listener = admin_listener(&plan).await?;
+    let journal = journal_options()?;
     let options = EngineOptions {
         data: arguments.data.clone(),
-        journal: JournalOptions::default(),
+        journal,
         threads,
         kept: Arc::clone(&kept) as _,
     };
@@ -134,6 +135,22 @@ async fn serve(
         _ = interrupted.recv() => Ok(Exit::Failed),
         _ = terminated.recv() => Ok(Exit::Failed),
     }
+}
+
+#[cfg(debug_assertions)]
+fn journal_options() -> anyhow::Result<JournalOptions> {
+    let mut options = JournalOptions::default();
+    crate::failpoint::arm(&mut options)?;
+    Ok(options)
+}
+
+#[cfg(not(debug_assertions))]
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "with debug assertions a failpoint may be refused"
+)]
+fn journal_options() -> anyhow::Result<JournalOptions> {
+    Ok(JournalOptions::default())
 }
 
 async fn admin_listener(plan: &Plan) -> anyhow::Result<Option<(Listener, String)>> {

@@ -13,6 +13,7 @@ mod kit;
 mod node;
 mod operate;
 mod peers;
+mod power;
 
 use std::path::PathBuf;
 use std::process::{Command, Output};

@@ -1,0 +1,118 @@
+//! What the journal holds, compared with what was sent and with what must have been delivered.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result, bail};
+use serde_json::Value;
+use tokio::task::JoinSet;
+
+use crate::api::Api;
+use crate::relay;
+
+/// Connections to the API.
+const READERS: usize = 8;
+/// Messages of a page of a search.
+const PAGE: usize = 1_000;
+/// Findings after which the comparison is given up.
+const FINDINGS_MAX: usize = 20;
+
+/// A row of the journal.
+struct Row {
+    message: String,
+    /// The message that it came again for.
+    repeats: String,
+    control_id: String,
+    accepted: bool,
+}
+
+/// How many messages were compared, and what is wrong with them.
+#[derive(Debug, Default)]
+pub(super) struct Compared {
+    pub(super) messages: usize,
+    pub(super) broken: Vec<String>,
+}
+
+/// Reads back every message and every delivery that the running program has.
+pub(super) async fn compare(originals: HashMap<String, Vec<u8>>) -> Result<Compared> {
+    let rows = rows().await?;
+    let messages = rows.len();
+    let mut shares: Vec<Vec<Row>> = (0..READERS).map(|_| Vec::new()).collect();
+    for (at, row) in rows.into_iter().enumerate() {
+        if let Some(share) = shares.get_mut(at % READERS) {
+            share.push(row);
+        }
+    }
+    let originals = Arc::new(originals);
+    let mut readers = JoinSet::new();
+    for share in shares {
+        readers.spawn(read(share, Arc::clone(&originals)));
+    }
+    let mut broken = Vec::new();
+    while let Some(found) = readers.join_next().await {
+        broken.extend(found.context("a reader failed")??);
+    }
+    Ok(Compared { messages, broken })
+}
+
+async fn rows() -> Result<Vec<Row>> {
+    let mut api = Api::new(relay::admin());
+    let mut rows = Vec::new();
+    let mut before = String::new();
+    loop {
+        let query = format!("channel=relay&limit={PAGE}{before}");
+        let page = api.find(&query).await?;
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        rows.extend(page.iter().map(|row| Row {
+            message: text(&row["message"]),
+            repeats: text(&row["from"]),
+            control_id: text(&row["control-id"]),
+            accepted: row["disposition"] == "accepted",
+        }));
+        match page.last() {
+            Some(last) if page.len() == PAGE => before = format!("&before={}", last["sequence"]),
+            Some(_) | None => break,
+        }
+    }
+    // A message that came again is recorded as a repetition of the first one.
+    let ids: HashMap<String, String> = rows
+        .iter()
+        .map(|row| (row.message.clone(), row.control_id.clone()))
+        .collect();
+    for row in &mut rows {
+        if let Some(id) = ids.get(&row.repeats) {
+            row.control_id.clone_from(id);
+        }
+    }
+    // The first one may have been dropped by retention.
+    rows.retain(|row| !row.control_id.is_empty() || row.repeats.is_empty());
+    Ok(rows)
+}
+
+async fn read(rows: Vec<Row>, originals: Arc<HashMap<String, Vec<u8>>>) -> Result<Vec<String>> {
+    let mut api = Api::new(relay::admin());
+    let mut broken = Vec::new();
+    for row in rows {
+        if broken.len() >= FINDINGS_MAX {
+            break;
+        }
+        let Some(original) = originals.get(&row.control_id) else {
+            bail!("the journal has {}, which was never sent", row.control_id);
+        };
+        let path = format!("/api/v1/messages/{}/received", row.message);
+        if api.bytes(&path).await? != original[..] {
+            broken.push(format!("{} is stored with other bytes", row.control_id));
+        }
+        if !row.accepted {
+            continue;
+        }
+        let path = format!("/api/v1/deliveries/{}.0/sent", row.message);
+        if api.bytes(&path).await? != relay::relayed(original)[..] {
+            broken.push(format!(
+                "{} is recorded as sent with other bytes",
+                row.control_id
+            ));
+        }
+    }
+    Ok(broken)
+}
