@@ -38,6 +38,11 @@ pub(crate) fn bench(arguments: &[String]) -> Result<()> {
             let folder = build(Profile::Release, &["hilum", "hilum-rig"])?;
             let mut rig = shell::program(folder.join("hilum-rig"));
             rig.args([what, "--hilum"]).arg(folder.join("hilum"));
+            if what == "hub" && wants_micro(rest) {
+                for measured in micro()? {
+                    rig.args(["--micro", &measured]);
+                }
+            }
             rig
         }
         "limit" => {
@@ -51,6 +56,80 @@ pub(crate) fn bench(arguments: &[String]) -> Result<()> {
         ))),
     };
     start(&mut rig, rest)
+}
+
+/// Whether the rows of single operations are asked for: with all others, or by name.
+fn wants_micro(arguments: &[String]) -> bool {
+    let only = arguments.iter().position(|argument| argument == "--only");
+    let names = only.and_then(|at| arguments.get(at + 1));
+    names.is_none_or(|names| names.split(',').any(|name| name == "micro"))
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Read {
+    Time,
+    Throughput,
+}
+
+/// A single operation: the name of its row, package and bench, the line of the bench's table, and
+/// whether that or the throughput below it is read.
+const MICRO: [(&str, &str, &str, &str, Read); 2] = [
+    (
+        "tokenise",
+        "hilum-hl7v2",
+        "parse",
+        "result",
+        Read::Throughput,
+    ),
+    (
+        "validate",
+        "hilum-hl7v2",
+        "validate",
+        "validate",
+        Read::Time,
+    ),
+];
+
+/// Runs the benches and reads the medians: `NAME=VALUE`, in nanoseconds or megabytes a second.
+fn micro() -> Result<Vec<String>> {
+    let mut measured = Vec::new();
+    for (name, package, bench, line, read) in MICRO {
+        let mut cargo = shell::cargo();
+        cargo.args(["bench", "--locked", "--package", package, "--bench", bench]);
+        let printed = shell::output(&mut cargo)?;
+        let Some(value) = median(&printed, line, read) else {
+            // The other rows are worth having without it.
+            eprintln!("no median of {line} in what bench {bench} printed:\n{printed}");
+            continue;
+        };
+        measured.push(format!("{name}={value}"));
+    }
+    Ok(measured)
+}
+
+/// The median of a line of divan's table, or of the throughput in the line below it.
+fn median(printed: &str, name: &str, read: Read) -> Option<f64> {
+    const TREE: [char; 5] = ['├', '╰', '│', '─', ' '];
+    let column = |line: &str| line.split('│').nth(2).map(|cell| cell.trim().to_owned());
+    let mut lines = printed.lines().map(|line| line.trim_start_matches(TREE));
+    let found = lines.find(|line| {
+        let is_named = line.split_whitespace().next() == Some(name);
+        is_named && column(line).is_some_and(|median| !median.is_empty())
+    })?;
+    let cell = match read {
+        Read::Time => column(found)?,
+        Read::Throughput => column(lines.next()?)?,
+    };
+    let (value, unit) = cell.split_once(' ')?;
+    let factor = match unit {
+        "ns" | "MB/s" => 1.0,
+        "µs" | "GB/s" => 1e3,
+        "ms" => 1e6,
+        "s" => 1e9,
+        "KB/s" => 1e-3,
+        _ => return None,
+    };
+    Some(value.parse::<f64>().ok()? * factor)
 }
 
 /// `cargo xtask crash [--failpoints] [--long] [ARGUMENTS OF THE RIG]`
@@ -96,4 +175,43 @@ fn start(rig: &mut Command, arguments: &[String]) -> Result<()> {
     let work = shell::target().join("rig");
     std::fs::create_dir_all(&work).with_context(|| format!("create {}", work.display()))?;
     shell::succeed(rig.arg("--work").arg(work).args(arguments))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PRINTED: &str = "\
+Timer precision: 20 ns
+parse                    fastest       │ slowest       │ median        │ mean          │ samples │ iters
+├─ tokenise_and_index                  │               │               │               │         │
+│  ├─ admission          512.1 ns      │ 1.2 µs        │ 520.5 ns      │ 530 ns        │ 100     │ 3200
+│  │                     1.2 GB/s      │ 600 MB/s      │ 1.1 GB/s      │ 1.1 GB/s      │         │
+│  ╰─ result             4.1 µs        │ 8 µs          │ 4.25 µs       │ 4.3 µs        │ 100     │ 800
+│                        1.1 GB/s      │ 600 MB/s      │ 1.5 GB/s      │ 1.1 GB/s      │         │
+╰─ validate              20 µs         │ 40 µs         │ 21.5 µs       │ 22 µs         │ 100     │ 100
+";
+
+    fn check(name: &str, read: Read, expected: Option<f64>) {
+        let found = median(PRINTED, name, read).map(|value| (value * 10.0).round());
+        assert_eq!(
+            found,
+            expected.map(|value| (value * 10.0).round()),
+            "{name}"
+        );
+    }
+
+    #[test]
+    fn reads_the_medians_of_a_bench() {
+        check("admission", Read::Time, Some(520.5));
+        check("result", Read::Throughput, Some(1500.0));
+        check("validate", Read::Time, Some(21_500.0));
+        check("nothing", Read::Time, None);
+    }
+
+    #[test]
+    fn measures_single_operations_unless_other_rows_are_named() {
+        let named = |names: &str| wants_micro(&["--only".to_owned(), names.to_owned()]);
+        assert!(wants_micro(&[]) && named("relay,micro") && !named("relay,stat"));
+    }
 }

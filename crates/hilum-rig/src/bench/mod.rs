@@ -74,8 +74,8 @@ pub(crate) struct Hub {
     /// As much as the targets say: ten minutes, 1 M queued, 10 M searched
     #[arg(long)]
     long: bool,
-    /// What a single operation takes, as NAME=NANOSECONDS: measured by the benches of the crates
-    #[arg(long, value_name = "NAME=NS")]
+    /// What single operations take, measured by the benches of the crates
+    #[arg(long, value_name = "NAME=VALUE")]
     micro: Vec<String>,
     /// Prints the report as JSON at the end
     #[arg(long)]
