@@ -49,7 +49,7 @@ pub(crate) struct Trace {
 pub(crate) struct Replay {
     #[command(flatten)]
     pub(crate) of: OfMessage,
-    /// Only to these destinations
+    /// Only to these destinations, behind all that waits there
     #[arg(long, value_name = "DESTINATION", num_args = 1..)]
     pub(crate) to: Vec<String>,
     /// With this plan: current, old (the one that processed the message), or a digest

@@ -14,6 +14,7 @@ mod node;
 mod operate;
 mod peers;
 mod power;
+mod plans;
 
 use std::path::PathBuf;
 use std::process::{Command, Output};
