@@ -33,7 +33,14 @@ impl Relay {
     /// Sends the sample; gives the message's id.
     fn sent(&self) -> String {
         ends(&["send", &self.from, text(&self.sample())], 0);
-        let found = ["messages", "--at", &self.at, "--control-id", "R00001", "--json"];
+        let found = [
+            "messages",
+            "--at",
+            &self.at,
+            "--control-id",
+            "R00001",
+            "--json",
+        ];
         json(&found)["message"].as_str().unwrap().to_owned()
     }
 }
@@ -79,10 +86,7 @@ fn a_plan_that_forgets_a_queue_is_refused_and_was_takes_the_queue_over() {
     assert!(error.contains("was: receiver"), "{error}");
     node.terminate();
     node.end();
-    let (_, error) = ends(
-        &["run", text(&relay.site), "--data", text(&relay.data)],
-        3,
-    );
+    let (_, error) = ends(&["run", text(&relay.site), "--data", text(&relay.data)], 3);
     assert!(error.contains("was: receiver"), "{error}");
     relay.change("  other:\n", "  other:\n    was: receiver\n");
     let _node = relay.run();
