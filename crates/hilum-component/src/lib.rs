@@ -41,7 +41,7 @@ pub use plan::{
 pub use process::{
     Disposition, Finding, Hold, Incoming, PlannedDelivery, ProcessEnvironment, Processed, Reason,
     SPLIT_MAX, StepOutcome, StepTrace, TRACED_CHANGES_MAX, TRACED_LEAVES_MAX, answer, process,
-    trace,
+    receive, trace,
 };
 pub use rule::{Rule, RuleError, reply_options};
 pub use source::{

@@ -67,8 +67,11 @@ impl InFlight {
         self.messages.is_closed()
     }
 
-    /// Lets nothing in any more.
-    pub(crate) fn close(&self) {
+    /// Waits until nothing is on its way, at most until `deadline`, and lets nothing in any more.
+    pub(crate) async fn close(&self, deadline: tokio::time::Instant) {
+        let all = u32::try_from(IN_FLIGHT_MESSAGES_MAX).unwrap_or(u32::MAX);
+        // Whether they all ended or not, the doors are closed now.
+        drop(tokio::time::timeout_at(deadline, self.messages.acquire_many(all)).await);
         self.messages.close();
         self.bytes.close();
     }

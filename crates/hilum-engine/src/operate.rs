@@ -9,6 +9,7 @@ use hilum_journal::{
 use hilum_message::{DeliveryId, MessageId};
 
 use crate::Engine;
+use crate::lanes::Place;
 use crate::queue::{Queue, Trouble};
 use crate::store::{self, AcceptFailure};
 
@@ -146,7 +147,11 @@ impl Engine {
             .core()
             .queue(&stored.delivery.channel, &stored.delivery.destination)
         {
-            queue.scope.lanes().release(at.sequence, delivery.ordinal);
+            let place = Place {
+                of: stored.delivery.place,
+                sequence: at.sequence,
+            };
+            queue.scope.lanes().release(place, delivery.ordinal);
             queue.wake.notify_one();
             queue.scope.wake_others(&queue.wake);
         }

@@ -109,9 +109,13 @@ impl Drop for Pool {
     fn drop(&mut self) {
         self.shared.lock().stopped = true;
         self.shared.work.notify_all();
+        let own = std::thread::current().id();
         for thread in self.threads.drain(..) {
-            // A thread that panicked has reported it already.
-            drop(thread.join());
+            // The last of the engine may be dropped by a job; a thread cannot wait for itself.
+            if thread.thread().id() != own {
+                // A thread that panicked has reported it already.
+                drop(thread.join());
+            }
         }
     }
 }

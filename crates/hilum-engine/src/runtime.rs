@@ -11,6 +11,7 @@ use hilum_component::{BlobReader, BoxFuture, Plan, SourceKind, StateView, Stored
 use hilum_journal::{Clock, FreeSpace, Journal};
 use hilum_message::{BlobRange, IndexKey};
 use tokio::sync::{Notify, mpsc};
+use tokio::task::JoinSet;
 
 use crate::alert::Alert;
 use crate::channel::Channel;
@@ -66,6 +67,10 @@ pub(crate) struct Core {
     pub(crate) space: Space,
     pub(crate) held: HeldMessages,
     pub(crate) kept: Arc<dyn KeptPlans>,
+    /// Work whose source has given up waiting.
+    left: Mutex<JoinSet<()>>,
+    /// A channel has begun to receive what is to be processed afterwards.
+    pub(crate) received_wake: Notify,
     clock: Clock,
     parts_max: usize,
     plan: RwLock<Arc<Plan>>,
@@ -102,6 +107,8 @@ impl Core {
             space,
             held: HeldMessages::default(),
             kept,
+            received_wake: Notify::new(),
+            left: Mutex::new(JoinSet::new()),
             clock,
             parts_max,
             plan: RwLock::new(plan),
@@ -150,6 +157,29 @@ impl Core {
             .channels
             .get(channel)
             .and_then(|plan| plan.owner.clone())
+    }
+
+    /// Goes on with work whose source has given up waiting. After the stop it is lost, like the
+    /// answer that nobody waits for.
+    pub(crate) fn go_on(&self, work: impl Future<Output = ()> + Send + 'static) {
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+            return;
+        };
+        let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
+        while left.try_join_next().is_some() {}
+        if !self.in_flight.is_closed() {
+            left.spawn_on(work, &runtime);
+        }
+    }
+
+    /// Lets nothing in any more and waits for what is on its way, at most until `deadline`.
+    pub(crate) async fn close_intake(&self, deadline: tokio::time::Instant) {
+        self.room.notify_waiters();
+        self.in_flight.close(deadline).await;
+        self.room.notify_waiters();
+        let mut left =
+            std::mem::take(&mut *self.left.lock().unwrap_or_else(PoisonError::into_inner));
+        left.shutdown().await;
     }
 
     /// A number that nothing else has.
@@ -250,12 +280,6 @@ impl Core {
             }
             told.await;
         }
-    }
-
-    /// Takes no message any more.
-    pub(crate) fn close_intake(&self) {
-        self.in_flight.close();
-        self.room.notify_waiters();
     }
 
     /// Adds a queue. Destinations of one system share its order; one without a system has an

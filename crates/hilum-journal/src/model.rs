@@ -276,6 +276,9 @@ pub struct AcceptRequest {
     pub blobs: Vec<StoredBlob>,
     /// The commit sequence of the row, stored as *received* or *held*, that this one completes.
     pub completes: Option<u64>,
+    /// The commit sequence whose place in the order it keeps, if not its own: that of a message
+    /// that was held before it went on.
+    pub place: Option<u64>,
 }
 
 impl AcceptRequest {
@@ -306,6 +309,7 @@ impl AcceptRequest {
             timers: Vec::new(),
             blobs: Vec::new(),
             completes: None,
+            place: None,
         }
     }
 }
@@ -324,6 +328,8 @@ pub struct DeliveryRef {
 pub struct PendingDelivery {
     /// Which one.
     pub delivery: DeliveryRef,
+    /// Its place in the order: its own commit sequence, or the one whose place it keeps.
+    pub place: u64,
     /// The channel.
     pub channel: Arc<str>,
     /// The destination.
@@ -351,8 +357,10 @@ pub struct CommittedMessage {
     pub disposition: Disposition,
     /// How it comes back, if it is held.
     pub hold: Option<Hold>,
-    /// The row that it completed.
+    /// The row that it, or a message before it in the same commit, completed; told with the last.
     pub completes: Option<u64>,
+    /// Its place in the order: its own commit sequence, or the one whose place it keeps.
+    pub place: u64,
     /// Named values.
     pub metadata: Metadata,
     /// Its pending deliveries.

@@ -7,7 +7,7 @@ use hilum_db::rusqlite::{Connection, params};
 use hilum_db::{DbError, Doing};
 use hilum_message::{Accepted, MessageId};
 
-use crate::model::{CommittedMessage, DeliveryState, Disposition, Resend};
+use crate::model::{CommittedMessage, DeliveryState, Disposition, PendingDelivery, Resend};
 use crate::partition::PartitionShared;
 use crate::read::{HEADER_COLUMNS, StoredMessage, deliveries_of, header_from};
 use crate::shared::Core;
@@ -20,6 +20,8 @@ pub struct Recovered {
     pub unclean: bool,
     /// Pending deliveries per channel and destination, with their bytes.
     pub pending: HashMap<(Arc<str>, Arc<str>), Backlog>,
+    /// Those of them that keep an earlier place in the order than their commit sequence gives.
+    pub placed: Vec<PendingDelivery>,
     /// Messages that are held, oldest first.
     pub holds: Vec<StoredMessage>,
     /// Messages stored as received and not processed, in commit order.
@@ -227,6 +229,7 @@ pub(crate) fn tell_survivors(
             disposition: message.disposition,
             hold: message.hold,
             completes: message.completes,
+            place: message.place.unwrap_or(message.sequence),
             metadata: message.metadata,
             deliveries: pending.map(|delivery| delivery.delivery).collect(),
             timers,

@@ -17,7 +17,9 @@ CREATE TABLE message (
   control_id TEXT, reason TEXT, parent BLOB, part INTEGER, replay_of BLOB, hold BLOB,
   metadata BLOB, reads BLOB, findings BLOB, resend_key BLOB, resend_digest BLOB, answer BLOB,
   codec INTEGER NOT NULL, dictionary INTEGER, key INTEGER, text_bytes INTEGER NOT NULL,
-  total_bytes INTEGER NOT NULL, sum INTEGER NOT NULL, cuts BLOB, body BLOB, outbound BLOB);
+  total_bytes INTEGER NOT NULL, sum INTEGER NOT NULL, place INTEGER, cuts BLOB, body BLOB,
+  outbound BLOB);
+CREATE INDEX placed ON message (seq) WHERE place IS NOT NULL;
 CREATE TABLE delivery (
   seq INTEGER NOT NULL, ordinal INTEGER NOT NULL, destination INTEGER NOT NULL,
   state INTEGER NOT NULL, priority INTEGER NOT NULL, bytes INTEGER NOT NULL,

@@ -147,43 +147,46 @@ fn slice(payload: &Payload, range: std::ops::Range<usize>) -> Payload {
     Payload::with_cuts(text.slice(range.clone()), cuts.collect())
 }
 
+/// Takes a message only so far that it can be answered: whether it can be read, what identifies
+/// it, and whether the channel takes it. The steps follow, by [`process`], when it is stored; what
+/// was noticed about it is recorded with them.
+#[must_use]
+pub fn receive(
+    plan: &ChannelPlan,
+    environment: &mut ProcessEnvironment<'_>,
+    incoming: Incoming,
+) -> Processed {
+    let mut processed = match plan.format.split(&incoming.payload) {
+        Split::One => match opened(plan, environment, &incoming) {
+            Ok(opened) => opened.processed,
+            Err(refused) => *refused,
+        },
+        Split::Many(..) => {
+            let mut batch = Processed::new(&incoming);
+            batch.answer = answer(plan, &incoming, Verdict::Accept, false);
+            batch
+        }
+    };
+    if processed.disposition.is_positive() {
+        processed.findings.clear();
+    }
+    processed
+}
+
 fn one(
     plan: &ChannelPlan,
     environment: &mut ProcessEnvironment<'_>,
     incoming: Incoming,
 ) -> Processed {
-    let mut processed = Processed::new(&incoming);
-    let document = match plan.format.parse(&incoming.payload) {
-        Ok(document) => document,
-        Err(reject) => {
-            let reason = Reason::new("parse", "100", None, reject.to_string());
-            return refuse(plan, &incoming, processed, Disposition::Rejected, reason);
-        }
+    let Opened {
+        processed,
+        document,
+        original,
+    } = match opened(plan, environment, &incoming) {
+        Ok(opened) => opened,
+        Err(refused) => return *refused,
     };
-    let problems = document.problems();
-    processed.findings.extend(
-        problems
-            .into_iter()
-            .map(|problem| Finding::of_problem("parse", problem)),
-    );
-    processed.identity = plan.format.identify(&*document);
-    processed.answer_mode = plan.format.answer_mode(&*document);
-    let now = i64::try_from(incoming.arrived_ms).unwrap_or(i64::MAX);
-    let original = Original::of(plan, incoming.original.as_ref(), &mut processed.findings);
-    let env = Env::new(Moment::from_unix_millis(now, 0))
-        .with_host(environment.host)
-        .with_variables(&original);
-    let checked = check(
-        plan,
-        environment,
-        &incoming,
-        &env,
-        &*document,
-        &mut processed,
-    );
-    if let Err((disposition, reason)) = checked {
-        return refuse(plan, &incoming, processed, disposition, reason);
-    }
+    let env = env_of(environment, &incoming, &original);
     let working = Working {
         id: incoming.id,
         document,
@@ -200,6 +203,70 @@ fn one(
         working,
         processed,
     )
+}
+
+/// A message that was read and checked, and is ready for the steps.
+struct Opened {
+    processed: Processed,
+    document: Box<dyn Document>,
+    original: Original,
+}
+
+/// Reads a message and checks it as it came; the error is one that ends here.
+fn opened(
+    plan: &ChannelPlan,
+    environment: &ProcessEnvironment<'_>,
+    incoming: &Incoming,
+) -> Result<Opened, Box<Processed>> {
+    let mut processed = Processed::new(incoming);
+    let ended = |processed, disposition, reason| {
+        Box::new(refuse(plan, incoming, processed, disposition, reason))
+    };
+    let document = match plan.format.parse(&incoming.payload) {
+        Ok(document) => document,
+        Err(reject) => {
+            let reason = Reason::new("parse", "100", None, reject.to_string());
+            return Err(ended(processed, Disposition::Rejected, reason));
+        }
+    };
+    let problems = document.problems();
+    processed.findings.extend(
+        problems
+            .into_iter()
+            .map(|problem| Finding::of_problem("parse", problem)),
+    );
+    processed.identity = plan.format.identify(&*document);
+    processed.answer_mode = plan.format.answer_mode(&*document);
+    let original = Original::of(plan, incoming.original.as_ref(), &mut processed.findings);
+    let env = env_of(environment, incoming, &original);
+    let checked = check(
+        plan,
+        environment,
+        incoming,
+        &env,
+        &*document,
+        &mut processed,
+    );
+    match checked {
+        Ok(()) => Ok(Opened {
+            processed,
+            document,
+            original,
+        }),
+        Err((disposition, reason)) => Err(ended(processed, disposition, reason)),
+    }
+}
+
+/// What expressions see of the world.
+fn env_of<'e>(
+    environment: &ProcessEnvironment<'e>,
+    incoming: &Incoming,
+    original: &'e Original,
+) -> Env<'e> {
+    let now = i64::try_from(incoming.arrived_ms).unwrap_or(i64::MAX);
+    Env::new(Moment::from_unix_millis(now, 0))
+        .with_host(environment.host)
+        .with_variables(original)
 }
 
 /// Control id, keys, index values and `accept:`, all of the message as it came.

@@ -21,8 +21,8 @@ pub const ALERT_TOPIC: &str = "hilum.alerts";
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Alert {
-    /// `silence`, `queue-length`, `queue-age`, `queue-full`, `dead-letter`, `given-up`, `halted`, `disk-full`, `disk-space`,
-    /// `source-down`.
+    /// `silence`, `queue-length`, `queue-age`, `queue-full`, `dead-letter`, `given-up`, `halted`,
+    /// `disk-full`, `disk-space`, `source-down`, `rejected-later`.
     pub kind: &'static str,
     /// `raised`, `cleared`, or `event` for what happens once.
     pub state: &'static str,

@@ -1,6 +1,9 @@
 //! The door of one channel.
 
+use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use hilum_component::{
@@ -33,31 +36,15 @@ impl ChannelIntake {
 impl IntakePort for ChannelIntake {
     fn take(&self, arrival: Arrival) -> BoxFuture<'_, Reply> {
         Box::pin(async move {
-            let started = tokio::time::Instant::now();
-            let figures = &self.channel.figures;
-            figures.received.add(1);
-            figures.received_bytes.add(arrival.payload.len());
             if !self.room().await {
                 return closed();
             }
-            let Some(room) = self
-                .core
-                .in_flight
-                .enter(arrival.payload.text().len())
-                .await
-            else {
-                return closed();
+            let (core, channel) = (Arc::clone(&self.core), Arc::clone(&self.channel));
+            let work = GoesOn {
+                core: Arc::clone(&self.core),
+                work: Some(Box::pin(take(core, channel, arrival))),
             };
-            figures
-                .last_ms
-                .store(self.core.now_ms(), std::sync::atomic::Ordering::Relaxed);
-            let Taken { reply, .. } =
-                take_in(&self.core, &self.channel, arrival, Origin::Source).await;
-            drop(room);
-            figures.disposed(reply.disposition);
-            let took = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
-            figures.answer.observe_us(took);
-            reply
+            work.await
         })
     }
 
@@ -103,6 +90,62 @@ impl IntakePort for ChannelIntake {
 
     fn now_ms(&self) -> u64 {
         self.core.now_ms()
+    }
+}
+
+/// Takes a message in when there is room for it.
+async fn take(core: Arc<Core>, channel: Arc<Channel>, arrival: Arrival) -> Reply {
+    let started = tokio::time::Instant::now();
+    let figures = &channel.figures;
+    figures.received.add(1);
+    figures.received_bytes.add(arrival.payload.len());
+    let Some(room) = core.in_flight.enter(arrival.payload.text().len()).await else {
+        return closed();
+    };
+    figures.last_ms.store(core.now_ms(), Ordering::Relaxed);
+    let Taken {
+        reply,
+        only_received,
+        ..
+    } = take_in(&core, &channel, arrival, Origin::Source).await;
+    drop(room);
+    // What is processed afterwards is counted when that is decided.
+    if !only_received {
+        figures.disposed(reply.disposition);
+    }
+    let took = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
+    figures.answer.observe_us(took);
+    reply
+}
+
+/// Work on a message that goes on when its source gives up waiting (the peer hung up): what was
+/// handed to the journal is written in any case, so its fate must be noted, or a resend would wait
+/// for it for ever.
+struct GoesOn {
+    core: Arc<Core>,
+    work: Option<BoxFuture<'static, Reply>>,
+}
+
+impl Future for GoesOn {
+    type Output = Reply;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Reply> {
+        let Some(work) = &mut self.work else {
+            return Poll::Ready(closed());
+        };
+        let polled = work.as_mut().poll(context);
+        if polled.is_ready() {
+            self.work = None;
+        }
+        polled
+    }
+}
+
+impl Drop for GoesOn {
+    fn drop(&mut self) {
+        if let Some(work) = self.work.take() {
+            self.core.go_on(async { drop(work.await) });
+        }
     }
 }
 

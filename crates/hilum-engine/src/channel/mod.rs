@@ -1,6 +1,7 @@
 //! Channels at run time: a plan that can be exchanged at a message boundary, and its source.
 
 mod intake;
+mod received;
 mod refuse;
 mod work;
 
@@ -13,6 +14,7 @@ use crate::figures::ChannelFigures;
 use crate::resend::Memory;
 
 pub(crate) use intake::ChannelIntake;
+pub(crate) use received::{process_received, tell_if_rejected};
 pub(crate) use work::{Origin, Taken, processed, take_in, take_in_with};
 
 /// A channel that runs.
@@ -23,6 +25,8 @@ pub(crate) struct Channel {
     plan: RwLock<Arc<ChannelPlan>>,
     memory: Mutex<Memory>,
     pub(crate) figures: ChannelFigures,
+    /// What is received and not processed.
+    pub(crate) received: received::Line,
     /// When it was started, Unix milliseconds.
     pub(crate) started_ms: u64,
     /// Held by a message whose reads of the state were stale too often, so that it gets its turn.
@@ -37,6 +41,7 @@ impl Channel {
             plan: RwLock::new(plan),
             memory: Mutex::new(Memory::default()),
             figures: ChannelFigures::default(),
+            received: received::Line::default(),
             started_ms,
             alone: tokio::sync::RwLock::new(()),
         }

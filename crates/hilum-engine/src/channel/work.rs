@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use hilum_component::{
     Acknowledge, AnswerMode, Arrival, ChannelPlan, Disposition, Incoming, ProcessEnvironment,
-    Processed, Reply, SealedAnswer, SourceKind, TimerChange, Verdict, answer, process,
+    Processed, Reply, SealedAnswer, SourceKind, TimerChange, Verdict, answer, process, receive,
 };
 use hilum_fhirpath::NoHost;
 use hilum_message::{Accepted, DeliveryId, MessageId};
@@ -38,6 +38,15 @@ pub(crate) enum Origin {
         /// The step at which it goes on.
         resume_at: usize,
     },
+    /// It was stored and answered as received, and is processed now.
+    Received {
+        /// Its id.
+        message: MessageId,
+        /// When it arrived, Unix milliseconds.
+        arrived_ms: u64,
+        /// The row that it completes.
+        sequence: u64,
+    },
     /// A timer that is due; it is removed with the message.
     Timer {
         /// The scope of the timer.
@@ -47,11 +56,57 @@ pub(crate) enum Origin {
     },
 }
 
+impl Origin {
+    /// The message is stored and answered only; it is processed afterwards.
+    pub(crate) fn is_only_received(&self, plan: &ChannelPlan) -> bool {
+        match self {
+            Self::Source => plan.acknowledge == Acknowledge::Received,
+            Self::Linked { .. } | Self::Received { .. } | Self::Timer { .. } => false,
+        }
+    }
+
+    /// The arrival as this message.
+    fn incoming(&self, core: &Core, arrival: &Arrival) -> Incoming {
+        let (id, arrived_ms) = match self {
+            Self::Received {
+                message,
+                arrived_ms,
+                ..
+            } => (*message, *arrived_ms),
+            Self::Source | Self::Linked { .. } | Self::Timer { .. } => {
+                let now_ms = core.now_ms();
+                (core.ids.next(now_ms), now_ms)
+            }
+        };
+        let (payload, metadata) = (arrival.payload.clone(), arrival.metadata.clone());
+        let mut incoming = Incoming::new(id, arrived_ms, payload, metadata);
+        if let Self::Linked { resume_at, .. } = self {
+            incoming.resume_at = *resume_at;
+        }
+        incoming
+    }
+}
+
 /// What became of an arrival.
 #[derive(Debug)]
 pub(crate) struct Taken {
     pub(crate) reply: Reply,
     pub(crate) accepted: Option<Accepted>,
+    /// It was recorded before: what it completes was completed already.
+    pub(crate) duplicate: bool,
+    /// It is stored and answered, and processed afterwards.
+    pub(crate) only_received: bool,
+}
+
+impl Taken {
+    const fn new(reply: Reply, accepted: Option<Accepted>) -> Self {
+        Self {
+            reply,
+            accepted,
+            duplicate: false,
+            only_received: false,
+        }
+    }
 }
 
 /// Takes a message in with the plan of its channel and waits for its fate.
@@ -72,31 +127,23 @@ pub(crate) async fn take_in_with(
     arrival: Arrival,
     origin: Origin,
 ) -> Taken {
-    let arrived_ms = core.now_ms();
-    let id = core.ids.next(arrived_ms);
-    let mut incoming = Incoming::new(
-        id,
-        arrived_ms,
-        arrival.payload.clone(),
-        arrival.metadata.clone(),
-    );
-    if let Origin::Linked { resume_at, .. } = &origin {
-        incoming.resume_at = *resume_at;
-        // A reply that is released or replayed is worked on as the first time.
-        if matches!(channel.plan().source.kind, SourceKind::Reply(_)) {
-            incoming.original = queue::original(core, &arrival.metadata).await;
-        }
+    let mut incoming = origin.incoming(core, &arrival);
+    // A reply that is released or replayed is worked on as the first time.
+    if matches!(origin, Origin::Linked { .. })
+        && matches!(channel.plan().source.kind, SourceKind::Reply(_))
+    {
+        incoming.original = queue::original(core, &arrival.metadata).await;
     }
     let mut stale = 0;
     loop {
         let turn = Turn::of(channel, stale).await;
         let plan = other.clone().unwrap_or_else(|| channel.plan());
+        if origin.is_only_received(&plan) {
+            channel.received.room().await;
+        }
         let worked = work(core, channel, &plan, incoming.clone(), &origin).await;
         let Some(worked) = worked else {
-            return Taken {
-                reply: closed(),
-                accepted: None,
-            };
+            return Taken::new(closed(), None);
         };
         let taken = match worked {
             Worked::Resent(first) => {
@@ -173,12 +220,17 @@ async fn work(
     let (sender, receiver) = oneshot::channel();
     let detect = match origin {
         Origin::Source => plan.resend.within.0 > 0,
-        Origin::Linked { .. } | Origin::Timer { .. } => false,
+        Origin::Linked { .. } | Origin::Received { .. } | Origin::Timer { .. } => false,
+    };
+    let stage = if origin.is_only_received(plan) {
+        receive
+    } else {
+        process
     };
     let job = {
         let (core, channel, plan) = (Arc::clone(core), Arc::clone(channel), Arc::clone(plan));
         Box::new(move || {
-            let worked = run(&core, &channel, &plan, incoming, detect);
+            let worked = run(&core, &channel, &plan, incoming, stage, detect);
             // The source may have given up waiting; then nothing was recorded.
             drop(sender.send(worked));
         })
@@ -187,11 +239,15 @@ async fn work(
     receiver.await.ok()
 }
 
+/// How far a message is taken: [`receive`] or [`process`].
+type Stage = fn(&ChannelPlan, &mut ProcessEnvironment<'_>, Incoming) -> Processed;
+
 fn run(
     core: &Core,
     channel: &Channel,
     plan: &ChannelPlan,
     incoming: Incoming,
+    stage: Stage,
     detect: bool,
 ) -> Worked {
     let (id, arrived_ms) = (incoming.id, incoming.arrived_ms);
@@ -204,7 +260,7 @@ fn run(
         host: &NoHost,
         trace: None,
     };
-    let processed = process(plan, &mut environment, incoming);
+    let processed = stage(plan, &mut environment, incoming);
     let key = if detect {
         ResendKey::of(&plan.name, &processed.identity)
     } else {
@@ -244,15 +300,15 @@ async fn again(
     let recorded = store::record_resend(core, channel, id, &arrival.payload, first, peer).await;
     let stored = store::stored_answer(core, first).await;
     match (recorded, stored) {
-        (Ok(accepted), Ok(stored)) => Taken {
-            reply: Reply {
+        (Ok(accepted), Ok(stored)) => {
+            let reply = Reply {
                 disposition: Disposition::Accepted,
                 answer: stored,
                 reason: None,
                 message: Some(first),
-            },
-            accepted: Some(accepted),
-        },
+            };
+            Taken::new(reply, Some(accepted))
+        }
         (Err(failure), _) => failed(channel, plan, incoming, &failure.text()),
         (_, Err(error)) => failed(channel, plan, incoming, &store::chain(&error)),
     }
@@ -288,7 +344,7 @@ async fn accept(
             key: key.to_string(),
             due_ms: None,
         }),
-        Origin::Source | Origin::Linked { .. } => {}
+        Origin::Source | Origin::Linked { .. } | Origin::Received { .. } => {}
     }
     let watched = watch(core, channel, plan, &processed);
     let sealed = for_sender(plan, incoming, &processed);
@@ -319,8 +375,9 @@ async fn accept(
                 message: Some(incoming.id),
             };
             Ok(Taken {
-                reply,
-                accepted: Some(accepted),
+                only_received: disposition == Disposition::Accepted
+                    && origin.is_only_received(plan),
+                ..Taken::new(reply, Some(accepted))
             })
         }
         Err(store::AcceptFailure::Stale) => {
@@ -331,7 +388,9 @@ async fn accept(
         Err(failure @ (store::AcceptFailure::Failed(_) | store::AcceptFailure::Duplicate)) => {
             remember(false);
             watched.forget();
-            Ok(failed(channel, plan, incoming, &failure.text()))
+            let duplicate = matches!(failure, store::AcceptFailure::Duplicate);
+            let taken = failed(channel, plan, incoming, &failure.text());
+            Ok(Taken { duplicate, ..taken })
         }
     }
 }
@@ -401,10 +460,7 @@ fn failed(channel: &Channel, plan: &ChannelPlan, incoming: &Incoming, text: &str
         reason: Some(text.to_owned()),
         message: None,
     };
-    Taken {
-        reply,
-        accepted: None,
-    }
+    Taken::new(reply, None)
 }
 
 /// Deliveries that an answer waits for (`acknowledge: delivered`).

@@ -4,14 +4,13 @@ use std::collections::{BTreeSet, HashMap};
 
 use hilum_message::OrderKey;
 
-/// The place of a delivery: commit sequence and ordinal.
-type Place = (u64, u32);
+use super::At;
 
 /// One line of one key: nearly always a single delivery, so that the common case allocates nothing.
 #[derive(Debug)]
 enum Line {
-    One(Place),
-    Many(BTreeSet<Place>),
+    One(At),
+    Many(BTreeSet<At>),
 }
 
 /// All lines.
@@ -21,7 +20,7 @@ pub(super) struct Lines(HashMap<OrderKey, Line>);
 impl Lines {
     /// Enters the line of each key; gives the number of lines in which another stands before,
     /// and those that were first and are no longer.
-    pub(super) fn enter(&mut self, keys: &[OrderKey], at: Place) -> (usize, Vec<Place>) {
+    pub(super) fn enter(&mut self, keys: &[OrderKey], at: At) -> (usize, Vec<At>) {
         let (mut blocked_by, mut displaced) = (0, Vec::new());
         for key in keys {
             let first = match self.0.get_mut(key) {
@@ -50,7 +49,7 @@ impl Lines {
     }
 
     /// Leaves the line of each key; gives those that are first now, once for each key.
-    pub(super) fn leave(&mut self, keys: &[OrderKey], at: Place) -> Vec<Place> {
+    pub(super) fn leave(&mut self, keys: &[OrderKey], at: At) -> Vec<At> {
         let mut moved = Vec::new();
         for key in keys {
             let empty = match self.0.get_mut(key) {
@@ -73,7 +72,7 @@ impl Lines {
     }
 
     /// Who is first in the line of a key.
-    pub(super) fn first(&self, key: OrderKey) -> Option<Place> {
+    pub(super) fn first(&self, key: OrderKey) -> Option<At> {
         match self.0.get(&key)? {
             Line::One(first) => Some(*first),
             Line::Many(line) => line.first().copied(),

@@ -12,15 +12,16 @@
 //! Invariants:
 //! - of the deliveries that share a key at most one is out at a time, in commit order;
 //! - a higher priority passes deliveries of other keys, never of its own;
-//! - a queue holds at most [`WINDOW`] deliveries in memory (those behind a held key aside); the
-//!   rest stays in the journal, and nothing of the same system overtakes what was not loaded.
+//! - a queue holds at most [`WINDOW`] deliveries in memory (those behind a held key, and those
+//!   that keep the earlier place of a held message, aside); the rest stays in the journal, and
+//!   nothing of the same system overtakes what was not loaded.
 
 mod line;
 #[cfg(test)]
 mod tests;
 
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use hilum_component::AfterReject;
 use hilum_message::{DeliveryId, Metadata, OrderKey, Payload};
@@ -36,12 +37,41 @@ pub const HELD_MAX: usize = 65_536;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct QueueId(pub u32);
 
+/// Where a delivery stands in the order of the node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Place {
+    /// The commit sequence whose place it has: its own, or that of the held message which its
+    /// message goes on from.
+    pub of: u64,
+    /// Its own commit sequence.
+    pub sequence: u64,
+}
+
+impl Place {
+    /// It does not stand where its own commit would put it. Such deliveries are always in memory.
+    const fn is_kept(self) -> bool {
+        self.of != self.sequence
+    }
+}
+
+impl From<u64> for Place {
+    /// The place that a commit gives.
+    fn from(sequence: u64) -> Self {
+        Self {
+            of: sequence,
+            sequence,
+        }
+    }
+}
+
+/// A place and the ordinal of the delivery in its message.
+type At = (Place, u32);
+
 /// A delivery as the journal committed it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// Its place in the order of the node: the commit sequence of its message, or of the held
-    /// message that this one completes.
-    pub place: u64,
+    /// Its place in the order of the node.
+    pub place: Place,
     /// The commit sequence by which the journal finds it.
     pub sequence: u64,
     /// The delivery.
@@ -87,7 +117,7 @@ pub enum Gate {
 
 #[derive(Debug)]
 struct Queue {
-    ready: BTreeSet<(Reverse<i16>, u64, u32)>,
+    ready: BTreeSet<(Reverse<i16>, Place, u32)>,
     gate: Gate,
     waiting: usize,
     held: usize,
@@ -98,13 +128,15 @@ struct Queue {
     seen: u64,
     /// The last sequence that was committed but left in the journal.
     left: u64,
+    /// Deliveries with an earlier place that ended before the journal was read up to them.
+    passed: HashSet<At>,
 }
 
 /// The deliveries of one system and who waits for whom.
 #[derive(Debug, Default)]
 pub struct Lanes {
     queues: HashMap<QueueId, Queue>,
-    entries: HashMap<(u64, u32), Held>,
+    entries: HashMap<At, Held>,
     lines: Lines,
 }
 
@@ -129,6 +161,7 @@ impl Lanes {
             unloaded_from: None,
             seen: 0,
             left: 0,
+            passed: HashSet::new(),
         });
     }
 
@@ -152,12 +185,15 @@ impl Lanes {
         let Some(state) = self.queues.get_mut(&queue) else {
             return false;
         };
+        if entry.place.is_kept() {
+            return self.insert(queue, entry);
+        }
         if state.unloaded_from.is_some() {
             state.left = state.left.max(entry.sequence);
             return false;
         }
         if state.waiting - state.held >= WINDOW || state.waiting >= WINDOW + HELD_MAX {
-            state.unloaded_from = Some(entry.place);
+            state.unloaded_from = Some(entry.sequence);
             state.left = entry.sequence;
             return false;
         }
@@ -166,6 +202,12 @@ impl Lanes {
 
     /// Adds what holds its keys from before the start, whatever else is loaded.
     pub fn hold(&mut self, queue: QueueId, entry: Entry) {
+        self.insert(queue, entry);
+    }
+
+    /// Adds a delivery from before the start that keeps an earlier place, before any others are
+    /// loaded: those behind it may be loaded first.
+    pub fn keep_place(&mut self, queue: QueueId, entry: Entry) {
         self.insert(queue, entry);
     }
 
@@ -183,11 +225,22 @@ impl Lanes {
         let mut last = self.queues.get(&queue).map_or(0, |state| state.seen);
         for entry in entries {
             last = last.max(entry.sequence);
-            self.insert(queue, entry);
+            let at = (entry.place, entry.id.ordinal);
+            let passed = self
+                .queues
+                .get(&queue)
+                .is_some_and(|state| state.passed.contains(&at));
+            if !passed {
+                self.insert(queue, entry);
+            }
         }
         if let Some(state) = self.queues.get_mut(&queue) {
+            state.seen = state.seen.max(last);
             // What was committed after the journal was read is there to be read again.
             state.unloaded_from = (more || state.left > last).then_some(last + 1);
+            if state.unloaded_from.is_none() {
+                state.passed.clear();
+            }
         }
         self.release_behind(before);
     }
@@ -208,7 +261,8 @@ impl Lanes {
         if self.entries.contains_key(&at) {
             return true;
         }
-        if !entry.holds_keys {
+        let skips = entry.place.is_kept() && state.unloaded_from.is_some();
+        if !entry.holds_keys && !skips {
             state.seen = state.seen.max(entry.sequence);
         }
         state.waiting += 1;
@@ -235,7 +289,7 @@ impl Lanes {
     }
 
     /// An earlier delivery of one of its keys was loaded: it is no longer first.
-    fn block(&mut self, at: (u64, u32)) {
+    fn block(&mut self, at: At) {
         let Some(held) = self.entries.get_mut(&at) else {
             return;
         };
@@ -247,12 +301,12 @@ impl Lanes {
         }
     }
 
-    fn make_ready(&mut self, at: (u64, u32)) {
+    fn make_ready(&mut self, at: At) {
         let barrier = self.barrier();
         let Some(held) = self.entries.get(&at) else {
             return;
         };
-        if held.entry.holds_keys || held.out || held.entry.place >= barrier {
+        if held.entry.holds_keys || held.out || held.entry.place.of >= barrier {
             return;
         }
         if let Some(state) = self.queues.get_mut(&held.queue) {
@@ -280,7 +334,7 @@ impl Lanes {
         let ready: Vec<_> = self
             .entries
             .iter()
-            .filter(|(at, held)| held.blocked_by == 0 && at.0 >= before && at.0 < barrier)
+            .filter(|(at, held)| held.blocked_by == 0 && at.0.of >= before && at.0.of < barrier)
             .map(|(&at, _)| at)
             .collect();
         for at in ready {
@@ -311,7 +365,7 @@ impl Lanes {
         }
     }
 
-    fn take(state: &mut Queue, entries: &mut HashMap<(u64, u32), Held>) -> Option<Entry> {
+    fn take(state: &mut Queue, entries: &mut HashMap<At, Held>) -> Option<Entry> {
         let (_, place, ordinal) = state.ready.pop_first()?;
         let held = entries.get_mut(&(place, ordinal))?;
         held.out = true;
@@ -324,7 +378,8 @@ impl Lanes {
     }
 
     /// The peer has it.
-    pub fn delivered(&mut self, place: u64, ordinal: u32) {
+    pub fn delivered(&mut self, place: impl Into<Place>, ordinal: u32) {
+        let place = place.into();
         if let Some(queue) = self.back((place, ordinal)) {
             self.open_after_probe(queue);
         }
@@ -332,7 +387,8 @@ impl Lanes {
     }
 
     /// The peer is away: the delivery is first again, and the queue is suspended.
-    pub fn retry(&mut self, place: u64, ordinal: u32) {
+    pub fn retry(&mut self, place: impl Into<Place>, ordinal: u32) {
+        let place = place.into();
         if let Some(queue) = self.back((place, ordinal)) {
             if let Some(state) = self.queues.get_mut(&queue)
                 && state.gate != Gate::Paused
@@ -344,7 +400,8 @@ impl Lanes {
     }
 
     /// The peer is at fault: the delivery is first again, and the queue waits for a person.
-    pub fn halt(&mut self, place: u64, ordinal: u32) {
+    pub fn halt(&mut self, place: impl Into<Place>, ordinal: u32) {
+        let place = place.into();
         if let Some(queue) = self.back((place, ordinal)) {
             self.pause(queue);
             self.make_ready((place, ordinal));
@@ -352,7 +409,8 @@ impl Lanes {
     }
 
     /// The attempt was given up without an outcome (a stop): the delivery is first again.
-    pub fn abandoned(&mut self, place: u64, ordinal: u32) {
+    pub fn abandoned(&mut self, place: impl Into<Place>, ordinal: u32) {
+        let place = place.into();
         if self.back((place, ordinal)).is_some() {
             self.make_ready((place, ordinal));
         }
@@ -360,8 +418,8 @@ impl Lanes {
 
     /// The message is at fault and is a dead letter now; what follows of its keys does as its
     /// plan says.
-    pub fn rejected(&mut self, place: u64, ordinal: u32, after: AfterReject) {
-        let at = (place, ordinal);
+    pub fn rejected(&mut self, place: impl Into<Place>, ordinal: u32, after: AfterReject) {
+        let at = (place.into(), ordinal);
         let Some(queue) = self.back(at) else { return };
         self.open_after_probe(queue);
         match after {
@@ -382,8 +440,8 @@ impl Lanes {
     }
 
     /// A dead letter that held its keys was dealt with: its successors go on.
-    pub fn release(&mut self, place: u64, ordinal: u32) {
-        let at = (place, ordinal);
+    pub fn release(&mut self, place: impl Into<Place>, ordinal: u32) {
+        let at = (place.into(), ordinal);
         if self
             .entries
             .get(&at)
@@ -491,7 +549,7 @@ impl Lanes {
         )
     }
 
-    fn behind_hold(&self, at: &(u64, u32), entry: &Entry) -> bool {
+    fn behind_hold(&self, at: &At, entry: &Entry) -> bool {
         entry.keys.iter().any(|key| {
             let first = self.lines.first(*key);
             first.is_some_and(|first| {
@@ -505,7 +563,7 @@ impl Lanes {
     }
 
     /// Takes an attempt back in; gives its queue.
-    fn back(&mut self, at: (u64, u32)) -> Option<QueueId> {
+    fn back(&mut self, at: At) -> Option<QueueId> {
         let held = self.entries.get_mut(&at).filter(|held| held.out)?;
         held.out = false;
         let state = self.queues.get_mut(&held.queue)?;
@@ -522,7 +580,7 @@ impl Lanes {
     }
 
     /// A delivery is done: those behind it move up.
-    fn finish(&mut self, at: (u64, u32)) {
+    fn finish(&mut self, at: At) {
         let Some(held) = self.entries.remove(&at) else {
             return;
         };
@@ -533,6 +591,9 @@ impl Lanes {
             state.waiting -= 1;
             if held.entry.holds_keys {
                 state.held -= 1;
+            }
+            if at.0.is_kept() && state.unloaded_from.is_some() {
+                state.passed.insert(at);
             }
         }
         for next in self.lines.leave(&held.entry.keys, at) {

@@ -9,7 +9,7 @@ const STORE: QueueId = QueueId(1);
 
 fn entry(sequence: u64, keys: &[u64]) -> Entry {
     Entry {
-        place: sequence,
+        place: sequence.into(),
         sequence,
         id: DeliveryId {
             message: MessageId::new(sequence, 0),

@@ -24,7 +24,7 @@ use hilum_message::DeliveryId;
 use tokio::sync::{Notify, oneshot};
 
 use crate::figures::QueueFigures;
-use crate::lanes::{Entry, Gate, Lanes, QueueId};
+use crate::lanes::{Entry, Gate, Lanes, Place, QueueId};
 use fill::{Fill, Limits};
 
 /// The queues that deliver to one system and share its order.
@@ -226,7 +226,10 @@ impl Queue {
     pub(crate) fn requeued(&self, delivery: &PendingDelivery) {
         let (sequence, id) = (delivery.delivery.sequence, delivery.delivery.id);
         let entry = Entry {
-            place: sequence,
+            place: Place {
+                of: delivery.place,
+                sequence,
+            },
             sequence,
             id,
             keys: delivery.keys.to_vec(),

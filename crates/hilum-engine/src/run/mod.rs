@@ -17,7 +17,7 @@ use hilum_journal::{Journal, JournalError, JournalOptions};
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 
-use crate::channel::Channel;
+use crate::channel::{Channel, process_received};
 use crate::kept::KeptPlans;
 use crate::pool::Pool;
 use crate::runtime::{Core, Space};
@@ -103,9 +103,11 @@ impl Running {
     /// Requests the stop and waits, at most until `deadline`; then the task is ended.
     pub(crate) async fn end(self, deadline: tokio::time::Instant) {
         self.stop.request();
-        let abort = self.task.abort_handle();
-        if tokio::time::timeout_at(deadline, self.task).await.is_err() {
-            abort.abort();
+        let mut task = self.task;
+        if tokio::time::timeout_at(deadline, &mut task).await.is_err() {
+            task.abort();
+            // Waited for, so that nothing of it is left when the journal is closed.
+            drop(task.await);
         }
     }
 }
@@ -183,6 +185,9 @@ impl Engine {
         tasks.own.push(Running::spawn(|stop| {
             store::wake_held(Arc::clone(&core), stop)
         }));
+        tasks.own.push(Running::spawn(|stop| {
+            process_received(Arc::clone(&core), stop)
+        }));
         for source in opened {
             tasks
                 .sources
@@ -211,7 +216,7 @@ impl Engine {
         for (_, source) in tasks.sources.drain() {
             source.end(deadline).await;
         }
-        self.core.close_intake();
+        self.core.close_intake(deadline).await;
         for task in tasks.queues.values() {
             task.stop.request();
         }

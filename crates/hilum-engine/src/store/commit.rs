@@ -3,21 +3,16 @@
 use hilum_journal::{CommittedMessage, Disposition, PendingDelivery, Resend};
 
 use super::held;
-use crate::lanes::{Body, Entry};
+use crate::lanes::{Body, Entry, Place};
 use crate::resend::{ResendDigest, ResendKey};
 use crate::runtime::Core;
 
 /// Hands the deliveries of a commit to their queues.
 pub(crate) fn dispatch(core: &Core, message: CommittedMessage) {
     let sequence = message.accepted.sequence();
-    // A held message that goes on keeps the place that it had.
-    let place = message
-        .completes
-        .and_then(|held| core.held.place_of(held))
-        .unwrap_or(sequence);
     for delivery in message.deliveries {
         let destination = std::sync::Arc::clone(&delivery.destination);
-        let mut entry = entry(delivery, place);
+        let mut entry = entry(delivery);
         entry.body = entry.body.map(|body| Body {
             metadata: message.metadata.clone(),
             ..body
@@ -28,20 +23,39 @@ pub(crate) fn dispatch(core: &Core, message: CommittedMessage) {
                 "a delivery has no queue; it stays in the journal");
         }
     }
-    if let Some(hold) = &message.hold
-        && message.disposition == Disposition::Held
-    {
-        held::hold(
-            core,
-            &message.channel,
-            message.accepted.message(),
-            sequence,
-            place,
-            hold,
-        );
+    match message.disposition {
+        Disposition::Held => {
+            if let Some(hold) = &message.hold {
+                let held = held::HeldMessage::new(
+                    &message.channel,
+                    message.accepted.message(),
+                    (sequence, message.place),
+                    hold,
+                );
+                held::hold(core, sequence, held, &hold.keys);
+            }
+        }
+        Disposition::Received => {
+            let channel = core.channel(&message.channel);
+            if channel.is_some_and(|channel| channel.received.push(sequence)) {
+                core.received_wake.notify_one();
+            }
+        }
+        Disposition::Accepted
+        | Disposition::Filtered
+        | Disposition::Refused
+        | Disposition::Rejected
+        | Disposition::Suppressed
+        | Disposition::BatchOpen
+        | Disposition::BatchClosed => {}
     }
-    if let Some(completed) = message.completes {
-        held::finish(core, completed);
+    match message.completes {
+        // Its keys are free when the last part is committed.
+        Some(completed) if message.disposition == Disposition::BatchOpen => {
+            held::hand_over(core, completed, sequence);
+        }
+        Some(completed) => held::finish(core, completed),
+        None => {}
     }
     if !message.changed.is_empty() {
         core.held.changed(&message.changed);
@@ -52,11 +66,15 @@ pub(crate) fn dispatch(core: &Core, message: CommittedMessage) {
 }
 
 /// A delivery as the lanes hold it.
-pub(super) fn entry(delivery: PendingDelivery, place: u64) -> Entry {
+pub(super) fn entry(delivery: PendingDelivery) -> Entry {
     let id = delivery.delivery.id;
+    let sequence = delivery.delivery.sequence;
     Entry {
-        place,
-        sequence: delivery.delivery.sequence,
+        place: Place {
+            of: delivery.place,
+            sequence,
+        },
+        sequence,
         id,
         keys: delivery.keys.to_vec(),
         priority: delivery.priority,

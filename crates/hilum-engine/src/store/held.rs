@@ -7,15 +7,15 @@ use std::time::Duration;
 
 use hilum_component::{Arrival, Peer, Stop};
 use hilum_journal::Hold;
-use hilum_message::{DeliveryId, MessageId};
+use hilum_message::{DeliveryId, MessageId, OrderKey};
 use tokio::sync::Notify;
 
 use crate::channel::{Origin, take_in};
-use crate::lanes::Entry;
+use crate::lanes::{Entry, Place};
 use crate::queue::Queue;
 use crate::runtime::Core;
 
-/// How often held messages and timers are looked at when nothing wakes them.
+/// How often the clock is looked at while nothing is due.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Timers that enter their channels in one look.
@@ -25,18 +25,75 @@ const TIMERS_MAX: usize = 256;
 /// message that completes it.
 const HOLD_ORDINAL: u32 = u32::MAX;
 
+/// The commit sequences that holds have in the lines of their keys begin here: after every real
+/// one, so that a hold stands behind the deliveries of the message that completes it.
+const HOLD_SEQUENCE: u64 = 1 << 63;
+
 /// A held message.
 #[derive(Clone, Debug)]
 pub(crate) struct HeldMessage {
     pub(crate) message: MessageId,
     pub(crate) channel: Arc<str>,
-    /// Its place in the order.
-    pub(crate) place: u64,
+    /// Where it stands in the lines of its keys.
+    place: Place,
     pub(crate) step: usize,
     until_ms: Option<u64>,
     wake: Option<(Arc<str>, Arc<str>)>,
     /// It is due: a key that it names has changed.
     due: bool,
+    /// It has gone on as a batch whose parts are being committed; it ends with the last of them.
+    open: bool,
+}
+
+impl HeldMessage {
+    /// From its row: the commit sequence, and the one whose place it has.
+    pub(super) fn new(
+        channel: &Arc<str>,
+        message: MessageId,
+        (sequence, of): (u64, u64),
+        hold: &Hold,
+    ) -> Self {
+        Self {
+            message,
+            channel: Arc::clone(channel),
+            place: Place {
+                of,
+                sequence: HOLD_SEQUENCE | sequence,
+            },
+            step: hold.step.parse().unwrap_or(0),
+            until_ms: hold.until_ms,
+            wake: hold.wake.clone(),
+            due: false,
+            open: false,
+        }
+    }
+
+    fn block(&self, queue: &Queue, sequence: u64, keys: &[OrderKey]) {
+        let id = DeliveryId {
+            message: self.message,
+            ordinal: HOLD_ORDINAL,
+        };
+        let entry = Entry {
+            place: self.place,
+            sequence,
+            id,
+            keys: keys.to_vec(),
+            priority: 0,
+            bytes: 0,
+            attempts: 0,
+            arrived_ms: self.message.arrived_ms(),
+            holds_keys: true,
+            body: None,
+        };
+        // Not pushed: what is only in the journal yet waits behind it all the same.
+        queue.scope.lanes().hold(queue.id, entry);
+    }
+
+    /// It has gone on and only waits for the last of its parts.
+    pub(super) fn opened(mut self) -> Self {
+        self.open = true;
+        self
+    }
 }
 
 /// All held messages, by the commit sequence of their row.
@@ -54,14 +111,14 @@ impl HeldMessages {
 
     /// The place in the order of a held message.
     pub(crate) fn place_of(&self, sequence: u64) -> Option<u64> {
-        self.lock().get(&sequence).map(|held| held.place)
+        self.lock().get(&sequence).map(|held| held.place.of)
     }
 
     /// A held message by its id.
     pub(crate) fn find(&self, message: MessageId) -> Option<(u64, HeldMessage)> {
         let all = self.lock();
         all.iter()
-            .find(|(_, held)| held.message == message)
+            .find(|(_, held)| held.message == message && !held.open)
             .map(|(&at, held)| (at, held.clone()))
     }
 
@@ -79,62 +136,48 @@ impl HeldMessages {
         }
     }
 
+    /// When the first that waits for a time is due.
+    fn next_due(&self) -> Option<u64> {
+        let all = self.lock();
+        let waiting = all.values().filter(|held| !held.open);
+        waiting
+            .filter_map(|held| if held.due { Some(0) } else { held.until_ms })
+            .min()
+    }
+
     fn due(&self, now_ms: u64) -> Vec<(u64, HeldMessage)> {
         let all = self.lock();
         let due = all
             .iter()
+            .filter(|(_, held)| !held.open)
             .filter(|(_, held)| held.due || held.until_ms.is_some_and(|at| at <= now_ms));
         due.map(|(&at, held)| (at, held.clone())).collect()
     }
 }
 
 /// Notes a held message and lets it block its keys at every destination of its channel.
-pub(crate) fn hold(
-    core: &Core,
-    channel: &Arc<str>,
-    message: MessageId,
-    sequence: u64,
-    place: u64,
-    hold: &Hold,
-) {
-    let held = HeldMessage {
-        message,
-        channel: Arc::clone(channel),
-        place,
-        step: hold.step.parse().unwrap_or(0),
-        until_ms: hold.until_ms,
-        wake: hold.wake.clone(),
-        due: false,
-    };
+pub(super) fn hold(core: &Core, sequence: u64, held: HeldMessage, keys: &[OrderKey]) {
+    for queue in core.queues_of(&held.channel) {
+        held.block(&queue, sequence, keys);
+    }
     core.held.lock().insert(sequence, held);
-    for queue in core.queues_of(channel) {
-        block(core, &queue, message, sequence, hold);
+    core.held.wake.notify_one();
+}
+
+/// A held message has gone on as an open batch: that one blocks the keys until it is closed.
+pub(super) fn hand_over(core: &Core, held: u64, batch: u64) {
+    let mut all = core.held.lock();
+    if let Some(held) = all.remove(&held) {
+        all.insert(batch, held.opened());
     }
 }
 
-/// Lets a held message block its keys at a queue.
-pub(super) fn block(core: &Core, queue: &Queue, message: MessageId, sequence: u64, hold: &Hold) {
-    let id = DeliveryId {
-        message,
-        ordinal: HOLD_ORDINAL,
-    };
-    let Some(place) = core.held.place_of(sequence) else {
-        return;
-    };
-    let entry = Entry {
-        place,
-        sequence,
-        id,
-        keys: hold.keys.to_vec(),
-        priority: 0,
-        bytes: 0,
-        attempts: 0,
-        arrived_ms: message.arrived_ms(),
-        holds_keys: true,
-        body: None,
-    };
-    // Not pushed: what is only in the journal yet waits behind it all the same.
-    queue.scope.lanes().hold(queue.id, entry);
+/// Lets a held message block its keys at a queue that was added since.
+pub(super) fn block(core: &Core, queue: &Queue, sequence: u64, keys: &[OrderKey]) {
+    let held = core.held.lock().get(&sequence).cloned();
+    if let Some(held) = held {
+        held.block(queue, sequence, keys);
+    }
 }
 
 /// A held message has ended: what waits behind it goes on.
@@ -150,12 +193,27 @@ pub(crate) fn finish(core: &Core, sequence: u64) {
 }
 
 /// Lets held messages go on when they are due, and timers enter their channels.
+///
+/// It sleeps until the first of them is due or something changes; the clock alone is looked at
+/// more often, because it may be set.
 pub(crate) async fn wake_held(core: Arc<Core>, mut stop: Stop) {
     loop {
-        tokio::select! {
-            () = core.held.wake.notified() => {}
-            () = tokio::time::sleep(LOOK_EVERY) => {}
-            () = stop.requested() => return,
+        let next_ms = next_due(&core);
+        loop {
+            let wait = next_ms.map(|next_ms| next_ms.saturating_sub(core.now_ms()));
+            let wait = match wait {
+                // What is still due could not go on: not at once again.
+                None | Some(0) => LOOK_EVERY,
+                Some(wait) => LOOK_EVERY.min(Duration::from_millis(wait)),
+            };
+            tokio::select! {
+                () = core.held.wake.notified() => break,
+                () = tokio::time::sleep(wait) => {}
+                () = stop.requested() => return,
+            }
+            if next_ms.is_some_and(|next_ms| next_ms <= core.now_ms()) {
+                break;
+            }
         }
         for (sequence, held) in core.held.due(core.now_ms()) {
             if let Err(text) = due(&core, sequence, &held).await {
@@ -163,8 +221,22 @@ pub(crate) async fn wake_held(core: Arc<Core>, mut stop: Stop) {
                     "a held message could not go on; it is tried again");
             }
         }
-        timers(&core).await;
+        if timers(&core).await == TIMERS_MAX {
+            core.held.wake.notify_one();
+        }
     }
+}
+
+/// When the first held message or timer is due.
+fn next_due(core: &Core) -> Option<u64> {
+    let timer = match core.journal.timers_until(u64::MAX >> 1, 1) {
+        Ok(timers) => timers.first().map(|timer| timer.due_ms),
+        Err(error) => {
+            tracing::error!(error = super::chain(&error), "timers cannot be read");
+            Some(core.now_ms())
+        }
+    };
+    timer.into_iter().chain(core.held.next_due()).min()
 }
 
 /// Lets a held message go on at the step that held it.
@@ -195,20 +267,25 @@ pub(crate) async fn due(core: &Arc<Core>, sequence: u64, held: &HeldMessage) -> 
     };
     let taken = take_in(core, &channel, arrival, origin).await;
     match taken.accepted {
-        Some(_) => Ok(()),
+        Some(_) => {
+            channel.figures.disposed(taken.reply.disposition);
+            crate::channel::tell_if_rejected(core, &channel, &taken);
+            Ok(())
+        }
         None => Err(taken.reply.reason.unwrap_or_default()),
     }
 }
 
-/// Timers that are due enter their channels as messages of type `timer`.
-async fn timers(core: &Arc<Core>) {
+/// Timers that are due enter their channels as messages of type `timer`; gives how many were due.
+async fn timers(core: &Arc<Core>) -> usize {
     let due = match core.journal.timers_due(TIMERS_MAX) {
         Ok(due) => due,
         Err(error) => {
             tracing::error!(error = super::chain(&error), "timers cannot be read");
-            return;
+            return 0;
         }
     };
+    let count = due.len();
     for timer in due {
         let Some(channel) = core.channel(&timer.channel) else {
             continue;
@@ -231,4 +308,5 @@ async fn timers(core: &Arc<Core>) {
         let taken = take_in(core, &channel, arrival, origin).await;
         channel.figures.disposed(taken.reply.disposition);
     }
+    count
 }

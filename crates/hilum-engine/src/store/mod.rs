@@ -1,5 +1,6 @@
 //! Between the engine's words and the journal's: what is written for a message, and what is read.
 
+mod batch;
 mod commit;
 mod held;
 mod read;
@@ -58,40 +59,11 @@ pub(crate) async fn accept(
     if all.len() <= parts_max + 1 {
         return accept_all(core, all, None).await.and_then(first);
     }
-    // Too many parts for one commit: open, parts, closed. The answer follows the last one.
     let parts = all.split_off(1);
     let parent = all
         .pop()
         .ok_or_else(|| AcceptFailure::Failed("nothing to record".to_owned()))?;
-    let closed = AcceptRequest {
-        message: parent.message.derive("closed", 0),
-        parent: Some((parent.message, u32::MAX)),
-        disposition: Disposition::BatchClosed,
-        ..AcceptRequest::new(
-            parent.message,
-            Arc::clone(&parent.channel),
-            Payload::default(),
-        )
-    };
-    let open = AcceptRequest {
-        disposition: Disposition::BatchOpen,
-        ..parent
-    };
-    let opened = accept_all(core, vec![open], None).await.and_then(first)?;
-    let mut parts = parts.into_iter();
-    loop {
-        let chunk: Vec<_> = parts.by_ref().take(parts_max).collect();
-        if chunk.is_empty() {
-            break;
-        }
-        accept_all(core, chunk, None).await?;
-    }
-    let closed = AcceptRequest {
-        completes: Some(opened.sequence()),
-        ..closed
-    };
-    accept_all(core, vec![closed], None).await?;
-    Ok(opened)
+    batch::accept(core, parent, parts).await
 }
 
 fn first(accepted: Vec<Accepted>) -> Result<Accepted, AcceptFailure> {

@@ -10,7 +10,8 @@ use hilum_journal::{
 };
 use hilum_message::{DeliveryId, MessageId, Metadata, Payload};
 
-use super::{commit, held};
+use super::held::HeldMessage;
+use super::{batch, commit, held};
 use crate::lanes::{Entry, WINDOW};
 use crate::queue::{Queue, Target};
 use crate::resend::{ResendDigest, ResendKey};
@@ -64,14 +65,8 @@ pub(crate) async fn pending(
     }
     all.retain(|delivery| delivery.delivery.sequence <= complete_to);
     all.sort_by_key(|delivery| (delivery.delivery.sequence, delivery.delivery.id.ordinal));
-    let entries = all.into_iter().map(|delivery| {
-        let place = delivery.delivery.sequence;
-        Entry {
-            body: None,
-            ..commit::entry(delivery, place)
-        }
-    });
-    Ok((entries.collect(), complete_to < u64::MAX))
+    let entries = all.into_iter().map(commit::entry).collect();
+    Ok((entries, complete_to < u64::MAX))
 }
 
 /// The next deliveries under one name: whole messages only, at least one of them.
@@ -205,7 +200,11 @@ pub(crate) async fn stored_answer(
     core: &Core,
     message: MessageId,
 ) -> Result<Option<Bytes>, JournalError> {
-    let row = core.journal.header(message).await?;
+    let mut row = core.journal.header(message).await?;
+    // The answer lies with the row that it was given for, which may have been completed since.
+    while let (None, Some(completed)) = (&row.resend, row.completes) {
+        row = core.journal.header_at(completed).await?;
+    }
     Ok(row
         .resend
         .map(|resend| resend.answer)
@@ -220,7 +219,7 @@ pub(crate) fn oldest_ms(queue: &Queue) -> Option<u64> {
 /// Puts everything back that the journal holds from before the start; gives the destinations for
 /// which deliveries wait and which the plan does not have, with their number.
 pub(crate) async fn recover(
-    core: &Core,
+    core: &Arc<Core>,
     recovered: Recovered,
 ) -> Result<Vec<Orphan>, JournalError> {
     if recovered.unclean {
@@ -247,6 +246,7 @@ pub(crate) async fn recover(
             Disposition::Accepted
                 | Disposition::Filtered
                 | Disposition::Held
+                | Disposition::Received
                 | Disposition::BatchOpen
         );
         if let Some(channel) = core.channel(&entry.channel).filter(|_| accepted) {
@@ -259,18 +259,31 @@ pub(crate) async fn recover(
                 .restore(key, digest, entry.message, entry.committed_ms);
         }
     }
-    for row in &recovered.holds {
-        if let Some(hold) = &row.hold {
-            held::hold(
-                core,
-                &row.channel,
-                row.message,
-                row.sequence,
-                row.sequence,
-                hold,
-            );
+    for delivery in recovered.placed {
+        if let Some(queue) = core.queue(&delivery.channel, &delivery.destination) {
+            let entry = commit::entry(delivery);
+            queue.scope.lanes().keep_place(queue.id, entry);
         }
     }
+    for row in &recovered.holds {
+        if let Some(hold) = &row.hold {
+            let place = (row.sequence, row.place.unwrap_or(row.sequence));
+            let held = HeldMessage::new(&row.channel, row.message, place, hold);
+            held::hold(core, row.sequence, held, &hold.keys);
+        }
+    }
+    for row in recovered.open_batches {
+        batch::resume(core, row).await?;
+    }
+    for row in &recovered.received {
+        match core.channel(&row.channel) {
+            Some(channel) => drop(channel.received.push(row.sequence)),
+            None => tracing::error!(channel = %row.channel, message_id = %row.message,
+                "a message was received and not processed, and its channel is gone; it stays in \
+                 the journal: name the channel again"),
+        }
+    }
+    core.received_wake.notify_one();
     for channel in core.channels() {
         for queue in core.queues_of(&channel.name) {
             holding(core, &queue).await?;
@@ -286,7 +299,7 @@ pub(crate) async fn restore_blocks(core: &Core, queue: &Queue) -> Result<(), Jou
     holding(core, queue).await?;
     for row in core.journal.holds().await? {
         if let Some(hold) = row.hold.as_ref().filter(|_| row.channel == queue.channel) {
-            held::block(core, queue, row.message, row.sequence, hold);
+            held::block(core, queue, row.sequence, &hold.keys);
         }
     }
     Ok(())
@@ -313,7 +326,7 @@ async fn holding(core: &Core, queue: &Queue) -> Result<(), JournalError> {
         let holds = plan.after_reject == Some(AfterReject::HoldKey)
             || by_kind(core, queue, row.kind.as_deref()) == AfterReject::HoldKey;
         if holds {
-            let entry = commit::entry(stored.delivery, sequence);
+            let entry = commit::entry(stored.delivery);
             queue.scope.lanes().hold(
                 queue.id,
                 Entry {

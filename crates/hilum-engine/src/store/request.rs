@@ -37,31 +37,39 @@ pub(super) fn requests(
         .as_ref()
         .map(|answer| answer.for_record().clone());
     let mut own = request(core, channel, plan, peer, processed, None);
+    if origin.is_only_received(plan) && own.disposition == Stored::Accepted {
+        own.disposition = Stored::Received;
+    }
     own.resend = key.map(|(key, digest)| Resend {
         key: key.0,
         digest: digest.0,
         answer: answer.unwrap_or_default(),
     });
-    if let Origin::Linked {
-        from,
-        relation,
-        completes,
-        ..
-    } = origin
-    {
-        own.replay_of = Some(*from);
-        own.completes = *completes;
-        if own.reason.is_none() {
-            own.reason = Some(Arc::from(format!("{relation} of {from}")));
+    match origin {
+        Origin::Linked {
+            from,
+            relation,
+            completes,
+            ..
+        } => {
+            own.replay_of = Some(*from);
+            own.completes = *completes;
+            if own.reason.is_none() {
+                own.reason = Some(Arc::from(format!("{relation} of {from}")));
+            }
         }
+        Origin::Received { sequence, .. } => own.completes = Some(*sequence),
+        Origin::Source | Origin::Timer { .. } => {}
     }
-    let parts = children
-        .into_iter()
-        .zip(0_u32..)
-        .map(|(child, ordinal)| request(core, channel, plan, peer, child, Some((parent, ordinal))));
-    std::iter::once(own)
-        .chain(parts.collect::<Vec<_>>())
-        .collect()
+    // A held message that goes on keeps the place that it had, and so do its parts.
+    let place = own.completes.and_then(|held| core.held.place_of(held));
+    own.place = place;
+    let parts = children.into_iter().zip(0_u32..).map(|(child, ordinal)| {
+        let part = request(core, channel, plan, peer, child, Some((parent, ordinal)));
+        AcceptRequest { place, ..part }
+    });
+    let parts: Vec<_> = parts.collect();
+    std::iter::once(own).chain(parts).collect()
 }
 
 fn request(
@@ -113,6 +121,7 @@ fn request(
         timers: processed.timers.into_iter().map(timer).collect(),
         blobs: Vec::new(),
         completes: None,
+        place: None,
     }
 }
 

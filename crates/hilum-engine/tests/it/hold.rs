@@ -5,7 +5,7 @@ use std::time::Duration;
 use hilum_component::{Disposition, Flow, StepPlan};
 use hilum_engine::Held;
 
-use crate::kit::{Hub, Receiver, Sender, With, channel, holds, line, out, plan, step};
+use crate::kit::{Act, Hub, Receiver, Sender, With, channel, holds, line, out, plan, splits, step};
 
 fn site(sender: &Sender, receiver: &Receiver, for_ms: Option<u64>) -> hilum_component::Plan {
     plan([channel("lab", sender)
@@ -63,6 +63,73 @@ async fn a_held_message_blocks_its_key_and_goes_on_in_its_place() {
             .held(message, Held::Release, "again")
             .await
             .expect_err("it is not held");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_is_held_twice_keeps_its_place_over_a_restart() {
+    let (sender, receiver) = (Sender::new(), Receiver::new("ehr"));
+    let site = || {
+        plan([channel("lab", &sender)
+            .step(holds("HOLD", None))
+            .step(holds("HOLD", None))
+            .to(out(&receiver))])
+    };
+    let mut hub = Hub::start(site()).await;
+    sender
+        .send_all(["1|HOLD|p|x", "2|ORU|p|x", "3|ORU|q|x"])
+        .await;
+    release(&hub).await;
+    receiver.takes(&["3"]).await;
+    hub.restart(site()).await;
+    sender.send_all(["4|ORU|p|x", "5|ORU|q|x"]).await;
+    receiver.takes(&["3", "5"]).await;
+    release(&hub).await;
+    receiver.takes(&["3", "5", "1", "2", "4"]).await;
+}
+
+/// Releases the held message.
+async fn release(hub: &Hub) {
+    let holds = hub.engine().journal().holds().await.expect("holds");
+    assert_eq!(holds.len(), 1);
+    hub.engine()
+        .held(holds[0].message, Held::Release, "looked at")
+        .await
+        .expect("a release");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_released_and_not_sent_keeps_its_place_over_a_restart() {
+    let (sender, receiver) = (Sender::new(), Receiver::new("ehr"));
+    let mut hub = Hub::start(site(&sender, &receiver, None)).await;
+    receiver.always(Act::Retry);
+    sender
+        .send_all(["1|HOLD|p|x", "2|ORU|p|x", "3|ORU|p|x"])
+        .await;
+    release(&hub).await;
+    receiver.attempts(1).await;
+    hub.restart(site(&sender, &receiver, None)).await;
+    receiver.always(Act::Take);
+    receiver.takes(&["1", "2", "3"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_parts_of_a_held_message_all_have_its_place() {
+    for parts in [3, 1_500] {
+        let (sender, receiver) = (Sender::new(), Receiver::new("ehr"));
+        let lab = channel("lab", &sender)
+            .step(holds("HOLD", None))
+            .step(splits())
+            .to(out(&receiver));
+        let hub = Hub::start(plan([lab])).await;
+        sender
+            .send_all([format!("1|HOLD|p|{parts}"), "2|ORU|p|1".to_owned()])
+            .await;
+        release(&hub).await;
+        let ids = (0..parts).map(|part| format!("1.{part}"));
+        let ids: Vec<_> = ids.chain(["2.0".to_owned()]).collect();
+        let ids: Vec<_> = ids.iter().map(String::as_str).collect();
+        receiver.takes(&ids).await;
     }
 }
 

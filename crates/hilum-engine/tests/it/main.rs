@@ -17,6 +17,7 @@ mod hold;
 mod kit;
 mod order;
 mod queue_limits;
+mod received;
 mod reload;
 mod removed;
 mod replay;

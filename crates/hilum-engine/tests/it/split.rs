@@ -1,6 +1,6 @@
 //! Messages that become several.
 
-use hilum_component::Disposition;
+use hilum_component::{Disposition, Millis, Order, Plan};
 use hilum_journal::Disposition as Stored;
 
 use crate::kit::{Hub, Receiver, Sender, With, channel, out, plan, rejects, splits};
@@ -54,6 +54,36 @@ async fn more_parts_than_one_commit_holds_are_each_delivered_once() {
         "2.0",
         "nothing of the batch comes again"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn parts_that_a_stop_cut_off_are_completed_at_the_next_start() {
+    const PARTS: usize = 3_500;
+    let (sender, receiver) = (Sender::new(), Receiver::new("ehr").concurrency(8));
+    let site = || {
+        let mut lab = channel("lab", &sender).step(splits()).to(out(&receiver));
+        lab.order = Order::Rule(crate::kit::rule("id"));
+        Plan {
+            stop_within: Millis(1),
+            ..plan([lab])
+        }
+    };
+    let mut hub = Hub::start(site()).await;
+    let sending = tokio::spawn({
+        let sender = sender.clone();
+        async move { sender.send(&format!("1|ORU|p|{PARTS}")).await }
+    });
+    receiver.attempts(1).await;
+    // The peer hangs up, and the engine is stopped before it has recorded all parts.
+    sending.abort();
+    hub.restart(site()).await;
+    crate::kit::until("all parts", || receiver.taken().len() >= PARTS).await;
+    let mut taken = receiver.taken();
+    taken.sort_unstable();
+    taken.dedup();
+    assert_eq!((taken.len(), receiver.taken().len()), (PARTS, PARTS));
+    let rows = hub.dispositions("lab").await;
+    assert!(rows.contains(&Stored::BatchClosed));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -19,6 +19,7 @@ use crate::error::JournalError;
 use crate::model::{CommitSink, Disposition};
 use crate::options::{Background, JournalOptions};
 use crate::partition::{Partition, Role};
+use crate::read::placed_of;
 use crate::recover::{self, Recovered};
 use crate::schema;
 use crate::shared::Core;
@@ -281,6 +282,7 @@ impl Inner {
             let pinned = *shared.name == *"pinned";
             let found = |conn: &Connection| {
                 recover::count_pending(conn, shared, &mut recovered.pending)?;
+                recovered.placed.extend(placed_of(conn, shared)?);
                 if !partition.pinned.load(Ordering::Acquire) {
                     work.extend(recover::open_work(conn, shared)?);
                 }

@@ -230,28 +230,28 @@ impl Journal {
         .await
     }
 
-    /// The first place of a batch that no stored part has, counted from `from`: where a batch that
-    /// was interrupted goes on.
+    /// The first place of a batch that no stored part has: where a batch that was interrupted goes
+    /// on. `opened` is the commit sequence of its parent's row.
     ///
     /// # Errors
     /// If a file cannot be read.
     pub async fn first_missing_part(
         &self,
         parent: MessageId,
-        from: u32,
+        opened: u64,
     ) -> Result<u32, JournalError> {
         self.read(move |inner, cancel| {
-            let related = inner.related_to(parent, cancel)?;
-            let mut parts: Vec<u32> = related
-                .iter()
-                .filter_map(|message| message.parent.filter(|(of, _)| *of == parent))
-                .map(|(_, part)| part)
-                .filter(|part| *part >= from)
-                .collect();
+            let mut parts = Vec::new();
+            for partition in inner.all(Pinned::Included) {
+                if partition.shared.last() >= opened {
+                    let read = |conn: &Connection| parts_of(conn, &partition, parent, opened);
+                    parts.extend(partition.readers.read(cancel, read)?);
+                }
+            }
             parts.sort_unstable();
             parts.dedup();
-            let contiguous = (from..).zip(&parts).take_while(|(want, got)| want == *got);
-            Ok(from.saturating_add(u32::try_from(contiguous.count()).unwrap_or(u32::MAX)))
+            let contiguous = (0..).zip(&parts).take_while(|(want, got)| want == *got);
+            Ok(u32::try_from(contiguous.count()).unwrap_or(u32::MAX))
         })
         .await
     }
@@ -288,6 +288,23 @@ fn found_header(
 ) -> Result<StoredMessage, JournalError> {
     header_of(conn, &partition.shared, sequence)?
         .ok_or_else(|| JournalError::not_found("message", sequence))
+}
+
+/// The places of the parts of a batch that lie in one file. Read from the rows themselves, which
+/// are there when the index is not yet; a batch is resumed rarely.
+fn parts_of(
+    conn: &Connection,
+    partition: &Partition,
+    parent: MessageId,
+    opened: u64,
+) -> Result<Vec<u32>, DbError> {
+    let read = || {
+        let sql = "SELECT part FROM message WHERE seq > ?1 AND parent = ?2";
+        let mut statement = conn.prepare_cached(sql)?;
+        let rows = statement.query_map(params![opened, parent.bytes()], |row| row.get(0))?;
+        rows.collect::<Result<Vec<_>, _>>()
+    };
+    read().doing("read the parts of a batch in", partition.name())
 }
 
 fn tallies(

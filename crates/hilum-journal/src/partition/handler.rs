@@ -314,11 +314,18 @@ impl PartitionHandler {
             Some(Verdict::Elsewhere) => Reply::Elsewhere(messages),
             None => {
                 let mut proofs = Vec::with_capacity(messages.len());
+                let mut completes = None;
+                let last = messages.len();
                 for (message, sequence) in messages.into_iter().zip(sequences) {
-                    let request = message.request;
+                    let mut request = message.request;
                     self.core.claimed(&request.blobs);
                     let proof = Accepted::after_synced_append(request.message, sequence);
                     proofs.push(proof);
+                    // What was completed is over when all that came of it is told.
+                    completes = request.completes.take().or(completes);
+                    if proofs.len() == last {
+                        request.completes = completes;
+                    }
                     self.core.sink.committed(committed(request, proof));
                 }
                 Reply::Accepted(proofs)
@@ -334,6 +341,7 @@ impl PartitionHandler {
 /// What the sink is told about a message.
 fn committed(request: crate::model::AcceptRequest, accepted: Accepted) -> CommittedMessage {
     let channel = request.channel;
+    let place = request.place.unwrap_or(accepted.sequence());
     let of = |delivery: crate::model::NewDelivery| PendingDelivery {
         delivery: DeliveryRef {
             id: hilum_message::DeliveryId {
@@ -342,6 +350,7 @@ fn committed(request: crate::model::AcceptRequest, accepted: Accepted) -> Commit
             },
             sequence: accepted.sequence(),
         },
+        place,
         channel: channel.clone(),
         destination: delivery.destination,
         keys: delivery.keys,
@@ -361,6 +370,7 @@ fn committed(request: crate::model::AcceptRequest, accepted: Accepted) -> Commit
         disposition: request.disposition,
         hold: request.hold,
         completes: request.completes,
+        place,
         metadata: request.metadata,
         deliveries,
         timers: request.timers,

@@ -48,9 +48,9 @@ pub(super) fn insert_message(
     conn.prepare_cached(
         "INSERT INTO message (seq, id, channel, arrived_ms, committed_ms, disposition, kind, plan, \
          peer, origin, tokens, control_id, reason, parent, part, replay_of, hold, metadata, reads, \
-         findings, resend_key, resend_digest, answer, codec, dictionary, text_bytes, total_bytes, sum, cuts, \
-         body, outbound) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, \
-         ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31)",
+         findings, resend_key, resend_digest, answer, codec, dictionary, text_bytes, total_bytes, \
+         sum, place, cuts, body, outbound) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, \
+         ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32)",
     )
     .and_then(|mut statement| {
         statement.execute(params![
@@ -82,6 +82,7 @@ pub(super) fn insert_message(
             request.received.text().len(),
             request.received.len(),
             message.sum,
+            request.place,
             message.cuts,
             body,
             message.outbound.as_deref(),

@@ -48,7 +48,7 @@ impl std::fmt::Debug for StoredAttempt {
 
 const COLUMNS: &str = "delivery.seq, delivery.ordinal, delivery.destination, delivery.state, \
     delivery.priority, delivery.bytes, delivery.attempts, delivery.keys, delivery.reason, \
-    message.id";
+    message.id, message.place";
 
 fn delivery_from(
     row: &Row<'_>,
@@ -65,6 +65,7 @@ fn delivery_from(
     Ok(StoredDelivery {
         delivery: PendingDelivery {
             delivery: DeliveryRef { id, sequence },
+            place: row.get::<_, Option<u64>>(10)?.unwrap_or(sequence),
             channel,
             destination,
             keys: unpack_keys(&keys).unwrap_or_default(),
@@ -103,6 +104,24 @@ pub(crate) fn pending_of(
         rows.collect::<Result<Vec<_>, _>>()
     };
     read().doing("read deliveries of", &shared.name)
+}
+
+/// Pending deliveries that keep an earlier place in the order, by commit sequence.
+pub(crate) fn placed_of(
+    conn: &Connection,
+    shared: &PartitionShared,
+) -> Result<Vec<PendingDelivery>, DbError> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM message INDEXED BY placed CROSS JOIN delivery USING (seq) \
+         WHERE message.place IS NOT NULL AND delivery.state = 0 \
+         ORDER BY message.seq, delivery.ordinal"
+    );
+    let read = || {
+        let mut statement = conn.prepare_cached(&sql)?;
+        let rows = statement.query_map([], |row| Ok(delivery_from(row, shared)?.delivery))?;
+        rows.collect::<Result<Vec<_>, _>>()
+    };
+    read().doing("read deliveries that keep their place in", &shared.name)
 }
 
 /// All deliveries of one message row, or one of them.

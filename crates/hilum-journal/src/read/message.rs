@@ -45,6 +45,8 @@ pub struct StoredMessage {
     pub peer: Option<Arc<str>>,
     /// The row that it completed.
     pub completes: Option<u64>,
+    /// The commit sequence whose place in the order it keeps, if not its own.
+    pub place: Option<u64>,
     /// The message that it is part of, and its place there.
     pub parent: Option<(MessageId, u32)>,
     /// The message that it repeats.
@@ -70,7 +72,8 @@ pub struct StoredMessage {
 /// The columns of a header, in the order in which [`header_from`] reads them.
 pub(crate) const HEADER_COLUMNS: &str = "seq, id, channel, arrived_ms, committed_ms, disposition, \
     kind, plan, peer, origin, tokens, control_id, reason, parent, part, replay_of, hold, metadata, \
-    reads, resend_key, resend_digest, answer, total_bytes, findings";
+    reads, resend_key, resend_digest, answer, total_bytes, findings, \
+    place";
 
 type SqlError = hilum_db::rusqlite::Error;
 
@@ -137,6 +140,7 @@ pub(crate) fn header_from(
             .unwrap_or_default(),
         resend,
         bytes: row.get(22)?,
+        place: row.get(24)?,
         findings: bytes(23)?
             .and_then(|packed| unpack_findings(&packed))
             .unwrap_or_default(),

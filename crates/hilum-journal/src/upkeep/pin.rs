@@ -152,6 +152,7 @@ fn copy_of(
             request.kind = header.kind;
             request.tokens = header.tokens;
             request.findings = header.findings;
+            request.place = header.place;
             request.resend = header.resend;
             request.parent = header.parent;
             request.replay_of = header.replay_of;

@@ -11,7 +11,8 @@ use std::time::Duration;
 use hilum_component::Plan;
 use hilum_engine::{DestinationStatus, Engine, EngineError, EngineOptions, KeptPlans};
 use hilum_journal::{
-    Clock, DeliveryState, Disposition, FreeSpace, JournalOptions, MessageTrace, Query,
+    AcceptRequest, Clock, DeliveryState, Disposition, FreeSpace, Journal, JournalOptions,
+    MessageTrace, Query,
     StoredMessage,
 };
 use hilum_message::MessageId;
@@ -111,6 +112,26 @@ impl Hub {
         hub.begin(plan)
             .await
             .expect_err("the engine does not start")
+    }
+
+    /// Starts a plan over a journal that holds these messages, as a crash might have left them.
+    pub(crate) async fn start_over(plan: Plan, left: Vec<AcceptRequest>) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (journal, _) =
+            Journal::open(folder.path(), &JournalOptions::default(), Arc::new(())).expect("opens");
+        for request in left {
+            journal.accept(request).await.expect("it is stored");
+        }
+        drop(journal);
+        let mut hub = Self {
+            engine: None,
+            folder,
+            ahead_ms: Arc::default(),
+            free: free(),
+            kept: Arc::new(()),
+        };
+        hub.begin(plan).await.expect("the engine starts");
+        hub
     }
 
     async fn begin(&mut self, plan: Plan) -> Result<(), EngineError> {
