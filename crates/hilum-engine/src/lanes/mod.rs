@@ -12,19 +12,23 @@
 //! Invariants:
 //! - of the deliveries that share a key at most one is out at a time, in commit order;
 //! - a higher priority passes deliveries of other keys, never of its own;
+//! - what has a priority passes even a backlog that lies in the journal, while it is known that
+//!   nothing of its keys lies there: not while a backlog from before the start is read;
 //! - a queue holds at most [`WINDOW`] deliveries in memory (those behind a held key, and those
 //!   that keep the earlier place of a held message, aside); the rest stays in the journal, and
-//!   nothing of the same system overtakes what was not loaded.
+//!   nothing else of the same system overtakes what was not loaded.
 
+mod left;
 mod line;
 #[cfg(test)]
 mod tests;
 
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 
 use hilum_component::AfterReject;
 use hilum_message::{DeliveryId, Metadata, OrderKey, Payload};
+use left::Left;
 use line::Lines;
 
 /// Deliveries that a queue keeps in memory.
@@ -32,6 +36,9 @@ pub const WINDOW: usize = 4_096;
 
 /// Deliveries behind held keys that a queue keeps in memory; beyond, the queue waits for a person.
 pub const HELD_MAX: usize = 65_536;
+
+/// Deliveries with a priority that may pass a backlog in the journal before it is read up to them.
+pub const PASSING_MAX: usize = 4_096;
 
 /// The place of a queue among those of its system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -128,8 +135,11 @@ struct Queue {
     seen: u64,
     /// The last sequence that was committed but left in the journal.
     left: u64,
-    /// Deliveries with an earlier place that ended before the journal was read up to them.
-    passed: HashSet<At>,
+    /// Nobody noted the keys of what is only in the journal: it was there before the start.
+    unknown: bool,
+    /// Commit sequence and ordinal of deliveries that were taken before the journal was read up to
+    /// them: with a priority, or with an earlier place.
+    passed: BTreeSet<(u64, u32)>,
 }
 
 /// The deliveries of one system and who waits for whom.
@@ -138,6 +148,8 @@ pub struct Lanes {
     queues: HashMap<QueueId, Queue>,
     entries: HashMap<At, Held>,
     lines: Lines,
+    /// The keys of what is only in the journal.
+    left: Left,
 }
 
 #[derive(Debug)]
@@ -147,6 +159,8 @@ struct Held {
     /// The number of keys in whose line another stands before it.
     blocked_by: usize,
     out: bool,
+    /// Nothing of its keys lies in the journal before it.
+    passes: bool,
 }
 
 impl Lanes {
@@ -161,7 +175,8 @@ impl Lanes {
             unloaded_from: None,
             seen: 0,
             left: 0,
-            passed: HashSet::new(),
+            unknown: false,
+            passed: BTreeSet::new(),
         });
     }
 
@@ -182,39 +197,58 @@ impl Lanes {
     /// Takes what the journal has just committed. Returns whether it was kept in memory; beyond
     /// the window it is only noted that there is more.
     pub fn push(&mut self, queue: QueueId, entry: Entry) -> bool {
+        let passes = self.passes(&entry);
         let Some(state) = self.queues.get_mut(&queue) else {
             return false;
         };
         if entry.place.is_kept() {
-            return self.insert(queue, entry);
+            return self.insert(queue, entry, false);
         }
-        if state.unloaded_from.is_some() {
-            state.left = state.left.max(entry.sequence);
-            return false;
+        let full = state.waiting - state.held >= WINDOW || state.waiting >= WINDOW + HELD_MAX;
+        if state.unloaded_from.is_none() && !full {
+            // Nothing before it is read from the journal again.
+            state.passed.clear();
+            return self.insert(queue, entry, false);
         }
-        if state.waiting - state.held >= WINDOW || state.waiting >= WINDOW + HELD_MAX {
-            state.unloaded_from = Some(entry.sequence);
-            state.left = entry.sequence;
-            return false;
+        if passes && state.passed.len() < PASSING_MAX {
+            state.passed.insert((entry.sequence, entry.id.ordinal));
+            let entry = Entry {
+                body: None,
+                ..entry
+            };
+            return self.insert(queue, entry, true);
         }
-        self.insert(queue, entry)
+        state.left = state.left.max(entry.sequence);
+        state.unloaded_from.get_or_insert(entry.sequence);
+        self.left.add(&entry.keys);
+        false
+    }
+
+    /// It may pass what lies in the journal, as nothing of its keys does.
+    fn passes(&self, entry: &Entry) -> bool {
+        let unknown = |state: &Queue| state.unknown && state.unloaded_from.is_some();
+        entry.priority > 0
+            && !entry.place.is_kept()
+            && !self.queues.values().any(unknown)
+            && !self.left.may_hold(&entry.keys)
     }
 
     /// Adds what holds its keys from before the start, whatever else is loaded.
     pub fn hold(&mut self, queue: QueueId, entry: Entry) {
-        self.insert(queue, entry);
+        self.insert(queue, entry, false);
     }
 
     /// Adds a delivery from before the start that keeps an earlier place, before any others are
     /// loaded: those behind it may be loaded first.
     pub fn keep_place(&mut self, queue: QueueId, entry: Entry) {
-        self.insert(queue, entry);
+        self.insert(queue, entry, false);
     }
 
     /// Notes that the journal has deliveries of the queue that were not handed over.
     pub fn unloaded(&mut self, queue: QueueId) {
         if let Some(state) = self.queues.get_mut(&queue) {
             state.unloaded_from = Some(0);
+            state.unknown = true;
         }
     }
 
@@ -225,22 +259,24 @@ impl Lanes {
         let mut last = self.queues.get(&queue).map_or(0, |state| state.seen);
         for entry in entries {
             last = last.max(entry.sequence);
-            let at = (entry.place, entry.id.ordinal);
+            // What passed and has ended may not be settled in the journal yet.
             let passed = self
                 .queues
                 .get(&queue)
-                .is_some_and(|state| state.passed.contains(&at));
+                .is_some_and(|state| state.passed.contains(&(entry.sequence, entry.id.ordinal)));
             if !passed {
-                self.insert(queue, entry);
+                self.insert(queue, entry, false);
             }
         }
         if let Some(state) = self.queues.get_mut(&queue) {
             state.seen = state.seen.max(last);
+            state.passed = state.passed.split_off(&(last + 1, 0));
             // What was committed after the journal was read is there to be read again.
             state.unloaded_from = (more || state.left > last).then_some(last + 1);
-            if state.unloaded_from.is_none() {
-                state.passed.clear();
-            }
+            state.unknown &= state.unloaded_from.is_some();
+        }
+        if self.barrier() == u64::MAX {
+            self.left.clear();
         }
         self.release_behind(before);
     }
@@ -253,7 +289,7 @@ impl Lanes {
         (state.unloaded_from.is_some() && room).then_some(state.seen)
     }
 
-    fn insert(&mut self, queue: QueueId, entry: Entry) -> bool {
+    fn insert(&mut self, queue: QueueId, entry: Entry, passes: bool) -> bool {
         let at = (entry.place, entry.id.ordinal);
         let Some(state) = self.queues.get_mut(&queue) else {
             return false;
@@ -261,7 +297,8 @@ impl Lanes {
         if self.entries.contains_key(&at) {
             return true;
         }
-        let skips = entry.place.is_kept() && state.unloaded_from.is_some();
+        // What lies before it in the journal is still to be read.
+        let skips = passes || entry.place.is_kept() && state.unloaded_from.is_some();
         if !entry.holds_keys && !skips {
             state.seen = state.seen.max(entry.sequence);
         }
@@ -277,6 +314,7 @@ impl Lanes {
                 entry,
                 blocked_by,
                 out: false,
+                passes,
             },
         );
         for later in displaced {
@@ -306,7 +344,8 @@ impl Lanes {
         let Some(held) = self.entries.get(&at) else {
             return;
         };
-        if held.entry.holds_keys || held.out || held.entry.place.of >= barrier {
+        let behind = held.entry.place.of >= barrier && !held.passes;
+        if held.entry.holds_keys || held.out || behind {
             return;
         }
         if let Some(state) = self.queues.get_mut(&held.queue) {
@@ -473,11 +512,17 @@ impl Lanes {
                     self.make_ready(at);
                 }
             }
-            // It will be read with the rest of the queue.
             Some(_) => {}
-            None if later => {}
+            // It will be read with the rest of the queue.
+            None if later => {
+                self.left.add(&entry.keys);
+                if let Some(state) = self.queues.get_mut(&queue) {
+                    state.passed.remove(&(entry.sequence, entry.id.ordinal));
+                    state.left = state.left.max(entry.sequence);
+                }
+            }
             None => {
-                self.insert(queue, entry);
+                self.insert(queue, entry, false);
             }
         }
     }
@@ -593,7 +638,7 @@ impl Lanes {
                 state.held -= 1;
             }
             if at.0.is_kept() && state.unloaded_from.is_some() {
-                state.passed.insert(at);
+                state.passed.insert((at.0.sequence, at.1));
             }
         }
         for next in self.lines.leave(&held.entry.keys, at) {

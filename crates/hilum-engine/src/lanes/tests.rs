@@ -136,6 +136,63 @@ fn beyond_the_window_deliveries_stay_in_the_journal_and_nothing_overtakes_them()
     assert!(lanes.wants_load(EHR).is_none());
 }
 
+#[test]
+fn priority_passes_a_backlog_in_the_journal_but_not_its_own() {
+    let stat = |sequence, key| Entry {
+        priority: 9,
+        ..entry(sequence, &[key])
+    };
+    let over = WINDOW as u64;
+    let mut lanes = lanes((0..over).map(|n| entry(n, &[n])));
+    assert!(!lanes.push(EHR, entry(over, &[5_000_000])));
+    assert!(lanes.push(EHR, stat(over + 1, 6_000_000)));
+    assert!(!lanes.push(EHR, stat(over + 2, 5_000_000)), "its own key");
+    assert!(!lanes.push(EHR, entry(over + 3, &[6_000_000])));
+    assert!(lanes.push(STORE, stat(over + 4, 7_000_000)));
+    assert!(lanes.push(STORE, entry(over + 5, &[8_000_000])));
+    assert_eq!(all_ready(&mut lanes, STORE), [over + 4]);
+    let ready = all_ready(&mut lanes, EHR);
+    assert_eq!(ready.first(), Some(&(over + 1)));
+    for sequence in ready {
+        lanes.delivered(sequence, 0);
+    }
+    assert_eq!(lanes.wants_load(EHR), Some(over - 1), "from where it was");
+    // The journal may not have settled yet what has passed.
+    let rest = [
+        entry(over, &[5_000_000]),
+        stat(over + 1, 6_000_000),
+        stat(over + 2, 5_000_000),
+        entry(over + 3, &[6_000_000]),
+    ];
+    lanes.load(EHR, rest.into(), false);
+    assert_eq!(all_ready(&mut lanes, EHR), [over, over + 3]);
+    lanes.delivered(over, 0);
+    assert_eq!(all_ready(&mut lanes, EHR), [over + 2]);
+    assert_eq!(all_ready(&mut lanes, STORE), [over + 5]);
+    assert!(lanes.wants_load(EHR).is_none());
+}
+
+#[test]
+fn nothing_passes_a_backlog_whose_keys_nobody_knows_or_beyond_the_limit() {
+    let stat = |sequence, key| Entry {
+        priority: 9,
+        ..entry(sequence, &[key])
+    };
+    let mut lanes = lanes([]);
+    lanes.unloaded(EHR);
+    assert!(!lanes.push(EHR, stat(7, 1)));
+    lanes.load(EHR, vec![entry(1, &[1]), stat(7, 1)], false);
+    assert_eq!(all_ready(&mut lanes, EHR), [1]);
+    let (first, passing) = (8 + WINDOW as u64, PASSING_MAX as u64);
+    for sequence in 8..=first {
+        lanes.push(EHR, entry(sequence, &[sequence]));
+    }
+    for sequence in 1..=passing {
+        assert!(lanes.push(EHR, stat(first + sequence, 1_000_000 + sequence)));
+    }
+    assert!(!lanes.push(EHR, stat(first + passing + 1, 9_000_000)));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 

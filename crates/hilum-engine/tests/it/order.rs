@@ -2,7 +2,7 @@
 
 use hilum_component::Order;
 
-use crate::kit::{Act, Hub, Receiver, Sender, With, channel, out, plan, rule, until};
+use crate::kit::{Act, Hub, Receiver, Sender, With, channel, out, plan, rule, splits, until};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_keeps_its_order_while_other_keys_overtake() {
@@ -71,6 +71,32 @@ async fn priority_passes_other_keys_and_never_its_own() {
         .await;
     receiver.always(Act::Take);
     receiver.takes(&["a", "z", "b1", "b2", "c", "d"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn priority_passes_a_backlog_beyond_the_window_and_never_its_own() {
+    const BATCHES: usize = 10;
+    const PARTS: usize = 500;
+    const { assert!(BATCHES * PARTS > hilum_engine::lanes::WINDOW) };
+    let (sender, receiver) = (Sender::new(), Receiver::new("ehr"));
+    let mut to = out(&receiver);
+    to.priority = Some(rule("priority"));
+    let hub = Hub::start(plan([channel("lab", &sender).step(splits()).to(to)])).await;
+    receiver.always(Act::Retry);
+    sender
+        .send_all((0..BATCHES).map(|batch| format!("{batch}|ORU|p{batch}|{PARTS}|")))
+        .await;
+    sender
+        .send_all(["own|ORU|p9|1|9", "stat|ORU|z|1|5", "new|ORU|y|1|"])
+        .await;
+    receiver.always(Act::Take);
+    let all = BATCHES * PARTS + 3;
+    until("the whole backlog", || receiver.taken().len() >= all).await;
+    let taken = receiver.taken();
+    assert_eq!(taken.len(), all, "nothing is sent twice");
+    assert_eq!(taken[0], "stat.0");
+    assert_eq!(taken[all - 2..], ["own.0", "new.0"]);
+    until("an empty queue", || hub.status("lab", "out").waiting == 0).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
