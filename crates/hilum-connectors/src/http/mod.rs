@@ -53,6 +53,11 @@ pub(crate) fn source_spec() -> ComponentSpec {
                 beyond: "431 or the connection is closed",
             },
             Limit {
+                name: "room",
+                value: "what the disk has",
+                beyond: "507 for a body whose content cannot be stored; 503 where nothing can",
+            },
+            Limit {
                 name: "encodings",
                 value: "bodies as they are",
                 beyond: "a compressed body is answered 415",

@@ -333,6 +333,15 @@ async fn headers_beyond_the_limit_are_431_and_other_connections_go_on() {
     let fits = "x".repeat(8_000);
     let response = kept.exchange("POST /", &[("x-long", &fits)], b"a").await;
     assert_eq!(response.unwrap().status(), Some(200));
+    let names: Vec<String> = (0..100).map(|number| format!("x-{number}")).collect();
+    let many: Vec<_> = names.iter().map(|name| (name.as_str(), "x")).collect();
+    let mut greedy = client(&running).await;
+    let answer = greedy.exchange("POST /", &many, b"b").await.unwrap();
+    assert_eq!(
+        answer.status(),
+        Some(431),
+        "100 beside those of the protocol"
+    );
     let mut greedy = client(&running).await;
     let long = "x".repeat(600_000);
     let answer = greedy.exchange("POST /", &[("x-long", &long)], b"b").await;
@@ -341,6 +350,21 @@ async fn headers_beyond_the_limit_are_431_and_other_connections_go_on() {
     let response = kept.exchange("POST /", &[], b"c").await.unwrap();
     assert_eq!(response.status(), Some(200));
     assert_eq!(running.intake.contents(), [b"a", b"c"]);
+    running.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_caller_whose_headers_do_not_end_is_closed() {
+    let running =
+        Running::start(source("http", &json!({ "listen": "0" })), FakeIntake::new()).await;
+    let mut slow = client(&running).await;
+    slow.send_raw(b"POST / HTTP/1.1\r\nhost: x\r\n")
+        .await
+        .unwrap();
+    let closed = slow.receive().await;
+    let answered = closed.ok().flatten().and_then(|answer| answer.status());
+    assert!(matches!(answered, None | Some(408)), "{answered:?}");
+    assert!(running.intake.arrivals().is_empty());
     running.stop().await;
 }
 
