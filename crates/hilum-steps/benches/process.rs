@@ -1,0 +1,165 @@
+//! What one message costs on the pure path of the relay example: split, parse, identify, index,
+//! order, filter, set, write, answer.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use divan::Bencher;
+use hilum_component::{
+    Acknowledge, Build, BuildContext, ChannelPlan, ComponentKind, DestinationKind, DestinationPlan,
+    Format, FormatOptions, Incoming, IndexField, Millis, Order, ProcessEnvironment, Registry,
+    ResendPlan, RetryPlan, Rule, Site, Size, SourceKind, SourcePlan, StepPlan, SystemInfo,
+    Unlimited, process,
+};
+use hilum_fhirpath::NoHost;
+use hilum_message::{IndexKey, MessageId, Metadata, Payload, PlanDigest};
+use serde_json::json;
+
+fn main() {
+    divan::main();
+}
+
+/// An admission of about 700 bytes.
+const MESSAGE: &str = "MSH|^~\\&|PAS|HOSP|HILUM|HOSP|20260101120000||ADT^A01^ADT_A01|MSG00001|P|2.5.1\r\
+    EVN|A01|20260101120000|||1234^Schmidt^Anna\r\
+    PID|1||123456^^^HOSP^MR~A98765^^^KK^SS||Muster^Erika^Maria^^Dr.^^L||19640812|F|||Heidestrasse 17^^Koeln^^51147^DEU||+49221123456^PRN^PH|||M|CAT\r\
+    NK1|1|Muster^Max|SPO^Spouse^HL70063|Heidestrasse 17^^Koeln^^51147^DEU|+49221123456\r\
+    PV1|1|I|W1^R101^B2^HOSP||||1234^Arzt^Anna^^^Dr.|5678^Haus^Gregor||MED||||||||V|998877^^^HOSP^VN|||||||||||||||||||||||||20260101\r\
+    DG1|1||I20.9^Angina pectoris, unspecified^I10|||A\r";
+
+/// A site without files.
+struct Nothing;
+
+impl Site for Nothing {
+    fn read(&self, path: &str) -> Result<Arc<[u8]>, String> {
+        Err(format!("no file `{path}`"))
+    }
+    fn secret(&self, _: &str) -> Result<String, String> {
+        Err("no secrets here".to_owned())
+    }
+    fn system(&self, _: &str) -> Option<Arc<SystemInfo>> {
+        None
+    }
+    fn system_names(&self) -> Vec<String> {
+        Vec::new()
+    }
+    fn folder(&self) -> &Path {
+        Path::new("")
+    }
+    fn production(&self) -> bool {
+        false
+    }
+}
+
+#[expect(clippy::expect_used, reason = "a bench may fail by panic")]
+fn step(
+    registry: &Registry,
+    format: &Arc<dyn Format>,
+    name: &str,
+    config: &serde_json::Value,
+) -> StepPlan {
+    let context = BuildContext {
+        channel: "relay",
+        destination: None,
+        format,
+        site: &Nothing,
+        destinations: &["receiver".to_owned()],
+    };
+    let spec = registry.get(ComponentKind::Step, name).expect("a step");
+    let Build::Step(build) = spec.build else {
+        unreachable!("it is registered as a step")
+    };
+    StepPlan {
+        name: name.into(),
+        component: name.to_owned(),
+        step: build(config, &context).expect("it is configured well"),
+    }
+}
+
+fn destination() -> DestinationPlan {
+    DestinationPlan {
+        name: "receiver".into(),
+        component: "topic".to_owned(),
+        system: None,
+        digest: PlanDigest::default(),
+        kind: DestinationKind::Topic("receiver".into()),
+        when: None,
+        steps: Vec::new(),
+        required: false,
+        retry: RetryPlan::default(),
+        after_reject: None,
+        priority: None,
+        queue_max: 10,
+        queue_bytes_max: Size(10),
+        then: None,
+        was: None,
+    }
+}
+
+#[expect(clippy::expect_used, reason = "a bench may fail by panic")]
+fn plan() -> ChannelPlan {
+    let specs = hilum_formats::specs().into_iter();
+    let registry = Registry::new(specs.chain(hilum_steps::specs()));
+    let format: Arc<dyn Format> = registry
+        .format("hl7v2", &FormatOptions::default())
+        .expect("hl7v2 is registered");
+    let rule = |text: &str| Rule::compile(text, format.dialect()).expect("an expression");
+    let index = |name: &str, text: &str| IndexField {
+        name: name.into(),
+        rule: rule(text),
+    };
+    let steps = vec![
+        step(
+            &registry,
+            &format,
+            "filter",
+            &json!({ "if": "PV1-3.1.exists()" }),
+        ),
+        step(&registry, &format, "set", &json!({ "MSH-6": "PV1-3.4" })),
+    ];
+    ChannelPlan {
+        name: "relay".into(),
+        about: None,
+        owner: None,
+        digest: PlanDigest::default(),
+        source: SourcePlan {
+            component: "reply".to_owned(),
+            system: None,
+            digest: PlanDigest::default(),
+            kind: SourceKind::Reply,
+        },
+        acknowledge: Acknowledge::Processed,
+        accept: None,
+        order: Order::Rule(rule("PID-3.1")),
+        index: vec![index("patient-id", "PID-3.1"), index("ward", "PV1-3.1")],
+        steps,
+        destinations: vec![destination()],
+        resend: ResendPlan::default(),
+        alerts: Vec::new(),
+        step_budget: Millis(250),
+        control_id_optional: false,
+        format,
+    }
+}
+
+#[divan::bench]
+fn relay(bencher: Bencher<'_, '_>) {
+    let plan = plan();
+    let bytes = Bytes::from_static(MESSAGE.as_bytes());
+    let key = IndexKey::new([7; 16]);
+    let at = 1_700_000_000_000;
+    bencher.bench_local(|| {
+        let payload = Payload::inline(bytes.clone());
+        let incoming = Incoming::new(MessageId::new(at, 5), at, payload, Metadata::new());
+        let mut environment = ProcessEnvironment {
+            index_key: &key,
+            links: &(),
+            state: &(),
+            meter: &Unlimited,
+            host: &NoHost,
+            trace: None,
+        };
+        process(&plan, &mut environment, incoming)
+    });
+}
