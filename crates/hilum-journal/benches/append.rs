@@ -1,4 +1,4 @@
-//! Accepting and settling on the disk of the temporary folder, by 1, 8 and 64 that each wait.
+//! Accepting and settling on the disk of the temporary folder, by 1, 8, 32 and 64 that each wait.
 
 use std::sync::{Arc, Mutex};
 
@@ -73,7 +73,7 @@ fn request(n: u64) -> AcceptRequest {
 }
 
 /// Accepts [`MESSAGES`] and settles each delivery, as a relay does.
-#[divan::bench(args = [1, 8, 64], sample_count = 5, sample_size = 1)]
+#[divan::bench(args = [1, 8, 32, 64], sample_count = 5, sample_size = 1)]
 fn accept_and_settle(bencher: Bencher<'_, '_>, senders: u64) {
     let dir = tempfile::tempdir();
     let Ok(dir) = dir else { return };

@@ -68,8 +68,10 @@ CREATE TABLE pinned (partition TEXT PRIMARY KEY) WITHOUT ROWID"],
 pub(crate) const INDEX: Schema = Schema {
     application_id: 0x4849_4C49,
     steps: &["
-CREATE TABLE token (kind INTEGER NOT NULL, value INTEGER NOT NULL, seq INTEGER NOT NULL,
-  PRIMARY KEY (kind, value, seq)) WITHOUT ROWID;
+CREATE TABLE run (id INTEGER PRIMARY KEY, level INTEGER NOT NULL, first INTEGER NOT NULL,
+  last INTEGER NOT NULL, rows INTEGER NOT NULL);
+CREATE TABLE block (run INTEGER NOT NULL, key BLOB NOT NULL, entries BLOB NOT NULL,
+  PRIMARY KEY (run, key)) WITHOUT ROWID;
 CREATE TABLE reached (id INTEGER PRIMARY KEY CHECK (id = 1), seq INTEGER NOT NULL,
   clean INTEGER NOT NULL);
 INSERT INTO reached VALUES (1, 0, 0)"],

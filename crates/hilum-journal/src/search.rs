@@ -8,12 +8,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use hilum_db::rusqlite::{Connection, params};
-use hilum_db::{Cancel, DbError, Doing};
+use hilum_db::{Cancel, DbClass, DbError, Doing};
 use hilum_message::{IndexToken, MessageId};
 
 use crate::error::JournalError;
 use crate::index::{
-    CHANNEL, DISPOSITION, LATE, LATE_MS, MESSAGE, RELATED, channel_token, id_token,
+    CHANNEL, DISPOSITION, LATE, LATE_MS, MESSAGE, RELATED, channel_token, discard, find, id_token,
 };
 use crate::journal::{Inner, Journal, Pinned};
 use crate::model::{DeliveryState, Disposition, Token};
@@ -286,20 +286,19 @@ fn proposed(
         return Ok(Vec::new());
     };
     let mut found: Vec<u64> = Vec::new();
-    index.read(cancel, |conn| {
-        let sql = "SELECT seq FROM token WHERE kind = ?1 AND value = ?2 AND seq >= ?3 AND seq < ?4 \
-                   ORDER BY seq DESC LIMIT ?5";
-        let read = |value: i64| {
-            let mut statement = conn.prepare_cached(sql)?;
-            let row = params![kind, value, from, to, CHUNK];
-            let rows = statement.query_map(row, |row| row.get::<_, u64>(0))?;
-            rows.collect::<Result<Vec<_>, _>>()
-        };
+    let read = index.read(cancel, |conn| {
         for value in values {
-            found.extend(read(*value).doing("search the index of", partition.name())?);
+            let rows = find(conn, (*kind, *value), (from, to), CHUNK);
+            found.extend(rows.doing("search the index of", partition.name())?);
         }
         Ok(())
-    })?;
+    });
+    if let Err(error) = read {
+        if error.class() == DbClass::Corrupt {
+            discard(partition)?;
+        }
+        return Err(error.into());
+    }
     found.sort_unstable_by(|one, two| two.cmp(one));
     found.dedup();
     found.truncate(CHUNK);

@@ -8,6 +8,7 @@
 mod basics;
 mod door;
 mod faults;
+mod kept;
 mod living;
 mod model;
 mod power;

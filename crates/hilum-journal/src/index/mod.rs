@@ -1,23 +1,27 @@
-//! Index files: tokens by value, written by a thread of their own without syncs.
+//! Index files: tokens by value in sorted runs, written by a thread of their own without syncs.
 //!
 //! They can be rebuilt from their partition at any time, so one that was not closed in order is
 //! thrown away. Searches scan what is not indexed yet; see [`crate::search`].
 
+mod run;
+
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
-use hilum_db::rusqlite::{Connection, params};
+use hilum_db::rusqlite::{Connection, Row, params};
 use hilum_db::{Cancel, DbClass, DbError, DbFile, Doing, Readers};
-use hilum_message::{Failpoint, IndexToken};
+use hilum_message::Failpoint;
 
 use crate::bytes::unpack_tokens;
 use crate::error::JournalError;
 use crate::journal::{Inner, Journal, Pinned};
-use crate::model::{Disposition, Token};
+use crate::model::Disposition;
 use crate::partition::Partition;
+use run::Entry;
+pub(crate) use run::find;
 
 /// Rows indexed in one transaction.
-const ROWS_PER_STEP: usize = 1000;
+const ROWS_PER_STEP: u64 = 4096;
 /// A message that was committed this long after it arrived is found by a token of its own, so that
 /// a search over a time range need not look further.
 pub(crate) const LATE_MS: u64 = 10 * 60_000;
@@ -66,7 +70,7 @@ pub(crate) fn pass(inner: &Inner) -> Result<(), JournalError> {
             }
         }
         if age > 0 {
-            close_one(&partition);
+            seal(&partition)?;
         }
     }
     Ok(())
@@ -91,7 +95,7 @@ impl Journal {
 }
 
 /// Throws a damaged index away; the next pass builds it anew.
-fn discard(partition: &Partition) -> Result<(), DbError> {
+pub(crate) fn discard(partition: &Partition) -> Result<(), DbError> {
     let shared = &partition.shared;
     let mut slot = shared
         .indexer
@@ -148,14 +152,15 @@ fn step(partition: &Partition) -> Result<bool, JournalError> {
         return Ok(false);
     }
     let name = shared.name.clone();
-    let rows = partition.readers.read(&Cancel::new(), |conn| {
+    let found = partition.readers.read(&Cancel::new(), |conn| {
         read_rows(conn, partition, indexer.reached)
     })?;
-    let Some(last) = rows.last().map(|row| row.sequence) else {
+    let last = found.last;
+    if found.rows == 0 {
         indexer.reached = shared.last();
         return Ok(false);
-    };
-    write_rows(&indexer.conn, &rows, last).doing("index", &name)?;
+    }
+    write_rows(&indexer.conn, found).doing("index", &name)?;
     indexer.reached = last;
     shared.indexed.store(last, Ordering::Release);
     Ok(last < shared.last())
@@ -222,63 +227,88 @@ fn mark(conn: &Connection, file: &DbFile, mark: Mark) -> Result<(), DbError> {
     synchronous("OFF")
 }
 
-struct Row {
-    sequence: u64,
-    tokens: Vec<Token>,
+/// The tokens of some rows, and the sequences of the first and the last of them.
+struct Found {
+    entries: Vec<Entry>,
+    rows: u64,
+    first: u64,
+    last: u64,
 }
 
-fn read_rows(conn: &Connection, partition: &Partition, after: u64) -> Result<Vec<Row>, DbError> {
+fn read_rows(conn: &Connection, partition: &Partition, after: u64) -> Result<Found, DbError> {
     let shared = &partition.shared;
     let sql = "SELECT seq, id, channel, arrived_ms, committed_ms, disposition, tokens, parent, \
                replay_of FROM message WHERE seq > ?1 ORDER BY seq LIMIT ?2";
-    let read = || {
+    let read = || -> Result<Found, hilum_db::rusqlite::Error> {
+        let mut found = Found {
+            entries: Vec::new(),
+            rows: 0,
+            first: 0,
+            last: 0,
+        };
         let mut statement = conn.prepare_cached(sql)?;
-        let rows = statement.query_map(params![after, ROWS_PER_STEP], |row| {
-            let packed = row.get::<_, Option<Vec<u8>>>(6)?.unwrap_or_default();
-            let mut tokens = unpack_tokens(&packed).unwrap_or_default();
-            let mut add = |kind, value| {
-                let value = IndexToken(value);
-                tokens.push(Token { kind, value });
-            };
-            add(MESSAGE, id_token(&row.get::<_, Vec<u8>>(1)?));
-            add(CHANNEL, channel_token(&shared.names.text(row.get(2)?)));
-            let (arrived, committed): (u64, u64) = (row.get(3)?, row.get(4)?);
-            if committed.saturating_sub(arrived) > LATE_MS {
-                add(LATE, 0);
+        let mut rows = statement.query(params![after, ROWS_PER_STEP])?;
+        // Most rows that follow each other are of one channel.
+        let mut channel = (i64::MIN, 0);
+        while let Some(row) = rows.next()? {
+            let sequence = row.get(0)?;
+            let id: i64 = row.get(2)?;
+            if channel.0 != id {
+                channel = (id, channel_token(&shared.names.text(id)));
             }
-            let disposition: i64 = row.get(5)?;
-            if disposition != Disposition::Accepted as i64 {
-                add(DISPOSITION, disposition);
-            }
-            for at in [7, 8] {
-                if let Some(related) = row.get::<_, Option<Vec<u8>>>(at)? {
-                    add(RELATED, id_token(&related));
-                }
-            }
-            Ok(Row {
-                sequence: row.get(0)?,
-                tokens,
-            })
-        })?;
-        rows.collect::<Result<Vec<_>, _>>()
+            found.row(sequence, row, channel.1)?;
+        }
+        Ok(found)
     };
     read().doing("read what is to be indexed of", &shared.name)
 }
 
-fn write_rows(conn: &Connection, rows: &[Row], last: u64) -> Result<(), hilum_db::rusqlite::Error> {
-    let transaction = conn.unchecked_transaction()?;
-    {
-        let sql = "INSERT OR IGNORE INTO token (kind, value, seq) VALUES (?1, ?2, ?3)";
-        let mut statement = transaction.prepare_cached(sql)?;
-        for row in rows {
-            for token in &row.tokens {
-                statement.execute(params![token.kind, token.value.0, row.sequence])?;
+impl Found {
+    fn row(
+        &mut self,
+        sequence: u64,
+        row: &Row<'_>,
+        channel: i64,
+    ) -> Result<(), hilum_db::rusqlite::Error> {
+        let blob = |at: usize| -> Result<Option<&[u8]>, hilum_db::rusqlite::Error> {
+            Ok(row.get_ref(at)?.as_blob_or_null()?)
+        };
+        let mut add = |kind, value| self.entries.push(Entry::new(kind, value, sequence));
+        for token in unpack_tokens(blob(6)?.unwrap_or_default()).unwrap_or_default() {
+            add(token.kind, token.value.0);
+        }
+        add(MESSAGE, id_token(blob(1)?.unwrap_or_default()));
+        add(CHANNEL, channel);
+        let (arrived, committed): (u64, u64) = (row.get(3)?, row.get(4)?);
+        if committed.saturating_sub(arrived) > LATE_MS {
+            add(LATE, 0);
+        }
+        let disposition: i64 = row.get(5)?;
+        if disposition != Disposition::Accepted as i64 {
+            add(DISPOSITION, disposition);
+        }
+        for at in [7, 8] {
+            if let Some(related) = blob(at)? {
+                add(RELATED, id_token(related));
             }
         }
-        transaction
-            .prepare_cached("UPDATE reached SET seq = ?1")?
-            .execute([last])?;
+        if self.rows == 0 {
+            self.first = sequence;
+        }
+        self.rows += 1;
+        self.last = sequence;
+        Ok(())
     }
+}
+
+fn write_rows(conn: &Connection, found: Found) -> Result<(), hilum_db::rusqlite::Error> {
+    let transaction = conn.unchecked_transaction()?;
+    let bounds = (found.first, found.last, found.rows);
+    run::write(&transaction, found.entries, bounds)?;
+    while run::merge_some(&transaction)? {}
+    transaction
+        .prepare_cached("UPDATE reached SET seq = ?1")?
+        .execute([found.last])?;
     Failpoint::IndexWrite.reach();
     transaction.commit()
 }
@@ -288,6 +318,24 @@ pub(crate) fn close(inner: &Inner) {
     for partition in inner.all(Pinned::Left) {
         close_one(&partition);
     }
+}
+
+/// The last merge of a partition that gets no more rows, and the end of its indexer.
+fn seal(partition: &Partition) -> Result<(), DbError> {
+    let slot = &partition.shared.indexer;
+    let slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(indexer) = slot.as_ref() {
+        let merged = || {
+            let transaction = indexer.conn.unchecked_transaction()?;
+            run::merge_all(&transaction)?;
+            transaction.commit()?;
+            indexer.conn.execute_batch("VACUUM")
+        };
+        merged().doing("seal the index of", partition.name())?;
+    }
+    drop(slot);
+    close_one(partition);
+    Ok(())
 }
 
 fn close_one(partition: &Partition) {
