@@ -27,11 +27,11 @@ impl Schema {
         let newest = i32::try_from(self.steps.len()).unwrap_or(i32::MAX);
         if version > newest {
             let what = "open, although a newer program wrote it,";
-            return Err(DbError::new(DbClass::Internal, what, file));
+            return Err(DbError::new(DbClass::Unsuitable, what, file));
         }
         if version > 0 && kind != self.application_id {
             let what = "open, although it is a file of another kind,";
-            return Err(DbError::new(DbClass::Internal, what, file));
+            return Err(DbError::new(DbClass::Corrupt, what, file));
         }
         for (at, step) in (0_i32..).zip(self.steps) {
             if at < version {

@@ -65,6 +65,17 @@ impl DbFile {
         }
     }
 
+    /// A file that is opened the same way at another place.
+    #[must_use]
+    pub fn clone_at(&self, path: impl Into<PathBuf>) -> Self {
+        let other = Self::new(path, self.files.clone(), self.schema);
+        Self {
+            path: other.path,
+            name: other.name,
+            ..self.clone()
+        }
+    }
+
     /// Where it is.
     #[must_use]
     pub fn path(&self) -> &Path {
@@ -203,6 +214,18 @@ impl DbFile {
             return Err(DbError::new(DbClass::Busy, "checkpoint", name));
         }
         Ok(())
+    }
+
+    /// As [`DbFile::checkpoint_all`], without waiting for readers.
+    ///
+    /// # Errors
+    /// `Busy` if a reader is in the way; otherwise if the disk fails.
+    pub fn checkpoint_now(&self, conn: &Connection) -> Result<(), DbError> {
+        let wait = |at_most| conn.busy_timeout(at_most).doing("configure", &self.name);
+        wait(Duration::ZERO)?;
+        let done = self.checkpoint_all(conn);
+        wait(WRITER_BUSY)?;
+        done
     }
 
     /// Moves what readers do not need any more into the file; returns the pages left in the log.

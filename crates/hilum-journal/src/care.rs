@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 use crate::error::JournalError;
 use crate::journal::{Inner, Journal, Pinned};
 use crate::partition::{Partition, blob_folder};
-use crate::prepare::{RowParts, row_checksum};
+use crate::row::damaged_rows;
 use crate::schema::NameKind;
 use crate::state::ControlWrite;
 use crate::upkeep;
@@ -68,6 +68,7 @@ impl Journal {
             sequence: None,
             text,
         }));
+        findings.extend(crate::salvage::findings(&inner.core)?);
         for (done, partition) in partitions.iter().enumerate() {
             tell(done + 1, files);
             verify_partition(inner, partition, cancel, &mut findings)?;
@@ -145,6 +146,10 @@ impl Journal {
             }
             if !partition.pinned.load(Ordering::Acquire) {
                 upkeep::pin(inner, &partition)?;
+            }
+            if !upkeep::open_rows(&partition, 0)?.is_empty() {
+                tracing::error!(partition = %partition.name(), "kept although it is old: open rows in it are damaged");
+                continue;
             }
             upkeep::fold(inner)?;
             let waiting = inner.core.state.oldest_waiting();
@@ -271,9 +276,8 @@ fn verify_partition(
         for text in integrity(conn, name)? {
             add(None, text);
         }
-        for sequence in damaged_rows(conn, name)? {
-            let text = "the row is not what was written".to_owned();
-            add(Some(sequence), text);
+        for row in damaged_rows(conn, &partition.shared, FINDINGS_MAX)? {
+            add(Some(row.sequence), row.text());
         }
         for (sql, text) in REFERENCES {
             let sequence = conn
@@ -333,48 +337,6 @@ fn blobs_of(conn: &Connection, file: &str) -> Result<Vec<BlobRow>, DbError> {
         rows.collect::<Result<Vec<_>, _>>()
     };
     read().doing("verify the blobs of", file)
-}
-
-fn damaged_rows(conn: &Connection, file: &str) -> Result<Vec<u64>, DbError> {
-    let read = || -> Result<Vec<u64>, hilum_db::rusqlite::Error> {
-        let mut statement = conn.prepare(
-            "SELECT seq, id, arrived_ms, disposition, control_id, tokens, metadata, answer, cuts, \
-             body, outbound, sum, codec FROM message",
-        )?;
-        let mut damaged = Vec::new();
-        let mut rows = statement.query([])?;
-        while let Some(row) = rows.next()? {
-            let blob = |at: usize| -> Result<Option<Vec<u8>>, hilum_db::rusqlite::Error> {
-                let value = row.get_ref(at)?;
-                Ok(value.as_bytes_or_null().ok().flatten().map(<[u8]>::to_vec))
-            };
-            let (id, control) = (blob(1)?, blob(4)?);
-            let (tokens, metadata, answer, cuts) = (blob(5)?, blob(6)?, blob(7)?, blob(8)?);
-            let (body, outbound) = (blob(9)?, blob(10)?);
-            let shared = row.get::<_, i64>(12)? == crate::codec::Codec::Other as i64;
-            let sum = row_checksum(&RowParts {
-                id: id.as_deref().unwrap_or_default(),
-                arrived_ms: row.get(2)?,
-                disposition: row.get(3)?,
-                control_id: control.as_deref(),
-                tokens: tokens.as_deref(),
-                metadata: metadata.as_deref(),
-                answer: answer.as_deref(),
-                cuts: cuts.as_deref(),
-                body: if shared {
-                    b""
-                } else {
-                    body.as_deref().unwrap_or_default()
-                },
-                outbound: outbound.as_deref(),
-            });
-            if sum != row.get::<_, i64>(11)? && damaged.len() < FINDINGS_MAX {
-                damaged.push(row.get(0)?);
-            }
-        }
-        Ok(damaged)
-    };
-    read().doing("verify the rows of", file)
 }
 
 fn digest_of(inner: &Inner, path: &Path) -> std::io::Result<(u64, [u8; 32])> {

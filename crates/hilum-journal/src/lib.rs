@@ -53,7 +53,10 @@
 //!   pending, held, unprocessed and due, and which repetitions to recognise. Index files that were
 //!   not closed in order are rebuilt in the background while searches scan what they lack.
 //! - Damage: [`Journal::verify`] runs SQLite's check and compares the checksum of every row, the
-//!   digest of every blob and the references between rows.
+//!   digest of every blob and the references between rows. What is read to be sent is compared
+//!   first: damaged bytes are never sent. A file that cannot be opened is set aside, never deleted,
+//!   and what can be read of it takes its place ([`Recovered::set_aside`]); one that is found
+//!   damaged while it is open is left for the next partition, and mended at the next start.
 //!
 //! # What it does not do
 //! It knows no protocol and interprets no content. It does not retry, order or dispatch (the engine
@@ -75,6 +78,8 @@ mod pins;
 mod prepare;
 mod read;
 mod recover;
+mod row;
+mod salvage;
 mod schema;
 mod search;
 mod shared;
@@ -98,6 +103,7 @@ pub use model::{
 pub use options::{Background, Clock, FreeSpace, JournalLimits, JournalOptions};
 pub use read::{StoredAttempt, StoredDelivery, StoredMessage};
 pub use recover::{Backlog, Recovered, ResendEntry};
+pub use salvage::SetAside;
 pub use search::{AnyOf, PAGE_DEFAULT, PAGE_MAX, Page, Query};
 pub use sql::{Cell, Content, SqlAnswer, SqlError, sql};
 pub use state::{StateValue, Timer};

@@ -4,12 +4,11 @@ use std::sync::Arc;
 
 use hilum_message::Payload;
 
-use crate::bytes::{
-    pack_cuts, pack_findings, pack_hold, pack_metadata, pack_reads, pack_tokens, sum,
-};
-use crate::codec::{Codecs, pack_outbound};
+use crate::bytes::{pack_cuts, pack_findings, pack_hold, pack_metadata, pack_reads, pack_tokens};
+use crate::codec::{Codec, Codecs, pack_outbound};
 use crate::model::AcceptRequest;
 use crate::partition::ops::{Body, Prepared};
+use crate::row::{MessageParts, counted};
 
 /// Bytes that a queued message is counted with beyond its stored ones.
 const ROW_BYTES: usize = 512;
@@ -34,7 +33,7 @@ pub(crate) fn prepare(
         },
         (None, None) => {
             let dictionary = codecs.current(&request.channel);
-            Body::Stored(codecs.compress(request.received.text(), dictionary.as_deref()))
+            Body::Stored(codecs.compress(request.received.text(), dictionary.as_ref()))
         }
     };
     let outbound = pack_outbound(codecs, &request.received, &request.deliveries);
@@ -61,55 +60,55 @@ fn same_memory(one: &Payload, two: &Payload) -> bool {
         && one.cuts() == two.cuts()
 }
 
-/// The checksum of a message row; [`row_checksum`] computes the same from what is stored.
+/// The checksum of a message row as far as it is known before it is written; the same parts in the
+/// same order as [`crate::row`] reads them.
 fn checksum(message: &Prepared) -> i64 {
     let request = &message.request;
-    let body: &[u8] = match &message.body {
-        Body::Stored(stored) => &stored.bytes,
-        Body::Shared(_) | Body::Origin(..) => b"",
+    let (codec, dictionary, body): (Codec, Option<i64>, &[u8]) = match &message.body {
+        Body::Stored(stored) => (stored.codec, stored.dictionary_id(), &stored.bytes),
+        Body::Shared(_) | Body::Origin(..) => (Codec::Other, None, b""),
     };
     let resend = request.resend.as_ref();
-    row_checksum(&RowParts {
-        id: &request.message.bytes(),
-        arrived_ms: request.arrived_ms,
-        disposition: request.disposition as u8,
-        control_id: request.control_id.as_deref().map(str::as_bytes),
-        tokens: message.tokens.as_deref(),
-        metadata: message.metadata.as_deref(),
-        answer: resend.map(|resend| &*resend.answer),
-        cuts: message.cuts.as_deref(),
-        body,
-        outbound: message.outbound.as_deref(),
-    })
-}
-
-/// What the checksum of a message row covers.
-pub(crate) struct RowParts<'a> {
-    pub(crate) id: &'a [u8],
-    pub(crate) arrived_ms: u64,
-    pub(crate) disposition: u8,
-    pub(crate) control_id: Option<&'a [u8]>,
-    pub(crate) tokens: Option<&'a [u8]>,
-    pub(crate) metadata: Option<&'a [u8]>,
-    pub(crate) answer: Option<&'a [u8]>,
-    pub(crate) cuts: Option<&'a [u8]>,
-    pub(crate) body: &'a [u8],
-    pub(crate) outbound: Option<&'a [u8]>,
-}
-
-pub(crate) fn row_checksum(row: &RowParts<'_>) -> i64 {
-    sum(&[
-        row.id,
-        &row.arrived_ms.to_le_bytes(),
-        &[row.disposition],
-        row.control_id.unwrap_or_default(),
-        row.tokens.unwrap_or_default(),
-        row.metadata.unwrap_or_default(),
-        row.answer.unwrap_or_default(),
-        row.cuts.unwrap_or_default(),
-        row.body,
-        row.outbound.unwrap_or_default(),
-    ])
+    let id = request.message.bytes();
+    let parent = request.parent.map(|(parent, _)| parent.bytes());
+    let replay_of = request.replay_of.map(|replayed| replayed.bytes());
+    let optional = |value: Option<u64>| value.map_or(0, counted);
+    let parts = MessageParts {
+        bytes: [
+            Some(body),
+            Some(&id),
+            Some(request.channel.as_bytes()),
+            Some(&request.plan.0),
+            request.kind.as_deref().map(str::as_bytes),
+            request.peer.as_deref().map(str::as_bytes),
+            message.tokens.as_deref(),
+            request.control_id.as_deref().map(str::as_bytes),
+            request.reason.as_deref().map(str::as_bytes),
+            parent.as_ref().map(|id| &id[..]),
+            replay_of.as_ref().map(|id| &id[..]),
+            message.hold.as_deref(),
+            message.metadata.as_deref(),
+            message.reads.as_deref(),
+            message.findings.as_deref(),
+            resend.map(|resend| &resend.key[..]),
+            resend.map(|resend| &resend.digest[..]),
+            resend.map(|resend| &*resend.answer),
+            message.cuts.as_deref(),
+            message.outbound.as_deref(),
+        ],
+        numbers: [
+            counted(codec as u64),
+            counted(request.arrived_ms),
+            counted(request.disposition as u64),
+            optional(request.completes),
+            optional(request.parent.map(|(_, part)| u64::from(part))),
+            optional(dictionary.map(i64::cast_unsigned)),
+            counted(request.received.text().len() as u64),
+            counted(request.received.len()),
+            optional(request.place),
+        ],
+    };
+    parts.sum()
 }
 
 /// The bytes that a message takes in the queue.

@@ -32,6 +32,8 @@ pub struct Recovered {
     pub timers: Vec<Timer>,
     /// Messages of the last minutes by which repetitions are recognised, oldest first.
     pub resends: Vec<ResendEntry>,
+    /// Files that were too damaged to be used; what could be read of them is in use.
+    pub set_aside: Vec<crate::salvage::SetAside>,
     /// How fast the disk syncs.
     pub sync: Option<hilum_db::SyncProbe>,
 }
@@ -45,6 +47,17 @@ pub struct Backlog {
     pub bytes: u64,
     /// The commit sequence of the oldest.
     pub oldest: u64,
+}
+
+impl Backlog {
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.oldest = match self.count {
+            0 => other.oldest,
+            _ => self.oldest.min(other.oldest),
+        };
+        self.count += other.count;
+        self.bytes += other.bytes;
+    }
 }
 
 /// What a repetition is compared with.
@@ -88,13 +101,11 @@ pub(crate) fn count_pending(
         let Some(key) = shared.names.destination(destination) else {
             continue;
         };
-        let backlog = into.entry(key).or_insert(Backlog {
+        into.entry(key).or_default().add(&Backlog {
+            count,
+            bytes,
             oldest,
-            ..Backlog::default()
         });
-        backlog.count += count;
-        backlog.bytes += bytes;
-        backlog.oldest = backlog.oldest.min(oldest);
     }
     Ok(())
 }

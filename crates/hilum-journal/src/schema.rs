@@ -23,14 +23,15 @@ CREATE INDEX placed ON message (seq) WHERE place IS NOT NULL;
 CREATE TABLE delivery (
   seq INTEGER NOT NULL, ordinal INTEGER NOT NULL, destination INTEGER NOT NULL,
   state INTEGER NOT NULL, priority INTEGER NOT NULL, bytes INTEGER NOT NULL,
-  attempts INTEGER NOT NULL, keys BLOB, reason TEXT,
+  attempts INTEGER NOT NULL, sum INTEGER NOT NULL, keys BLOB, reason TEXT,
   PRIMARY KEY (seq, ordinal)) WITHOUT ROWID;
 CREATE INDEX pending ON delivery (destination, seq, ordinal, bytes) WHERE state = 0;
 CREATE INDEX dead ON delivery (destination, seq, ordinal) WHERE state = 2;
 CREATE TABLE attempt (
   seq INTEGER NOT NULL, ordinal INTEGER NOT NULL, n INTEGER NOT NULL,
   started_ms INTEGER NOT NULL, duration_ms INTEGER NOT NULL, outcome INTEGER NOT NULL,
-  reason TEXT, codec INTEGER, reply_bytes INTEGER, reply BLOB,
+  reason TEXT, codec INTEGER, dictionary INTEGER, reply_bytes INTEGER, reply BLOB,
+  sum INTEGER NOT NULL,
   PRIMARY KEY (seq, ordinal, n)) WITHOUT ROWID;
 CREATE TABLE work (seq INTEGER PRIMARY KEY);
 CREATE TABLE once (key BLOB PRIMARY KEY) WITHOUT ROWID;

@@ -133,7 +133,7 @@ impl Core {
     }
 }
 
-/// Wakes the housekeeping threads.
+/// Wakes the housekeeping threads before their time.
 #[derive(Debug, Default)]
 pub(crate) struct Wake {
     count: Mutex<u64>,

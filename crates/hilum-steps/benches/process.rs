@@ -1,5 +1,6 @@
 //! What one message costs on the pure path of the relay example: split, parse, identify, index,
 //! order, filter, set, write, answer.
+#![expect(clippy::expect_used, reason = "a bench may fail by panic")]
 
 use std::path::Path;
 use std::sync::Arc;
@@ -52,7 +53,6 @@ impl Site for Nothing {
     }
 }
 
-#[expect(clippy::expect_used, reason = "a bench may fail by panic")]
 fn step(
     registry: &Registry,
     format: &Arc<dyn Format>,
@@ -65,6 +65,7 @@ fn step(
         format,
         site: &Nothing,
         destinations: &["receiver".to_owned()],
+        original: None,
     };
     let spec = registry.get(ComponentKind::Step, name).expect("a step");
     let Build::Step(build) = spec.build else {
@@ -97,7 +98,6 @@ fn destination() -> DestinationPlan {
     }
 }
 
-#[expect(clippy::expect_used, reason = "a bench may fail by panic")]
 fn plan() -> ChannelPlan {
     let specs = hilum_formats::specs().into_iter();
     let registry = Registry::new(specs.chain(hilum_steps::specs()));
@@ -127,7 +127,7 @@ fn plan() -> ChannelPlan {
             component: "reply".to_owned(),
             system: None,
             digest: PlanDigest::default(),
-            kind: SourceKind::Reply,
+            kind: SourceKind::Reply(None),
         },
         acknowledge: Acknowledge::Processed,
         accept: None,

@@ -231,6 +231,24 @@ impl<H: Handler> Engine<H> {
         }
     }
 
+    /// Empties the log while nobody waits, so that a quiet journal takes no more room than it
+    /// needs. A reader that is in the way is left alone: the next idle time comes.
+    pub(super) fn idle(&mut self) {
+        let Some(conn) = self.conn.take() else {
+            return;
+        };
+        match self.file.checkpoint_now(&conn) {
+            Ok(()) => {
+                self.figures.checkpoints.fetch_add(1, Ordering::Relaxed);
+                self.figures.log_pages.store(0, Ordering::Relaxed);
+                self.log_pages.store(0, Ordering::Relaxed);
+                self.conn = Some(conn);
+            }
+            Err(error) if error.class() == DbClass::Busy => self.conn = Some(conn),
+            Err(error) => self.broken(conn, &error),
+        }
+    }
+
     pub(super) fn close(&mut self) {
         if let Some(conn) = self.conn.take()
             && let Err(error) = self.file.checkpoint_all(&conn)

@@ -20,7 +20,7 @@ use crate::error::{DbClass, DbError};
 use crate::open::{DbFile, Recovery};
 
 use group::Engine;
-use queue::Queue;
+use queue::{Next, Queue};
 pub use queue::{QueueLimits, Refusal};
 
 /// What a file's operations mean. All of it runs on the writer's thread.
@@ -156,8 +156,12 @@ impl<Op: Send + 'static> Writer<Op> {
                 let result = engine.open();
                 let usable = result.is_ok();
                 if ready.send(result).is_ok() && usable {
-                    while let Some(batch) = of_thread.take() {
-                        engine.write(batch.ops);
+                    loop {
+                        match of_thread.take() {
+                            Next::Group(ops) => engine.write(ops),
+                            Next::Idle => engine.idle(),
+                            Next::End => break,
+                        }
                     }
                     engine.close();
                 }

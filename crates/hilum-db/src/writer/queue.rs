@@ -25,6 +25,8 @@ pub struct QueueLimits {
     pub background_eager: usize,
     /// How long a background operation waits for company.
     pub linger: Duration,
+    /// How long nothing has to be done until the writer uses the time to empty its log.
+    pub idle_after: Duration,
     /// Operations of one group.
     pub group_ops_max: usize,
     /// Bytes of one group.
@@ -41,6 +43,7 @@ impl Default for QueueLimits {
             background_max: 8192,
             background_eager: 256,
             linger: Duration::from_millis(20),
+            idle_after: Duration::from_secs(1),
             group_ops_max: 512,
             group_bytes_max: 4 << 20,
         }
@@ -80,6 +83,8 @@ struct State<Op> {
     /// The writer waits for work and nobody has woken it yet. Waking costs a system call, which
     /// whoever hands in work while a group is written should not pay.
     asleep: bool,
+    /// Nothing was done since the writer was told that it is idle.
+    idle_told: bool,
 }
 
 /// The queue of one writer.
@@ -90,9 +95,15 @@ pub(super) struct Queue<Op> {
     limits: QueueLimits,
 }
 
-/// What one group is made of.
-pub(super) struct Batch<Op> {
-    pub(super) ops: Vec<Op>,
+/// What the writer is to do next.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Next<Op> {
+    /// Write these in one group.
+    Group(Vec<Op>),
+    /// Nothing for a while: told once after a group.
+    Idle,
+    /// Closed and empty.
+    End,
 }
 
 impl<Op> Queue<Op> {
@@ -109,6 +120,7 @@ impl<Op> Queue<Op> {
                 closed: false,
                 writing_lanes: false,
                 asleep: false,
+                idle_told: true,
             }),
             wake: Condvar::new(),
             idle: Condvar::new(),
@@ -203,8 +215,8 @@ impl<Op> Queue<Op> {
         self.done(state, true);
     }
 
-    /// Waits for work; `None` once closed and empty. Ends the group before.
-    pub(super) fn take(&self) -> Option<Batch<Op>> {
+    /// Waits for work. Ends the group before.
+    pub(super) fn take(&self) -> Next<Op> {
         let limits = &self.limits;
         let mut state = self.lock();
         state.writing_lanes = false;
@@ -219,17 +231,27 @@ impl<Op> Queue<Op> {
                 break;
             }
             if state.closed {
-                return None;
+                return Next::End;
             }
             state.hurry = false;
             state.asleep = true;
-            if waiting {
+            if waiting || !state.idle_told {
+                let at_most = if waiting {
+                    limits.linger
+                } else {
+                    limits.idle_after
+                };
                 let (next, timeout) = self
                     .wake
-                    .wait_timeout(state, limits.linger)
+                    .wait_timeout(state, at_most)
                     .unwrap_or_else(PoisonError::into_inner);
                 state = next;
-                lingered = timeout.timed_out();
+                let over = timeout.timed_out();
+                lingered = over && waiting;
+                if over && !waiting && state.ops == 0 && state.background.is_empty() {
+                    state.idle_told = true;
+                    return Next::Idle;
+                }
             } else {
                 state = self
                     .wake
@@ -246,7 +268,8 @@ impl<Op> Queue<Op> {
         }
         let of_lanes = take_round(&mut state, limits, &mut ops);
         state.writing_lanes = of_lanes > 0;
-        Some(Batch { ops })
+        state.idle_told = false;
+        Next::Group(ops)
     }
 
     /// No more operations of lanes; what waits is still written.
@@ -348,6 +371,13 @@ mod tests {
         }
     }
 
+    fn group<Op>(queue: &Queue<Op>) -> Vec<Op> {
+        match queue.take() {
+            Next::Group(ops) => ops,
+            Next::Idle | Next::End => Vec::new(),
+        }
+    }
+
     #[test]
     fn lanes_share_a_group_by_weight_and_keep_their_own_order() {
         let queue = Queue::new(limits());
@@ -356,10 +386,23 @@ mod tests {
         }
         queue.push(2, 2, 1, ("quiet", 0)).unwrap();
         queue.push(2, 2, 1, ("quiet", 1)).unwrap();
-        let first = queue.take().unwrap().ops;
+        let first = group(&queue);
         let expected = [("loud", 0), ("quiet", 0), ("quiet", 1), ("loud", 1)];
         assert_eq!(first, expected);
-        assert_eq!(queue.take().unwrap().ops.len(), 3);
+        assert_eq!(group(&queue).len(), 3);
+    }
+
+    #[test]
+    fn a_writer_with_nothing_to_do_is_told_so_once() {
+        let queue = Queue::new(QueueLimits {
+            idle_after: Duration::from_millis(5),
+            ..limits()
+        });
+        queue.push(1, 1, 1, 1).unwrap();
+        assert_eq!(queue.take(), Next::Group(vec![1]));
+        assert_eq!(queue.take(), Next::Idle);
+        queue.close();
+        assert_eq!(queue.take(), Next::End);
     }
 
     #[test]
@@ -373,18 +416,18 @@ mod tests {
         queue.push(2, 1, 1, 8).unwrap();
         assert_eq!(queue.push(3, 1, 1, 9), Err((9, Refusal::QueueFull)));
         while queue.depth().0 > 0 {
-            queue.take().unwrap();
+            assert!(!group(&queue).is_empty());
         }
         queue.push(1, 1, 5000, 10).unwrap();
         assert_eq!(queue.push(1, 1, 1, 11), Err((11, Refusal::QueueFull)));
-        assert_eq!(queue.take().unwrap().ops, [10]);
+        assert_eq!(group(&queue), [10]);
         for n in 0..4 {
             queue.push_background(n).unwrap();
         }
         assert_eq!(queue.push_background(4), Err((4, Refusal::QueueFull)));
         queue.close();
         assert_eq!(queue.push(1, 1, 1, 12), Err((12, Refusal::Closed)));
-        assert_eq!(queue.take().unwrap().ops, [0, 1, 2, 3]);
-        assert!(queue.take().is_none());
+        assert_eq!(group(&queue), [0, 1, 2, 3]);
+        assert_eq!(queue.take(), Next::End);
     }
 }

@@ -208,7 +208,7 @@ impl Lanes {
         if state.unloaded_from.is_none() && !full {
             // Nothing before it is read from the journal again.
             state.passed.clear();
-            return self.insert(queue, entry, false);
+            return self.insert(queue, entry, passes);
         }
         if passes && state.passed.len() < PASSING_MAX {
             state.passed.insert((entry.sequence, entry.id.ordinal));
@@ -298,7 +298,7 @@ impl Lanes {
             return true;
         }
         // What lies before it in the journal is still to be read.
-        let skips = passes || entry.place.is_kept() && state.unloaded_from.is_some();
+        let skips = (passes || entry.place.is_kept()) && state.unloaded_from.is_some();
         if !entry.holds_keys && !skips {
             state.seen = state.seen.max(entry.sequence);
         }

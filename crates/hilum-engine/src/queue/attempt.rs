@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use hilum_component::{Delivery, DeliveryError, Destination};
+use hilum_journal::JournalError;
 use hilum_message::Failpoint;
 
 use super::Queue;
@@ -57,10 +58,12 @@ async fn delivery(work: &Attempt<'_>, entry: &Entry) -> Result<Delivery, Deliver
     let (payload, metadata) = match &entry.body {
         Some(body) => (body.payload.clone(), body.metadata.clone()),
         None => store::body(work.core, entry).await.map_err(|error| {
-            DeliveryError::retry(
-                "journal-read",
-                format!("cannot read the delivery from the journal: {error}"),
-            )
+            let text = format!("cannot read the delivery from the journal: {error}");
+            match error {
+                // It will not get better, and a guess is never sent: a dead letter says so.
+                JournalError::Damaged { .. } => DeliveryError::reject("journal-damaged", text),
+                _ => DeliveryError::retry("journal-read", text),
+            }
         })?,
     };
     Ok(Delivery {

@@ -6,12 +6,13 @@ use bytes::Bytes;
 use hilum_component::{AfterReject, Class, DestinationPlan, Identity, Outcome};
 use hilum_journal::{
     Attempt, DeliveryRef, Disposition, JournalError, Outcome as Stored, PendingDelivery, Recovered,
-    Settlement,
+    SetAside, Settlement,
 };
 use hilum_message::{DeliveryId, MessageId, Metadata, Payload};
 
 use super::held::HeldMessage;
 use super::{batch, commit, held};
+use crate::alert::Alert;
 use crate::lanes::{Entry, WINDOW};
 use crate::queue::{Queue, Target};
 use crate::resend::{ResendDigest, ResendKey};
@@ -225,6 +226,9 @@ pub(crate) async fn recover(
     if recovered.unclean {
         tracing::warn!("the last stop was not in order; the journal was recovered");
     }
+    for aside in &recovered.set_aside {
+        core.publish_alert(damaged(core, aside));
+    }
     let mut orphans = Vec::new();
     for ((channel, destination), backlog) in &recovered.pending {
         match core.queue(channel, destination) {
@@ -303,6 +307,24 @@ pub(crate) async fn restore_blocks(core: &Core, queue: &Queue) -> Result<(), Jou
         }
     }
     Ok(())
+}
+
+fn damaged(core: &Core, aside: &SetAside) -> Alert {
+    Alert {
+        kind: "journal-damaged",
+        state: "event",
+        site: core.site(),
+        channel: None,
+        owner: None,
+        destination: None,
+        message: None,
+        text: format!(
+            "{} was damaged and is kept as {}: {} messages and {} deliveries could be read of it, \
+             {} rows could not; check the disk and restore what is missing from a backup",
+            aside.file, aside.kept_as, aside.messages, aside.deliveries, aside.lost
+        ),
+        at_ms: core.now_ms(),
+    }
 }
 
 /// Dead letters that hold the successors of their keys go on holding them.

@@ -79,7 +79,7 @@ async fn a_replay_runs_todays_plan_or_the_one_of_then_and_is_linked() {
     let hub = Hub::start_with(Arc::new(shelf), old).await;
     let first = sender.send("1|ORU|p|x").await.message.expect("an id");
     hub.engine().reload(new).await.expect("a reload");
-    let newest = PlanChoice::Digest(hex(digest("lab", 2))[..8].to_owned());
+    let newest = PlanChoice::Digest(hex(digest("lab", 2)).chars().take(8).collect());
     for choice in [PlanChoice::Current, PlanChoice::Then, newest] {
         let again = replay(&hub, first, choice).await.parse().expect("an id");
         let trace = hub.trace(Some(again)).await;
@@ -199,9 +199,24 @@ async fn the_steps_of_a_message_are_computed_again_with_the_plan_of_then() {
             "values are masked"
         );
     }
+    changes_are_shown(&hub, ids[0]).await;
+    let today = hub
+        .engine()
+        .recompute(ids[0], &PlanChoice::Current)
+        .await
+        .expect("steps");
+    assert!(today.recorded != today.used, "and says so");
+    let gone = hub
+        .engine()
+        .recompute(hilum_message::MessageId::default(), &PlanChoice::Then)
+        .await;
+    assert!(matches!(gone, Err(OperateError::NotFound(_))));
+}
+
+async fn changes_are_shown(hub: &Hub, id: hilum_message::MessageId) {
     let found = hub
         .engine()
-        .recompute(ids[0], &PlanChoice::Then)
+        .recompute(id, &PlanChoice::Then)
         .await
         .expect("steps");
     let changes: Vec<_> = found
@@ -233,15 +248,4 @@ async fn the_steps_of_a_message_are_computed_again_with_the_plan_of_then() {
         ]
     );
     assert_eq!(found.destinations, ["out".into()]);
-    let today = hub
-        .engine()
-        .recompute(ids[0], &PlanChoice::Current)
-        .await
-        .expect("steps");
-    assert!(today.recorded != today.used, "and says so");
-    let gone = hub
-        .engine()
-        .recompute(hilum_message::MessageId::default(), &PlanChoice::Then)
-        .await;
-    assert!(matches!(gone, Err(OperateError::NotFound(_))));
 }

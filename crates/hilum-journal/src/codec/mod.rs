@@ -4,6 +4,7 @@
 //! dictionary and (later) key it was written, so that each can change without migration. A
 //! dictionary holds fragments of patient content and is protected like a body.
 
+mod edit;
 mod outbound;
 
 use std::collections::HashMap;
@@ -21,8 +22,11 @@ const LEVEL: i32 = 1;
 const DICTIONARY_LEVEL: i32 = 3;
 /// Contexts kept; more threads than that make their own for a moment.
 const CONTEXTS_MAX: usize = 4;
-/// Below this nothing is gained.
-const COMPRESS_MIN: usize = 64;
+/// Below this nothing is gained, without and with a dictionary or a prefix.
+const COMPRESS_MIN: usize = 256;
+const COMPRESS_MIN_WITH: usize = 32;
+/// What the dictionary of the peers' replies is kept under: no channel has this name.
+pub(crate) const REPLIES: &str = "";
 
 /// How the bytes of a body are stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +44,8 @@ pub(crate) enum Codec {
     Received = 4,
     /// The same as another one of the same message, or the received body of another row.
     Other = 5,
+    /// The received text with one run of bytes replaced.
+    Edited = 6,
 }
 
 impl Codec {
@@ -51,6 +57,7 @@ impl Codec {
             3 => Self::Prefix,
             4 => Self::Received,
             5 => Self::Other,
+            6 => Self::Edited,
             _ => return None,
         })
     }
@@ -73,7 +80,8 @@ impl std::fmt::Debug for Dictionary {
 impl Dictionary {
     pub(crate) fn new(bytes: Bytes) -> Option<Arc<Self>> {
         Some(Arc::new(Self {
-            id: crate::bytes::sum(&[&bytes]),
+            // Few bytes, because every row that uses it names it.
+            id: crate::bytes::sum(&[&bytes]) & 0x7FFF_FFFF,
             compress: CDict::try_create(&bytes, DICTIONARY_LEVEL)?,
             decompress: DDict::try_create(&bytes)?,
             bytes,
@@ -96,8 +104,14 @@ struct Contexts {
 #[derive(Clone, Debug)]
 pub(crate) struct Stored {
     pub(crate) codec: Codec,
-    pub(crate) dictionary: Option<i64>,
+    pub(crate) dictionary: Option<Arc<Dictionary>>,
     pub(crate) bytes: Bytes,
+}
+
+impl Stored {
+    pub(crate) fn dictionary_id(&self) -> Option<i64> {
+        self.dictionary.as_ref().map(|dictionary| dictionary.id)
+    }
 }
 
 /// Compression contexts and the dictionaries in memory.
@@ -189,13 +203,14 @@ impl Codecs {
     }
 
     /// Compresses a received body.
-    pub(crate) fn compress(&self, plain: &Bytes, dictionary: Option<&Dictionary>) -> Stored {
+    pub(crate) fn compress(&self, plain: &Bytes, dictionary: Option<&Arc<Dictionary>>) -> Stored {
         let stay = || Stored {
             codec: Codec::Plain,
             dictionary: None,
             bytes: plain.clone(),
         };
-        if plain.len() < COMPRESS_MIN {
+        let least = dictionary.map_or(COMPRESS_MIN, |_| COMPRESS_MIN_WITH);
+        if plain.len() < least {
             return stay();
         }
         let mut out: Vec<u8> = Vec::with_capacity(compress_bound(plain.len()));
@@ -214,7 +229,7 @@ impl Codecs {
         out.shrink_to_fit();
         Stored {
             codec: dictionary.map_or(Codec::Zstd, |_| Codec::Dictionary),
-            dictionary: dictionary.map(|dictionary| dictionary.id),
+            dictionary: dictionary.cloned(),
             bytes: out.into(),
         }
     }
@@ -229,7 +244,10 @@ impl Codecs {
         if plain == prefix {
             return stored(Codec::Received, Bytes::new());
         }
-        if prefix.len() < COMPRESS_MIN || plain.len() < COMPRESS_MIN {
+        if let Some(edit) = edit::edit(plain, prefix) {
+            return stored(Codec::Edited, edit.into());
+        }
+        if prefix.len() < COMPRESS_MIN_WITH || plain.len() < COMPRESS_MIN_WITH {
             return self.compress(plain, None);
         }
         let mut out: Vec<u8> = Vec::with_capacity(compress_bound(plain.len()));
@@ -253,13 +271,17 @@ impl Codecs {
         dictionary: Option<&Dictionary>,
         prefix: &[u8],
     ) -> Option<Bytes> {
+        if stored.codec == Codec::Edited {
+            let plain = edit::restore(&stored.bytes, prefix);
+            return plain.filter(|plain| plain.len() == plain_bytes);
+        }
         let mut out: Vec<u8> = Vec::new();
         let done = self.with_contexts(|contexts| {
             let context = &mut contexts.decompress;
             let from = &stored.bytes;
             match stored.codec {
                 Codec::Plain => Some(None),
-                Codec::Received | Codec::Other => None,
+                Codec::Received | Codec::Other | Codec::Edited => None,
                 Codec::Zstd | Codec::Dictionary | Codec::Prefix => {
                     out.try_reserve_exact(plain_bytes).ok()?;
                     let done = match stored.codec {
@@ -267,9 +289,11 @@ impl Codecs {
                             context.decompress_using_ddict(&mut out, from, &dictionary?.decompress)
                         }
                         Codec::Prefix => context.decompress_using_dict(&mut out, from, prefix),
-                        Codec::Zstd | Codec::Plain | Codec::Received | Codec::Other => {
-                            context.decompress(&mut out, from)
-                        }
+                        Codec::Zstd
+                        | Codec::Plain
+                        | Codec::Received
+                        | Codec::Other
+                        | Codec::Edited => context.decompress(&mut out, from),
                     };
                     done.ok().map(Some)
                 }
@@ -298,21 +322,32 @@ mod tests {
         let samples: Vec<Vec<u8>> = (0..400).map(|n| sample(n).to_vec()).collect();
         let dictionary = Dictionary::train(&samples, 4096).unwrap();
         for body in [sample(9999), Bytes::from_static(b"short"), Bytes::new()] {
-            for with in [None, Some(&*dictionary)] {
+            for with in [None, Some(&dictionary)] {
                 let stored = codecs.compress(&body, with);
-                let back = codecs.restore(&stored, body.len(), with, b"");
+                let back = codecs.restore(&stored, body.len(), with.map(|d| &**d), b"");
                 assert_eq!(back, Some(body.clone()), "{:?}", stored.codec);
             }
         }
-        let plain = codecs.compress(&sample(7), None).bytes.len();
+        let plain = sample(7).len();
         let with = codecs.compress(&sample(7), Some(&dictionary));
         assert!(with.bytes.len() * 2 < plain, "{} {plain}", with.bytes.len());
         let sent: Bytes = [&sample(7)[..], b"NTE|1"].concat().into();
         let against = codecs.compress_against(&sent, &sample(7));
-        assert_eq!(against.codec, Codec::Prefix);
-        assert!(against.bytes.len() < 40, "{}", against.bytes.len());
+        assert_eq!(against.codec, Codec::Edited);
+        assert!(against.bytes.len() < 10, "{}", against.bytes.len());
         let back = codecs.restore(&against, sent.len(), None, &sample(7));
-        assert_eq!(back, Some(sent));
+        assert_eq!(back, Some(sent.clone()));
+        let much = [
+            b"much before it that was not there; ".repeat(3),
+            sent.to_vec(),
+        ]
+        .concat();
+        let much: Bytes = [&much[..], &sent[..]].concat().into();
+        let against = codecs.compress_against(&much, &sample(7));
+        assert_eq!(against.codec, Codec::Prefix);
+        assert!(against.bytes.len() < 80, "{}", against.bytes.len());
+        let back = codecs.restore(&against, much.len(), None, &sample(7));
+        assert_eq!(back, Some(much));
         let same = codecs.compress_against(&sample(7), &sample(7));
         assert_eq!((same.codec, same.bytes.len()), (Codec::Received, 0));
     }

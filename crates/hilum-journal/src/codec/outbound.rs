@@ -82,7 +82,7 @@ pub(crate) fn unpack_outbound(
                         break;
                     }
                 }
-                Codec::Plain | Codec::Zstd | Codec::Dictionary | Codec::Prefix => {
+                Codec::Plain | Codec::Zstd | Codec::Dictionary | Codec::Prefix | Codec::Edited => {
                     let text_bytes = usize::try_from(from.u64()?).ok()?;
                     let (cuts, stored) = (from.bytes()?, from.bytes()?);
                     if found {

@@ -22,6 +22,8 @@ pub(crate) use run::find;
 
 /// Rows indexed in one transaction.
 const ROWS_PER_STEP: u64 = 4096;
+/// Pages of an index's log.
+const LOG_PAGES: u32 = 256;
 /// A message that was committed this long after it arrived is found by a token of its own, so that
 /// a search over a time range need not look further.
 pub(crate) const LATE_MS: u64 = 10 * 60_000;
@@ -192,7 +194,9 @@ fn open(partition: &Partition) -> Result<Indexer, DbError> {
         }
     };
     mark(&conn, &file, Mark::InUse)?;
-    conn.pragma_update(None, "wal_autocheckpoint", 4000)
+    // Without syncs a short log costs nothing, and runs are long writes anyway.
+    conn.pragma_update(None, "wal_autocheckpoint", LOG_PAGES)
+        .and_then(|()| conn.pragma_update(None, "journal_size_limit", 0))
         .doing("begin to index", &name)?;
     Ok(Indexer { conn, reached })
 }

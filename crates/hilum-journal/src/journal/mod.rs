@@ -209,6 +209,8 @@ pub struct JournalFigures {
     pub index_tail_alarm: bool,
     /// State changes that are not folded yet.
     pub unfolded: usize,
+    /// Partitions whose files turned out to be damaged since the start.
+    pub damaged: usize,
     /// The log of the open partition is longer than it should be: a reader holds it.
     pub log_is_long: bool,
 }
@@ -282,6 +284,12 @@ impl Journal {
         let inner = &self.inner;
         let open = inner.open_partition();
         let writer = open.as_ref().and_then(|partition| partition.writer());
+        let is_damaged = |p: &&Arc<Partition>| p.shared.damaged.load(Ordering::Relaxed);
+        let damaged = inner
+            .all(Pinned::Included)
+            .iter()
+            .filter(is_damaged)
+            .count();
         let tail = open.as_ref().map_or(0, |open| crate::index::tail_of(open));
         JournalFigures {
             writer: writer.as_ref().map(|w| w.figures()).unwrap_or_default(),
@@ -291,6 +299,7 @@ impl Journal {
             index_tail: tail,
             index_tail_alarm: tail > inner.core.limits.index_tail_alarm,
             unfolded: inner.core.state.waiting(),
+            damaged,
             log_is_long: writer.is_some_and(|writer| writer.log_is_long()),
         }
     }

@@ -21,6 +21,7 @@ use crate::options::{Background, JournalOptions};
 use crate::partition::{Partition, Role};
 use crate::read::placed_of;
 use crate::recover::{self, Recovered};
+use crate::salvage::{self, SetAside};
 use crate::schema;
 use crate::shared::Core;
 use crate::state::{ControlHandler, StateMemory, unfolded_of};
@@ -28,6 +29,17 @@ use crate::upkeep::{self, PartitionName, Upkeep};
 
 /// Longest read at start: counting a million deliveries may take a while.
 const START_READ: Duration = Duration::from_secs(120);
+
+/// What one file brings at start.
+#[derive(Default)]
+struct FoundIn {
+    pending: HashMap<(Arc<str>, Arc<str>), recover::Backlog>,
+    work: Vec<crate::read::StoredMessage>,
+    completed: Vec<u64>,
+    changes: Vec<crate::state::Change>,
+    resends: Vec<recover::ResendEntry>,
+    placed: Vec<crate::model::PendingDelivery>,
+}
 
 struct Meta {
     folded: u64,
@@ -56,14 +68,15 @@ impl Journal {
         let sync = probe_sync(&**files, dir)
             .map_err(|error| DbError::io("probe the syncs of", dir, error))?;
         let mut unclean = false;
-        let (control, control_file) = start_control(dir, options, &mut unclean)?;
+        let mut aside = Vec::new();
+        let (control, control_file) = start_control(dir, options, &mut unclean, &mut aside)?;
         let readers = Readers::new(control_file, options.limits.readers_per_file.max(2));
         let meta = readers.read(&Cancel::new(), read_meta)?;
         let state = StateMemory::new(readers);
         state.set_folded(meta.folded);
         let core = Arc::new(Core::new(dir.to_path_buf(), options, sink, state));
         core.sequence_is_above(meta.sequence);
-        let partitions = find_partitions(&core, &meta, &mut unclean)?;
+        let partitions = find_partitions(&core, &meta, &mut unclean, &mut aside)?;
         let pool = match options.background {
             Background::Threads => ReadThreads::start(options.limits.read_threads)?,
             Background::Caller => ReadThreads::start(0)?,
@@ -79,6 +92,7 @@ impl Journal {
         });
         let mut recovered = inner.recover()?;
         recovered.unclean = unclean;
+        recovered.set_aside.splice(0..0, aside);
         recovered.sync = Some(sync);
         let handles = match options.background {
             Background::Threads => upkeep::start_threads(&inner)?,
@@ -112,6 +126,7 @@ fn start_control(
     dir: &Path,
     options: &JournalOptions,
     unclean: &mut bool,
+    aside: &mut Vec<SetAside>,
 ) -> Result<(Writer<crate::state::ControlOp>, DbFile), DbError> {
     let mut file = DbFile::new(
         dir.join("control.db"),
@@ -121,7 +136,30 @@ fn start_control(
     file.vfs.clone_from(&options.vfs);
     file.synchronous = options.synchronous;
     *unclean |= has_log(&file)?;
-    let control = Writer::start(file.clone(), WriterLimits::default(), ControlHandler)?;
+    let start = || {
+        let control = Writer::start(file.clone(), WriterLimits::default(), ControlHandler)?;
+        let readers = Readers::new(file.clone(), 1);
+        readers.read(&Cancel::new(), read_meta)?;
+        Ok(control)
+    };
+    let control = match start() {
+        Err(error) if salvage::is_damage(&error) => {
+            // What the partitions hold of it is folded again.
+            let (kept_as, bytes) = salvage::set_aside(&file, &error)?;
+            tracing::error!(%kept_as, %error, "control.db was set aside as damaged and made anew");
+            aside.push(SetAside {
+                file: file.name().clone(),
+                kept_as,
+                bytes,
+                reason: error.to_string(),
+                messages: 0,
+                deliveries: 0,
+                lost: 1,
+            });
+            start()?
+        }
+        other => other?,
+    };
     Ok((control, file))
 }
 
@@ -157,6 +195,7 @@ fn find_partitions(
     core: &Arc<Core>,
     meta: &Meta,
     unclean: &mut bool,
+    aside: &mut Vec<SetAside>,
 ) -> Result<Partitions, DbError> {
     let io = |error| DbError::io("list", &core.dir, error);
     let entries = core.files.list(&core.dir).map_err(io)?;
@@ -172,31 +211,32 @@ fn find_partitions(
     for entry in &entries {
         remove_orphan(core, entry, &names)?;
     }
-    let pinned = Arc::new(Partition::new(core, "pinned"));
-    *unclean |= has_log(pinned.file())?;
-    pinned.start(Role::Pinned)?;
+    let pinned = opened(core, "pinned", aside, |pinned| {
+        *unclean |= has_log(pinned.file())?;
+        pinned.start(Role::Pinned).map(drop)
+    })?;
     core.sequence_is_above(pinned.shared.last());
     let last = found.len().saturating_sub(1);
     let mut list = Vec::with_capacity(found.len() + 1);
     for (at, name) in found.iter().enumerate() {
-        let partition = Partition::new(core, &name.to_string());
-        if has_log(partition.file())? {
-            *unclean = true;
-            partition.start(Role::Old)?;
-            partition.stop();
-        } else if at != last {
-            partition.look()?;
-        }
-        if at == last && upkeep::still_fits(core, name, &partition)? {
-            Inner::start_open(&partition)?;
-            partition.shared.begin_at(core.sequence());
-        } else {
-            partition.look()?;
-        }
+        let partition = opened(core, &name.to_string(), aside, |partition| {
+            if has_log(partition.file())? {
+                *unclean = true;
+                partition.start(Role::Old)?;
+                partition.stop();
+            }
+            if at == last && upkeep::still_fits(core, name, partition)? {
+                Inner::start_open(partition)?;
+                partition.shared.begin_at(core.sequence());
+                Ok(())
+            } else {
+                partition.look()
+            }
+        })?;
         core.sequence_is_above(partition.shared.last());
         let pinned = meta.pinned.contains(&**partition.name());
         partition.pinned.store(pinned, Ordering::Release);
-        list.push(Arc::new(partition));
+        list.push(partition);
     }
     // Files that were opened ahead and never used have no place in the order.
     list.retain(|partition| {
@@ -214,6 +254,26 @@ fn find_partitions(
         next: None,
         pinned,
     })
+}
+
+/// Opens one file; if it is damaged, what can be read of it.
+fn opened(
+    core: &Arc<Core>,
+    name: &str,
+    aside: &mut Vec<SetAside>,
+    mut open: impl FnMut(&Partition) -> Result<(), DbError>,
+) -> Result<Arc<Partition>, DbError> {
+    let partition = Partition::new(core, name);
+    match open(&partition) {
+        Ok(()) => Ok(Arc::new(partition)),
+        Err(error) if salvage::is_damage(&error) => {
+            aside.push(salvage::replace(core, &partition, &error)?);
+            let partition = Partition::new(core, name);
+            open(&partition)?;
+            Ok(Arc::new(partition))
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// Removes what a partition that was dropped left behind when its removal was interrupted.
@@ -273,33 +333,26 @@ impl Inner {
         let now_ms = core.clock.now_ms();
         let limits = &core.limits;
         let since_ms = now_ms.saturating_sub(limits.resend_window_ms);
-        let folded = core.state.folded();
         let mut recovered = Recovered::default();
         let mut work = Vec::new();
         let mut completed = HashSet::new();
         for partition in self.all(Pinned::Included) {
-            let shared = &partition.shared;
-            let pinned = *shared.name == *"pinned";
-            let found = |conn: &Connection| {
-                recover::count_pending(conn, shared, &mut recovered.pending)?;
-                recovered.placed.extend(placed_of(conn, shared)?);
-                if !partition.pinned.load(Ordering::Acquire) {
-                    work.extend(recover::open_work(conn, shared)?);
+            let found = match self.found_in(&partition, since_ms) {
+                Err(JournalError::Db(error)) if salvage::is_damage(&error) => {
+                    let mended = self.mend(&partition, &error, &mut recovered.set_aside)?;
+                    self.found_in(&mended, since_ms)?
                 }
-                completed.extend(recover::completed_in(conn, &shared.name)?);
-                if !pinned {
-                    core.state.add(unfolded_of(conn, &shared.name, folded)?);
-                    let limit = limits.resend_entries_max;
-                    let mut entries = recover::resends_since(conn, shared, since_ms, limit)?;
-                    entries.reverse();
-                    recovered.resends.extend(entries);
-                    load_dictionaries(core, conn, &shared.name)?;
-                }
-                Ok(())
+                other => other?,
             };
-            let readers = &partition.readers;
-            readers.read_within(START_READ, &Cancel::new(), found)?;
-            self.remove_orphan_blobs(&partition)?;
+            for (destination, backlog) in found.pending {
+                let all = recovered.pending.entry(destination);
+                all.or_default().add(&backlog);
+            }
+            work.extend(found.work);
+            completed.extend(found.completed);
+            core.state.add(found.changes);
+            recovered.resends.extend(found.resends);
+            recovered.placed.extend(found.placed);
         }
         let surplus = recovered
             .resends
@@ -334,6 +387,67 @@ impl Inner {
         }
         recovered.timers = core.state.due(now_ms, usize::MAX / 4)?;
         Ok(recovered)
+    }
+
+    /// What one file brings.
+    fn found_in(&self, partition: &Partition, since_ms: u64) -> Result<FoundIn, JournalError> {
+        let core = &self.core;
+        let shared = &partition.shared;
+        let mut found = FoundIn::default();
+        let read = |conn: &Connection| {
+            recover::count_pending(conn, shared, &mut found.pending)?;
+            found.placed = placed_of(conn, shared)?;
+            if !partition.pinned.load(Ordering::Acquire) {
+                found.work = recover::open_work(conn, shared)?;
+            }
+            found.completed = recover::completed_in(conn, &shared.name)?;
+            if *shared.name != *"pinned" {
+                found.changes = unfolded_of(conn, &shared.name, core.state.folded())?;
+                let limit = core.limits.resend_entries_max;
+                found.resends = recover::resends_since(conn, shared, since_ms, limit)?;
+                found.resends.reverse();
+                load_dictionaries(core, conn, &shared.name)?;
+            }
+            Ok(())
+        };
+        let readers = &partition.readers;
+        readers.read_within(START_READ, &Cancel::new(), read)?;
+        self.remove_orphan_blobs(partition)?;
+        Ok(found)
+    }
+
+    /// Puts what can be read of a damaged partition in its place.
+    fn mend(
+        &self,
+        damaged: &Partition,
+        error: &DbError,
+        aside: &mut Vec<SetAside>,
+    ) -> Result<Arc<Partition>, JournalError> {
+        let name = damaged.name();
+        let is_open = damaged.writer().is_some();
+        let is_pinned = **name == *"pinned";
+        aside.push(salvage::replace(&self.core, damaged, error)?);
+        let mended = Arc::new(Partition::new(&self.core, name));
+        if is_pinned {
+            mended.start(Role::Pinned)?;
+        } else if is_open {
+            Self::start_open(&mended)?;
+            mended.shared.begin_at(self.core.sequence());
+        } else {
+            mended.look()?;
+        }
+        let pinned = damaged.pinned.load(Ordering::Acquire);
+        mended.pinned.store(pinned, Ordering::Release);
+        let mut partitions = self.write_partitions();
+        if is_pinned {
+            partitions.pinned = mended.clone();
+        }
+        for known in &mut partitions.list {
+            if known.name() == name {
+                *known = mended.clone();
+            }
+        }
+        Ok(mended)
     }
 
     /// Blobs whose message was never accepted.

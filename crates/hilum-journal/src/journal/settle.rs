@@ -4,6 +4,7 @@ use hilum_db::DbError;
 use tokio::sync::oneshot;
 
 use super::{Inner, Journal, Pinned};
+use crate::codec::REPLIES;
 use crate::error::JournalError;
 use crate::model::{Attempt, DeliveryRef, Settlement};
 use crate::partition::ops::{AttemptOp, Op};
@@ -41,7 +42,8 @@ impl Journal {
     ) -> Result<(), JournalError> {
         let core = &self.inner.core;
         let reply = attempt.reply.as_ref().map(|reply| {
-            let stored = core.codecs.compress(reply.text(), None);
+            let dictionary = core.codecs.current(REPLIES);
+            let stored = core.codecs.compress(reply.text(), dictionary.as_ref());
             (stored, reply.text().len())
         });
         let mut op = Op::Attempt(Box::new(AttemptOp {

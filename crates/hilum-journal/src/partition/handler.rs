@@ -1,20 +1,19 @@
 //! What the operations of a partition write, on the writer's thread.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use hilum_db::rusqlite::{Connection, OptionalExtension, params};
+use hilum_db::rusqlite::{Connection, params};
 use hilum_db::{DbClass, DbError, Doing, Handler, Recovery};
-use hilum_message::{Accepted, Failpoint};
+use hilum_message::Failpoint;
 
 use super::insert::{insert_message, insert_parts};
-use super::ops::{AcceptOp, AttemptOp, Body, Op, Reply, Verdict};
+use super::ops::{AcceptOp, Body, Op, Reply, Verdict};
 use super::shared::PartitionShared;
+use crate::codec::Dictionary;
 use crate::error::AcceptError;
-use crate::model::{
-    CommittedMessage, DeliveryRef, DeliveryState, NewState, Outcome, PendingDelivery, StateRead,
-};
+use crate::model::{DeliveryState, StateRead};
 use crate::schema::NameKind;
 use crate::shared::Core;
 use crate::state::StateKey;
@@ -38,6 +37,9 @@ pub(crate) struct PartitionHandler {
     changed: HashMap<StateKey, u64>,
     tallies: HashMap<(i64, i64), (i64, i64)>,
     looks: u32,
+    /// Dictionaries that are known to lie in the file, and those written in this group.
+    carried: HashSet<i64>,
+    carrying: Vec<i64>,
 }
 
 impl PartitionHandler {
@@ -54,6 +56,8 @@ impl PartitionHandler {
             changed: HashMap::new(),
             tallies: HashMap::new(),
             looks: 0,
+            carried: HashSet::new(),
+            carrying: Vec::new(),
         }
     }
 
@@ -83,6 +87,25 @@ impl PartitionHandler {
         self.next_name += 1;
         self.names.push((kind, value.into(), id));
         Ok(id)
+    }
+
+    /// Sees to it that a dictionary lies in the file before a row that needs it.
+    pub(super) fn carry(
+        &mut self,
+        conn: &Connection,
+        channel: &str,
+        dictionary: &Dictionary,
+    ) -> Result<(), DbError> {
+        let id = dictionary.id;
+        if self.carried.contains(&id) || self.carrying.contains(&id) {
+            return Ok(());
+        }
+        let sql = "INSERT OR IGNORE INTO dictionary (id, channel, bytes) VALUES (?1, ?2, ?3)";
+        conn.prepare_cached(sql)
+            .and_then(|mut statement| statement.execute(params![id, channel, &*dictionary.bytes]))
+            .doing("write a dictionary to", &self.shared.name)?;
+        self.carrying.push(id);
+        Ok(())
     }
 
     pub(super) fn tally(&mut self, name: i64, what: i64, bytes: u64) {
@@ -176,87 +199,15 @@ impl PartitionHandler {
             .doing("finish work in", self.file())
     }
 
-    /// Sets the state of a pending delivery, or withdraws a dead letter (state 2 to state 3);
-    /// `None` if it is in no such state (any more).
-    fn settle_row(
-        &self,
-        conn: &Connection,
-        delivery: DeliveryRef,
-        state: DeliveryState,
-        reason: Option<&str>,
-    ) -> Result<Option<(u32, i64)>, DbError> {
-        let sql = "UPDATE delivery SET state = ?3, attempts = attempts + 1, \
-                   reason = coalesce(?4, reason) \
-                   WHERE seq = ?1 AND ordinal = ?2 AND (state = 0 OR (state = 2 AND ?3 = 3)) \
-                   RETURNING attempts, destination";
-        conn.prepare_cached(sql)
-            .and_then(|mut statement| {
-                let row = params![delivery.sequence, delivery.id.ordinal, state as u8, reason];
-                statement
-                    .query_row(row, |row| Ok((row.get(0)?, row.get(1)?)))
-                    .optional()
-            })
-            .doing("settle in", self.file())
-    }
-
-    fn is_pinned(&self, conn: &Connection, delivery: DeliveryRef) -> Result<bool, DbError> {
-        let sql = "SELECT state = 4 FROM delivery WHERE seq = ?1 AND ordinal = ?2";
-        conn.prepare_cached(sql)
-            .and_then(|mut statement| {
-                let row = params![delivery.sequence, delivery.id.ordinal];
-                let pinned = statement.query_row(row, |row| row.get(0)).optional();
-                Ok(pinned?.unwrap_or(false))
-            })
-            .doing("look for a delivery in", self.file())
-    }
-
-    fn attempt(&mut self, conn: &Connection, op: &AttemptOp) -> Result<(), DbError> {
-        let state = match (op.settles, op.attempt.outcome) {
-            (true, Outcome::Delivered) => DeliveryState::Delivered,
-            (true, Outcome::DeadLetter) => DeliveryState::DeadLetter,
-            (true, Outcome::Withdrawn) => DeliveryState::Withdrawn,
-            (true, Outcome::Retry | Outcome::Halt) | (false, _) => DeliveryState::Pending,
-        };
-        let reason = op.attempt.reason.as_deref();
-        let shown = reason.filter(|_| state != DeliveryState::Delivered);
-        let Some((n, destination)) = self.settle_row(conn, op.delivery, state, shown)? else {
-            if self.is_pinned(conn, op.delivery)? {
-                // It was copied away while this waited: the journal hands it in again, there.
-                self.shared
-                    .keep_for_later(Op::Attempt(Box::new(op.clone())));
-            }
-            return Ok(());
-        };
-        conn.prepare_cached(
-            "INSERT OR REPLACE INTO attempt (seq, ordinal, n, started_ms, duration_ms, outcome, \
-             reason, codec, reply_bytes, reply) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
-        )
-        .and_then(|mut statement| {
-            statement.execute(params![
-                op.delivery.sequence,
-                op.delivery.id.ordinal,
-                n,
-                op.attempt.started_ms,
-                op.attempt.duration_ms,
-                op.attempt.outcome as u8,
-                reason,
-                op.reply.as_ref().map(|(stored, _)| stored.codec as u8),
-                op.reply.as_ref().map(|(_, bytes)| *bytes),
-                op.reply.as_ref().map(|(stored, _)| &*stored.bytes),
-            ])
-        })
-        .doing("write an attempt to", self.file())?;
-        self.tally(destination, TALLY_OUTCOME + op.attempt.outcome as i64, 0);
-        Ok(())
-    }
-
     fn other(&mut self, conn: &Connection, op: &mut Op) -> Result<(), DbError> {
         let file = self.shared.name.clone();
         match op {
             Op::Requeue {
                 delivery, changed, ..
             } => {
-                let sql = "UPDATE delivery SET state = 0 WHERE seq = ?1 AND ordinal = ?2 \
+                let sql = "UPDATE delivery SET state = 0, \
+                           sum = (sum & 4294967295) | (attempts << 40) \
+                           WHERE seq = ?1 AND ordinal = ?2 \
                            AND state IN (2, 3)";
                 let row = params![delivery.sequence, delivery.id.ordinal];
                 let count = conn
@@ -270,112 +221,19 @@ impl PartitionHandler {
             Op::Dictionary {
                 channel,
                 dictionary,
-            } => {
-                let sql =
-                    "INSERT OR IGNORE INTO dictionary (id, channel, bytes) VALUES (?1, ?2, ?3)";
-                let row = params![dictionary.id, &**channel, &*dictionary.bytes];
-                conn.prepare_cached(sql)
-                    .and_then(|mut statement| statement.execute(row))
-                    .map(drop)
-                    .doing("write a dictionary to", &file)
-            }
+            } => self.carry(conn, channel, dictionary),
             Op::Pin(pin) => pin.apply(self, conn),
             Op::Unpend {
-                deliveries, missed, ..
+                deliveries,
+                changed,
+                ..
             } => {
-                missed.clear();
-                let sql = "UPDATE delivery SET state = 4 WHERE seq = ?1 AND ordinal = ?2 \
-                           AND state IN (0, 2)";
-                deliveries
-                    .iter()
-                    .try_for_each(|(seq, ordinal)| {
-                        let count = conn.prepare_cached(sql)?.execute(params![seq, ordinal])?;
-                        if count == 0 {
-                            missed.push((*seq, *ordinal));
-                        }
-                        Ok(())
-                    })
-                    .doing("mark what was pinned in", &file)
+                *changed = crate::pins::unpend(conn, deliveries)
+                    .doing("mark what was pinned in", &file)?;
+                Ok(())
             }
             Op::Flush(_) | Op::Accept(_) | Op::Attempt(_) => Ok(()),
         }
-    }
-
-    fn tell(&self, op: AcceptOp) {
-        let AcceptOp {
-            messages,
-            reply,
-            verdict,
-            sequences,
-            ..
-        } = op;
-        let result = match verdict {
-            Some(Verdict::Not(error)) => Reply::Not(error),
-            Some(Verdict::Elsewhere) => Reply::Elsewhere(messages),
-            None => {
-                let mut proofs = Vec::with_capacity(messages.len());
-                let mut completes = None;
-                let last = messages.len();
-                for (message, sequence) in messages.into_iter().zip(sequences) {
-                    let mut request = message.request;
-                    self.core.claimed(&request.blobs);
-                    let proof = Accepted::after_synced_append(request.message, sequence);
-                    proofs.push(proof);
-                    // What was completed is over when all that came of it is told.
-                    completes = request.completes.take().or(completes);
-                    if proofs.len() == last {
-                        request.completes = completes;
-                    }
-                    self.core.sink.committed(committed(request, proof));
-                }
-                Reply::Accepted(proofs)
-            }
-        };
-        if let Some(reply) = reply {
-            // Whoever asked may have gone away; the message is stored all the same.
-            drop(reply.send(result));
-        }
-    }
-}
-
-/// What the sink is told about a message.
-fn committed(request: crate::model::AcceptRequest, accepted: Accepted) -> CommittedMessage {
-    let channel = request.channel;
-    let place = request.place.unwrap_or(accepted.sequence());
-    let of = |delivery: crate::model::NewDelivery| PendingDelivery {
-        delivery: DeliveryRef {
-            id: hilum_message::DeliveryId {
-                message: accepted.message(),
-                ordinal: delivery.ordinal,
-            },
-            sequence: accepted.sequence(),
-        },
-        place,
-        channel: channel.clone(),
-        destination: delivery.destination,
-        keys: delivery.keys,
-        priority: delivery.priority,
-        bytes: delivery.payload.len(),
-        attempts: 0,
-        payload: Some(delivery.payload),
-    };
-    let pending = request.deliveries.into_iter();
-    let deliveries = pending
-        .filter(|delivery| delivery.state == NewState::Pending)
-        .map(of)
-        .collect();
-    let changed = request.state_writes.into_iter();
-    CommittedMessage {
-        accepted,
-        disposition: request.disposition,
-        hold: request.hold,
-        completes: request.completes,
-        place,
-        metadata: request.metadata,
-        deliveries,
-        timers: request.timers,
-        changed: changed.map(|write| (write.scope, write.key)).collect(),
-        channel,
     }
 }
 
@@ -411,6 +269,7 @@ impl Handler for PartitionHandler {
         self.rewind_names(0);
         self.changed.clear();
         self.tallies.clear();
+        self.carrying.clear();
         self.now_ms = self.now_ms.max(self.core.clock.now_ms());
     }
 
@@ -433,6 +292,7 @@ impl Handler for PartitionHandler {
 
     fn rewind(&mut self) {
         self.rewind_names(self.names_marked);
+        self.carrying.clear();
     }
 
     fn closing(&mut self, conn: &Connection) -> Result<(), DbError> {
@@ -452,12 +312,11 @@ impl Handler for PartitionHandler {
 
     fn committed(&mut self, conn: &Connection, ops: Vec<Op>) {
         self.shared.names.add(self.names.drain(..));
-        let mut accepted = false;
+        self.carried.extend(self.carrying.drain(..));
         for op in &ops {
             if let Op::Accept(op) = op
                 && op.verdict.is_none()
             {
-                accepted = true;
                 Failpoint::AfterCommit.reach();
                 self.core.state.commit(&op.messages, &op.sequences);
                 self.last = op.sequences.last().copied().unwrap_or(self.last);
@@ -478,7 +337,7 @@ impl Handler for PartitionHandler {
             match op {
                 Op::Accept(op) => self.tell(*op),
                 Op::Requeue { changed, done, .. } => answer(done, Ok(changed)),
-                Op::Unpend { missed, done, .. } => answer(done, Ok(missed)),
+                Op::Unpend { changed, done, .. } => answer(done, Ok(changed)),
                 Op::Flush(done) => answer(done, Ok(())),
                 Op::Pin(pin) => pin.done(Ok(())),
                 Op::Dictionary {
@@ -490,12 +349,10 @@ impl Handler for PartitionHandler {
             }
         }
         self.core.room.notify_waiters();
-        if accepted {
-            self.core.wake.notify();
-        }
     }
 
     fn refused(&mut self, op: Op, error: &DbError) {
+        self.shared.note(error);
         self.core.room.notify_waiters();
         match op {
             Op::Accept(op) => {
@@ -516,6 +373,7 @@ impl Handler for PartitionHandler {
     }
 
     fn failed(&mut self, ops: Vec<Op>, error: &DbError) {
+        self.shared.note(error);
         for op in ops {
             if let Op::Accept(op) = op {
                 if let Some(reply) = op.reply {

@@ -1,6 +1,6 @@
 //! The rows of one message.
 
-use hilum_db::rusqlite::{Connection, params};
+use hilum_db::rusqlite::{Connection, Error, params};
 use hilum_db::{DbClass, DbError, Doing};
 
 use super::handler::PartitionHandler;
@@ -9,6 +9,7 @@ use super::ops::{Body, Prepared};
 use crate::bytes::pack_keys;
 use crate::codec::Codec;
 use crate::model::{DeliveryState, Disposition, NewState};
+use crate::row::{AttemptParts, delivery_base, delivery_sum, written};
 use crate::schema::NameKind;
 
 /// Writes the message row. `sequences` are those of the messages so far, this one included.
@@ -26,22 +27,28 @@ pub(super) fn insert_message(
     let peer = request.peer.as_ref().map(|peer| peer.as_bytes());
     let peer = peer.map(|peer| handler.name(conn, NameKind::Peer, peer));
     let plan = handler.name(conn, NameKind::Plan, &request.plan.0)?;
-    let origin_bytes;
-    let (codec, dictionary, body): (Codec, Option<i64>, &[u8]) = match &message.body {
-        Body::Stored(stored) => (stored.codec, stored.dictionary, &stored.bytes),
-        Body::Shared(at) => {
-            let Some(origin) = sequences.get(*at) else {
+    let origin = match &message.body {
+        Body::Stored(_) => None,
+        Body::Shared(at) => match sequences.get(*at) {
+            Some(origin) => Some(*origin),
+            None => {
                 let what = "share a body in";
                 return Err(DbError::new(DbClass::Internal, what, handler.file()));
-            };
-            origin_bytes = origin.to_le_bytes();
-            (Codec::Other, None, &origin_bytes)
-        }
-        Body::Origin(origin, _) => {
-            origin_bytes = origin.to_le_bytes();
-            (Codec::Other, None, &origin_bytes)
-        }
+            }
+        },
+        Body::Origin(origin, _) => Some(*origin),
     };
+    let origin_bytes = origin.unwrap_or(0).to_le_bytes();
+    let (codec, dictionary, body): (Codec, Option<i64>, &[u8]) = match &message.body {
+        Body::Stored(stored) => (stored.codec, stored.dictionary_id(), &stored.bytes),
+        Body::Shared(_) | Body::Origin(..) => (Codec::Other, None, &origin_bytes),
+    };
+    if let Body::Stored(stored) = &message.body
+        && let Some(dictionary) = &stored.dictionary
+    {
+        handler.carry(conn, &request.channel, dictionary)?;
+    }
+    let sum = written(message.sum, sequence, handler.now_ms, origin);
     let resend = request.resend.as_ref();
     let parent = request.parent.as_ref();
     let (kind, peer) = (kind.transpose()?, peer.transpose()?);
@@ -81,7 +88,7 @@ pub(super) fn insert_message(
             dictionary,
             request.received.text().len(),
             request.received.len(),
-            message.sum,
+            sum,
             request.place,
             message.cuts,
             body,
@@ -168,7 +175,15 @@ fn insert_deliveries(
             NewState::DeadLetter(reason) => (DeliveryState::DeadLetter, Some(&**reason)),
         };
         let sql = "INSERT INTO delivery (seq, ordinal, destination, state, priority, bytes, \
-                   attempts, keys, reason) VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0, ?7, ?8)";
+                   attempts, keys, reason, sum) VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0, ?7, ?8, ?9)";
+        let keys = pack_keys(&delivery.keys);
+        let base = delivery_base(
+            (sequence, delivery.ordinal),
+            &name,
+            delivery.priority,
+            delivery.payload.len(),
+            keys.as_deref(),
+        );
         conn.prepare_cached(sql)
             .and_then(|mut statement| {
                 statement.execute(params![
@@ -178,13 +193,47 @@ fn insert_deliveries(
                     state as u8,
                     delivery.priority,
                     delivery.payload.len(),
-                    pack_keys(&delivery.keys),
-                    reason
+                    keys,
+                    reason,
+                    delivery_sum(base, state as u8, 0)
                 ])
             })
             .doing("write a delivery to", handler.file())?;
     }
     Ok(())
+}
+
+/// One attempt.
+pub(crate) struct AttemptRow<'a> {
+    pub(crate) parts: AttemptParts<'a>,
+    pub(crate) reason: Option<&'a str>,
+}
+
+impl AttemptRow<'_> {
+    pub(crate) fn write(&self, conn: &Connection) -> Result<(), Error> {
+        let parts = &self.parts;
+        let ((sequence, ordinal, n), (codec, dictionary, bytes)) = (parts.key, parts.form);
+        conn.prepare_cached(
+            "INSERT OR REPLACE INTO attempt (seq, ordinal, n, started_ms, duration_ms, outcome, \
+             reason, codec, dictionary, reply_bytes, reply, sum) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+        )?
+        .execute(params![
+            sequence,
+            ordinal,
+            n,
+            parts.started_ms,
+            parts.duration_ms,
+            parts.outcome,
+            self.reason,
+            codec,
+            dictionary,
+            bytes,
+            parts.reply,
+            parts.sum()
+        ])
+        .map(drop)
+    }
 }
 
 /// Writes a copy of a message that is open elsewhere, under its own sequence and time.

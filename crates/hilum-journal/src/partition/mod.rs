@@ -4,7 +4,9 @@ mod handler;
 mod insert;
 pub(crate) mod names;
 pub(crate) mod ops;
+mod settle;
 mod shared;
+mod tell;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
@@ -15,7 +17,7 @@ use hilum_db::{DbError, DbFile, QueueLimits, Readers, Refusal, Synchronous, Writ
 use crate::schema;
 use crate::shared::Core;
 pub(crate) use handler::{PartitionHandler, TALLY_OUTCOME};
-pub(crate) use insert::insert_copy;
+pub(crate) use insert::{AttemptRow, insert_copy};
 use ops::Op;
 pub(crate) use shared::PartitionShared;
 

@@ -105,10 +105,10 @@ pub(crate) enum Op {
     Pin(Box<crate::pins::PinOp>),
     /// These deliveries are in `pinned.db` now.
     Unpend {
-        deliveries: Vec<(u64, u32)>,
-        /// Those that were settled meanwhile.
-        missed: Vec<(u64, u32)>,
-        done: Option<Done<Vec<(u64, u32)>>>,
+        deliveries: Vec<crate::pins::OpenDelivery>,
+        /// Those that are not as they were copied any more.
+        changed: Vec<crate::pins::OpenDelivery>,
+        done: Option<Done<Vec<crate::pins::OpenDelivery>>>,
     },
     /// Everything handed in before is written.
     Flush(Option<Done<()>>),

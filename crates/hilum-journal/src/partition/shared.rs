@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use hilum_db::LanesIdle;
+use hilum_db::{DbClass, DbError, LanesIdle};
 
 use super::names::Names;
 use super::ops::Op;
@@ -21,6 +21,8 @@ pub(crate) struct PartitionShared {
     last: AtomicU64,
     bytes: AtomicU64,
     pub(crate) disk_failures: AtomicU64,
+    /// SQLite found the file damaged: the next partition takes over, the next start mends it.
+    pub(crate) damaged: AtomicBool,
     /// Settlements and the like were handed in since the last look.
     pub(crate) touched: AtomicBool,
     predecessor: Mutex<Option<LanesIdle<Op>>>,
@@ -49,6 +51,7 @@ impl PartitionShared {
             last: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
             disk_failures: AtomicU64::new(0),
+            damaged: AtomicBool::new(false),
             touched: AtomicBool::new(false),
             predecessor: Mutex::new(None),
             kept: Mutex::new(Vec::new()),
@@ -71,6 +74,13 @@ impl PartitionShared {
 
     pub(crate) fn set_bytes(&self, bytes: u64) {
         self.bytes.store(bytes, Ordering::Relaxed);
+    }
+
+    /// Notes that the file turned out to be damaged, if that is what the error says.
+    pub(crate) fn note(&self, error: &DbError) {
+        if error.class() == DbClass::Corrupt && !self.damaged.swap(true, Ordering::Relaxed) {
+            tracing::error!(partition = %self.name, %error, "the file is damaged");
+        }
     }
 
     /// Sets the first sequence unless it is known.

@@ -11,6 +11,7 @@ use crate::bytes::unpack_keys;
 use crate::codec::{Codec, Codecs, Stored};
 use crate::model::{DeliveryRef, DeliveryState, Outcome, PendingDelivery};
 use crate::partition::PartitionShared;
+use crate::read::message::find_dictionary;
 
 /// A delivery as it is stored.
 #[derive(Clone, Debug)]
@@ -150,8 +151,8 @@ pub(crate) fn attempts_of(
     sequence: u64,
     ordinal: u32,
 ) -> Result<Vec<StoredAttempt>, DbError> {
-    let sql = "SELECT n, started_ms, duration_ms, outcome, reason, codec, reply_bytes, reply \
-               FROM attempt WHERE seq = ?1 AND ordinal = ?2 ORDER BY n";
+    let sql = "SELECT n, started_ms, duration_ms, outcome, reason, codec, reply_bytes, reply, \
+               dictionary FROM attempt WHERE seq = ?1 AND ordinal = ?2 ORDER BY n";
     let read = || {
         let mut statement = conn.prepare_cached(sql)?;
         let rows = statement.query_map(params![sequence, ordinal], |row| {
@@ -159,12 +160,16 @@ pub(crate) fn attempts_of(
                 None => None,
                 Some(bytes) => {
                     let codec = Codec::from_code(row.get(5)?).unwrap_or(Codec::Plain);
+                    let dictionary = match row.get(8)? {
+                        None => None,
+                        Some(id) => find_dictionary(conn, codecs, id)?,
+                    };
                     let stored = Stored {
                         codec,
                         dictionary: None,
                         bytes: bytes.into(),
                     };
-                    codecs.restore(&stored, row.get(6)?, None, b"")
+                    codecs.restore(&stored, row.get(6)?, dictionary.as_deref(), b"")
                 }
             };
             Ok(StoredAttempt {

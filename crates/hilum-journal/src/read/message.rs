@@ -14,6 +14,7 @@ use crate::codec::{Codec, Codecs, Dictionary, Stored, unpack_outbound};
 use crate::error::JournalError;
 use crate::model::{Disposition, Hold, MessageFinding, Resend, StateRead, Token};
 use crate::partition::PartitionShared;
+use crate::row::{delivery_is_intact, message_is_intact};
 
 /// Rows that share a body refer to the first; longer chains than this are damage.
 const CHAIN_MAX: usize = 64;
@@ -164,23 +165,20 @@ pub(crate) fn header_of(
         .doing("read a message of", &shared.name)
 }
 
-fn dictionary_of(
+/// A dictionary of the file, from memory if it was used before.
+pub(super) fn find_dictionary(
     conn: &Connection,
     codecs: &Codecs,
-    file: &str,
     id: i64,
-) -> Result<Option<Arc<Dictionary>>, DbError> {
+) -> Result<Option<Arc<Dictionary>>, SqlError> {
     if let Some(dictionary) = codecs.loaded(id) {
         return Ok(Some(dictionary));
     }
-    let bytes = conn
-        .prepare_cached("SELECT bytes FROM dictionary WHERE id = ?1")
-        .and_then(|mut statement| {
-            let bytes = statement.query_row([id], |row| row.get::<_, Vec<u8>>(0));
-            bytes.optional()
-        })
-        .doing("read a dictionary of", file)?;
-    let dictionary = bytes.and_then(|bytes| Dictionary::new(bytes.into()));
+    let mut statement = conn.prepare_cached("SELECT bytes FROM dictionary WHERE id = ?1")?;
+    let bytes = statement.query_row([id], |row| row.get::<_, Vec<u8>>(0));
+    let dictionary = bytes
+        .optional()?
+        .and_then(|bytes| Dictionary::new(bytes.into()));
     if let Some(dictionary) = &dictionary {
         codecs.keep(dictionary.clone());
     }
@@ -196,6 +194,9 @@ pub(crate) fn body_of(
 ) -> Result<Payload, JournalError> {
     let mut at = sequence;
     for _ in 0..CHAIN_MAX {
+        if message_is_intact(conn, shared, at)? == Some(false) {
+            return Err(JournalError::damaged("message", at));
+        }
         let row = conn
             .prepare_cached(
                 "SELECT codec, dictionary, text_bytes, cuts, body FROM message WHERE seq = ?1",
@@ -224,7 +225,9 @@ pub(crate) fn body_of(
         }
         let dictionary = match dictionary {
             None => None,
-            Some(id) => dictionary_of(conn, codecs, &shared.name, id)?,
+            Some(id) => {
+                find_dictionary(conn, codecs, id).doing("read a dictionary of", &shared.name)?
+            }
         };
         let stored = Stored {
             codec,
@@ -260,6 +263,9 @@ pub(crate) fn outbound_of(
     let Some(packed) = packed.flatten() else {
         return Err(JournalError::not_found("delivery", id));
     };
+    if delivery_is_intact(conn, shared, sequence, ordinal)? == Some(false) {
+        return Err(JournalError::damaged("delivery", id));
+    }
     let received = body_of(conn, codecs, shared, sequence)?;
     let packed = Bytes::from(packed);
     unpack_outbound(codecs, &packed, ordinal, &received, &shared.name)

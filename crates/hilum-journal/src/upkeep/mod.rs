@@ -21,12 +21,15 @@ use crate::partition::ops::Op;
 use crate::partition::{Partition, Role};
 use crate::shared::Core;
 use crate::state::ControlWrite;
-pub(crate) use pin::{last_commit, pin};
+pub(crate) use pin::{last_commit, open_rows, pin};
 
-/// Longest pause of the housekeeping.
+/// Time between two passes of the housekeeping. Messages do not wake it: a pass for each group
+/// would cost more than it brings.
 const PAUSE: Duration = Duration::from_millis(250);
-/// Shortest pause, so that a pass is worth it.
-const PAUSE_MIN: Duration = Duration::from_millis(10);
+/// Time between two passes of the indexer; searches scan what came since.
+const INDEX_PAUSE: Duration = Duration::from_millis(100);
+/// Time between two looks for partitions that are old enough to be pinned.
+const PIN_EVERY_MS: u64 = 60_000;
 /// Milliseconds of a day.
 const DAY_MS: u64 = 24 * 3_600_000;
 /// Time before midnight from which on the next day's partition is opened ahead.
@@ -39,6 +42,7 @@ const EXPIRED_KEPT_MS: u64 = 60_000;
 pub(crate) struct Upkeep {
     pub(crate) train: train::Training,
     expired_ms: u64,
+    pinned_ms: u64,
     /// Passes since an old partition's writer was last used.
     idle: std::collections::HashMap<Arc<str>, u32>,
 }
@@ -145,19 +149,25 @@ pub(crate) fn still_fits(
 
 /// Starts the housekeeping threads.
 pub(crate) fn start_threads(inner: &Arc<Inner>) -> Result<Vec<JoinHandle<()>>, DbError> {
-    let spawn = |name: &str, inner: Arc<Inner>, work: fn(&Inner) -> Result<(), JournalError>| {
+    type Work = fn(&Inner) -> Result<(), JournalError>;
+    let spawn = |name: &str, inner: Arc<Inner>, work: Work, pause| {
         std::thread::Builder::new()
             .name(name.into())
-            .spawn(move || run(&inner, work))
+            .spawn(move || run(&inner, work, pause))
             .map_err(|error| DbError::io("start a thread of", "journal".as_ref(), error))
     };
     Ok(vec![
-        spawn("hilum-upkeep", inner.clone(), pass)?,
-        spawn("hilum-index", inner.clone(), crate::index::pass)?,
+        spawn("hilum-upkeep", inner.clone(), pass, PAUSE)?,
+        spawn(
+            "hilum-index",
+            inner.clone(),
+            crate::index::pass,
+            INDEX_PAUSE,
+        )?,
     ])
 }
 
-fn run(inner: &Inner, work: fn(&Inner) -> Result<(), JournalError>) {
+fn run(inner: &Inner, work: fn(&Inner) -> Result<(), JournalError>, pause: Duration) {
     let mut seen = 0;
     let mut failing = false;
     while !inner.core.wake.is_stopped() {
@@ -170,9 +180,7 @@ fn run(inner: &Inner, work: fn(&Inner) -> Result<(), JournalError>) {
                 failing = true;
             }
         }
-        // Messages wake it, but a pass for each one would cost more than it brings.
-        std::thread::sleep(PAUSE_MIN);
-        seen = inner.core.wake.wait(seen, PAUSE);
+        seen = inner.core.wake.wait(seen, pause);
     }
 }
 
@@ -184,7 +192,11 @@ pub(crate) fn pass(inner: &Inner) -> Result<(), JournalError> {
     roll(inner)?;
     train::pass(inner, &mut upkeep.train)?;
     expire(inner, &mut upkeep)?;
-    pin::pass(inner)?;
+    let now_ms = inner.core.clock.now_ms();
+    if now_ms.abs_diff(upkeep.pinned_ms) >= PIN_EVERY_MS {
+        pin::pass(inner)?;
+        upkeep.pinned_ms = now_ms;
+    }
     close_idle(inner, &mut upkeep);
     Ok(())
 }
@@ -225,7 +237,8 @@ fn roll(inner: &Inner) -> Result<(), JournalError> {
     let (today, soon) = (now_ms / DAY_MS, (now_ms + AHEAD_MS) / DAY_MS);
     let bytes = open.shared.bytes();
     let ahead_bytes = limits.partition_bytes_max / 100 * limits.open_ahead_percent;
-    let full = bytes >= limits.partition_bytes_max || today > name.day;
+    let damaged = open.shared.damaged.load(Ordering::Relaxed);
+    let full = bytes >= limits.partition_bytes_max || today > name.day || damaged;
     let is_ahead = inner.read_partitions().next.is_some();
     if !is_ahead && (full || bytes >= ahead_bytes || soon > name.day) {
         let next = name_at(if full { today } else { soon }, Some(&name));

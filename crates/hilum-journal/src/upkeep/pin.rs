@@ -12,7 +12,7 @@ use crate::journal::Inner;
 use crate::model::{AcceptRequest, DeliveryState, NewDelivery, NewState};
 use crate::partition::Partition;
 use crate::partition::ops::Op;
-use crate::pins::{PinOp, PinnedMessage};
+use crate::pins::{OpenDelivery, PinOp, PinnedMessage};
 use crate::prepare::prepare;
 use crate::read::{attempts_of, body_of, deliveries_of, header_of, outbound_of};
 use crate::state::ControlWrite;
@@ -68,15 +68,23 @@ pub(crate) fn pin(inner: &Inner, partition: &Partition) -> Result<(), JournalErr
         let mut messages = Vec::with_capacity(sequences.len());
         let mut deliveries = Vec::new();
         for sequence in sequences {
-            let copy = copy_of(inner, partition, sequence)?;
-            let request = &copy.message.request;
-            deliveries.extend(request.deliveries.iter().map(|d| (sequence, d.ordinal)));
+            let copy = match copy_of(inner, partition, sequence) {
+                Ok(copy) => copy,
+                // It stays where it is: `verify` names it, retention leaves its file alone.
+                Err(JournalError::Damaged { .. }) => {
+                    let partition = partition.name();
+                    tracing::error!(%partition, sequence, "an open row is damaged and cannot be kept");
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            deliveries.extend(copy.deliveries());
             messages.push(copy);
         }
         copy(&pinned, messages, Vec::new())?;
-        let missed = unpend(partition, deliveries)?;
-        if !missed.is_empty() {
-            copy(&pinned, Vec::new(), missed)?;
+        let changed = unpend(partition, deliveries)?;
+        if !changed.is_empty() {
+            copy(&pinned, Vec::new(), changed)?;
         }
     }
     let name = partition.name().to_string();
@@ -87,7 +95,7 @@ pub(crate) fn pin(inner: &Inner, partition: &Partition) -> Result<(), JournalErr
     Ok(())
 }
 
-fn open_rows(partition: &Partition, after: u64) -> Result<Vec<u64>, DbError> {
+pub(crate) fn open_rows(partition: &Partition, after: u64) -> Result<Vec<u64>, DbError> {
     let name = partition.name().clone();
     partition.readers.read(&Cancel::new(), |conn| {
         let sql = "SELECT seq FROM (SELECT seq FROM delivery WHERE state = 0 UNION \
@@ -190,12 +198,12 @@ fn is_work(conn: &Connection, sequence: u64) -> Result<bool, DbError> {
 fn copy(
     pinned: &Partition,
     messages: Vec<PinnedMessage>,
-    withdrawn: Vec<(u64, u32)>,
+    changed: Vec<OpenDelivery>,
 ) -> Result<(), JournalError> {
     let (done, outcome) = oneshot::channel();
     pinned.urgent(Op::Pin(Box::new(PinOp {
         messages,
-        withdrawn,
+        changed,
         done: Some(done),
     })))?;
     outcome
@@ -206,16 +214,16 @@ fn copy(
 
 fn unpend(
     partition: &Partition,
-    deliveries: Vec<(u64, u32)>,
-) -> Result<Vec<(u64, u32)>, JournalError> {
+    deliveries: Vec<OpenDelivery>,
+) -> Result<Vec<OpenDelivery>, JournalError> {
     let (done, outcome) = oneshot::channel();
     partition.urgent(Op::Unpend {
         deliveries,
-        missed: Vec::new(),
+        changed: Vec::new(),
         done: Some(done),
     })?;
-    let missed = outcome
+    let changed = outcome
         .blocking_recv()
         .map_err(|_| JournalError::Closed)??;
-    Ok(missed)
+    Ok(changed)
 }

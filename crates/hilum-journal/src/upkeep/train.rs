@@ -6,7 +6,7 @@ use std::sync::Arc;
 use hilum_db::rusqlite::params;
 use hilum_db::{Cancel, DbError, Doing};
 
-use crate::codec::Dictionary;
+use crate::codec::{Dictionary, REPLIES};
 use crate::error::JournalError;
 use crate::journal::Inner;
 use crate::model::Disposition;
@@ -20,6 +20,8 @@ const SAMPLES_MAX: usize = 1000;
 /// Bytes of one sample, and of all together.
 const SAMPLE_BYTES_MAX: usize = 8 * 1024;
 const SAMPLES_BYTES_MAX: usize = 2 << 20;
+/// Bytes of a reply that is a sample.
+const REPLY_BYTES_MAX: usize = 1024;
 /// Rows between two looks.
 const LOOK_ROWS: u64 = 256;
 
@@ -43,6 +45,7 @@ pub(super) fn pass(inner: &Inner, training: &mut Training) -> Result<(), Journal
         return Ok(());
     }
     training.looked_at = last;
+    train_replies(inner, &open, training)?;
     for (channel, count) in received_per_channel(&open)? {
         let known = core.codecs.current(&channel).is_some();
         if count < after || known || training.refused.contains_key(&channel) {
@@ -61,6 +64,42 @@ pub(super) fn pass(inner: &Inner, training: &mut Training) -> Result<(), Journal
             None => {
                 training.refused.insert(channel, ());
             }
+        }
+    }
+    Ok(())
+}
+
+/// What peers answer differs in few bytes: one dictionary serves all of them.
+fn train_replies(
+    inner: &Inner,
+    open: &Partition,
+    training: &mut Training,
+) -> Result<(), JournalError> {
+    let core = &inner.core;
+    let known = core.codecs.current(REPLIES).is_some();
+    if known || training.refused.contains_key(REPLIES) {
+        return Ok(());
+    }
+    let samples: Vec<Vec<u8>> = open.readers.read(&Cancel::new(), |conn| {
+        let sql = "SELECT reply FROM attempt WHERE codec = 0 AND length(reply) < ?1 LIMIT ?2";
+        let read = || {
+            let mut statement = conn.prepare_cached(sql)?;
+            let rows = statement.query_map(params![REPLY_BYTES_MAX, SAMPLES_MAX], |row| row.get(0));
+            rows?.collect::<Result<Vec<_>, _>>()
+        };
+        read().doing("find samples in", open.name())
+    })?;
+    if (samples.len() as u64) < core.limits.dictionary_after.min(SAMPLES_MAX as u64) {
+        return Ok(());
+    }
+    let bytes: usize = samples.iter().map(Vec::len).sum();
+    match Dictionary::train(&samples, core.limits.dictionary_bytes.min(bytes / 8)) {
+        Some(dictionary) => open.urgent(Op::Dictionary {
+            channel: REPLIES.into(),
+            dictionary,
+        })?,
+        None => {
+            training.refused.insert(REPLIES.into(), ());
         }
     }
     Ok(())

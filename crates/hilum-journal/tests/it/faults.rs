@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use hilum_faultfs::{Disk, Faults};
-use hilum_journal::{AcceptError, Cancel, Journal, JournalOptions, Outcome, StateRead, StateWrite};
+use hilum_journal::{AcceptError, Cancel, JournalOptions, Outcome, StateRead, StateWrite};
 
 use crate::door::{Door, open, request, run, settlement, text};
 
-fn on(disk: &Disk, change: impl FnOnce(&mut JournalOptions)) -> Door {
+pub(crate) fn on(disk: &Disk, change: impl FnOnce(&mut JournalOptions)) -> Door {
     open(&disk.folder(), |options| {
         options.files = Arc::new(disk.clone());
         options.vfs = Some(disk.vfs());
@@ -125,57 +125,6 @@ fn a_full_disk_refuses_and_works_again_when_there_is_space() {
         assert_eq!(body, text(n));
     }
     clean(&door);
-}
-
-#[test]
-fn a_flipped_bit_is_found_and_named() {
-    let mut found = 0;
-    let tries = 40;
-    for at in 0..tries {
-        let disk = Disk::new();
-        let door = on(&disk, |_| {});
-        for n in 0..200 {
-            let mut message = request(n, 1);
-            // Nothing that could be compressed, so that most of the file means something.
-            let mut noise = n.wrapping_add(1);
-            let noise = std::iter::repeat_with(|| {
-                noise ^= noise << 13;
-                noise ^= noise >> 7;
-                noise ^= noise << 17;
-                noise as u8
-            });
-            message.received = hilum_message::Payload::inline(noise.take(3000).collect());
-            run(door.journal.accept(message)).unwrap();
-        }
-        let name = door.journal.partitions().unwrap()[0].name.clone();
-        door.close();
-        let path = disk.folder().join(format!("{name}.db"));
-        let length = {
-            use hilum_db::Files;
-            usize::try_from(disk.len(&path).unwrap().unwrap()).unwrap()
-        };
-        assert!(disk.flip_bit(&path, 8192 + at * (length - 8192) / tries, at as u8));
-        let mut options = JournalOptions {
-            files: Arc::new(disk.clone()),
-            vfs: Some(disk.vfs()),
-            background: hilum_journal::Background::Caller,
-            ..JournalOptions::default()
-        };
-        options.limits.dictionary_after = 0;
-        match Journal::open(disk.folder(), &options, Arc::new(())) {
-            // Damage that keeps the file from opening is named by the error.
-            Err(error) => {
-                assert!(error.to_string().contains(&*name), "{error}");
-                found += 1;
-            }
-            Ok((journal, _)) => {
-                let named = journal.verify(&Cancel::new());
-                found += usize::from(named.is_err() || !named.unwrap().is_empty());
-            }
-        }
-    }
-    // A bit in unused space of a page changes nothing.
-    assert!(found * 10 > tries * 6, "{found} of {tries}");
 }
 
 #[test]

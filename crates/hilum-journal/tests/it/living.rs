@@ -142,3 +142,36 @@ fn a_queue_that_is_full_says_so() {
     assert!(refused > 0);
     run(door.journal.accept(request(100, 0))).unwrap();
 }
+
+#[test]
+fn a_dead_letter_on_its_way_while_its_partition_is_pinned_stays_one() {
+    const DAY_MS: u64 = 86_400_000;
+    let dir = tempfile::tempdir().unwrap();
+    let door = open(dir.path(), |_| {});
+    run(door.journal.accept(request(1, 2))).unwrap();
+    let pending = run(door.journal.pending("adt".into(), "d0".into(), None, 5)).unwrap();
+    let later = |days| {
+        let now = NOON_MS + days * DAY_MS;
+        door.clock.store(now, std::sync::atomic::Ordering::Relaxed);
+    };
+    later(1);
+    door.journal.maintain().unwrap();
+    let dead = settlement(pending[0].delivery, Outcome::DeadLetter);
+    // Handed in, but not written yet.
+    run(door.journal.settle(dead)).unwrap();
+    later(9);
+    door.journal.maintain().unwrap();
+    run(door.journal.flush()).unwrap();
+    let left = |destination: &str| {
+        let pending = door
+            .journal
+            .pending("adt".into(), destination.into(), None, 5);
+        let dead = door
+            .journal
+            .dead_letters("adt".into(), destination.into(), None, 5);
+        (run(pending).unwrap().len(), run(dead).unwrap().len())
+    };
+    assert_eq!((left("d0"), left("d1")), ((0, 1), (1, 0)));
+    assert!(run(door.journal.requeue(pending[0].delivery)).unwrap());
+    assert_eq!(left("d0"), (1, 0));
+}

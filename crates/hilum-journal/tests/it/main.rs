@@ -6,6 +6,7 @@
 )]
 
 mod basics;
+mod damage;
 mod door;
 mod faults;
 mod kept;

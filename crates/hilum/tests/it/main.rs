@@ -13,8 +13,8 @@ mod kit;
 mod node;
 mod operate;
 mod peers;
-mod power;
 mod plans;
+mod power;
 
 use std::path::PathBuf;
 use std::process::{Command, Output};

@@ -55,6 +55,7 @@ impl Life {
                 ..JournalOptions::default()
             },
             threads: 2,
+            kept: Arc::new(()),
         };
         let runtime = Runtime::new().unwrap();
         let engine = runtime.spawn(Engine::start(plan, options)).await.unwrap();

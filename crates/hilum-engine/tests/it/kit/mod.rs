@@ -12,8 +12,7 @@ use hilum_component::Plan;
 use hilum_engine::{DestinationStatus, Engine, EngineError, EngineOptions, KeptPlans};
 use hilum_journal::{
     AcceptRequest, Clock, DeliveryState, Disposition, FreeSpace, Journal, JournalOptions,
-    MessageTrace, Query,
-    StoredMessage,
+    MessageTrace, Query, StoredMessage,
 };
 use hilum_message::MessageId;
 use tempfile::TempDir;
