@@ -1,6 +1,7 @@
 //! Messages: what became of them, and their content where it is asked for.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use hilum_access::{Method, Parameter, Permission, Route};
 use hilum_component::BoxFuture;
@@ -19,6 +20,9 @@ const CONTENT_BYTES_MAX: u64 = 64_000_000;
 
 /// Entries of a list that are given out at once.
 const LIST_MAX: usize = 1_000;
+
+/// How long a question waits for the ends of deliveries to be written.
+const SETTLED_WITHIN: Duration = Duration::from_secs(1);
 
 const LIMIT: Parameter = Parameter {
     name: "limit",
@@ -102,8 +106,15 @@ pub(super) fn id(call: &Call) -> Result<MessageId, ApiError> {
         .map_err(|error: hilum_message::ParseIdError| ApiError::bad("id", error.to_string()))
 }
 
+/// Waits for the ends of deliveries that the journal has been handed but not written, so that what
+/// is found agrees with what `status` counted before. A journal that cannot write is read as it is.
+pub(super) async fn settled(admin: &Admin) {
+    drop(tokio::time::timeout(SETTLED_WITHIN, admin.engine.journal().flush()).await);
+}
+
 fn trace(admin: Arc<Admin>, call: Call) -> Answer {
     Box::pin(async move {
+        settled(&admin).await;
         let trace = admin
             .engine
             .journal()
@@ -180,6 +191,7 @@ fn dead_letters(admin: Arc<Admin>, call: Call) -> Answer {
             Arc::from(call.part("channel")),
             Arc::from(call.part("destination")),
         );
+        settled(&admin).await;
         let found = admin
             .engine
             .journal()

@@ -8,7 +8,7 @@ use hilum_journal::{AnyOf, DeliveryState, Disposition, Query, Token};
 use hilum_message::{IndexKey, IndexToken};
 use serde_json::{Value, json};
 
-use super::messages::{journal, message_json};
+use super::messages::{journal, message_json, settled};
 use super::{Admin, ApiError, Call, Entry, Reply};
 
 /// What the query may say; any other name is a field that the channel declares in `index:`.
@@ -57,6 +57,9 @@ pub(super) fn routes() -> Vec<Entry> {
 fn messages(admin: Arc<Admin>, call: Call) -> BoxFuture<'static, Result<Reply, ApiError>> {
     Box::pin(async move {
         let query = query(&call.query, &admin.engine.journal().index_key())?;
+        if query.delivery.is_some() {
+            settled(&admin).await;
+        }
         let page = admin
             .engine
             .journal()

@@ -33,7 +33,6 @@ async fn a_node_that_is_well_is_told_so_and_a_peer_that_is_away_is_named() {
     let lines = doctor(&relay, &["--connect"], 2);
     for (check, word) in [
         ("site", "no problem"),
-        ("sync", "p99"),
         ("index", "behind"),
         ("node", "answers at"),
         ("listener", "relay: 127.0.0.1"),
@@ -41,6 +40,8 @@ async fn a_node_that_is_well_is_told_so_and_a_peer_that_is_away_is_named() {
     ] {
         assert_eq!(of(&lines, check, word)["level"], "ok", "{check}");
     }
+    // How fast the disk of this machine is under the load of now is not the test's to say.
+    of(&lines, "sync", "p99");
     let away = of(&lines, "destination", "relay/receiver");
     assert_eq!(away["level"], "fail");
     assert!(away["remedy"].is_string(), "{away}");

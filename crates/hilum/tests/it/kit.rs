@@ -78,17 +78,19 @@ pub(crate) fn copy(from: &Path, folder: &SiteFolder, at: &str, ports: &[(&str, u
 
 /// The value that a command prints.
 pub(crate) fn json(arguments: &[&str]) -> Value {
-    let (out, _) = ends(arguments, 0);
-    serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error}: {out}"))
+    let values = json_lines(arguments);
+    match <[Value; 1]>::try_from(values) {
+        Ok([value]) => value,
+        Err(values) => panic!("hilum {arguments:?} printed {} values", values.len()),
+    }
 }
 
 /// The values that a command prints, one a line.
 pub(crate) fn json_lines(arguments: &[&str]) -> Vec<Value> {
-    let (out, _) = ends(arguments, 0);
+    let (out, told) = ends(arguments, 0);
     let lines = out.lines().map(serde_json::from_str);
-    lines
-        .collect::<Result<_, _>>()
-        .unwrap_or_else(|error| panic!("{error}: {out}"))
+    let values = lines.collect::<Result<_, _>>();
+    values.unwrap_or_else(|error| panic!("hilum {arguments:?}: {error}\n{out}\n{told}"))
 }
 
 /// The relay of the examples on ports of its own.
