@@ -33,7 +33,7 @@ type Command = (
     fn(&[String]) -> Result<()>,
 );
 
-const COMMANDS: [Command; 11] = [
+const COMMANDS: [Command; 12] = [
     (
         "setup",
         "",
@@ -83,6 +83,12 @@ const COMMANDS: [Command; 11] = [
         "[--failpoints] [--long] [--rounds N] [--seed N]",
         "killed at random moments or named places under load; nothing promised may be lost",
         rig::crash,
+    ),
+    (
+        "faults",
+        "[--only peers|disk] [--seconds S]",
+        "peers that misbehave and a disk that fills up; all goes on, nothing promised may be lost",
+        rig::faults,
     ),
     (
         "hospitals",

@@ -142,6 +142,11 @@ pub(crate) fn crash(arguments: &[String]) -> Result<()> {
     driven("crash", &rest)
 }
 
+/// `cargo xtask faults [--only peers|disk]`
+pub(crate) fn faults(arguments: &[String]) -> Result<()> {
+    driven("faults", arguments)
+}
+
 /// `cargo xtask hospitals [--channels N]`
 pub(crate) fn hospitals(arguments: &[String]) -> Result<()> {
     driven("hospitals", arguments)

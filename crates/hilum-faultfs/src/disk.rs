@@ -68,6 +68,11 @@ impl State {
         self.check()
     }
 
+    fn syncs_fail(&self) -> bool {
+        let from = self.faults.fail_syncs_from;
+        from.is_some_and(|from| self.counts.syncs >= from)
+    }
+
     pub(crate) fn file(&self, path: &Path) -> Option<u64> {
         match self.names.get(path) {
             Some(Entry::File(inode)) => Some(*inode),
@@ -109,6 +114,9 @@ impl State {
     pub(crate) fn sync_folder(&mut self, folder: &Path) -> io::Result<()> {
         self.step()?;
         self.counts.syncs += 1;
+        if self.syncs_fail() {
+            return Err(io_error());
+        }
         let of = |path: &PathBuf| path.parent() == Some(folder);
         let (now, later) = std::mem::take(&mut self.changes)
             .into_iter()
@@ -155,7 +163,7 @@ impl State {
     pub(crate) fn sync(&mut self, inode: u64) -> io::Result<()> {
         self.step()?;
         self.counts.syncs += 1;
-        let fails = self.faults.fail_sync_at == Some(self.counts.syncs);
+        let fails = self.faults.fail_sync_at == Some(self.counts.syncs) || self.syncs_fail();
         let file = self.inodes.get_mut(&inode).ok_or(io::ErrorKind::NotFound)?;
         if fails {
             file.fail_sync();

@@ -7,6 +7,8 @@ pub struct Faults {
     pub cut_at: Option<u64>,
     /// This sync fails, counted from 1 among syncs; what it should have kept may be lost.
     pub fail_sync_at: Option<u64>,
+    /// Every sync fails from this one on, counted from 1, those of folders too.
+    pub fail_syncs_from: Option<u64>,
     /// Bytes that fit on the disk.
     pub capacity: Option<u64>,
     /// This write stores half of its bytes and fails, counted from 1 among writes.

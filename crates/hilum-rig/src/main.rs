@@ -2,6 +2,7 @@
 //!
 //! - [`bench`]: load, measured beside the limit program on the same machine;
 //! - [`crash`]: kills at random moments under load, and an independent record of what was promised;
+//! - [`faults`]: peers that misbehave and a disk that fills up, while the program runs on;
 //! - [`hospitals`]: hundreds of channels, a reload, a kill, and searches;
 //! - [`demo`]: a hospital of simulated systems around it.
 //!
@@ -17,10 +18,12 @@ mod api;
 mod bench;
 mod crash;
 mod demo;
+mod faults;
 mod folder;
 mod hospitals;
 mod machine;
 mod program;
+mod promise;
 mod relay;
 
 use std::process::ExitCode;
@@ -46,6 +49,8 @@ enum Command {
     Backlog(bench::Backlog),
     /// Kills at random moments under load, and checks what was promised
     Crash(crash::Crash),
+    /// Peers that misbehave and a disk that fills up, and checks what was promised
+    Faults(faults::Faults),
     /// Hundreds of channels: start, reload, kill, search
     Hospitals(hospitals::Run),
     /// A hospital of simulated systems around it
@@ -65,6 +70,7 @@ fn main() -> ExitCode {
             Command::LimitEngine(engine) => runtime.block_on(engine.run()),
             Command::Backlog(backlog) => runtime.block_on(backlog.run()),
             Command::Crash(crash) => runtime.block_on(crash.run()),
+            Command::Faults(faults) => runtime.block_on(faults.run()),
             Command::Hospitals(hospitals) => runtime.block_on(hospitals.run()),
             Command::Demo(demo) => runtime.block_on(demo.run()),
         });

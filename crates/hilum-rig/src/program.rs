@@ -103,6 +103,13 @@ impl Program {
         bail!("{} {said}; it printed:\n{}", self.name, last.join("\n"))
     }
 
+    /// A folder as the program sees it, which may have mounts of its own.
+    pub(crate) fn sees(&self, folder: &Path) -> PathBuf {
+        let mut path = PathBuf::from(format!("/proc/{}/root", self.child.id()));
+        path.extend(folder.components().skip(1));
+        path
+    }
+
     /// User and system time so far, in seconds.
     pub(crate) fn cpu_seconds(&self) -> Result<f64> {
         let path = format!("/proc/{}/stat", self.child.id());

@@ -68,6 +68,12 @@ pub(super) const STEPS: &[Step] = &[
         run: || done(rig::crash(&["--failpoints".to_owned()])),
     },
     Step {
+        name: "faults",
+        about: "peers that hang, reset or answer wrongly, and a full disk, under load",
+        when: When::Always,
+        run: || done(rig::faults(&[])),
+    },
+    Step {
         name: "hospitals",
         about: "300 channels: start, reload one under load, SIGKILL, search, within a minute",
         when: When::Always,

@@ -1,14 +1,9 @@
 //! SIGKILL at random moments under load, or at named places of the program, and what must hold
 //! afterwards.
 //!
-//! Senders, receiver and record live in this process, which is never killed. Senders behave as
-//! real ones do: each waits for its answer, and sends a message again, with the same control id,
-//! until it is accepted. At the end everything must have arrived; see [`record`] for what is
-//! checked.
+//! Senders, receiver and record live in this process, which is never killed. At the end everything
+//! must have arrived; see [`crate::promise`] for what is checked.
 
-mod record;
-mod sender;
-mod stored;
 mod trial;
 
 use std::path::PathBuf;

@@ -2,8 +2,6 @@
 
 use std::path::PathBuf;
 use std::process::Command;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
@@ -11,11 +9,10 @@ use hilum_testkit::mllp::{Behaviour, Keep as Kept, Receiver};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
-use super::record::Record;
-use super::sender::{Sender, Sent};
-use super::{Crash, stored};
+use super::Crash;
 use crate::folder;
 use crate::program::Program;
+use crate::promise::{Load, Place, Record, Sent, compare};
 use crate::relay::{self, Mix};
 
 /// How long a start may take; what is queued must not make it slow.
@@ -45,8 +42,7 @@ pub(super) struct Trial<'a> {
     keep: Keep,
     mix: Mix,
     sink: Receiver,
-    over: Arc<AtomicBool>,
-    accepted: Arc<AtomicU64>,
+    load: Load,
     senders: JoinSet<Result<Vec<Sent>>>,
     lives: Vec<u64>,
 }
@@ -65,12 +61,7 @@ impl<'a> Trial<'a> {
         }
         let sink =
             Receiver::start_at(relay::delivers(), Behaviour::default(), Kept::Digests).await?;
-        let over = Arc::new(AtomicBool::new(false));
-        let accepted = Arc::new(AtomicU64::new(0));
-        let mut senders = JoinSet::new();
-        for number in 0..crash.senders {
-            senders.spawn(Sender::new(number, crash.senders, mix, &over, &accepted).run());
-        }
+        let load = Load::new(relay::listens(), mix, crash.senders);
         Ok(Self {
             crash,
             site,
@@ -79,9 +70,8 @@ impl<'a> Trial<'a> {
             keep,
             mix,
             sink,
-            over,
-            accepted,
-            senders,
+            senders: load.start(),
+            load,
             lives: Vec::new(),
         })
     }
@@ -118,7 +108,7 @@ impl<'a> Trial<'a> {
     }
 
     pub(super) fn accepted(&self) -> u64 {
-        self.accepted.load(Ordering::SeqCst)
+        self.load.accepted()
     }
 
     pub(super) fn delivered(&self) -> u64 {
@@ -127,14 +117,18 @@ impl<'a> Trial<'a> {
 
     /// Ends the load, waits for what is under way, and compares; what was found, in a sentence.
     pub(super) async fn end(mut self, mut program: Program) -> Result<String> {
-        self.over.store(true, Ordering::SeqCst);
+        self.load.end();
         let lives = std::mem::take(&mut self.lives);
         let mut record = Record::new(lives, self.crash.window, self.mix);
         while let Some(sent) = self.senders.join_next().await {
             record.sent(sent.context("a sender failed")??);
         }
         self.arrived(&mut program, &record).await?;
-        let compared = stored::compare(record.originals()).await?;
+        let place = Place {
+            admin: relay::admin(),
+            channel: "relay".to_owned(),
+        };
+        let compared = compare(&place, record.originals()).await?;
         program.stop(STOP_WITHIN)?;
         let mut findings = record.check(&self.sink.received());
         if compared.messages < record.count() && self.keep == Keep::Forever {

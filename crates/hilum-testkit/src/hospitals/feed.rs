@@ -140,6 +140,7 @@ pub struct Accepted {
 pub struct Load {
     over: Arc<AtomicBool>,
     count: Arc<AtomicU64>,
+    refused: Arc<AtomicU64>,
     senders: JoinSet<Vec<Accepted>>,
 }
 
@@ -149,6 +150,7 @@ impl Load {
     pub fn start(hospitals: &Hospitals, first: u64) -> Self {
         let over = Arc::new(AtomicBool::new(false));
         let count = Arc::new(AtomicU64::new(0));
+        let refused = Arc::new(AtomicU64::new(0));
         let mut senders = JoinSet::new();
         for (at, channel) in hospitals.channels.iter().enumerate() {
             let first = first + at as u64 * SHARE;
@@ -158,13 +160,21 @@ impl Load {
                 first,
                 Arc::clone(&over),
                 Arc::clone(&count),
+                Arc::clone(&refused),
             ));
         }
         Self {
             over,
             count,
+            refused,
             senders,
         }
+    }
+
+    /// How many messages were not accepted so far.
+    #[must_use]
+    pub fn refused(&self) -> u64 {
+        self.refused.load(Ordering::SeqCst)
     }
 
     /// How many messages were accepted so far.
@@ -191,6 +201,7 @@ async fn feed(
     first: u64,
     over: Arc<AtomicBool>,
     count: Arc<AtomicU64>,
+    refused: Arc<AtomicU64>,
 ) -> Vec<Accepted> {
     let mut feeder = Feeder::new(&channel);
     let mut accepted = Vec::new();
@@ -207,6 +218,8 @@ async fn feed(
         if feeder.send(&message).await.unwrap_or(false) {
             put.push(message);
             count.fetch_add(1, Ordering::SeqCst);
+        } else {
+            refused.fetch_add(1, Ordering::SeqCst);
         }
         sleep(REST).await;
     }

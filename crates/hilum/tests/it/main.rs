@@ -6,10 +6,12 @@
     reason = "a test fails by panicking"
 )]
 
+mod disk;
 mod doctor;
 mod folder;
 mod journal;
 mod kit;
+mod life;
 mod node;
 mod operate;
 mod peers;

@@ -3,8 +3,8 @@
 //! - *No loss*: every message that was answered AA or CA arrives.
 //! - *Order*: of one patient's messages, which one sender sent one after the other, each arrives
 //!   first after its predecessor; within one life of the program none arrives after a later one.
-//! - *Duplicates*: within one life none arrives twice; after a kill only deliveries of the window
-//!   before it may come again.
+//! - *Duplicates*: within one life none arrives again that its receiver had said yes to; after a
+//!   kill only deliveries of the window before it may come again.
 //! - *Bytes*: what arrives is what the relay must make of what was sent; what the journal holds as
 //!   received and as sent is the same ([`super::stored`]).
 
@@ -13,12 +13,14 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use hilum_testkit::mllp::Received;
 use sha2::{Digest, Sha256};
 
-use super::sender::Sent;
+use super::Sent;
 use crate::relay::{self, Mix};
 
+/// What senders sent and what they were told.
 #[derive(Debug)]
-pub(super) struct Record {
-    /// Connections of the receiver that existed when the program was killed, one for each kill.
+pub(crate) struct Record {
+    /// Connections that the receiver had had when the program was killed, or when it cut them
+    /// itself, one for each time.
     lives: Vec<u64>,
     window: usize,
     mix: Mix,
@@ -27,9 +29,9 @@ pub(super) struct Record {
 
 /// What the comparison found.
 #[derive(Debug)]
-pub(super) struct Findings {
-    pub(super) summary: String,
-    pub(super) broken: Vec<String>,
+pub(crate) struct Findings {
+    pub(crate) summary: String,
+    pub(crate) broken: Vec<String>,
 }
 
 /// One arrival: its place in the receiver's list and the life of the program that made it.
@@ -37,10 +39,12 @@ pub(super) struct Findings {
 struct Arrival {
     at: usize,
     life: usize,
+    /// The receiver said yes to it.
+    accepted: bool,
 }
 
 impl Record {
-    pub(super) const fn new(lives: Vec<u64>, window: usize, mix: Mix) -> Self {
+    pub(crate) const fn new(lives: Vec<u64>, window: usize, mix: Mix) -> Self {
         Self {
             lives,
             window,
@@ -49,18 +53,18 @@ impl Record {
         }
     }
 
-    pub(super) fn sent(&mut self, all: Vec<Sent>) {
+    pub(crate) fn sent(&mut self, all: Vec<Sent>) {
         self.sent
             .extend(all.into_iter().map(|sent| (sent.number, sent)));
     }
 
     /// How many messages were sent and accepted.
-    pub(super) fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.sent.len()
     }
 
     /// By control id, the bytes that were sent for it.
-    pub(super) fn originals(&self) -> HashMap<String, Vec<u8>> {
+    pub(crate) fn originals(&self) -> HashMap<String, Vec<u8>> {
         let original = |sent: &Sent| {
             let id = relay::control_id(sent.number);
             (id, self.mix.message(sent.patient, sent.number))
@@ -68,14 +72,14 @@ impl Record {
         self.sent.values().map(original).collect()
     }
 
-    pub(super) fn all_arrived(&self, ids: &[String]) -> bool {
+    pub(crate) fn all_arrived(&self, ids: &[String]) -> bool {
         let ids: HashSet<&str> = ids.iter().map(String::as_str).collect();
         self.sent
             .keys()
             .all(|number| ids.contains(relay::control_id(*number).as_str()))
     }
 
-    pub(super) fn check(&self, received: &[Received]) -> Findings {
+    pub(crate) fn check(&self, received: &[Received]) -> Findings {
         let numbers: HashMap<String, u64> = self
             .sent
             .keys()
@@ -91,10 +95,11 @@ impl Record {
             }
             match numbers.get(&message.control_id) {
                 Some(number) => {
-                    arrivals
-                        .entry(*number)
-                        .or_default()
-                        .push(Arrival { at, life });
+                    arrivals.entry(*number).or_default().push(Arrival {
+                        at,
+                        life,
+                        accepted: message.accepted,
+                    });
                     self.check_bytes(*number, message, &mut broken);
                 }
                 None => broken.push(format!(
@@ -120,11 +125,16 @@ impl Record {
             .sum();
         let summary = format!(
             "{} messages accepted, {resent} sent again by their senders, {} arrivals, {again} of \
-             them again after a kill (the farthest {farthest} deliveries before it), {} kills",
+             them again",
             self.sent.len(),
             received.len(),
-            self.lives.len()
         );
+        let kills = self.lives.len();
+        let summary = if kills == 0 {
+            summary
+        } else {
+            format!("{summary} (the farthest {farthest} deliveries before a cut), {kills} cuts")
+        };
         Findings { summary, broken }
     }
 
@@ -193,7 +203,9 @@ impl Record {
                 again += 1;
                 let id = relay::control_id(*number);
                 if first.life == second.life {
-                    broken.push(format!("{id} arrived twice without a kill between"));
+                    if first.accepted {
+                        broken.push(format!("{id} came again, though the receiver had said yes"));
+                    }
                     continue;
                 }
                 let end = ends.get(first.life).copied().unwrap_or_default();
@@ -277,12 +289,21 @@ mod tests {
     fn notices_a_duplicate_without_a_kill_or_from_long_before() {
         check(
             &[came(1, 1), came(1, 1), came(2, 1), came(3, 1)],
-            &["arrived twice"],
+            &["had said yes"],
         );
         check(
             &[came(1, 1), came(2, 1), came(3, 1), came(1, 2)],
             &["came again"],
         );
+    }
+
+    #[test]
+    fn allows_what_the_receiver_did_not_take_to_come_again() {
+        let refused = Received {
+            accepted: false,
+            ..came(1, 1)
+        };
+        check(&[refused, came(1, 1), came(2, 1), came(3, 1)], &[]);
     }
 
     #[test]

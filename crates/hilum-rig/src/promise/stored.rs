@@ -1,6 +1,7 @@
 //! What the journal holds, compared with what was sent and with what must have been delivered.
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
@@ -17,6 +18,14 @@ const PAGE: usize = 1_000;
 /// Findings after which the comparison is given up.
 const FINDINGS_MAX: usize = 20;
 
+/// A channel of a running program.
+#[derive(Debug, Clone)]
+pub(crate) struct Place {
+    /// Its management API.
+    pub(crate) admin: SocketAddr,
+    pub(crate) channel: String,
+}
+
 /// A row of the journal.
 struct Row {
     message: String,
@@ -28,14 +37,17 @@ struct Row {
 
 /// How many messages were compared, and what is wrong with them.
 #[derive(Debug, Default)]
-pub(super) struct Compared {
-    pub(super) messages: usize,
-    pub(super) broken: Vec<String>,
+pub(crate) struct Compared {
+    pub(crate) messages: usize,
+    pub(crate) broken: Vec<String>,
 }
 
-/// Reads back every message and every delivery that the running program has.
-pub(super) async fn compare(originals: HashMap<String, Vec<u8>>) -> Result<Compared> {
-    let rows = rows().await?;
+/// Reads back every message of a channel and every delivery that the running program has.
+pub(crate) async fn compare(
+    place: &Place,
+    originals: HashMap<String, Vec<u8>>,
+) -> Result<Compared> {
+    let rows = rows(place).await?;
     let messages = rows.len();
     let mut shares: Vec<Vec<Row>> = (0..READERS).map(|_| Vec::new()).collect();
     for (at, row) in rows.into_iter().enumerate() {
@@ -46,7 +58,7 @@ pub(super) async fn compare(originals: HashMap<String, Vec<u8>>) -> Result<Compa
     let originals = Arc::new(originals);
     let mut readers = JoinSet::new();
     for share in shares {
-        readers.spawn(read(share, Arc::clone(&originals)));
+        readers.spawn(read(place.admin, share, Arc::clone(&originals)));
     }
     let mut broken = Vec::new();
     while let Some(found) = readers.join_next().await {
@@ -55,12 +67,12 @@ pub(super) async fn compare(originals: HashMap<String, Vec<u8>>) -> Result<Compa
     Ok(Compared { messages, broken })
 }
 
-async fn rows() -> Result<Vec<Row>> {
-    let mut api = Api::new(relay::admin());
+async fn rows(place: &Place) -> Result<Vec<Row>> {
+    let mut api = Api::new(place.admin);
     let mut rows = Vec::new();
     let mut before = String::new();
     loop {
-        let query = format!("channel=relay&limit={PAGE}{before}");
+        let query = format!("channel={}&limit={PAGE}{before}", place.channel);
         let page = api.find(&query).await?;
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         rows.extend(page.iter().map(|row| Row {
@@ -89,8 +101,12 @@ async fn rows() -> Result<Vec<Row>> {
     Ok(rows)
 }
 
-async fn read(rows: Vec<Row>, originals: Arc<HashMap<String, Vec<u8>>>) -> Result<Vec<String>> {
-    let mut api = Api::new(relay::admin());
+async fn read(
+    admin: SocketAddr,
+    rows: Vec<Row>,
+    originals: Arc<HashMap<String, Vec<u8>>>,
+) -> Result<Vec<String>> {
+    let mut api = Api::new(admin);
     let mut broken = Vec::new();
     for row in rows {
         if broken.len() >= FINDINGS_MAX {
