@@ -35,13 +35,13 @@ pub use format::{
 pub use order::{LinkedKeys, Order, OrderKeys};
 pub use plan::{
     Acknowledge, AfterReject, AlertRule, ChannelPlan, DestinationFactory, DestinationKind,
-    DestinationPlan, IndexField, Plan, ResendPlan, RetryPlan, SourceFactory, SourceKind,
+    DestinationPlan, IndexField, Plan, ResendPlan, RetryPlan, Sends, SourceFactory, SourceKind,
     SourcePlan, StepPlan, Window,
 };
 pub use process::{
     Disposition, Finding, Hold, Incoming, PlannedDelivery, ProcessEnvironment, Processed, Reason,
-    SPLIT_MAX, StepOutcome, StepTrace, TRACED_CHANGES_MAX, TRACED_LEAVES_MAX, answer, process,
-    receive, trace,
+    Released, ReleasedBy, SPLIT_MAX, StepOutcome, StepTrace, TRACED_CHANGES_MAX, TRACED_LEAVES_MAX,
+    answer, process, receive, trace,
 };
 pub use rule::{Rule, RuleError, reply_options};
 pub use source::{

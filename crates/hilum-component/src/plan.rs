@@ -156,6 +156,8 @@ pub struct DestinationPlan {
     pub digest: PlanDigest,
     /// How it is made.
     pub kind: DestinationKind,
+    /// What it gets.
+    pub sends: Sends,
     /// Only messages for which this holds are delivered.
     pub when: Option<Rule>,
     /// Its own steps.
@@ -176,6 +178,27 @@ pub struct DestinationPlan {
     pub then: Option<Arc<str>>,
     /// Its name before, whose queue it takes over.
     pub was: Option<Arc<str>>,
+}
+
+/// What a destination gets.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    serde::Serialize,
+    serde::Deserialize,
+    schemars::JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Sends {
+    /// The messages of the channel.
+    #[default]
+    Message,
+    /// The application answers that senders in enhanced mode ask for (MSH-16).
+    ApplicationAnswer,
 }
 
 /// The kinds of destination.

@@ -5,7 +5,7 @@ use std::fmt;
 
 use hilum_fhirpath::{Dialect, Env, Expression, NodeId, Options, Tree};
 
-use crate::process::ORIGINAL;
+use crate::process::{META, ORIGINAL};
 use crate::{Document, Format};
 
 /// An expression that was compiled in the dialect of a channel's format.
@@ -89,7 +89,8 @@ impl fmt::Debug for Rule {
     }
 }
 
-/// What an expression may use where replies to messages of the format `original` are worked on.
+/// What an expression may use: `%meta`, and `%original` where replies to messages of the format
+/// `original` are worked on.
 #[must_use]
 pub fn reply_options<'o>(
     dialect: Option<&'o dyn Dialect>,
@@ -97,7 +98,11 @@ pub fn reply_options<'o>(
 ) -> Options<'o> {
     Options {
         dialect,
-        variables: if original.is_some() { &[ORIGINAL] } else { &[] },
+        variables: if original.is_some() {
+            &[META, ORIGINAL]
+        } else {
+            &[META]
+        },
         variable_dialect: original.and_then(Format::dialect),
         ..Options::default()
     }

@@ -141,8 +141,10 @@ pub struct StepContext<'a> {
     pub channel: &'a str,
     /// When the message arrived, Unix milliseconds: the only time there is.
     pub arrived_ms: u64,
-    /// The environment of expressions, without the message's own variables.
+    /// The environment of expressions: the time, `%meta` as it was before the step, `%original`.
     pub env: &'a Env<'a>,
+    /// A hold by this step is over: it lets the message go on.
+    pub released: bool,
     /// Of a reply: the message that asked.
     pub original: Option<&'a dyn Document>,
     /// What the step noticed.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use hilum_component::ReleasedBy;
 use hilum_journal::{
     Attempt, DeliveryRef, DeliveryState, JournalError, Outcome, Settlement, StateWrite,
 };
@@ -43,7 +44,7 @@ impl From<AcceptFailure> for OperateError {
 /// What a person decides about a held message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Held {
-    /// It goes on at the step after the one that held it.
+    /// It goes on; no step up to the one that held it can hold it again.
     Release,
     /// It ends.
     Reject,
@@ -192,7 +193,7 @@ impl Engine {
             .ok_or_else(|| OperateError::NotFound(format!("held message {message}")))?;
         tracing::info!(message_id = %message, ?decision, reason, "a person decided about a held message");
         match decision {
-            Held::Release => store::due(self.core(), sequence, &held)
+            Held::Release => store::due(self.core(), sequence, &held, ReleasedBy::Decision)
                 .await
                 .map_err(OperateError::Record),
             Held::Reject => {

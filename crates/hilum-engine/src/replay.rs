@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use hilum_component::{
     Arrival, ChannelPlan, Disposition, Finding, Incoming, Peer, ProcessEnvironment, Processed,
-    Reason, StepTrace, trace,
+    Reason, Released, ReleasedBy, StepTrace, trace,
 };
 use hilum_fhirpath::NoHost;
 use hilum_journal::StoredMessage;
@@ -15,10 +15,10 @@ use hilum_message::{MessageId, Payload, PlanDigest};
 use serde::Serialize;
 use tokio::sync::oneshot;
 
-use crate::channel::{Channel, Origin, take_in_with};
+use crate::channel::{Channel, Origin, REPLAY, take_in_with};
 use crate::operate::{OperateError, missing};
 use crate::pool::Budget;
-use crate::{Core, Engine, PlanChoice};
+use crate::{Core, Engine, PlanChoice, store};
 
 /// A trace compares the document around every step, so it has more time than a message.
 const TRACE_BUDGET_TIMES: u32 = 8;
@@ -126,14 +126,14 @@ impl Engine {
         let arrival = Arrival {
             payload,
             peer,
-            metadata: row.metadata,
+            metadata: store::as_it_came(row.metadata),
         };
         let origin = Origin::Linked {
             from: message,
-            relation: "replay",
+            relation: REPLAY,
             only: replay.only,
             completes: None,
-            resume_at: 0,
+            released: None,
         };
         let taken = take_in_with(self.core(), &channel, Some(plan), arrival, origin).await;
         let reply = taken.reply;
@@ -157,7 +157,9 @@ impl Engine {
     ) -> Result<Recomputed, OperateError> {
         let (row, payload) = self.stored(message).await?;
         let plan = self.chosen(&row, choice).await?;
-        let incoming = Incoming::new(message, row.arrived_ms, payload, row.metadata.clone());
+        let metadata = store::as_it_came(row.metadata.clone());
+        let mut incoming = Incoming::new(message, row.arrived_ms, payload, metadata);
+        incoming.released = self.released(&row).await?;
         let (sender, receiver) = oneshot::channel();
         let core = Arc::clone(self.core());
         let of_plan = Arc::clone(&plan);
@@ -191,6 +193,19 @@ impl Engine {
     async fn stored(&self, message: MessageId) -> Result<(StoredMessage, Payload), OperateError> {
         let found = self.core().journal.received(message).await;
         found.map_err(missing("message", message))
+    }
+
+    /// The hold that was over, of a message that had been held.
+    async fn released(&self, row: &StoredMessage) -> Result<Option<Released>, OperateError> {
+        let Some(completed) = row.completes else {
+            return Ok(None);
+        };
+        let (held, _) = self.core().journal.received_at(completed).await?;
+        let step = held.hold.and_then(|hold| hold.step.parse().ok());
+        Ok(step.map(|step| Released {
+            step,
+            by: ReleasedBy::Decision,
+        }))
     }
 
     fn running(&self, channel: &str) -> Result<Arc<Channel>, OperateError> {

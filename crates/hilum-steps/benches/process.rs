@@ -85,6 +85,7 @@ fn destination() -> DestinationPlan {
         system: None,
         digest: PlanDigest::default(),
         kind: DestinationKind::Topic("receiver".into()),
+        sends: hilum_component::Sends::Message,
         when: None,
         steps: Vec::new(),
         required: false,

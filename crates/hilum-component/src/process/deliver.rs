@@ -4,7 +4,7 @@ use hilum_message::OrderKey;
 
 use super::run::{Ran, Runner};
 use super::{Disposition, PlannedDelivery, Reason};
-use crate::{AfterReject, DestinationPlan, Identity, Working};
+use crate::{AfterReject, DestinationPlan, Identity, Sends, Working};
 
 /// Plans the deliveries of one message; the error is a failure that fails the whole message.
 pub(super) fn plan_all(
@@ -46,6 +46,10 @@ fn routed(
     destination: &DestinationPlan,
     message: &Working,
 ) -> Result<bool, (Disposition, Reason)> {
+    // An answer goes back there, not the message.
+    if destination.sends == Sends::ApplicationAnswer {
+        return Ok(false);
+    }
     if message
         .routes
         .as_ref()
@@ -56,7 +60,8 @@ fn routed(
     let Some(when) = &destination.when else {
         return Ok(true);
     };
-    when.test(&*message.document, runner.env)
+    runner
+        .with_env(&message.metadata, |env| when.test(&*message.document, env))
         .map_err(|text| failed(&format!("{}/when", destination.name), text))
 }
 
@@ -68,8 +73,8 @@ fn priority(
     let Some(rule) = &destination.priority else {
         return Ok(0);
     };
-    let value = rule
-        .first(&*message.document, runner.env)
+    let value = runner
+        .with_env(&message.metadata, |env| rule.first(&*message.document, env))
         .map_err(|text| failed(&format!("{}/priority", destination.name), text))?;
     Ok(value.and_then(|text| text.parse().ok()).unwrap_or(0))
 }
@@ -106,7 +111,7 @@ fn own_steps(
         metadata: message.metadata.clone(),
         routes: None,
     };
-    match runner.steps(&destination.steps, &destination.name, 0, copy) {
+    match runner.steps(&destination.steps, &destination.name, None, copy) {
         Ran::Through(messages) => {
             deliveries.extend(messages.into_iter().map(|message| PlannedDelivery {
                 payload: message.document.write(),

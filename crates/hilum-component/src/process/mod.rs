@@ -3,8 +3,9 @@
 //! Engine, `hilum test`, traces, replay and the benches all call [`process`]; what it returns is
 //! what the journal writes, in one transaction.
 
+mod application;
+mod beside;
 mod deliver;
-mod original;
 mod outcome;
 mod run;
 mod trace;
@@ -21,8 +22,8 @@ use crate::{
     Answer, ChannelPlan, Document, DocumentProblem, Identity, LinkedKeys, Meter, Order, OrderKeys,
     SealedAnswer, Severity, Split, StateView, TraceLine, Verdict, Working,
 };
-pub(crate) use original::ORIGINAL;
-use original::Original;
+use beside::{Beside, Original};
+pub(crate) use beside::{META, ORIGINAL};
 use run::{Ran, Runner};
 
 /// What a message is processed with, beside its channel's plan.
@@ -52,8 +53,8 @@ pub struct Incoming {
     pub payload: Payload,
     /// What the source knows beside the bytes.
     pub metadata: Metadata,
-    /// The step at which it goes on after a hold.
-    pub resume_at: usize,
+    /// The hold that is over, of a message that was held.
+    pub released: Option<Released>,
     /// Of a reply: the message that asked, as it was received.
     pub original: Option<Payload>,
 }
@@ -67,10 +68,29 @@ impl Incoming {
             arrived_ms,
             payload,
             metadata,
-            resume_at: 0,
+            released: None,
             original: None,
         }
     }
+}
+
+/// A hold that is over. The steps run from the first one again: what they did to the message and
+/// the state was not kept, and the holds of steps before this one are over as well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Released {
+    /// The step that held the message.
+    pub step: usize,
+    /// Why it is over.
+    pub by: ReleasedBy,
+}
+
+/// Why a hold is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReleasedBy {
+    /// A person let the message go on, or its time is up: the step cannot hold it again.
+    Decision,
+    /// The value changed that it waits for: the step looks again, and may hold it again.
+    Change,
 }
 
 /// Takes a message through its channel.
@@ -159,7 +179,11 @@ pub fn receive(
     let mut processed = match plan.format.split(&incoming.payload) {
         Split::One => match opened(plan, environment, &incoming) {
             Ok(opened) => opened.processed,
-            Err(refused) => *refused,
+            Err(refused) => {
+                let mut refused = *refused;
+                application::plan(plan, environment.index_key, &mut refused);
+                refused
+            }
         },
         Split::Many(..) => {
             let mut batch = Processed::new(&incoming);
@@ -178,15 +202,27 @@ fn one(
     environment: &mut ProcessEnvironment<'_>,
     incoming: Incoming,
 ) -> Processed {
+    let mut processed = match opened(plan, environment, &incoming) {
+        Ok(opened) => worked(plan, environment, incoming, opened),
+        Err(refused) => *refused,
+    };
+    application::plan(plan, environment.index_key, &mut processed);
+    processed
+}
+
+/// Takes a message that was read and checked through the steps.
+fn worked(
+    plan: &ChannelPlan,
+    environment: &mut ProcessEnvironment<'_>,
+    incoming: Incoming,
+    opened: Opened,
+) -> Processed {
     let Opened {
         processed,
         document,
         original,
-    } = match opened(plan, environment, &incoming) {
-        Ok(opened) => opened,
-        Err(refused) => return *refused,
-    };
-    let env = env_of(environment, &incoming, &original);
+    } = opened;
+    let env = env_of(environment, &incoming);
     let working = Working {
         id: incoming.id,
         document,
@@ -238,7 +274,8 @@ fn opened(
     processed.identity = plan.format.identify(&*document);
     processed.answer_mode = plan.format.answer_mode(&*document);
     let original = Original::of(plan, incoming.original.as_ref(), &mut processed.findings);
-    let env = env_of(environment, incoming, &original);
+    let beside = Beside::new(original.document(), &incoming.metadata);
+    let env = env_of(environment, incoming).with_variables(&beside);
     let checked = check(
         plan,
         environment,
@@ -258,15 +295,9 @@ fn opened(
 }
 
 /// What expressions see of the world.
-fn env_of<'e>(
-    environment: &ProcessEnvironment<'e>,
-    incoming: &Incoming,
-    original: &'e Original,
-) -> Env<'e> {
+fn env_of<'e>(environment: &ProcessEnvironment<'e>, incoming: &Incoming) -> Env<'e> {
     let now = i64::try_from(incoming.arrived_ms).unwrap_or(i64::MAX);
-    Env::new(Moment::from_unix_millis(now, 0))
-        .with_host(environment.host)
-        .with_variables(original)
+    Env::new(Moment::from_unix_millis(now, 0)).with_host(environment.host)
 }
 
 /// Control id, keys, index values and `accept:`, all of the message as it came.
@@ -359,7 +390,7 @@ fn steps(
         findings: &mut processed.findings,
         trace: environment.trace.as_deref_mut(),
     };
-    let ran = runner.steps(&plan.steps, "", incoming.resume_at, working);
+    let ran = runner.steps(&plan.steps, "", incoming.released, working);
     let result = match ran {
         Ran::Through(mut messages) if messages.len() == 1 && messages[0].id == incoming.id => {
             deliver::plan_all(

@@ -1,8 +1,9 @@
 //! Running a list of steps over a message.
 
 use hilum_fhirpath::Env;
+use hilum_message::Metadata;
 
-use super::{Finding, Hold, Reason};
+use super::{Beside, Finding, Hold, Reason, Released, ReleasedBy};
 use crate::step::Changes;
 use crate::{
     ChannelPlan, Document, Flow, Halted, Meter, StateView, StepContext, StepPlan, TraceLine,
@@ -38,26 +39,42 @@ pub(super) struct Runner<'r, 'e> {
 }
 
 impl Runner<'_, '_> {
-    /// Runs `steps` from `first` on; `prefix` stands before step names (a destination's name).
+    /// Evaluates something with what stands beside a message.
+    pub(super) fn with_env<T>(
+        &self,
+        metadata: &Metadata,
+        evaluate: impl FnOnce(&Env<'_>) -> T,
+    ) -> T {
+        let beside = Beside::new(self.original, metadata);
+        evaluate(&self.env.with_variables(&beside))
+    }
+
+    /// Runs `steps`; `prefix` stands before step names (a destination's name).
     pub(super) fn steps(
         &mut self,
         steps: &[StepPlan],
         prefix: &str,
-        first: usize,
+        released: Option<Released>,
         message: Working,
     ) -> Ran {
         let mut current = vec![message];
         let mut filtered = None;
-        for (place, plan) in steps.iter().enumerate().skip(first) {
+        for (place, plan) in steps.iter().enumerate() {
             let name = if prefix.is_empty() {
                 plan.name.to_string()
             } else {
                 format!("{prefix}/{}", plan.name)
             };
             let mut next = Vec::with_capacity(current.len());
+            // The holds of this step are over, whatever it says.
+            let over = released.is_some_and(|released| {
+                released.step > place
+                    || (released.step == place && released.by == ReleasedBy::Decision)
+            });
             for mut message in current {
-                match self.apply(plan, &name, &mut message) {
+                match self.apply(plan, &name, over, &mut message) {
                     Ok(Flow::Next) => next.push(message),
+                    Err(Halted::Hold { .. }) if over => next.push(message),
                     Ok(Flow::Filtered(text)) => {
                         filtered = Some(Reason::new(&name, "filtered", None, text));
                     }
@@ -84,12 +101,16 @@ impl Runner<'_, '_> {
         &mut self,
         plan: &StepPlan,
         name: &str,
+        released: bool,
         message: &mut Working,
     ) -> Result<Flow, Halted> {
+        let beside = Beside::new(self.original, &message.metadata);
+        let env = self.env.with_variables(&beside);
         let mut context = StepContext {
             channel: &self.plan.name,
             arrived_ms: self.arrived_ms,
-            env: self.env,
+            env: &env,
+            released,
             original: self.original,
             findings: self.findings,
             trace: self.trace.as_deref_mut(),

@@ -1,6 +1,6 @@
 //! `channels/*.yaml` and `alerts.yaml`.
 
-use hilum_component::{AfterReject, Expr, Millis, Size};
+use hilum_component::{AfterReject, Expr, Millis, Sends, Size};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -95,6 +95,10 @@ pub(crate) struct StepFile {}
     "queue": "write `queue-max:` and `queue-bytes-max:`"
 }))]
 pub(crate) struct DestinationFile {
+    /// What goes there: the messages, or the application answers that senders in enhanced mode ask
+    /// for.
+    #[serde(default)]
+    pub(crate) sends: Sends,
     /// Only messages for which this holds are delivered.
     #[serde(default)]
     pub(crate) when: Option<Expr>,

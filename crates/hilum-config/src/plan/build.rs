@@ -363,6 +363,7 @@ impl<'g, V: Fn() -> SiteView<'g>> Builder<'_, 'g, V> {
             system,
             digest,
             kind,
+            sends: file.sends,
             when,
             steps,
             required: file.required,

@@ -270,6 +270,7 @@ fn destinations(channel: &Checked<'_>, channels: &[Checked<'_>], report: &mut Re
             taken.insert(name, was.span);
         }
         own_steps(node, report);
+        application_answers(node, report);
         retry(node, report);
         if node.get("required").and_then(Node::text) == Some("true") && node.get("steps").is_none()
         {
@@ -356,6 +357,21 @@ fn own_steps(destination: &Node, report: &mut Report) {
         if let Some((name, remedy)) = known {
             let text = format!("the step `{name}` cannot stand among a destination's own steps");
             report.push(Draft::error("E0213", key.span, text).remedy(*remedy));
+        }
+    }
+}
+
+/// An answer goes as it is to whoever asked for it.
+fn application_answers(destination: &Node, report: &mut Report) {
+    let sends = destination.get("sends").and_then(Node::text);
+    if sends != Some("application-answer") {
+        return;
+    }
+    for key in ["when", "steps", "required", "then", "priority"] {
+        if let Some((written, _)) = destination.entry(key) {
+            let text = format!("`{key}` has no effect on application answers");
+            let remedy = "leave it out, or write a destination of its own for messages";
+            report.push(Draft::warning("W0312", written.span, text).remedy(remedy));
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::resend::Memory;
 
 pub(crate) use intake::ChannelIntake;
 pub(crate) use received::{process_received, tell_if_rejected};
-pub(crate) use work::{Origin, Taken, processed, take_in, take_in_with};
+pub(crate) use work::{Origin, REPLAY, Taken, processed, still_held, take_in, take_in_with};
 
 /// A channel that runs.
 pub(crate) struct Channel {

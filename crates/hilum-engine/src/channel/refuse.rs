@@ -50,7 +50,8 @@ pub(super) async fn refuse(core: &Arc<Core>, channel: &Channel, partial: Partial
     }
 }
 
-fn negative(
+/// A no in the mode that the message asks for, as far as it can be read.
+pub(super) fn negative(
     plan: &ChannelPlan,
     id: MessageId,
     at_ms: u64,

@@ -5,20 +5,24 @@ use std::sync::Arc;
 use bytes::Bytes;
 use hilum_component::{
     Acknowledge, AnswerMode, Arrival, ChannelPlan, Disposition, Incoming, ProcessEnvironment,
-    Processed, Reply, SealedAnswer, SourceKind, TimerChange, Verdict, answer, process, receive,
+    Processed, Released, Reply, SealedAnswer, Sends, SourceKind, TimerChange, Verdict, answer,
+    process, receive,
 };
 use hilum_fhirpath::NoHost;
 use hilum_message::{Accepted, DeliveryId, MessageId};
 use tokio::sync::oneshot;
 
-use super::Channel;
 use super::intake::closed;
+use super::{Channel, refuse};
 use crate::pool::Budget;
 use crate::resend::{Known, ResendDigest, ResendKey};
 use crate::{Core, queue, store};
 
 /// How often a message whose reads were stale is processed again before it is processed alone.
 pub(super) const STALE_MAX: usize = 8;
+
+/// What a replayed message is to the one that it comes from.
+pub(crate) const REPLAY: &str = "replay";
 
 /// How a message came to its channel.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,8 +39,8 @@ pub(crate) enum Origin {
         only: Vec<Arc<str>>,
         /// The held row that it completes.
         completes: Option<u64>,
-        /// The step at which it goes on.
-        resume_at: usize,
+        /// The hold that is over.
+        released: Option<Released>,
     },
     /// It was stored and answered as received, and is processed now.
     Received {
@@ -80,8 +84,8 @@ impl Origin {
         };
         let (payload, metadata) = (arrival.payload.clone(), arrival.metadata.clone());
         let mut incoming = Incoming::new(id, arrived_ms, payload, metadata);
-        if let Self::Linked { resume_at, .. } = self {
-            incoming.resume_at = *resume_at;
+        if let Self::Linked { released, .. } = self {
+            incoming.released = *released;
         }
         incoming
     }
@@ -127,13 +131,7 @@ pub(crate) async fn take_in_with(
     arrival: Arrival,
     origin: Origin,
 ) -> Taken {
-    let mut incoming = origin.incoming(core, &arrival);
-    // A reply that is released or replayed is worked on as the first time.
-    if matches!(origin, Origin::Linked { .. })
-        && matches!(channel.plan().source.kind, SourceKind::Reply(_))
-    {
-        incoming.original = queue::original(core, &arrival.metadata).await;
-    }
+    let incoming = with_original(core, channel, &arrival, &origin).await;
     let mut stale = 0;
     loop {
         let turn = Turn::of(channel, stale).await;
@@ -339,6 +337,15 @@ async fn accept(
                 delivery.priority = i16::MIN;
             }
         }
+        // Who sent it once is not answered again because somebody repeats it.
+        Origin::Linked { relation, .. } if *relation == REPLAY => {
+            let answers = plan.destinations.iter();
+            let answers = answers.filter(|to| to.sends == Sends::ApplicationAnswer);
+            let answers: Vec<_> = answers.map(|to| &to.name).collect();
+            processed
+                .deliveries
+                .retain(|delivery| !answers.contains(&&delivery.destination));
+        }
         Origin::Timer { scope, key } => processed.timers.push(TimerChange {
             scope: scope.to_string(),
             key: key.to_string(),
@@ -448,12 +455,9 @@ fn queued_answer(plan: &ChannelPlan, incoming: &Incoming) -> Option<Bytes> {
 fn failed(channel: &Channel, plan: &ChannelPlan, incoming: &Incoming, text: &str) -> Taken {
     tracing::error!(channel = %channel.name, message_id = %incoming.id, error = text,
         "a message could not be recorded; its sender was told");
-    let verdict = Verdict::Error {
-        code: "207",
-        path: None,
-        text: "not recorded; send it again",
-    };
-    let negative = answer(plan, incoming, verdict, false).and_then(|a| a.open_negative());
+    let told = "not recorded; send it again";
+    let (id, at_ms, payload) = (incoming.id, incoming.arrived_ms, incoming.payload.clone());
+    let negative = refuse::negative(plan, id, at_ms, payload, Disposition::Failed, told);
     let reply = Reply {
         disposition: Disposition::Failed,
         answer: negative,
@@ -521,6 +525,37 @@ impl Watched {
             queue.unwatch(id);
         }
     }
+}
+
+/// Whether the step that holds a message would hold it again.
+pub(crate) async fn still_held(
+    core: &Arc<Core>,
+    channel: &Arc<Channel>,
+    arrival: &Arrival,
+    origin: &Origin,
+    step: usize,
+) -> bool {
+    let incoming = with_original(core, channel, arrival, origin).await;
+    let processed = processed(core, channel, &channel.plan(), incoming).await;
+    let hold = processed.and_then(|processed| processed.hold);
+    hold.is_some_and(|hold| hold.step == step)
+}
+
+/// An arrival as a message, with the one that asked: a reply that is released or replayed is
+/// worked on as the first time.
+async fn with_original(
+    core: &Core,
+    channel: &Channel,
+    arrival: &Arrival,
+    origin: &Origin,
+) -> Incoming {
+    let mut incoming = origin.incoming(core, arrival);
+    if matches!(origin, Origin::Linked { .. })
+        && matches!(channel.plan().source.kind, SourceKind::Reply(_))
+    {
+        incoming.original = queue::original(core, &arrival.metadata).await;
+    }
+    incoming
 }
 
 /// Processes a message for a channel without accepting it; `None` if the engine is closing.

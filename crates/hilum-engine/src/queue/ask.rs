@@ -18,7 +18,7 @@ use crate::lanes::Entry;
 use crate::{Core, store};
 
 /// The metadata that names the message that asked.
-pub(crate) const ORIGINAL: &str = "hilum.original";
+const ORIGINAL: &str = "hilum.original";
 
 /// Bytes of a reply; a longer one makes the delivery a dead letter.
 const REPLY_BYTES_MAX: usize = 512 * 1024;

@@ -19,7 +19,7 @@ use crate::{Core, store};
 const HOPS_MAX: u32 = 16;
 
 /// The metadata that counts the hops.
-pub(crate) const HOPS: &str = "hilum.hops";
+const HOPS: &str = "hilum.hops";
 
 /// What is handed over, and how.
 pub(super) struct Hop<'a> {

@@ -11,8 +11,7 @@ mod fill;
 mod hop;
 mod topic;
 
-pub(crate) use ask::{ORIGINAL, original};
-pub(crate) use hop::HOPS;
+pub(crate) use ask::original;
 
 use std::collections::HashMap;
 use std::fmt;

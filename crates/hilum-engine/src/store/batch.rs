@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hilum_component::{ChannelPlan, Incoming, Peer, Processed};
+use hilum_component::{ChannelPlan, Incoming, Peer, Processed, Released, ReleasedBy};
 use hilum_journal::{AcceptRequest, Disposition, JournalError, StoredMessage};
 use hilum_message::{Accepted, MessageId, Payload};
 
@@ -114,7 +114,7 @@ pub(super) async fn resume(core: &Arc<Core>, row: StoredMessage) -> Result<(), J
              name the channel again");
         return Ok(());
     };
-    let resume_at = block_again(core, &row).await?;
+    let released = block_again(core, &row).await?;
     let plan = channel.plan();
     if plan.digest != row.plan {
         tracing::warn!(channel = %row.channel, message_id = %row.message,
@@ -122,7 +122,7 @@ pub(super) async fn resume(core: &Arc<Core>, row: StoredMessage) -> Result<(), J
     }
     let (_, payload) = core.journal.received_at(row.sequence).await?;
     let mut incoming = Incoming::new(row.message, row.arrived_ms, payload, row.metadata.clone());
-    incoming.resume_at = resume_at;
+    incoming.released = released;
     let Some(processed) = processed(core, &channel, &plan, incoming).await else {
         return Ok(());
     };
@@ -159,18 +159,21 @@ fn parts(
     parts
 }
 
-/// A batch that a held message became goes on blocking its keys; gives the step to go on at.
-async fn block_again(core: &Core, row: &StoredMessage) -> Result<usize, JournalError> {
+/// A batch that a held message became goes on blocking its keys; gives the hold that is over.
+async fn block_again(core: &Core, row: &StoredMessage) -> Result<Option<Released>, JournalError> {
     let (Some(of), Some(origin)) = (row.place, row.completes) else {
-        return Ok(0);
+        return Ok(None);
     };
     let (origin, _) = core.journal.received_at(origin).await?;
     let Some(hold) = &origin.hold else {
-        return Ok(0);
+        return Ok(None);
     };
     let place = (origin.sequence, of);
     let held = HeldMessage::new(&row.channel, origin.message, place, hold).opened();
-    let resume_at = held.step + 1;
+    let released = Released {
+        step: held.step,
+        by: ReleasedBy::Decision,
+    };
     held::hold(core, row.sequence, held, &hold.keys);
-    Ok(resume_at)
+    Ok(Some(released))
 }

@@ -14,7 +14,7 @@ pub(crate) fn dispatch(core: &Core, message: CommittedMessage) {
         let destination = std::sync::Arc::clone(&delivery.destination);
         let mut entry = entry(delivery);
         entry.body = entry.body.map(|body| Body {
-            metadata: message.metadata.clone(),
+            metadata: super::of_delivery(&message.metadata, entry.id.ordinal),
             ..body
         });
         if !core.push(&message.channel, &destination, entry) {

@@ -1,16 +1,20 @@
 //! Held messages: recorded, answered, blocking their keys, and going on when they are released,
 //! when their time is up, or when a state key that they name changes.
+//!
+//! What the steps before the hold did was not kept, so a message that goes on is processed from
+//! its received bytes again. After a change of the state the step that held it decides anew; if it
+//! holds it again, nothing is recorded and the message waits on.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use hilum_component::{Arrival, Peer, Stop};
+use hilum_component::{Arrival, Peer, Released, ReleasedBy, Stop};
 use hilum_journal::Hold;
 use hilum_message::{DeliveryId, MessageId, OrderKey};
 use tokio::sync::Notify;
 
-use crate::channel::{Origin, take_in};
+use crate::channel::{Origin, still_held, take_in};
 use crate::lanes::{Entry, Place};
 use crate::queue::Queue;
 use crate::runtime::Core;
@@ -145,13 +149,36 @@ impl HeldMessages {
             .min()
     }
 
-    fn due(&self, now_ms: u64) -> Vec<(u64, HeldMessage)> {
+    fn due(&self, now_ms: u64) -> Vec<(u64, HeldMessage, ReleasedBy)> {
         let all = self.lock();
-        let due = all
-            .iter()
+        let why = |held: &HeldMessage| {
+            if held.until_ms.is_some_and(|at| at <= now_ms) {
+                Some(ReleasedBy::Decision)
+            } else {
+                held.due.then_some(ReleasedBy::Change)
+            }
+        };
+        all.iter()
             .filter(|(_, held)| !held.open)
-            .filter(|(_, held)| held.due || held.until_ms.is_some_and(|at| at <= now_ms));
-        due.map(|(&at, held)| (at, held.clone())).collect()
+            .filter_map(|(&at, held)| Some((at, held.clone(), why(held)?)))
+            .collect()
+    }
+
+    /// The next change of the state is a new one; `false` if the message has gone on.
+    fn look_again(&self, sequence: u64) -> bool {
+        let mut all = self.lock();
+        let held = all.get_mut(&sequence);
+        held.is_some_and(|held| {
+            held.due = false;
+            true
+        })
+    }
+
+    /// What made it look again could not be settled: it is due still.
+    fn still_due(&self, sequence: u64) {
+        if let Some(held) = self.lock().get_mut(&sequence) {
+            held.due = true;
+        }
     }
 }
 
@@ -215,13 +242,14 @@ pub(crate) async fn wake_held(core: Arc<Core>, mut stop: Stop) {
                 break;
             }
         }
-        for (sequence, held) in core.held.due(core.now_ms()) {
-            if let Err(text) = due(&core, sequence, &held).await {
+        for (sequence, held, by) in core.held.due(core.now_ms()) {
+            if let Err(text) = due(&core, sequence, &held, by).await {
+                core.held.still_due(sequence);
                 tracing::error!(channel = %held.channel, message_id = %held.message, error = text,
                     "a held message could not go on; it is tried again");
             }
         }
-        if timers(&core).await == TIMERS_MAX {
+        if timers(&core).await >= TIMERS_MAX {
             core.held.wake.notify_one();
         }
     }
@@ -239,8 +267,13 @@ fn next_due(core: &Core) -> Option<u64> {
     timer.into_iter().chain(core.held.next_due()).min()
 }
 
-/// Lets a held message go on at the step that held it.
-pub(crate) async fn due(core: &Arc<Core>, sequence: u64, held: &HeldMessage) -> Result<(), String> {
+/// Lets a held message go on, or wait on if the step that held it wants so.
+pub(crate) async fn due(
+    core: &Arc<Core>,
+    sequence: u64,
+    held: &HeldMessage,
+    by: ReleasedBy,
+) -> Result<(), String> {
     let Some(channel) = core.channel(&held.channel) else {
         return Ok(());
     };
@@ -263,8 +296,18 @@ pub(crate) async fn due(core: &Arc<Core>, sequence: u64, held: &HeldMessage) -> 
         relation: "release",
         only: Vec::new(),
         completes: Some(sequence),
-        resume_at: held.step + 1,
+        released: Some(Released {
+            step: held.step,
+            by,
+        }),
     };
+    // Before the look, so that what changes meanwhile makes it look again.
+    if !core.held.look_again(sequence) {
+        return Ok(());
+    }
+    if by == ReleasedBy::Change && still_held(core, &channel, &arrival, &origin, held.step).await {
+        return Ok(());
+    }
     let taken = take_in(core, &channel, arrival, origin).await;
     match taken.accepted {
         Some(_) => {
@@ -276,7 +319,7 @@ pub(crate) async fn due(core: &Arc<Core>, sequence: u64, held: &HeldMessage) -> 
     }
 }
 
-/// Timers that are due enter their channels as messages of type `timer`; gives how many were due.
+/// Timers that are due enter their channels as messages of type `timer`; gives how many did.
 async fn timers(core: &Arc<Core>) -> usize {
     let due = match core.journal.timers_due(TIMERS_MAX) {
         Ok(due) => due,
@@ -285,7 +328,7 @@ async fn timers(core: &Arc<Core>) -> usize {
             return 0;
         }
     };
-    let count = due.len();
+    let mut count = 0;
     for timer in due {
         let Some(channel) = core.channel(&timer.channel) else {
             continue;
@@ -307,6 +350,7 @@ async fn timers(core: &Arc<Core>) -> usize {
         };
         let taken = take_in(core, &channel, arrival, origin).await;
         channel.figures.disposed(taken.reply.disposition);
+        count += usize::from(taken.accepted.is_some());
     }
     count
 }

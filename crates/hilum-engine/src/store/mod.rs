@@ -5,6 +5,7 @@ mod commit;
 mod held;
 mod read;
 mod request;
+mod values;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -25,6 +26,7 @@ pub(crate) use read::{
     after_reject, body, oldest_ms, pending, record, recover, restore_blocks, stored_answer,
 };
 use request::requests;
+pub(crate) use values::{as_it_came, of_delivery};
 
 /// The channel under which the engine records what is not a message of a channel: what operators
 /// do, and what sources remember.
@@ -127,7 +129,7 @@ pub(crate) async fn accept_hop(
         relation,
         only: Vec::new(),
         completes: None,
-        resume_at: 0,
+        released: None,
     };
     let all = subscribers
         .into_iter()

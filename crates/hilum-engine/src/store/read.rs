@@ -111,7 +111,7 @@ pub(crate) async fn body(core: &Core, entry: &Entry) -> Result<(Payload, Metadat
         sequence: entry.sequence,
     };
     let (row, payload) = core.journal.body(delivery).await?;
-    Ok((payload, row.metadata))
+    Ok((payload, super::of_delivery(&row.metadata, entry.id.ordinal)))
 }
 
 /// Records how an attempt ended.

@@ -10,12 +10,12 @@ use hilum_journal::{
     AcceptRequest, Disposition as Stored, Hold, MessageFinding, NewDelivery, NewState, Resend,
     Severity as StoredSeverity, StateRead as Read, StateWrite, TimerWrite, Token,
 };
-use hilum_message::{IndexToken, MessageId, Metadata};
+use hilum_message::{IndexToken, MessageId};
 
 use crate::channel::{Channel, Origin};
-use crate::queue::{HOPS, ORIGINAL};
 use crate::resend::{ResendDigest, ResendKey};
 use crate::runtime::Core;
+use crate::store::values::for_row;
 
 /// Findings that are kept of one message; one more says that there were more.
 const FINDINGS_MAX: usize = 64;
@@ -91,7 +91,7 @@ fn request(
             .map(|(scope, key)| (Arc::from(&**scope), Arc::from(&**key))),
         keys: processed.keys.iter().copied().collect(),
     });
-    let metadata = metadata(&processed);
+    let metadata = for_row(&processed);
     AcceptRequest {
         message: processed.id,
         channel: Arc::clone(&channel.name),
@@ -123,21 +123,6 @@ fn request(
         completes: None,
         place: None,
     }
-}
-
-/// What the deliveries carry: the values as the steps left them.
-fn metadata(processed: &Processed) -> Metadata {
-    let mut metadata = match processed.deliveries.first() {
-        Some(delivery) => delivery.metadata.clone(),
-        None => processed.metadata.clone(),
-    };
-    // What the engine itself needs again is not the steps' to change.
-    for name in [HOPS, ORIGINAL] {
-        if let Some(value) = processed.metadata.get(name) {
-            metadata.set(name, value);
-        }
-    }
-    metadata
 }
 
 /// What is kept of findings: where and what, so that the row stays small. The trace of the steps

@@ -5,7 +5,9 @@ use std::time::Duration;
 use hilum_component::{Disposition, Flow, StepPlan};
 use hilum_engine::Held;
 
-use crate::kit::{Act, Hub, Receiver, Sender, With, channel, holds, line, out, plan, splits, step};
+use crate::kit::{
+    Act, Hub, Receiver, Sender, With, channel, holds, line, out, plan, splits, step, writes,
+};
 
 fn site(sender: &Sender, receiver: &Receiver, for_ms: Option<u64>) -> hilum_component::Plan {
     plan([channel("lab", sender)
@@ -14,16 +16,18 @@ fn site(sender: &Sender, receiver: &Receiver, for_ms: Option<u64>) -> hilum_comp
         .to(out(receiver))])
 }
 
-/// A message of type OPEN changes the state that held messages of its patient wait for.
+/// Messages of the types OPEN and SHUT change the state that held messages of their patient wait
+/// for.
 fn opens() -> StepPlan {
     step("open", |message, context| {
         let (kind, patient) = (
             line(message).get("type").to_owned(),
             line(message).get("patient").to_owned(),
         );
-        if kind == "OPEN" {
-            context.put("gate", &patient, Some("open".into()), None);
-            return Ok(Flow::Filtered("only opens".to_owned()));
+        if matches!(kind.as_str(), "OPEN" | "SHUT") {
+            let gate = kind.to_lowercase();
+            context.put("gate", &patient, Some(gate.into()), None);
+            return Ok(Flow::Filtered("only opens or shuts".to_owned()));
         }
         Ok(Flow::Next)
     })
@@ -179,4 +183,49 @@ async fn a_held_message_goes_on_when_the_state_it_waits_for_changes() {
     receiver.takes(&["3", "4"]).await;
     sender.send_all(["6|OPEN|p|x"]).await;
     receiver.takes(&["3", "4", "1", "2"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_that_does_not_satisfy_the_step_lets_it_wait_on() {
+    let (sender, receiver) = (Sender::new(), Receiver::new("ehr"));
+    let mut hub = Hub::start(site(&sender, &receiver, None)).await;
+    let held = sender.send("1|HOLD|p|x").await;
+    sender.send_all(["2|ORU|p|x", "3|SHUT|p|x"]).await;
+    hub.restart(site(&sender, &receiver, None)).await;
+    sender.send_all(["4|SHUT|p|y", "5|ORU|q|x"]).await;
+    receiver.takes(&["5"]).await;
+    let holds = hub.engine().journal().holds().await.expect("holds");
+    let waiting: Vec<_> = holds.iter().map(|row| Some(row.message)).collect();
+    assert_eq!(waiting, [held.message], "nothing is recorded of a look");
+    sender.send_all(["6|OPEN|p|x"]).await;
+    receiver.takes(&["5", "1", "2"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_steps_before_a_hold_did_is_not_lost() {
+    let (sender, receiver) = (Sender::new(), Receiver::new("ehr"));
+    let lab = channel("lab", &sender)
+        .step(writes("changed"))
+        .step(holds("HOLD", None))
+        .step(holds("HOLD", None))
+        .to(out(&receiver));
+    let hub = Hub::start(plan([lab])).await;
+    sender.send_all(["1|HOLD|p|x"]).await;
+    release(&hub).await;
+    release(&hub).await;
+    receiver.takes(&["1"]).await;
+    assert_eq!(receiver.texts(), ["1|HOLD|p|changed"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_was_split_before_the_hold_goes_on_in_its_parts() {
+    let (sender, receiver) = (Sender::new(), Receiver::new("ehr"));
+    let lab = channel("lab", &sender)
+        .step(splits())
+        .step(holds("HOLD", None))
+        .to(out(&receiver));
+    let hub = Hub::start(plan([lab])).await;
+    sender.send_all(["1|HOLD|p|3", "2|ORU|p|1"]).await;
+    release(&hub).await;
+    receiver.takes(&["1.0", "1.1", "1.2", "2.0"]).await;
 }

@@ -166,14 +166,29 @@ impl Writer<'_> {
         self.field(answer.control_id);
         self.copy(11, "P");
         self.copy(12, VERSION_DEFAULT);
-        if self
+        let asks = self.asks_for_commit(answer.code);
+        let charset = self
             .header
-            .is_some_and(|header| !header.field(18).is_empty())
-        {
-            (0..5).for_each(|_| self.field(""));
+            .is_some_and(|header| !header.field(18).is_empty());
+        if asks || charset {
+            (0..2).for_each(|_| self.field(""));
+            let [commit, application] = if asks { ["AL", "NE"] } else { [""; 2] };
+            self.field(commit);
+            self.field(application);
+        }
+        if charset {
+            self.field("");
             self.copy(18, "");
         }
         self.end();
+    }
+
+    /// The application answer of enhanced mode is a message of its own, whose receipt the peer
+    /// confirms (HL7 v2.5.1 §2.9.3.2).
+    fn asks_for_commit(&self, code: AckCode) -> bool {
+        let enhanced =
+            |header: &Header<'_>| [15, 16].iter().any(|&at| !header.field(at).is_empty());
+        matches!(code, AckCode::Aa | AckCode::Ae | AckCode::Ar) && self.header.is_some_and(enhanced)
     }
 
     /// ERR-2, 3, 4, 5 and 8.

@@ -266,8 +266,9 @@ impl Journal {
     }
 
     /// Returns when a group was written since the call: after `QueueFull` there may be room again.
-    pub async fn room(&self) {
-        self.inner.core.room.notified().await;
+    pub fn room(&self) -> impl Future<Output = ()> + '_ {
+        // Told from its creation on, also of what is written before it is first polled.
+        self.inner.core.room.notified()
     }
 
     /// One pass of housekeeping on this thread: fold, index, roll, train, pin.

@@ -136,6 +136,7 @@ fn channel(format_name: &str, steps: Vec<StepPlan>) -> ChannelPlan {
         system: None,
         digest: PlanDigest::default(),
         kind: DestinationKind::Topic(name.into()),
+        sends: hilum_component::Sends::Message,
         when: None,
         steps: Vec::new(),
         required: false,

@@ -1,6 +1,8 @@
 //! Lines as messages: `id|type|patient|text|priority`; several lines are a batch.
 //!
-//! The answer to a line is `AA|id`, `AE|id|code` or `AR|id|code`.
+//! The answer to a line is `AA|id`, `AE|id|code` or `AR|id|code`. A text that begins with
+//! `enhanced` asks for a commit answer (`CA`, `CE`, `CR`) and, after `-`, for application answers:
+//! `always`, `error`, `never`.
 
 use std::any::Any;
 use std::borrow::Cow;
@@ -8,8 +10,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use hilum_component::{
-    Answer, Document, DocumentProblem, EditError, Format, Identity, ParseReject, SealedAnswer,
-    Severity, Split, Target, Verdict,
+    Answer, AnswerMode, Document, DocumentProblem, EditError, Format, Identity, ParseReject,
+    SealedAnswer, Severity, Split, Target, Verdict,
 };
 use hilum_fhirpath::{NodeId, Scalar, Tree, Visit};
 use hilum_message::Payload;
@@ -213,15 +215,32 @@ impl Format for Lines {
     fn answer(&self, answer: &Answer<'_>) -> Option<SealedAnswer> {
         let line = Line::read(answer.received);
         let id = line.as_ref().map_or("", |line| line.get("id"));
+        let kind = if answer.commit { 'C' } else { 'A' };
         Some(match answer.verdict {
-            Verdict::Accept => SealedAnswer::positive(format!("AA|{id}|{}", answer.message).into()),
+            Verdict::Accept => {
+                SealedAnswer::positive(format!("{kind}A|{id}|{}", answer.message).into())
+            }
             Verdict::Error { code, text, .. } => {
-                SealedAnswer::negative(format!("AE|{id}|{code}|{text}").into())
+                SealedAnswer::negative(format!("{kind}E|{id}|{code}|{text}").into())
             }
             Verdict::Refuse { code, text, .. } => {
-                SealedAnswer::negative(format!("AR|{id}|{code}|{text}").into())
+                SealedAnswer::negative(format!("{kind}R|{id}|{code}|{text}").into())
             }
         })
+    }
+
+    fn answer_mode(&self, document: &dyn Document) -> AnswerMode {
+        let line = document.as_any().downcast_ref::<Line>();
+        let asks = line.and_then(|line| line.get("text").strip_prefix("enhanced-"));
+        let Some(asks) = asks else {
+            return AnswerMode::Original;
+        };
+        AnswerMode::Enhanced {
+            commit_on_success: true,
+            commit_on_error: true,
+            application_on_success: asks == "always",
+            application_on_error: asks != "never",
+        }
     }
 
     fn successors_depend(&self, identity: &Identity) -> bool {

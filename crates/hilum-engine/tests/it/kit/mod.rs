@@ -19,8 +19,8 @@ use tempfile::TempDir;
 
 pub(crate) use peers::{Act, Receiver, Sender};
 pub(crate) use plan::{
-    With, asks, buried, channel, destination, digest, drained, filters, holds, line, out, plan,
-    rejects, replies, reply_rule, rule, splits, step, subscriber, topic, writes,
+    With, answers, asks, buried, channel, destination, digest, drained, filters, holds, line, out,
+    plan, rejects, replies, reply_rule, rule, splits, step, subscriber, topic, writes,
 };
 
 /// How long a condition may take to come true.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use hilum_component::{
     Acknowledge, AfterReject, ChannelPlan, Destination, DestinationKind, DestinationPlan, Flow,
-    Halted, Millis, Order, Plan, ResendPlan, RetryPlan, Rule, Size, SourceKind, SourcePlan, Step,
-    StepContext, StepPlan, Working,
+    Halted, Millis, Order, Plan, ResendPlan, RetryPlan, Rule, Sends, Size, SourceKind, SourcePlan,
+    Step, StepContext, StepPlan, Working,
 };
 use hilum_message::PlanDigest;
 
@@ -162,6 +162,14 @@ pub(crate) fn asks(name: &str, receiver: &Receiver, then: &str) -> DestinationPl
     }
 }
 
+/// A destination that gets the application answers.
+pub(crate) fn answers(name: &str, receiver: &Receiver) -> DestinationPlan {
+    DestinationPlan {
+        sends: Sends::ApplicationAnswer,
+        ..destination(name, receiver)
+    }
+}
+
 /// A destination that publishes on a topic.
 pub(crate) fn topic(name: &str) -> DestinationPlan {
     of_kind(name, "topic", DestinationKind::Topic(name.into()))
@@ -174,6 +182,7 @@ fn of_kind(name: &str, component: &str, kind: DestinationKind) -> DestinationPla
         system: None,
         digest: digest(name, 1),
         kind,
+        sends: Sends::Message,
         when: None,
         steps: Vec::new(),
         required: false,
@@ -248,17 +257,24 @@ pub(crate) fn rejects(kind: &'static str) -> StepPlan {
     })
 }
 
-/// A step that holds messages of a type.
+/// A step that holds messages of a type until the gate of their patient is open.
 pub(crate) fn holds(kind: &'static str, for_ms: Option<u64>) -> StepPlan {
     step("hold", move |message, context| {
-        if line(message).get("type") == kind {
-            return Err(Halted::Hold {
-                reason: "waits".to_owned(),
-                until_ms: for_ms.map(|wait| context.arrived_ms + wait),
-                wake: Some(("gate".to_owned(), line(message).get("patient").to_owned())),
-            });
+        if line(message).get("type") != kind {
+            return Ok(Flow::Next);
         }
-        Ok(Flow::Next)
+        let patient = line(message).get("patient").to_owned();
+        if context
+            .get("gate", &patient)
+            .is_some_and(|gate| *gate == *b"open")
+        {
+            return Ok(Flow::Next);
+        }
+        Err(Halted::Hold {
+            reason: "waits".to_owned(),
+            until_ms: for_ms.map(|wait| context.arrived_ms + wait),
+            wake: Some(("gate".to_owned(), patient)),
+        })
     })
 }
 
