@@ -110,11 +110,11 @@ fn has_postgresql() -> bool {
 
 fn install(packages: &[&str]) -> Result<()> {
     let by_hand = format!(
-        "apt-get install -y --no-install-recommends {}",
+        "apt-get update && apt-get install -y --no-install-recommends {}",
         packages.join(" ")
     );
     if !is_root() || !shell::exists("apt-get", "--version") {
-        bail!("run `sudo {by_hand}` (or your system's counterpart), then this again");
+        bail!("run `sudo sh -c '{by_hand}'` (or your system's counterpart), then this again");
     }
     println!("installing {}", packages.join(", "));
     keep_servers_quiet()?;
