@@ -45,7 +45,7 @@ pub(super) const STEPS: &[Step] = &[
     },
     Step {
         name: "codegen",
-        about: "committed tables and the reference are what their sources give",
+        about: "committed tables are what their sources give",
         when: When::Always,
         run: || done(codegen::run(true)),
     },

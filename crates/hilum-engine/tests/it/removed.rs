@@ -160,11 +160,11 @@ async fn a_pause_and_what_blocks_keys_go_with_the_queue() {
         .await
         .expect("a resume");
     site.new.takes(&["5"]).await;
-    assert_eq!(
-        hub.status("lab", "new").waiting,
-        2,
-        "their keys are blocked"
-    );
+    until("those whose keys are blocked", || {
+        hub.status("lab", "new").waiting == 2
+    })
+    .await;
+    assert_eq!(site.new.taken(), ["5"], "their keys are blocked");
 }
 
 #[tokio::test(flavor = "multi_thread")]

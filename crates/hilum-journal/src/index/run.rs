@@ -329,6 +329,8 @@ pub(crate) fn find(
     (from, to): (u64, u64),
     limit: usize,
 ) -> Result<Vec<u64>, Error> {
+    // A range without an end has one that SQLite can hold.
+    let [from, to] = [from, to].map(|sequence| sequence.min(i64::MAX.cast_unsigned()));
     let mut found = Vec::new();
     let runs = runs_where(
         conn,
