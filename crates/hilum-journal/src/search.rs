@@ -4,6 +4,7 @@
 //! only has to propose rows; a proposal that is missing there is found by the scan of the tail.
 //! What one call may look at is bounded; an answer says whether it is complete and where to go on.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -21,7 +22,7 @@ use crate::partition::Partition;
 use crate::read::{HEADER_COLUMNS, StoredMessage, header_from, header_of};
 use crate::recover::first_since;
 
-/// Rows of a related list.
+/// Rows of a related list; of more, the newest.
 const RELATED_MAX: usize = 10_000;
 /// Rows that one call looks at.
 const SCAN_MAX: usize = 50_000;
@@ -354,7 +355,8 @@ impl Inner {
         cancel: &Cancel,
     ) -> Result<Vec<StoredMessage>, JournalError> {
         let sql = "id = ?2";
-        self.by_id_token(MESSAGE, message, sql, cancel, |row| row.message == message)
+        let found = self.by_id_token(MESSAGE, message, sql, cancel, |row| row.message == message);
+        Ok(found?.rows)
     }
 
     /// Parts of a message and messages that repeat it, in commit order.
@@ -362,7 +364,7 @@ impl Inner {
         &self,
         message: MessageId,
         cancel: &Cancel,
-    ) -> Result<Vec<StoredMessage>, JournalError> {
+    ) -> Result<Related, JournalError> {
         let sql = "(parent = ?2 OR replay_of = ?2)";
         self.by_id_token(RELATED, message, sql, cancel, |row| {
             let parent = row.parent.map(|(parent, _)| parent);
@@ -377,44 +379,53 @@ impl Inner {
         condition: &str,
         cancel: &Cancel,
         is_it: impl Fn(&StoredMessage) -> bool,
-    ) -> Result<Vec<StoredMessage>, JournalError> {
+    ) -> Result<Related, JournalError> {
         let proposal = (kind, vec![id_token(&message.bytes())]);
         let sql = format!(
             "SELECT {HEADER_COLUMNS} FROM message WHERE seq > ?1 AND {condition} \
-             ORDER BY seq LIMIT ?3"
+             ORDER BY seq DESC LIMIT ?3"
         );
-        let mut found: Vec<StoredMessage> = Vec::new();
-        for partition in self.all(Pinned::Included) {
+        // By sequence: `pinned.db` repeats rows of partitions that are still there.
+        let mut found: BTreeMap<u64, StoredMessage> = BTreeMap::new();
+        let mut keep = |rows: Vec<StoredMessage>| {
+            let rows = rows.into_iter().filter(&is_it);
+            found.extend(rows.map(|row| (row.sequence, row)));
+            found.len() > RELATED_MAX
+        };
+        let mut is_full = false;
+        for partition in self.all(Pinned::Included).into_iter().rev() {
             let shared = &partition.shared;
             let indexed = shared.indexed.load(Ordering::Acquire);
-            let mut rows = Vec::new();
+            let tail = |conn: &Connection| tail(conn, &partition, &sql, indexed, message);
+            is_full = is_full || keep(partition.readers.read(cancel, tail)?);
             let mut to = indexed.saturating_add(1);
-            while rows.len() < RELATED_MAX {
+            while !is_full {
                 let sequences = proposed(&partition, cancel, &proposal, 0, to)?;
                 let Some(&last) = sequences.last() else {
                     break;
                 };
                 to = last;
-                partition.readers.read(cancel, |conn| {
-                    for sequence in sequences {
-                        rows.extend(header_of(conn, shared, sequence)?);
-                    }
-                    Ok(())
-                })?;
-            }
-            rows.extend(partition.readers.read(cancel, |conn| {
-                tail(conn, &partition, &sql, indexed, message)
-            })?);
-            for row in rows {
-                let known = found.iter().any(|known| known.sequence == row.sequence);
-                if is_it(&row) && !known {
-                    found.push(row);
-                }
+                let headers = |conn: &Connection| {
+                    let rows = sequences.into_iter().map(|at| header_of(conn, shared, at));
+                    rows.flat_map(Result::transpose).collect()
+                };
+                is_full = keep(partition.readers.read(cancel, headers)?);
             }
         }
-        found.sort_by_key(|row| row.sequence);
-        Ok(found)
+        let surplus = found.len().saturating_sub(RELATED_MAX);
+        Ok(Related {
+            rows: found.into_values().skip(surplus).collect(),
+            is_truncated: surplus > 0,
+        })
     }
+}
+
+/// Rows that belong to a message.
+pub(crate) struct Related {
+    /// In commit order.
+    pub(crate) rows: Vec<StoredMessage>,
+    /// There are older ones.
+    pub(crate) is_truncated: bool,
 }
 
 fn tail(
@@ -427,9 +438,8 @@ fn tail(
     let shared = &partition.shared;
     let read = || {
         let mut statement = conn.prepare_cached(sql)?;
-        let rows = statement.query_map(params![after, message.bytes(), RELATED_MAX], |row| {
-            header_from(row, shared)
-        })?;
+        let row = params![after, message.bytes(), RELATED_MAX + 1];
+        let rows = statement.query_map(row, |row| header_from(row, shared))?;
         rows.collect::<Result<Vec<_>, _>>()
     };
     read().doing("search", &shared.name)

@@ -215,6 +215,7 @@ fn trace_json(trace: &MessageTrace) -> Value {
         "rows": trace.rows.iter().map(message_json).collect::<Vec<_>>(),
         "deliveries": deliveries.collect::<Vec<_>>(),
         "related": trace.related.iter().map(message_json).collect::<Vec<_>>(),
+        "related-truncated": trace.related_truncated,
     })
 }
 

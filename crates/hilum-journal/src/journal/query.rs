@@ -25,8 +25,10 @@ pub struct MessageTrace {
     pub rows: Vec<StoredMessage>,
     /// Its deliveries with their attempts.
     pub deliveries: Vec<(StoredDelivery, Vec<StoredAttempt>)>,
-    /// Parts of it, and messages that repeat it.
+    /// Parts of it, and messages that repeat it, in commit order; at most the newest 10,000.
     pub related: Vec<StoredMessage>,
+    /// There are older ones that belong to it.
+    pub related_truncated: bool,
 }
 
 /// A count of one hour.
@@ -211,7 +213,8 @@ impl Journal {
             Ok(MessageTrace {
                 rows,
                 deliveries,
-                related,
+                related: related.rows,
+                related_truncated: related.is_truncated,
             })
         })
         .await

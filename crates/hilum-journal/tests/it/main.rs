@@ -13,3 +13,4 @@ mod kept;
 mod living;
 mod model;
 mod power;
+mod related;

@@ -56,6 +56,9 @@ pub(crate) fn trace(arguments: &Trace, output: &Output) -> anyhow::Result<Exit> 
     if !related.is_empty() {
         output.line("related");
     }
+    if trace["related-truncated"] == true {
+        output.line("  … older ones are left out");
+    }
     for row in related {
         output.line(format_args!("  {}", show::message(row, output)));
     }
