@@ -310,7 +310,7 @@ fn verify_partition(
 }
 
 /// What must not be found.
-const REFERENCES: [(&str, &str); 3] = [
+const REFERENCES: [(&str, &str); 4] = [
     (
         "SELECT seq FROM delivery WHERE seq NOT IN (SELECT seq FROM message) LIMIT 1",
         "a delivery without its message",
@@ -323,6 +323,11 @@ const REFERENCES: [(&str, &str); 3] = [
         "SELECT seq FROM message WHERE dictionary IS NOT NULL AND dictionary NOT IN \
          (SELECT id FROM dictionary) LIMIT 1",
         "a body whose dictionary is not there",
+    ),
+    (
+        "SELECT seq FROM attempt WHERE dictionary IS NOT NULL AND dictionary NOT IN \
+         (SELECT id FROM dictionary) LIMIT 1",
+        "a reply whose dictionary is not there",
     ),
 ];
 

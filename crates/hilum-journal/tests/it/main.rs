@@ -6,6 +6,7 @@
 )]
 
 mod basics;
+mod care;
 mod damage;
 mod door;
 mod faults;
