@@ -13,7 +13,8 @@
 //! ```
 //! The databases are SQLite in WAL mode with `synchronous=FULL` and 4 KiB pages (the index files
 //! with `OFF`); each has one writer thread that owns every checkpoint (`hilum-db`). A partition
-//! opens alone: the names, plans and compression dictionaries that its rows refer to lie in it.
+//! opens alone: the names, plans and compression dictionaries that its rows refer to lie in it, and
+//! a copy of the key of index tokens, from which `control.db` has it again if it is made anew.
 //! It is rolled by UTC day or at 4 GB; the next one is opened ahead. A message and its deliveries
 //! lie in the same partition, and no transaction spans two files.
 //!

@@ -34,7 +34,8 @@ const BY_SEQUENCE: [&str; 6] = [
     "timer_log",
 ];
 /// Tables of few rows, and the order in which they lie.
-const SMALL: [(&str, &str); 5] = [
+const SMALL: [(&str, &str); 6] = [
+    ("secret", "name"),
     ("name", "id"),
     ("dictionary", "id"),
     ("once", "key"),

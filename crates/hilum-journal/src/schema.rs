@@ -9,6 +9,7 @@ pub(crate) const PARTITION: Schema = Schema {
     application_id: 0x4849_4C4A,
     steps: &["
 CREATE TABLE name (id INTEGER PRIMARY KEY, kind INTEGER NOT NULL, value BLOB NOT NULL);
+CREATE TABLE secret (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE dictionary (id INTEGER PRIMARY KEY, channel TEXT NOT NULL, bytes BLOB NOT NULL);
 CREATE TABLE message (
   seq INTEGER PRIMARY KEY, id BLOB NOT NULL, channel INTEGER NOT NULL,

@@ -25,6 +25,8 @@ pub(crate) struct Core {
     pub(crate) sink: Arc<dyn CommitSink>,
     pub(crate) state: StateMemory,
     pub(crate) codecs: Codecs,
+    /// Under which index values are hashed; every partition has a copy.
+    pub(crate) index_key: [u8; 16],
     /// Blobs that are written and that no committed row refers to yet, by name.
     pub(crate) unclaimed: Mutex<HashMap<Arc<str>, StoredBlob>>,
     /// Told after every group: there may be room again.
@@ -47,6 +49,7 @@ impl Core {
         options: &crate::options::JournalOptions,
         sink: Arc<dyn CommitSink>,
         state: StateMemory,
+        index_key: [u8; 16],
     ) -> Self {
         Self {
             dir,
@@ -58,6 +61,7 @@ impl Core {
             sink,
             state,
             codecs: Codecs::new(options.limits.dictionaries_loaded_max),
+            index_key,
             unclaimed: Mutex::default(),
             room: Notify::new(),
             wake: Wake::default(),

@@ -25,7 +25,8 @@ const SQL_WITHIN: Duration = Duration::from_secs(60);
 const STEPS_PER_LOOK: i32 = 10_000;
 
 /// Columns that hold what patients' messages say, or parts of it.
-const CONTENT: [(&str, &str); 12] = [
+const CONTENT: [(&str, &str); 13] = [
+    ("secret", "value"),
     ("message", "body"),
     ("message", "outbound"),
     ("message", "cuts"),

@@ -2,6 +2,7 @@
 
 mod accept;
 mod blob;
+mod control;
 mod open;
 mod pool;
 mod query;

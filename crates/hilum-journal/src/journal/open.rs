@@ -7,12 +7,10 @@ use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 
 use hilum_db::rusqlite::Connection;
-use hilum_db::{
-    Cancel, DbError, DbFile, Doing, Files, Readers, Writer, WriterLimits, probe_sync,
-    refuse_unsuitable,
-};
+use hilum_db::{Cancel, DbError, Doing, Files, Readers, probe_sync, refuse_unsuitable};
 use hilum_message::IndexKey;
 
+use super::control::{Meta, has_log, key_of_partitions, read_meta, start_control};
 use super::pool::ReadThreads;
 use super::{Inner, Journal, Partitions, Pinned, Threads};
 use crate::error::JournalError;
@@ -22,9 +20,8 @@ use crate::partition::{Partition, Role};
 use crate::read::placed_of;
 use crate::recover::{self, Recovered};
 use crate::salvage::{self, SetAside};
-use crate::schema;
 use crate::shared::Core;
-use crate::state::{ControlHandler, StateMemory, unfolded_of};
+use crate::state::{ControlWrite, StateMemory, unfolded_of};
 use crate::upkeep::{self, PartitionName, Upkeep};
 
 /// Longest read at start: counting a million deliveries may take a while.
@@ -39,13 +36,6 @@ struct FoundIn {
     changes: Vec<crate::state::Change>,
     resends: Vec<recover::ResendEntry>,
     placed: Vec<crate::model::PendingDelivery>,
-}
-
-struct Meta {
-    folded: u64,
-    sequence: u64,
-    index_key: [u8; 16],
-    pinned: HashSet<String>,
 }
 
 impl Journal {
@@ -69,12 +59,19 @@ impl Journal {
             .map_err(|error| DbError::io("probe the syncs of", dir, error))?;
         let mut unclean = false;
         let mut aside = Vec::new();
+        let control_path = dir.join("control.db");
+        let known = files.len(&control_path);
+        let known = known.map_err(|error| DbError::io("look at", &control_path, error))?;
         let (control, control_file) = start_control(dir, options, &mut unclean, &mut aside)?;
+        let is_new = known.is_none() || !aside.is_empty();
         let readers = Readers::new(control_file, options.limits.readers_per_file.max(2));
-        let meta = readers.read(&Cancel::new(), read_meta)?;
+        let mut meta = readers.read(&Cancel::new(), read_meta)?;
+        let found = is_new.then(|| key_of_partitions(dir, options)).flatten();
+        meta.index_key = found.unwrap_or(meta.index_key);
         let state = StateMemory::new(readers);
         state.set_folded(meta.folded);
-        let core = Arc::new(Core::new(dir.to_path_buf(), options, sink, state));
+        let folder = dir.to_path_buf();
+        let core = Arc::new(Core::new(folder, options, sink, state, meta.index_key));
         core.sequence_is_above(meta.sequence);
         let partitions = find_partitions(&core, &meta, &mut unclean, &mut aside)?;
         let pool = match options.background {
@@ -90,6 +87,9 @@ impl Journal {
             pool,
             upkeep: Mutex::new(Upkeep::default()),
         });
+        if let Some(key) = found {
+            inner.control(ControlWrite::IndexKey(key))?;
+        }
         let mut recovered = inner.recover()?;
         recovered.unclean = unclean;
         recovered.set_aside.splice(0..0, aside);
@@ -120,74 +120,6 @@ fn make_folder(files: &dyn Files, dir: &Path) -> Result<(), DbError> {
         Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => Ok(()),
         other => other.map_err(io),
     }
-}
-
-fn start_control(
-    dir: &Path,
-    options: &JournalOptions,
-    unclean: &mut bool,
-    aside: &mut Vec<SetAside>,
-) -> Result<(Writer<crate::state::ControlOp>, DbFile), DbError> {
-    let mut file = DbFile::new(
-        dir.join("control.db"),
-        options.files.clone(),
-        schema::CONTROL,
-    );
-    file.vfs.clone_from(&options.vfs);
-    file.synchronous = options.synchronous;
-    *unclean |= has_log(&file)?;
-    let start = || {
-        let control = Writer::start(file.clone(), WriterLimits::default(), ControlHandler)?;
-        let readers = Readers::new(file.clone(), 1);
-        readers.read(&Cancel::new(), read_meta)?;
-        Ok(control)
-    };
-    let control = match start() {
-        Err(error) if salvage::is_damage(&error) => {
-            // What the partitions hold of it is folded again.
-            let (kept_as, bytes) = salvage::set_aside(&file, &error)?;
-            tracing::error!(%kept_as, %error, "control.db was set aside as damaged and made anew");
-            aside.push(SetAside {
-                file: file.name().clone(),
-                kept_as,
-                bytes,
-                reason: error.to_string(),
-                messages: 0,
-                deliveries: 0,
-                lost: 1,
-            });
-            start()?
-        }
-        other => other?,
-    };
-    Ok((control, file))
-}
-
-fn has_log(file: &DbFile) -> Result<bool, DbError> {
-    let wal = file.wal_path();
-    let bytes = file.files.len(&wal);
-    let bytes = bytes.map_err(|error| DbError::io("look at", &wal, error))?;
-    Ok(bytes.is_some_and(|bytes| bytes > 0))
-}
-
-fn read_meta(conn: &Connection) -> Result<Meta, DbError> {
-    let read = || -> Result<Meta, hilum_db::rusqlite::Error> {
-        let number = |name: &str| {
-            let sql = "SELECT value FROM meta WHERE name = ?1";
-            conn.query_row(sql, [name], |row| row.get::<_, u64>(0))
-        };
-        let sql = "SELECT value FROM meta WHERE name = 'index-key'";
-        let index_key: Vec<u8> = conn.query_row(sql, [], |row| row.get(0))?;
-        let mut statement = conn.prepare("SELECT partition FROM pinned")?;
-        let pinned = statement.query_map([], |row| row.get::<_, String>(0))?;
-        Ok(Meta {
-            folded: number("folded")?,
-            sequence: number("sequence")?,
-            index_key: index_key.try_into().unwrap_or_default(),
-            pinned: pinned.collect::<Result<_, _>>()?,
-        })
-    };
-    read().doing("read", "control.db")
 }
 
 /// Finds the partitions of the folder, clears away what belongs to none, opens the last one.

@@ -248,6 +248,7 @@ impl Handler for PartitionHandler {
         self.next_name = next_name.and_then(|id| i64::try_from(id).ok()).unwrap_or(0) + 1;
         let last = number("SELECT max(seq) FROM message").doing("read", &file)?;
         let first = number("SELECT min(seq) FROM message").doing("read", &file)?;
+        keep_key(conn, &self.core.index_key).doing("keep the index key in", &file)?;
         let pages = number("PRAGMA page_count").doing("read", &file)?;
         self.shared.set_bytes(pages.unwrap_or(0) * 4096);
         let survivors = recovery == Recovery::Unclean && self.opened_before;
@@ -399,6 +400,18 @@ impl PartitionHandler {
         self.names.truncate(to);
         self.next_name -= i64::try_from(gone).unwrap_or(0);
     }
+}
+
+/// Leaves a copy of the index key in the file: without it nothing would be found by its values any
+/// more if `control.db` were lost.
+fn keep_key(conn: &Connection, key: &[u8]) -> Result<(), hilum_db::rusqlite::Error> {
+    let sql = "SELECT count(*) FROM secret WHERE name = 'index-key' AND value = ?1";
+    let is_known = conn.query_row(sql, [key], |row| row.get::<_, bool>(0))?;
+    if !is_known {
+        let sql = "INSERT OR REPLACE INTO secret (name, value) VALUES ('index-key', ?1)";
+        conn.execute(sql, [key])?;
+    }
+    Ok(())
 }
 
 fn answer<T>(done: Option<super::ops::Done<T>>, result: Result<T, DbError>) {

@@ -26,6 +26,8 @@ pub(crate) enum ControlWrite {
     Dropped { partition: String },
     /// No sequence up to this one is given out again.
     Sequence(u64),
+    /// The key of before, found in a partition.
+    IndexKey([u8; 16]),
 }
 
 /// Writes `control.db`.
@@ -95,6 +97,10 @@ fn write(conn: &Connection, what: &ControlWrite) -> Result<(), hilum_db::rusqlit
             .execute([partition])
             .map(drop),
         ControlWrite::Sequence(sequence) => set("sequence", *sequence),
+        ControlWrite::IndexKey(key) => conn
+            .prepare_cached("UPDATE meta SET value = ?1 WHERE name = 'index-key'")?
+            .execute([key])
+            .map(drop),
     }
 }
 

@@ -8,7 +8,7 @@ use hilum_faultfs::Disk;
 use hilum_journal::{
     Background, Cancel, Journal, JournalError, JournalOptions, Outcome, Recovered,
 };
-use hilum_message::Payload;
+use hilum_message::{IndexKey, IndexToken, Payload};
 
 use crate::door::{run, settlement, test_clock, text};
 use crate::faults::on;
@@ -148,6 +148,11 @@ fn a_damaged_file_is_set_aside_and_what_can_be_read_of_it_goes_on() {
     }
 }
 
+/// What a patient is found by under a key.
+fn token(key: &IndexKey) -> IndexToken {
+    IndexToken::of(key, "patient", "4711")
+}
+
 #[test]
 fn a_damaged_control_file_is_made_anew_and_state_is_folded_again() {
     let disk = Disk::new();
@@ -162,6 +167,7 @@ fn a_damaged_control_file_is_made_anew_and_state_is_folded_again() {
     run(door.journal.accept(message)).unwrap();
     door.journal.maintain().unwrap();
     assert_eq!(door.journal.figures().unfolded, 0);
+    let key = door.journal.index_key();
     door.close();
     let path = disk.folder().join("control.db");
     for offset in 0..4096 {
@@ -169,6 +175,20 @@ fn a_damaged_control_file_is_made_anew_and_state_is_folded_again() {
     }
     let (journal, recovered) = open(&disk).unwrap();
     assert_eq!(&*recovered.set_aside[0].file, "control.db");
+    assert_eq!(token(&journal.index_key()), token(&key), "found as before");
+    drop(journal);
+    for path in disk.list(&disk.folder()).unwrap() {
+        if path.path.to_string_lossy().contains("control.db") {
+            disk.remove(&path.path).unwrap();
+        }
+    }
+    for gone in [true, false] {
+        let (journal, recovered) = open(&disk).unwrap();
+        let same = token(&journal.index_key()) == token(&key);
+        assert!(same, "gone: {gone}");
+        assert_eq!(recovered.set_aside, []);
+    }
+    let (journal, _) = open(&disk).unwrap();
     let value = journal.state("s", "k").unwrap().value;
     assert_eq!(value.as_deref(), Some(&b"v"[..]));
     assert_eq!(sendable(&journal), (1, 0));
