@@ -14,11 +14,11 @@ use tokio::sync::oneshot;
 
 /// A hash over channel, sender and control id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct ResendKey(pub(crate) [u8; 16]);
+pub(crate) struct ResendKey(pub(crate) [u8; 8]);
 
-/// A digest (SHA-256) over the message without what changes on a resend.
+/// A digest (SHA-256, its first half) over the message without what changes on a resend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct ResendDigest(pub(crate) [u8; 32]);
+pub(crate) struct ResendDigest(pub(crate) [u8; 16]);
 
 impl ResendKey {
     /// The key of a message; `None` where it has no control id.
@@ -33,8 +33,8 @@ impl ResendKey {
             digest.update((part.len() as u64).to_be_bytes());
             digest.update(part.as_bytes());
         }
-        let (mut key, whole) = ([0; 16], digest.finalize());
-        key.copy_from_slice(&whole[..16]);
+        let (mut key, whole) = ([0; 8], digest.finalize());
+        key.copy_from_slice(&whole[..8]);
         Some(Self(key))
     }
 }
@@ -44,7 +44,9 @@ impl ResendDigest {
     pub(crate) fn of(feed: impl FnOnce(&mut dyn FnMut(&[u8]))) -> Self {
         let mut digest = Sha256::new();
         feed(&mut |bytes| digest.update(bytes));
-        Self(digest.finalize().into())
+        let (mut half, whole) = ([0; 16], digest.finalize());
+        half.copy_from_slice(&whole[..16]);
+        Self(half)
     }
 }
 
@@ -184,14 +186,14 @@ mod tests {
     }
 
     fn key_of(n: u64) -> ResendKey {
-        ResendKey(u128::from(n).to_be_bytes())
+        ResendKey(n.to_be_bytes())
     }
 
     fn ask(memory: &mut Memory, key: u64, digest: u8, message: u64, now: u64) -> Known {
         memory.ask(
             &PLAN,
             key_of(key),
-            ResendDigest([digest; 32]),
+            ResendDigest([digest; 16]),
             id(message),
             now,
         )

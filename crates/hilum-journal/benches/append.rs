@@ -55,12 +55,12 @@ fn request(n: u64) -> AcceptRequest {
         })
         .to_vec();
     request.resend = Some(Resend {
-        key: [1; 16],
-        digest: [2; 32],
-        answer: Bytes::from_static(
-            b"MSH|^~\\&|HILUM|H|LIS|LAB|20250615120000||ACK|1|P|2.5\rMSA|AA|C1\r",
-        ),
+        key: [1; 8],
+        digest: [2; 16],
     });
+    request.answer = Some(Bytes::from_static(
+        b"MSH|^~\\&|HILUM|H|LIS|LAB|20250615120000||ACK|1|P|2.5\rMSA|AA|C1\r",
+    ));
     request.deliveries = vec![NewDelivery {
         ordinal: 0,
         destination: "ehr".into(),

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use hilum_message::{BlobRange, BlobRef, Cut, IndexToken, Metadata, OrderKey};
 use siphasher::sip::SipHasher13;
 
-use crate::model::{Hold, MessageFinding, OrderKeys, Severity, StateRead, Token};
+use crate::model::{Hold, MessageFinding, OrderKeys, Resend, Severity, StateRead, Token};
 
 /// Keys of the row checksum. Not secret: it finds damage, not forgery.
 const SUM_KEYS: (u64, u64) = (0x6869_6c75_6d2d_6a6f, 0x7572_6e61_6c2d_7375);
@@ -231,6 +231,26 @@ pub(crate) fn unpack_cuts(bytes: &[u8], partition: &Arc<str>) -> Option<Vec<Cut>
     Some(cuts)
 }
 
+/// Key and digest of a message that may be repeated.
+pub(crate) const RESEND_BYTES: usize = 24;
+
+pub(crate) fn pack_resend(resend: &Resend) -> [u8; RESEND_BYTES] {
+    let mut packed = [0; RESEND_BYTES];
+    let parts = resend.key.iter().chain(&resend.digest);
+    for (to, byte) in packed.iter_mut().zip(parts) {
+        *to = *byte;
+    }
+    packed
+}
+
+pub(crate) fn unpack_resend(bytes: &[u8]) -> Option<Resend> {
+    let (key, digest) = bytes.split_at_checked(8)?;
+    Some(Resend {
+        key: key.try_into().ok()?,
+        digest: digest.try_into().ok()?,
+    })
+}
+
 pub(crate) fn pack_hold(hold: &Hold) -> Vec<u8> {
     let mut out = Vec::new();
     put_bytes(&mut out, hold.step.as_bytes());
@@ -307,6 +327,16 @@ mod tests {
         let packed = pack_findings(&findings).unwrap();
         assert_eq!(unpack_findings(&packed), Some(findings));
         assert_eq!(pack_findings(&[]), None, "none cost nothing");
+    }
+
+    #[test]
+    fn resend_marks_come_back() {
+        let resend = Resend {
+            key: [1; 8],
+            digest: [2; 16],
+        };
+        assert_eq!(unpack_resend(&pack_resend(&resend)), Some(resend));
+        assert_eq!(unpack_resend(&[0; RESEND_BYTES - 1]), None);
     }
 
     #[test]

@@ -19,9 +19,10 @@
 //! lie in the same partition, and no transaction spans two files.
 //!
 //! - A **message** row is written once and never updated: header, searchable tokens, the received
-//!   body (zstd with the channel's dictionary, or plain, named by the row's codec, dictionary and
-//!   key id), the outbound bytes of all its deliveries (compressed against the received ones), and
-//!   a checksum over them. The commit sequence, ascending over all files, is its key.
+//!   body and behind it the answer (one zstd frame without its header, made with the channel's
+//!   dictionary, or plain, named by the row's codec, dictionary and key id), the outbound bytes of
+//!   all its deliveries (compressed against the received ones), and a checksum over them. The
+//!   commit sequence, ascending over all files, is its key.
 //! - A **delivery** row is small and changes: pending, delivered, dead letter, withdrawn, pinned.
 //! - **Work** rows mark what is held, unprocessed or an unfinished batch. Completing one is a new
 //!   row of the same message id that shares its body; a `once` row keeps it from happening twice.

@@ -119,20 +119,12 @@ pub struct MessageFinding {
 }
 
 /// Who sent a message and under which number, to recognise a repetition.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Resend {
     /// Hash of source, sending application, facility and control id.
-    pub key: [u8; 16],
+    pub key: [u8; 8],
     /// Digest of the content without the time of the message.
-    pub digest: [u8; 32],
-    /// The answer that was given, byte for byte.
-    pub answer: Bytes,
-}
-
-impl std::fmt::Debug for Resend {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Resend(answer of {} bytes)", self.answer.len())
-    }
+    pub digest: [u8; 16],
 }
 
 /// How a held message comes back.
@@ -258,6 +250,8 @@ pub struct AcceptRequest {
     pub findings: Vec<MessageFinding>,
     /// To recognise a repetition.
     pub resend: Option<Resend>,
+    /// The answer that was given, byte for byte, for whoever repeats it.
+    pub answer: Option<Bytes>,
     /// The message that it is part of, and its place there.
     pub parent: Option<(MessageId, u32)>,
     /// The message that it repeats on request.
@@ -300,6 +294,7 @@ impl AcceptRequest {
             tokens: Vec::new(),
             findings: Vec::new(),
             resend: None,
+            answer: None,
             parent: None,
             replay_of: None,
             peer: None,

@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use hilum_message::Payload;
 
-use crate::bytes::{pack_cuts, pack_findings, pack_hold, pack_metadata, pack_reads, pack_tokens};
+use crate::bytes::{
+    pack_cuts, pack_findings, pack_hold, pack_metadata, pack_reads, pack_resend, pack_tokens,
+};
 use crate::codec::{Codec, Codecs, pack_outbound};
 use crate::model::AcceptRequest;
 use crate::partition::ops::{Body, Prepared};
@@ -33,7 +36,7 @@ pub(crate) fn prepare(
         },
         (None, None) => {
             let dictionary = codecs.current(&request.channel);
-            Body::Stored(codecs.compress(request.received.text(), dictionary.as_ref()))
+            Body::Stored(codecs.compress(&content(&request), dictionary.as_ref()))
         }
     };
     let outbound = pack_outbound(codecs, &request.received, &request.deliveries);
@@ -44,6 +47,7 @@ pub(crate) fn prepare(
         reads: pack_reads(&request.state_reads),
         findings: pack_findings(&request.findings),
         hold: request.hold.as_ref().map(pack_hold),
+        resend: request.resend.as_ref().map(pack_resend),
         outbound: outbound.map(Into::into),
         body,
         request,
@@ -51,6 +55,16 @@ pub(crate) fn prepare(
     };
     prepared.sum = checksum(&prepared);
     prepared
+}
+
+/// What the body column holds: the received text and, behind it, the answer, which mostly repeats
+/// parts of it and so costs few bytes.
+fn content(request: &AcceptRequest) -> Bytes {
+    let text = request.received.text();
+    match &request.answer {
+        Some(answer) if !answer.is_empty() => [&text[..], answer].concat().into(),
+        Some(_) | None => text.clone(),
+    }
 }
 
 fn same_memory(one: &Payload, two: &Payload) -> bool {
@@ -68,7 +82,7 @@ fn checksum(message: &Prepared) -> i64 {
         Body::Stored(stored) => (stored.codec, stored.dictionary_id(), &stored.bytes),
         Body::Shared(_) | Body::Origin(..) => (Codec::Other, None, b""),
     };
-    let resend = request.resend.as_ref();
+    let (answer, answer_bytes) = message.answer();
     let id = request.message.bytes();
     let parent = request.parent.map(|(parent, _)| parent.bytes());
     let replay_of = request.replay_of.map(|replayed| replayed.bytes());
@@ -90,9 +104,8 @@ fn checksum(message: &Prepared) -> i64 {
             message.metadata.as_deref(),
             message.reads.as_deref(),
             message.findings.as_deref(),
-            resend.map(|resend| &resend.key[..]),
-            resend.map(|resend| &resend.digest[..]),
-            resend.map(|resend| &*resend.answer),
+            message.resend.as_ref().map(|packed| &packed[..]),
+            answer,
             message.cuts.as_deref(),
             message.outbound.as_deref(),
         ],
@@ -106,6 +119,7 @@ fn checksum(message: &Prepared) -> i64 {
             counted(request.received.text().len() as u64),
             counted(request.received.len()),
             optional(request.place),
+            optional(answer_bytes),
         ],
     };
     parts.sum()

@@ -63,7 +63,7 @@ impl Backlog {
 /// What a repetition is compared with.
 #[derive(Clone, Debug)]
 pub struct ResendEntry {
-    /// Key, digest and the answer given.
+    /// Key and digest.
     pub resend: Resend,
     /// The message.
     pub message: MessageId,
@@ -180,7 +180,7 @@ pub(crate) fn resends_since(
     }
     let read = || {
         let sql = format!(
-            "SELECT {HEADER_COLUMNS} FROM message WHERE seq >= ?1 AND resend_key IS NOT NULL \
+            "SELECT {HEADER_COLUMNS} FROM message WHERE seq >= ?1 AND resend IS NOT NULL \
              ORDER BY seq DESC LIMIT ?2"
         );
         let mut statement = conn.prepare_cached(&sql)?;

@@ -58,8 +58,8 @@ pub(crate) const LOW: i64 = 0xFFFF_FFFF;
 #[derive(Debug, Default)]
 pub(crate) struct MessageParts<'a> {
     /// Id, channel, plan, type, peer, tokens, control id, and so on; see where it is made.
-    pub(crate) bytes: [Option<&'a [u8]>; 20],
-    pub(crate) numbers: [u64; 9],
+    pub(crate) bytes: [Option<&'a [u8]>; 19],
+    pub(crate) numbers: [u64; 10],
 }
 
 impl MessageParts<'_> {
@@ -85,9 +85,9 @@ pub(crate) fn written(sum: i64, sequence: u64, committed_ms: u64, origin: Option
 
 /// Every column of a message row that counts, in the order in which [`is_intact`] reads them.
 const COLUMNS: &str = "seq, committed_ms, sum, codec, body, id, channel, plan, kind, peer, tokens, \
-    control_id, reason, parent, replay_of, hold, metadata, reads, findings, resend_key, \
-    resend_digest, answer, cuts, outbound, arrived_ms, disposition, origin, part, dictionary, \
-    text_bytes, total_bytes, place";
+    control_id, reason, parent, replay_of, hold, metadata, reads, findings, resend, \
+    answer, cuts, outbound, arrived_ms, disposition, origin, part, dictionary, text_bytes, \
+    total_bytes, place, answer_bytes";
 
 fn text<'r>(row: &'r Row<'_>, at: usize) -> Result<Option<&'r [u8]>, Error> {
     Ok(row.get_ref(at)?.as_bytes_or_null()?)
@@ -123,13 +123,13 @@ fn is_intact(row: &Row<'_>, shared: &PartitionShared) -> Result<bool, Error> {
     for (part, of) in parts.bytes.iter_mut().zip(head) {
         *part = of;
     }
-    for (part, at) in parts.bytes.iter_mut().skip(head.len()).zip(10..24) {
+    for (part, at) in parts.bytes.iter_mut().skip(head.len()).zip(10..23) {
         *part = text(row, at)?;
     }
     for (part, at) in parts
         .numbers
         .iter_mut()
-        .zip([3, 24, 25, 26, 27, 28, 29, 30, 31])
+        .zip([3, 23, 24, 25, 26, 27, 28, 29, 30, 31])
     {
         *part = number(row, at)?;
     }

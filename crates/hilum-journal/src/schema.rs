@@ -16,7 +16,7 @@ CREATE TABLE message (
   arrived_ms INTEGER NOT NULL, committed_ms INTEGER NOT NULL, disposition INTEGER NOT NULL,
   kind INTEGER, plan INTEGER, peer INTEGER, origin INTEGER, tokens BLOB,
   control_id TEXT, reason TEXT, parent BLOB, part INTEGER, replay_of BLOB, hold BLOB,
-  metadata BLOB, reads BLOB, findings BLOB, resend_key BLOB, resend_digest BLOB, answer BLOB,
+  metadata BLOB, reads BLOB, findings BLOB, resend BLOB, answer BLOB, answer_bytes INTEGER,
   codec INTEGER NOT NULL, dictionary INTEGER, key INTEGER, text_bytes INTEGER NOT NULL,
   total_bytes INTEGER NOT NULL, sum INTEGER NOT NULL, place INTEGER, cuts BLOB, body BLOB,
   outbound BLOB);

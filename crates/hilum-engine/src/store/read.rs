@@ -206,10 +206,8 @@ pub(crate) async fn stored_answer(
     while let (None, Some(completed)) = (&row.resend, row.completes) {
         row = core.journal.header_at(completed).await?;
     }
-    Ok(row
-        .resend
-        .map(|resend| resend.answer)
-        .filter(|answer| !answer.is_empty()))
+    let answer = core.journal.answer_at(row.sequence).await?;
+    Ok(answer.filter(|answer| !answer.is_empty()))
 }
 
 /// When the message of a queue's first delivery arrived, as far as it is in memory.

@@ -40,10 +40,10 @@ pub(super) fn requests(
     if origin.is_only_received(plan) && own.disposition == Stored::Accepted {
         own.disposition = Stored::Received;
     }
+    own.answer = answer.filter(|_| key.is_some());
     own.resend = key.map(|(key, digest)| Resend {
         key: key.0,
         digest: digest.0,
-        answer: answer.unwrap_or_default(),
     });
     match origin {
         Origin::Linked {
@@ -107,6 +107,7 @@ fn request(
         tokens,
         findings,
         resend: None,
+        answer: None,
         parent,
         replay_of: None,
         peer: Some(Arc::clone(&peer.label)),

@@ -5,6 +5,7 @@
 //! dictionary holds fragments of patient content and is protected like a body.
 
 mod edit;
+mod frame;
 mod outbound;
 
 use std::collections::HashMap;
@@ -223,14 +224,13 @@ impl Codecs {
             }
             None => contexts.compress.compress(&mut out, plain, LEVEL),
         });
-        if done.is_err() || out.len() >= plain.len() {
-            return stay();
-        }
-        out.shrink_to_fit();
-        Stored {
-            codec: dictionary.map_or(Codec::Zstd, |_| Codec::Dictionary),
-            dictionary: dictionary.cloned(),
-            bytes: out.into(),
+        match blocks_of(&out).filter(|blocks| done.is_ok() && blocks.len() < plain.len()) {
+            None => stay(),
+            Some(bytes) => Stored {
+                codec: dictionary.map_or(Codec::Zstd, |_| Codec::Dictionary),
+                dictionary: dictionary.cloned(),
+                bytes,
+            },
         }
     }
 
@@ -256,11 +256,10 @@ impl Codecs {
                 .compress
                 .compress_using_dict(&mut out, plain, prefix, LEVEL)
         });
-        if done.is_err() || out.len() >= plain.len() {
-            return stored(Codec::Plain, plain.clone());
+        match blocks_of(&out).filter(|blocks| done.is_ok() && blocks.len() < plain.len()) {
+            None => stored(Codec::Plain, plain.clone()),
+            Some(bytes) => stored(Codec::Prefix, bytes),
         }
-        out.shrink_to_fit();
-        stored(Codec::Prefix, out.into())
     }
 
     /// Restores `plain_bytes` bytes; `None` if the stored ones are damaged.
@@ -278,12 +277,12 @@ impl Codecs {
         let mut out: Vec<u8> = Vec::new();
         let done = self.with_contexts(|contexts| {
             let context = &mut contexts.decompress;
-            let from = &stored.bytes;
             match stored.codec {
                 Codec::Plain => Some(None),
                 Codec::Received | Codec::Other | Codec::Edited => None,
                 Codec::Zstd | Codec::Dictionary | Codec::Prefix => {
                     out.try_reserve_exact(plain_bytes).ok()?;
+                    let from = &frame::whole(&stored.bytes, plain_bytes);
                     let done = match stored.codec {
                         Codec::Dictionary => {
                             context.decompress_using_ddict(&mut out, from, &dictionary?.decompress)
@@ -307,6 +306,12 @@ impl Codecs {
     }
 }
 
+/// A compressed frame as it is kept.
+fn blocks_of(frame: &[u8]) -> Option<Bytes> {
+    let blocks = frame.get(frame::header_bytes(frame)?..)?;
+    Some(Bytes::copy_from_slice(blocks))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -321,7 +326,15 @@ mod tests {
         let codecs = Codecs::new(4);
         let samples: Vec<Vec<u8>> = (0..400).map(|n| sample(n).to_vec()).collect();
         let dictionary = Dictionary::train(&samples, 4096).unwrap();
-        for body in [sample(9999), Bytes::from_static(b"short"), Bytes::new()] {
+        // Longer than the window of the level, so that its frame has a header of another form.
+        let long: String = (0_u64..40_000).map(|n| format!("{:x} ", n * n)).collect();
+        let bodies = [
+            sample(9999),
+            Bytes::from_static(b"short"),
+            Bytes::new(),
+            long.into(),
+        ];
+        for body in bodies {
             for with in [None, Some(&dictionary)] {
                 let stored = codecs.compress(&body, with);
                 let back = codecs.restore(&stored, body.len(), with.map(|d| &**d), b"");

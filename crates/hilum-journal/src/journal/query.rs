@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use hilum_db::rusqlite::{Connection, params};
 use hilum_db::{Cancel, DbError, Doing};
 use hilum_message::{DeliveryId, MessageId, Payload};
@@ -12,8 +13,8 @@ use crate::model::{DeliveryRef, DeliveryState, Disposition, Outcome, PendingDeli
 use crate::partition::names::destination_name;
 use crate::partition::{Partition, TALLY_OUTCOME};
 use crate::read::{
-    StoredAttempt, StoredDelivery, StoredMessage, attempts_of, body_of, deliveries_of, header_of,
-    outbound_of, pending_of,
+    StoredAttempt, StoredDelivery, StoredMessage, answer_of, attempts_of, body_of, deliveries_of,
+    header_of, outbound_of, pending_of,
 };
 use crate::recover::open_work;
 use crate::schema::NameKind;
@@ -129,6 +130,19 @@ impl Journal {
         self.read(move |inner, cancel| {
             inner.at(sequence, cancel, |conn, partition| {
                 found_header(conn, partition, sequence)
+            })
+        })
+        .await
+    }
+
+    /// The answer that was given to a message, by its commit sequence.
+    ///
+    /// # Errors
+    /// If there is no such message, or its bytes are damaged.
+    pub async fn answer_at(&self, sequence: u64) -> Result<Option<Bytes>, JournalError> {
+        self.read(move |inner, cancel| {
+            inner.at(sequence, cancel, |conn, partition| {
+                answer_of(conn, &inner.core.codecs, &partition.shared, sequence)
             })
         })
         .await

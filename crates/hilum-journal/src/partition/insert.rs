@@ -49,13 +49,13 @@ pub(super) fn insert_message(
         handler.carry(conn, &request.channel, dictionary)?;
     }
     let sum = written(message.sum, sequence, handler.now_ms, origin);
-    let resend = request.resend.as_ref();
+    let (answer, answer_bytes) = message.answer();
     let parent = request.parent.as_ref();
     let (kind, peer) = (kind.transpose()?, peer.transpose()?);
     conn.prepare_cached(
         "INSERT INTO message (seq, id, channel, arrived_ms, committed_ms, disposition, kind, plan, \
          peer, origin, tokens, control_id, reason, parent, part, replay_of, hold, metadata, reads, \
-         findings, resend_key, resend_digest, answer, codec, dictionary, text_bytes, total_bytes, \
+         findings, resend, answer, answer_bytes, codec, dictionary, text_bytes, total_bytes, \
          sum, place, cuts, body, outbound) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, \
          ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32)",
     )
@@ -81,9 +81,9 @@ pub(super) fn insert_message(
             message.metadata,
             message.reads,
             message.findings,
-            resend.map(|resend| resend.key),
-            resend.map(|resend| resend.digest),
-            resend.map(|resend| &*resend.answer),
+            message.resend,
+            answer,
+            answer_bytes,
             codec as u8,
             dictionary,
             request.received.text().len(),

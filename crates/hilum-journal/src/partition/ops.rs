@@ -6,6 +6,7 @@ use bytes::Bytes;
 use hilum_message::Accepted;
 use tokio::sync::oneshot;
 
+use crate::bytes::RESEND_BYTES;
 use crate::codec::{Dictionary, Stored};
 use crate::error::AcceptError;
 use crate::model::{AcceptRequest, Attempt, DeliveryRef};
@@ -22,7 +23,19 @@ pub(crate) struct Prepared {
     pub(crate) reads: Option<Vec<u8>>,
     pub(crate) findings: Option<Vec<u8>>,
     pub(crate) hold: Option<Vec<u8>>,
+    pub(crate) resend: Option<[u8; RESEND_BYTES]>,
     pub(crate) sum: i64,
+}
+
+impl Prepared {
+    /// The answer where the body lies elsewhere, else how many bytes of it lie behind the text.
+    pub(crate) fn answer(&self) -> (Option<&[u8]>, Option<u64>) {
+        let answer = self.request.answer.as_deref();
+        match self.body {
+            Body::Stored(_) => (None, answer.map(|answer| answer.len() as u64)),
+            Body::Shared(_) | Body::Origin(..) => (answer, None),
+        }
+    }
 }
 
 /// Where the received bytes are.

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 use hilum_db::rusqlite::{Connection, OptionalExtension, Row};
 use hilum_db::{DbError, Doing};
-use hilum_message::{MessageId, Metadata, Payload, PlanDigest};
+use hilum_message::{Cut, MessageId, Metadata, Payload, PlanDigest};
 
 use crate::bytes::{
-    unpack_cuts, unpack_findings, unpack_hold, unpack_metadata, unpack_reads, unpack_tokens,
+    unpack_cuts, unpack_findings, unpack_hold, unpack_metadata, unpack_reads, unpack_resend,
+    unpack_tokens,
 };
 use crate::codec::{Codec, Codecs, Dictionary, Stored, unpack_outbound};
 use crate::error::JournalError;
@@ -62,7 +63,7 @@ pub struct StoredMessage {
     pub metadata: Metadata,
     /// The state that it was processed with.
     pub state_reads: Vec<StateRead>,
-    /// To recognise a repetition; the answer that was given.
+    /// To recognise a repetition.
     pub resend: Option<Resend>,
     /// The number of bytes received.
     pub bytes: u64,
@@ -73,8 +74,7 @@ pub struct StoredMessage {
 /// The columns of a header, in the order in which [`header_from`] reads them.
 pub(crate) const HEADER_COLUMNS: &str = "seq, id, channel, arrived_ms, committed_ms, disposition, \
     kind, plan, peer, origin, tokens, control_id, reason, parent, part, replay_of, hold, metadata, \
-    reads, resend_key, resend_digest, answer, total_bytes, findings, \
-    place";
+    reads, resend, total_bytes, findings, place";
 
 type SqlError = hilum_db::rusqlite::Error;
 
@@ -101,18 +101,6 @@ pub(crate) fn header_from(
     let plan = plan.and_then(|id| shared.names.value(id));
     let plan = plan.and_then(|plan| plan.as_ref().try_into().ok());
     let parent = id(bytes(13)?).zip(row.get::<_, Option<u32>>(14)?);
-    let resend = match (bytes(19)?, bytes(20)?, bytes(21)?) {
-        (Some(key), Some(digest), Some(answer)) => key
-            .try_into()
-            .ok()
-            .zip(digest.try_into().ok())
-            .map(|(key, digest)| Resend {
-                key,
-                digest,
-                answer: answer.into(),
-            }),
-        _ => None,
-    };
     let code = row.get(5)?;
     Ok(StoredMessage {
         sequence: row.get(0)?,
@@ -139,10 +127,10 @@ pub(crate) fn header_from(
         state_reads: bytes(18)?
             .and_then(|packed| unpack_reads(&packed))
             .unwrap_or_default(),
-        resend,
-        bytes: row.get(22)?,
-        place: row.get(24)?,
-        findings: bytes(23)?
+        resend: bytes(19)?.and_then(|packed| unpack_resend(&packed)),
+        bytes: row.get(20)?,
+        place: row.get(22)?,
+        findings: bytes(21)?
             .and_then(|packed| unpack_findings(&packed))
             .unwrap_or_default(),
         partition: shared.name.clone(),
@@ -185,6 +173,14 @@ pub(super) fn find_dictionary(
     Ok(dictionary)
 }
 
+/// What the body column of a row holds, restored.
+pub(crate) struct StoredContent {
+    /// The received text, and behind it the answer.
+    pub(crate) bytes: Bytes,
+    text_bytes: usize,
+    cuts: Vec<Cut>,
+}
+
 /// The bytes of a row exactly as received.
 pub(crate) fn body_of(
     conn: &Connection,
@@ -192,6 +188,49 @@ pub(crate) fn body_of(
     shared: &PartitionShared,
     sequence: u64,
 ) -> Result<Payload, JournalError> {
+    let content = content_of(conn, codecs, shared, sequence)?;
+    let text = content.bytes.slice(..content.text_bytes);
+    Ok(Payload::with_cuts(text, content.cuts))
+}
+
+/// The answer that was given to a row.
+pub(crate) fn answer_of(
+    conn: &Connection,
+    codecs: &Codecs,
+    shared: &PartitionShared,
+    sequence: u64,
+) -> Result<Option<Bytes>, JournalError> {
+    let row = conn
+        .prepare_cached("SELECT answer, answer_bytes FROM message WHERE seq = ?1")
+        .and_then(|mut statement| {
+            let row = statement.query_row([sequence], |row| {
+                let answer = row.get::<_, Option<Vec<u8>>>(0)?;
+                Ok((answer, row.get::<_, Option<u64>>(1)?))
+            });
+            row.optional()
+        })
+        .doing("read an answer of", &shared.name)?;
+    match row {
+        None => Err(JournalError::not_found("message", sequence)),
+        Some((Some(answer), _)) => match message_is_intact(conn, shared, sequence)? {
+            Some(false) => Err(JournalError::damaged("message", sequence)),
+            Some(true) | None => Ok(Some(answer.into())),
+        },
+        Some((None, None)) => Ok(None),
+        Some((None, Some(_))) => {
+            let content = content_of(conn, codecs, shared, sequence)?;
+            Ok(Some(content.bytes.slice(content.text_bytes..)))
+        }
+    }
+}
+
+/// The received text and the answer of a row; of the row whose body it shares, if it has none.
+pub(crate) fn content_of(
+    conn: &Connection,
+    codecs: &Codecs,
+    shared: &PartitionShared,
+    sequence: u64,
+) -> Result<StoredContent, JournalError> {
     let mut at = sequence;
     for _ in 0..CHAIN_MAX {
         if message_is_intact(conn, shared, at)? == Some(false) {
@@ -199,7 +238,8 @@ pub(crate) fn body_of(
         }
         let row = conn
             .prepare_cached(
-                "SELECT codec, dictionary, text_bytes, cuts, body FROM message WHERE seq = ?1",
+                "SELECT codec, dictionary, text_bytes, cuts, body, ifnull(answer_bytes, 0) \
+                 FROM message WHERE seq = ?1",
             )
             .and_then(|mut statement| {
                 let row = statement.query_row([at], |row| {
@@ -209,12 +249,13 @@ pub(crate) fn body_of(
                         row.get::<_, usize>(2)?,
                         row.get::<_, Option<Vec<u8>>>(3)?,
                         row.get::<_, Vec<u8>>(4)?,
+                        row.get::<_, usize>(5)?,
                     ))
                 });
                 row.optional()
             })
             .doing("read a body of", &shared.name)?;
-        let Some((code, dictionary, text_bytes, cuts, body)) = row else {
+        let Some((code, dictionary, text_bytes, cuts, body, answer_bytes)) = row else {
             return Err(JournalError::not_found("message", sequence));
         };
         let damaged = || JournalError::damaged("message", sequence);
@@ -234,12 +275,17 @@ pub(crate) fn body_of(
             dictionary: None,
             bytes: body.into(),
         };
-        let text = codecs
-            .restore(&stored, text_bytes, dictionary.as_deref(), b"")
+        let plain_bytes = text_bytes.saturating_add(answer_bytes);
+        let bytes = codecs
+            .restore(&stored, plain_bytes, dictionary.as_deref(), b"")
             .ok_or_else(damaged)?;
         let cuts = cuts.unwrap_or_default();
         let cuts = unpack_cuts(&cuts, &shared.name).ok_or_else(damaged)?;
-        return Ok(Payload::with_cuts(text, cuts));
+        return Ok(StoredContent {
+            bytes,
+            text_bytes,
+            cuts,
+        });
     }
     Err(JournalError::damaged("message", sequence))
 }

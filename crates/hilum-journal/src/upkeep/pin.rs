@@ -14,7 +14,7 @@ use crate::partition::Partition;
 use crate::partition::ops::Op;
 use crate::pins::{OpenDelivery, PinOp, PinnedMessage};
 use crate::prepare::prepare;
-use crate::read::{attempts_of, body_of, deliveries_of, header_of, outbound_of};
+use crate::read::{answer_of, attempts_of, body_of, deliveries_of, header_of, outbound_of};
 use crate::state::ControlWrite;
 
 /// Messages copied in one commit.
@@ -162,6 +162,7 @@ fn copy_of(
             request.findings = header.findings;
             request.place = header.place;
             request.resend = header.resend;
+            request.answer = answer_of(conn, codecs, shared, sequence)?;
             request.parent = header.parent;
             request.replay_of = header.replay_of;
             request.peer = header.peer;

@@ -12,7 +12,7 @@ use crate::journal::Inner;
 use crate::model::Disposition;
 use crate::partition::Partition;
 use crate::partition::ops::Op;
-use crate::read::body_of;
+use crate::read::content_of;
 use crate::schema::NameKind;
 
 /// Messages that a dictionary is trained from.
@@ -143,14 +143,14 @@ fn samples_of(
         let mut bytes = 0;
         for sequence in sequences {
             // A damaged row is no sample; `verify` names it.
-            let Ok(body) = body_of(conn, &inner.core.codecs, shared, sequence) else {
+            let Ok(body) = content_of(conn, &inner.core.codecs, shared, sequence) else {
                 continue;
             };
-            bytes += body.text().len();
+            bytes += body.bytes.len();
             if bytes > SAMPLES_BYTES_MAX {
                 break;
             }
-            samples.push(body.text().to_vec());
+            samples.push(body.bytes.to_vec());
         }
         Ok(samples)
     })?;

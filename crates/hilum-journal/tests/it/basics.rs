@@ -236,10 +236,10 @@ fn resends_of_the_last_minutes_are_given_back() {
         door.clock.store(at, std::sync::atomic::Ordering::Relaxed);
         let mut message = request(n, 0);
         message.resend = Some(Resend {
-            key: [n as u8; 16],
-            digest: [1; 32],
-            answer: Bytes::from_static(b"MSA|AA"),
+            key: [n as u8; 8],
+            digest: [1; 16],
         });
+        message.answer = Some(Bytes::from_static(b"MSA|AA"));
         run(door.journal.accept(message)).unwrap();
     }
     door.close();
@@ -251,7 +251,12 @@ fn resends_of_the_last_minutes_are_given_back() {
         .map(|e| e.resend.key[0])
         .collect();
     assert_eq!(keys, [1, 2]);
-    assert_eq!(&*door.recovered.resends[0].resend.answer, b"MSA|AA");
+    for entry in &door.recovered.resends {
+        let answer = run(door.journal.answer_at(entry.sequence)).unwrap();
+        assert_eq!(answer.as_deref(), Some(&b"MSA|AA"[..]));
+        let (_, body) = run(door.journal.received_at(entry.sequence)).unwrap();
+        assert_eq!(body, request(entry.sequence - 1, 0).received);
+    }
 }
 
 #[test]
