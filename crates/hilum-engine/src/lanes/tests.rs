@@ -1,7 +1,7 @@
 //! Order under every interleaving of commits and outcomes.
 
 use super::*;
-use hilum_message::MessageId;
+use hilum_message::{DeliveryId, MessageId, OrderKey};
 use proptest::prelude::*;
 
 const EHR: QueueId = QueueId(0);
