@@ -6,43 +6,9 @@ use bytes::Bytes;
 use hilum_component::{Document, DocumentProblem, EditError, ParseReject, Target};
 use hilum_fhirpath::{NodeId, Tree};
 use hilum_message::Payload;
-use hilum_tree::{DelimitedDocument, JsonDocument, ParseError, Path, XmlDocument};
+use hilum_tree::{Editable, ParseError, Path};
 
 use crate::attachment::Attachments;
-
-/// A tree of `hilum-tree` as far as a document needs it.
-pub(crate) trait Editable: Tree + Clone + 'static {
-    fn set(&mut self, path: &Path, values: &[String]) -> Result<(), hilum_tree::EditError>;
-    fn set_node(&mut self, node: NodeId, value: &str) -> Result<(), hilum_tree::EditError>;
-    fn delete(&mut self, path: &Path) -> Result<(), hilum_tree::EditError>;
-    fn write(&self) -> Bytes;
-    fn touched(&self) -> bool;
-}
-
-macro_rules! editable {
-    ($name:ident) => {
-        impl Editable for $name {
-            fn set(&mut self, path: &Path, values: &[String]) -> Result<(), hilum_tree::EditError> {
-                self.set(path, values)
-            }
-            fn set_node(&mut self, node: NodeId, value: &str) -> Result<(), hilum_tree::EditError> {
-                self.set_node(node, value)
-            }
-            fn delete(&mut self, path: &Path) -> Result<(), hilum_tree::EditError> {
-                self.delete(path)
-            }
-            fn write(&self) -> Bytes {
-                self.write()
-            }
-            fn touched(&self) -> bool {
-                self.touched()
-            }
-        }
-    };
-}
-editable!(JsonDocument);
-editable!(DelimitedDocument);
-editable!(XmlDocument);
 
 /// A tree with the payload that it was read from.
 #[derive(Clone)]
@@ -52,7 +18,7 @@ pub(crate) struct TreeDocument<T> {
     attachments: Option<Attachments>,
 }
 
-impl<T: Editable> TreeDocument<T> {
+impl<T: Editable + Clone + 'static> TreeDocument<T> {
     /// Reads a payload with `parse`.
     pub(crate) fn read(
         format: &'static str,
@@ -98,7 +64,7 @@ fn edit_error(error: hilum_tree::EditError) -> EditError {
     }
 }
 
-impl<T: Editable> Document for TreeDocument<T> {
+impl<T: Editable + Clone + 'static> Document for TreeDocument<T> {
     fn tree(&self) -> &dyn Tree {
         &self.tree
     }

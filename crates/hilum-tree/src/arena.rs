@@ -1,7 +1,9 @@
-//! Nodes of one document, linked in document order.
+//! Nodes of one document, linked in document order, and the texts that edits brought.
 //!
 //! Removed nodes stay linked and carry a mark, so that whoever writes the document knows which
 //! bytes to leave out.
+
+use hilum_fhirpath::NodeId;
 
 /// No node.
 pub(crate) const NONE: u32 = u32::MAX;
@@ -14,6 +16,9 @@ pub(crate) struct Links {
     pub(crate) next: u32,
     pub(crate) first: u32,
     pub(crate) last: u32,
+    /// It or something below it was changed.
+    pub(crate) dirty: bool,
+    pub(crate) removed: bool,
 }
 
 impl Default for Links {
@@ -24,7 +29,22 @@ impl Default for Links {
             next: NONE,
             first: NONE,
             last: NONE,
+            dirty: false,
+            removed: false,
         }
+    }
+}
+
+/// The place of a node that expressions know.
+pub(crate) fn index_of(node: NodeId) -> u32 {
+    u32::try_from(node.hi).unwrap_or(NONE)
+}
+
+/// A node as expressions know it.
+pub(crate) const fn node_of(index: u32) -> NodeId {
+    NodeId {
+        hi: index as u64,
+        lo: 0,
     }
 }
 
@@ -32,8 +52,6 @@ impl Default for Links {
 pub(crate) trait Linked: Default {
     fn links(&self) -> &Links;
     fn links_mut(&mut self) -> &mut Links;
-    fn is_dirty(&self) -> bool;
-    fn mark_dirty(&mut self);
 }
 
 /// All nodes of a document; the first is the root.
@@ -41,6 +59,7 @@ pub(crate) trait Linked: Default {
 pub(crate) struct Arena<N> {
     nodes: Vec<N>,
     blank: N,
+    texts: Vec<String>,
 }
 
 impl<N: Linked> Arena<N> {
@@ -48,6 +67,7 @@ impl<N: Linked> Arena<N> {
         Self {
             nodes: Vec::new(),
             blank: N::default(),
+            texts: Vec::new(),
         }
     }
 
@@ -88,8 +108,7 @@ impl<N: Linked> Arena<N> {
             parent,
             prev: after,
             next,
-            first: NONE,
-            last: NONE,
+            ..Links::default()
         };
         self.nodes.push(node);
         self.edit(after, |node| node.links_mut().next = index);
@@ -106,6 +125,48 @@ impl<N: Linked> Arena<N> {
         index
     }
 
+    /// Adds a node that did not come from the source.
+    pub(crate) fn add(&mut self, parent: u32, after: u32, node: N) -> u32 {
+        let index = self.insert(parent, after, node);
+        self.touch(index);
+        index
+    }
+
+    /// Marks a node as removed, and nothing else.
+    pub(crate) fn hide(&mut self, index: u32) {
+        self.edit(index, |node| node.links_mut().removed = true);
+    }
+
+    /// Removes a node with all below it.
+    pub(crate) fn remove(&mut self, index: u32) {
+        self.hide(index);
+        self.touch(self.at(index).links().parent);
+    }
+
+    /// Keeps a text that an edit brought.
+    pub(crate) fn keep(&mut self, text: String) -> u32 {
+        let index = u32::try_from(self.texts.len()).unwrap_or(NONE);
+        self.texts.push(text);
+        index
+    }
+
+    /// A text that was kept.
+    pub(crate) fn text(&self, index: u32) -> Option<&str> {
+        self.texts.get(index as usize).map(String::as_str)
+    }
+
+    /// Something was changed since the document was read.
+    pub(crate) fn touched(&self) -> bool {
+        self.at(0).links().dirty
+    }
+
+    /// Children in document order, without those that were removed.
+    pub(crate) fn live(&self, of: u32) -> impl Iterator<Item = (u32, &N)> {
+        self.children(of)
+            .map(move |index| (index, self.at(index)))
+            .filter(|(_, node)| !node.links().removed)
+    }
+
     /// Children in document order, removed ones included.
     pub(crate) fn children(&self, of: u32) -> Children<'_, N> {
         Children {
@@ -117,8 +178,8 @@ impl<N: Linked> Arena<N> {
     /// Marks a node and all above it as changed.
     pub(crate) fn touch(&mut self, index: u32) {
         let mut at = index;
-        while at != NONE && !self.at(at).is_dirty() {
-            self.edit(at, Linked::mark_dirty);
+        while at != NONE && !self.at(at).links().dirty {
+            self.edit(at, |node| node.links_mut().dirty = true);
             at = self.at(at).links().parent;
         }
     }

@@ -6,7 +6,9 @@
 use bytes::Bytes;
 use hilum_fhirpath::{NodeId, Scalar, Tree};
 
-use crate::{DelimitedDocument, DelimitedOptions, EditError, JsonDocument, Limits, XmlDocument};
+use crate::{
+    DelimitedDocument, DelimitedOptions, Editable, JsonDocument, Limits, ParseError, XmlDocument,
+};
 
 /// Leaves of one document that are edited.
 const LEAVES_MAX: usize = 4;
@@ -20,13 +22,13 @@ const VALUE: &str = "a\"'<&,;|\u{e9}\n]]>";
 /// JSON is written as it was read, and stays JSON when it is edited.
 pub fn json(bytes: &[u8]) {
     let read = |source: &Bytes| JsonDocument::parse(source, &Limits::default());
-    body(bytes, read, JsonDocument::write, JsonDocument::set_node);
+    body(bytes, read);
 }
 
 /// XML is written as it was read, and stays XML when it is edited.
 pub fn xml(bytes: &[u8]) {
     let read = |source: &Bytes| XmlDocument::parse(source, &Limits::default());
-    body(bytes, read, XmlDocument::write, XmlDocument::set_node);
+    body(bytes, read);
 }
 
 /// Delimited text is written as it was read, and stays readable when it is edited.
@@ -43,25 +45,19 @@ pub fn delimited(bytes: &[u8]) {
         ..DelimitedOptions::default()
     };
     let read = |source: &Bytes| DelimitedDocument::parse(source, options, &Limits::default());
-    let write = DelimitedDocument::write;
-    body(text, read, write, DelimitedDocument::set_node);
+    body(text, read);
 }
 
-fn body<T: Tree + Clone, E: std::fmt::Debug>(
-    bytes: &[u8],
-    read: impl Fn(&Bytes) -> Result<T, E>,
-    write: impl Fn(&T) -> Bytes,
-    set: impl Fn(&mut T, NodeId, &str) -> Result<(), EditError>,
-) {
+fn body<T: Editable + Clone>(bytes: &[u8], read: impl Fn(&Bytes) -> Result<T, ParseError>) {
     let source = Bytes::copy_from_slice(bytes);
     let Ok(document) = read(&source) else {
         return;
     };
-    assert!(write(&document) == source, "untouched, it is what was read");
+    assert!(document.write() == source, "untouched, it is what was read");
     for leaf in leaves(&document).into_iter().take(LEAVES_MAX) {
         let mut edited = document.clone();
-        if set(&mut edited, leaf, VALUE).is_ok() {
-            let written = write(&edited);
+        if edited.set_node(leaf, VALUE).is_ok() {
+            let written = edited.write();
             assert!(read(&written).is_ok(), "edited, it can still be read");
         }
     }

@@ -20,7 +20,7 @@
 //! It does not validate against schemas and does not resolve XML namespaces.
 //!
 //! ```
-//! use hilum_tree::{JsonDocument, Limits, Path};
+//! use hilum_tree::{Editable, JsonDocument, Limits, Path};
 //!
 //! let received = r#"{ "id": 1.50,  "name": [ {"family": "Ames"} ] }"#;
 //! let mut document = JsonDocument::parse(&received.into(), &Limits::default())?;
@@ -51,4 +51,5 @@ pub use error::{EditError, ParseError};
 pub use json::{JsonDocument, JsonKind};
 pub use limits::Limits;
 pub use path::{Index, Path, PathError, Step};
+pub use places::Editable;
 pub use xml::XmlDocument;

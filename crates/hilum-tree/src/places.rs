@@ -1,52 +1,100 @@
 //! Setting and removing by path, the same for every kind of document.
 
-use hilum_fhirpath::NodeId;
+use bytes::Bytes;
+use hilum_fhirpath::{NodeId, Tree};
 
 use crate::error::EditError;
 use crate::path::{Index, Path, Step};
 
-/// What a document offers so that paths can be written to.
-pub(crate) trait Places {
-    /// Where paths begin.
-    fn origin(&self) -> NodeId;
+/// A document of this crate: a tree whose places can be written to.
+pub trait Editable: Tree {
+    /// The document as bytes; those it was read from where nothing was changed.
+    fn write(&self) -> Bytes;
 
-    /// The children of this name.
-    fn named(&self, of: NodeId, name: &str) -> Vec<NodeId>;
+    /// Something was changed since it was read.
+    fn touched(&self) -> bool;
 
-    /// Adds a child behind those of this name; `of` may be an empty leaf.
+    /// The children of this name, those that count as absent included.
+    fn named(&self, of: NodeId, name: &str) -> Vec<NodeId> {
+        let mut found = Vec::new();
+        self.children(of, name, &mut |node| found.push(node));
+        found
+    }
+
+    /// Adds a child behind those of this name; `of` may be an empty leaf. The error says what is
+    /// in the way.
     fn add(&mut self, of: NodeId, step: &Step) -> Result<NodeId, &'static str>;
 
     /// Replaces the value of a leaf.
     fn write_value(&mut self, at: NodeId, value: &str) -> Result<(), &'static str>;
 
-    /// Removes a node with all below it.
-    fn remove(&mut self, at: NodeId) -> Result<(), &'static str>;
+    /// Takes a node out with all below it.
+    fn take_out(&mut self, at: NodeId) -> Result<(), &'static str>;
 
     /// Steps at the front of a path that name the root and not one of its children.
     fn skip(&self, _steps: &[Step]) -> usize {
         0
     }
+
+    /// Writes `values` to a place; what is missing on the way appears.
+    ///
+    /// Without `[*]` there is one place and one value. With `[*]` one value goes to each place;
+    /// several values go to the places in order, and where only the last name has `[*]`, places
+    /// are added and removed until there is one for each value. No value removes the places.
+    fn set(&mut self, path: &Path, values: &[String]) -> Result<(), EditError> {
+        set(self, path, values)
+    }
+
+    /// Replaces the value of one node.
+    fn set_node(&mut self, node: NodeId, value: &str) -> Result<(), EditError> {
+        let written = self.write_value(node, value);
+        refused(self, node, written)
+    }
+
+    /// Removes one node with all below it.
+    fn remove(&mut self, node: NodeId) -> Result<(), EditError> {
+        let removed = self.take_out(node);
+        refused(self, node, removed)
+    }
+
+    /// Removes a place with all below it; nothing happens where it does not exist.
+    fn delete(&mut self, path: &Path) -> Result<(), EditError> {
+        for node in self.find(path) {
+            self.take_out(node)
+                .map_err(|reason| EditError::new(path.text(), reason))?;
+        }
+        Ok(())
+    }
+
+    /// The nodes at a place, those that count as absent included; none is added.
+    fn find(&self, path: &Path) -> Vec<NodeId> {
+        find(self, path)
+    }
+}
+
+/// An error at a node.
+pub(crate) fn refused<D: Editable + ?Sized>(
+    doc: &D,
+    node: NodeId,
+    result: Result<(), &'static str>,
+) -> Result<(), EditError> {
+    result.map_err(|reason| EditError::new(&doc.location(node), reason))
 }
 
 /// Places that one path may select.
 const SELECTED_MAX: usize = 1_000_000;
 
-/// Writes `values` to a place.
-///
-/// Without `[*]` there is one place and one value. With `[*]` one value goes to each place;
-/// several values go to the places in order, and where only the last name has `[*]`, places are
-/// added and removed until there is one for each value. No value removes the places.
-pub(crate) fn set<D: Places>(doc: &mut D, path: &Path, values: &[String]) -> Result<(), EditError> {
+fn set<D: Editable + ?Sized>(doc: &mut D, path: &Path, values: &[String]) -> Result<(), EditError> {
     let fail = |reason| EditError::new(path.text(), reason);
     if values.is_empty() {
-        return delete(doc, path);
+        return doc.delete(path);
     }
     let skip = doc.skip(path.steps());
     let Some((last, parents)) = path.steps().get(skip..).and_then(<[Step]>::split_last) else {
         return Err(fail("this is the whole document"));
     };
     let spread = parents.iter().any(|step| step.index == Index::Each);
-    let mut owners = vec![doc.origin()];
+    let mut owners = vec![doc.root()];
     for step in parents {
         owners = select(doc, &owners, step, 1).map_err(fail)?;
     }
@@ -78,13 +126,13 @@ pub(crate) fn set<D: Places>(doc: &mut D, path: &Path, values: &[String]) -> Res
         doc.write_value(place, value).map_err(fail)?;
     }
     for place in places {
-        doc.remove(place).map_err(fail)?;
+        doc.take_out(place).map_err(fail)?;
     }
     Ok(())
 }
 
 /// The places of a step below each owner; what is missing is added, up to `wanted`.
-fn select<D: Places>(
+fn select<D: Editable + ?Sized>(
     doc: &mut D,
     owners: &[NodeId],
     step: &Step,
@@ -113,10 +161,9 @@ fn select<D: Places>(
     Ok(found)
 }
 
-/// The nodes at a place, without adding any.
-pub(crate) fn find<D: Places>(doc: &D, path: &Path) -> Vec<NodeId> {
+fn find<D: Editable + ?Sized>(doc: &D, path: &Path) -> Vec<NodeId> {
     let skip = doc.skip(path.steps());
-    let mut found = vec![doc.origin()];
+    let mut found = vec![doc.root()];
     for step in path.steps().get(skip..).unwrap_or_default() {
         let mut next = Vec::new();
         for &owner in &found {
@@ -130,13 +177,4 @@ pub(crate) fn find<D: Places>(doc: &D, path: &Path) -> Vec<NodeId> {
         found = next;
     }
     found
-}
-
-/// Removes a place with all below it; nothing happens where it does not exist.
-pub(crate) fn delete<D: Places>(doc: &mut D, path: &Path) -> Result<(), EditError> {
-    for node in find(doc, path) {
-        doc.remove(node)
-            .map_err(|reason| EditError::new(path.text(), reason))?;
-    }
-    Ok(())
 }

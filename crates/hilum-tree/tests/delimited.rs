@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use hilum_fhirpath::{Scalar, Tree};
-use hilum_tree::{DelimitedDocument, DelimitedOptions, Limits, ParseError, Path};
+use hilum_tree::{DelimitedDocument, DelimitedOptions, Editable, Limits, ParseError, Path};
 use proptest::prelude::*;
 
 fn parse(text: &[u8], options: DelimitedOptions) -> DelimitedDocument {

@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use hilum_fhirpath::{NodeId, Scalar, Tree};
-use hilum_tree::{JsonDocument, Limits, ParseError, Path};
+use hilum_tree::{Editable, JsonDocument, Limits, ParseError, Path};
 use proptest::prelude::*;
 
 fn parse(text: &str) -> JsonDocument {

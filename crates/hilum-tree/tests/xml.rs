@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use hilum_fhirpath::{Scalar, Tree};
-use hilum_tree::{Limits, ParseError, Path, XmlDocument};
+use hilum_tree::{Editable, Limits, ParseError, Path, XmlDocument};
 use proptest::prelude::*;
 
 fn parse(text: &str) -> XmlDocument {

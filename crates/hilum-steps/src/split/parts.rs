@@ -6,7 +6,7 @@ use bytes::Bytes;
 use hilum_component::{Document, Halted};
 use hilum_fhirpath::{NodeId, Tree};
 use hilum_hl7v2::Message;
-use hilum_tree::{DelimitedDocument, JsonDocument, Limits, Path, XmlDocument};
+use hilum_tree::{DelimitedDocument, Editable, JsonDocument, Limits, Path, XmlDocument};
 
 use super::config::Keep;
 

@@ -1,11 +1,12 @@
 //! Changing delimited text.
 
-use hilum_fhirpath::{NodeId, Tree};
+use bytes::Bytes;
+use hilum_fhirpath::NodeId;
 
 use super::tree::{ROW, cell_node, place, row_node};
 use super::{Cell, DelimitedDocument, Row};
 use crate::path::Step;
-use crate::places::Places;
+use crate::places::Editable;
 
 /// Columns that an edit may add to a row.
 const COLUMNS_MAX: usize = 16_384;
@@ -36,15 +37,17 @@ impl DelimitedDocument {
     }
 }
 
-impl Places for DelimitedDocument {
-    fn origin(&self) -> NodeId {
-        self.root()
+impl Editable for DelimitedDocument {
+    fn touched(&self) -> bool {
+        self.touched
     }
 
-    fn named(&self, of: NodeId, name: &str) -> Vec<NodeId> {
-        let mut found = Vec::new();
-        self.children(of, name, &mut |node| found.push(node));
-        found
+    fn write(&self) -> Bytes {
+        if self.touched {
+            self.assemble().into()
+        } else {
+            self.source.clone()
+        }
     }
 
     fn add(&mut self, of: NodeId, step: &Step) -> Result<NodeId, &'static str> {
@@ -90,7 +93,8 @@ impl Places for DelimitedDocument {
         Ok(())
     }
 
-    fn remove(&mut self, at: NodeId) -> Result<(), &'static str> {
+    /// A row goes, a cell becomes empty.
+    fn take_out(&mut self, at: NodeId) -> Result<(), &'static str> {
         match place(at) {
             (None, _) => Err("this is the whole document"),
             (Some(_), Some(_)) => self.write_value(at, ""),

@@ -13,10 +13,8 @@ use bytes::Bytes;
 use encoding_rs::Encoding;
 use hilum_fhirpath::NodeId;
 
-use crate::error::{EditError, ParseError};
+use crate::error::ParseError;
 use crate::limits::Limits;
-use crate::path::Path;
-use crate::places;
 
 /// How cells and rows are separated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -167,16 +165,6 @@ impl DelimitedDocument {
         }
     }
 
-    /// The document as bytes; those it was read from where nothing was changed.
-    #[must_use]
-    pub fn write(&self) -> Bytes {
-        if self.touched {
-            self.assemble().into()
-        } else {
-            self.source.clone()
-        }
-    }
-
     fn assemble(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(self.source.len().saturating_add(256));
         let mut at = 0;
@@ -233,34 +221,6 @@ impl DelimitedDocument {
                 Cell::Written(value) => out.extend_from_slice(&parse::encode(self, value)),
             }
         }
-    }
-
-    /// Something was changed since it was read.
-    #[must_use]
-    pub const fn touched(&self) -> bool {
-        self.touched
-    }
-
-    /// Writes values to a place.
-    pub fn set(&mut self, path: &Path, values: &[String]) -> Result<(), EditError> {
-        places::set(self, path, values)
-    }
-
-    /// Replaces the value of one cell.
-    pub fn set_node(&mut self, node: NodeId, value: &str) -> Result<(), EditError> {
-        places::Places::write_value(self, node, value)
-            .map_err(|reason| EditError::new(&hilum_fhirpath::Tree::location(self, node), reason))
-    }
-
-    /// Removes a place: a row goes, a cell becomes empty.
-    pub fn delete(&mut self, path: &Path) -> Result<(), EditError> {
-        places::delete(self, path)
-    }
-
-    /// The nodes at a place.
-    #[must_use]
-    pub fn find(&self, path: &Path) -> Vec<NodeId> {
-        places::find(self, path)
     }
 
     fn first_row(&self) -> usize {

@@ -5,37 +5,19 @@ use hilum_fhirpath::{NodeId, Tree};
 
 use super::text::{is_number, quote, unquote};
 use super::tree::ITEM;
-use super::{JsonDocument, JsonKind, State, Value};
-use crate::arena::NONE;
+use super::{JsonDocument, JsonKind, State, Value, write};
+use crate::arena::{NONE, index_of, node_of};
 use crate::limits::Limits;
 use crate::path::{Index, Step};
-use crate::places::Places;
-
-pub(super) fn index_of(node: NodeId) -> u32 {
-    u32::try_from(node.hi).unwrap_or(NONE)
-}
-
-pub(super) const fn node_of(index: u32) -> NodeId {
-    NodeId {
-        hi: index as u64,
-        lo: 0,
-    }
-}
+use crate::places::Editable;
 
 impl JsonDocument {
-    fn keep(&mut self, text: String) -> u32 {
-        let index = u32::try_from(self.texts.len()).unwrap_or(NONE);
-        self.texts.push(text);
-        index
-    }
-
     /// Gives a place another value of one word; what was below it goes.
     fn put(&mut self, at: u32, kind: JsonKind, raw: String) {
-        let raw = self.keep(raw);
+        let raw = self.values.keep(raw);
         let below: Vec<u32> = self.values.children(at).collect();
         for child in below {
-            self.values
-                .edit(child, |value| value.state = State::Removed);
+            self.values.hide(child);
         }
         self.values.edit(at, |value| {
             value.kind = kind;
@@ -50,7 +32,7 @@ impl JsonDocument {
     pub(super) fn replace_scalar(&mut self, at: u32, text: &str) -> Result<(), &'static str> {
         let value = self.values.at(at);
         match value.kind {
-            JsonKind::Object | JsonKind::Array if self.live(at).next().is_some() => {
+            JsonKind::Object | JsonKind::Array if self.values.live(at).next().is_some() => {
                 return Err("it is an object or a list, not a value");
             }
             JsonKind::Number if is_number(text) => {
@@ -91,7 +73,7 @@ impl JsonDocument {
         match kind {
             JsonKind::Object | JsonKind::Array => {
                 self.put(at, kind, String::new());
-                for (child, value) in other.live(from) {
+                for (child, value) in other.values.live(from) {
                     let key = other.raw_key(value).to_owned();
                     let added = self.append(at, NONE, (!key.is_empty()).then_some(key));
                     self.graft(added, other, child, depth + 1)?;
@@ -106,11 +88,10 @@ impl JsonDocument {
 
     /// Adds an empty child; `key` is in quotes.
     fn append(&mut self, of: u32, after: u32, key: Option<String>) -> u32 {
-        let key_text = key.map_or(NONE, |key| self.keep(key));
-        let raw_text = self.keep("null".to_owned());
+        let key_text = key.map_or(NONE, |key| self.values.keep(key));
+        let raw_text = self.values.keep("null".to_owned());
         let value = Value {
             state: State::Added,
-            dirty: true,
             key_text,
             raw_text,
             ..Value::default()
@@ -120,9 +101,7 @@ impl JsonDocument {
         } else {
             after
         };
-        let index = self.values.insert(of, after, value);
-        self.values.touch(of);
-        index
+        self.values.add(of, after, value)
     }
 
     /// Makes an empty leaf an object or an array, so that something can be added to it.
@@ -147,17 +126,34 @@ impl JsonDocument {
     }
 }
 
-impl Places for JsonDocument {
-    fn origin(&self) -> NodeId {
-        node_of(0)
+impl Editable for JsonDocument {
+    fn touched(&self) -> bool {
+        self.values.touched()
+    }
+
+    fn write(&self) -> Bytes {
+        if self.touched() {
+            write::write(self).into()
+        } else {
+            self.source.clone()
+        }
     }
 
     fn named(&self, of: NodeId, name: &str) -> Vec<NodeId> {
         let of = index_of(of);
-        let nodes = |array: u32| self.live(array).map(|(index, _)| node_of(index)).collect();
+        let nodes = |array: u32| {
+            self.values
+                .live(array)
+                .map(|(index, _)| node_of(index))
+                .collect()
+        };
         match self.values.at(of).kind {
             JsonKind::Array if name == ITEM => nodes(of),
-            JsonKind::Object => match self.live(of).find(|(_, value)| self.key_is(value, name)) {
+            JsonKind::Object => match self
+                .values
+                .live(of)
+                .find(|(_, value)| self.key_is(value, name))
+            {
                 Some((index, value)) if value.kind == JsonKind::Array => nodes(index),
                 Some((index, _)) => vec![node_of(index)],
                 None => Vec::new(),
@@ -170,6 +166,7 @@ impl Places for JsonDocument {
         }
     }
 
+    /// A property appears as an array where the step has an index, else as a single value.
     fn add(&mut self, of: NodeId, step: &Step) -> Result<NodeId, &'static str> {
         let of = index_of(of);
         if step.name == ITEM && self.values.at(of).kind == JsonKind::Array {
@@ -177,6 +174,7 @@ impl Places for JsonDocument {
         }
         self.open(of, JsonKind::Object)?;
         let found = self
+            .values
             .live(of)
             .find(|(_, value)| self.key_is(value, &step.name));
         if let Some((index, value)) = found {
@@ -199,18 +197,18 @@ impl Places for JsonDocument {
         }
     }
 
+    /// A number or a boolean stays one if the text is one; else the value becomes a string.
     fn write_value(&mut self, at: NodeId, value: &str) -> Result<(), &'static str> {
         self.replace_scalar(index_of(at), value)
     }
 
-    fn remove(&mut self, at: NodeId) -> Result<(), &'static str> {
+    fn take_out(&mut self, at: NodeId) -> Result<(), &'static str> {
         let at = index_of(at);
         let parent = self.values.at(at).links.parent;
         if parent == NONE {
             return Err("this is the whole document");
         }
-        self.values.edit(at, |value| value.state = State::Removed);
-        self.values.touch(parent);
+        self.values.remove(at);
         Ok(())
     }
 

@@ -13,11 +13,10 @@ mod write;
 use bytes::Bytes;
 use hilum_fhirpath::NodeId;
 
-use crate::arena::{Arena, Linked, Links, NONE};
+use crate::arena::{Arena, Linked, Links, NONE, index_of};
 use crate::error::{EditError, ParseError};
 use crate::limits::Limits;
-use crate::path::Path;
-use crate::places;
+use crate::places::refused;
 
 /// The kinds of JSON value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -43,7 +42,6 @@ pub(crate) struct Value {
     links: Links,
     kind: JsonKind,
     state: State,
-    dirty: bool,
     /// The value, quotes and brackets included.
     start: u32,
     end: u32,
@@ -68,8 +66,6 @@ enum State {
     Replaced,
     /// Not from the source.
     Added,
-    /// Left out.
-    Removed,
 }
 
 impl Linked for Value {
@@ -79,21 +75,14 @@ impl Linked for Value {
     fn links_mut(&mut self) -> &mut Links {
         &mut self.links
     }
-    fn is_dirty(&self) -> bool {
-        self.dirty
-    }
-    fn mark_dirty(&mut self) {
-        self.dirty = true;
-    }
 }
 
 /// A JSON document.
 #[derive(Clone)]
 pub struct JsonDocument {
     source: Bytes,
+    /// With the keys and raw values that edits brought.
     values: Arena<Value>,
-    /// Keys and raw values that edits brought.
-    texts: Vec<String>,
 }
 
 impl std::fmt::Debug for JsonDocument {
@@ -113,76 +102,22 @@ impl JsonDocument {
         parse::parse(source, limits)
     }
 
-    /// The document as bytes; those it was read from where nothing was changed.
-    #[must_use]
-    pub fn write(&self) -> Bytes {
-        if self.touched() {
-            write::write(self).into()
-        } else {
-            self.source.clone()
-        }
-    }
-
-    /// Something was changed since it was read.
-    #[must_use]
-    pub fn touched(&self) -> bool {
-        self.values.at(0).dirty
-    }
-
-    /// Writes values to a place.
-    ///
-    /// A value stays a number or a boolean if the place held one and the text is one; else it is
-    /// a string. A property that is missing on the way appears: as an array where the path has an
-    /// index, else as a single value.
-    pub fn set(&mut self, path: &Path, values: &[String]) -> Result<(), EditError> {
-        places::set(self, path, values)
-    }
-
-    /// Replaces the value of one node.
-    pub fn set_node(&mut self, node: NodeId, value: &str) -> Result<(), EditError> {
-        let place = edit::index_of(node);
-        self.replace_scalar(place, value)
-            .map_err(|reason| self.edit_error(node, reason))
-    }
-
     /// Replaces one node with a piece of JSON.
     pub fn set_json(&mut self, node: NodeId, json: &str) -> Result<(), EditError> {
-        let place = edit::index_of(node);
-        self.replace_json(place, json)
-            .map_err(|reason| self.edit_error(node, reason))
-    }
-
-    /// Removes one node with all below it.
-    pub fn remove(&mut self, node: NodeId) -> Result<(), EditError> {
-        let removed = places::Places::remove(self, node);
-        removed.map_err(|reason| self.edit_error(node, reason))
-    }
-
-    /// Removes a place with all below it.
-    pub fn delete(&mut self, path: &Path) -> Result<(), EditError> {
-        places::delete(self, path)
-    }
-
-    /// The nodes at a place, those that are `null` included.
-    #[must_use]
-    pub fn find(&self, path: &Path) -> Vec<NodeId> {
-        places::find(self, path)
+        let replaced = self.replace_json(index_of(node), json);
+        refused(self, node, replaced)
     }
 
     /// The kind of a node.
     #[must_use]
     pub fn kind(&self, node: NodeId) -> JsonKind {
-        self.values.at(edit::index_of(node)).kind
+        self.values.at(index_of(node)).kind
     }
 
     /// A node as JSON, as it would be written.
     #[must_use]
     pub fn json(&self, node: NodeId) -> String {
-        write::write_value(self, edit::index_of(node))
-    }
-
-    fn edit_error(&self, node: NodeId, reason: &'static str) -> EditError {
-        EditError::new(&hilum_fhirpath::Tree::location(self, node), reason)
+        write::write_value(self, index_of(node))
     }
 
     fn slice(&self, start: u32, end: u32) -> &str {
@@ -193,27 +128,18 @@ impl JsonDocument {
         std::str::from_utf8(bytes).unwrap_or_default()
     }
 
-    fn text(&self, index: u32) -> Option<&str> {
-        self.texts.get(index as usize).map(String::as_str)
-    }
-
     /// A value as it stands in JSON, quotes included; only for what has nothing below it.
     fn raw(&self, value: &Value) -> &str {
-        self.text(value.raw_text)
+        self.values
+            .text(value.raw_text)
             .unwrap_or_else(|| self.slice(value.start, value.end))
     }
 
     /// The key of a property with its quotes; empty for an item.
     fn raw_key(&self, value: &Value) -> &str {
-        self.text(value.key_text)
-            .unwrap_or_else(|| self.slice(value.key_start, value.key_end))
-    }
-
-    fn live(&self, of: u32) -> impl Iterator<Item = (u32, &Value)> {
         self.values
-            .children(of)
-            .map(|index| (index, self.values.at(index)))
-            .filter(|(_, value)| value.state != State::Removed)
+            .text(value.key_text)
+            .unwrap_or_else(|| self.slice(value.key_start, value.key_end))
     }
 }
 

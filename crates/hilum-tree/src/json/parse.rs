@@ -29,7 +29,6 @@ pub(super) fn parse(source: &Bytes, limits: &Limits) -> Result<JsonDocument, Par
     let document = JsonDocument {
         source: source.clone(),
         values: Arena::new(),
-        texts: Vec::new(),
     };
     let mut parser = Parser {
         source,
@@ -166,7 +165,7 @@ impl Parser<'_> {
     fn unique(&self, index: u32) -> Result<(), ParseError> {
         let document = &self.document;
         let mut seen = HashSet::new();
-        for (_, value) in document.live(index) {
+        for (_, value) in document.values.live(index) {
             if !seen.insert(unquote(document.raw_key(value))) {
                 return Err(ParseError::Repeated(value.key_start as usize));
             }

@@ -4,10 +4,9 @@ use std::borrow::Cow;
 
 use hilum_fhirpath::{NodeId, Scalar, Tree, Visit};
 
-use super::edit::{index_of, node_of};
 use super::text::{plain_decimal, unquote};
 use super::{JsonDocument, JsonKind, Value};
-use crate::arena::NONE;
+use crate::arena::{NONE, index_of, node_of};
 use crate::path::quote as quote_name;
 
 /// What items without a property of their own are called.
@@ -54,7 +53,7 @@ impl JsonDocument {
     }
 
     fn visit_items(&self, array: u32, visit: &mut Visit<'_>) {
-        for (item, value) in self.live(array) {
+        for (item, value) in self.values.live(array) {
             if value.kind != JsonKind::Null {
                 visit(node_of(item));
             }
@@ -75,7 +74,10 @@ impl Tree for JsonDocument {
         let of = index_of(of);
         match self.values.at(of).kind {
             JsonKind::Object => {
-                if let Some((index, _)) = self.live(of).find(|(_, value)| self.key_is(value, name))
+                if let Some((index, _)) = self
+                    .values
+                    .live(of)
+                    .find(|(_, value)| self.key_is(value, name))
                 {
                     self.visit_spread(index, visit);
                 }
@@ -94,7 +96,7 @@ impl Tree for JsonDocument {
         if self.values.at(of).kind == JsonKind::Array {
             return self.visit_items(of, visit);
         }
-        for (index, _) in self.live(of) {
+        for (index, _) in self.values.live(of) {
             self.visit_spread(index, visit);
         }
     }
@@ -123,6 +125,7 @@ impl Tree for JsonDocument {
             return None;
         }
         let (_, value) = self
+            .values
             .live(of)
             .find(|(_, value)| self.key_is(value, "resourceType"))?;
         (value.kind == JsonKind::String).then(|| (Cow::Borrowed("FHIR"), unquote(self.raw(value))))
@@ -140,6 +143,7 @@ impl Tree for JsonDocument {
             let name = self.value_name(value);
             if self.is_listed(value) {
                 let place = self
+                    .values
                     .live(parent)
                     .take_while(|(index, _)| *index != at)
                     .count();

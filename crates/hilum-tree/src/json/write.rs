@@ -24,7 +24,7 @@ fn copy(document: &JsonDocument, start: u32, end: u32, out: &mut Vec<u8>) {
 
 fn value(document: &JsonDocument, index: u32, out: &mut Vec<u8>) {
     let found = document.values.at(index);
-    if !found.dirty {
+    if !found.links.dirty {
         return copy(document, found.start, found.end, out);
     }
     match found.kind {
@@ -43,11 +43,11 @@ fn container(document: &JsonDocument, index: u32, out: &mut Vec<u8>, brackets: [
     let (mut written, mut before) = (0_usize, None);
     for child in document.values.children(index) {
         let value_of = document.values.at(child);
+        if value_of.links.removed {
+            before = None;
+            continue;
+        }
         match value_of.state {
-            State::Removed => {
-                before = None;
-                continue;
-            }
             State::Read | State::Replaced => {
                 lead(document, value_of, before, written, out);
                 before = Some(value_of.end);
@@ -91,13 +91,8 @@ fn style(document: &JsonDocument, of: u32, added: &Value, written: usize, out: &
     if written > 0 {
         out.push(b',');
     }
-    let model = document
-        .values
-        .children(of)
-        .map(|index| document.values.at(index));
-    let model = model
-        .filter(|value| matches!(value.state, State::Read | State::Replaced))
-        .last();
+    let model = document.values.live(of).map(|(_, value)| value);
+    let model = model.filter(|value| value.state != State::Added).last();
     let key = document.raw_key(added);
     let (mut before, mut between) = ("", ":");
     if let Some(model) = model {

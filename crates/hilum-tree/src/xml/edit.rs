@@ -1,33 +1,25 @@
 //! Changing XML.
 
-use hilum_fhirpath::{NodeId, Tree};
+use bytes::Bytes;
+use hilum_fhirpath::NodeId;
 
 use super::parse::{is_name, is_name_start};
 use super::text::is_allowed;
-use super::tree::{TEXT, index_of, node_of};
-use super::{Kind, Node, State, XmlDocument};
-use crate::arena::NONE;
+use super::tree::TEXT;
+use super::{Kind, Node, State, XmlDocument, write};
+use crate::arena::{NONE, index_of, node_of};
 use crate::path::Step;
-use crate::places::Places;
+use crate::places::Editable;
 
 impl XmlDocument {
-    fn keep(&mut self, text: String) -> u32 {
-        let index = u32::try_from(self.texts.len()).unwrap_or(NONE);
-        self.texts.push(text);
-        index
-    }
-
     fn insert(&mut self, of: u32, after: u32, kind: Kind, name: String) -> NodeId {
-        let name_text = self.keep(name);
+        let name_text = self.nodes.keep(name);
         let node = Node {
             state: State::Added,
-            dirty: true,
             name_text,
             ..Node::new(kind, 0)
         };
-        let index = self.nodes.insert(of, after, node);
-        self.nodes.touch(of);
-        node_of(index)
+        node_of(self.nodes.add(of, after, node))
     }
 
     fn add_element(&mut self, of: u32, name: &str) -> Result<NodeId, &'static str> {
@@ -48,6 +40,7 @@ impl XmlDocument {
             full.insert_str(0, &prefix);
         }
         let same = self
+            .nodes
             .live(of)
             .filter(|(_, node)| self.is_named(node, name))
             .last();
@@ -64,17 +57,20 @@ fn is_valid_name(name: &str) -> bool {
     name.bytes().next().is_some_and(is_name_start) && name.bytes().all(is_name)
 }
 
-impl Places for XmlDocument {
-    fn origin(&self) -> NodeId {
-        self.root()
+impl Editable for XmlDocument {
+    fn touched(&self) -> bool {
+        self.nodes.touched()
     }
 
-    fn named(&self, of: NodeId, name: &str) -> Vec<NodeId> {
-        let mut found = Vec::new();
-        self.children(of, name, &mut |node| found.push(node));
-        found
+    fn write(&self) -> Bytes {
+        if self.touched() {
+            write::write(self).into()
+        } else {
+            self.source.clone()
+        }
     }
 
+    /// An element, with its parent's prefix, or an attribute (`` `@name` ``).
     fn add(&mut self, of: NodeId, step: &Step) -> Result<NodeId, &'static str> {
         let of = index_of(of);
         if step.name == TEXT {
@@ -85,7 +81,12 @@ impl Places for XmlDocument {
             if parent.kind != Kind::Element {
                 return Err("only elements have attributes");
             }
-            if !is_valid_name(name) || self.live(of).any(|(_, n)| self.is_named(n, &step.name)) {
+            if !is_valid_name(name)
+                || self
+                    .nodes
+                    .live(of)
+                    .any(|(_, n)| self.is_named(n, &step.name))
+            {
                 return Err("there is one attribute of a name, and it is a name of XML");
             }
             let attributes = self
@@ -101,10 +102,15 @@ impl Places for XmlDocument {
         self.add_element(of, &step.name)
     }
 
+    /// The text of an element without elements below it, or of an attribute.
     fn write_value(&mut self, at: NodeId, value: &str) -> Result<(), &'static str> {
         let at = index_of(at);
         let node = self.nodes.at(at);
-        if node.kind == Kind::Document || self.live(at).any(|(_, node)| node.kind == Kind::Element)
+        if node.kind == Kind::Document
+            || self
+                .nodes
+                .live(at)
+                .any(|(_, node)| node.kind == Kind::Element)
         {
             return Err("it has elements below it");
         }
@@ -114,10 +120,10 @@ impl Places for XmlDocument {
         let below: Vec<u32> = self.nodes.children(at).collect();
         for child in below {
             if self.nodes.at(child).kind == Kind::Text {
-                self.nodes.edit(child, |node| node.state = State::Removed);
+                self.nodes.hide(child);
             }
         }
-        let value = self.keep(value.to_owned());
+        let value = self.nodes.keep(value.to_owned());
         self.nodes.edit(at, |node| {
             node.value_text = value;
             node.has_elements = false;
@@ -126,14 +132,13 @@ impl Places for XmlDocument {
         Ok(())
     }
 
-    fn remove(&mut self, at: NodeId) -> Result<(), &'static str> {
+    fn take_out(&mut self, at: NodeId) -> Result<(), &'static str> {
         let at = index_of(at);
         let parent = self.nodes.at(at).links.parent;
         if parent == NONE || parent == 0 {
             return Err("this is the whole document");
         }
-        self.nodes.edit(at, |node| node.state = State::Removed);
-        self.nodes.touch(parent);
+        self.nodes.remove(at);
         Ok(())
     }
 }

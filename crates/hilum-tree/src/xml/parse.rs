@@ -46,7 +46,6 @@ pub(super) fn parse(source: &Bytes, limits: &Limits) -> Result<XmlDocument, Pars
         source: source.clone(),
         encoding,
         nodes,
-        texts: Vec::new(),
     };
     let mut parser = Parser {
         source,

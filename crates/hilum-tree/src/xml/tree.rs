@@ -6,22 +6,11 @@ use hilum_fhirpath::{NodeId, Scalar, Tree, Visit};
 
 use super::text::{decode, value};
 use super::{Kind, Node, State, XmlDocument};
-use crate::arena::NONE;
+use crate::arena::{NONE, index_of, node_of};
 use crate::path::quote;
 
 /// What text beside elements is called.
 pub(super) const TEXT: &str = "#text";
-
-pub(super) fn index_of(node: NodeId) -> u32 {
-    u32::try_from(node.hi).unwrap_or(NONE)
-}
-
-pub(super) const fn node_of(index: u32) -> NodeId {
-    NodeId {
-        hi: index as u64,
-        lo: 0,
-    }
-}
 
 /// A name without its prefix.
 fn local(name: &[u8]) -> &[u8] {
@@ -67,7 +56,7 @@ impl XmlDocument {
         if !leaf {
             return None;
         }
-        Some(match self.text(node.value_text) {
+        Some(match self.nodes.text(node.value_text) {
             Some(text) => Cow::Borrowed(text),
             None if node.state == State::Added => Cow::Borrowed(""),
             None => value(self.bytes(node.inner_start, node.inner_end), self.encoding),
@@ -81,7 +70,7 @@ impl Tree for XmlDocument {
     }
 
     fn children(&self, of: NodeId, name: &str, visit: &mut Visit<'_>) {
-        for (index, node) in self.live(index_of(of)) {
+        for (index, node) in self.nodes.live(index_of(of)) {
             if self.is_named(node, name) {
                 visit(node_of(index));
             }
@@ -89,7 +78,7 @@ impl Tree for XmlDocument {
     }
 
     fn all_children(&self, of: NodeId, visit: &mut Visit<'_>) {
-        for (index, _) in self.live(index_of(of)) {
+        for (index, _) in self.nodes.live(index_of(of)) {
             visit(node_of(index));
         }
     }
@@ -111,7 +100,8 @@ impl Tree for XmlDocument {
             let name = self.node_name(node);
             let parent = node.links.parent;
             let same = || {
-                self.live(parent)
+                self.nodes
+                    .live(parent)
                     .filter(|(_, other)| self.is_named(other, &name))
             };
             let mut part = quote(&name).into_owned();

@@ -7,7 +7,7 @@ use crate::arena::NONE;
 pub(super) fn write(document: &XmlDocument) -> Vec<u8> {
     let mut out = Vec::with_capacity(document.source.len().saturating_add(256));
     let mut at = 0;
-    for (index, node) in document.live(0) {
+    for (index, node) in document.nodes.live(0) {
         out.extend_from_slice(document.bytes(at, node.start));
         element(document, index, &mut out);
         at = node.end;
@@ -29,7 +29,7 @@ fn trimmed(bytes: &[u8]) -> &[u8] {
 /// Depth is bounded: that of the source by its limit, that of edits by the length of paths.
 fn element(document: &XmlDocument, index: u32, out: &mut Vec<u8>) {
     let node = document.nodes.at(index);
-    if !node.dirty {
+    if !node.links.dirty {
         return out.extend_from_slice(document.bytes(node.start, node.end));
     }
     if node.kind == Kind::Text {
@@ -66,7 +66,7 @@ fn element(document: &XmlDocument, index: u32, out: &mut Vec<u8>) {
 }
 
 fn replaced(document: &XmlDocument, node: &Node, attribute: bool) -> Vec<u8> {
-    let text = document.text(node.value_text).unwrap_or_default();
+    let text = document.nodes.text(node.value_text).unwrap_or_default();
     escape(text, attribute, document.encoding)
 }
 
@@ -84,21 +84,21 @@ fn attributes(document: &XmlDocument, of: u32, start: u32, out: &mut Vec<u8>) ->
         if node.name_text == NONE {
             end = end.max(node.end);
         }
-        match node.state {
-            State::Removed if node.name_text == NONE => {
+        match (node.links.removed, node.state) {
+            (true, State::Read) => {
                 out.extend_from_slice(trimmed(document.bytes(at, node.start)));
                 at = node.end;
             }
-            State::Removed => {}
-            State::Read if node.value_text == NONE => {}
-            State::Read => {
+            (true, State::Added) => {}
+            (false, State::Read) if node.value_text == NONE => {}
+            (false, State::Read) => {
                 out.extend_from_slice(document.bytes(at, node.inner_start));
                 let quote = document.bytes(node.inner_end, node.end);
                 debug_assert!(quote.len() == 1, "an attribute ends with its quote");
                 out.extend_from_slice(&replaced(document, node, true));
                 at = node.inner_end;
             }
-            State::Added => new.push(node),
+            (false, State::Added) => new.push(node),
         }
     }
     if !added {
@@ -125,18 +125,18 @@ fn content(document: &XmlDocument, of: u32, out: &mut Vec<u8>) {
         if node.kind == Kind::Attribute {
             continue;
         }
-        match (node.state, node.name_text) {
-            (State::Removed, NONE) => {
+        match (node.links.removed, node.state) {
+            (true, State::Read) => {
                 out.extend_from_slice(trimmed(document.bytes(at, node.start)));
                 at = node.end;
             }
-            (State::Removed, _) => {}
-            (State::Read, _) => {
+            (true, State::Added) => {}
+            (false, State::Read) => {
                 out.extend_from_slice(document.bytes(at, node.start));
                 self::element(document, index, out);
                 at = node.end;
             }
-            (State::Added, _) => {
+            (false, State::Added) => {
                 out.extend_from_slice(indent(document, of));
                 self::element(document, index, out);
             }
