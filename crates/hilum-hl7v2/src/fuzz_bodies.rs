@@ -3,15 +3,21 @@
 //!
 //! Each takes any bytes, and panics only where a promise of this crate is broken.
 
+use hilum_fhirpath::{Env, Expression, Moment, Options, Tree};
+
 use crate::answer::{AckCode, Answer, answer, read_answer};
 use crate::batch;
 use crate::header::resend_bytes;
 use crate::message::{Message, ParseOptions};
 use crate::mllp::{Decoder, DecoderOptions, Event, StartByte};
-use crate::path::Path;
+use crate::path::{Path, V2Dialect};
 use crate::profile::{Profile, ProfileFiles};
 use crate::structure::DictionaryStructures;
 use crate::xml;
+
+/// The clock and the work of expressions that are fuzzed.
+const FUZZ_NOW_MS: i64 = 1_767_225_600_000;
+const FUZZ_FUEL: u64 = 20_000;
 
 /// Everything that is read from a message, and that it is written back.
 pub fn parse(bytes: &[u8]) {
@@ -136,6 +142,30 @@ pub fn path(bytes: &[u8]) {
             Ok(&path),
             "a path is read back"
         );
+    }
+}
+
+/// An expression ends, whatever it says and of whatever message.
+///
+/// The input is the expression and the message, with a zero byte between them.
+pub fn expression(bytes: &[u8]) {
+    let mut parts = bytes.splitn(2, |byte| *byte == 0);
+    let text = String::from_utf8_lossy(parts.next().unwrap_or_default());
+    let options = Options {
+        dialect: Some(&V2Dialect),
+        ..Options::default()
+    };
+    let Ok(compiled) = Expression::compile(&text, &options) else {
+        return;
+    };
+    let Ok(message) = Message::parse(parts.next().unwrap_or_default().to_vec()) else {
+        return;
+    };
+    let env = Env::new(Moment::from_unix_millis(FUZZ_NOW_MS, 0)).with_fuel(FUZZ_FUEL);
+    if let Ok(found) = compiled.evaluate(&message, message.root(), &env) {
+        for item in found.items() {
+            let _read = item.text();
+        }
     }
 }
 

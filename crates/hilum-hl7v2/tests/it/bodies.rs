@@ -15,6 +15,14 @@ fn all(bytes: &[u8]) {
         fuzz_bodies::mllp(&[&[size, 0x0B], bytes, b"\x1C\r".as_slice()].concat());
     }
     fuzz_bodies::path(bytes);
+    fuzz_bodies::expression(bytes);
+    fuzz_bodies::expression(
+        &[
+            b"PID-3[*].1.where($this > '1').repeat(PID).count()\0",
+            bytes,
+        ]
+        .concat(),
+    );
     fuzz_bodies::xml_document(bytes);
 }
 
@@ -35,6 +43,62 @@ const PROFILE: &str = "<ConformanceProfile><Messages><Message Type='ORU' Event='
     </AND></Assertion></Constraint></ByID></Segment></Constraints></ConformanceContext>\0\
     <ValueSetLibrary><ValueSetDefinitions><ValueSetDefinition BindingIdentifier='S'>\
     <ValueElement Value='1' CodeSystem='L'/></ValueSetDefinition></ValueSetDefinitions></ValueSetLibrary>";
+
+/// Parts of expressions that are put together at random.
+const WORDS: &[&str] = &[
+    "PID-3.1",
+    "PID-3[2].4.1",
+    "OBX-5",
+    "PATIENT_RESULT/OBX-3",
+    "MSH-9",
+    "%context",
+    "$this",
+    "'a'",
+    "12.5",
+    "2 'mg'",
+    "@2020-02",
+    "{}",
+    "true",
+    " and ",
+    " or ",
+    " = ",
+    " ~ ",
+    " + ",
+    " - ",
+    " * ",
+    " / ",
+    " & ",
+    " > ",
+    " in ",
+    " is String",
+    ".where(",
+    ".select(",
+    ".repeat(",
+    ".all(",
+    ".exists()",
+    ".first()",
+    ".count()",
+    ".toDecimal()",
+    ".toDateTime()",
+    ".toQuantity('g')",
+    ".substring(1, 2)",
+    ".matches('[a-z]+')",
+    ".aggregate($this + $total, 1)",
+    ".isNull()",
+    "(",
+    ")",
+    ", ",
+    "descendants()",
+    "children()",
+    "today()",
+    "-",
+    "`x`",
+    "[0]",
+    "iif(",
+];
+
+const RESULT: &str =
+    "MSH|^~\\&|LAB|||||||1||2.5.1\rPID|1||123^^^HOSP&1&L~\"\"||Doe^Jane\rOBX|1|NM|K||140|mmol/L\r";
 
 #[test]
 fn our_seeds_for_documents_and_profiles_are_read() {
@@ -81,6 +145,12 @@ proptest! {
     #[test]
     fn random_bytes_never_break_a_promise(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         all(&bytes);
+    }
+
+    #[test]
+    fn expressions_of_any_words_end(words in prop::collection::vec(0..WORDS.len(), 1..12)) {
+        let text: String = words.iter().map(|at| WORDS[*at]).collect();
+        fuzz_bodies::expression(&[text.as_bytes(), b"\0", RESULT.as_bytes()].concat());
     }
 
     #[test]
