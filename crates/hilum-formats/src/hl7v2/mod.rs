@@ -45,6 +45,11 @@ pub(crate) fn spec() -> ComponentSpec {
                 value: "9999",
                 beyond: "a path with a higher number is refused when the site is checked",
             },
+            Limit {
+                name: "versions",
+                value: "2.1 to 2.8.2",
+                beyond: "messages of 2.9 and 2.9.1 are grouped and validated by the dictionary of 2.8.2: no package carries theirs",
+            },
         ],
         build: Build::Format(build),
     }
