@@ -39,9 +39,9 @@ pub use plan::{
     SourcePlan, StepPlan, Window,
 };
 pub use process::{
-    Disposition, Finding, Hold, Incoming, PlannedDelivery, ProcessEnvironment, Processed, Reason,
-    Released, ReleasedBy, SPLIT_MAX, StepOutcome, StepTrace, TRACED_CHANGES_MAX, TRACED_LEAVES_MAX,
-    answer, process, receive, trace,
+    Beside, Disposition, Finding, Hold, Incoming, PlannedDelivery, ProcessEnvironment, Processed,
+    Reason, Released, ReleasedBy, SPLIT_MAX, StepOutcome, StepTrace, TRACED_CHANGES_MAX,
+    TRACED_LEAVES_MAX, answer, process, receive, trace,
 };
 pub use rule::{Rule, RuleError, reply_options};
 pub use source::{

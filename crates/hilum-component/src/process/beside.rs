@@ -53,17 +53,25 @@ impl Original {
 }
 
 /// What stands beside a message at one step: its values are those from before the step.
-pub(super) struct Beside<'b> {
+pub struct Beside<'b> {
     original: Option<&'b dyn Document>,
     values: Values,
 }
 
 impl<'b> Beside<'b> {
-    pub(super) fn new(original: Option<&'b dyn Document>, metadata: &Metadata) -> Self {
+    /// The message that asked, if there is one, and the values as they are now.
+    #[must_use]
+    pub fn new(original: Option<&'b dyn Document>, metadata: &Metadata) -> Self {
         Self {
             original,
             values: Values(metadata.clone()),
         }
+    }
+}
+
+impl std::fmt::Debug for Beside<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Beside")
     }
 }
 

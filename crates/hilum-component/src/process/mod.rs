@@ -4,6 +4,7 @@
 //! what the journal writes, in one transaction.
 
 mod application;
+mod batch;
 mod beside;
 mod deliver;
 mod outcome;
@@ -19,10 +20,12 @@ use hilum_message::{IndexKey, IndexToken, MessageId, Metadata, OrderKey, Payload
 
 use crate::step::Changes;
 use crate::{
-    Answer, ChannelPlan, Document, DocumentProblem, Identity, LinkedKeys, Meter, Order, OrderKeys,
-    SealedAnswer, Severity, Split, StateView, TraceLine, Verdict, Working,
+    Answer, ChannelPlan, Document, Identity, LinkedKeys, Meter, Order, OrderKeys, SealedAnswer,
+    Split, StateView, TraceLine, Verdict, Working,
 };
-use beside::{Beside, Original};
+use batch::batch;
+pub use beside::Beside;
+use beside::Original;
 pub(crate) use beside::{META, ORIGINAL};
 use run::{Ran, Runner};
 
@@ -104,67 +107,6 @@ pub fn process(
         Split::One => one(plan, environment, incoming),
         Split::Many(ranges, problems) => batch(plan, environment, incoming, &ranges, problems),
     }
-}
-
-/// Processes each message of a batch as a child; the answer is that of the worst of them.
-fn batch(
-    plan: &ChannelPlan,
-    environment: &mut ProcessEnvironment<'_>,
-    incoming: Incoming,
-    ranges: &[std::ops::Range<usize>],
-    problems: Vec<DocumentProblem>,
-) -> Processed {
-    let mut parent = Processed::new(&incoming);
-    parent.findings.extend(
-        problems
-            .into_iter()
-            .map(|problem| Finding::of_problem("batch", problem)),
-    );
-    for (ordinal, range) in ranges.iter().enumerate() {
-        let child = Incoming {
-            id: incoming.id.derive("batch", ordinal as u64),
-            payload: slice(&incoming.payload, range.clone()),
-            ..incoming.clone()
-        };
-        parent.children.push(one(plan, environment, child));
-    }
-    let worst = parent
-        .children
-        .iter()
-        .find(|child| !child.disposition.is_positive());
-    let reason = worst
-        .and_then(|child| child.reason.clone())
-        .map(|reason| Reason {
-            text: format!("a message of the batch was not accepted: {}", reason.text),
-            ..reason
-        });
-    if let Some(reason) = &reason {
-        parent.findings.push(Finding {
-            step: "batch".to_owned(),
-            code: reason.code.clone(),
-            path: reason.path.clone(),
-            severity: Severity::Error,
-            text: reason.text.clone(),
-        });
-    }
-    let verdict = reason.as_ref().map_or(Verdict::Accept, Reason::as_error);
-    parent.answer = answer(plan, &incoming, verdict, false);
-    parent
-}
-
-/// The part of a payload that lies in a range of its text, with the cuts inside.
-fn slice(payload: &Payload, range: std::ops::Range<usize>) -> Payload {
-    let text = payload.text();
-    let range = range.start.min(text.len())..range.end.min(text.len());
-    let cuts = payload
-        .cuts()
-        .iter()
-        .filter(|cut| cut.at > range.start && cut.at <= range.end);
-    let cuts = cuts.map(|cut| hilum_message::Cut {
-        at: cut.at - range.start,
-        range: cut.range.clone(),
-    });
-    Payload::with_cuts(text.slice(range.clone()), cuts.collect())
 }
 
 /// Takes a message only so far that it can be answered: whether it can be read, what identifies

@@ -8,7 +8,9 @@ mod build;
 mod channel;
 mod cross;
 mod digest;
+mod environments;
 mod gather;
+mod handover;
 mod summary;
 
 use std::collections::BTreeMap;
@@ -17,6 +19,7 @@ use std::sync::Arc;
 
 use hilum_component::{Plan, Registry};
 
+pub use environments::load_all;
 pub use summary::{ChannelSummary, PartSummary, RuleSummary, SiteSummary, SystemSummary};
 
 use crate::diagnostic::{Diagnostic, Report, Severity};

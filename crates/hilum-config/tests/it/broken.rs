@@ -371,10 +371,10 @@ E0124 channels/a.yaml:5:97 «2s» the longest delay is shorter than the first, 1
             ),
         ],
         r#"
-E0112 channels/a.yaml:4:10 «%original» not an expression: unknown variable => no variables are defined here
+E0112 channels/a.yaml:4:10 «%original» not an expression: unknown variable => there are %meta
 E0214 channels/a.yaml:5:28 «c» a topic gives no reply => let the channel that subscribes ask
 E0214 channels/b.yaml:4:41 «c» the channel `c` gets replies to messages of two formats => `%original` has one format: hand over to a channel of its own [asked here too channels/a.yaml:5]
-E0112 channels/c.yaml:4:39 «%request» not an expression: unknown variable => there are %original
+E0112 channels/c.yaml:4:39 «%request» not an expression: unknown variable => there are %meta, %original
 W0302 channels/d.yaml:2:9 «reply» no channel hands replies over to `d` => write `then: d` beside the destination that is asked
 "#,
     );

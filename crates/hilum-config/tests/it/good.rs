@@ -203,6 +203,37 @@ fn an_environment_lays_its_addresses_over_the_folder() {
 }
 
 #[test]
+fn every_environment_is_checked_where_none_is_named() {
+    let good = (
+        "environments/test.yaml",
+        "environment: test\nsystems:\n  ehr: { addresses: { wire: 10.9.0.9:2575 } }\n",
+    );
+    let bad = (
+        "environments/training.yaml",
+        "environment: training\nchannels:\n  result: { from: { wire: { listen: 127.0.0.1:9999 } } }\n",
+    );
+    let site = [HILUM, EHR, LIS, TABLE, RESULTS, BOARD, good, bad];
+    let dir = folder(&site);
+    let all = hilum_config::load_all(dir.path(), &fake::registry(), &options());
+    assert!(all.plan.is_none());
+    let found: Vec<_> = all.diagnostics.iter().collect();
+    assert_eq!(found.len(), 1, "{}", render(&all.diagnostics));
+    assert!(found[0].message.ends_with("(in the environment training)"));
+    let place = found[0].place.as_ref().unwrap();
+    assert_eq!(
+        (place.file.as_str(), place.line),
+        ("environments/training.yaml", 3)
+    );
+    let named = Options {
+        environment: Some("test".into()),
+        ..options()
+    };
+    let named = hilum_config::load_all(dir.path(), &fake::registry(), &named);
+    assert_eq!(render(&named.diagnostics), "");
+    assert!(named.plan.is_some());
+}
+
+#[test]
 fn secrets_are_looked_up_unless_nobody_needs_them() {
     let files = [HILUM, EHR, LIS, TABLE, RESULTS, BOARD];
     let missing = Options {

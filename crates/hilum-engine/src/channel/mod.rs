@@ -1,6 +1,8 @@
 //! Channels at run time: a plan that can be exchanged at a message boundary, and its source.
 
+mod delivered;
 mod intake;
+mod origin;
 mod received;
 mod refuse;
 mod work;
@@ -14,8 +16,9 @@ use crate::figures::ChannelFigures;
 use crate::resend::Memory;
 
 pub(crate) use intake::ChannelIntake;
+pub(crate) use origin::{Origin, REPLAY, Taken};
 pub(crate) use received::{process_received, tell_if_rejected};
-pub(crate) use work::{Origin, REPLAY, Taken, processed, still_held, take_in, take_in_with};
+pub(crate) use work::{processed, still_held, take_in, take_in_with};
 
 /// A channel that runs.
 pub(crate) struct Channel {

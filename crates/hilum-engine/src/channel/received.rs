@@ -14,7 +14,8 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 use super::Channel;
-use super::work::{Origin, Taken, take_in};
+use super::origin::{Origin, Taken};
+use super::work::take_in;
 use crate::alert::Alert;
 use crate::runtime::Core;
 use crate::store;

@@ -50,6 +50,14 @@ pub(super) async fn refuse(core: &Arc<Core>, channel: &Channel, partial: Partial
     }
 }
 
+/// How the sender of a message wants to be answered, as far as it can be read.
+pub(super) fn mode_of(plan: &ChannelPlan, received: &Payload) -> AnswerMode {
+    let document = plan.format.parse(received);
+    document.map_or(AnswerMode::Original, |document| {
+        plan.format.answer_mode(&*document)
+    })
+}
+
 /// A no in the mode that the message asks for, as far as it can be read.
 pub(super) fn negative(
     plan: &ChannelPlan,
@@ -59,12 +67,7 @@ pub(super) fn negative(
     disposition: Disposition,
     text: &str,
 ) -> Option<bytes::Bytes> {
-    let mode = plan
-        .format
-        .parse(&first)
-        .map_or(AnswerMode::Original, |document| {
-            plan.format.answer_mode(&*document)
-        });
+    let mode = mode_of(plan, &first);
     let (wanted, commit) = match mode {
         AnswerMode::Original => (true, false),
         AnswerMode::Enhanced {

@@ -2,17 +2,17 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use hilum_component::{
-    Acknowledge, AnswerMode, Arrival, ChannelPlan, Disposition, Incoming, ProcessEnvironment,
-    Processed, Released, Reply, SealedAnswer, Sends, SourceKind, TimerChange, Verdict, answer,
-    process, receive,
+    AnswerMode, Arrival, ChannelPlan, Disposition, Incoming, ProcessEnvironment, Processed, Reply,
+    SealedAnswer, Sends, SourceKind, TimerChange, Verdict, answer, process, receive,
 };
 use hilum_fhirpath::NoHost;
-use hilum_message::{Accepted, DeliveryId, MessageId};
+use hilum_message::MessageId;
 use tokio::sync::oneshot;
 
+use super::delivered::{Wait, Waited, not_delivered};
 use super::intake::closed;
+use super::origin::{Origin, REPLAY, Taken};
 use super::{Channel, refuse};
 use crate::pool::Budget;
 use crate::resend::{Known, ResendDigest, ResendKey};
@@ -20,98 +20,6 @@ use crate::{Core, queue, store};
 
 /// How often a message whose reads were stale is processed again before it is processed alone.
 pub(super) const STALE_MAX: usize = 8;
-
-/// What a replayed message is to the one that it comes from.
-pub(crate) const REPLAY: &str = "replay";
-
-/// How a message came to its channel.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Origin {
-    /// From its source.
-    Source,
-    /// From another message: a replay, a reply, a release. No resend detection.
-    Linked {
-        /// The message it comes from.
-        from: MessageId,
-        /// What it is to it: `replay`, `reply`, `release`.
-        relation: &'static str,
-        /// Only these destinations, if any are named.
-        only: Vec<Arc<str>>,
-        /// The held row that it completes.
-        completes: Option<u64>,
-        /// The hold that is over.
-        released: Option<Released>,
-    },
-    /// It was stored and answered as received, and is processed now.
-    Received {
-        /// Its id.
-        message: MessageId,
-        /// When it arrived, Unix milliseconds.
-        arrived_ms: u64,
-        /// The row that it completes.
-        sequence: u64,
-    },
-    /// A timer that is due; it is removed with the message.
-    Timer {
-        /// The scope of the timer.
-        scope: Arc<str>,
-        /// Its key.
-        key: Arc<str>,
-    },
-}
-
-impl Origin {
-    /// The message is stored and answered only; it is processed afterwards.
-    pub(crate) fn is_only_received(&self, plan: &ChannelPlan) -> bool {
-        match self {
-            Self::Source => plan.acknowledge == Acknowledge::Received,
-            Self::Linked { .. } | Self::Received { .. } | Self::Timer { .. } => false,
-        }
-    }
-
-    /// The arrival as this message.
-    fn incoming(&self, core: &Core, arrival: &Arrival) -> Incoming {
-        let (id, arrived_ms) = match self {
-            Self::Received {
-                message,
-                arrived_ms,
-                ..
-            } => (*message, *arrived_ms),
-            Self::Source | Self::Linked { .. } | Self::Timer { .. } => {
-                let now_ms = core.now_ms();
-                (core.ids.next(now_ms), now_ms)
-            }
-        };
-        let (payload, metadata) = (arrival.payload.clone(), arrival.metadata.clone());
-        let mut incoming = Incoming::new(id, arrived_ms, payload, metadata);
-        if let Self::Linked { released, .. } = self {
-            incoming.released = *released;
-        }
-        incoming
-    }
-}
-
-/// What became of an arrival.
-#[derive(Debug)]
-pub(crate) struct Taken {
-    pub(crate) reply: Reply,
-    pub(crate) accepted: Option<Accepted>,
-    /// It was recorded before: what it completes was completed already.
-    pub(crate) duplicate: bool,
-    /// It is stored and answered, and processed afterwards.
-    pub(crate) only_received: bool,
-}
-
-impl Taken {
-    const fn new(reply: Reply, accepted: Option<Accepted>) -> Self {
-        Self {
-            reply,
-            accepted,
-            duplicate: false,
-            only_received: false,
-        }
-    }
-}
 
 /// Takes a message in with the plan of its channel and waits for its fate.
 pub(crate) async fn take_in(
@@ -165,13 +73,28 @@ pub(crate) async fn take_in_with(
             }
         };
         match taken {
-            Ok(taken) => return taken,
+            Ok((taken, wait)) => {
+                // Nobody's turn waits for a destination.
+                drop(turn);
+                return waited(&plan, &incoming, taken, wait).await;
+            }
             Err(Stale) => {
                 channel.figures.reprocessed.add(1);
                 stale += 1;
             }
         }
     }
+}
+
+/// Waits for the destinations that the answer is to wait for.
+async fn waited(plan: &ChannelPlan, incoming: &Incoming, mut taken: Taken, wait: Wait) -> Taken {
+    match wait.end(plan).await {
+        Waited::Delivered => {}
+        late @ (Waited::Queued | Waited::DeadLetter) => {
+            taken.reply.answer = not_delivered(plan, incoming, late);
+        }
+    }
+    taken
 }
 
 /// Reads of the state were stale.
@@ -292,23 +215,35 @@ async fn again(
     incoming: &Incoming,
     first: MessageId,
     arrival: &Arrival,
-) -> Taken {
+) -> (Taken, Wait) {
     channel.figures.resent.add(1);
     let (id, peer) = (incoming.id, &arrival.peer);
     let recorded = store::record_resend(core, channel, id, &arrival.payload, first, peer).await;
+    let accepted = match recorded {
+        Ok(accepted) => accepted,
+        Err(failure) => {
+            return (
+                failed(channel, plan, incoming, &failure.text()),
+                Wait::default(),
+            );
+        }
+    };
     let stored = store::stored_answer(core, first).await;
-    match (recorded, stored) {
-        (Ok(accepted), Ok(stored)) => {
+    let wait = Wait::join(core, channel, plan, incoming, first).await;
+    match (stored, wait) {
+        (Ok(answer), Ok(wait)) => {
             let reply = Reply {
                 disposition: Disposition::Accepted,
-                answer: stored,
+                answer,
                 reason: None,
                 message: Some(first),
             };
-            Taken::new(reply, Some(accepted))
+            (Taken::new(reply, Some(accepted)), wait)
         }
-        (Err(failure), _) => failed(channel, plan, incoming, &failure.text()),
-        (_, Err(error)) => failed(channel, plan, incoming, &store::chain(&error)),
+        (Err(error), _) | (_, Err(error)) => {
+            let text = store::chain(&error);
+            (failed(channel, plan, incoming, &text), Wait::default())
+        }
     }
 }
 
@@ -326,7 +261,7 @@ async fn accept(
     mut processed: Processed,
     key: Option<(ResendKey, ResendDigest)>,
     origin: &Origin,
-) -> Result<Taken, Stale> {
+) -> Result<(Taken, Wait), Stale> {
     match origin {
         Origin::Linked { only, .. } if !only.is_empty() => {
             processed
@@ -353,7 +288,7 @@ async fn accept(
         }),
         Origin::Source | Origin::Linked { .. } | Origin::Received { .. } => {}
     }
-    let watched = watch(core, channel, plan, &processed);
+    let wait = Wait::new(core, channel, plan, &processed);
     let sealed = for_sender(plan, incoming, &processed);
     processed.answer.clone_from(&sealed);
     let disposition = processed.disposition;
@@ -369,35 +304,28 @@ async fn accept(
     match result {
         Ok(accepted) => {
             remember(true);
-            let late = watched.wait(plan).await;
-            let answer = if late {
-                queued_answer(plan, incoming)
-            } else {
-                sealed.map(|answer| answer.open(&accepted))
-            };
             let reply = Reply {
                 disposition,
-                answer,
+                answer: sealed.map(|answer| answer.open(&accepted)),
                 reason,
                 message: Some(incoming.id),
             };
-            Ok(Taken {
+            let taken = Taken {
                 only_received: disposition == Disposition::Accepted
                     && origin.is_only_received(plan),
                 ..Taken::new(reply, Some(accepted))
-            })
+            };
+            Ok((taken, wait))
         }
         Err(store::AcceptFailure::Stale) => {
             remember(false);
-            watched.forget();
             Err(Stale)
         }
         Err(failure @ (store::AcceptFailure::Failed(_) | store::AcceptFailure::Duplicate)) => {
             remember(false);
-            watched.forget();
             let duplicate = matches!(failure, store::AcceptFailure::Duplicate);
             let taken = failed(channel, plan, incoming, &failure.text());
-            Ok(Taken { duplicate, ..taken })
+            Ok((Taken { duplicate, ..taken }, Wait::default()))
         }
     }
 }
@@ -440,17 +368,6 @@ fn for_sender(
     }
 }
 
-/// AE *queued*: the destinations to wait for did not have it in time; delivery goes on.
-fn queued_answer(plan: &ChannelPlan, incoming: &Incoming) -> Option<Bytes> {
-    let text = "queued: accepted, not yet delivered; delivery goes on";
-    let verdict = Verdict::Error {
-        code: "207",
-        path: None,
-        text,
-    };
-    answer(plan, incoming, verdict, false).and_then(|answer| answer.open_negative())
-}
-
 /// The message could not be recorded: the peer must send it again.
 fn failed(channel: &Channel, plan: &ChannelPlan, incoming: &Incoming, text: &str) -> Taken {
     tracing::error!(channel = %channel.name, message_id = %incoming.id, error = text,
@@ -465,66 +382,6 @@ fn failed(channel: &Channel, plan: &ChannelPlan, incoming: &Incoming, text: &str
         message: None,
     };
     Taken::new(reply, None)
-}
-
-/// Deliveries that an answer waits for (`acknowledge: delivered`).
-struct Watched {
-    watched: Vec<(
-        Arc<crate::queue::Queue>,
-        DeliveryId,
-        oneshot::Receiver<bool>,
-    )>,
-}
-
-fn watch(core: &Core, channel: &Channel, plan: &ChannelPlan, processed: &Processed) -> Watched {
-    let mut watched = Vec::new();
-    if let Acknowledge::Delivered { after, .. } = &plan.acknowledge
-        && processed.disposition == Disposition::Accepted
-    {
-        for (ordinal, delivery) in processed.deliveries.iter().enumerate() {
-            let named = after.contains(&delivery.destination) && delivery.dead_letter.is_none();
-            if let Some(queue) = core
-                .queue(&channel.name, &delivery.destination)
-                .filter(|_| named)
-            {
-                let id = DeliveryId {
-                    message: processed.id,
-                    ordinal: ordinal as u32,
-                };
-                let receiver = queue.watch(id);
-                watched.push((queue, id, receiver));
-            }
-        }
-    }
-    Watched { watched }
-}
-
-impl Watched {
-    /// Waits until the destinations have it; `true` if they did not in time.
-    async fn wait(mut self, plan: &ChannelPlan) -> bool {
-        let Acknowledge::Delivered { within, .. } = &plan.acknowledge else {
-            return false;
-        };
-        let all = async {
-            for (_, _, receiver) in &mut self.watched {
-                if !receiver.await.unwrap_or(false) {
-                    return false;
-                }
-            }
-            true
-        };
-        let delivered = tokio::time::timeout(within.duration(), all)
-            .await
-            .unwrap_or(false);
-        self.forget();
-        !delivered
-    }
-
-    fn forget(self) {
-        for (queue, id, _) in self.watched {
-            queue.unwatch(id);
-        }
-    }
 }
 
 /// Whether the step that holds a message would hold it again.

@@ -1,6 +1,7 @@
 //! Order under every interleaving of commits and outcomes.
 
 use super::*;
+use hilum_component::AfterReject;
 use hilum_message::{DeliveryId, MessageId, OrderKey};
 use proptest::prelude::*;
 

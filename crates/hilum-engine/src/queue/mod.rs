@@ -75,7 +75,7 @@ pub(crate) struct Queue {
     pub(crate) fill: Fill,
     target: Mutex<Target>,
     trouble: Mutex<Option<Trouble>>,
-    watchers: Mutex<HashMap<DeliveryId, oneshot::Sender<bool>>>,
+    watchers: Mutex<HashMap<DeliveryId, Vec<oneshot::Sender<bool>>>>,
 }
 
 /// How a queue is sent to.
@@ -250,25 +250,30 @@ impl Queue {
         self.watchers
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .insert(id, sender);
+            .entry(id)
+            .or_default()
+            .push(sender);
         receiver
     }
 
-    /// Forgets a watcher that no longer waits.
+    /// Forgets watchers of a delivery that no longer wait.
     pub(crate) fn unwatch(&self, id: DeliveryId) {
-        self.watchers
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(&id);
+        let mut watchers = self.watchers.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(of_delivery) = watchers.get_mut(&id) {
+            of_delivery.retain(|watcher| !watcher.is_closed());
+            if of_delivery.is_empty() {
+                watchers.remove(&id);
+            }
+        }
     }
 
     pub(crate) fn tell(&self, id: DeliveryId, delivered: bool) {
-        let watcher = self
+        let watchers = self
             .watchers
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .remove(&id);
-        if let Some(watcher) = watcher {
+        for watcher in watchers.into_iter().flatten() {
             // The waiting peer may have hung up.
             watcher.send(delivered).ok();
         }

@@ -10,11 +10,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use hilum_component::{Arrival, Peer, Released, ReleasedBy, Stop};
-use hilum_journal::Hold;
+use hilum_journal::{Hold, Timer};
 use hilum_message::{DeliveryId, MessageId, OrderKey};
 use tokio::sync::Notify;
 
-use crate::channel::{Origin, still_held, take_in};
+use crate::channel::{Channel, Origin, still_held, take_in};
 use crate::lanes::{Entry, Place};
 use crate::queue::Queue;
 use crate::runtime::Core;
@@ -24,6 +24,9 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Timers that enter their channels in one look.
 const TIMERS_MAX: usize = 256;
+
+/// Timers of channels that are gone which are looked past.
+const GONE_MAX: usize = 1 << 20;
 
 /// The ordinal under which a hold stands in the lines of its keys: after every delivery of the
 /// message that completes it.
@@ -319,20 +322,35 @@ pub(crate) async fn due(
     }
 }
 
+/// The first timers that are due, with their channels. Those of channels that are gone stay, in
+/// case they come back, and hold up no others.
+fn due_timers(core: &Core) -> Vec<(Timer, Arc<Channel>)> {
+    let mut limit = TIMERS_MAX;
+    loop {
+        let all = match core.journal.timers_due(limit) {
+            Ok(all) => all,
+            Err(error) => {
+                tracing::error!(error = super::chain(&error), "timers cannot be read");
+                return Vec::new();
+            }
+        };
+        let complete = all.len() < limit;
+        let live = all.into_iter().filter_map(|timer| {
+            let channel = core.channel(&timer.channel)?;
+            Some((timer, channel))
+        });
+        let live: Vec<_> = live.take(TIMERS_MAX).collect();
+        if complete || !live.is_empty() || limit >= GONE_MAX {
+            return live;
+        }
+        limit *= 8;
+    }
+}
+
 /// Timers that are due enter their channels as messages of type `timer`; gives how many did.
 async fn timers(core: &Arc<Core>) -> usize {
-    let due = match core.journal.timers_due(TIMERS_MAX) {
-        Ok(due) => due,
-        Err(error) => {
-            tracing::error!(error = super::chain(&error), "timers cannot be read");
-            return 0;
-        }
-    };
     let mut count = 0;
-    for timer in due {
-        let Some(channel) = core.channel(&timer.channel) else {
-            continue;
-        };
+    for (timer, channel) in due_timers(core) {
         let body = serde_json::json!({
             "timer": { "scope": &*timer.scope, "key": &*timer.key, "due-ms": timer.due_ms },
         });

@@ -1,10 +1,11 @@
 //! What a sender is told, and what the journal has then.
 
-use hilum_component::{Acknowledge, Disposition, Millis, NotTaken, Reply};
+use hilum_component::{Acknowledge, Disposition, Flow, Millis, NotTaken, Reply};
 use hilum_journal::{DeliveryState, Disposition as Stored};
 
 use crate::kit::{
-    Act, Hub, Receiver, Sender, With, channel, destination, filters, out, plan, rejects, rule,
+    Act, Hub, Receiver, Sender, With, channel, destination, filters, line, out, plan, rejects,
+    rule, splits, step, until,
 };
 
 fn said(reply: &Reply) -> String {
@@ -207,4 +208,80 @@ async fn acknowledge_delivered_says_queued_in_time_and_delivery_goes_on() {
     assert!(said(&reply).contains("queued"));
     receiver.always(Act::Take);
     receiver.takes(&["1"]).await;
+}
+
+/// A channel whose answers wait for its receiver at most so long.
+fn delivered(sender: &Sender, receiver: &Receiver, within: u64) -> hilum_component::ChannelPlan {
+    hilum_component::ChannelPlan {
+        acknowledge: Acknowledge::Delivered {
+            after: vec!["out".into()],
+            within: Millis(within),
+        },
+        ..channel("lab", sender)
+            .step(splits_batches())
+            .to(out(receiver))
+    }
+}
+
+/// Splits messages of the type SPLIT.
+fn splits_batches() -> hilum_component::StepPlan {
+    let splits = splits();
+    step("split", move |message, context| {
+        if line(message).get("type") == "SPLIT" {
+            return splits.step.apply(message, context);
+        }
+        Ok(Flow::Next)
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_resend_joins_the_wait_for_the_receiver() {
+    let (sender, receiver) = (Sender::new(), Receiver::new("ehr"));
+    let site = |within| plan([delivered(&sender, &receiver, within)]);
+    let mut hub = Hub::start(site(20)).await;
+    receiver.always(Act::Hang);
+    let first = sender.send("1|ORU|p|x").await;
+    assert!(said(&first).contains("queued"), "{}", said(&first));
+    let again = sender.send("1|ORU|p|x").await;
+    assert!(said(&again).contains("queued"), "{}", said(&again));
+    hub.restart(site(10_000)).await;
+    receiver.attempts(2).await;
+    let both = tokio::spawn({
+        let sender = sender.clone();
+        async move {
+            sender
+                .send_together(&["1|ORU|p|x".to_owned(), "1|ORU|p|x".to_owned()])
+                .await
+        }
+    });
+    until("the resends", || hub.engine().status().in_flight == 2).await;
+    receiver.always(Act::Take);
+    for reply in both.await.expect("replies") {
+        assert!(said(&reply).starts_with("AA|1|"), "{}", said(&reply));
+    }
+    let late = sender.send("1|ORU|p|x").await;
+    assert!(said(&late).starts_with("AA|1|"), "{}", said(&late));
+    assert_eq!(receiver.taken(), ["1"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn acknowledge_delivered_waits_for_every_part_and_tells_of_a_dead_letter() {
+    let (sender, receiver) = (Sender::new(), Receiver::new("ehr"));
+    let _hub = Hub::start(plan([delivered(&sender, &receiver, 10_000)])).await;
+    receiver.script(|text| {
+        if text.starts_with("1.2") {
+            Act::Reject
+        } else {
+            Act::Take
+        }
+    });
+    let reply = sender.send("1|SPLIT|p|3").await;
+    assert!(said(&reply).starts_with("AE|1|"), "{}", said(&reply));
+    assert!(said(&reply).contains("dead letter"));
+    assert_eq!(receiver.taken(), ["1.0", "1.1"]);
+    let again = sender.send("1|SPLIT|p|3").await;
+    assert!(said(&again).contains("dead letter"), "{}", said(&again));
+    let reply = sender.send("2|SPLIT|p|2").await;
+    assert!(said(&reply).starts_with("AA|2|"), "{}", said(&reply));
+    assert_eq!(receiver.taken(), ["1.0", "1.1", "2.0", "2.1"]);
 }

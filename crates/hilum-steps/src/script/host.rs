@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use hilum_component::{Document, Format, Rule, Target};
+use hilum_component::{Beside, Document, Format, Rule, Target};
 use hilum_fhirpath::{Env, Moment};
 use hilum_hl7v2::Message;
 use hilum_message::{MessageId, Metadata, Payload};
@@ -103,14 +103,18 @@ impl Host {
         let rule = self.rule(at, path)?;
         let call = self.call()?;
         let env = env(call.arrived_ms);
-        rule.first(&*call.held(at)?.document, &env)
+        let held = call.held(at)?;
+        let beside = Beside::new(None, &held.metadata);
+        rule.first(&*held.document, &env.with_variables(&beside))
     }
 
     fn get_all(&mut self, at: usize, path: &str) -> Result<Vec<String>, String> {
         let rule = self.rule(at, path)?;
         let call = self.call()?;
         let env = env(call.arrived_ms);
-        rule.strings(&*call.held(at)?.document, &env)
+        let held = call.held(at)?;
+        let beside = Beside::new(None, &held.metadata);
+        rule.strings(&*held.document, &env.with_variables(&beside))
     }
 
     fn set(&mut self, at: usize, path: &str, values: &[String]) -> Result<(), String> {

@@ -1,7 +1,10 @@
 //! `hilum check`
 
+use std::path::Path;
+
 use anyhow::Context;
-use hilum_config::{Loaded, Options, Secrets, Variables, load, render, summary};
+use hilum_component::Registry;
+use hilum_config::{Loaded, Options, Secrets, Variables, load, load_all, render, summary};
 use serde_json::json;
 
 use crate::args::{Check, SiteArgs};
@@ -23,6 +26,16 @@ pub(crate) fn load_site(
     secrets: Secrets,
     output: &Output,
 ) -> anyhow::Result<Loaded> {
+    show(site, secrets, output, load)
+}
+
+/// Loads a site by `load` and shows what is wrong with it.
+fn show(
+    site: &SiteArgs,
+    secrets: Secrets,
+    output: &Output,
+    load: impl FnOnce(&Path, &Registry, &Options) -> Loaded,
+) -> anyhow::Result<Loaded> {
     let folder = site
         .site
         .canonicalize()
@@ -40,7 +53,7 @@ pub(crate) fn run(arguments: &Check, output: &Output) -> anyhow::Result<Exit> {
     } else {
         Secrets::Required
     };
-    let loaded = load_site(&arguments.site, secrets, output)?;
+    let loaded = show(&arguments.site, secrets, output, load_all)?;
     if output.json() {
         output.value(&json!({
             "plan": loaded.plan.as_ref().map(|plan| plan.digest.to_string()),

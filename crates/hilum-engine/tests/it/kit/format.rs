@@ -8,7 +8,6 @@ use std::any::Any;
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use hilum_component::{
     Answer, AnswerMode, Document, DocumentProblem, EditError, Format, Identity, ParseReject,
     SealedAnswer, Severity, Split, Target, Verdict,
@@ -26,7 +25,7 @@ pub(crate) struct Lines;
 #[derive(Clone, Debug)]
 pub(crate) struct Line {
     fields: Vec<String>,
-    raw: Bytes,
+    raw: Payload,
     touched: bool,
 }
 
@@ -34,12 +33,17 @@ impl Line {
     fn read(payload: &Payload) -> Option<Self> {
         let text = std::str::from_utf8(payload.text()).ok()?;
         let fields: Vec<_> = if text.starts_with('{') {
-            // An alert: nothing but text.
-            ["", "alert", "", text].map(str::to_owned).to_vec()
+            // An alert or a timer: nothing but text.
+            let kind = if text.starts_with("{\"timer\"") {
+                "timer"
+            } else {
+                "alert"
+            };
+            ["", kind, "", text].map(str::to_owned).to_vec()
         } else {
             text.trim_end().split('|').map(str::to_owned).collect()
         };
-        let raw = payload.text().clone();
+        let raw = payload.clone();
         (4..=NAMES.len()).contains(&fields.len()).then_some(Self {
             fields,
             raw,
@@ -131,7 +135,7 @@ impl Document for Line {
         if self.touched {
             Payload::inline(self.fields.join("|").into())
         } else {
-            Payload::inline(self.raw.clone())
+            self.raw.clone()
         }
     }
 

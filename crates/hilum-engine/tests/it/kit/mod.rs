@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use hilum_component::Plan;
 use hilum_engine::{DestinationStatus, Engine, EngineError, EngineOptions, KeptPlans};
+use hilum_faultfs::Disk;
 use hilum_journal::{
     AcceptRequest, Clock, DeliveryState, Disposition, FreeSpace, Journal, JournalOptions,
     MessageTrace, Query, StoredMessage,
@@ -48,6 +49,7 @@ fn free() -> Arc<AtomicU64> {
 pub(crate) struct Hub {
     engine: Option<Engine>,
     folder: TempDir,
+    disk: Option<Disk>,
     ahead_ms: Arc<AtomicU64>,
     kept: Arc<dyn KeptPlans>,
     /// Bytes that the disk says are free.
@@ -55,95 +57,95 @@ pub(crate) struct Hub {
 }
 
 impl Hub {
-    /// Starts a plan over an empty journal.
-    pub(crate) async fn start(plan: Plan) -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        let mut hub = Self {
+    fn new() -> Self {
+        Self {
             engine: None,
-            folder,
+            folder: tempfile::tempdir().expect("a folder"),
+            disk: None,
             ahead_ms: Arc::default(),
             kept: Arc::new(()),
             free: free(),
-        };
-        hub.begin(plan).await.expect("the engine starts");
-        hub
+        }
+    }
+
+    async fn started(mut self, plan: Plan) -> Self {
+        self.begin(plan).await.expect("the engine starts");
+        self
+    }
+
+    /// Starts a plan over an empty journal.
+    pub(crate) async fn start(plan: Plan) -> Self {
+        Self::new().started(plan).await
+    }
+
+    /// Starts a plan over an empty journal on a simulated disk.
+    pub(crate) async fn start_on(disk: &Disk, plan: Plan) -> Self {
+        let disk = Some(disk.clone());
+        Self {
+            disk,
+            ..Self::new()
+        }
+        .started(plan)
+        .await
     }
 
     /// Starts a plan over an empty journal, with plans of earlier days.
     pub(crate) async fn start_with(kept: Arc<dyn KeptPlans>, plan: Plan) -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        let mut hub = Self {
-            engine: None,
-            folder,
-            ahead_ms: Arc::default(),
+        Self {
             kept,
-            free: free(),
-        };
-        hub.begin(plan).await.expect("the engine starts");
-        hub
+            ..Self::new()
+        }
+        .started(plan)
+        .await
     }
 
     /// Starts a plan over an empty journal at a time that is to come, Unix milliseconds.
     pub(crate) async fn start_at(at_ms: u64, plan: Plan) -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
         let ahead_ms = Arc::new(AtomicU64::new(at_ms - Clock::system().now_ms()));
-        let mut hub = Self {
-            engine: None,
-            folder,
+        let hub = Self {
             ahead_ms,
-            kept: Arc::new(()),
-            free: free(),
+            ..Self::new()
         };
-        hub.begin(plan).await.expect("the engine starts");
-        hub
+        hub.started(plan).await
     }
 
     /// Starts a plan that the engine refuses.
     pub(crate) async fn refused(plan: Plan) -> EngineError {
-        let folder = tempfile::tempdir().expect("a folder");
-        let mut hub = Self {
-            engine: None,
-            folder,
-            ahead_ms: Arc::default(),
-            kept: Arc::new(()),
-            free: free(),
-        };
-        hub.begin(plan)
-            .await
-            .expect_err("the engine does not start")
+        let begun = Self::new().begin(plan).await;
+        begun.expect_err("the engine does not start")
     }
 
     /// Starts a plan over a journal that holds these messages, as a crash might have left them.
     pub(crate) async fn start_over(plan: Plan, left: Vec<AcceptRequest>) -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        let (journal, _) =
-            Journal::open(folder.path(), &JournalOptions::default(), Arc::new(())).expect("opens");
+        let hub = Self::new();
+        let options = JournalOptions::default();
+        let (journal, _) = Journal::open(hub.folder.path(), &options, Arc::new(())).expect("opens");
         for request in left {
             journal.accept(request).await.expect("it is stored");
         }
         drop(journal);
-        let mut hub = Self {
-            engine: None,
-            folder,
-            ahead_ms: Arc::default(),
-            free: free(),
-            kept: Arc::new(()),
-        };
-        hub.begin(plan).await.expect("the engine starts");
-        hub
+        hub.started(plan).await
     }
 
     async fn begin(&mut self, plan: Plan) -> Result<(), EngineError> {
         let (system, ahead) = (Clock::system(), Arc::clone(&self.ahead_ms));
         let free = Arc::clone(&self.free);
         let clock = Clock::new(move || system.now_ms() + ahead.load(Ordering::SeqCst));
+        let mut journal = JournalOptions {
+            clock,
+            free: FreeSpace::new(move |_| Ok(free.load(Ordering::SeqCst))),
+            ..JournalOptions::default()
+        };
+        let mut data = self.folder.path().to_owned();
+        if let Some(disk) = &self.disk {
+            data = disk.folder();
+            journal.files = Arc::new(disk.clone());
+            journal.vfs = Some(disk.vfs());
+            journal.limits.checkpoint_pages = 32;
+        }
         let options = EngineOptions {
-            data: self.folder.path().to_owned(),
-            journal: JournalOptions {
-                clock,
-                free: FreeSpace::new(move |_| Ok(free.load(Ordering::SeqCst))),
-                ..JournalOptions::default()
-            },
+            data,
+            journal,
             threads: 2,
             kept: self.kept.clone(),
         };
@@ -169,6 +171,14 @@ impl Hub {
         self.begin(plan)
             .await
             .expect_err("the engine does not start")
+    }
+
+    /// Starts a plan over what a power cut leaves of the disk.
+    pub(crate) async fn after_power_cut(mut self, seed: u64, plan: Plan) -> Self {
+        let cut = self.disk.as_ref().map(|disk| disk.power_cut(seed));
+        self.stop().await;
+        self.disk = cut;
+        self.started(plan).await
     }
 
     /// Moves the engine's clock.

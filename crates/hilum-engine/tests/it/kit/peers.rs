@@ -9,6 +9,7 @@ use hilum_component::{
     Arrival, BoxFuture, Delivered, Delivery, DeliveryError, Destination, Intake, NotTaken, Outcome,
     Partial, Peer, Reply, Source, SourceError, Stop,
 };
+use hilum_message::{BlobRange, Cut, Metadata, Payload};
 use tokio::sync::watch;
 
 use super::until;
@@ -57,6 +58,41 @@ impl Sender {
             why,
         };
         intake.refuse(partial).await
+    }
+
+    /// Sends bytes that are no message.
+    pub(crate) async fn send_junk(&self, bytes: &'static [u8], total: u64) {
+        let (intake, peer) = self.door().await;
+        let bytes = Bytes::from_static(bytes);
+        intake.record_junk(bytes, total, peer).await;
+    }
+
+    /// Sends a message whose text goes to a blob.
+    pub(crate) async fn send_large(&self, head: &str, text: &[u8]) -> Reply {
+        let (intake, peer) = self.door().await;
+        let mut blob = intake.blob().await.expect("a blob");
+        for piece in text.chunks(64 * 1024) {
+            blob.write(piece).await.expect("room");
+        }
+        let length = blob.written();
+        let blob = blob.finish().await.expect("a finished blob");
+        let range = BlobRange {
+            blob,
+            offset: 0,
+            length,
+        };
+        let cut = Cut {
+            at: head.len(),
+            range,
+        };
+        let payload = Payload::with_cuts(head.as_bytes().to_vec().into(), vec![cut]);
+        let metadata = Metadata::new();
+        let arrival = Arrival {
+            payload,
+            peer,
+            metadata,
+        };
+        intake.take(arrival).await
     }
 
     async fn door(&self) -> (Intake, Peer) {
