@@ -24,18 +24,24 @@ impl Api {
 
     /// What a path gives.
     pub(crate) async fn get(&mut self, path: &str) -> Result<Value> {
-        let body = self.call("GET", path).await?;
+        let body = self.bytes(path).await?;
         serde_json::from_slice(&body).with_context(|| format!("read what {path} gives"))
     }
 
     /// The bytes that a path gives.
     pub(crate) async fn bytes(&mut self, path: &str) -> Result<Bytes> {
+        self.call("GET", path).await?.with_context(|| absent(path))
+    }
+
+    /// The bytes that a path gives, if there is such a thing.
+    pub(crate) async fn bytes_if_there(&mut self, path: &str) -> Result<Option<Bytes>> {
         self.call("GET", path).await
     }
 
     /// Has something done.
     pub(crate) async fn post(&mut self, path: &str) -> Result<Value> {
         let body = self.call("POST", path).await?;
+        let body = body.with_context(|| absent(path))?;
         serde_json::from_slice(&body).with_context(|| format!("read what {path} gives"))
     }
 
@@ -48,7 +54,8 @@ impl Api {
         }
     }
 
-    async fn call(&mut self, method: &str, path: &str) -> Result<Bytes> {
+    /// What a path gives; nothing if there is no such thing.
+    async fn call(&mut self, method: &str, path: &str) -> Result<Option<Bytes>> {
         let mut client = match self.open.take() {
             Some(client) => client,
             None => HttpClient::connect(self.address)
@@ -64,11 +71,19 @@ impl Api {
             .exchange(&line, headers, body)
             .await
             .with_context(|| format!("ask for {path}"))?;
-        if response.status() != Some(200) {
-            let said = String::from_utf8_lossy(&response.body).into_owned();
-            bail!("{path}: {} {said}", response.line);
-        }
+        let found = match response.status() {
+            Some(200) => Some(response.body),
+            Some(404) => None,
+            Some(_) | None => {
+                let said = String::from_utf8_lossy(&response.body).into_owned();
+                bail!("{path}: {} {said}", response.line);
+            }
+        };
         self.open = Some(client);
-        Ok(response.body)
+        Ok(found)
     }
+}
+
+fn absent(path: &str) -> String {
+    format!("{path}: there is no such thing")
 }

@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep};
 use super::Crash;
 use crate::folder;
 use crate::program::Program;
-use crate::promise::{Load, Place, Record, Sent, compare};
+use crate::promise::{Load, Place, Record, Retention, Sent, compare};
 use crate::relay::{self, Mix};
 
 /// How long a start may take; what is queued must not make it slow.
@@ -128,7 +128,11 @@ impl<'a> Trial<'a> {
             admin: relay::admin(),
             channel: "relay".to_owned(),
         };
-        let compared = compare(&place, record.originals()).await?;
+        let retention = match self.keep {
+            Keep::Forever => Retention::Off,
+            Keep::ForASecond => Retention::On,
+        };
+        let compared = compare(&place, record.originals(), retention).await?;
         program.stop(STOP_WITHIN)?;
         let mut findings = record.check(&self.sink.received());
         if compared.messages < record.count() && self.keep == Keep::Forever {

@@ -20,7 +20,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::machine;
 use crate::program::Program;
-use crate::promise::{Load, Place, Record, Sent, compare};
+use crate::promise::{Load, Place, Record, Retention, Sent, compare};
 use crate::relay::Mix;
 
 const READY_WITHIN: Duration = Duration::from_secs(30);
@@ -111,7 +111,7 @@ async fn kept(
         program.must_run()?;
         sleep(LOOK_EVERY).await;
     }
-    let compared = compare(place, record.originals()).await?;
+    let compared = compare(place, record.originals(), Retention::Off).await?;
     let mut findings = record.check(&receiver.received());
     if compared.messages < record.count() {
         findings.broken.push(format!(

@@ -10,4 +10,4 @@ mod stored;
 
 pub(crate) use record::Record;
 pub(crate) use sender::{Load, Sent};
-pub(crate) use stored::{Place, compare};
+pub(crate) use stored::{Place, Retention, compare};

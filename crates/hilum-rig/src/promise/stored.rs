@@ -42,10 +42,20 @@ pub(crate) struct Compared {
     pub(crate) broken: Vec<String>,
 }
 
+/// Whether messages may be dropped while they are read back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Retention {
+    /// All of them are kept.
+    Off,
+    /// What was found may be gone a moment later.
+    On,
+}
+
 /// Reads back every message of a channel and every delivery that the running program has.
 pub(crate) async fn compare(
     place: &Place,
     originals: HashMap<String, Vec<u8>>,
+    retention: Retention,
 ) -> Result<Compared> {
     let rows = rows(place).await?;
     let messages = rows.len();
@@ -58,7 +68,7 @@ pub(crate) async fn compare(
     let originals = Arc::new(originals);
     let mut readers = JoinSet::new();
     for share in shares {
-        readers.spawn(read(place.admin, share, Arc::clone(&originals)));
+        readers.spawn(read(place.admin, share, Arc::clone(&originals), retention));
     }
     let mut broken = Vec::new();
     while let Some(found) = readers.join_next().await {
@@ -105,6 +115,7 @@ async fn read(
     admin: SocketAddr,
     rows: Vec<Row>,
     originals: Arc<HashMap<String, Vec<u8>>>,
+    retention: Retention,
 ) -> Result<Vec<String>> {
     let mut api = Api::new(admin);
     let mut broken = Vec::new();
@@ -115,19 +126,23 @@ async fn read(
         let Some(original) = originals.get(&row.control_id) else {
             bail!("the journal has {}, which was never sent", row.control_id);
         };
-        let path = format!("/api/v1/messages/{}/received", row.message);
-        if api.bytes(&path).await? != original[..] {
-            broken.push(format!("{} is stored with other bytes", row.control_id));
-        }
-        if !row.accepted {
-            continue;
-        }
-        let path = format!("/api/v1/deliveries/{}.0/sent", row.message);
-        if api.bytes(&path).await? != relay::relayed(original)[..] {
-            broken.push(format!(
-                "{} is recorded as sent with other bytes",
-                row.control_id
-            ));
+        let received = format!("/api/v1/messages/{}/received", row.message);
+        let sent = format!("/api/v1/deliveries/{}.0/sent", row.message);
+        let relayed = relay::relayed(original);
+        let parts = [
+            ("stored", received, &original[..], true),
+            ("recorded as sent", sent, &relayed[..], row.accepted),
+        ];
+        for (what, path, expected, there) in parts {
+            if !there {
+                continue;
+            }
+            match api.bytes_if_there(&path).await? {
+                Some(found) if found == expected => {}
+                Some(_) => broken.push(format!("{} is {what} with other bytes", row.control_id)),
+                None if retention == Retention::On => {}
+                None => broken.push(format!("{} is not {what} any more", row.control_id)),
+            }
         }
     }
     Ok(broken)
