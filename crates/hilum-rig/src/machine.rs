@@ -19,15 +19,22 @@ pub(crate) fn described() -> String {
 }
 
 fn commit() -> String {
-    let output = Command::new("git")
-        .args(["describe", "--always", "--dirty", "--exclude=*"])
-        .output();
-    match output {
+    said(Command::new("git").args(["describe", "--always", "--dirty", "--exclude=*"]))
+}
+
+/// What a command prints, on one line.
+fn said(command: &mut Command) -> String {
+    match command.output() {
         Ok(output) if output.status.success() => {
             String::from_utf8_lossy(&output.stdout).trim().to_owned()
         }
         Ok(_) | Err(_) => "unknown".to_owned(),
     }
+}
+
+/// Today, in UTC.
+pub(crate) fn date() -> String {
+    said(Command::new("date").args(["-u", "+%F"]))
 }
 
 /// The load average of the last minute: a figure from a busy machine says so.

@@ -13,7 +13,7 @@ use hilum_component::{
     ResendPlan, RetryPlan, Rule, Site, Size, SourceKind, SourcePlan, StepPlan, SystemInfo,
     Unlimited, process,
 };
-use hilum_fhirpath::NoHost;
+use hilum_fhirpath::{Env, Moment, NoHost};
 use hilum_message::{IndexKey, MessageId, Metadata, Payload, PlanDigest};
 use serde_json::json;
 
@@ -163,4 +163,15 @@ fn relay(bencher: Bencher<'_, '_>) {
         };
         process(&plan, &mut environment, incoming)
     });
+}
+
+#[divan::bench]
+fn filter_of_a_parsed_message(bencher: Bencher<'_, '_>) {
+    let plan = plan();
+    let payload = Payload::inline(Bytes::from_static(MESSAGE.as_bytes()));
+    let document = plan.format.parse(&payload).expect("a message");
+    let filter = Rule::compile("PV1-3.1.exists()", plan.format.dialect()).expect("an expression");
+    let env = Env::new(Moment::from_unix_millis(1_700_000_000_000, 0));
+    assert_eq!(filter.test(&*document, &env), Ok(true));
+    bencher.bench_local(|| filter.test(&*document, &env));
 }

@@ -7,24 +7,69 @@ use anyhow::{Context as _, Result, bail};
 
 use super::report::Row;
 
-/// The rows of what was handed over: `tokenise=MEGABYTES-A-SECOND`, `validate=NANOSECONDS`.
+/// The rows of what was handed over: `tokenise=MEGABYTES-A-SECOND`, all others `NAME=NANOSECONDS`.
 pub(super) fn rows(measured: &[String]) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
+    let mut scripts = [None, None];
     for text in measured {
         let (name, value) = text.split_once('=').context("NAME=VALUE")?;
         let value: f64 = value.parse().with_context(|| format!("read {text}"))?;
         rows.push(match name {
             "tokenise" => Row::new("v2 tokenise and index, per core", value, "MB/s")
-                .at_least(500.0)
+                .at_least(500.0, 1_500.0)
                 .decimals(0),
             "validate" => {
                 let what = "structure, data type and table check, per core";
                 Row::new(what, 1e9 / value, "msg/s")
-                    .at_least(20_000.0)
+                    .at_least(20_000.0, 60_000.0)
                     .decimals(0)
+            }
+            "filter" => {
+                let what = "the relay example's filter on a parsed message";
+                Row::new(what, value / 1e3, "µs")
+                    .at_most(1.0, 0.3)
+                    .decimals(2)
+            }
+            "process" => {
+                let what = "the pure path of the relay example, from bytes to what is committed";
+                Row::new(what, value / 1e3, "µs").decimals(2)
+            }
+            "script" => {
+                scripts[0] = Some(value);
+                continue;
+            }
+            "no-script" => {
+                scripts[1] = Some(value);
+                continue;
             }
             other => bail!("no single operation is called {other}"),
         });
     }
+    if let [Some(with), Some(without)] = scripts {
+        let what = "script step (split, map five codes, join)";
+        let row = Row::new(what, (with - without) / 1e3, "µs").at_most(40.0, 20.0);
+        rows.push(row.note(format!(
+            "{:.1} µs for a message with it, {:.1} without",
+            with / 1e3,
+            without / 1e3
+        )));
+    }
     Ok(rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_script_costs_what_a_message_without_it_does_not() {
+        let measured = ["script=30500", "filter=450", "no-script=10000"].map(str::to_owned);
+        let shown: Vec<String> = rows(&measured)
+            .unwrap()
+            .iter()
+            .map(Row::to_string)
+            .collect();
+        assert!(shown[0].starts_with("the relay example's filter on a parsed message: 0.45 µs"));
+        assert!(shown[1].contains("join): 20.5 µs (≤ 40.0, stretch ≤ 20.0: pass"));
+    }
 }

@@ -14,6 +14,7 @@ mod load;
 mod micro;
 mod month;
 mod paced;
+mod page;
 mod report;
 mod site;
 mod timing;
@@ -42,11 +43,13 @@ const READY_WITHIN: Duration = Duration::from_secs(30);
 const STOP_WITHIN: Duration = Duration::from_secs(40);
 
 /// The rows of the report that can be measured alone.
-const ROWS: [(&str, &str); 9] = [
+const ROWS: [(&str, &str); 11] = [
     (
         "relay",
         "1, 8 and 32 senders on the relay example, beside the limit program",
     ),
+    ("idle", "start and memory of 10 channels"),
+    ("fan-out", "one channel to 20 destinations"),
     ("long", "answers over minutes, bytes kept"),
     ("end-to-end", "from sender to receiver at 200/s"),
     ("stat", "urgent messages during catch-up"),
@@ -68,7 +71,8 @@ pub(crate) struct Hub {
     site: PathBuf,
     #[command(flatten)]
     load: Shapes,
-    /// Only these rows: relay, long, end-to-end, stat, neighbour, many, queued, large, month, micro
+    /// Only these rows: relay, idle, fan-out, long, end-to-end, stat, neighbour, many, queued,
+    /// large, month, micro
     #[arg(long, value_delimiter = ',', value_name = "ROW")]
     only: Vec<String>,
     /// As much as the targets say: ten minutes, 1 M queued, 10 M searched
@@ -80,9 +84,12 @@ pub(crate) struct Hub {
     /// Prints the report as JSON at the end
     #[arg(long)]
     json: bool,
-    /// Prints the report alone, for docs/figures.md
-    #[arg(long)]
-    markdown: bool,
+    /// Puts the report into the page of figures
+    #[arg(long, conflicts_with = "only")]
+    write: bool,
+    /// The page of figures
+    #[arg(long, value_name = "FILE", default_value = "docs/figures.md")]
+    page: PathBuf,
 }
 
 /// `hilum-rig limit`
@@ -125,7 +132,7 @@ impl Hub {
             self.say(format_args!("\n{name}: {about}"));
             let begun = Instant::now();
             // One row that cannot be measured does not cost the others.
-            let rows = match self.measured(name).await {
+            let rows = match self.measured(name, &mut report).await {
                 Ok(rows) => rows,
                 Err(error) => vec![Row::failed(about, &error)],
             };
@@ -141,8 +148,10 @@ impl Hub {
         if self.json {
             println!("{:#}", report.json());
         } else {
-            self.say(format_args!(""));
-            println!("{}", report.markdown());
+            println!("\n{}", report.markdown());
+        }
+        if self.write {
+            page::write(&self.page, &report.markdown())?;
         }
         Ok(())
     }
@@ -153,15 +162,17 @@ impl Hub {
 
     /// Progress, where the output is not to be pasted or parsed.
     fn say(&self, what: std::fmt::Arguments<'_>) {
-        if !self.json && !self.markdown {
+        if !self.json {
             println!("{what}");
         }
     }
 
-    async fn measured(&self, name: &str) -> Result<Vec<Row>> {
+    async fn measured(&self, name: &str, report: &mut Report) -> Result<Vec<Row>> {
         let (hilum, work, seconds) = (&self.hilum, &self.load.work, self.load.seconds);
         match name {
-            "relay" => self.relay().await,
+            "relay" => self.relay(report).await,
+            "idle" => volume::idle(hilum, work).await,
+            "fan-out" => volume::fan_out(hilum, work, seconds).await,
             "long" => volume::long(hilum, work, if self.long { 10.0 } else { 1.0 }).await,
             "end-to-end" => paced::end_to_end(hilum, work, seconds).await,
             "stat" => paced::stat(hilum, work).await,
@@ -181,7 +192,7 @@ impl Hub {
     }
 
     /// The relay example in turns with the limit program.
-    async fn relay(&self) -> Result<Vec<Row>> {
+    async fn relay(&self, report: &mut Report) -> Result<Vec<Row>> {
         let mut table = Table::default();
         for round in 1..=self.load.rounds {
             for &senders in &self.load.senders {
@@ -200,7 +211,7 @@ impl Hub {
                 table.add(senders, "limit", figures);
             }
         }
-        self.say(format_args!("{}\n", table.shown()));
+        report.add_beside(table.shown());
         Ok(table.rows())
     }
 }

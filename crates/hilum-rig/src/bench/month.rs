@@ -139,7 +139,7 @@ async fn find(
     };
     Ok(vec![
         Row::new("find by control id, warm, p50", ms(ids.p50), "ms")
-            .at_most(1.0)
+            .at_most(1.0, 0.3)
             .decimals(2)
             .note(note(ids)),
         Row::new(
@@ -147,7 +147,7 @@ async fn find(
             ms(newest.p50),
             "ms",
         )
-        .at_most(5.0)
+        .at_most(5.0, 1.0)
         .decimals(2)
         .note(note(newest)),
     ])
@@ -214,7 +214,7 @@ async fn retention(
         100.0 * (1.0 - during / usual),
         "%",
     )
-    .at_most(10.0)
+    .at_most(10.0, 0.0)
     .note(format!(
         "{during:.0} a second for {:.0} ms, {before:.0} before and {after:.0} after; a day of {}",
         ms(took),

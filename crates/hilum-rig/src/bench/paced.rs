@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
 use super::report::Row;
-use super::site::{PLAIN, STAT_FIRST, Site};
+use super::site::{Relays, STAT_FIRST, Site};
 use super::timing::Departures;
 use super::{ms, nowhere};
 use crate::relay;
@@ -35,7 +35,7 @@ const DOWN_WITHIN: Duration = Duration::from_secs(30);
 /// From the sender to the receiver at 200 messages a second.
 pub(super) async fn end_to_end(hilum: &Path, work: &Path, seconds: f64) -> Result<Vec<Row>> {
     let sink = Receiver::start_at(nowhere(), Behaviour::default(), Keep::Ids).await?;
-    let site = Site::write(&work.join("end-to-end"), 1, sink.address(), PLAIN)?;
+    let site = Site::write(&work.join("end-to-end"), Relays::of(1), sink.address())?;
     let mut program = site.start(hilum)?;
     let departures = Departures::default();
     let count = (RATE * seconds * 2.0) as u64;
@@ -48,7 +48,7 @@ pub(super) async fn end_to_end(hilum: &Path, work: &Path, seconds: f64) -> Resul
     site.remove()?;
     Ok(vec![
         Row::new("end to end at 200/s, p99", ms(times.p99), "ms")
-            .at_most(20.0)
+            .at_most(20.0, 8.0)
             .note(format!(
                 "p50 {:.1} ms, max {:.1} ms",
                 ms(times.p50),
@@ -60,7 +60,11 @@ pub(super) async fn end_to_end(hilum: &Path, work: &Path, seconds: f64) -> Resul
 /// Urgent messages while a backlog of others drains.
 pub(super) async fn stat(hilum: &Path, work: &Path) -> Result<Vec<Row>> {
     let mut sink = Receiver::start_at(nowhere(), Behaviour::default(), Keep::Ids).await?;
-    let site = Site::write(&work.join("stat"), 1, sink.address(), STAT_FIRST)?;
+    let stat_first = Relays {
+        more: STAT_FIRST,
+        ..Relays::of(1)
+    };
+    let site = Site::write(&work.join("stat"), stat_first, sink.address())?;
     let mut program = site.start(hilum)?;
     sink.down().await;
     let backlog: MessageOf =
@@ -98,7 +102,7 @@ pub(super) async fn stat(hilum: &Path, work: &Path) -> Result<Vec<Row>> {
     site.remove()?;
     Ok(vec![
         Row::new("STAT during catch-up, p99", times.p99.as_secs_f64(), "s")
-            .at_most(1.0)
+            .at_most(1.0, 0.3)
             .decimals(3)
             .note(format!(
                 "p50 {:.0} ms; {left} of {BACKLOG} others still waited at the end",
@@ -110,7 +114,7 @@ pub(super) async fn stat(hilum: &Path, work: &Path) -> Result<Vec<Row>> {
 /// A quiet channel alone, beside one that is flat out, and beside one that gets huge bodies.
 pub(super) async fn neighbour(hilum: &Path, work: &Path, seconds: f64) -> Result<Vec<Row>> {
     let sink = Receiver::start_at(nowhere(), Behaviour::default(), Keep::Ids).await?;
-    let site = Site::write(&work.join("neighbour"), 2, sink.address(), PLAIN)?;
+    let site = Site::write(&work.join("neighbour"), Relays::of(2), sink.address())?;
     let mut program = site.start(hilum)?;
     let (quiet, loud) = (site.listens(0)?, site.listens(1)?);
     let count = (QUIET_RATE * (seconds * 3.0).max(15.0)) as u64;
@@ -146,7 +150,7 @@ pub(super) async fn neighbour(hilum: &Path, work: &Path, seconds: f64) -> Result
             times,
             "x idle",
         )
-        .at_most(3.0)
+        .at_most(3.0, 1.5)
         .note(format!(
             "{:.1} ms, idle {:.1} ms; {note}",
             ms(p99),
@@ -170,7 +174,7 @@ pub(super) async fn neighbour(hilum: &Path, work: &Path, seconds: f64) -> Result
 /// Extra memory that one message of 100 MB takes.
 pub(super) async fn large(hilum: &Path, work: &Path) -> Result<Vec<Row>> {
     let sink = Receiver::start_at(nowhere(), Behaviour::default(), Keep::Ids).await?;
-    let site = Site::write(&work.join("large"), 1, sink.address(), PLAIN)?;
+    let site = Site::write(&work.join("large"), Relays::of(1), sink.address())?;
     let mut program = site.start(hilum)?;
     let message: MessageOf = Arc::new(|number| relay::message(number % 500, number));
     all_accepted(&Load::new(site.listens(0)?, 8, 2_000, message).run().await?)?;
@@ -195,7 +199,7 @@ pub(super) async fn large(hilum: &Path, work: &Path) -> Result<Vec<Row>> {
     site.remove()?;
     Ok(vec![
         Row::new("extra memory of a 100 MB OBX-5", extra.max(0.0), "MB")
-            .at_most(16.0)
+            .at_most(16.0, 4.0)
             .note(format!("delivered after {:.1} s", took.as_secs_f64())),
     ])
 }

@@ -20,20 +20,41 @@ pub(super) struct Site {
     listens: Vec<SocketAddr>,
 }
 
+/// Which relays stand side by side.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Relays {
+    pub(super) channels: usize,
+    /// Destinations of each, all at the same receiver.
+    pub(super) destinations: usize,
+    /// What each destination has beyond its address.
+    pub(super) more: &'static str,
+}
+
+impl Relays {
+    /// So many with one destination each.
+    pub(super) const fn of(channels: usize) -> Self {
+        Self {
+            channels,
+            destinations: 1,
+            more: PLAIN,
+        }
+    }
+}
+
 /// What the destinations of a site have beyond their address: lines of YAML, or nothing.
-pub(super) const PLAIN: &str = "";
+const PLAIN: &str = "";
 /// Critical results pass the backlog.
 pub(super) const STAT_FIRST: &str =
     "    priority: iif(OBX-8.where($this in ('HH' | 'LL')).exists(), 10, 0)\n";
 
 impl Site {
-    /// So many relays to one receiver, in an empty folder.
-    pub(super) fn write(
-        home: &Path,
-        channels: usize,
-        receiver: SocketAddr,
-        more: &str,
-    ) -> Result<Self> {
+    /// Relays to one receiver, in an empty folder.
+    pub(super) fn write(home: &Path, relays: Relays, receiver: SocketAddr) -> Result<Self> {
+        let Relays {
+            channels,
+            destinations,
+            more,
+        } = relays;
         folder::empty(home)?;
         let site = home.join("site");
         for part in ["channels", "systems"] {
@@ -64,6 +85,13 @@ impl Site {
             "system: sender\nabout: Whoever sends\n".to_owned(),
         )?;
         let connections = if channels > 10 { 1 } else { 8 };
+        let to: String = (0..destinations)
+            .map(|number| {
+                format!(
+                    "  receiver-{number}:\n    mllp: {{ system: receiver, connections: {connections} }}\n{more}"
+                )
+            })
+            .collect();
         let mut listens = Vec::new();
         for number in 0..channels {
             let listen = port()?;
@@ -72,8 +100,7 @@ impl Site {
                 "channel: {name}\nfrom: {{ mllp: {{ system: sender, listen: {listen} }} }}\nformat: hl7v2\n\
                  order: PID-3.1\nindex: {{ patient-id: PID-3.1, ward: PV1-3.1 }}\n\
                  steps:\n  - filter: PV1-3.1.exists()\n  - set: {{ MSH-6: PV1-3.4 }}\n\
-                 to:\n  receiver:\n    mllp: {{ system: receiver, connections: {connections} }}\n\
-                 {more}"
+                 to:\n{to}"
             );
             file(&format!("channels/{name}.yaml"), text)?;
             listens.push(listen);
@@ -89,9 +116,14 @@ impl Site {
         self.listens.get(channel).copied().context("such a channel")
     }
 
+    /// The folder of its files.
+    pub(super) fn folder(&self) -> PathBuf {
+        self.home.join("site")
+    }
+
     pub(super) fn start(&self, hilum: &Path) -> Result<Program> {
         let mut command = Command::new(hilum);
-        command.arg("run").arg(self.home.join("site"));
+        command.arg("run").arg(self.folder());
         command.arg("--data").arg(self.home.join("data"));
         Program::start(&mut command, &self.home.join("hilum.log"), READY_WITHIN)
     }
