@@ -195,7 +195,7 @@ impl Synthetic {
             let value = format!("{}.{}", tenths / 10, tenths % 10);
             let set_id = at + 1;
             lines.push(format!(
-                "OBX|{set_id}|NM|{code}^{text}^L||{value}|{unit}|{range}|||{}|F|||{time}",
+                "OBX|{set_id}|NM|{code}^{text}^L||{value}|{unit}|{range}|{}|||F|||{time}",
                 if potassium.is_some_and(|tenths| tenths >= 60) {
                     "HH"
                 } else {
@@ -294,7 +294,7 @@ mod tests {
         }
         let text = String::from_utf8(Synthetic::new(Event::Potassium(71), 7, 42).build()).unwrap();
         assert!(
-            text.contains("|K^Kalium^L||7.1|mmol/l|3.5-5.1|||HH|F"),
+            text.contains("|K^Kalium^L||7.1|mmol/l|3.5-5.1|HH|||F"),
             "{text}"
         );
         assert_eq!(
