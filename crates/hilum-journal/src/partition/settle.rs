@@ -38,7 +38,12 @@ impl PartitionHandler {
                      WHERE seq = ?1 AND ordinal = ?2",
                 )?
                 .query_row(params![sequence, ordinal], |row| {
-                    Ok((row.get(0)?, row.get::<_, u32>(1)?, row.get(2)?, row.get::<_, i64>(3)?))
+                    Ok((
+                        row.get(0)?,
+                        row.get::<_, u32>(1)?,
+                        row.get(2)?,
+                        row.get::<_, i64>(3)?,
+                    ))
                 })
                 .optional()?;
             let Some((was, attempts, destination, sum)) = found else {
