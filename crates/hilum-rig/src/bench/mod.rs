@@ -179,7 +179,11 @@ impl Hub {
             "neighbour" => paced::neighbour(hilum, work, seconds).await,
             "many" => volume::many(hilum, work, seconds).await,
             "queued" => {
-                let queued = if self.long { 999_000 } else { 200_000 };
+                let queued = if self.long {
+                    volume::MANY_QUEUED
+                } else {
+                    200_000
+                };
                 volume::queued(hilum, work, queued).await
             }
             "large" => paced::large(hilum, work).await,

@@ -13,6 +13,8 @@ pub(super) enum Target {
     AtLeast { target: f64, stretch: f64 },
 }
 
+const RATIO_MAX: f64 = 100.0;
+
 /// How a value stands to its target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Verdict {
@@ -22,12 +24,14 @@ enum Verdict {
 }
 
 impl Target {
-    /// How many times as good as the target a value is: 1 reaches it.
+    /// How many times as good as the target a value is: 1 reaches it, and more than
+    /// [`RATIO_MAX`] says nothing.
     fn ratio(self, value: f64) -> f64 {
-        match self {
+        let ratio = match self {
             Self::AtMost { target, .. } => target / value.max(f64::MIN_POSITIVE),
             Self::AtLeast { target, .. } => value / target,
-        }
+        };
+        ratio.min(RATIO_MAX)
     }
 
     fn verdict(self, value: f64) -> Verdict {
@@ -273,6 +277,7 @@ mod tests {
         );
         assert_eq!(row(25.0).verdict(), "**miss**");
         assert_eq!(row(8.0).verdict(), "stretch");
+        assert_eq!(row(0.0).ratio(), Some(RATIO_MAX));
         let at_least = Row::new("rate", 3.0, "/s").at_least(4.0, 9.0).note("busy");
         assert_eq!(
             at_least.to_string(),

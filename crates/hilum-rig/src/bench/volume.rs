@@ -21,6 +21,8 @@ const CHANNELS: usize = 300;
 const EACH: f64 = 20.0;
 const SENDERS: usize = 32;
 const PATIENTS: u64 = 5_000;
+/// As many as a queue may have by default, which is what its targets are for.
+pub(super) const MANY_QUEUED: u64 = 999_000;
 /// How often ten channels are started, and how long each start rests before its memory is read.
 const STARTS: usize = 5;
 const RESTS_FOR: Duration = Duration::from_millis(500);
@@ -155,12 +157,14 @@ pub(super) async fn many(hilum: &Path, work: &Path, seconds: f64) -> Result<Vec<
             )),
         Row::new(
             "300 channels at 20 msg/s each, engine CPU",
-            cpu / took,
+            cpu / all as f64 * wanted,
             "cores",
         )
         .at_most(0.7, 0.4)
         .decimals(2)
-        .note(format!("{rate:.0} messages a second of {wanted:.0} wanted")),
+        .note(format!(
+            "by the CPU time of a message; {rate:.0} messages a second of {wanted:.0} wanted"
+        )),
     ])
 }
 
@@ -247,22 +251,27 @@ pub(super) async fn queued(hilum: &Path, work: &Path, queued: u64) -> Result<Vec
     let caught_up_mb = program.resident_mb()?;
     program.stop(STOP_WITHIN)?;
     site.remove()?;
+    // The targets are for 1 M; a short run says what it had.
+    let many = if queued >= MANY_QUEUED {
+        "1 M".to_owned()
+    } else {
+        format!("{queued} (of 1 M)")
+    };
     Ok(vec![
-        Row::new("resident with 1 M queued", resident, "MB")
+        Row::new(format!("resident with {many} queued"), resident, "MB")
             .at_most(160.0, 100.0)
-            .note(format!("{queued} queued; {again_mb:.0} MB after the start")),
+            .note(format!("{again_mb:.0} MB after the start")),
         Row::new(
-            "start to ready after kill -9 with 1 M queued",
+            format!("start to ready after kill -9 with {many} queued"),
             ready.as_secs_f64(),
             "s",
         )
         .at_most(2.0, 1.0)
-        .decimals(2)
-        .note(format!("{queued} queued")),
+        .decimals(2),
         Row::new("catching up after the receiver was away", rate, "/s")
             .decimals(0)
             .note(format!(
-                "{queued} queued; {:.3} CPU s per 1000, {caught_up_mb:.0} MB resident at the end",
+                "{many} queued; {:.3} CPU s per 1000, {caught_up_mb:.0} MB resident at the end",
                 cpu * 1000.0 / queued as f64
             )),
     ])
