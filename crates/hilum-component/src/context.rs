@@ -84,6 +84,7 @@ impl BuildContext<'_> {
             span: Some(error.span.clone()),
             message: format!("not an expression: {}", error.message),
             hint: error.hint,
+            system: None,
         })
     }
 
@@ -130,6 +131,8 @@ pub struct Problem {
     pub message: String,
     /// What to write instead.
     pub hint: Option<String>,
+    /// The keys lead into the file of this system instead of the component's configuration.
+    pub system: Option<String>,
 }
 
 impl Problem {
@@ -140,7 +143,16 @@ impl Problem {
             span: None,
             message: message.into(),
             hint: None,
+            system: None,
         }
+    }
+
+    /// The same problem, at a place in the file of a system.
+    #[must_use]
+    pub fn in_system(mut self, system: impl Into<String>, key: &[&str]) -> Self {
+        self.key = key.iter().map(|&part| part.to_owned()).collect();
+        self.system = Some(system.into());
+        self
     }
 
     /// With what to write instead.

@@ -106,4 +106,9 @@ pub trait Dialect: Send + Sync {
     /// `None` where `text` does not start with a literal; an identifier of FHIRPath then gets its
     /// chance.
     fn literal(&self, text: &str) -> Option<(usize, PathLiteral)>;
+
+    /// Why a path of this dialect likely names nothing, for whoever wrote it.
+    fn doubt(&self, _literal: &PathLiteral) -> Option<String> {
+        None
+    }
 }

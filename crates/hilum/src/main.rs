@@ -13,7 +13,7 @@ mod output;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::FromArgMatches;
 
 /// A message is allocated on one thread and freed on another, which glibc's allocator pays for in
 /// locks; this one in a tenth less CPU for each message (`cargo xtask bench hub`).
@@ -21,7 +21,11 @@ use clap::Parser;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let arguments = args::Arguments::parse();
+    let matches = args::command().get_matches();
+    let arguments = match args::Arguments::from_arg_matches(&matches) {
+        Ok(arguments) => arguments,
+        Err(error) => error.exit(),
+    };
     let output = output::Output::new(&arguments);
     match command::run(&arguments, &output) {
         Ok(code) => code.into(),

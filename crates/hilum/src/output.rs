@@ -37,6 +37,11 @@ impl From<Exit> for ExitCode {
     }
 }
 
+/// Whether what is written there may have colours: a terminal, and no `NO_COLOR`.
+pub(crate) fn wants_color(to: &impl IsTerminal) -> bool {
+    to.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
 /// Where results go, and in which form.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Output {
@@ -46,10 +51,9 @@ pub(crate) struct Output {
 
 impl Output {
     pub(crate) fn new(arguments: &Arguments) -> Self {
-        let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
         Self {
             json: arguments.json,
-            color: wanted && stdout().is_terminal(),
+            color: wants_color(&stdout()),
         }
     }
 

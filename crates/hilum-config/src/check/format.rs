@@ -1,12 +1,12 @@
 //! Texts with a meaning of their own: durations, expressions, names, files, secrets.
 
 use hilum_component::{ComponentKind, Millis, Size, reply_options};
-use hilum_fhirpath::{Expression, WarningKind};
+use hilum_fhirpath::{Expression, PathLiteral, WarningKind};
 
 use super::{Checker, Use, UseKind, clipped};
 use crate::diagnostic::{Draft, did_you_mean};
 use crate::site::SecretState;
-use crate::yaml::{Node, Style};
+use crate::yaml::{Node, Span, Style};
 
 /// Longest name of a channel, system, destination, topic or field.
 const NAME_CHARS_MAX: usize = 64;
@@ -64,6 +64,9 @@ impl Checker<'_> {
                     .map(|found| found.literal.text.clone())
                     .collect();
                 self.used(UseKind::Expression, node, text, paths);
+                for found in expression.literals() {
+                    self.doubt(node.part(found.span), found.literal);
+                }
                 for warning in expression.warnings() {
                     let code = match warning.kind {
                         WarningKind::MixedIndexes => "W0304",
@@ -75,6 +78,7 @@ impl Checker<'_> {
                     self.report.push(draft.remedy(&warning.hint));
                 }
                 self.constant(node, text);
+                self.subtraction(node, text);
             }
             Err(error) => {
                 let message = format!("not an expression: {}", error.message);
@@ -86,6 +90,40 @@ impl Checker<'_> {
                 });
                 let draft = Draft::error("E0112", node.part(&error.span), message);
                 self.report.push(draft.maybe_remedy(hint));
+            }
+        }
+    }
+
+    /// A path that nothing of the standard answers to is likely misspelt.
+    fn doubt(&mut self, span: Span, literal: &PathLiteral) {
+        let dialect = self.scope.format.and_then(|format| format.dialect());
+        if let Some(message) = dialect.and_then(|dialect| dialect.doubt(literal)) {
+            self.report.push(Draft::warning("W0314", span, message));
+        }
+    }
+
+    /// `pid-3` is the element `pid` less three, where `PID-3` was meant.
+    fn subtraction(&mut self, node: &Node, text: &str) {
+        let Some(dialect) = self.scope.format.and_then(|format| format.dialect()) else {
+            return;
+        };
+        let length = |text: &str| dialect.literal(text).map_or(0, |(length, _)| length);
+        let in_word = |c: char| c.is_ascii_alphanumeric() || "-.[]%$_".contains(c);
+        // Every second part stands in quotes.
+        for part in text.split('\'').step_by(2) {
+            for word in part.split(|c| !in_word(c)) {
+                let meant = word.to_ascii_uppercase();
+                let (end, minus) = (length(&meant), word.find('-'));
+                if minus.is_none_or(|minus| end <= minus) || length(word) == end {
+                    continue;
+                }
+                let (Some(written), Some(meant)) = (word.get(..end), meant.get(..end)) else {
+                    continue;
+                };
+                let message = format!("`{written}` is read as a subtraction");
+                let draft = Draft::warning("W0314", node.span, message);
+                self.report
+                    .push(draft.remedy(format!("did you mean `{meant}`?")));
             }
         }
     }
@@ -125,6 +163,8 @@ impl Checker<'_> {
         if let Err(message) = format.target(text) {
             let text = format!("`{}` is no place to write to: {message}", clipped(text));
             self.report.push(Draft::error("E0113", node.span, text));
+        } else if let Some((_, literal)) = format.dialect().and_then(|d| d.literal(text)) {
+            self.doubt(node.span, &literal);
         }
         self.used(UseKind::Path, node, text, vec![text.to_owned()]);
     }
@@ -160,8 +200,9 @@ impl Checker<'_> {
         } else {
             let folder = text.rsplit_once('/').map_or("", |(folder, _)| folder);
             let beside = self.scope.site.list(folder);
-            crate::diagnostic::closest(text, beside.iter().map(String::as_str))
-                .map(|name| format!("did you mean `{name}`?"))
+            let known = beside.iter().map(String::as_str);
+            did_you_mean(text, "files there", known)
+                .or_else(|| Some("paths begin at the folder of the site".to_owned()))
         };
         let message = format!("cannot read `{}`: {}", clipped(text), error.message);
         self.report

@@ -209,7 +209,10 @@ static CODES: [Explanation; CODES_COUNT] = codes! {
 "W0313" "a part of a file has no effect"
 "A step was given a file that asks for more than the step can do, such as a conformance profile with programs of its own. The step works without that part."
 "validate: { profile: profiles/elr.xml, constraints: profiles/with-plug-ins.xml }" => "validate: { profile: profiles/elr.xml, constraints: profiles/constraints.xml }"
+"W0314" "a path likely names nothing"
+"No version of the standard has the segment or the field; segments of one's own begin with `Z`. Segments are written in capitals: `pid-3` is a subtraction."
+"filter: pv1-3.1.exists()" => "filter: PV1-3.1.exists()"
 };
 
 /// The number of rows above, which a static array must know.
-const CODES_COUNT: usize = 57;
+const CODES_COUNT: usize = 58;

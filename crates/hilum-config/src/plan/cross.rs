@@ -280,7 +280,11 @@ fn reach(gathered: &Gathered, piece: &Piece, report: &mut Report) {
     }
 }
 
+/// Systems that no channel names, which is known only where every channel is understood.
 fn unused(gathered: &Gathered, channels: &[Checked<'_>], report: &mut Report) {
+    if report.errors() > 0 {
+        return;
+    }
     let used: BTreeSet<&str> = channels
         .iter()
         .flat_map(|channel| &channel.uses)

@@ -33,6 +33,8 @@ pub(crate) struct System {
     pub(crate) file: String,
     /// The place of its name.
     pub(crate) span: Span,
+    /// Its file with the overlay, for the places of problems.
+    pub(crate) tree: Node,
     /// All of its file, overlay included, for digests and documents.
     pub(crate) data: Value,
 }
@@ -76,6 +78,7 @@ pub(crate) fn read_system(
         info: Arc::new(info),
         file: file.to_owned(),
         span,
+        tree: node.clone(),
         data,
     }
 }

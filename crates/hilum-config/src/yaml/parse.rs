@@ -130,7 +130,10 @@ impl<'f> Builder<'f> {
     }
 
     fn unreadable(&self, error: &ScanError) -> Draft {
-        let start = self.byte(error.marker().index());
+        // What is not closed is noticed behind the last line, where nothing can be shown.
+        let written = self.file.text.trim_end().char_indices().last();
+        let last = u32::try_from(written.map_or(0, |(at, _)| at)).unwrap_or(u32::MAX);
+        let start = self.byte(error.marker().index()).min(last);
         let length = self
             .file
             .text

@@ -65,14 +65,7 @@ error[E0107]: no such system `ehrr`
   │                     ^^^^ did you mean `ehr`? (systems/ehr.yaml)
   = see `hilum explain E0107`
 
-warning[W0308]: no channel uses the system `ehr`
-  ┌─ systems/ehr.yaml:1:9
-  │
-1 │ system: ehr
-  │         ^^^
-  = see `hilum explain W0308`
-
-1 error, 1 warning in 4 files; nothing was deployed, the running plan is unchanged";
+1 error in 4 files; nothing was deployed, the running plan is unchanged";
     let shown = render(&loaded.diagnostics) + &summary(&loaded.diagnostics, loaded.files);
     assert_eq!(shown, expected);
     assert!(loaded.plan.is_none());

@@ -121,6 +121,21 @@ pub(crate) fn peer_text(
     })
 }
 
+/// A problem with an address that the system's file gives lies there.
+pub(crate) fn of_peer(
+    technology: &str,
+    written: Option<&str>,
+    system: Option<&SystemInfo>,
+    problem: Problem,
+) -> Problem {
+    match (written, system) {
+        (None, Some(system)) if system.addresses.contains_key(technology) => {
+            problem.in_system(&*system.name, &["addresses", technology])
+        }
+        _ => problem,
+    }
+}
+
 /// Reads an address.
 pub(crate) fn host_port(key: &str, text: &str) -> Result<HostPort, Problem> {
     text.parse()
@@ -134,25 +149,24 @@ pub(crate) fn connect_tls(
     own: Option<&Tls>,
     system: Option<&SystemInfo>,
 ) -> Result<Option<Arc<ClientTls>>, Problem> {
-    let settings = system.and_then(|system| {
-        let technology = system
-            .settings
-            .get(technology)
-            .and_then(|value| value.get("tls"));
-        technology.or_else(|| system.settings.get("tls"))
-    });
-    let shared = match (own, settings) {
-        (None, Some(value)) => Some(Tls::deserialize(value).map_err(|error| {
-            Problem::at(
-                &["system"],
-                format!("the TLS settings of the system: {error}"),
-            )
-        })?),
-        (Some(_), _) | (None, None) => None,
+    let (None, Some(system)) = (own, system) else {
+        return own.map(|tls| client_tls(context, tls)).transpose();
     };
-    own.or(shared.as_ref())
-        .map(|tls| client_tls(context, tls))
-        .transpose()
+    let narrow = system.settings.get(technology);
+    let (key, settings) = match narrow.and_then(|value| value.get("tls")) {
+        Some(value) => (vec!["settings", technology, "tls"], value),
+        None => match system.settings.get("tls") {
+            Some(value) => (vec!["settings", "tls"], value),
+            None => return Ok(None),
+        },
+    };
+    let there = |problem: Problem| problem.in_system(&*system.name, &key);
+    let tls = Tls::deserialize(settings).map_err(|error| {
+        let text = format!("the TLS settings of the system: {error}");
+        let hint = "keys: certificate, key, ca, clients, server-name, oldest";
+        there(Problem::at(&[], text).hint(hint))
+    })?;
+    client_tls(context, &tls).map(Some).map_err(there)
 }
 
 /// The files of TLS belong to the plan.

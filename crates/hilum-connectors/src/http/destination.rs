@@ -79,7 +79,10 @@ fn target(
     system: Option<&SystemInfo>,
 ) -> Result<(Uri, Connector), Problem> {
     let text = endpoint::peer_text("http", "url", config.url.as_deref(), system)?;
-    let problem = |reason: &str| Problem::at(&["url"], format!("`{text}` {reason}"));
+    let problem = |reason: &str| {
+        let problem = Problem::at(&["url"], format!("`{text}` {reason}"));
+        endpoint::of_peer("http", config.url.as_deref(), system, problem)
+    };
     let uri: Uri = text
         .parse()
         .map_err(|_| problem("is no address, such as https://ehr.example/in"))?;

@@ -43,8 +43,10 @@ pub(super) fn build(value: &Value, context: &BuildContext<'_>) -> Built<Destinat
         problems.push(Problem::at(&["connections"], text));
     }
     let system = system.as_deref();
-    let address = endpoint::peer_text("mllp", "address", config.address.as_deref(), system)
-        .and_then(|text| endpoint::host_port("address", &text));
+    let written = config.address.as_deref();
+    let address = endpoint::peer_text("mllp", "address", written, system)
+        .and_then(|text| endpoint::host_port("address", &text))
+        .map_err(|problem| endpoint::of_peer("mllp", written, system, problem));
     let address = endpoint::noting(&mut problems, address);
     let tls = endpoint::connect_tls(context, "mllp", config.tls.as_ref(), system);
     let tls = endpoint::noting(&mut problems, tls);

@@ -148,12 +148,14 @@ impl Target {
         password: Option<&Secret>,
         tls: Option<&Tls>,
     ) -> Result<Self, Problem> {
-        let url = endpoint::peer_text("sql", "url", url, system)?;
+        let written = url;
+        let url = endpoint::peer_text("sql", "url", written, system)?;
         if let Some(path) = url.strip_prefix("sqlite:") {
             return Ok(Self::Sqlite(endpoint::path(context, path)));
         }
         let problem = |text: &str| {
-            Problem::at(&["url"], text).hint("write postgres://user@host:5432/database, mariadb://user@host:3306/database or sqlite:PATH")
+            let problem = Problem::at(&["url"], text).hint("write postgres://user@host:5432/database, mariadb://user@host:3306/database or sqlite:PATH");
+            endpoint::of_peer("sql", written, system, problem)
         };
         let (scheme, rest) = url
             .split_once("://")

@@ -26,6 +26,23 @@ impl Dialect for V2Dialect {
         };
         Some((length, literal))
     }
+
+    fn doubt(&self, literal: &PathLiteral) -> Option<String> {
+        let path = literal.compiled.downcast_ref::<Path>()?;
+        let id = path.segment.as_str();
+        // Segments of one's own begin with Z; those of batches are no part of messages.
+        if id.starts_with('Z') || ["FHS", "FTS", "BHS", "BTS"].contains(&id) {
+            return None;
+        }
+        let versions = Dictionary::get().versions();
+        let counts = versions.filter_map(|version| Some(version.segment(id)?.field_count()));
+        let Some(most) = counts.max() else {
+            return Some(format!("HL7 v2 has no segment `{id}`"));
+        };
+        let field = path.field?.field;
+        (field > u32::from(most))
+            .then(|| format!("{id} has {most} fields in HL7 v2, and no {field}"))
+    }
 }
 
 /// Segments of which a message of any structure has one that is outside of a group, or that is
@@ -75,6 +92,21 @@ fn is_optional(path: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_path_that_the_standard_does_not_know_is_doubted() {
+        for (text, doubt) in [
+            ("PID-3.1", None),
+            ("ZPI-300", None),
+            ("BHS-4", None),
+            ("PATIENT_RESULT/OBX[*]-5", None),
+            ("PV9-3", Some("HL7 v2 has no segment `PV9`")),
+            ("EVN-70", Some("EVN has 7 fields in HL7 v2, and no 70")),
+        ] {
+            let (_, literal) = V2Dialect.literal(text).expect("a path");
+            assert_eq!(V2Dialect.doubt(&literal).as_deref(), doubt, "{text}");
+        }
+    }
 
     #[test]
     fn only_what_may_yield_several_values_repeats() {

@@ -47,6 +47,9 @@ struct Columns {
     status: Option<usize>,
 }
 
+/// The header of a table; all but the codes may be left out.
+const COLUMNS: &str = "source,code,display,target,code,display,unit,status,by,on,note";
+
 impl Columns {
     fn read(header: &csv::StringRecord) -> Result<Self, String> {
         let mut columns = Self::default();
@@ -68,16 +71,20 @@ impl Columns {
                 ("unit", _) => &mut columns.unit,
                 ("status", _) => &mut columns.status,
                 ("by" | "on" | "note", _) => continue,
-                (other, _) => return Err(format!("line 1: no column is called `{other}`")),
+                (other, _) => {
+                    return Err(format!(
+                        "line 1: no column is called `{other}`; they are {COLUMNS}"
+                    ));
+                }
             };
             if slot.replace(place).is_some() {
                 return Err(format!("line 1: column {} is there twice", place + 1));
             }
         }
         if columns.from_code.is_none() || columns.to_code.is_none() {
-            return Err("line 1: the columns are source,code,display,target,code,display,unit,status,by,on,note; \
-                 `code` must be there on both sides of `target`"
-                .to_owned());
+            return Err(format!(
+                "line 1: `code` must be there on both sides of `target`; the columns are {COLUMNS}"
+            ));
         }
         Ok(columns)
     }
@@ -271,7 +278,12 @@ mod tests {
         };
         let head = "source,code,display,target,code,display,status\n";
         check("", &["the table is empty"]);
-        check("a,b\n", &["line 1: no column is called `a`"]);
+        check(
+            "a,b\n",
+            &[
+                "line 1: no column is called `a`; they are source,code,display,target,code,display,unit,status,by,on,note",
+            ],
+        );
         check("code,code\n", &["line 1: column 2 is there twice"]);
         check(
             &format!("{head}L,K,,LN,1,\nL,K,,LN,2,\n"),

@@ -1,5 +1,6 @@
 //! The arguments of every command; their help texts are here and nowhere else.
 
+mod help;
 mod journal;
 mod node;
 mod peers;
@@ -9,9 +10,11 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+pub(crate) use help::command;
 pub(crate) use journal::{Backup, Compare, Db, DbCommand, DbExport, DbReindex, DbSql, Verify};
 pub(crate) use node::{
-    Ask, Decide, Filters, Hold, Messages, OfDelivery, OfDestination, Replay, Resume, Tail, Trace,
+    Ask, DeadLetters, Decide, Filters, Hold, Messages, OfDelivery, OfDestination, Replay, Resume,
+    Tail, Trace, When,
 };
 pub(crate) use peers::{Answer, Receive, ReceiveTls, Send, SendTls};
 pub(crate) use site::{Docs, Doctor, Explain, Impact, Init, Inspect, Schema, Test};
@@ -33,7 +36,7 @@ Colour is used on a terminal, and never with NO_COLOR. Content of messages shows
 )]
 pub(crate) struct Arguments {
     /// Prints one JSON value a line instead of text
-    #[arg(long, global = true)]
+    #[arg(long, global = true, display_order = 900)]
     pub(crate) json: bool,
     /// What to do
     #[command(subcommand)]
@@ -67,17 +70,17 @@ pub(crate) enum Command {
     Tail(Tail),
     /// Shows what became of a message
     Trace(Trace),
-    /// Processes a message again, with today's plan unless told otherwise
+    /// Processes messages again, with today's plan unless told otherwise
     Replay(Replay),
     /// Holds a destination; what comes for it is queued
     Hold(Hold),
     /// Lets a held destination go on
     Resume(Resume),
     /// Lists the dead letters of a destination
-    DeadLetters(OfDestination),
-    /// Sends a dead letter again
+    DeadLetters(DeadLetters),
+    /// Sends dead letters again
     Requeue(OfDelivery),
-    /// Gives up a delivery; what waits behind it goes on
+    /// Gives up dead letters; what waits behind them goes on
     Withdraw(OfDelivery),
     /// Lists the messages that a step holds
     Holds(Ask),

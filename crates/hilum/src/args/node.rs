@@ -10,6 +10,7 @@ pub(crate) struct Node {
     /// Where the node's management API listens
     #[arg(
         long,
+        display_order = 800,
         value_name = "HOST:PORT",
         default_value = "127.0.0.1:26600",
         env = "HILUM_AT"
@@ -47,14 +48,22 @@ pub(crate) struct Trace {
 /// `hilum replay`
 #[derive(Debug, Args)]
 pub(crate) struct Replay {
+    /// The ids of messages; without any, those that the conditions find, oldest first
+    #[arg(value_name = "MESSAGE")]
+    pub(crate) messages: Vec<String>,
     #[command(flatten)]
-    pub(crate) of: OfMessage,
-    /// Only to these destinations, behind all that waits there
-    #[arg(long, value_name = "DESTINATION", num_args = 1..)]
+    pub(crate) filters: Filters,
+    #[command(flatten)]
+    pub(crate) when: When,
+    /// Only to this destination, behind all that waits there; may be given several times
+    #[arg(long, value_name = "DESTINATION")]
     pub(crate) to: Vec<String>,
     /// With this plan: current, old (the one that processed the message), or a digest
     #[arg(long, value_name = "PLAN", default_value = "current")]
     pub(crate) plan: String,
+    /// Does it; what the conditions find is only listed without it
+    #[arg(long, conflicts_with = "messages")]
+    pub(crate) yes: bool,
 }
 
 /// A decision about a held message.
@@ -80,6 +89,16 @@ pub(crate) struct OfDestination {
     pub(crate) node: Node,
 }
 
+/// `hilum dead-letters`
+#[derive(Debug, Args)]
+pub(crate) struct DeadLetters {
+    #[command(flatten)]
+    pub(crate) of: OfDestination,
+    /// How many at most, oldest first
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(crate) limit: u32,
+}
+
 /// `hilum hold`
 #[derive(Debug, Args)]
 pub(crate) struct Hold {
@@ -100,12 +119,12 @@ pub(crate) struct Resume {
     pub(crate) reason: String,
 }
 
-/// A command on a delivery.
+/// A command on deliveries.
 #[derive(Debug, Args)]
 pub(crate) struct OfDelivery {
-    /// The delivery's id, as `hilum trace` shows it
-    #[arg(value_name = "DELIVERY")]
-    pub(crate) delivery: String,
+    /// The ids of deliveries, as `hilum trace` and `hilum dead-letters` show them
+    #[arg(value_name = "DELIVERY", required = true)]
+    pub(crate) deliveries: Vec<String>,
     /// Why, for the record
     #[arg(long, value_name = "TEXT", required = true)]
     pub(crate) reason: String,
@@ -144,14 +163,25 @@ pub(crate) struct Filters {
     pub(crate) node: Node,
 }
 
+/// When messages arrived.
+#[derive(Debug, Args)]
+pub(crate) struct When {
+    /// Arrived since: a time ago such as 2h, a clock time of today such as 02:30, a day, or a day
+    /// with a time such as 2026-11-20T02:30
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    pub(crate) since: Option<u64>,
+    /// Arrived before
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    pub(crate) until: Option<u64>,
+}
+
 /// `hilum messages`
 #[derive(Debug, Args)]
 pub(crate) struct Messages {
     #[command(flatten)]
     pub(crate) filters: Filters,
-    /// Arrived within this time, such as 2h
-    #[arg(long, value_name = "TIME", value_parser = Millis::parse)]
-    pub(crate) since: Option<Millis>,
+    #[command(flatten)]
+    pub(crate) when: When,
     /// How many at most
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(crate) limit: u32,
@@ -167,9 +197,55 @@ pub(crate) struct Tail {
     pub(crate) filters: Filters,
 }
 
+/// Unix milliseconds of a point in time, in the zone of whoever writes it.
+fn moment(text: &str) -> Result<u64, String> {
+    let now = jiff::Zoned::now();
+    let local = |at: jiff::civil::DateTime| at.to_zoned(now.time_zone().clone()).ok();
+    let ago = Millis::parse(text).ok().and_then(|ago| {
+        let span = jiff::SignedDuration::from_millis(i64::try_from(ago.0).ok()?);
+        now.timestamp().checked_sub(span).ok()
+    });
+    let exact = || text.parse::<jiff::Timestamp>().ok();
+    let time = || {
+        text.parse()
+            .ok()
+            .and_then(|time| local(now.date().to_datetime(time)))
+    };
+    let day = || text.parse().ok().and_then(local);
+    let at = ago
+        .or_else(exact)
+        .or_else(|| day().or_else(time).map(|at| at.timestamp()));
+    at.and_then(|at| u64::try_from(at.as_millisecond()).ok())
+        .ok_or_else(|| {
+            "expected a time such as 2h, 02:30, 2026-11-20 or 2026-11-20T02:30".to_owned()
+        })
+}
+
 fn pair(text: &str) -> Result<(String, String), String> {
     let (name, value) = text
         .split_once('=')
         .ok_or_else(|| "expected FIELD=VALUE".to_owned())?;
     Ok((name.to_owned(), value.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_moment_is_a_time_ago_a_clock_time_a_day_or_both() {
+        let now = u64::try_from(jiff::Timestamp::now().as_millisecond()).unwrap();
+        let ago = moment("2h").unwrap();
+        assert!(now - ago >= 7_200_000 && now - ago < 7_210_000);
+        assert_eq!(moment("2026-01-02T03:04:05Z"), Ok(1_767_323_045_000));
+        let day = moment("2026-01-02").unwrap();
+        assert_eq!(moment("2026-01-02T02:30").unwrap() - day, 9_000_000);
+        assert_eq!(
+            moment("02:30").unwrap() - moment("00:00").unwrap(),
+            9_000_000
+        );
+        for wrong in ["", "yesterday", "25:00", "2026-02-30", "2 parsecs"] {
+            assert!(moment(wrong).is_err(), "{wrong}");
+        }
+    }
 }

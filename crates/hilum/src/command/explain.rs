@@ -17,7 +17,7 @@ pub(crate) fn run(arguments: &Explain, output: &Output) -> anyhow::Result<Exit> 
         }
         return Ok(Exit::Done);
     };
-    let Some(known) = explain(code) else {
+    let Some(known) = explain(&code.to_ascii_uppercase()) else {
         bail!("there is no code {code}; `hilum explain` lists all");
     };
     if output.json() {

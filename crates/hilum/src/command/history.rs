@@ -80,9 +80,7 @@ impl<'a> History<'a> {
         loop {
             let (rows, next) = self.page(span, before)?;
             for row in rows {
-                let own = row["parent"].is_null()
-                    && row["from"].is_null()
-                    && row["disposition"] != "suppressed";
+                let own = from_outside(&row);
                 let id = row["message"].as_str().and_then(|id| id.parse().ok());
                 let Some(id) = id.filter(|id| own && seen.insert(*id)) else {
                     continue;
@@ -152,6 +150,11 @@ impl<'a> History<'a> {
             }
         }
     }
+}
+
+/// A message that came from outside: no part, no repetition on request, no recognised resend.
+pub(super) fn from_outside(row: &Value) -> bool {
+    row["parent"].is_null() && row["from"].is_null() && row["disposition"] != "suppressed"
 }
 
 /// The span of a UTC day, such as 2026-11-20, or `today`.

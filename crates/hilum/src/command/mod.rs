@@ -19,6 +19,7 @@ mod schema;
 mod send;
 mod test;
 mod tls;
+mod watch;
 
 pub(crate) use node::Unreachable;
 

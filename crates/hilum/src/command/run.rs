@@ -15,6 +15,7 @@ use hilum_net::{HostPort, ListenOptions, Listener};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::check::load_site;
+use super::watch::Watch;
 use crate::args::{Run, SiteArgs};
 use crate::kept::Kept;
 use crate::output::{Exit, Output};
@@ -64,7 +65,7 @@ fn log_to_stderr(arguments: &Run) -> anyhow::Result<()> {
         builder.json().try_init()
     } else {
         builder
-            .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
+            .with_ansi(crate::output::wants_color(&std::io::stderr()))
             .try_init()
     };
     set.map_err(|error| anyhow::anyhow!("cannot set up logging: {error}"))
@@ -118,14 +119,18 @@ async fn serve(
         "hilum ready: {site}, {channels} channel{plural}{address}"
     ));
     let reload = reloader(arguments, &kept, &engine);
+    let site = &arguments.site.site;
+    let mut watch = arguments.watch.then(|| Watch::new(site, &arguments.data));
     loop {
         tokio::select! {
             _ = interrupted.recv() => break,
             _ = terminated.recv() => break,
-            _ = hung_up.recv() => match reload().await {
-                Ok(report) => tracing::info!(plan = report.plan, "reloaded"),
-                Err(error) => tracing::error!(error = %error.message, "not reloaded; the running plan is unchanged"),
-            },
+            _ = hung_up.recv() => {}
+            () = changed(&mut watch) => {}
+        }
+        match reload().await {
+            Ok(report) => tracing::info!(plan = report.plan, "reloaded"),
+            Err(error) => tracing::error!("not reloaded: {}", error.message),
         }
     }
     tracing::info!("stopping; what is queued stays in the journal (stop again to end at once)");
@@ -134,6 +139,13 @@ async fn serve(
         () = engine.stop() => Ok(Exit::Done),
         _ = interrupted.recv() => Ok(Exit::Failed),
         _ = terminated.recv() => Ok(Exit::Failed),
+    }
+}
+
+async fn changed(watch: &mut Option<Watch>) {
+    match watch {
+        Some(watch) => watch.changed().await,
+        None => std::future::pending().await,
     }
 }
 
@@ -163,7 +175,9 @@ async fn admin_listener(plan: &Plan) -> anyhow::Result<Option<(Listener, String)
     }
     let mut options = ListenOptions::new(address);
     options.connections_max = ADMIN_CONNECTIONS_MAX;
-    let listener = Listener::bind(options).await?;
+    let listener = Listener::bind(options).await.with_context(|| {
+        format!("cannot listen at `admin: {admin}`; `hilum doctor` says who holds the port")
+    })?;
     let at = listener.local_address().to_string();
     Ok(Some((listener, at)))
 }
@@ -197,8 +211,11 @@ fn reloader(arguments: &Run, kept: &Arc<Kept>, engine: &Arc<Engine>) -> Reloader
                 .map_err(|error| {
                     ApiError::failed("reload", format!("cannot read the folder: {error:#}"))
                 })?;
-            let text = hilum_config::render(&loaded.diagnostics);
-            let plan = loaded.plan.ok_or_else(|| ApiError::bad("plan", text))?;
+            let plan = loaded.plan.ok_or_else(|| {
+                let text = hilum_config::render(&loaded.diagnostics);
+                let text = format!("the folder has errors; the running plan is unchanged\n{text}");
+                ApiError::bad("plan", text.trim_end())
+            })?;
             engine.reload(plan).await.map_err(|error| match error {
                 EngineError::RemovedWithQueue(_) => ApiError::new(
                     http::StatusCode::CONFLICT,

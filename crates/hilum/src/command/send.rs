@@ -165,6 +165,11 @@ impl Verdict {
     }
 }
 
+fn unreached(arguments: &Send) -> String {
+    let to = &arguments.to;
+    format!("cannot connect to {to}; does anything listen there? (`hilum receive {to}` would)")
+}
+
 async fn samples(
     arguments: &Send,
     address: SocketAddr,
@@ -172,7 +177,7 @@ async fn samples(
     output: &Output,
 ) -> anyhow::Result<Exit> {
     let connected = Client::connect(address).await;
-    let mut client = connected.with_context(|| format!("cannot connect to {}", arguments.to))?;
+    let mut client = connected.with_context(|| unreached(arguments))?;
     let mut exit = Exit::Done;
     for Sample { name, bytes } in messages {
         let id = String::from_utf8_lossy(field(bytes, 10)).into_owned();
@@ -244,7 +249,7 @@ async fn load(
     if show {
         output.progress("");
     }
-    let report = report?.with_context(|| format!("cannot connect to {}", arguments.to))?;
+    let report = report?.with_context(|| unreached(arguments))?;
     shown(&report, count, output)?;
     Ok(if report.failed.is_empty() {
         Exit::Done

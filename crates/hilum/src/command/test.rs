@@ -93,9 +93,10 @@ fn unreached(coverage: &Coverage, output: &Output) {
             .collect();
         let count = parts.count();
         output.line(format_args!(
-            "{name}: {} of {count} steps and destinations reached by {} messages{}",
+            "{name}: {} of {count} steps and destinations reached by {} message{}{}",
             count - missed.len(),
             channel.messages,
+            if channel.messages == 1 { "" } else { "s" },
             listed(&missed)
         ));
     }

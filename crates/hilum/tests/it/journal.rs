@@ -175,3 +175,39 @@ async fn a_running_node_is_backed_up_and_verified_and_the_copy_opens_alone() {
         "{found}"
     );
 }
+
+#[tokio::test]
+async fn a_damaged_file_is_set_aside_and_everybody_who_asks_is_told() {
+    let relay = after_a_message().await;
+    let (site, data) = (text(&relay.site), text(&relay.data));
+    let files = json_lines(&["db", "list", data, "--json"]);
+    let name = files.last().unwrap()["file"].as_str().unwrap().to_owned();
+    let path = relay.data.join(format!("{name}.db"));
+    let backup = relay.folder.path().join("backup");
+    ends(&["backup", data, "--to", text(&backup)], 0);
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes.iter_mut().take(2_000).for_each(|byte| *byte ^= 0x5a);
+    std::fs::write(&path, bytes).unwrap();
+
+    let (told, _) = ends(&["doctor", site, "--data", data], 2);
+    assert!(told.contains(&name), "{told}");
+    // It starts all the same, and takes messages.
+    let receiver = Running::start(&["receive", &relay.to, "--count", "1"]);
+    let node = relay.run();
+    ends(&["send", &relay.from, "--count", "1"], 0);
+    receiver.end();
+    let (found, _) = ends(&["verify", "--at", &relay.at], 1);
+    let aside = format!("{name}.db.damaged-1");
+    assert!(found.contains(&aside), "{found}");
+    let (told, _) = ends(&["doctor", site, "--data", data], 2);
+    assert!(
+        told.contains(&aside) && told.contains("damaged-file.md"),
+        "{told}"
+    );
+    node.terminate();
+    node.end();
+
+    // The backup from before has the message, and gives it out.
+    let found = json(&["db", "export", text(&backup), "--reveal"]);
+    assert_eq!(found["control-id"], "R00001");
+}

@@ -1,8 +1,9 @@
 //! Programs that run beside a test, and sites for them.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 
 use hilum_testkit::site::SiteFolder;
 use hilum_testkit::wait::free_port;
@@ -18,11 +19,11 @@ pub(crate) struct Running {
 
 impl Running {
     pub(crate) fn start(arguments: &[&str]) -> Self {
-        let mut child = hilum(arguments)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
+        Self::of(hilum(arguments).stderr(Stdio::null()))
+    }
+
+    pub(crate) fn of(command: &mut Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let out = BufReader::new(child.stdout.take().unwrap());
         Self { child, out }
     }
@@ -43,9 +44,7 @@ impl Running {
 
     pub(crate) fn terminate(&self) {
         let id = self.child.id().to_string();
-        let sent = std::process::Command::new("kill")
-            .args(["-TERM", &id])
-            .status();
+        let sent = Command::new("kill").args(["-TERM", &id]).status();
         assert!(sent.unwrap().success());
     }
 }
@@ -91,6 +90,19 @@ pub(crate) fn json_lines(arguments: &[&str]) -> Vec<Value> {
     let lines = out.lines().map(serde_json::from_str);
     let values = lines.collect::<Result<_, _>>();
     values.unwrap_or_else(|error| panic!("hilum {arguments:?}: {error}\n{out}\n{told}"))
+}
+
+/// What the management API answers to a question, head and body.
+pub(crate) fn get(at: &str, path: &str) -> String {
+    let mut stream = TcpStream::connect(at).unwrap();
+    write!(
+        stream,
+        "GET {path} HTTP/1.1\r\nHost: {at}\r\nConnection: close\r\n\r\n"
+    )
+    .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
 }
 
 /// The relay of the examples on ports of its own.

@@ -17,6 +17,8 @@ mod operate;
 mod peers;
 mod plans;
 mod power;
+mod reading;
+mod relay;
 
 use std::path::PathBuf;
 use std::process::{Command, Output};

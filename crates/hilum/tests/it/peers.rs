@@ -143,3 +143,113 @@ async fn a_peer_that_says_no_leaves_a_dead_letter_that_is_found_by_its_word() {
     node.terminate();
     node.end();
 }
+
+#[tokio::test]
+async fn each_way_of_answering_is_seen_by_the_sender() {
+    let folder = SiteFolder::new().unwrap();
+    let sample = "MSH|^~\\&|A|B|C|D|20260101||ADT^A01|X1|P|2.5\rPID|1||1||Doe^Jane\r";
+    let file = folder.file("a.hl7", sample).unwrap();
+    for (answer, code, seen) in [
+        ("aa", 0, "AA"),
+        ("ae", 1, "AE"),
+        ("ar", 1, "AR"),
+        ("wrong-id", 1, "for another control id"),
+        ("nothing", 1, "no answer in time"),
+        ("close", 1, "no answer: "),
+        ("reset", 1, "no answer: "),
+    ] {
+        let at = place("mllp");
+        let receiver = Running::start(&["receive", &at, "--answer", answer, "--json"]);
+        let patience = if answer == "nothing" { "300ms" } else { "20s" };
+        let send = [
+            "send",
+            &at,
+            text(&file),
+            "--json",
+            "--answer-within",
+            patience,
+        ];
+        let (ended, out) = sent(&send).await;
+        assert!(
+            out.contains(seen) && !out.contains("Doe"),
+            "{answer}: {out}"
+        );
+        assert_eq!(ended, code, "{answer}: {out}");
+        receiver.terminate();
+        let received = receiver.end();
+        let lines: Vec<serde_json::Value> = received
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        assert_eq!(lines[0]["control-id"], "X1", "{received}");
+        assert_eq!(lines[0]["accepted"], code == 0, "{answer}: {received}");
+        assert!(lines[0]["content"].is_null(), "{received}");
+        assert_eq!(lines.last().unwrap()["messages"], 1, "{received}");
+    }
+}
+
+#[tokio::test]
+async fn load_is_paced_counted_and_measured_and_every_third_is_rejected() {
+    let at = place("mllp");
+    let options = ["--ar-every", "3", "--count", "31", "--reveal"];
+    let receiver = Running::start(&[&["receive", at.as_str()], &options[..]].concat());
+    let (_, first) = sent(&["send", &at, "--count", "1", "--reveal"]).await;
+    assert!(first.contains("1 AA"), "{first}");
+    let load = [
+        "--count",
+        "30",
+        "--connections",
+        "3",
+        "--rate",
+        "60",
+        "--json",
+    ];
+    let (out, told) = ends(&[&["send", at.as_str()], &load[..]].concat(), 1);
+    assert!(told.is_empty(), "no progress away from a terminal: {told}");
+    let report: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(
+        report["answers"],
+        serde_json::json!({ "AA": 20, "AR": 10 }),
+        "{report}"
+    );
+    assert_eq!(
+        (&report["acknowledged"], &report["failed"]),
+        (&20.into(), &10.into())
+    );
+    assert!(report["seconds"].as_f64().unwrap() >= 0.4, "{report}");
+    let ms = |name: &str| report["ms"][name].as_f64().unwrap();
+    assert!(ms("p50") > 0.0, "{report}");
+    for (less, more) in [
+        ("p50", "p90"),
+        ("p90", "p99"),
+        ("p99", "p99.9"),
+        ("p99.9", "max"),
+    ] {
+        assert!(ms(less) <= ms(more), "{report}");
+    }
+    let received = receiver.end();
+    assert!(
+        received.contains("MSH|"),
+        "--reveal shows content: {received}"
+    );
+    assert!(
+        received.contains("31 received over 4 connections, 21 taken"),
+        "{received}"
+    );
+
+    let (_, told) = ends(&["send", &at, "--count", "1"], 3);
+    assert!(
+        told.contains("cannot connect to") && told.contains("hilum receive"),
+        "{told}"
+    );
+    for wrong in [
+        &["send", "127.0.0.1:1", "x"][..],
+        &["send", &at],
+        &["send", &at, "x", "--rate", "5"],
+        &["send", &at, "--count", "1", "--rate", "0"],
+        &["receive", "nowhere"],
+        &["receive", &at, "--down-after", "2"],
+    ] {
+        ends(wrong, 2);
+    }
+}

@@ -1,23 +1,14 @@
 //! Plans that are kept, and queues that a new plan has to name.
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
-
+use hilum_testkit::wait::until;
 use serde_json::Value;
 
-use crate::kit::{Relay, json};
+use crate::kit::{Relay, Running, json};
 use crate::{ends, text};
 
-/// What the management API answers to a question.
+/// The value that the management API gives for a path.
 fn get(at: &str, path: &str) -> Value {
-    let mut stream = TcpStream::connect(at).unwrap();
-    write!(
-        stream,
-        "GET {path} HTTP/1.1\r\nHost: {at}\r\nConnection: close\r\n\r\n"
-    )
-    .unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
+    let answer = crate::kit::get(at, path);
     let (_, body) = answer.split_once("\r\n\r\n").unwrap();
     serde_json::from_str(body).unwrap_or_else(|error| panic!("{error}: {answer}"))
 }
@@ -74,6 +65,31 @@ fn the_plan_of_then_repeats_a_message_and_shows_its_steps() {
     }
     let (_, error) = ends(&["replay", id, "--plan", "0123456789ab", "--at", at], 3);
     assert!(error.contains("kept plan 0123456789ab"), "{error}");
+}
+
+#[tokio::test]
+async fn a_watched_folder_is_loaded_again_when_it_changes_and_only_if_it_is_good() {
+    let relay = Relay::new();
+    let (site, data) = (text(&relay.site), text(&relay.data));
+    let mut node = Running::start(&["run", site, "--data", data, "--watch"]);
+    assert!(node.line().contains("ready"));
+    let plan = || json(&["status", "--at", &relay.at, "--json"])["plan"].clone();
+    let first = plan();
+    relay.change("MSH-6: PV1-3.4", "MSH-6: PV1-3.1");
+    until("the change runs", || plan() != first).await;
+    let second = plan();
+    relay.change("system: receiver", "system: nobody");
+    let (_, error) = ends(&["reload", "--at", &relay.at], 3);
+    for part in [
+        "the running plan is unchanged",
+        "channels/relay.yaml:",
+        "`nobody`",
+    ] {
+        assert!(error.contains(part), "{part} in {error}");
+    }
+    assert_eq!(plan(), second);
+    node.terminate();
+    node.end();
 }
 
 #[test]

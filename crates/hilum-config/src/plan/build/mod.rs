@@ -139,10 +139,32 @@ impl<'g, V: Fn() -> SiteView<'g>> Builder<'_, 'g, V> {
                 })
             }
             Err(problems) => {
-                report.extend(problems.into_iter().map(|problem| place(piece, problem)));
+                let draft = |problem| self.place(piece, problem);
+                report.extend(problems.into_iter().map(draft));
                 None
             }
         }
+    }
+
+    /// A component's problem, with its place in the file of the channel or of the system.
+    fn place(&self, piece: &Piece, problem: Problem) -> Draft {
+        let system = problem.system.as_ref();
+        let system = system.and_then(|name| self.gathered.systems.get(name));
+        let span = match system {
+            Some(system) => system.tree.find(&problem.key).1,
+            None => span_of(piece, &problem),
+        };
+        let code = if problem.message.starts_with("not an expression") {
+            "E0112"
+        } else {
+            "E0118"
+        };
+        let draft = Draft::error(code, span, clipped_message(&problem.message));
+        let draft = match system {
+            Some(_) => draft.related(piece.name_span, "needed here"),
+            None => draft,
+        };
+        draft.maybe_remedy(problem.hint)
     }
 
     fn depend(&self, used: &Used, digest: &mut Digest) {
@@ -346,17 +368,6 @@ fn span_of(piece: &Piece, problem: &Problem) -> Span {
         }
         _ => found,
     }
-}
-
-/// A component's problem, with its place in the file.
-fn place(piece: &Piece, problem: Problem) -> Draft {
-    let span = span_of(piece, &problem);
-    let code = if problem.message.starts_with("not an expression") {
-        "E0112"
-    } else {
-        "E0118"
-    };
-    Draft::error(code, span, clipped_message(&problem.message)).maybe_remedy(problem.hint)
 }
 
 fn key_of(piece: &Piece, path: &[String]) -> Option<Span> {

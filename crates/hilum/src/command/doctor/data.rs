@@ -42,6 +42,7 @@ pub(super) fn check(data: &Path, report: &mut Report) -> Option<Process> {
     }
     free(data, report);
     syncs(data, report);
+    set_aside(data, report);
     let running = locked_by(&data.join(LOCK));
     match survey(data) {
         Ok(files) if files.is_empty() => {
@@ -102,6 +103,25 @@ fn syncs(data: &Path, report: &mut Report) {
             format!("cannot write to {}: {error}", data.display()),
             "run this as the user of the service; otherwise give it the right to write there",
         ),
+    }
+}
+
+/// Files that a start found damaged. They stay until a person has dealt with them.
+fn set_aside(data: &Path, report: &mut Report) {
+    let entries = std::fs::read_dir(data).into_iter().flatten().flatten();
+    let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+    let mut reasons: Vec<String> = names
+        .filter(|name| name.contains(".damaged-") && name.ends_with(".reason"))
+        .collect();
+    reasons.sort();
+    for name in reasons {
+        let why = std::fs::read_to_string(data.join(&name)).unwrap_or_default();
+        let file = name.trim_end_matches(".reason");
+        report.fail(
+            "damaged file",
+            format!("{file} was set aside: {}", why.trim()),
+            "check the disk; then bring back what is missing (docs/runbook/damaged-file.md)",
+        );
     }
 }
 

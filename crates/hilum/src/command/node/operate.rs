@@ -1,10 +1,15 @@
 //! The commands of an operator: hold, resume, replay, release, requeue and their lists.
+//!
+//! Where a command takes several ids it works through them in their order and ends at the first that
+//! fails, because what follows may build on it.
 
+use anyhow::Context;
 use serde_json::{Value, json};
 
+use super::find;
 use super::remote::{Remote, part};
 use super::show::{self, text};
-use crate::args::{Ask, Decide, Hold, OfDelivery, OfDestination, Replay, Resume};
+use crate::args::{Ask, DeadLetters, Decide, Hold, OfDelivery, OfDestination, Replay, Resume};
 use crate::output::{Exit, Output};
 
 fn path_of(of: &OfDestination, act: &str) -> String {
@@ -45,20 +50,65 @@ pub(crate) fn resume(arguments: &Resume, output: &Output) -> anyhow::Result<Exit
 }
 
 pub(crate) fn replay(arguments: &Replay, output: &Output) -> anyhow::Result<Exit> {
-    let of = &arguments.of;
-    let path = format!("/api/v1/messages/{}/replay", part(&of.message));
+    let remote = Remote::new(&arguments.filters.node.at)?;
+    if !arguments.messages.is_empty() {
+        let ids = arguments.messages.iter().map(String::as_str);
+        return repeat(&remote, ids.collect(), arguments, output);
+    }
+    let found = find::found(&remote, &arguments.filters, &arguments.when)?;
+    let ids: Vec<&str> = found.iter().map(|row| text(row, "message")).collect();
+    if arguments.yes {
+        return repeat(&remote, ids, arguments, output);
+    }
+    each(
+        &Value::Array(found.clone()),
+        "nothing found",
+        output,
+        |row| show::message(row, output),
+    )?;
+    if !ids.is_empty() {
+        output.note(format_args!(
+            "{} would be processed again: add --yes",
+            ids.len()
+        ));
+    }
+    Ok(Exit::Done)
+}
+
+/// Processes messages again, in this order; what fails ends it.
+fn repeat(
+    remote: &Remote<'_>,
+    ids: Vec<&str>,
+    arguments: &Replay,
+    output: &Output,
+) -> anyhow::Result<Exit> {
     let body = json!({ "to": arguments.to, "plan": arguments.plan });
-    let answer = Remote::new(&of.node.at)?.post(&path, &body)?;
-    let said = format!(
-        "{} as {}{}",
-        text(&answer, "disposition"),
-        answer["message"].as_str().unwrap_or("(not stored)"),
-        answer["reason"]
-            .as_str()
+    let of = ids.len();
+    let mut exit = Exit::Done;
+    for (id, done) in ids.into_iter().zip(0..) {
+        let answer = remote.post(&format!("/api/v1/messages/{}/replay", part(id)), &body);
+        let answer = match of {
+            1 => answer?,
+            _ => answer.with_context(|| format!("{id} failed after {done} of {of}"))?,
+        };
+        if matches!(text(&answer, "disposition"), "refused" | "rejected") {
+            exit = Exit::Found;
+        }
+        if output.json() {
+            output.value(&answer)?;
+            continue;
+        }
+        let reason = answer["reason"].as_str();
+        let reason = reason
             .map(|reason| format!(": {reason}"))
-            .unwrap_or_default()
-    );
-    done(&answer, &said, output)
+            .unwrap_or_default();
+        output.line(format_args!(
+            "{id}  {} as {}{reason}",
+            show::state(text(&answer, "disposition"), output),
+            answer["message"].as_str().unwrap_or("(not stored)"),
+        ));
+    }
+    Ok(exit)
 }
 
 fn decide(arguments: &Decide, act: &str, said: &str, output: &Output) -> anyhow::Result<Exit> {
@@ -77,19 +127,22 @@ pub(crate) fn reject(arguments: &Decide, output: &Output) -> anyhow::Result<Exit
     decide(arguments, "reject", "is rejected", output)
 }
 
-fn on_delivery(of: &OfDelivery, act: &str, said: &str, output: &Output) -> anyhow::Result<Exit> {
-    let path = format!("/api/v1/deliveries/{}/{act}", part(&of.delivery));
+fn on_deliveries(of: &OfDelivery, act: &str, said: &str, output: &Output) -> anyhow::Result<Exit> {
+    let remote = Remote::new(&of.node.at)?;
     let body = json!({ "reason": of.reason });
-    let answer = Remote::new(&of.node.at)?.post(&path, &body)?;
-    done(&answer, &format!("{} {said}", of.delivery), output)
+    for id in &of.deliveries {
+        let answer = remote.post(&format!("/api/v1/deliveries/{}/{act}", part(id)), &body)?;
+        done(&answer, &format!("{id} {said}"), output)?;
+    }
+    Ok(Exit::Done)
 }
 
 pub(crate) fn requeue(arguments: &OfDelivery, output: &Output) -> anyhow::Result<Exit> {
-    on_delivery(arguments, "requeue", "is sent again", output)
+    on_deliveries(arguments, "requeue", "is sent again", output)
 }
 
 pub(crate) fn withdraw(arguments: &OfDelivery, output: &Output) -> anyhow::Result<Exit> {
-    on_delivery(arguments, "withdraw", "is withdrawn", output)
+    on_deliveries(arguments, "withdraw", "is withdrawn", output)
 }
 
 pub(crate) fn reload(arguments: &Ask, output: &Output) -> anyhow::Result<Exit> {
@@ -141,14 +194,21 @@ pub(crate) fn holds(arguments: &Ask, output: &Output) -> anyhow::Result<Exit> {
     })
 }
 
-pub(crate) fn dead_letters(arguments: &OfDestination, output: &Output) -> anyhow::Result<Exit> {
-    let found = Remote::new(&arguments.node.at)?.get(&path_of(arguments, "dead-letters"))?;
-    each(&found, "there is no dead letter", output, |row| {
+pub(crate) fn dead_letters(arguments: &DeadLetters, output: &Output) -> anyhow::Result<Exit> {
+    let limit = arguments.limit;
+    let path = path_of(&arguments.of, &format!("dead-letters?limit={limit}"));
+    let found = Remote::new(&arguments.of.node.at)?.get(&path)?;
+    let count = found.as_array().map_or(0, Vec::len);
+    let exit = each(&found, "there is no dead letter", output, |row| {
         format!(
             "{}  {}  {}",
             text(row, "delivery"),
             show::size(&row["bytes"]),
             text(row, "reason")
         )
-    })
+    });
+    if count >= limit as usize {
+        output.note(format_args!("there may be more: --limit above {limit}"));
+    }
+    exit
 }

@@ -14,7 +14,7 @@ pub(crate) fn status(arguments: &Ask, output: &Output) -> anyhow::Result<Exit> {
         return Ok(Exit::Done);
     }
     output.line(format_args!(
-        "{}, plan {}, {} in flight{}",
+        "{}, plan {}, {} in flight; counts are since its start{}",
         text(&status, "site"),
         text(&status, "plan"),
         status["in-flight"],
