@@ -193,7 +193,13 @@ async fn commands_that_ask_a_node_keep_their_shape_and_mask_content() {
     let trace = ask(
         &["trace", id],
         0,
-        &["rows", "deliveries", "related", "steps"],
+        &[
+            "rows",
+            "deliveries",
+            "related",
+            "related-truncated",
+            "steps",
+        ],
     );
     assert_eq!(keys(&trace["rows"][0]).len(), MESSAGE.len());
     assert_eq!(
