@@ -61,7 +61,8 @@ fn mistaken(file: &str, from: &str, to: &str, code: i32) -> String {
     if code == 1 {
         let data = folder.path().join("data");
         ends(&["run", text(&site), "--data", text(&data)], 1);
-        ends(&["test", text(&site)], 1);
+        // Tests read no secrets, so that build machines need none.
+        ends(&["test", text(&site)], i32::from(!told.contains("E0117")));
         assert!(!data.exists(), "nothing was started");
     }
     told
