@@ -121,7 +121,9 @@ fn median(printed: &str, name: &str, read: Read) -> Option<f64> {
     let mut lines = printed.lines().map(|line| line.trim_start_matches(TREE));
     let found = lines.find(|line| {
         let is_named = line.split_whitespace().next() == Some(name);
-        is_named && column(line).is_some_and(|median| !median.is_empty())
+        // The first line of the table has the name of the bench and no figures.
+        is_named
+            && column(line).is_some_and(|median| median.starts_with(|c: char| c.is_ascii_digit()))
     })?;
     let cell = match read {
         Read::Time => column(found)?,
@@ -195,7 +197,7 @@ mod tests {
 
     const PRINTED: &str = "\
 Timer precision: 20 ns
-parse                    fastest       │ slowest       │ median        │ mean          │ samples │ iters
+validate                 fastest       │ slowest       │ median        │ mean          │ samples │ iters
 ├─ tokenise_and_index                  │               │               │               │         │
 │  ├─ admission          512.1 ns      │ 1.2 µs        │ 520.5 ns      │ 530 ns        │ 100     │ 3200
 │  │                     1.2 GB/s      │ 600 MB/s      │ 1.1 GB/s      │ 1.1 GB/s      │         │
