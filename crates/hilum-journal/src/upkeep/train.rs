@@ -55,7 +55,8 @@ pub(super) fn pass(inner: &Inner, training: &mut Training) -> Result<(), Journal
             return Ok(());
         }
         let samples = samples_of(inner, &open, &channel)?;
-        match Dictionary::train(&samples, core.limits.dictionary_bytes) {
+        let trained = Dictionary::train(&samples, core.limits.dictionary_bytes);
+        match trained.filter(|trained| is_unmistakable(inner, trained)) {
             // Used only once it is committed; see the handler.
             Some(dictionary) => open.urgent(Op::Dictionary {
                 channel,
@@ -67,6 +68,13 @@ pub(super) fn pass(inner: &Inner, training: &mut Training) -> Result<(), Journal
         }
     }
     Ok(())
+}
+
+/// No other dictionary in use has its id: rows name it by nothing else.
+fn is_unmistakable(inner: &Inner, trained: &Dictionary) -> bool {
+    let current = inner.core.codecs.all_current();
+    let mut same_id = current.iter().filter(|(_, known)| known.id == trained.id);
+    same_id.all(|(_, known)| known.bytes == trained.bytes)
 }
 
 /// What peers answer differs in few bytes: one dictionary serves all of them.
@@ -93,7 +101,8 @@ fn train_replies(
         return Ok(());
     }
     let bytes: usize = samples.iter().map(Vec::len).sum();
-    match Dictionary::train(&samples, core.limits.dictionary_bytes.min(bytes / 8)) {
+    let trained = Dictionary::train(&samples, core.limits.dictionary_bytes.min(bytes / 8));
+    match trained.filter(|trained| is_unmistakable(inner, trained)) {
         Some(dictionary) => open.urgent(Op::Dictionary {
             channel: REPLIES.into(),
             dictionary,
