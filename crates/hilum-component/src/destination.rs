@@ -32,6 +32,11 @@ pub trait Destination: Send + Sync {
     /// Where it sends to, for people; without secrets.
     fn address(&self) -> String;
 
+    /// Called when the destination comes into use, also if there is nothing to send yet: one that
+    /// its peer connects to listens from now on. Returns at once; what does not succeed is tried
+    /// again, and `send` says why. A destination is also usable without it, and after a `close`.
+    fn open(&self) {}
+
     /// Goes as far towards the peer as is possible without sending anything: connects, verifies
     /// its certificate, looks for its folder. `None` where nothing can be tried without a message.
     fn reach(&self) -> BoxFuture<'_, Option<Result<Reached, DeliveryError>>> {

@@ -36,15 +36,17 @@ pub(super) fn check(gathered: &Gathered, channels: &[Checked<'_>], report: &mut 
     unused(gathered, channels, report);
 }
 
-/// Two sources cannot listen on one port.
+/// Two of those that listen, sources or destinations, cannot have one port, unless they tell their
+/// messages apart by a `path`.
 fn listeners(gathered: &Gathered, channels: &[Checked<'_>], report: &mut Report) {
-    let mut known: Vec<(String, u16, Span)> = Vec::new();
+    let mut known: Vec<(String, u16, Span, Option<Shared<'_>>)> = Vec::new();
     if let (Some(node), Some(tree)) = (&gathered.node, &gathered.node_tree) {
         let written = tree.get("admin").or_else(|| tree.get("site"));
         let (host, port) = parse_address(&node.admin.0).unwrap_or_default();
-        known.extend(written.map(|written| (host.to_owned(), port, written.span)));
+        known.extend(written.map(|written| (host.to_owned(), port, written.span, None)));
     }
-    for piece in channels.iter().filter_map(Checked::source) {
+    let pieces = channels.iter().flat_map(|channel| &channel.pieces);
+    for piece in pieces.filter(|piece| piece.kind != ComponentKind::Step) {
         let Some(node) = piece.node.get("listen") else {
             continue;
         };
@@ -53,11 +55,16 @@ fn listeners(gathered: &Gathered, channels: &[Checked<'_>], report: &mut Report)
             continue;
         };
         let any = |host: &str| matches!(host, "0.0.0.0" | "::");
-        let clash = known
-            .iter()
-            .find(|(h, p, _)| *p == port && (h == host || any(h) || any(host)));
+        let own = Shared::of(piece);
+        let clash = known.iter().find(|(h, p, _, other)| {
+            let beside = h == host
+                && own
+                    .zip(*other)
+                    .is_some_and(|(own, other)| own.beside(&other));
+            *p == port && (h == host || any(h) || any(host)) && !beside
+        });
         match clash {
-            Some((_, _, first)) => {
+            Some((_, _, first, _)) => {
                 let text = format!("the port {port} is taken");
                 let draft =
                     Draft::error("E0202", node.span, text).related(*first, "by this listener");
@@ -65,8 +72,32 @@ fn listeners(gathered: &Gathered, channels: &[Checked<'_>], report: &mut Report)
                     "choose another port, or let one channel route to several destinations",
                 ));
             }
-            None => known.push((host.to_owned(), port, node.span)),
+            None => known.push((host.to_owned(), port, node.span, own)),
         }
+    }
+}
+
+/// A listener that others of its component may share, each at its own path.
+#[derive(Clone, Copy)]
+struct Shared<'p> {
+    component: &'p str,
+    path: Option<&'p str>,
+}
+
+impl<'p> Shared<'p> {
+    fn of(piece: &'p Piece) -> Option<Self> {
+        let schema = (piece.spec.as_ref()?.schema)();
+        schema.get("properties")?.get("path")?;
+        Some(Self {
+            component: &piece.name,
+            path: piece.node.get("path").and_then(Node::text),
+        })
+    }
+
+    /// One that names no path has the component's own, which another may have written out; then
+    /// the listener says so when it opens.
+    fn beside(&self, other: &Self) -> bool {
+        self.component == other.component && self.path != other.path
     }
 }
 

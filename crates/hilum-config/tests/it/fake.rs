@@ -96,6 +96,9 @@ pub struct WireIn {
     pub system: Option<SystemName>,
     /// Where to listen.
     pub listen: String,
+    /// What tells the messages of those apart that listen at one place.
+    #[serde(default)]
+    pub path: Option<String>,
     /// How many peers.
     #[serde(default = "one")]
     #[schemars(range(min = 1, max = 100))]
@@ -110,6 +113,9 @@ const fn one() -> u16 {
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 struct WireOut {
     system: SystemName,
+    /// Where to listen for a peer that calls.
+    #[serde(default)]
+    listen: Option<String>,
     #[serde(default)]
     password: Option<Secret>,
     #[serde(default)]
@@ -164,7 +170,7 @@ fn wire_out(config: &Value, context: &BuildContext<'_>) -> Built<DestinationFact
                 .hint("write ;"),
         ]);
     }
-    if !system.addresses.contains_key("wire") {
+    if config.listen.is_none() && !system.addresses.contains_key("wire") {
         let text = format!("the system `{}` has no address for wire", config.system.0);
         return Err(vec![
             Problem::at(&["system"], text).hint("add `addresses: { wire: HOST:PORT }`"),

@@ -359,3 +359,35 @@ fn a_change_of_a_system_touches_what_hears_of_it() {
     );
     assert_eq!(hilum_config::impact(&loaded.site, "ris"), None);
 }
+
+#[test]
+fn a_port_is_shared_only_by_sources_whose_paths_differ() {
+    let taken = |first: &str, second: &str, out: &str| {
+        let channel = |name: &str, from: &str, to: &str| {
+            format!(
+                "channel: {name}\nfrom: {{ wire: {{ system: lis, {from} }} }}\nformat: lines\nto: {{ e: {{ wire: {{ system: ehr{to} }} }} }}\n"
+            )
+        };
+        let (a, b) = (channel("a", first, ""), channel("b", second, out));
+        let loaded = load_files(&[
+            HILUM,
+            EHR,
+            LIS,
+            ("channels/a.yaml", &a),
+            ("channels/b.yaml", &b),
+        ]);
+        let found = render(&loaded.diagnostics);
+        assert!(found.is_empty() || found.contains("E0202"), "{found}");
+        !found.is_empty()
+    };
+    let (one, two) = (
+        "listen: 127.0.0.1:8080, path: /a",
+        "listen: 127.0.0.1:8080, path: /b",
+    );
+    assert!(!taken(one, two, ""));
+    assert!(taken(one, one, ""));
+    assert!(taken(one, "listen: 0.0.0.0:8080, path: /b", ""));
+    let apart = "listen: 127.0.0.1:8081";
+    assert!(!taken(one, apart, ", listen: 127.0.0.1:8082"));
+    assert!(taken(one, apart, ", listen: 127.0.0.1:8080"));
+}

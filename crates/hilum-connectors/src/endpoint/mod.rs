@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hilum_component::{
-    BuildContext, Class, DeliveryError, Millis, Problem, Reached, SourceError, SystemInfo,
-    SystemName,
+    BoxFuture, BuildContext, Class, Delivery, DeliveryError, Millis, Outcome, Problem, Reached,
+    SourceError, SystemInfo, SystemName,
 };
 use hilum_net::{
     AllowList, ClientCertificates, ClientTls, ClientTlsOptions, ConnectOptions, Connector,
@@ -309,6 +309,23 @@ pub(crate) fn delivery_error(error: &NetError) -> DeliveryError {
     let mut failed = DeliveryError::new(Class::Retry, error.code(), error.chain());
     failed.hint = error.hint();
     failed
+}
+
+/// One attempt for each delivery, one after the other.
+pub(crate) fn one_by_one<'a, F>(
+    deliveries: &'a [Delivery],
+    attempt: impl Fn(&'a Delivery) -> F + Send + 'a,
+) -> BoxFuture<'a, Vec<Outcome>>
+where
+    F: Future<Output = Outcome> + Send + 'a,
+{
+    Box::pin(async move {
+        let mut outcomes = Vec::with_capacity(deliveries.len());
+        for delivery in deliveries {
+            outcomes.push(attempt(delivery).await);
+        }
+        outcomes
+    })
 }
 
 /// Connects and lets go again, as a destination that is only tried.

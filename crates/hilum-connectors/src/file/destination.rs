@@ -80,13 +80,7 @@ impl Drop for Part {
 
 impl Destination for FileDestination {
     fn send<'a>(&'a self, deliveries: &'a [Delivery]) -> BoxFuture<'a, Vec<Outcome>> {
-        Box::pin(async move {
-            let mut outcomes = Vec::with_capacity(deliveries.len());
-            for delivery in deliveries {
-                outcomes.push(self.one(delivery).await);
-            }
-            outcomes
-        })
+        endpoint::one_by_one(deliveries, |delivery| self.one(delivery))
     }
 
     fn address(&self) -> String {

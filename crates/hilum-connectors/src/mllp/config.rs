@@ -49,6 +49,12 @@ pub(super) struct DestinationConfig {
     pub(super) system: Option<SystemName>,
     /// The address as `host:port`, where it is not the system's.
     pub(super) address: Option<String>,
+    /// Where to listen instead of connecting, as `host:port`, for peers that call to fetch their
+    /// messages; a port alone listens on loopback.
+    pub(super) listen: Option<String>,
+    /// With `listen`, the addresses and networks that may connect; everybody may without it.
+    #[serde(default)]
+    pub(super) allow: Vec<String>,
     /// TLS.
     pub(super) tls: Option<Tls>,
     /// Connections kept open, each with one message under way. Many peers take only one.
@@ -57,7 +63,7 @@ pub(super) struct DestinationConfig {
     /// How long the peer may take to answer.
     #[serde(default = "answer_within")]
     pub(super) answer_within: Millis,
-    /// How long connecting may take.
+    /// How long connecting may take, or with `listen` waiting for the peer to connect.
     pub(super) connect_within: Option<Millis>,
     /// Silence after which the peer is probed; 0s turns it off.
     #[serde(default = "keep_alive")]

@@ -1,30 +1,26 @@
-//! Messages out: kept connections, one message under way on each, answers checked.
+//! Messages out: one under way on each connection, answers checked.
 
 use std::io;
-use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use hilum_component::{
     AnswerTable, BoxFuture, BuildContext, Built, Class, Delivered, Delivery, DeliveryError,
-    Destination, DestinationFactory, Format, Outcome, PeerAnswer, Problem, Reached,
+    Destination, DestinationFactory, Format, Outcome, PeerAnswer, Problem, Reached, SystemInfo,
 };
-use hilum_hl7v2::mllp::{Commit, Decoder, DecoderOptions, END, Event, SkipReason, StartByte};
-use hilum_net::{Connector, Stream, io_code, io_reason};
+use hilum_hl7v2::mllp::{Commit, Decoder, END, Event, SkipReason};
+use hilum_net::{CONNECT_WITHIN, Stream, io_code, io_reason};
 use serde_json::Value;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::io::AsyncReadExt;
+use tokio::time::Instant;
 
 use super::answer::{control_id, verdict};
 use super::config::{AnswerWanted, DestinationConfig, Release};
+use super::line::{Line, Lines, Place};
 use super::wire::{EndByte, write_payload};
 use crate::endpoint;
 
-/// The longest answer.
-const ANSWER_BYTES_MAX: u64 = 1_000_000;
-/// Bytes read at once.
-const READ_BYTES: usize = 4 * 1024;
 /// The most connections that make sense; more is a slip of the pen.
 const CONNECTIONS_MAX: u32 = 1_000;
 
@@ -43,26 +39,18 @@ pub(super) fn build(value: &Value, context: &BuildContext<'_>) -> Built<Destinat
         problems.push(Problem::at(&["connections"], text));
     }
     let system = system.as_deref();
-    let written = config.address.as_deref();
-    let address = endpoint::peer_text("mllp", "address", written, system)
-        .and_then(|text| endpoint::host_port("address", &text))
-        .map_err(|problem| endpoint::of_peer("mllp", written, system, problem));
-    let address = endpoint::noting(&mut problems, address);
-    let tls = endpoint::connect_tls(context, "mllp", config.tls.as_ref(), system);
-    let tls = endpoint::noting(&mut problems, tls);
-    let (Some(address), Some(tls)) = (address, tls) else {
-        return Err(problems);
+    let place = match &config.listen {
+        Some(listen) => called(context, &mut problems, &config, listen),
+        None => call(context, &mut problems, &config, system),
     };
-    let connector =
-        endpoint::connector(address, tls, config.connect_within, Some(config.keep_alive));
-    let Some(connector) = endpoint::noting(&mut problems, connector) else {
+    let Some(place) = place else {
         return Err(problems);
     };
     if !problems.is_empty() {
         return Err(problems);
     }
     let shared = Arc::new(Settings {
-        connector,
+        place,
         format: Arc::clone(context.format),
         answers: system
             .map(|system| system.answers.clone())
@@ -74,14 +62,57 @@ pub(super) fn build(value: &Value, context: &BuildContext<'_>) -> Built<Destinat
     });
     Ok(Arc::new(move || {
         Arc::new(MllpDestination {
+            lines: Lines::new(shared.place.clone(), shared.connections),
             settings: Arc::clone(&shared),
-            kept: Mutex::new(Vec::new()),
         })
     }))
 }
 
+/// The peer is called at its address.
+fn call(
+    context: &BuildContext<'_>,
+    problems: &mut Vec<Problem>,
+    config: &DestinationConfig,
+    system: Option<&SystemInfo>,
+) -> Option<Place> {
+    if !config.allow.is_empty() {
+        let problem = Problem::at(&["allow"], "`allow` says who may call, and nobody does");
+        problems.push(problem.hint("write `listen: HOST:PORT` for a peer that calls"));
+    }
+    let written = config.address.as_deref();
+    let address = endpoint::peer_text("mllp", "address", written, system)
+        .and_then(|text| endpoint::host_port("address", &text))
+        .map_err(|problem| endpoint::of_peer("mllp", written, system, problem));
+    let address = endpoint::noting(problems, address);
+    let tls = endpoint::connect_tls(context, "mllp", config.tls.as_ref(), system);
+    let tls = endpoint::noting(problems, tls);
+    let (within, keep_alive) = (config.connect_within, config.keep_alive);
+    let connector = endpoint::connector(address?, tls?, within, Some(keep_alive));
+    endpoint::noting(problems, connector).map(Place::Call)
+}
+
+/// The peer calls.
+fn called(
+    context: &BuildContext<'_>,
+    problems: &mut Vec<Problem>,
+    config: &DestinationConfig,
+    listen: &str,
+) -> Option<Place> {
+    if config.address.is_some() {
+        let text = "either the peer is called at `address`, or it calls at `listen`";
+        problems.push(Problem::at(&["address"], text));
+    }
+    let (tls, allow) = (config.tls.as_ref(), config.allow.as_slice());
+    let mut options = endpoint::listen_options(context, problems, listen, tls, allow, &[])?;
+    options.keep_alive = endpoint::quiet(config.keep_alive);
+    let within = config
+        .connect_within
+        .map_or(CONNECT_WITHIN, |within| within.duration());
+    Some(Place::Called(options, within))
+}
+
 struct Settings {
-    connector: Connector,
+    place: Place,
     format: Arc<dyn Format>,
     answers: AnswerTable,
     answer_within: Duration,
@@ -92,16 +123,7 @@ struct Settings {
 
 struct MllpDestination {
     settings: Arc<Settings>,
-    kept: Mutex<Vec<Line>>,
-}
-
-/// A connection that is not in use; one that is dropped in use is closed, so that a late answer
-/// can never be taken for that of another message.
-struct Line {
-    stream: Stream,
-    decoder: Decoder,
-    read: Box<[u8]>,
-    deadline: Pin<Box<Sleep>>,
+    lines: Lines,
 }
 
 /// How one exchange ended.
@@ -118,13 +140,7 @@ enum Exchanged {
 
 impl Destination for MllpDestination {
     fn send<'a>(&'a self, deliveries: &'a [Delivery]) -> BoxFuture<'a, Vec<Outcome>> {
-        Box::pin(async move {
-            let mut outcomes = Vec::with_capacity(deliveries.len());
-            for delivery in deliveries {
-                outcomes.push(self.one(delivery).await);
-            }
-            outcomes
-        })
+        endpoint::one_by_one(deliveries, |delivery| self.one(delivery))
     }
 
     fn concurrency(&self) -> usize {
@@ -132,27 +148,21 @@ impl Destination for MllpDestination {
     }
 
     fn address(&self) -> String {
-        let scheme = if self.settings.connector.uses_tls() {
-            "mllps"
-        } else {
-            "mllp"
-        };
-        format!("{scheme}://{}", self.settings.connector.address())
+        let place = self.lines.place();
+        let scheme = if place.uses_tls() { "mllps" } else { "mllp" };
+        format!("{scheme}://{}", place.address())
+    }
+
+    fn open(&self) {
+        self.lines.open();
     }
 
     fn reach(&self) -> BoxFuture<'_, Option<Result<Reached, DeliveryError>>> {
-        Box::pin(async { Some(endpoint::reach(&self.settings.connector).await) })
+        Box::pin(self.lines.reach())
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {
-        Box::pin(async {
-            let lines =
-                std::mem::take(&mut *self.kept.lock().unwrap_or_else(PoisonError::into_inner));
-            for mut line in lines {
-                // The peer may have gone already.
-                drop(line.stream.shutdown().await);
-            }
-        })
+        Box::pin(self.lines.close())
     }
 }
 
@@ -162,12 +172,12 @@ impl MllpDestination {
             return Err(end_byte());
         }
         let id = control_id(delivery.payload.text());
-        let mut line = self.line().await?;
+        let mut line = self.lines.take().await?;
         let mut exchanged = self.exchange(&mut line, delivery, id).await;
         if matches!(exchanged, Exchanged::WrongId) {
             // The peer may be answering something older: a fresh connection has no past.
             drop(line);
-            line = self.connect().await?;
+            line = self.lines.fresh().await?;
             exchanged = self.exchange(&mut line, delivery, id).await;
         }
         match exchanged {
@@ -183,68 +193,27 @@ impl MllpDestination {
                 "the peer mixes up its answers: have it checked before the destination is resumed",
             )),
             Exchanged::Sent => {
-                self.keep(line);
+                self.lines.keep(line);
                 Ok(Delivered {
                     reply: None,
                     summary: "sent".to_owned(),
                 })
             }
             Exchanged::Answer(answer) => {
-                self.keep(line);
+                self.lines.keep(line);
                 self.judge(answer)
             }
         }
     }
 
-    /// A kept connection that is still good, or a new one.
-    async fn line(&self) -> Result<Line, DeliveryError> {
-        loop {
-            let kept = self
-                .kept
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .pop();
-            match kept {
-                Some(mut line) => {
-                    if line.stream.is_quiet() {
-                        return Ok(line);
-                    }
-                }
-                None => return self.connect().await,
-            }
-        }
-    }
-
-    async fn connect(&self) -> Result<Line, DeliveryError> {
-        let connection = self.settings.connector.connect().await;
-        let connection = connection.map_err(|error| endpoint::delivery_error(&error))?;
-        let options = DecoderOptions {
-            frame_bytes_max: ANSWER_BYTES_MAX,
-            start_byte: StartByte::Required,
-        };
-        Ok(Line {
-            stream: connection.stream,
-            decoder: Decoder::new(options),
-            read: vec![0; READ_BYTES].into_boxed_slice(),
-            deadline: Box::pin(sleep_until(Instant::now() + self.settings.answer_within)),
-        })
-    }
-
-    fn keep(&self, line: Line) {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.len() < self.settings.connections {
-            kept.push(line);
-        }
-    }
-
     fn peer(&self) -> String {
-        self.settings.connector.address().to_string()
+        self.lines.place().address()
     }
 
     /// Sends one message and waits for its answer, within the time.
     async fn exchange(&self, line: &mut Line, delivery: &Delivery, id: Option<&[u8]>) -> Exchanged {
         let Line {
-            stream,
+            connection,
             decoder,
             read,
             deadline,
@@ -252,6 +221,7 @@ impl MllpDestination {
         deadline
             .as_mut()
             .reset(Instant::now() + self.settings.answer_within);
+        let stream = &mut connection.stream;
         let work = async {
             if let Err(error) = write_payload(stream, &delivery.payload, &*delivery.blobs).await {
                 return Exchanged::Failed(self.broken("send to", &error));

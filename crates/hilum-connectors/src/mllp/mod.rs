@@ -5,6 +5,7 @@ mod answer;
 mod config;
 mod connection;
 mod destination;
+mod line;
 mod source;
 mod wire;
 
@@ -66,7 +67,7 @@ pub(crate) fn source_spec() -> ComponentSpec {
 pub(crate) fn destination_spec() -> ComponentSpec {
     ComponentSpec {
         name: "mllp",
-        summary: "Sends HL7 v2 messages over MLLP and waits for their answers",
+        summary: "Sends HL7 v2 messages over MLLP, connecting or listening, and waits for their answers",
         schema: endpoint::schema::<config::DestinationConfig>,
         shorthand: Some("system"),
         examples: &[
@@ -80,12 +81,17 @@ pub(crate) fn destination_spec() -> ComponentSpec {
                 yaml: "mllp: { system: ehr, connections: 4, answer-within: 60s }\n",
                 effect: None,
             },
+            Example {
+                title: "Wait for a peer that calls to fetch its messages",
+                yaml: "mllp: { system: ehr, listen: 0.0.0.0:2580, allow: [10.0.4.17] }\n",
+                effect: None,
+            },
         ],
         limits: &[
             Limit {
                 name: "connections",
                 value: "1",
-                beyond: "deliveries wait for a connection; each carries one message at a time",
+                beyond: "deliveries wait for a connection, each carries one message at a time; with `listen` a further one is closed at once",
             },
             Limit {
                 name: "answer-within",

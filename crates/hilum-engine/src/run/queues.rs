@@ -28,10 +28,17 @@ pub(super) fn run_all(core: &Arc<Core>, tasks: &mut Tasks) {
 
 /// Runs a queue unless it runs.
 pub(super) fn run(core: &Arc<Core>, tasks: &mut Tasks, queue: &Arc<Queue>) {
-    tasks
-        .queues
-        .entry(queue.id.0)
-        .or_insert_with(|| Running::spawn(|stop| drive(Arc::clone(core), Arc::clone(queue), stop)));
+    tasks.queues.entry(queue.id.0).or_insert_with(|| {
+        open(&queue.target());
+        Running::spawn(|stop| drive(Arc::clone(core), Arc::clone(queue), stop))
+    });
+}
+
+/// Makes a destination ready before there is something to send.
+pub(super) fn open(target: &Target) {
+    if let Outlet::Component(destination) = &target.outlet {
+        destination.open();
+    }
 }
 
 /// Ends what the destinations have open.

@@ -157,6 +157,7 @@ async fn destinations(
                     queue.replan(destination);
                 } else {
                     queues::close(&queue.retarget(Target::open(destination))).await;
+                    queues::open(&queue.target());
                     queue.try_again();
                 }
             }

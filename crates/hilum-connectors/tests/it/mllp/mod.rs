@@ -1,6 +1,7 @@
 //! MLLP: the suite, the framing of real senders, peers that fail.
 
 mod destination;
+mod listening;
 mod source;
 mod streams;
 mod tls;

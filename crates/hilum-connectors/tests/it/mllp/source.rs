@@ -277,6 +277,19 @@ async fn a_slow_peer_keeps_nobody_waiting() {
         .unwrap();
 }
 
+#[tokio::test]
+async fn who_is_not_named_is_not_let_in() {
+    let running = started(json!({ "listen": "0", "allow": ["10.0.0.0/8", "192.168.4.7"] })).await;
+    let mut stranger = client(&running).await;
+    assert!(stranger.exchange(&message(1)).await.is_err());
+    assert!(running.intake.arrivals().is_empty());
+    running.stop().await;
+    let running = started(json!({ "listen": "0", "allow": ["127.0.0.0/8"] })).await;
+    let mut known = client(&running).await;
+    assert_eq!(known.exchange(&message(1)).await.unwrap(), b"yes"[..]);
+    running.stop().await;
+}
+
 #[test]
 fn mistakes_are_reported_at_their_keys() {
     let check = |config: Value, key: &[&str], expected: &str| {
