@@ -31,6 +31,8 @@ pub struct Database {
     /// The port on loopback.
     pub port: u16,
     child: Child,
+    /// What started it.
+    server: Command,
     folder: TempDir,
     programs: PathBuf,
 }
@@ -78,14 +80,15 @@ pub fn postgres(tls: Option<&CertificateFiles>) -> io::Result<Option<Database>> 
         server.args(["-c", "ssl=on"]);
     }
     let child = quiet(&mut server).spawn()?;
-    let database = Database {
+    let mut database = Database {
         kind: Kind::Postgres,
         port,
         child,
+        server,
         folder,
         programs,
     };
-    database.ready("select 1", "postgres")?;
+    database.answers("select 1", "postgres")?;
     database.run(&format!("create database {DATABASE}"), "postgres")?;
     Ok(Some(database))
 }
@@ -126,8 +129,9 @@ pub fn mariadb(tls: Option<&CertificateFiles>) -> io::Result<Option<Database>> {
         "--bind-address=127.0.0.1",
         "--skip-log-bin",
     ]);
+    // What is committed survives the end of the server, though not that of the machine.
     server.args([
-        "--innodb-flush-log-at-trx-commit=0",
+        "--innodb-flush-log-at-trx-commit=2",
         "--innodb-buffer-pool-size=16M",
     ]);
     if let Some(files) = tls {
@@ -137,14 +141,15 @@ pub fn mariadb(tls: Option<&CertificateFiles>) -> io::Result<Option<Database>> {
         }
     }
     let child = quiet(&mut server).spawn()?;
-    let database = Database {
+    let mut database = Database {
         kind: Kind::MariaDb,
         port,
         child,
+        server,
         folder,
         programs,
     };
-    database.ready("select 1", "mysql")?;
+    database.answers("select 1", "mysql")?;
     for statement in [
         format!("create database {DATABASE}"),
         format!("create user {USER}@'%' identified by '{PASSWORD}'"),
@@ -165,6 +170,12 @@ impl Database {
     pub fn kill(&mut self) -> io::Result<()> {
         self.child.kill()?;
         self.child.wait().map(drop)
+    }
+
+    /// Starts the server that was killed, at its port and with its data.
+    pub fn start_again(&mut self) -> io::Result<()> {
+        self.child = self.server.spawn()?;
+        self.answers("select 1", DATABASE)
     }
 
     fn run(&self, statement: &str, database: &str) -> io::Result<String> {
@@ -201,17 +212,22 @@ impl Database {
             .to_owned())
     }
 
+    /// Waits until the server answers. One that ends meanwhile is started anew: what its last run
+    /// left in memory may still be there for a moment.
     #[expect(
         clippy::disallowed_methods,
         reason = "a server starts in real time, also where a test pauses its clock"
     )]
-    fn ready(&self, statement: &str, database: &str) -> io::Result<()> {
+    fn answers(&mut self, statement: &str, database: &str) -> io::Result<()> {
         let start = Instant::now();
         loop {
             match self.run(statement, database) {
                 Ok(_) => return Ok(()),
                 Err(error) if start.elapsed() > START_WITHIN => return Err(error),
                 Err(_) => std::thread::sleep(Duration::from_millis(50)),
+            }
+            if self.child.try_wait()?.is_some() {
+                self.child = self.server.spawn()?;
             }
         }
     }

@@ -92,6 +92,12 @@ pub(super) const STEPS: &[Step] = &[
         run: || done(new::check()),
     },
     Step {
+        name: "lean",
+        about: "the program without its optional parts compiles without a warning",
+        when: When::Long,
+        run: lean,
+    },
+    Step {
         name: "failpoints-long",
         about: "the program ends 200 times at its failpoints, under load",
         when: When::Long,
@@ -121,6 +127,20 @@ pub(super) fn format(check: bool) -> Result<()> {
         fmt.arg("--check");
     }
     shell::succeed(&mut fmt)
+}
+
+fn lean() -> Result<Count> {
+    done(shell::succeed(shell::cargo().args([
+        "clippy",
+        "--locked",
+        "-p",
+        "hilum",
+        "--no-default-features",
+        "--quiet",
+        "--",
+        "-D",
+        "warnings",
+    ])))
 }
 
 fn clippy() -> Result<Count> {

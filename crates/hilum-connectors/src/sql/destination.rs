@@ -12,7 +12,7 @@ use hilum_fhirpath::{Env, Moment};
 use serde_json::Value;
 
 use super::config::DestinationConfig;
-use super::session::{Failure, Session, Target, Values};
+use super::session::{Failure, Session, Target, Values, Written};
 use super::source::limited;
 use super::statement::Statement;
 use crate::endpoint;
@@ -23,19 +23,13 @@ const OWN: [&str; 3] = ["delivery", "channel", "arrived"];
 pub(super) fn build(value: &Value, context: &BuildContext<'_>) -> Built<DestinationFactory> {
     let config: DestinationConfig = endpoint::read(value)?;
     let mut problems = Vec::new();
-    let system = endpoint::noting(
-        &mut problems,
-        endpoint::system(context, config.system.as_ref()),
-    );
-    let system = system.flatten();
-    let target = Target::new(
-        context,
-        system.as_deref(),
-        config.url.as_deref(),
-        config.password.as_ref(),
-        config.tls.as_ref(),
-    );
-    let target = endpoint::noting(&mut problems, target);
+    let written = Written {
+        system: config.system.as_ref(),
+        url: config.url.as_deref(),
+        password: config.password.as_ref(),
+        tls: config.tls.as_ref(),
+    };
+    let target = Target::noting(&mut problems, context, &written);
     let statement = Statement::parse(&config.statement);
     let mut params = BTreeMap::new();
     for (name, expression) in &config.params {
@@ -97,13 +91,7 @@ struct SqlDestination {
 
 impl Destination for SqlDestination {
     fn send<'a>(&'a self, deliveries: &'a [Delivery]) -> BoxFuture<'a, Vec<Outcome>> {
-        Box::pin(async move {
-            let mut outcomes = Vec::with_capacity(deliveries.len());
-            for delivery in deliveries {
-                outcomes.push(self.one(delivery).await);
-            }
-            outcomes
-        })
+        endpoint::one_by_one(deliveries, |delivery| self.one(delivery))
     }
 
     fn concurrency(&self) -> usize {

@@ -2,6 +2,7 @@
 
 mod config;
 mod destination;
+#[cfg(feature = "mariadb")]
 mod mariadb;
 mod postgres;
 mod session;
@@ -56,7 +57,7 @@ pub(crate) fn source_spec() -> ComponentSpec {
             Limit {
                 name: "databases",
                 value: "PostgreSQL, MariaDB and MySQL, SQLite",
-                beyond: "SQL Server and Oracle are not supported",
+                beyond: "SQL Server and Oracle are not supported; MariaDB and MySQL can be left out of a build (feature `mariadb`)",
             },
             Limit {
                 name: "procedures",

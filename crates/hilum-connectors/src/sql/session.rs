@@ -5,11 +5,17 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hilum_component::{BuildContext, Class, DeliveryError, Problem, Secret, SystemInfo};
-use hilum_net::{ClientTls, Connector, HostPort, NetError};
+use hilum_component::{
+    BuildContext, Class, DeliveryError, Problem, Secret, SystemInfo, SystemName,
+};
+#[cfg(feature = "mariadb")]
+use hilum_net::HostPort;
+use hilum_net::{ClientTls, Connector, NetError};
 
+#[cfg(feature = "mariadb")]
+use super::mariadb;
 use super::statement::Statement;
-use super::{mariadb, postgres, sqlite};
+use super::{postgres, sqlite};
 use crate::endpoint::{self, Tls};
 
 /// Rows of one look.
@@ -25,6 +31,7 @@ pub(super) enum Target {
         server: Server,
         connector: Connector,
     },
+    #[cfg(feature = "mariadb")]
     MariaDb {
         server: Server,
         address: HostPort,
@@ -140,16 +147,40 @@ impl Failure {
     }
 }
 
+/// What a user wrote of a database.
+pub(super) struct Written<'w> {
+    pub(super) system: Option<&'w SystemName>,
+    pub(super) url: Option<&'w str>,
+    pub(super) password: Option<&'w Secret>,
+    pub(super) tls: Option<&'w Tls>,
+}
+
 impl Target {
-    pub(super) fn new(
+    /// The database, or what is wrong with it among the problems.
+    pub(super) fn noting(
+        problems: &mut Vec<Problem>,
+        context: &BuildContext<'_>,
+        written: &Written<'_>,
+    ) -> Option<Self> {
+        let system = endpoint::noting(problems, endpoint::system(context, written.system));
+        let system = system.flatten();
+        let target = Self::new(context, system.as_deref(), written);
+        endpoint::noting(problems, target)
+    }
+
+    fn new(
         context: &BuildContext<'_>,
         system: Option<&SystemInfo>,
-        url: Option<&str>,
-        password: Option<&Secret>,
-        tls: Option<&Tls>,
+        written: &Written<'_>,
     ) -> Result<Self, Problem> {
-        let written = url;
-        let url = endpoint::peer_text("sql", "url", written, system)?;
+        let Written {
+            url: own,
+            password,
+            tls,
+            ..
+        } = *written;
+        let written = own;
+        let url = endpoint::peer_text("sql", "url", own, system)?;
         if let Some(path) = url.strip_prefix("sqlite:") {
             return Ok(Self::Sqlite(endpoint::path(context, path)));
         }
@@ -204,12 +235,18 @@ impl Target {
                 let connector = endpoint::connector(address, None, None, None)?;
                 Ok(Self::Postgres { server, connector })
             }
+            #[cfg(feature = "mariadb")]
             "mariadb" | "mysql" => Ok(Self::MariaDb {
                 server,
                 address,
                 tls: tls.cloned(),
                 folder: context.site.folder().to_path_buf(),
             }),
+            #[cfg(not(feature = "mariadb"))]
+            "mariadb" | "mysql" => {
+                let problem = Problem::at(&["url"], "this program was built without MariaDB");
+                Err(problem.hint("build it with the feature `mariadb`, which is on by default"))
+            }
             _ => Err(problem("no database that is supported")),
         }
     }
@@ -220,6 +257,7 @@ impl Target {
             Self::Postgres { server, connector } => {
                 format!("postgres://{}/{}", connector.address(), server.database)
             }
+            #[cfg(feature = "mariadb")]
             Self::MariaDb {
                 server, address, ..
             } => format!("mariadb://{address}/{}", server.database),
@@ -232,6 +270,7 @@ impl Target {
             Self::Postgres { server, connector } => postgres::Postgres::open(server, connector)
                 .await
                 .map(Session::Postgres),
+            #[cfg(feature = "mariadb")]
             Self::MariaDb {
                 server,
                 address,
@@ -251,6 +290,7 @@ impl Target {
 /// An open connection. One whose work failed or was given up is dropped.
 pub(super) enum Session {
     Postgres(postgres::Postgres),
+    #[cfg(feature = "mariadb")]
     MariaDb(Box<mariadb::MariaDb>),
     Sqlite(sqlite::Sqlite),
 }
@@ -264,6 +304,7 @@ impl Session {
     ) -> Result<Vec<Row>, Failure> {
         match self {
             Self::Postgres(session) => session.query(query, values).await,
+            #[cfg(feature = "mariadb")]
             Self::MariaDb(session) => session.query(query, values).await,
             Self::Sqlite(session) => session.query(query, values).await,
         }
@@ -277,6 +318,7 @@ impl Session {
     ) -> Result<u64, Failure> {
         match self {
             Self::Postgres(session) => session.execute(statement, values).await,
+            #[cfg(feature = "mariadb")]
             Self::MariaDb(session) => session.execute(statement, values).await,
             Self::Sqlite(session) => session.execute(statement, values).await,
         }
@@ -286,7 +328,9 @@ impl Session {
     pub(super) fn is_open(&self) -> bool {
         match self {
             Self::Postgres(session) => session.is_open(),
-            Self::MariaDb(_) | Self::Sqlite(_) => true,
+            #[cfg(feature = "mariadb")]
+            Self::MariaDb(_) => true,
+            Self::Sqlite(_) => true,
         }
     }
 }

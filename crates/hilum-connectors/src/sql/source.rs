@@ -13,7 +13,7 @@ use serde_json::Value;
 use tokio::time::timeout;
 
 use super::config::{RowForm, SourceConfig};
-use super::session::{Failure, Row, Session, Target, Values};
+use super::session::{Failure, Row, Session, Target, Values, Written};
 use super::statement::Statement;
 use crate::endpoint;
 
@@ -23,19 +23,13 @@ const CURSOR: &str = "cursor";
 pub(super) fn build(value: &Value, context: &BuildContext<'_>) -> Built<SourceFactory> {
     let config: SourceConfig = endpoint::read(value)?;
     let mut problems = Vec::new();
-    let system = endpoint::noting(
-        &mut problems,
-        endpoint::system(context, config.system.as_ref()),
-    );
-    let system = system.flatten();
-    let target = Target::new(
-        context,
-        system.as_deref(),
-        config.url.as_deref(),
-        config.password.as_ref(),
-        config.tls.as_ref(),
-    );
-    let target = endpoint::noting(&mut problems, target);
+    let written = Written {
+        system: config.system.as_ref(),
+        url: config.url.as_deref(),
+        password: config.password.as_ref(),
+        tls: config.tls.as_ref(),
+    };
+    let target = Target::noting(&mut problems, context, &written);
     let query = Statement::parse(&config.query);
     if let Some(name) = query.names().into_iter().find(|name| *name != CURSOR) {
         problems.push(Problem::at(
