@@ -159,7 +159,7 @@ impl Engine {
         let plan = self.chosen(&row, choice).await?;
         let metadata = store::as_it_came(row.metadata.clone());
         let mut incoming = Incoming::new(message, row.arrived_ms, payload, metadata);
-        incoming.released = self.released(&row).await?;
+        incoming.released = self.released(&row).await;
         let (sender, receiver) = oneshot::channel();
         let core = Arc::clone(self.core());
         let of_plan = Arc::clone(&plan);
@@ -195,17 +195,12 @@ impl Engine {
         found.map_err(missing("message", message))
     }
 
-    /// The hold that was over, of a message that had been held.
-    async fn released(&self, row: &StoredMessage) -> Result<Option<Released>, OperateError> {
-        let Some(completed) = row.completes else {
-            return Ok(None);
-        };
-        let (held, _) = self.core().journal.received_at(completed).await?;
-        let step = held.hold.and_then(|hold| hold.step.parse().ok());
-        Ok(step.map(|step| Released {
-            step,
-            by: ReleasedBy::Decision,
-        }))
+    /// The hold that was over, of a message that had been held. Its row may be gone by now.
+    async fn released(&self, row: &StoredMessage) -> Option<Released> {
+        let held = self.core().journal.received_at(row.completes?).await;
+        let step = held.ok()?.0.hold?.step.parse().ok()?;
+        let by = ReleasedBy::Decision;
+        Some(Released { step, by })
     }
 
     fn running(&self, channel: &str) -> Result<Arc<Channel>, OperateError> {

@@ -180,6 +180,22 @@ fn enhanced_mode_is_what_the_header_asks_for() {
 }
 
 #[test]
+fn an_application_answer_of_enhanced_mode_asks_for_its_receipt() {
+    let text = "MSH|^~\\&|A|B|C|D|||ADT^A01|1|P|2.5|||AL|AL||UNICODE UTF-8\n";
+    let header = |commit| {
+        let answer = answer(text, Verdict::Accept, commit);
+        answer.lines().next().unwrap_or_default().to_owned()
+    };
+    let application = header(false);
+    assert!(
+        application.ends_with("|P|2.5|||AL|NE||UNICODE UTF-8"),
+        "{application}"
+    );
+    let commit = header(true);
+    assert!(commit.ends_with("|P|2.5||||||UNICODE UTF-8"), "{commit}");
+}
+
+#[test]
 fn batches_and_several_messages_are_split() {
     let split = |text: &str| match format().split(&payload(text)) {
         Split::One => 1,

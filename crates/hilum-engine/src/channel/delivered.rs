@@ -123,8 +123,11 @@ impl Wait {
         }
         let all = async {
             for (_, _, told) in &mut self.watched {
-                if !told.await.unwrap_or(false) {
-                    return Waited::DeadLetter;
+                match told.await {
+                    Ok(true) => {}
+                    Ok(false) => return Waited::DeadLetter,
+                    // The queue went to another destination, which nobody watches.
+                    Err(_) => return Waited::Queued,
                 }
             }
             Waited::Delivered

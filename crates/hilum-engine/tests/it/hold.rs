@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use hilum_component::{Disposition, Flow, StepPlan};
-use hilum_engine::Held;
+use hilum_engine::{Held, PlanChoice};
 
 use crate::kit::{
     Act, Hub, Receiver, Sender, With, channel, holds, line, out, plan, splits, step, writes,
@@ -215,6 +215,16 @@ async fn what_the_steps_before_a_hold_did_is_not_lost() {
     release(&hub).await;
     receiver.takes(&["1"]).await;
     assert_eq!(receiver.texts(), ["1|HOLD|p|changed"]);
+    // Looked at afterwards, it goes on where it went on then.
+    let rows = hub.recorded("lab").await;
+    let last = rows.last().expect("the row that went on");
+    let seen = hub
+        .engine()
+        .recompute(last.message, &PlanChoice::Then)
+        .await;
+    let seen = seen.expect("a look at the steps");
+    assert_eq!(seen.disposition, Disposition::Accepted);
+    assert_eq!(seen.destinations.len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
