@@ -15,6 +15,7 @@ use std::thread::JoinHandle;
 
 use hilum_db::{Cancel, DbError, Writer, WriterFigures};
 use hilum_message::IndexKey;
+use tokio::sync::watch;
 
 use crate::error::JournalError;
 use crate::partition::ops::Op;
@@ -61,7 +62,7 @@ pub(crate) struct Inner {
 pub struct Journal {
     pub(crate) inner: Arc<Inner>,
     /// Stops the housekeeping threads when the last handle goes.
-    _threads: Arc<Threads>,
+    threads: Arc<Threads>,
 }
 
 impl std::fmt::Debug for Journal {
@@ -75,6 +76,17 @@ impl std::fmt::Debug for Journal {
 struct Threads {
     inner: Arc<Inner>,
     handles: Mutex<Vec<JoinHandle<()>>>,
+    /// Goes last of all, when the files are closed.
+    open: watch::Sender<()>,
+}
+
+impl Journal {
+    /// Waits, without being a handle itself, until the last handle has gone and the files are
+    /// closed: then the folder may be opened anew.
+    pub fn closed(&self) -> impl Future<Output = ()> + Send + 'static {
+        let mut open = self.threads.open.subscribe();
+        async move { while open.changed().await.is_ok() {} }
+    }
 }
 
 impl Drop for Threads {

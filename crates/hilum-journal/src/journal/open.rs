@@ -9,6 +9,7 @@ use std::time::Duration;
 use hilum_db::rusqlite::Connection;
 use hilum_db::{Cancel, DbError, Doing, Files, Readers, probe_sync, refuse_unsuitable};
 use hilum_message::IndexKey;
+use tokio::sync::watch;
 
 use super::control::{Meta, has_log, key_of_partitions, read_meta, start_control};
 use super::pool::ReadThreads;
@@ -101,10 +102,11 @@ impl Journal {
         let threads = Threads {
             inner: inner.clone(),
             handles: Mutex::new(handles),
+            open: watch::Sender::new(()),
         };
         let journal = Self {
             inner,
-            _threads: Arc::new(threads),
+            threads: Arc::new(threads),
         };
         Ok((journal, recovered))
     }

@@ -156,7 +156,12 @@ impl Hub {
     /// Stops the engine.
     pub(crate) async fn stop(&mut self) {
         if let Some(engine) = self.engine.take() {
+            let closed = engine.journal().closed();
             engine.stop().await;
+            drop(engine);
+            tokio::time::timeout(PATIENCE, closed)
+                .await
+                .expect("nobody holds the journal of an engine that has stopped");
         }
     }
 

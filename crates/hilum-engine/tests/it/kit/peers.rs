@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 use bytes::Bytes;
 use futures_util::future::join_all;
 use hilum_component::{
-    Arrival, BoxFuture, Delivered, Delivery, DeliveryError, Destination, Intake, NotTaken, Outcome,
-    Partial, Peer, Reply, Source, SourceError, Stop,
+    Arrival, BlobReader, BoxFuture, Delivered, Delivery, DeliveryError, Destination, Intake,
+    NotTaken, Outcome, Partial, Peer, Reply, Source, SourceError, Stop,
 };
 use hilum_message::{BlobRange, Cut, Metadata, Payload};
 use tokio::sync::watch;
@@ -181,6 +181,21 @@ pub(crate) enum Act {
     Hang,
 }
 
+/// What a payload is read with that nobody reads.
+#[derive(Debug)]
+struct NoBlobs;
+
+impl BlobReader for NoBlobs {
+    fn read<'a>(
+        &'a self,
+        _: &'a BlobRange,
+        _: u64,
+        _: usize,
+    ) -> BoxFuture<'a, std::io::Result<Bytes>> {
+        Box::pin(async { Err(std::io::ErrorKind::NotFound.into()) })
+    }
+}
+
 /// An attempt that reached a receiver.
 #[derive(Clone, Debug)]
 pub(crate) struct Seen {
@@ -289,8 +304,13 @@ impl Receiver {
         loop {
             let act = (self.script.lock().unwrap())(text);
             if last != Some(act) {
+                let mut delivery = delivery.clone();
+                if delivery.payload.cuts().is_empty() || act != Act::Take {
+                    // It would keep the journal from being closed.
+                    delivery.blobs = Arc::new(NoBlobs);
+                }
                 let seen = Seen {
-                    delivery: delivery.clone(),
+                    delivery,
                     text: text.to_owned(),
                     act,
                 };
