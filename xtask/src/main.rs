@@ -74,7 +74,7 @@ const COMMANDS: [Command; 12] = [
     ),
     (
         "bench",
-        "hub [--only ROW,ROW] [--long] [--json] [--write] [--seconds S] [--rounds N], limit, or backlog [--queued N]",
+        "hub [--only ROW,ROW] [--long] [--json] [--write] [--seconds S] [--rounds N], or limit",
         "load on the relay example in release, beside the limit of this machine",
         rig::bench,
     ),

@@ -31,14 +31,14 @@ impl Profile {
 /// `cargo xtask bench WHAT [ARGUMENTS OF THE RIG]`
 pub(crate) fn bench(arguments: &[String]) -> Result<()> {
     let (what, rest) = arguments.split_first().context(Misunderstood(
-        "say what to measure: hub, backlog or limit".to_owned(),
+        "say what to measure: hub or limit".to_owned(),
     ))?;
     let mut rig = match what.as_str() {
-        "hub" | "backlog" => {
+        "hub" => {
             let folder = build(Profile::Release, &["hilum", "hilum-rig"])?;
             let mut rig = shell::program(folder.join("hilum-rig"));
             rig.args([what, "--hilum"]).arg(folder.join("hilum"));
-            if what == "hub" && wants_micro(rest) {
+            if wants_micro(rest) {
                 for measured in micro()? {
                     rig.args(["--micro", &measured]);
                 }

@@ -45,8 +45,6 @@ enum Command {
     Limit(bench::Limit),
     /// The limit program itself: MLLP, one SQLite group commit, one forward
     LimitEngine(bench::LimitEngine),
-    /// A long queue: memory, and a start with it after a kill
-    Backlog(bench::Backlog),
     /// Kills at random moments under load, and checks what was promised
     Crash(crash::Crash),
     /// Peers that misbehave and a disk that fills up, and checks what was promised
@@ -68,7 +66,6 @@ fn main() -> ExitCode {
             Command::Hub(hub) => runtime.block_on(hub.run()),
             Command::Limit(limit) => runtime.block_on(limit.run()),
             Command::LimitEngine(engine) => runtime.block_on(engine.run()),
-            Command::Backlog(backlog) => runtime.block_on(backlog.run()),
             Command::Crash(crash) => runtime.block_on(crash.run()),
             Command::Faults(faults) => runtime.block_on(faults.run()),
             Command::Hospitals(hospitals) => runtime.block_on(hospitals.run()),

@@ -7,7 +7,6 @@
 //! The other rows of the report are measured one after the other, each on a site of its own; a row
 //! that fails says why and does not cost the others.
 
-mod backlog;
 mod figures;
 mod limit;
 mod load;
@@ -36,7 +35,6 @@ use figures::{Figures, Table};
 use load::{Shape, Sink};
 use report::{Report, Row};
 
-pub(crate) use backlog::Backlog;
 pub(crate) use limit::LimitEngine;
 
 const READY_WITHIN: Duration = Duration::from_secs(30);
