@@ -28,7 +28,7 @@ pub use intake::FakeIntake;
 pub use source::{Said, SourceRig, check_source};
 
 /// How long a step of the suite may take; it ends at once when its condition holds.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
     match tokio::time::timeout(PATIENCE, future).await {

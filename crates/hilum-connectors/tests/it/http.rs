@@ -101,7 +101,7 @@ struct Called {
 impl DestinationRig for Called {
     fn destination(&self) -> Arc<dyn Destination> {
         let url = format!("http://{}/in", self.address);
-        destination("http", &json!({ "url": url, "answer-within": "300ms" }))
+        destination("http", &json!({ "url": url, "answer-within": "1s" }))
     }
 
     fn message(&self, number: u64) -> Bytes {
