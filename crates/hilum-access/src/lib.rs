@@ -90,6 +90,25 @@ pub struct Route {
 }
 
 impl Route {
+    /// A route that reads, without parameters in the query.
+    #[must_use]
+    pub const fn get(
+        name: &'static str,
+        path: &'static str,
+        permission: Permission,
+        about: &'static str,
+    ) -> Self {
+        Self {
+            name,
+            method: Method::Get,
+            path,
+            permission,
+            about,
+            query: &[],
+            body: &[],
+        }
+    }
+
     /// The parts of a path that this route answers, by name; `None` if it is not its path.
     #[must_use]
     pub fn matches<'p>(&self, path: &'p str) -> Option<Vec<(&'static str, &'p str)>> {

@@ -13,6 +13,7 @@ pub mod conformance;
 mod context;
 mod destination;
 mod format;
+mod leaves;
 mod order;
 mod plan;
 mod process;
@@ -32,6 +33,7 @@ pub use format::{
     Answer, AnswerMode, Document, DocumentProblem, EditError, Format, FormatOptions, Identity,
     ParseReject, PeerAnswer, SealedAnswer, Severity, Split, Target, Verdict,
 };
+pub use leaves::{ChangedLeaf, LEAVES_MAX, Leaves, changed_leaves, leaves};
 pub use order::{LinkedKeys, Order, OrderKeys};
 pub use plan::{
     Acknowledge, AfterReject, AlertRule, ChannelPlan, DestinationFactory, DestinationKind,
@@ -40,8 +42,8 @@ pub use plan::{
 };
 pub use process::{
     Beside, Disposition, Finding, Hold, Incoming, PlannedDelivery, ProcessEnvironment, Processed,
-    Reason, Released, ReleasedBy, SPLIT_MAX, StepOutcome, StepTrace, TRACED_CHANGES_MAX,
-    TRACED_LEAVES_MAX, answer, process, receive, trace,
+    Reason, Released, ReleasedBy, SPLIT_MAX, StepOutcome, StepTrace, TRACED_CHANGES_MAX, answer,
+    process, receive, trace,
 };
 pub use rule::{Rule, RuleError, reply_options};
 pub use source::{

@@ -87,6 +87,17 @@ pub struct Peer {
     pub connection: u64,
 }
 
+impl Peer {
+    /// Where a message comes from that no connection brought: a replay, a timer, the journal.
+    #[must_use]
+    pub const fn inside(label: Arc<str>) -> Self {
+        Self {
+            label,
+            connection: 0,
+        }
+    }
+}
+
 /// A message as it came in.
 #[derive(Clone, Debug)]
 pub struct Arrival {

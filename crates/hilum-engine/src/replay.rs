@@ -119,10 +119,7 @@ impl Engine {
             PlanChoice::Then | PlanChoice::Current | PlanChoice::Digest(_) => plan,
         };
         let digest = plan.digest;
-        let peer = Peer {
-            label: Arc::from("replay"),
-            connection: 0,
-        };
+        let peer = Peer::inside(Arc::from("replay"));
         let arrival = Arrival {
             payload,
             peer,

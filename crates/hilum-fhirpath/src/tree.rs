@@ -43,6 +43,22 @@ pub enum Scalar<'t> {
     Time(Cow<'t, str>),
 }
 
+impl<'t> Scalar<'t> {
+    /// The value as text, as the document wrote it: no reading, no writing.
+    #[must_use]
+    pub fn into_text(self) -> Cow<'t, str> {
+        match self {
+            Self::String(text)
+            | Self::Decimal(text)
+            | Self::Date(text)
+            | Self::DateTime(text)
+            | Self::Time(text) => text,
+            Self::Boolean(value) => Cow::Borrowed(if value { "true" } else { "false" }),
+            Self::Integer(value) => Cow::Owned(value.to_string()),
+        }
+    }
+}
+
 /// Receives nodes one by one, in document order.
 pub type Visit<'v> = dyn FnMut(NodeId) + 'v;
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hilum_access::{Method, Parameter, Permission, Route};
+use hilum_access::{Parameter, Permission, Route};
 use hilum_component::BoxFuture;
 use hilum_engine::OperateError;
 use hilum_journal::{
@@ -30,18 +30,9 @@ const LIMIT: Parameter = Parameter {
 };
 
 pub(super) fn routes() -> Vec<Entry> {
-    let get = |name, path, permission, about| Route {
-        name,
-        method: Method::Get,
-        path,
-        permission,
-        about,
-        query: &[],
-        body: &[],
-    };
     vec![
         Entry {
-            route: get(
+            route: Route::get(
                 "trace",
                 "/api/v1/messages/{message}",
                 Permission::Find,
@@ -50,7 +41,7 @@ pub(super) fn routes() -> Vec<Entry> {
             handle: trace,
         },
         Entry {
-            route: get(
+            route: Route::get(
                 "received",
                 "/api/v1/messages/{message}/received",
                 Permission::Content,
@@ -59,7 +50,7 @@ pub(super) fn routes() -> Vec<Entry> {
             handle: received,
         },
         Entry {
-            route: get(
+            route: Route::get(
                 "sent",
                 "/api/v1/deliveries/{delivery}/sent",
                 Permission::Content,
@@ -68,7 +59,7 @@ pub(super) fn routes() -> Vec<Entry> {
             handle: sent,
         },
         Entry {
-            route: get(
+            route: Route::get(
                 "holds",
                 "/api/v1/holds",
                 Permission::Find,
@@ -79,7 +70,7 @@ pub(super) fn routes() -> Vec<Entry> {
         Entry {
             route: Route {
                 query: &[LIMIT],
-                ..get(
+                ..Route::get(
                     "dead-letters",
                     "/api/v1/channels/{channel}/destinations/{destination}/dead-letters",
                     Permission::Find,

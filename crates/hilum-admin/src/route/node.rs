@@ -10,31 +10,22 @@ use super::{Admin, ApiError, Call, Entry, Reply, all, json};
 use crate::{metrics, openapi};
 
 pub(super) fn routes() -> Vec<Entry> {
-    let get = |name, path, permission, about| Route {
-        name,
-        method: Method::Get,
-        path,
-        permission,
-        about,
-        query: &[],
-        body: &[],
-    };
     let health = Permission::Health;
     vec![
         Entry {
-            route: get("health", "/health", health, "Says that the node runs"),
+            route: Route::get("health", "/health", health, "Says that the node runs"),
             handle: alive,
         },
         Entry {
-            route: get("metrics", "/metrics", health, "Figures for Prometheus"),
+            route: Route::get("metrics", "/metrics", health, "Figures for Prometheus"),
             handle: figures,
         },
         Entry {
-            route: get("openapi", "/api/v1/openapi.json", health, "This document"),
+            route: Route::get("openapi", "/api/v1/openapi.json", health, "This document"),
             handle: document,
         },
         Entry {
-            route: get(
+            route: Route::get(
                 "status",
                 "/api/v1/status",
                 Permission::Operations,
@@ -45,7 +36,7 @@ pub(super) fn routes() -> Vec<Entry> {
         Entry {
             route: Route {
                 method: Method::Post,
-                ..get(
+                ..Route::get(
                     "reload",
                     "/api/v1/reload",
                     Permission::Administer,

@@ -20,7 +20,7 @@
 
 use std::sync::Arc;
 
-use hilum_access::{Method, Parameter, Permission, Route};
+use hilum_access::{Parameter, Permission, Route};
 use hilum_component::{BoxFuture, Finding, Halted, Severity, StepOutcome, StepTrace, TraceLine};
 use hilum_engine::Recomputed;
 use hilum_message::Phi;
@@ -36,13 +36,8 @@ const PLAN: Parameter = Parameter {
 
 pub(super) fn routes() -> Vec<Entry> {
     let get = |name, path, permission, about| Route {
-        name,
-        method: Method::Get,
-        path,
-        permission,
-        about,
         query: &[PLAN],
-        body: &[],
+        ..Route::get(name, path, permission, about)
     };
     vec![
         Entry {

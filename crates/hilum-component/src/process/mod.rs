@@ -13,7 +13,7 @@ mod trace;
 
 pub use outcome::{Disposition, Finding, Hold, PlannedDelivery, Processed, Reason};
 pub use run::SPLIT_MAX;
-pub use trace::{StepOutcome, StepTrace, TRACED_CHANGES_MAX, TRACED_LEAVES_MAX, trace};
+pub use trace::{StepOutcome, StepTrace, TRACED_CHANGES_MAX, trace};
 
 use hilum_fhirpath::{Env, Host, Moment};
 use hilum_message::{IndexKey, IndexToken, MessageId, Metadata, OrderKey, Payload};

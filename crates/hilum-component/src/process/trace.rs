@@ -4,17 +4,13 @@
 //! that also a step that says nothing (a script) shows what it changed. It costs far more than
 //! [`process`] and is never on the way of a message.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use hilum_fhirpath::Scalar;
 use hilum_message::{MessageId, Phi};
 
 use super::{Finding, Incoming, ProcessEnvironment, Processed, process};
+use crate::leaves::{Leaves, changed_leaves, leaves};
 use crate::{ChannelPlan, Document, Flow, Halted, Step, StepContext, StepPlan, TraceLine, Working};
-
-/// Leaves of a document that are compared.
-pub const TRACED_LEAVES_MAX: usize = 20_000;
 
 /// Changes of one step that are listed.
 pub const TRACED_CHANGES_MAX: usize = 500;
@@ -128,65 +124,23 @@ impl Step for Watched {
     }
 }
 
-type Leaves = BTreeMap<String, String>;
-
 /// Adds what differs and was not told by the step itself; `true` if not everything could be.
 fn changes(step: &str, before: Leaves, after: &dyn Document, lines: &mut Vec<TraceLine>) -> bool {
-    let Some(mut after) = leaves(after) else {
+    let Some(after) = leaves(after) else {
         return true;
     };
-    let mut changed = Vec::new();
-    for (path, old) in before {
-        let new = after.remove(&path);
-        if new.as_ref() != Some(&old) {
-            changed.push((path, Some(old), new));
-        }
-    }
-    changed.extend(after.into_iter().map(|(path, new)| (path, None, Some(new))));
+    let mut changed = changed_leaves(before, after);
     let told = |path: &String| lines.iter().any(|line| line.path.as_ref() == Some(path));
-    changed.retain(|(path, ..)| !told(path));
-    changed.sort_by(|(a, ..), (b, ..)| a.cmp(b));
+    changed.retain(|change| !told(&change.path));
+    changed.sort_by(|a, b| a.path.cmp(&b.path));
     let cut = changed.len() > TRACED_CHANGES_MAX;
     changed.truncate(TRACED_CHANGES_MAX);
-    lines.extend(changed.into_iter().map(|(path, old, new)| TraceLine {
+    lines.extend(changed.into_iter().map(|change| TraceLine {
         step: step.to_owned(),
-        path: Some(path),
-        before: old.map(Phi::new),
-        after: new.map(Phi::new),
+        path: Some(change.path),
+        before: change.before.map(Phi::new),
+        after: change.after.map(Phi::new),
         note: String::new(),
     }));
     cut
-}
-
-/// The values of a document by their places; `None` if there are too many.
-fn leaves(document: &dyn Document) -> Option<Leaves> {
-    let tree = document.tree();
-    let mut leaves = Leaves::new();
-    let mut open = vec![tree.root()];
-    while let Some(node) = open.pop() {
-        let mut below = Vec::new();
-        tree.all_children(node, &mut |child| below.push(child));
-        if below.is_empty()
-            && let Some(value) = tree.value(node)
-        {
-            leaves.insert(tree.location(node), text(&value));
-        }
-        open.append(&mut below);
-        if leaves.len() + open.len() > TRACED_LEAVES_MAX {
-            return None;
-        }
-    }
-    Some(leaves)
-}
-
-fn text(value: &Scalar<'_>) -> String {
-    match value {
-        Scalar::Boolean(value) => value.to_string(),
-        Scalar::Integer(value) => value.to_string(),
-        Scalar::Decimal(text)
-        | Scalar::String(text)
-        | Scalar::Date(text)
-        | Scalar::DateTime(text)
-        | Scalar::Time(text) => text.to_string(),
-    }
 }

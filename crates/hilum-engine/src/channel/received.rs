@@ -122,10 +122,7 @@ async fn one(core: &Arc<Core>, channel: &Arc<Channel>, sequence: u64) -> Result<
         }
         Err(error) => return Err(store::chain(&error)),
     };
-    let peer = Peer {
-        label: row.peer.unwrap_or_default(),
-        connection: 0,
-    };
+    let peer = Peer::inside(row.peer.unwrap_or_default());
     let arrival = Arrival {
         payload,
         peer,

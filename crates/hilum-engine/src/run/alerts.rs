@@ -43,10 +43,7 @@ pub(super) async fn publish(core: Arc<Core>, mut alerts: mpsc::Receiver<Alert>, 
                     "an alert was not handed over: the queue is full");
                 continue;
             }
-            let peer = Peer {
-                label: Arc::from("hilum"),
-                connection: 0,
-            };
+            let peer = Peer::inside(Arc::from("hilum"));
             let arrival = Arrival::new(body.clone().into(), peer);
             let taken = take_in(&core, &channel, arrival, Origin::Source).await;
             channel.figures.disposed(taken.reply.disposition);

@@ -147,10 +147,7 @@ fn parts(
     row: &StoredMessage,
     processed: Processed,
 ) -> Vec<AcceptRequest> {
-    let peer = Peer {
-        label: row.peer.clone().unwrap_or_default(),
-        connection: 0,
-    };
+    let peer = Peer::inside(row.peer.clone().unwrap_or_default());
     let mut all = request::requests(core, channel, plan, &peer, processed, None, &Origin::Source);
     let mut parts = all.split_off(1.min(all.len()));
     for part in &mut parts {

@@ -285,10 +285,7 @@ pub(crate) async fn due(
         .received_at(sequence)
         .await
         .map_err(|error| super::chain(&error))?;
-    let peer = Peer {
-        label: row.peer.clone().unwrap_or_default(),
-        connection: 0,
-    };
+    let peer = Peer::inside(row.peer.clone().unwrap_or_default());
     let arrival = Arrival {
         payload,
         peer,
@@ -354,10 +351,7 @@ async fn timers(core: &Arc<Core>) -> usize {
         let body = serde_json::json!({
             "timer": { "scope": &*timer.scope, "key": &*timer.key, "due-ms": timer.due_ms },
         });
-        let peer = Peer {
-            label: Arc::from("timer"),
-            connection: 0,
-        };
+        let peer = Peer::inside(Arc::from("timer"));
         let mut arrival = Arrival::new(body.to_string().into(), peer);
         arrival
             .metadata

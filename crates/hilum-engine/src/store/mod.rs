@@ -120,10 +120,7 @@ pub(crate) async fn accept_hop(
     from: &str,
     relation: &'static str,
 ) -> Result<(), AcceptFailure> {
-    let peer = Peer {
-        label: Arc::from(from),
-        connection: 0,
-    };
+    let peer = Peer::inside(Arc::from(from));
     let origin = Origin::Linked {
         from: publication.delivery.id.message,
         relation,

@@ -268,16 +268,7 @@ impl<'t> Item<'t> {
     /// The value as text, as `toString()` gives it.
     pub fn text(&self) -> Option<Cow<'t, str>> {
         match self {
-            Self::Node(node) => match node.tree.value(node.id)? {
-                // Text goes as the document wrote it: no reading, no writing.
-                Scalar::String(text)
-                | Scalar::Decimal(text)
-                | Scalar::Date(text)
-                | Scalar::DateTime(text)
-                | Scalar::Time(text) => Some(text),
-                Scalar::Boolean(b) => Some(Cow::Borrowed(if b { "true" } else { "false" })),
-                Scalar::Integer(n) => Some(Cow::Owned(n.to_string())),
-            },
+            Self::Node(node) => Some(node.tree.value(node.id)?.into_text()),
             Self::Value(value) => Some(value.clone().into_text()),
         }
     }

@@ -3,15 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use hilum_component::{ChannelPlan, Document, Finding, PlannedDelivery, Processed, TraceLine};
-use hilum_fhirpath::Scalar;
+use hilum_component::{
+    ChannelPlan, Finding, PlannedDelivery, Processed, TraceLine, changed_leaves, leaves,
+};
 use hilum_message::{Payload, Phi};
 use serde::Serialize;
 
 use super::seen::Seen;
-
-/// Leaves of a document that are compared.
-const LEAVES_MAX: usize = 20_000;
 
 /// What kind of difference it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -268,22 +266,12 @@ fn changes([(a_plan, a), (b_plan, b)]: [(&ChannelPlan, &Payload); 2]) -> Vec<Cha
         leaves(&*document)
     };
     let mut found = Vec::new();
-    if let (Some(before), Some(mut after)) = (read(a_plan, a), read(b_plan, b)) {
-        for (at, old) in before {
-            let new = after.remove(&at);
-            if new.as_ref() != Some(&old) {
-                let before = Some(old);
-                found.push(Change {
-                    at,
-                    before,
-                    after: new,
-                });
-            }
-        }
-        found.extend(after.into_iter().map(|(at, new)| Change {
-            at,
-            before: None,
-            after: Some(new),
+    if let (Some(before), Some(after)) = (read(a_plan, a), read(b_plan, b)) {
+        let differ = changed_leaves(before, after).into_iter();
+        found.extend(differ.map(|change| Change {
+            at: change.path,
+            before: change.before,
+            after: change.after,
         }));
     }
     if found.is_empty() {
@@ -296,37 +284,6 @@ fn changes([(a_plan, a), (b_plan, b)]: [(&ChannelPlan, &Payload); 2]) -> Vec<Cha
         });
     }
     found
-}
-
-/// The values of a document by their places; `None` if there are too many.
-fn leaves(document: &dyn Document) -> Option<BTreeMap<String, String>> {
-    let tree = document.tree();
-    let mut leaves = BTreeMap::new();
-    let mut open = vec![tree.root()];
-    while let Some(node) = open.pop() {
-        let mut below = Vec::new();
-        tree.all_children(node, &mut |child| below.push(child));
-        if let (true, Some(value)) = (below.is_empty(), tree.value(node)) {
-            leaves.insert(tree.location(node), text(&value));
-        }
-        open.append(&mut below);
-        if leaves.len() + open.len() > LEAVES_MAX {
-            return None;
-        }
-    }
-    Some(leaves)
-}
-
-fn text(value: &Scalar<'_>) -> String {
-    match value {
-        Scalar::Boolean(value) => value.to_string(),
-        Scalar::Integer(value) => value.to_string(),
-        Scalar::Decimal(text)
-        | Scalar::String(text)
-        | Scalar::Date(text)
-        | Scalar::DateTime(text)
-        | Scalar::Time(text) => text.to_string(),
-    }
 }
 
 #[cfg(test)]
