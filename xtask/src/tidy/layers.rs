@@ -16,6 +16,7 @@ const EDGES: &[(&str, &[&str])] = &[
     // 0b: formats as plain data.
     ("hilum-hl7v2", &["hilum-message", "hilum-fhirpath"]),
     ("hilum-tree", &["hilum-message", "hilum-fhirpath"]),
+    ("hilum-fhir", &["hilum-ucum", "hilum-fhirpath"]),
     // 1a: the contract, and the network.
     ("hilum-component", &["hilum-message", "hilum-fhirpath"]),
     ("hilum-net", &[]),
@@ -41,12 +42,17 @@ const EDGES: &[(&str, &[&str])] = &[
             "hilum-journal",
         ],
     ),
+    (
+        "hilum-fhir-store",
+        &["hilum-message", "hilum-ucum", "hilum-fhir", "hilum-db"],
+    ),
     // 4.
     (
         "hilum-formats",
         &[
             "hilum-message",
             "hilum-fhirpath",
+            "hilum-fhir",
             "hilum-hl7v2",
             "hilum-tree",
             "hilum-component",
@@ -73,6 +79,19 @@ const EDGES: &[(&str, &[&str])] = &[
             "hilum-tree",
             "hilum-component",
             "hilum-net",
+        ],
+    ),
+    (
+        "hilum-fhir-server",
+        &[
+            "hilum-message",
+            "hilum-fhirpath",
+            "hilum-fhir",
+            "hilum-component",
+            "hilum-net",
+            "hilum-db",
+            "hilum-access",
+            "hilum-fhir-store",
         ],
     ),
     // 5.
@@ -106,6 +125,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "hilum-ucum",
             "hilum-fhirpath",
             "hilum-hl7v2",
+            "hilum-fhir",
             "hilum-tree",
             "hilum-component",
             "hilum-net",
@@ -114,6 +134,8 @@ const EDGES: &[(&str, &[&str])] = &[
             "hilum-access",
             "hilum-config",
             "hilum-engine",
+            "hilum-fhir-store",
+            "hilum-fhir-server",
             "hilum-formats",
             "hilum-steps",
             "hilum-connectors",
@@ -141,6 +163,7 @@ const PURE: &[&str] = &[
     "hilum-ucum",
     "hilum-fhirpath",
     "hilum-hl7v2",
+    "hilum-fhir",
     "hilum-tree",
 ];
 

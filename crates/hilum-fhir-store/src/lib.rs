@@ -1,0 +1,1 @@
+//! Versions, indexes, search and history of FHIR resources, on SQLite or PostgreSQL.
