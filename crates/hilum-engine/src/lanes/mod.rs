@@ -69,11 +69,22 @@ struct Queue {
     seen: u64,
     /// The last sequence that was committed but left in the journal.
     left: u64,
+    /// How many dead letters were left in the journal to be sent again.
+    requeued: u64,
     /// Nobody noted the keys of what is only in the journal: it was there before the start.
     unknown: bool,
     /// Commit sequence and ordinal of deliveries that were taken before the journal was read up to
     /// them: with a priority, or with an earlier place.
     passed: BTreeSet<(u64, u32)>,
+}
+
+/// A look into the journal, and what was known to lie there when it began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reading {
+    /// The commit sequence after which to read.
+    pub after: u64,
+    left: u64,
+    requeued: u64,
 }
 
 /// The deliveries of one system and who waits for whom.
@@ -109,6 +120,7 @@ impl Lanes {
             unloaded_from: None,
             seen: 0,
             left: 0,
+            requeued: 0,
             unknown: false,
             passed: BTreeSet::new(),
         });
@@ -187,10 +199,23 @@ impl Lanes {
     }
 
     /// Takes deliveries that were read from the journal, in commit order; `more` says that there
-    /// are further ones.
-    pub fn load(&mut self, queue: QueueId, entries: Vec<Entry>, more: bool) {
+    /// are further ones. Returns whether that let deliveries of other queues of the system go on.
+    pub fn load(
+        &mut self,
+        queue: QueueId,
+        reading: Reading,
+        entries: Vec<Entry>,
+        more: bool,
+    ) -> bool {
         let before = self.barrier();
-        let mut last = self.queues.get(&queue).map_or(0, |state| state.seen);
+        let Some(state) = self.queues.get(&queue) else {
+            return false;
+        };
+        if state.requeued != reading.requeued {
+            // It may be one of those that the reading has passed: read again.
+            return false;
+        }
+        let mut last = state.seen;
         for entry in entries {
             last = last.max(entry.sequence);
             // What passed and has ended may not be settled in the journal yet.
@@ -206,21 +231,27 @@ impl Lanes {
             state.seen = state.seen.max(last);
             state.passed = state.passed.split_off(&(last + 1, 0));
             // What was committed after the journal was read is there to be read again.
-            state.unloaded_from = (more || state.left > last).then_some(last + 1);
+            let left = state.left > last && state.left > reading.left;
+            state.unloaded_from = (more || left).then_some(last + 1);
             state.unknown &= state.unloaded_from.is_some();
         }
         if self.barrier() == u64::MAX {
             self.left.clear();
         }
         self.release_behind(before);
+        self.barrier() > before
     }
 
-    /// There is more in the journal and room for it: the sequence after which to read.
+    /// There is more in the journal and room for it: what to read.
     #[must_use]
-    pub fn wants_load(&self, queue: QueueId) -> Option<u64> {
+    pub fn wants_load(&self, queue: QueueId) -> Option<Reading> {
         let state = self.queues.get(&queue)?;
         let room = state.waiting - state.held <= WINDOW / 2 && state.waiting < HELD_MAX;
-        (state.unloaded_from.is_some() && room).then_some(state.seen)
+        (state.unloaded_from.is_some() && room).then_some(Reading {
+            after: state.seen,
+            left: state.left,
+            requeued: state.requeued,
+        })
     }
 
     fn insert(&mut self, queue: QueueId, entry: Entry, passes: bool) -> bool {

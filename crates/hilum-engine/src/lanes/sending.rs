@@ -144,6 +144,7 @@ impl Lanes {
                 self.left.add(&entry.keys);
                 if let Some(state) = self.queues.get_mut(&queue) {
                     state.passed.remove(&(entry.sequence, entry.id.ordinal));
+                    state.requeued += 1;
                     state.left = state.left.max(entry.sequence);
                 }
             }

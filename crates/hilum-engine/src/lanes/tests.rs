@@ -129,9 +129,9 @@ fn beyond_the_window_deliveries_stay_in_the_journal_and_nothing_overtakes_them()
     for sequence in all_ready(&mut lanes, EHR) {
         lanes.delivered(sequence, 0);
     }
-    let after = lanes.wants_load(EHR).expect("room");
-    assert_eq!(after, over - 1);
-    lanes.load(EHR, vec![entry(over, &[1])], false);
+    let reading = lanes.wants_load(EHR).expect("room");
+    assert_eq!(reading.after, over - 1);
+    assert!(lanes.load(EHR, reading, vec![entry(over, &[1])], false));
     assert_eq!(all_ready(&mut lanes, EHR), [over]);
     assert_eq!(all_ready(&mut lanes, STORE), [over + 1]);
     assert!(lanes.wants_load(EHR).is_none());
@@ -157,7 +157,8 @@ fn priority_passes_a_backlog_in_the_journal_but_not_its_own() {
     for sequence in ready {
         lanes.delivered(sequence, 0);
     }
-    assert_eq!(lanes.wants_load(EHR), Some(over - 1), "from where it was");
+    let reading = lanes.wants_load(EHR).expect("room");
+    assert_eq!(reading.after, over - 1, "from where it was");
     // The journal may not have settled yet what has passed.
     let rest = [
         entry(over, &[5_000_000]),
@@ -165,12 +166,45 @@ fn priority_passes_a_backlog_in_the_journal_but_not_its_own() {
         stat(over + 2, 5_000_000),
         entry(over + 3, &[6_000_000]),
     ];
-    lanes.load(EHR, rest.into(), false);
+    lanes.load(EHR, reading, rest.into(), false);
     assert_eq!(all_ready(&mut lanes, EHR), [over, over + 3]);
     lanes.delivered(over, 0);
     assert_eq!(all_ready(&mut lanes, EHR), [over + 2]);
     assert_eq!(all_ready(&mut lanes, STORE), [over + 5]);
     assert!(lanes.wants_load(EHR).is_none());
+}
+
+#[test]
+fn what_was_committed_while_the_journal_was_read_is_read_next() {
+    let mut lanes = lanes([]);
+    lanes.unloaded(EHR);
+    let reading = lanes.wants_load(EHR).expect("a backlog");
+    assert!(!lanes.push(EHR, entry(2, &[2])));
+    lanes.load(EHR, reading, vec![entry(1, &[1])], false);
+    let reading = lanes.wants_load(EHR).expect("one more");
+    assert_eq!(reading.after, 1);
+    assert!(
+        lanes.load(EHR, reading, Vec::new(), false),
+        "withdrawn meanwhile"
+    );
+    assert!(
+        lanes.wants_load(EHR).is_none(),
+        "and nothing is read forever"
+    );
+    assert_eq!(all_ready(&mut lanes, EHR), [1]);
+}
+
+#[test]
+fn what_was_requeued_while_the_journal_was_read_is_not_passed_over() {
+    let mut lanes = lanes([]);
+    lanes.unloaded(EHR);
+    let reading = lanes.wants_load(EHR).expect("a backlog");
+    lanes.requeue(EHR, entry(1, &[1]));
+    assert!(!lanes.load(EHR, reading, vec![entry(2, &[1])], false));
+    let reading = lanes.wants_load(EHR).expect("again");
+    assert_eq!(reading.after, 0);
+    lanes.load(EHR, reading, vec![entry(1, &[1]), entry(2, &[1])], false);
+    assert_eq!(all_ready(&mut lanes, EHR), [1]);
 }
 
 #[test]
@@ -182,7 +216,8 @@ fn nothing_passes_a_backlog_whose_keys_nobody_knows_or_beyond_the_limit() {
     let mut lanes = lanes([]);
     lanes.unloaded(EHR);
     assert!(!lanes.push(EHR, stat(7, 1)));
-    lanes.load(EHR, vec![entry(1, &[1]), stat(7, 1)], false);
+    let reading = lanes.wants_load(EHR).expect("room");
+    lanes.load(EHR, reading, vec![entry(1, &[1]), stat(7, 1)], false);
     assert_eq!(all_ready(&mut lanes, EHR), [1]);
     let (first, passing) = (8 + WINDOW as u64, PASSING_MAX as u64);
     for sequence in 8..=first {

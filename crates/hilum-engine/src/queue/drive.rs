@@ -66,11 +66,23 @@ pub(crate) async fn drive(core: Arc<Core>, queue: Arc<Queue>, mut stop: Stop) {
 
 /// Reads on in the journal when there is room for more.
 async fn load(core: &Core, queue: &Queue) {
-    let Some(after) = queue.scope.lanes().wants_load(queue.id) else {
+    let Some(reading) = queue.scope.lanes().wants_load(queue.id) else {
         return;
     };
-    match store::pending(core, queue, after).await {
-        Ok((entries, more)) => queue.scope.lanes().load(queue.id, entries, more),
+    match store::pending(core, queue, reading.after).await {
+        Ok((entries, more)) => {
+            let mut lanes = queue.scope.lanes();
+            let others = lanes.load(queue.id, reading, entries, more);
+            // What was committed meanwhile was left in the journal and has woken nobody.
+            let again = lanes.wants_load(queue.id).is_some();
+            drop(lanes);
+            if again {
+                queue.wake.notify_one();
+            }
+            if others {
+                queue.scope.wake_others(&queue.wake);
+            }
+        }
         Err(error) => {
             tracing::error!(channel = %queue.channel, destination = %queue.destination, %error,
                 "cannot read on in the journal; trying again in a second");
