@@ -1,1 +1,37 @@
-//! Versions, indexes, search and history of FHIR resources, on SQLite or PostgreSQL.
+//! A versioned store of FHIR resources: bytes, index rows, an atomic commit, search and history.
+//!
+//! - [`Commit`] is the only way to change anything: all of it or nothing, durable when answered.
+//! - [`Query`] is a search without HTTP: criteria over parameters that [`Catalog`] names.
+//! - [`IndexRow`] is what a parameter says about a resource; the store normalises and hashes it.
+//!
+//! Invariants:
+//! - every change has a number ([`Seq`]), without gaps and in the order of `updated_ms`;
+//! - a version is written once and never changed; what was committed together has neighbouring
+//!   numbers;
+//! - identifiers, codes and references are kept in the index tables as keyed hashes only.
+//!
+//! It does no HTTP, parses no resource and knows no definition of FHIR beyond what search needs:
+//! types and parameters are names that the caller registers.
+
+mod catalog;
+mod commit;
+mod config;
+mod error;
+mod id;
+mod query;
+mod row;
+mod stored;
+
+pub use catalog::{Catalog, Param};
+pub use commit::{
+    Change, Commit, Committed, Delivery, Expect, Expected, Method, OutboxEvent, Written,
+};
+pub use config::{Clock, Limits, ParamSpec, Place, StoreConfig};
+pub use error::StoreError;
+pub use id::{DeliveryId, ParamKey, ParamKind, Pk, ResourceType, Seq};
+pub use query::{
+    Chain, Criterion, Cursor, Direction, Has, IntervalTest, NumberTest, Prefix, QuantityTest,
+    Query, ReferenceTest, SortBy, SortKey, StringMode, Test, TokenTest, Total, UnitTest, UriMode,
+};
+pub use row::{CompositePart, IndexRow, IndexValue};
+pub use stored::{Body, Found, HistoryPage, HistoryScope, Page, Stored};

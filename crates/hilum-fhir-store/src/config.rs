@@ -1,0 +1,129 @@
+//! How a store is opened.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::id::ParamKind;
+
+/// Where a store is kept.
+#[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Place {
+    /// A SQLite file.
+    Sqlite(PathBuf),
+}
+
+impl fmt::Debug for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sqlite(path) => write!(f, "Sqlite({})", path.display()),
+        }
+    }
+}
+
+/// What time it is, in milliseconds since 1970 UTC.
+#[derive(Clone)]
+pub struct Clock(Arc<dyn Fn() -> i64 + Send + Sync>);
+
+impl Clock {
+    /// A clock of the caller: the system's in production, a paused one in tests.
+    pub fn new(now_ms: impl Fn() -> i64 + Send + Sync + 'static) -> Self {
+        Self(Arc::new(now_ms))
+    }
+
+    /// The time now.
+    #[must_use]
+    pub fn now_ms(&self) -> i64 {
+        (self.0)()
+    }
+}
+
+impl fmt::Debug for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Clock")
+    }
+}
+
+/// A search parameter of one resource type, by name.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ParamSpec {
+    /// The resource type (`Patient`).
+    pub resource_type: Arc<str>,
+    /// The code in searches (`birthdate`).
+    pub code: Arc<str>,
+    /// How its values are compared.
+    pub kind: ParamKind,
+}
+
+/// Limits of a store; what goes beyond is refused with the limit's name.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Longest single search.
+    pub search_time: Duration,
+    /// Resources of one page.
+    pub page_max: u32,
+    /// Criteria of a query, all levels together.
+    pub criteria_max: usize,
+    /// Values of one criterion (alternatives separated by commas).
+    pub values_max: usize,
+    /// How deep chains, `_has` and groups nest.
+    pub depth_max: usize,
+    /// Changes of one commit.
+    pub changes_max: usize,
+    /// Bytes of one resource.
+    pub body_bytes_max: usize,
+    /// Index rows of one resource.
+    pub rows_max: usize,
+    /// Characters of a string or URI that are indexed and compared; what follows is cut off.
+    pub text_chars_max: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            search_time: Duration::from_secs(5),
+            page_max: 1000,
+            criteria_max: 200,
+            values_max: 10_000,
+            depth_max: 8,
+            changes_max: 10_000,
+            body_bytes_max: 50 << 20,
+            rows_max: 10_000,
+            text_chars_max: 128,
+        }
+    }
+}
+
+/// How to open a store.
+#[derive(Clone, Debug)]
+pub struct StoreConfig {
+    /// Where it is kept.
+    pub place: Place,
+    /// The resource types; more may be added at a later opening, none is ever removed.
+    pub types: Vec<Arc<str>>,
+    /// The search parameters; more may be added later.
+    pub params: Vec<ParamSpec>,
+    /// What time it is.
+    pub clock: Clock,
+    /// Limits.
+    pub limits: Limits,
+    /// Threads that read (SQLite) or connections (PostgreSQL).
+    pub readers: usize,
+}
+
+impl StoreConfig {
+    /// A store at `place` with the usual limits.
+    #[must_use]
+    pub fn new(place: Place, clock: Clock) -> Self {
+        Self {
+            place,
+            types: Vec::new(),
+            params: Vec::new(),
+            clock,
+            limits: Limits::default(),
+            readers: 3,
+        }
+    }
+}

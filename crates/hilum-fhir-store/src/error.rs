@@ -1,0 +1,54 @@
+//! What can go wrong.
+
+use hilum_db::DbError;
+
+use crate::id::ResourceType;
+
+/// A failed operation of a store. No content of a resource is ever in it.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// A resource is not in the state that the commit expected.
+    #[error("the resource is not in the expected state (version now: {version:?})")]
+    Conflict {
+        /// Its type.
+        resource_type: ResourceType,
+        /// Which expectation or change of the commit: expectations first, then changes.
+        at: usize,
+        /// The version it has now, if it exists.
+        version: Option<u32>,
+    },
+    /// A search finds something else than when the commit was prepared: prepare it anew.
+    #[error("what the commit was prepared with has changed")]
+    Stale {
+        /// Which expectation.
+        at: usize,
+    },
+    /// The search took too long and was stopped.
+    #[error("the search costs too much")]
+    TooCostly {
+        /// How it was being done; names parameters and counts only.
+        plan: String,
+    },
+    /// More than a limit allows.
+    #[error("more than {limit} allows ({max})")]
+    Limit {
+        /// The limit's name.
+        limit: &'static str,
+        /// Its value.
+        max: u64,
+    },
+    /// The query or commit makes no sense (a test of another kind than the parameter, a foreign
+    /// cursor).
+    #[error("invalid request to the store: {0}")]
+    Invalid(&'static str),
+    /// The store is closing.
+    #[error("the store is closed")]
+    Closed,
+    /// Too much waits already.
+    #[error("the store is busy")]
+    Busy,
+    /// The file failed; `DbError::class` says how.
+    #[error("the store failed")]
+    Db(#[from] DbError),
+}
