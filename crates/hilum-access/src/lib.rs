@@ -24,6 +24,22 @@ pub enum Permission {
     Operate,
     /// Load a new plan, back up, verify.
     Administer,
+    /// See what the FHIR server can do.
+    FhirDescribe,
+    /// Read a FHIR resource or one of its versions.
+    FhirRead,
+    /// Create, change or delete FHIR resources.
+    FhirWrite,
+    /// Search FHIR resources.
+    FhirSearch,
+    /// See former versions of FHIR resources.
+    FhirHistory,
+    /// Call an operation that reads or computes.
+    FhirOperate,
+    /// Send a bundle of requests, each of which needs its own permission as well.
+    FhirBatch,
+    /// Take FHIR resources out or bring them in, in bulk.
+    FhirTransfer,
 }
 
 impl Permission {
@@ -37,17 +53,32 @@ impl Permission {
             Self::Content => "content",
             Self::Operate => "operate",
             Self::Administer => "administer",
+            Self::FhirDescribe => "fhir-describe",
+            Self::FhirRead => "fhir-read",
+            Self::FhirWrite => "fhir-write",
+            Self::FhirSearch => "fhir-search",
+            Self::FhirHistory => "fhir-history",
+            Self::FhirOperate => "fhir-operate",
+            Self::FhirBatch => "fhir-batch",
+            Self::FhirTransfer => "fhir-transfer",
         }
     }
 }
 
-/// The methods that routes use.
+/// The methods that routes use. `HEAD` is no method of its own: a server answers it by the route
+/// that reads, without the body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Method {
     /// Reads.
     Get,
-    /// Changes.
+    /// Changes, or asks with a body.
     Post,
+    /// Puts a whole thing in its place.
+    Put,
+    /// Changes a part.
+    Patch,
+    /// Takes away.
+    Delete,
 }
 
 impl Method {
@@ -57,6 +88,9 @@ impl Method {
         match self {
             Self::Get => "GET",
             Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Patch => "PATCH",
+            Self::Delete => "DELETE",
         }
     }
 }

@@ -39,17 +39,19 @@ pub(super) fn registered(tree: &Tree) -> Vec<Finding> {
     found
 }
 
-/// Every folder under `config/examples/` has at least one `*.test.yaml`.
+/// Every folder under `config/examples/` that has channels has at least one `*.test.yaml`.
 pub(super) fn examples_tested(tree: &Tree) -> Vec<Finding> {
     let home = "config/examples/";
     folders(tree, home)
         .into_iter()
         .map(|folder| format!("{home}{folder}/"))
         .filter(|folder| {
-            !tree
+            let channels = format!("{folder}channels/");
+            let mut files = tree
                 .files
                 .iter()
-                .any(|file| file.path.starts_with(folder) && file.path.ends_with(".test.yaml"))
+                .filter(|file| file.path.starts_with(&channels));
+            files.clone().next().is_some() && !files.any(|file| file.path.ends_with(".test.yaml"))
         })
         .map(|folder| Finding::error(folder, "has no *.test.yaml"))
         .collect()
@@ -127,7 +129,8 @@ mod tests {
         let tree = Tree::of(&[
             ("config/examples/relay/hilum.yaml", ""),
             ("config/examples/relay/channels/relay.test.yaml", ""),
-            ("config/examples/bare/hilum.yaml", ""),
+            ("config/examples/bare/channels/bare.yaml", ""),
+            ("config/examples/none/hilum.yaml", ""),
         ]);
         let found = examples_tested(&tree);
         assert_eq!(found.len(), 1);

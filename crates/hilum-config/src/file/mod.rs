@@ -4,6 +4,7 @@
 //! here. `serde` reads these structs only from trees that were found good.
 
 mod channel;
+mod fhir;
 mod node;
 mod system;
 mod tests;
@@ -18,6 +19,7 @@ use serde_json::Value;
 pub(crate) use channel::{
     AcknowledgeFile, AlertFile, AlertsFile, ChannelFile, DestinationFile, RemovedFile,
 };
+pub(crate) use fhir::{FhirFile, ValidateFile};
 pub(crate) use node::{EnvironmentFile, NodeFile, RetryFile};
 pub(crate) use system::{ControlIdFile, SystemFile};
 pub(crate) use tests::{EXPECT_KEYS, ExpectFile, TestFile};

@@ -4,7 +4,7 @@ use hilum_component::{Millis, Size};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Address, Free, Name, seconds};
+use super::{Address, FhirFile, Free, Name, seconds};
 
 /// The site as a whole: its name and the settings of the node that runs it.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
@@ -43,6 +43,9 @@ pub(crate) struct NodeFile {
     /// The time zone in which `during` of alert rules is read; UTC where it is not set.
     #[serde(default)]
     pub(crate) zone: Option<String>,
+    /// The FHIR server; none where it is not set. `fhir: {}` starts it with its defaults.
+    #[serde(default)]
+    pub(crate) fhir: Option<FhirFile>,
 }
 
 /// How a suspended destination is tried again: the delay doubles from `first` to `longest`.

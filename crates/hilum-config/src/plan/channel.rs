@@ -132,23 +132,28 @@ fn plan_digest(
     digest.finish()
 }
 
-/// The management API has no users yet, so it stays on the machine.
+/// Where the management API listens.
 fn admin(gathered: &Gathered, report: &mut Report) {
     let (Some(node), Some(tree)) = (&gathered.node, &gathered.node_tree) else {
         return;
     };
-    let host = parse_address(&node.admin.0)
-        .map(|(host, _)| host)
-        .unwrap_or_default();
+    let at = tree.get("admin").unwrap_or(tree);
+    let own = "127.0.0.1:26600";
+    loopback("the management API", &node.admin.0, own, at, report);
+}
+
+/// What has no users yet stays on the machine.
+pub(super) fn loopback(what: &str, address: &str, own: &str, at: &Node, report: &mut Report) {
+    let host = parse_address(address).map(|(host, _)| host);
+    let host = host.unwrap_or_default();
     let loopback = host == "localhost"
         || host
             .parse::<std::net::IpAddr>()
             .is_ok_and(|address| address.is_loopback());
     if !loopback {
-        let span = tree.get("admin").map_or(tree.span, |value| value.span);
-        let text = format!("the management API cannot listen on `{}`", node.admin.0);
-        let remedy = "it knows no users yet and listens on loopback only: 127.0.0.1:26600";
-        report.push(Draft::error("E0121", span, text).remedy(remedy));
+        let text = format!("{what} cannot listen on `{address}`");
+        let remedy = format!("it knows no users yet and listens on loopback only: {own}");
+        report.push(Draft::error("E0121", at.span, text).remedy(remedy));
     }
 }
 

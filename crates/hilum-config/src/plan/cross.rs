@@ -44,6 +44,16 @@ fn listeners(gathered: &Gathered, channels: &[Checked<'_>], report: &mut Report)
         let written = tree.get("admin").or_else(|| tree.get("site"));
         let (host, port) = parse_address(&node.admin.0).unwrap_or_default();
         known.extend(written.map(|written| (host.to_owned(), port, written.span, None)));
+        if let (Some(fhir), Some(section)) = (&node.fhir, tree.get("fhir")) {
+            let at = section.get("listen").unwrap_or(section);
+            let (host, port) = parse_address(&fhir.listen.0).unwrap_or_default();
+            if port > 0 && known.iter().any(|(h, p, _, _)| h == host && *p == port) {
+                let text = format!("the port {port} is taken");
+                let draft = Draft::error("E0202", at.span, text);
+                report.push(draft.remedy("the management API has it; choose another"));
+            }
+            known.push((host.to_owned(), port, at.span, None));
+        }
     }
     let pieces = channels.iter().flat_map(|channel| &channel.pieces);
     for piece in pieces.filter(|piece| piece.kind != ComponentKind::Step) {

@@ -9,6 +9,7 @@ mod channel;
 mod cross;
 mod digest;
 mod environments;
+mod fhir;
 mod gather;
 mod handover;
 mod summary;
@@ -20,6 +21,7 @@ use std::sync::Arc;
 use hilum_component::{Plan, Registry};
 
 pub use environments::load_all;
+pub use fhir::{FhirPlan, FhirTenant, Validate};
 pub use summary::{ChannelSummary, PartSummary, RuleSummary, SiteSummary, SystemSummary};
 
 use crate::diagnostic::{Diagnostic, Report, Severity};
@@ -43,6 +45,8 @@ pub struct Options {
 pub struct Loaded {
     /// The plan, if nothing is wrong.
     pub plan: Option<Plan>,
+    /// The FHIR server that the site asks for; the engine knows nothing of it.
+    pub fhir: Option<FhirPlan>,
     /// What is wrong or doubtful, by file and line.
     pub diagnostics: Vec<Diagnostic>,
     /// The number of files that were read as configuration.
@@ -87,9 +91,11 @@ pub fn load_folder(folder: &Folder, registry: &Registry, options: &Options) -> L
     let mut report = Report::default();
     let gathered = Gathered::read(folder, registry, options, &mut report);
     let (plan, site) = channel::plan(&gathered, folder, registry, options, &mut report);
+    let fhir = fhir::plan(&gathered, &mut report);
     let plan = if report.errors() == 0 { plan } else { None };
     Loaded {
         plan,
+        fhir,
         files: gathered.files.count(),
         diagnostics: report.finish(&gathered.files),
         site,
