@@ -1,4 +1,4 @@
-//! `cargo xtask codegen`: makes the committed HL7 v2 dictionary table from registry packages, and
+//! `cargo xtask codegen`: makes the committed tables of HL7 v2 and FHIR from registry packages, and
 //! the pages of the reference from the source.
 //!
 //! The packages are named by version and checked by sha256, fetched once into
@@ -8,6 +8,7 @@
 //! only proves that the committed table is the one that was recorded, and says so.
 
 mod encode;
+mod fhir;
 mod merge;
 mod packages;
 mod reference;
@@ -31,6 +32,7 @@ pub(crate) fn run(check: bool) -> Result<()> {
         reference::write()?;
     }
     ucum::run(&root, &cache, check)?;
+    fhir::run(&root, &cache, check)?;
     if check && !packages::all_present(&cache) {
         return check_recorded(&generated);
     }

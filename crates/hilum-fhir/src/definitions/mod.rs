@@ -12,24 +12,24 @@
 
 mod decode;
 mod element;
+mod kind;
 mod names;
 mod other;
 mod terms;
 #[cfg(test)]
 mod tests;
-mod types;
 
 use std::sync::OnceLock;
 
 pub use element::{
     Binding, BindingStrength, Child, ElementDef, ElementId, Invariant, InvariantId, TypeUse,
 };
+pub use kind::{PrimitiveKind, TypeDef, TypeId, TypeKind};
 pub use other::{
     Compartment, CompartmentMember, Operation, SearchComponent, SearchParamDef, SearchParamDefId,
     SearchParamKind,
 };
 pub use terms::{Concept, Membership, ValueSetDef};
-pub use types::{PrimitiveKind, TypeDef, TypeId, TypeKind};
 
 use names::NameIndex;
 
@@ -96,7 +96,7 @@ impl Definitions {
     #[must_use]
     pub fn type_def(&self, id: TypeId) -> &TypeDef {
         // Ids come only from these tables; the first type stands in for one from elsewhere.
-        self.types.get(id.index()).unwrap_or(&types::NOTHING)
+        self.types.get(id.index()).unwrap_or(&kind::NOTHING)
     }
 
     /// Every type, in the order of its id.

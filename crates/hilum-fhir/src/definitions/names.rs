@@ -1,6 +1,6 @@
 //! From a scope and a JSON name to an element: one open hash table for all scopes.
 
-use super::{Child, ElementDef, ElementId, TypeDef, TypeId, types};
+use super::{Child, ElementDef, ElementId, TypeDef, TypeId, kind};
 
 /// Every name below every scope, choices spelled out.
 #[derive(Debug)]
@@ -28,7 +28,7 @@ impl NameIndex {
             #[expect(clippy::cast_possible_truncation, reason = "there are fewer elements")]
             let id = ElementId(at as u16);
             for ty in &element.types {
-                let root = types.get(ty.ty.index()).unwrap_or(&types::NOTHING).root;
+                let root = types.get(ty.ty.index()).unwrap_or(&kind::NOTHING).root;
                 let scope = if element.has_children() {
                     id
                 } else {

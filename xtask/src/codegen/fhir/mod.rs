@@ -1,0 +1,116 @@
+//! The tables of FHIR R4 that `hilum-fhir` embeds, made from the examples package of the standard.
+//!
+//! The package holds the definitions as resources. `tables.py` reads them and writes the table, so
+//! that the same package gives the same bytes; without the package only the recorded sha256 is
+//! compared.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context as _, Result, bail};
+
+use super::hex_digest;
+use super::packages::{Package, fetch};
+
+const GENERATED: &str = "crates/hilum-fhir/src/generated";
+
+const PACKAGE: Package = Package {
+    name: "hl7.fhir.r4.examples",
+    version: "4.0.1",
+    registry: "npm",
+    licence: "CC0-1.0",
+    file: "hl7.fhir.r4.examples-4.0.1.tgz",
+    sha256: "dce87f1b5b9341867033f7d1f544fa1b5232503f6d62813887ac6b8a8b6cb682",
+    gives: "the definitions of FHIR R4 as resources",
+};
+
+/// Writes the tables, or with `check` compares them with what the package gives.
+pub(crate) fn run(root: &Path, cache: &Path, check: bool) -> Result<()> {
+    let generated = root.join(GENERATED);
+    if check && !cache.join(PACKAGE.file).is_file() {
+        return check_recorded(&generated);
+    }
+    fs::create_dir_all(cache)?;
+    fetch(cache, &PACKAGE)?;
+    let (table, counts) = make(&cache.join(PACKAGE.file))?;
+    let files = [
+        (
+            "r4.sha256",
+            format!("{}\n", hex_digest(&table)).into_bytes(),
+        ),
+        ("r4.bin", table),
+        ("PROVENANCE.md", provenance(&counts)?.into_bytes()),
+    ];
+    for (name, bytes) in &files {
+        let path = generated.join(name);
+        if !check {
+            fs::create_dir_all(&generated)?;
+            fs::write(&path, bytes).with_context(|| format!("write {}", path.display()))?;
+            println!("wrote {GENERATED}/{name} ({} bytes)", bytes.len());
+        } else if &fs::read(&path).with_context(|| format!("read {}", path.display()))? != bytes {
+            bail!("{GENERATED}/{name} is not what the package gives; run `cargo xtask codegen`");
+        }
+    }
+    println!("FHIR R4: {counts}");
+    Ok(())
+}
+
+fn check_recorded(generated: &Path) -> Result<()> {
+    let table = fs::read(generated.join("r4.bin")).context("read r4.bin")?;
+    let recorded = fs::read_to_string(generated.join("r4.sha256")).context("read r4.sha256")?;
+    if recorded.trim() != hex_digest(&table) {
+        bail!("{GENERATED}/r4.bin does not have the recorded sha256");
+    }
+    println!("r4.bin has its recorded sha256; the package is not here, it was not re-read");
+    Ok(())
+}
+
+/// The table, and a line of counts.
+fn make(package: &Path) -> Result<(Vec<u8>, String)> {
+    let program = concat!(include_str!("terms.py"), "\n\n", include_str!("tables.py"));
+    let output = Command::new("python3")
+        .args(["-c", program])
+        .arg(package)
+        .output()
+        .context("run python3 to read the package of FHIR R4")?;
+    let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+    if !output.status.success() {
+        bail!("reading {} failed: {said}", PACKAGE.file);
+    }
+    Ok((output.stdout, said))
+}
+
+fn provenance(counts: &str) -> Result<String> {
+    let mut text = String::from(
+        "# Where r4.bin comes from\n\n\
+         Made by `cargo xtask codegen` from this package, and from nothing else:\n\n\
+         | Package | Registry | Licence | sha256 | Gives |\n|---|---|---|---|---|\n",
+    );
+    writeln!(
+        text,
+        "| {} {} | {} | {} | `{}` | {} |\n",
+        PACKAGE.name,
+        PACKAGE.version,
+        PACKAGE.registry,
+        PACKAGE.licence,
+        PACKAGE.sha256,
+        PACKAGE.gives
+    )?;
+    text.push_str(
+        "Rules:\n\n\
+         - Elements are those of the snapshots of primitives, data types and resources; profiles and \
+         logical models are left out. The value of a primitive is not an element.\n\
+         - A rule stands at the element that states it. What a data type says of itself stands at its \
+         root and is not repeated where the type is used.\n\
+         - Value sets are those of required and extensible bindings. Codes are listed as far as the \
+         package has the code systems whole; systems whose codes it lacks are named, so that a code \
+         of theirs is neither right nor wrong.\n\
+         - A search parameter stands once per type, its expression cut to the alternatives of that \
+         type. Those of extensions and examples are left out, and those without an expression but \
+         `_text` and `_content`.\n\n",
+    );
+    writeln!(text, "Counts: {counts}.")?;
+    Ok(text)
+}

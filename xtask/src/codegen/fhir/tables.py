@@ -1,0 +1,296 @@
+"""Reads the package of FHIR R4 and writes the table that hilum-fhir decodes.
+
+Called as: tables.py PACKAGE.tgz, with terms.py put before it. The layout: magic, string pool, then
+lists of records in the order of `main`; numbers are unsigned LEB128, a string is its number.
+"""
+
+import json
+import re
+import sys
+import tarfile
+
+BASE = "http://hl7.org/fhir/StructureDefinition/"
+STRENGTHS = ["example", "preferred", "extensible", "required"]
+KINDS = {"primitive-type": 0, "complex-type": 1, "resource": 2}
+PARAM_KINDS = ["number", "date", "string", "token", "reference", "composite", "quantity", "uri",
+               "special"]
+BEST_PRACTICE = "http://hl7.org/fhir/StructureDefinition/elementdefinition-bestpractice"
+
+
+class Writer:
+    def __init__(self):
+        self.out = bytearray()
+        self.pool = {"": 0}
+
+    def number(self, value):
+        value = int(value)
+        while value >= 0x80:
+            self.out.append(value & 0x7F | 0x80)
+            value >>= 7
+        self.out.append(value)
+
+    def string(self, text):
+        self.number(self.pool.setdefault(text or "", len(self.pool)))
+
+    def list(self, items, write):
+        items = list(items)
+        self.number(len(items))
+        for item in items:
+            write(item)
+
+    def finish(self):
+        body, self.out = self.out, bytearray()
+        texts = [text.encode() for text in self.pool]
+        self.list(texts, lambda text: self.number(len(text)))
+        return b"HLF1" + bytes(self.out) + b"".join(texts) + bytes(body)
+
+
+def read(path):
+    found = {}
+    with tarfile.open(path) as package:
+        for member in package:
+            name = member.name.rsplit("/", 1)[-1]
+            kind = name.split("-")[0]
+            if member.isfile() and kind in ("StructureDefinition", "ValueSet", "CodeSystem",
+                                            "SearchParameter", "CompartmentDefinition",
+                                            "OperationDefinition"):
+                found.setdefault(kind, {})[name] = json.load(package.extractfile(member))
+    return {kind: [of[name] for name in sorted(of)] for kind, of in found.items()}
+
+
+def is_type(definition):
+    return definition["kind"] in KINDS and definition.get("derivation") != "constraint"
+
+
+class Elements:
+    """All elements, each type breadth first, so that the children of one are neighbours."""
+
+    def __init__(self, definitions):
+        self.rows = []
+        self.place = {}
+        for definition in definitions:
+            by_parent = {}
+            for element in definition["snapshot"]["element"]:
+                path = element["path"]
+                skipped = path.endswith(".value") and definition["kind"] == "primitive-type"
+                if not skipped and element["max"] != "0":
+                    by_parent.setdefault(path.rpartition(".")[0], []).append(element)
+            queue = [(by_parent[""][0], None)]
+            while queue:
+                element, parent = queue.pop(0)
+                self.place[element["path"]] = len(self.rows)
+                row = {"def": element, "parent": parent, "of": definition, "children": (0, 0)}
+                self.rows.append(row)
+                below = by_parent.get(element["path"], [])
+                if below:
+                    row["children"] = (len(self.rows) + len(queue), len(below))
+                queue += [(child, self.place[element["path"]]) for child in below]
+
+
+def fhir_type(element, use):
+    code = use["code"]
+    if not code.startswith("http://hl7.org/fhirpath/"):
+        return code
+    if element.get("base", {}).get("path") == "Resource.id":
+        return "id"
+    for extension in use.get("extension", []):
+        if extension["url"].endswith("structuredefinition-fhir-type"):
+            return extension["valueUrl"]
+    return "string"
+
+
+class Tables:
+    def __init__(self, found):
+        self.w = Writer()
+        types = [d for d in found["StructureDefinition"] if is_type(d)]
+        self.types = sorted(types, key=lambda d: d["name"].encode())
+        self.type_ids = {d["name"]: at for at, d in enumerate(self.types)}
+        self.elements = Elements(self.types)
+        self.rules = {}
+        self.value_sets = set()
+        self.terms = Terms({d["url"]: d for d in found["ValueSet"]},
+                           {d["url"]: d for d in found["CodeSystem"]})
+        self.found = found
+
+    def targets(self, urls):
+        names = [url[len(BASE):] for url in urls if url.startswith(BASE)]
+        if "Resource" in names:
+            return []
+        return [self.type_ids[name] for name in names if name in self.type_ids]
+
+    def type_def(self, definition):
+        self.w.string(definition["url"])
+        self.w.number(KINDS[definition["kind"]])
+        base = definition.get("baseDefinition", "")[len(BASE):]
+        self.w.number(self.type_ids.get(base, -1) + 1)
+        self.w.number(definition["abstract"])
+        self.w.number(self.elements.place[definition["name"]])
+
+    def element(self, row):
+        element, parent = row["def"], row["parent"]
+        name = element["path"].rpartition(".")[2]
+        choice = name.endswith("[x]")
+        name = name.removesuffix("[x]")
+        content = element.get("contentReference")
+        content = self.elements.place[content[1:]] if content else None
+        binding = element.get("binding")
+        flags = [choice, element.get("isSummary", False), element.get("isModifier", False),
+                 "xmlAttr" in element.get("representation", []), binding is not None]
+        self.w.string(name)
+        self.w.number(sum(bool(flag) << at for at, flag in enumerate(flags)))
+        self.w.number(element["min"])
+        self.w.number(0 if element["max"] == "*" else int(element["max"]) + 1)
+        self.w.number(0 if parent is None else parent + 1)
+        self.w.number(row["children"][0])
+        self.w.number(row["children"][1])
+        self.w.list(self.uses(row, content), lambda use: self.type_use(use, choice, name))
+        self.w.number(0 if content is None else content + 1)
+        if binding is not None:
+            self.w.number(STRENGTHS.index(binding["strength"]))
+            self.w.string(binding.get("valueSet"))
+            if binding["strength"] in ("required", "extensible") and "valueSet" in binding:
+                self.value_sets.add(binding["valueSet"].split("|")[0])
+        self.w.list(self.own_rules(row), self.w.number)
+        self.w.number(element.get("maxLength", 0))
+
+    def uses(self, row, content):
+        element = row["def"]
+        if row["parent"] is None:
+            return [(row["of"]["name"], [], [])]
+        if content is not None:
+            element = self.elements.rows[content]["def"]
+        return [(fhir_type(element, use), use.get("targetProfile", []), use.get("profile", []))
+                for use in element["type"]]
+
+    def type_use(self, use, choice, name):
+        ty, targets, profiles = use
+        self.w.number(self.type_ids[ty])
+        if choice:
+            self.w.string(name + ty[0].upper() + ty[1:])
+        self.w.list(self.targets(targets), self.w.number)
+        self.w.list(profiles, self.w.string)
+
+    def own_rules(self, row):
+        """Below a root those of the type itself only; what its base or a data type says is at theirs."""
+        own = row["of"]["url"]
+        for rule in row["def"].get("constraint", []):
+            if row["parent"] is None or rule.get("source", own) in (own, row["of"]["name"]):
+                best = any(e["url"] == BEST_PRACTICE and e.get("valueBoolean")
+                           for e in rule.get("extension", []))
+                text = (rule["key"], rule["human"], rule.get("expression"),
+                        rule["severity"] == "warning", best)
+                if rule.get("expression"):
+                    yield self.rules.setdefault(text, len(self.rules))
+
+    def rule(self, rule):
+        for text in rule[:3]:
+            self.w.string(text)
+        self.w.number(rule[3])
+        self.w.number(rule[4])
+
+    def value_set(self, url):
+        codes, systems, is_open = self.terms.expand(url)
+        self.w.string(url)
+
+        def concept(item):
+            (code, system), display = item
+            self.w.string(code)
+            self.w.string(system)
+            self.w.string(display)
+
+        ordered = sorted(codes.items(), key=lambda item: tuple(p.encode() for p in item[0]))
+        self.w.list(ordered, concept)
+        self.w.list(sorted(systems), self.w.string)
+        self.w.number(is_open)
+
+    def params(self):
+        """One row per parameter and type; what only extensions, examples or servers define is out."""
+        rows = []
+        for param in self.found["SearchParameter"]:
+            extra = re.search("example|extensions-|-genetic-", param["id"])
+            named = param.get("expression") or param["code"] in ("_text", "_content")
+            if extra or not named or not param["url"].startswith("http://hl7.org/fhir/SearchParameter/"):
+                continue
+            rows += [(base, param["code"], param) for base in param.get("base", [])]
+        return sorted(rows, key=lambda row: (self.type_ids[row[0]], row[1].encode()))
+
+    def param(self, row, places):
+        base, code, param = row
+        self.w.string(code)
+        self.w.string(param["url"])
+        self.w.number(PARAM_KINDS.index(param["type"]))
+        self.w.number(self.type_ids[base])
+        self.w.string(cut(param.get("expression", ""), base))
+        targets = [] if "Resource" in param.get("target", []) else param.get("target", [])
+        self.w.list([self.type_ids[t] for t in targets], self.w.number)
+
+        def component(part):
+            url = part["definition"]
+            bases = (base, "Resource", "DomainResource")
+            self.w.number(next(places[url, b] for b in bases if (url, b) in places))
+            self.w.string(part["expression"])
+
+        self.w.list(param.get("component", []), component)
+        self.w.number(param.get("xpathUsage") == "phonetic")
+
+    def compartment(self, definition):
+        self.w.number(self.type_ids[definition["code"]])
+
+        def member(resource):
+            self.w.number(self.type_ids[resource["code"]])
+            self.w.list(resource["param"], self.w.string)
+
+        self.w.list([r for r in definition["resource"] if r.get("param")], member)
+
+    def operation(self, definition):
+        self.w.string(definition["code"])
+        self.w.string(definition["url"])
+        self.w.list([self.type_ids[t] for t in definition.get("resource", [])], self.w.number)
+        for flag in ("system", "type", "instance", "affectsState"):
+            self.w.number(definition.get(flag, False))
+
+    def write(self):
+        w = self.w
+        w.list(self.types, self.type_def)
+        w.list(self.elements.rows, self.element)
+        w.list(list(self.rules), self.rule)
+        w.list(sorted(self.value_sets), self.value_set)
+        params = self.params()
+        places = {(row[2]["url"], row[0]): at for at, row in enumerate(params)}
+        w.list(params, lambda row: self.param(row, places))
+        compartments = [c for c in self.found["CompartmentDefinition"]
+                        if c["url"].startswith("http://hl7.org/fhir/CompartmentDefinition/")
+                        and "example" not in c["id"]]
+        w.list(sorted(compartments, key=lambda c: c["code"]), self.compartment)
+        operations = [o for o in self.found["OperationDefinition"]
+                      if o["url"].startswith("http://hl7.org/fhir/OperationDefinition/")
+                      and "example" not in o["id"]]
+        w.list(operations, self.operation)
+        return w.finish()
+
+    def counts(self):
+        return (f"{len(self.types)} types, {len(self.elements.rows)} elements, "
+                f"{len(self.rules)} rules, {len(self.value_sets)} value sets, "
+                f"{len(self.params())} search parameters")
+
+
+def cut(expression, base):
+    """The alternatives of a union that start at this type."""
+    parts, depth, start = [], 0, 0
+    for at, char in enumerate(expression):
+        depth += (char == "(") - (char == ")")
+        if char == "|" and depth == 0:
+            parts.append(expression[start:at].strip())
+            start = at + 1
+    parts.append(expression[start:].strip())
+    own = [part for part in parts if re.match(rf"\(*{base}\b", part)]
+    return " | ".join(own or parts)
+
+
+def main():
+    tables = Tables(read(sys.argv[1]))
+    sys.stdout.buffer.write(tables.write())
+    print(tables.counts(), file=sys.stderr)
+
+
+main()
