@@ -16,6 +16,10 @@ use super::packages::{Package, fetch};
 
 const GENERATED: &str = "crates/hilum-fhir/src/generated";
 
+/// What the program writes.
+const MADE: [&str; 2] = ["r4.bin", "r4-profiles.ndjson"];
+const RECORDED: &str = "r4.sha256";
+
 const PACKAGE: Package = Package {
     name: "hl7.fhir.r4.examples",
     version: "4.0.1",
@@ -34,15 +38,14 @@ pub(crate) fn run(root: &Path, cache: &Path, check: bool) -> Result<()> {
     }
     fs::create_dir_all(cache)?;
     fetch(cache, &PACKAGE)?;
-    let (table, counts) = make(&cache.join(PACKAGE.file))?;
-    let files = [
-        (
-            "r4.sha256",
-            format!("{}\n", hex_digest(&table)).into_bytes(),
-        ),
-        ("r4.bin", table),
-        ("PROVENANCE.md", provenance(&counts)?.into_bytes()),
-    ];
+    let (made, counts) = make(&cache.join(PACKAGE.file), &cache.join("fhir"))?;
+    let mut files = vec![("PROVENANCE.md", provenance(&counts)?.into_bytes())];
+    let mut recorded = String::new();
+    for (name, bytes) in made {
+        writeln!(recorded, "{}  {name}", hex_digest(&bytes))?;
+        files.push((name, bytes));
+    }
+    files.push((RECORDED, recorded.into_bytes()));
     for (name, bytes) in &files {
         let path = generated.join(name);
         if !check {
@@ -58,33 +61,50 @@ pub(crate) fn run(root: &Path, cache: &Path, check: bool) -> Result<()> {
 }
 
 fn check_recorded(generated: &Path) -> Result<()> {
-    let table = fs::read(generated.join("r4.bin")).context("read r4.bin")?;
-    let recorded = fs::read_to_string(generated.join("r4.sha256")).context("read r4.sha256")?;
-    if recorded.trim() != hex_digest(&table) {
-        bail!("{GENERATED}/r4.bin does not have the recorded sha256");
+    let recorded = fs::read_to_string(generated.join(RECORDED)).context("read r4.sha256")?;
+    for name in MADE {
+        let bytes = fs::read(generated.join(name)).with_context(|| format!("read {name}"))?;
+        let line = format!("{}  {name}", hex_digest(&bytes));
+        if !recorded.lines().any(|known| known == line) {
+            bail!("{GENERATED}/{name} does not have the recorded sha256");
+        }
     }
-    println!("r4.bin has its recorded sha256; the package is not here, it was not re-read");
+    println!(
+        "the tables of FHIR have their recorded sha256; the package is not here, it was not re-read"
+    );
     Ok(())
 }
 
-/// The table, and a line of counts.
-fn make(package: &Path) -> Result<(Vec<u8>, String)> {
+type Made = (&'static str, Vec<u8>);
+
+/// The files by name, and a line of counts.
+fn make(package: &Path, folder: &Path) -> Result<(Vec<Made>, String)> {
     let program = concat!(include_str!("terms.py"), "\n\n", include_str!("tables.py"));
+    fs::create_dir_all(folder)?;
     let output = Command::new("python3")
         .args(["-c", program])
-        .arg(package)
+        .args([package, folder])
         .output()
         .context("run python3 to read the package of FHIR R4")?;
-    let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
     if !output.status.success() {
-        bail!("reading {} failed: {said}", PACKAGE.file);
+        let said = String::from_utf8_lossy(&output.stderr);
+        bail!("reading {} failed: {}", PACKAGE.file, said.trim());
     }
-    Ok((output.stdout, said))
+    let mut made = Vec::new();
+    for name in MADE {
+        let path = folder.join(name);
+        made.push((
+            name,
+            fs::read(&path).with_context(|| format!("read {}", path.display()))?,
+        ));
+    }
+    let counts = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    Ok((made, counts))
 }
 
 fn provenance(counts: &str) -> Result<String> {
     let mut text = String::from(
-        "# Where r4.bin comes from\n\n\
+        "# Where r4.bin and r4-profiles.ndjson come from\n\n\
          Made by `cargo xtask codegen` from this package, and from nothing else:\n\n\
          | Package | Registry | Licence | sha256 | Gives |\n|---|---|---|---|---|\n",
     );
@@ -100,13 +120,15 @@ fn provenance(counts: &str) -> Result<String> {
     )?;
     text.push_str(
         "Rules:\n\n\
-         - Elements are those of the snapshots of primitives, data types and resources; profiles and \
-         logical models are left out. The value of a primitive is not an element.\n\
+         - Elements are those of the snapshots of primitives, data types and resources; logical models \
+         are left out. The value of a primitive is not an element.\n\
          - A rule stands at the element that states it. What a data type says of itself stands at its \
          root and is not repeated where the type is used.\n\
          - Value sets are those of required and extensible bindings. Codes are listed as far as the \
          package has the code systems whole; systems whose codes it lacks are named, so that a code \
          of theirs is neither right nor wrong.\n\
+         - Profiles (extensions among them) are in the second file with their own differential, \
+         without texts and mappings.\n\
          - A search parameter stands once per type, its expression cut to the alternatives of that \
          type. Those of extensions and examples are left out, and those without an expression but \
          `_text` and `_content`.\n\n",

@@ -1,10 +1,12 @@
-"""Reads the package of FHIR R4 and writes the table that hilum-fhir decodes.
+"""Reads the package of FHIR R4 and writes the files that hilum-fhir embeds.
 
-Called as: tables.py PACKAGE.tgz, with terms.py put before it. The layout: magic, string pool, then
-lists of records in the order of `main`; numbers are unsigned LEB128, a string is its number.
+Called as: tables.py PACKAGE.tgz FOLDER, with terms.py put before it. The layout of the table: magic,
+string pool, then lists of records in the order of `write`; numbers are unsigned LEB128, a string is
+its number. The profiles are one line of JSON each, with what a validator reads.
 """
 
 import json
+import pathlib
 import re
 import sys
 import tarfile
@@ -58,6 +60,11 @@ def read(path):
     return {kind: [of[name] for name in sorted(of)] for kind, of in found.items()}
 
 
+def is_profile(definition):
+    return (definition["kind"] in KINDS and definition.get("derivation") == "constraint"
+            and definition["url"].startswith(BASE) and "example" not in definition["id"])
+
+
 def is_type(definition):
     return definition["kind"] in KINDS and definition.get("derivation") != "constraint"
 
@@ -108,6 +115,10 @@ class Tables:
         self.elements = Elements(self.types)
         self.rules = {}
         self.value_sets = set()
+        self.profiles = [d for d in found["StructureDefinition"] if is_profile(d)]
+        for profile in self.profiles:
+            for element in profile["differential"]["element"]:
+                self.need(element.get("binding"))
         self.terms = Terms({d["url"]: d for d in found["ValueSet"]},
                            {d["url"]: d for d in found["CodeSystem"]})
         self.found = found
@@ -148,8 +159,7 @@ class Tables:
         if binding is not None:
             self.w.number(STRENGTHS.index(binding["strength"]))
             self.w.string(binding.get("valueSet"))
-            if binding["strength"] in ("required", "extensible") and "valueSet" in binding:
-                self.value_sets.add(binding["valueSet"].split("|")[0])
+            self.need(binding)
         self.w.list(self.own_rules(row), self.w.number)
         self.w.number(element.get("maxLength", 0))
 
@@ -169,6 +179,10 @@ class Tables:
             self.w.string(name + ty[0].upper() + ty[1:])
         self.w.list(self.targets(targets), self.w.number)
         self.w.list(profiles, self.w.string)
+
+    def need(self, binding):
+        if binding and binding["strength"] in ("required", "extensible") and "valueSet" in binding:
+            self.value_sets.add(binding["valueSet"].split("|")[0])
 
     def own_rules(self, row):
         """Below a root those of the type itself only; what its base or a data type says is at theirs."""
@@ -271,7 +285,7 @@ class Tables:
     def counts(self):
         return (f"{len(self.types)} types, {len(self.elements.rows)} elements, "
                 f"{len(self.rules)} rules, {len(self.value_sets)} value sets, "
-                f"{len(self.params())} search parameters")
+                f"{len(self.params())} search parameters, {len(self.profiles)} profiles")
 
 
 def cut(expression, base):
@@ -287,10 +301,45 @@ def cut(expression, base):
     return " | ".join(own or parts)
 
 
+PROFILE_KEYS = ["resourceType", "url", "version", "name", "status", "kind", "abstract", "context",
+                "contextInvariant", "type", "baseDefinition", "derivation"]
+ELEMENT_KEYS = re.compile("(id|path|sliceName|slicing|min|max|maxLength|mustSupport|isModifier"
+                          "|contentReference|type|binding|constraint|(fixed|pattern|minValue"
+                          "|maxValue)[A-Z].*)$")
+RULE_KEYS = ["key", "severity", "human", "expression"]
+SLICING_KEYS = ["discriminator", "ordered", "rules"]
+TYPE_KEYS = ["code", "profile", "targetProfile", "aggregation"]
+
+
+def only(keys, of):
+    return {key: of[key] for key in keys if key in of}
+
+
+def slim(profile):
+    """What a validator reads of a profile: its own differential, without texts and mappings."""
+    elements = []
+    for element in profile["differential"]["element"]:
+        kept = {key: value for key, value in element.items() if ELEMENT_KEYS.match(key)}
+        kept["constraint"] = [only(RULE_KEYS, rule) for rule in element.get("constraint", [])]
+        kept["type"] = [only(TYPE_KEYS, use) for use in element.get("type", [])]
+        binding = element.get("binding", {})
+        checked = binding.get("strength") in ("required", "extensible")
+        kept["binding"] = only(["strength", "valueSet"], binding) if checked else {}
+        kept["slicing"] = only(SLICING_KEYS, element.get("slicing", {}))
+        elements.append({key: value for key, value in kept.items() if value not in ({}, [])})
+    kept = only(PROFILE_KEYS, profile)
+    kept["differential"] = {"element": elements}
+    return json.dumps(kept, ensure_ascii=False, separators=(",", ":"))
+
+
 def main():
+    folder = pathlib.Path(sys.argv[2])
     tables = Tables(read(sys.argv[1]))
-    sys.stdout.buffer.write(tables.write())
-    print(tables.counts(), file=sys.stderr)
+    (folder / "r4.bin").write_bytes(tables.write())
+    profiles = sorted(tables.profiles, key=lambda d: d["url"].encode())
+    lines = "".join(slim(profile) + "\n" for profile in profiles)
+    (folder / "r4-profiles.ndjson").write_bytes(lines.encode())
+    print(tables.counts())
 
 
 main()
