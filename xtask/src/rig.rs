@@ -31,15 +31,15 @@ impl Profile {
 /// `cargo xtask bench WHAT [ARGUMENTS OF THE RIG]`
 pub(crate) fn bench(arguments: &[String]) -> Result<()> {
     let (what, rest) = arguments.split_first().context(Misunderstood(
-        "say what to measure: hub or limit".to_owned(),
+        "say what to measure: hub, fhir or limit".to_owned(),
     ))?;
     let mut rig = match what.as_str() {
-        "hub" => {
+        "hub" | "fhir" => {
             let folder = build(Profile::Release, &["hilum", "hilum-rig"])?;
             let mut rig = shell::program(folder.join("hilum-rig"));
             rig.args([what, "--hilum"]).arg(folder.join("hilum"));
             if wants_micro(rest) {
-                for measured in micro()? {
+                for measured in micro(what)? {
                     rig.args(["--micro", &measured]);
                 }
             }
@@ -73,7 +73,9 @@ enum Read {
 
 /// A single operation: the name of its row, package and bench, the line of the bench's table, and
 /// whether that or the throughput below it is read.
-const MICRO: [(&str, &str, &str, &str, Read); 6] = {
+type Micro = (&'static str, &'static str, &'static str, &'static str, Read);
+
+const HUB_MICRO: [Micro; 6] = {
     const V2: &str = "hilum-hl7v2";
     const STEPS: &str = "hilum-steps";
     [
@@ -92,11 +94,24 @@ const MICRO: [(&str, &str, &str, &str, Read); 6] = {
     ]
 };
 
+const FHIR_MICRO: [Micro; 2] = {
+    const FHIR: &str = "hilum-fhir";
+    [
+        ("fhir-json", FHIR, "json", "parse", Read::Throughput),
+        ("fhir-validate", FHIR, "validate", "base", Read::Time),
+    ]
+};
+
 /// Runs the benches and reads the medians: `NAME=VALUE`, in nanoseconds or megabytes a second.
-fn micro() -> Result<Vec<String>> {
+fn micro(what: &str) -> Result<Vec<String>> {
+    let micro: &[Micro] = if what == "fhir" {
+        &FHIR_MICRO
+    } else {
+        &HUB_MICRO
+    };
     let mut measured = Vec::new();
     let mut printed = (("", ""), String::new());
-    for (name, package, bench, line, read) in MICRO {
+    for &(name, package, bench, line, read) in micro {
         // Rows of one bench stand together, so that it runs once.
         if printed.0 != (package, bench) {
             let mut cargo = shell::cargo();

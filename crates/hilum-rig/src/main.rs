@@ -41,6 +41,8 @@ struct Arguments {
 enum Command {
     /// Load on the relay example, rounds interleaved with the limit program
     Hub(bench::Hub),
+    /// Load on the FHIR server, beside SQLite with the same rows
+    Fhir(bench::FhirBench),
     /// The limit program under the same load
     Limit(bench::Limit),
     /// The limit program itself: MLLP, one SQLite group commit, one forward
@@ -64,6 +66,7 @@ fn main() -> ExitCode {
         .map_err(anyhow::Error::from)
         .and_then(|runtime| match arguments.command {
             Command::Hub(hub) => runtime.block_on(hub.run()),
+            Command::Fhir(fhir) => runtime.block_on(fhir.run()),
             Command::Limit(limit) => runtime.block_on(limit.run()),
             Command::LimitEngine(engine) => runtime.block_on(engine.run()),
             Command::Crash(crash) => runtime.block_on(crash.run()),

@@ -1,13 +1,14 @@
 //! Rows of single operations, which the benches of the crates measure.
 //!
-//! `cargo xtask bench hub` runs those benches and hands over what they printed; here each gets its
+//! `cargo xtask bench` runs those benches and hands over what they printed; here each gets its
 //! target.
 
 use anyhow::{Context as _, Result, bail};
 
 use super::report::Row;
 
-/// The rows of what was handed over: `tokenise=MEGABYTES-A-SECOND`, all others `NAME=NANOSECONDS`.
+/// The rows of what was handed over: `tokenise` and `fhir-json` in megabytes a second, all others
+/// in nanoseconds.
 pub(super) fn rows(measured: &[String]) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
     let mut scripts = [None, None];
@@ -34,6 +35,12 @@ pub(super) fn rows(measured: &[String]) -> Result<Vec<Row>> {
                 let what = "the pure path of the relay example, from bytes to what is committed";
                 Row::new(what, value / 1e3, "µs").decimals(2)
             }
+            "fhir-json" => Row::new("JSON parse with structure check, per core", value, "MB/s")
+                .at_least(150.0, 400.0)
+                .decimals(0),
+            "fhir-validate" => Row::new("base validation, per core", 1e9 / value, "resources/s")
+                .at_least(10_000.0, 40_000.0)
+                .decimals(0),
             "script" => {
                 scripts[0] = Some(value);
                 continue;

@@ -7,6 +7,7 @@
 //! The other rows of the report are measured one after the other, each on a site of its own; a row
 //! that fails says why and does not cost the others.
 
+mod fhir;
 mod figures;
 mod limit;
 mod load;
@@ -35,6 +36,7 @@ use figures::{Figures, Table};
 use load::{Shape, Sink};
 use report::{Report, Row};
 
+pub(crate) use fhir::FhirBench;
 pub(crate) use limit::LimitEngine;
 
 const READY_WITHIN: Duration = Duration::from_secs(30);
@@ -149,7 +151,7 @@ impl Hub {
             println!("\n{}", report.markdown());
         }
         if self.write {
-            page::write(&self.page, &report.markdown())?;
+            page::write(&self.page, "hub", &report.markdown())?;
         }
         Ok(())
     }
