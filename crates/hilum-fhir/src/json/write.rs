@@ -1,0 +1,194 @@
+//! From a resource to JSON.
+
+use super::super::resource::{Node, Resource};
+use crate::definitions::PrimitiveKind;
+
+/// White space of what is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Style {
+    /// None.
+    #[default]
+    Compact,
+    /// A line for each value, indented by two blanks.
+    Pretty,
+}
+
+/// Writes a resource.
+pub fn write(resource: &Resource, style: Style, out: &mut Vec<u8>) {
+    write_node(resource.root(), style, out);
+}
+
+/// Writes a resource or element with its children as an object.
+pub(crate) fn write_node(node: Node<'_>, style: Style, out: &mut Vec<u8>) {
+    let mut writer = Writer {
+        out,
+        style,
+        depth: 0,
+    };
+    writer.object(node);
+}
+
+struct Writer<'o> {
+    out: &'o mut Vec<u8>,
+    style: Style,
+    depth: usize,
+}
+
+impl Writer<'_> {
+    fn line(&mut self) {
+        if self.style == Style::Pretty {
+            self.out.push(b'\n');
+            self.out.extend(std::iter::repeat_n(b' ', self.depth * 2));
+        }
+    }
+
+    fn open(&mut self, bracket: u8) {
+        self.out.push(bracket);
+        self.depth += 1;
+    }
+
+    fn close(&mut self, bracket: u8) {
+        self.depth -= 1;
+        self.line();
+        self.out.push(bracket);
+    }
+
+    fn key(&mut self, first: &mut bool, aside: bool, name: &str) {
+        if !std::mem::take(first) {
+            self.out.push(b',');
+        }
+        self.line();
+        self.out.push(b'"');
+        if aside {
+            self.out.push(b'_');
+        }
+        self.out.extend_from_slice(name.as_bytes());
+        self.out.extend_from_slice(match self.style {
+            Style::Compact => b"\":",
+            Style::Pretty => b"\": ",
+        });
+    }
+
+    fn object(&mut self, node: Node<'_>) {
+        self.open(b'{');
+        let mut first = true;
+        // A primitive has its type's name only.
+        if node.is_resource() {
+            self.key(&mut first, false, "resourceType");
+            write_string(node.type_name(), self.out);
+        }
+        let mut child = node.children_head();
+        while let Some(head) = child {
+            child = self.property(head, &mut first);
+        }
+        self.close(b'}');
+    }
+
+    /// Writes the repetitions that start here; gives the sibling behind them.
+    fn property<'r>(&mut self, head: Node<'r>, first: &mut bool) -> Option<Node<'r>> {
+        let element = head.element_id();
+        let same = |node: &Node<'r>| node.element_id() == element;
+        let next = |node: &Node<'r>| node.next_sibling().filter(same);
+        let items = || std::iter::successors(Some(head), next);
+        let behind = items().last().and_then(Node::next_sibling);
+        let name = head.json_name();
+        let list = head.element().is_list();
+        let Some(kind) = head.type_def().primitive() else {
+            self.key(first, false, name);
+            if list {
+                self.list(items(), |writer, item| writer.object(item));
+            } else {
+                self.object(head);
+            }
+            return behind;
+        };
+        if items().any(|item| item.text().is_some()) {
+            self.key(first, false, name);
+            if list {
+                self.list(items(), |writer, item| writer.value(item, kind));
+            } else {
+                self.value(head, kind);
+            }
+        }
+        if items().any(|item| item.has_children()) {
+            self.key(first, true, name);
+            if list {
+                self.list(items(), |writer, item| {
+                    if item.has_children() {
+                        writer.object(item);
+                    } else {
+                        writer.out.extend_from_slice(b"null");
+                    }
+                });
+            } else {
+                self.object(head);
+            }
+        }
+        behind
+    }
+
+    fn list<'r>(
+        &mut self,
+        items: impl Iterator<Item = Node<'r>>,
+        mut write: impl FnMut(&mut Self, Node<'r>),
+    ) {
+        self.open(b'[');
+        for (at, item) in items.enumerate() {
+            if at > 0 {
+                self.out.push(b',');
+            }
+            self.line();
+            write(self, item);
+        }
+        self.close(b']');
+    }
+
+    fn value(&mut self, node: Node<'_>, kind: PrimitiveKind) {
+        let Some(text) = node.text() else {
+            self.out.extend_from_slice(b"null");
+            return;
+        };
+        let bare = matches!(
+            kind,
+            PrimitiveKind::Boolean
+                | PrimitiveKind::Integer
+                | PrimitiveKind::UnsignedInt
+                | PrimitiveKind::PositiveInt
+                | PrimitiveKind::Decimal
+        );
+        if bare {
+            self.out.extend_from_slice(text.as_bytes());
+        } else if node.is_plain() {
+            self.out.push(b'"');
+            self.out.extend_from_slice(text.as_bytes());
+            self.out.push(b'"');
+        } else {
+            write_string(text, self.out);
+        }
+    }
+}
+
+/// Writes a text as a string of JSON.
+pub(crate) fn write_string(text: &str, out: &mut Vec<u8>) {
+    out.push(b'"');
+    let mut rest = text.as_bytes();
+    loop {
+        let plain = |byte: &u8| !matches!(byte, b'"' | b'\\' | 0..=0x1F);
+        let run = rest.iter().take_while(|byte| plain(byte)).count();
+        let (head, tail) = rest.split_at(run);
+        out.extend_from_slice(head);
+        let Some((special, behind)) = tail.split_first() else {
+            break;
+        };
+        match special {
+            b'"' => out.extend_from_slice(b"\\\""),
+            b'\\' => out.extend_from_slice(b"\\\\"),
+            b'\n' => out.extend_from_slice(b"\\n"),
+            b'\r' => out.extend_from_slice(b"\\r"),
+            b'\t' => out.extend_from_slice(b"\\t"),
+            control => out.extend_from_slice(format!("\\u{control:04x}").as_bytes()),
+        }
+        rest = behind;
+    }
+    out.push(b'"');
+}

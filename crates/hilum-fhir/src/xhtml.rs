@@ -1,0 +1,35 @@
+//! Narrative (FHIR R4 narrative.html): one well-formed `div` of XHTML, kept verbatim.
+//!
+//! Whether its elements and attributes are allowed is an invariant, which the validator checks.
+
+use crate::xml::{Event, Lexer, XHTML};
+
+/// Why a text is no narrative; `None` if it is.
+pub(crate) fn fault(text: &str) -> Option<&'static str> {
+    let mut lexer = Lexer::new(text);
+    let Ok(Event::Start { name: "div", empty }) = lexer.next() else {
+        return Some("not a `div` of XHTML");
+    };
+    let namespace = lexer.attributes.iter().find(|a| a.name == "xmlns");
+    if namespace.is_none_or(|a| a.raw != XHTML) {
+        return Some("a `div` without the namespace of XHTML");
+    }
+    let mut open = if empty { Vec::new() } else { vec!["div"] };
+    while !open.is_empty() {
+        match lexer.next() {
+            Ok(Event::Start { name, empty: false }) => open.push(name),
+            Ok(Event::End { name }) => {
+                if open.pop() != Some(name) {
+                    return Some("XHTML whose tags do not match");
+                }
+            }
+            Ok(Event::Start { .. } | Event::Text { .. }) => {}
+            Ok(Event::End0) => return Some("XHTML that does not end"),
+            Err(fault) => return Some(fault.text),
+        }
+    }
+    match lexer.next() {
+        Ok(Event::End0) => None,
+        _ => Some("more than a `div`"),
+    }
+}
