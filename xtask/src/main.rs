@@ -15,6 +15,7 @@
 mod ci;
 mod codegen;
 mod new;
+mod peers;
 mod rig;
 mod setup;
 mod shell;

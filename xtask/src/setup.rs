@@ -1,15 +1,15 @@
 //! `cargo xtask setup`: installs what the tests need, or fails naming the command that does.
 //!
 //! Only packages of the distribution are installed, only when a program is missing, and only as
-//! root; otherwise the command to run is printed and nothing is changed. Crates are fetched here,
-//! because `ci` never uses the network. It never asks a question.
+//! root; otherwise the command to run is printed and nothing is changed. Crates and the clients of
+//! other makers ([`peers`]) are fetched here, because `ci` never uses the network. It never asks a question.
 
 use std::fs;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::shell;
+use crate::{peers, shell};
 
 /// One program that tests start, how to see that it is there, and the Debian package it is in.
 struct Need {
@@ -18,7 +18,7 @@ struct Need {
     present: fn() -> bool,
 }
 
-const NEEDS: [Need; 6] = [
+const NEEDS: [Need; 9] = [
     Need {
         what: "a C compiler (SQLite, zstd and QuickJS are compiled in)",
         package: "build-essential",
@@ -34,6 +34,21 @@ const NEEDS: [Need; 6] = [
         package: "python3-hl7",
         // The distribution's own Python has the distribution's packages.
         present: || shell::exists("/usr/bin/python3", "-cimport hl7"),
+    },
+    Need {
+        what: "virtual environments of Python (for FHIR clients)",
+        package: "python3-venv",
+        present: || shell::exists("python3", "-cimport ensurepip, venv"),
+    },
+    Need {
+        what: "Node.js (the FHIR server is tested with a client in JavaScript)",
+        package: "nodejs",
+        present: || shell::exists("node", "--version"),
+    },
+    Need {
+        what: "npm (installs that client)",
+        package: "npm",
+        present: || shell::exists("npm", "--version"),
     },
     Need {
         what: "curl (the http connector is tested against it)",
@@ -87,6 +102,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
             .args(["fetch", "--locked"]),
     )
     .context("fetch the crates that Cargo.lock names")?;
+    peers::install(&shell::root())?;
     println!("everything that the tests need is here");
     Ok(())
 }
