@@ -1,0 +1,4 @@
+//! The FHIR model against real material.
+
+mod examples;
+mod shared;
