@@ -16,8 +16,7 @@ use crate::limits::Limits;
 use crate::problem::Problems;
 use crate::resource::Resource;
 
-pub(crate) use write::write_string;
-pub use write::{Style, write};
+pub use write::{Selection, Style, write, write_node, write_selected, write_string};
 
 /// Reads a resource.
 pub fn parse(bytes: &[u8], limits: &Limits) -> Result<Resource, Problems> {

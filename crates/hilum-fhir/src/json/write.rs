@@ -13,17 +13,43 @@ pub enum Style {
     Pretty,
 }
 
+/// What of a resource is written, and with which values.
+pub trait Selection {
+    /// Whether an element is written, with all its repetitions; asked for the first of them.
+    fn keeps(&self, _node: Node<'_>) -> bool {
+        true
+    }
+
+    /// The text that is written instead of the primitive's own; for primitives that JSON writes
+    /// as strings.
+    fn value(&self, _node: Node<'_>) -> Option<&str> {
+        None
+    }
+}
+
 /// Writes a resource.
 pub fn write(resource: &Resource, style: Style, out: &mut Vec<u8>) {
     write_node(resource.root(), style, out);
 }
 
 /// Writes a resource or element with its children as an object.
-pub(crate) fn write_node(node: Node<'_>, style: Style, out: &mut Vec<u8>) {
+pub fn write_node(node: Node<'_>, style: Style, out: &mut Vec<u8>) {
     let mut writer = Writer {
         out,
         style,
         depth: 0,
+        selection: None,
+    };
+    writer.object(node);
+}
+
+/// Writes what is selected of a resource or element as an object.
+pub fn write_selected(node: Node<'_>, selection: &dyn Selection, style: Style, out: &mut Vec<u8>) {
+    let mut writer = Writer {
+        out,
+        style,
+        depth: 0,
+        selection: Some(selection),
     };
     writer.object(node);
 }
@@ -32,6 +58,7 @@ struct Writer<'o> {
     out: &'o mut Vec<u8>,
     style: Style,
     depth: usize,
+    selection: Option<&'o dyn Selection>,
 }
 
 impl Writer<'_> {
@@ -91,6 +118,12 @@ impl Writer<'_> {
         let next = |node: &Node<'r>| node.next_sibling().filter(same);
         let items = || std::iter::successors(Some(head), next);
         let behind = items().last().and_then(Node::next_sibling);
+        if self
+            .selection
+            .is_some_and(|selection| !selection.keeps(head))
+        {
+            return behind;
+        }
         let name = head.json_name();
         let list = head.element().is_list();
         let Some(kind) = head.type_def().primitive() else {
@@ -144,6 +177,10 @@ impl Writer<'_> {
     }
 
     fn value(&mut self, node: Node<'_>, kind: PrimitiveKind) {
+        if let Some(text) = self.selection.and_then(|selection| selection.value(node)) {
+            write_string(text, self.out);
+            return;
+        }
         let Some(text) = node.text() else {
             self.out.extend_from_slice(b"null");
             return;
@@ -169,7 +206,7 @@ impl Writer<'_> {
 }
 
 /// Writes a text as a string of JSON.
-pub(crate) fn write_string(text: &str, out: &mut Vec<u8>) {
+pub fn write_string(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
     let mut rest = text.as_bytes();
     loop {
