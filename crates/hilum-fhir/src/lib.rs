@@ -32,6 +32,7 @@ mod outcome;
 mod problem;
 mod report;
 pub mod resource;
+pub mod validate;
 mod xhtml;
 pub mod xml;
 

@@ -129,6 +129,12 @@ impl ElementDef {
         self.max > 1
     }
 
+    /// Its own children, in the order of the standard.
+    #[must_use]
+    pub fn child_ids(&self) -> impl ExactSizeIterator<Item = ElementId> + use<> {
+        (self.children.0..self.children.1).map(ElementId)
+    }
+
     /// It has children of its own (a backbone element, or the root of a type).
     #[must_use]
     pub fn has_children(&self) -> bool {

@@ -132,11 +132,16 @@ impl Definitions {
         self.elements.get(id.index()).unwrap_or(&element::NOTHING)
     }
 
+    /// Every element, in the order of its id.
+    #[must_use]
+    pub fn elements(&self) -> &[ElementDef] {
+        &self.elements
+    }
+
     /// The children of a scope in the order of the standard, inherited ones (`id`, `extension`)
     /// included. For a primitive: `id` and `extension`; its value is not an element here.
     pub fn children(&self, scope: ElementId) -> impl ExactSizeIterator<Item = ElementId> + use<> {
-        let range = self.element(scope).children;
-        (range.0..range.1).map(ElementId)
+        self.element(scope).child_ids()
     }
 
     /// What a JSON name below a scope means, choices resolved: `valueQuantity` below Observation is

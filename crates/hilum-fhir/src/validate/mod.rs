@@ -1,0 +1,153 @@
+//! Whether a resource is what FHIR R4 says it has to be.
+//!
+//! Reading has already refused unknown elements and wrong forms of values; here are cardinality,
+//! bindings, rules, references, extensions, narrative and the rules of Bundles. A [`Validator`] is
+//! made once and shared; what it knows about codes and other resources comes with each [`Request`].
+//!
+//! Invariants: no resource makes it panic or run without end; a problem names place and rule, and
+//! repeats no more of the content than a code or a URL. It resolves nothing over the network.
+
+mod binding;
+mod bundle;
+mod host;
+mod narrative;
+mod native;
+mod plan;
+mod reference;
+mod resolver;
+mod rule;
+mod terminology;
+#[cfg(test)]
+mod tests;
+mod walk;
+
+use std::borrow::Cow;
+use std::fmt;
+
+use hilum_fhirpath::Moment;
+
+use crate::definitions::Definitions;
+use crate::problem::{IssueType, Problem, Severity};
+use crate::resource::{Node, Resource};
+
+pub use resolver::{NoResolver, Resolver, Target};
+pub use terminology::{ListedCodes, Terminology};
+
+use plan::Plan;
+
+/// Problems after which a validation ends, unless the request says otherwise.
+pub const PROBLEMS_MAX: usize = 500;
+
+/// What one validation may use.
+#[derive(Clone, Copy)]
+pub struct Request<'r> {
+    /// What rules get from `now()`.
+    pub now: Moment,
+    /// Answers about codes.
+    pub terminology: &'r dyn Terminology,
+    /// Answers about resources elsewhere.
+    pub resolver: &'r dyn Resolver,
+    /// What a breach of best practice is; `None` leaves it out.
+    pub best_practice: Option<Severity>,
+    /// Where to stop.
+    pub problems_max: usize,
+}
+
+impl Request<'_> {
+    /// Checks by the tables alone, and reports best practice as warnings.
+    #[must_use]
+    pub fn new(now: Moment) -> Self {
+        Self {
+            now,
+            terminology: &ListedCodes,
+            resolver: &NoResolver,
+            best_practice: Some(Severity::Warning),
+            problems_max: PROBLEMS_MAX,
+        }
+    }
+}
+
+impl fmt::Debug for Request<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request")
+            .field("best_practice", &self.best_practice)
+            .field("problems_max", &self.problems_max)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Checks resources; made once, used from any thread.
+pub struct Validator {
+    plan: Plan,
+}
+
+impl Validator {
+    /// Works out what is to be checked where, which takes some milliseconds.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            plan: Plan::new(Definitions::r4()),
+        }
+    }
+
+    /// Everything that is wrong with a resource, in the order in which it was found.
+    #[must_use]
+    pub fn validate(&self, resource: &Resource, request: &Request<'_>) -> Vec<Problem> {
+        let mut check = Check {
+            validator: self,
+            resource,
+            request,
+            problems: Vec::new(),
+        };
+        check.run();
+        check.problems
+    }
+}
+
+impl Default for Validator {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Validator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Validator").finish_non_exhaustive()
+    }
+}
+
+/// One validation.
+struct Check<'c> {
+    validator: &'c Validator,
+    resource: &'c Resource,
+    request: &'c Request<'c>,
+    problems: Vec<Problem>,
+}
+
+impl Check<'_> {
+    fn is_full(&self) -> bool {
+        self.problems.len() >= self.request.problems_max
+    }
+
+    fn report(
+        &mut self,
+        severity: Severity,
+        code: IssueType,
+        node: Node<'_>,
+        text: impl Into<Cow<'static, str>>,
+    ) {
+        self.push(Problem::error(code, text).with_severity(severity), node);
+    }
+
+    fn error(&mut self, code: IssueType, node: Node<'_>, text: impl Into<Cow<'static, str>>) {
+        self.report(Severity::Error, code, node, text);
+    }
+
+    fn push(&mut self, problem: Problem, node: Node<'_>) {
+        if !self.is_full() {
+            let position = self.resource.position(node);
+            self.problems
+                .push(problem.at(node.path()).in_text(position));
+        }
+    }
+}

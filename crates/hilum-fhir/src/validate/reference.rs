@@ -1,0 +1,154 @@
+//! References: their form, what they may point at, and what they point at inside the resource.
+
+use super::{Check, Target};
+use crate::definitions::{Definitions, TypeId};
+use crate::problem::IssueType;
+use crate::resource::Node;
+
+/// What a text refers to inside the document it stands in: a contained resource, or an entry of the
+/// nearest Bundle around it (FHIR R4 bundle.html#references).
+pub(super) fn inside<'r>(from: Node<'r>, text: &str) -> Option<Node<'r>> {
+    if let Some(id) = text.strip_prefix('#') {
+        let holder = super::native::container(from);
+        if id.is_empty() {
+            return Some(holder);
+        }
+        let mut contained = holder.children_named("contained");
+        return contained.find(|inner| inner.child_text("id") == Some(id));
+    }
+    entries(from, text).next()
+}
+
+/// The entries of the nearest Bundle that a text refers to.
+pub(super) fn entries<'r>(from: Node<'r>, text: &str) -> impl Iterator<Item = Node<'r>> {
+    let around = std::iter::once(from).chain(from.ancestors());
+    let own_entry = around
+        .clone()
+        .find(|node| node.element().path == "Bundle.entry");
+    let bundle = own_entry.and_then(Node::parent);
+    let base = own_entry.and_then(|entry| entry.child_text("fullUrl"));
+    let wanted = absolute(base, text);
+    let (wanted, version) = split_version(&wanted);
+    let (wanted, version) = (wanted.to_owned(), version.map(str::to_owned));
+    bundle
+        .into_iter()
+        .flat_map(|bundle| bundle.children_named("entry"))
+        .filter(move |entry| entry.child_text("fullUrl") == Some(&wanted))
+        .filter_map(|entry| entry.child("resource"))
+        .filter(move |resource| {
+            let own = resource
+                .child("meta")
+                .and_then(|meta| meta.child_text("versionId"));
+            version.is_none() || own == version.as_deref()
+        })
+}
+
+/// A relative reference means the server of the entry it stands in.
+fn absolute(base: Option<&str>, text: &str) -> String {
+    let server = base
+        .filter(|_| relative(text).is_some())
+        .and_then(server_of);
+    match server {
+        Some(server) => format!("{server}{text}"),
+        None => text.to_owned(),
+    }
+}
+
+/// `http://server/` of `http://server/Patient/1`.
+fn server_of(url: &str) -> Option<&str> {
+    let (rest, _) = url.rsplit_once('/')?;
+    let (server, ty) = rest.rsplit_once('/')?;
+    Definitions::r4().type_named(ty)?;
+    url.get(..server.len() + 1)
+}
+
+fn split_version(text: &str) -> (&str, Option<&str>) {
+    match text.split_once("/_history/") {
+        Some((target, version)) => (target, Some(version)),
+        None => (text, None),
+    }
+}
+
+/// The type that `Type/id` names.
+pub(super) fn relative(text: &str) -> Option<TypeId> {
+    let (ty, _) = text.split_once('/')?;
+    let tables = Definitions::r4();
+    let ty = tables.type_named(ty)?;
+    tables.type_def(ty).is_resource().then_some(ty)
+}
+
+/// The type that a literal reference names, in whatever form.
+fn named_type(text: &str) -> Option<TypeId> {
+    let (text, _) = split_version(text);
+    let (rest, _) = text.rsplit_once('/')?;
+    let ty = rest.rsplit('/').next()?;
+    let tables = Definitions::r4();
+    let ty = tables.type_named(ty)?;
+    tables.type_def(ty).is_resource().then_some(ty)
+}
+
+impl Check<'_> {
+    /// Checks a Reference. That a contained resource exists is the rule ref-1.
+    pub(super) fn reference(&mut self, node: Node<'_>) {
+        let Some(text) = node.child_text("reference") else {
+            return;
+        };
+        let allowed = node
+            .element()
+            .types
+            .iter()
+            .filter(|one| one.ty == node.type_id());
+        let allowed: Vec<TypeId> = allowed
+            .flat_map(|one| one.targets.iter().copied())
+            .collect();
+        let found = self.target(node, text);
+        if let Some((ty, true)) = found
+            && let Some(named) = named_type(text)
+            && named != ty
+        {
+            let found = Definitions::r4().type_def(ty).name;
+            let text = format!("the reference names another type than its target, {found}");
+            self.error(IssueType::Structure, node, text);
+        }
+        if let Some((ty, _)) = found
+            && !allowed.is_empty()
+            && !allowed.iter().any(|one| Definitions::r4().is_a(ty, *one))
+        {
+            let found = Definitions::r4().type_def(ty).name;
+            let text = format!("a reference to {found} is not allowed here");
+            self.error(IssueType::Structure, node, text);
+        }
+        self.stated_type(node, found.map(|(ty, _)| ty));
+    }
+
+    /// The type of what a reference points at, and whether the target itself was seen.
+    fn target(&mut self, node: Node<'_>, text: &str) -> Option<(TypeId, bool)> {
+        if let Some(target) = inside(node, text) {
+            return Some((target.type_id(), true));
+        }
+        if text.starts_with('#') {
+            return None;
+        }
+        match self.request.resolver.target(text) {
+            Target::Found(ty) => Some((ty, true)),
+            Target::Missing => {
+                self.error(IssueType::NotFound, node, "the reference leads nowhere");
+                named_type(text).map(|ty| (ty, false))
+            }
+            Target::Unknown => named_type(text).map(|ty| (ty, false)),
+        }
+    }
+
+    /// `Reference.type` has to agree with the target.
+    fn stated_type(&mut self, node: Node<'_>, found: Option<TypeId>) {
+        let stated = node
+            .child_text("type")
+            .and_then(|name| Definitions::r4().type_named(name));
+        if let (Some(stated), Some(found)) = (stated, found)
+            && stated != found
+        {
+            let text = "Reference.type is not the type of the target";
+            self.error(IssueType::Structure, node, text);
+        }
+    }
+}
