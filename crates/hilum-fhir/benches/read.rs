@@ -1,6 +1,8 @@
 //! Reading and writing, structure check included: a patient's record as one Bundle, where the
 //! shared material is there, and an Observation.
 
+#![expect(clippy::unwrap_used, reason = "a bench fails aloud")]
+
 use std::path::PathBuf;
 use std::process::Command;
 

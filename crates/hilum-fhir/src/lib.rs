@@ -25,6 +25,7 @@
 #![cfg_attr(not(test), warn(clippy::indexing_slicing))]
 
 pub mod definitions;
+pub mod fhirpath;
 pub mod json;
 mod lexical;
 mod limits;

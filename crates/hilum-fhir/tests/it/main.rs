@@ -1,4 +1,11 @@
 //! The FHIR model against real material.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "helpers of tests, one of which says that nothing was run"
+)]
+
 mod examples;
+mod fhirpath;
 mod shared;
