@@ -164,10 +164,20 @@ impl Source for Scripted {
     ) -> BoxFuture<'a, Result<(), SourceError>> {
         Box::pin(async move {
             self.0.intake.send_replace(Some(intake));
+            // Also when the engine ends the source before it has stopped by itself.
+            let _closed = Closes(&self.0.intake);
             stop.requested().await;
-            self.0.intake.send_replace(None);
             Ok(())
         })
+    }
+}
+
+/// Takes the intake back when the source ends, however it ends: it keeps the journal open.
+struct Closes<'a>(&'a watch::Sender<Option<Intake>>);
+
+impl Drop for Closes<'_> {
+    fn drop(&mut self) {
+        self.0.send_replace(None);
     }
 }
 
