@@ -27,6 +27,12 @@ pub trait Format: Send + Sync {
     /// What identifies a message.
     fn identify(&self, document: &dyn Document) -> Identity;
 
+    /// Whether a control id names one very message: then a message without one is refused where
+    /// the format has answers, and a second one with it may be a repeat.
+    fn control_id_names_message(&self, _identity: &Identity) -> bool {
+        true
+    }
+
     /// Feeds `sink` with the bytes that are equal when a peer sends the same message again
     /// (for HL7 v2 without MSH-7).
     fn resend_bytes(&self, payload: &Payload, sink: &mut dyn FnMut(&[u8])) {

@@ -39,7 +39,14 @@ impl Attachments {
             out.extend_from_slice(text.get(from..cut.at).unwrap_or_default());
             from = from.max(cut.at.min(text.len()));
             out.extend_from_slice(prefix.as_bytes());
-            out.extend_from_slice(index.to_string().as_bytes());
+            // With a length that is a multiple of four the token is base64 as well.
+            let digits = index.to_string();
+            let length = prefix.len() + digits.len() + 1;
+            out.extend(std::iter::repeat_n(
+                b'0',
+                length.next_multiple_of(4) - length,
+            ));
+            out.extend_from_slice(digits.as_bytes());
             out.push(END);
         }
         out.extend_from_slice(text.get(from..).unwrap_or_default());

@@ -2,7 +2,7 @@
 //!
 //! A format here says how messages are told apart, identified, answered and written to; grammar
 //! and editing are the pure crates'. A document's [`hilum_component::Document::as_any`] gives the
-//! pure crate's own type (`hilum_hl7v2::Message`, `hilum_tree::JsonDocument` and so on), so that
+//! pure crate's own type (`hilum_hl7v2::Message`, `hilum_fhir::Resource`, `hilum_tree::JsonDocument`), so that
 //! steps of one format need not know this crate.
 //!
 //! Invariants: no input makes a format panic; an untouched document is written as the very
@@ -11,6 +11,7 @@
 
 mod attachment;
 mod delimited;
+mod fhir;
 mod hl7v2;
 mod json;
 mod raw;
@@ -24,6 +25,7 @@ use hilum_component::ComponentSpec;
 pub fn specs() -> Vec<ComponentSpec> {
     vec![
         hl7v2::spec(),
+        fhir::spec(),
         xml::spec(),
         json::spec(),
         delimited::spec(),

@@ -114,7 +114,7 @@ fn formats_recognise_their_own() {
         ("<a/>", "xml"),
         ("a;b\n1;2", "delimited"),
     ] {
-        let names = ["hl7v2", "xml", "json", "delimited", "raw"];
+        let names = ["hl7v2", "fhir", "xml", "json", "delimited", "raw"];
         let found = names.into_iter().find(|name| {
             registry
                 .format(name, &FormatOptions::default())

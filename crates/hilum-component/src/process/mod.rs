@@ -254,8 +254,9 @@ fn check(
     let failed =
         |what: String, text: String| (Disposition::Rejected, Reason::new(&what, "207", None, text));
     let has_answers = answer(plan, incoming, Verdict::Accept, false);
-    if has_answers.is_some() && processed.identity.control_id.is_none() && !plan.control_id_optional
-    {
+    let lacks_id = processed.identity.control_id.is_none()
+        && plan.format.control_id_names_message(&processed.identity);
+    if has_answers.is_some() && lacks_id && !plan.control_id_optional {
         let text = "the message has no control id".to_owned();
         let reason = Reason::new("accept", "101", Some("MSH-10".to_owned()), text);
         return Err((Disposition::Rejected, reason));

@@ -173,9 +173,11 @@ pub(super) enum StatusMeans {
     Halt,
 }
 
-/// The content type of a format's messages.
-pub(super) fn content_type(format: &str) -> &'static str {
+/// The content type of a message or an answer of a format; FHIR has one for each form.
+pub(super) fn content_type(format: &str, body: &[u8]) -> &'static str {
     match format {
+        "fhir" if body.trim_ascii_start().starts_with(b"<") => "application/fhir+xml",
+        "fhir" => "application/fhir+json",
         "hl7v2" => "x-application/hl7-v2+er7",
         "json" => "application/json",
         "xml" => "application/xml",

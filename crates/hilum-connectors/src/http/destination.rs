@@ -132,9 +132,11 @@ fn headers(
     problems: &mut Vec<Problem>,
 ) -> Vec<(HeaderName, Template)> {
     let mut found = Vec::new();
-    let own = content_type(context.format.name());
-    let kind = config.content_type.as_deref().unwrap_or(own);
-    found.push((CONTENT_TYPE, Template::constant(kind)));
+    let kind = match config.content_type.as_deref() {
+        Some(kind) => Template::constant(kind),
+        None => Template::ContentType(context.format.name()),
+    };
+    found.push((CONTENT_TYPE, kind));
     for (name, value) in &config.headers {
         let key = ["headers", name.as_str()];
         match (HeaderName::try_from(name.as_str()), Template::parse(value)) {
@@ -213,6 +215,8 @@ fn status_table(
 /// A value of a header.
 enum Template {
     Fixed(HeaderValue),
+    /// That of a message of this format.
+    ContentType(&'static str),
     Parts(Vec<Part>),
 }
 
@@ -248,6 +252,10 @@ impl Template {
     fn render(&self, delivery: &Delivery) -> Option<HeaderValue> {
         let parts = match self {
             Self::Fixed(value) => return Some(value.clone()),
+            Self::ContentType(format) => {
+                let kind = content_type(format, delivery.payload.text());
+                return Some(HeaderValue::from_static(kind));
+            }
             Self::Parts(parts) => parts,
         };
         let mut text = String::new();

@@ -18,7 +18,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::auth::Callers;
-use super::config::AnswerBody;
+use super::config::{AnswerBody, content_type};
 use super::server::Routes;
 use crate::body::{Gather, HEAD_BYTES, Ungathered};
 
@@ -34,8 +34,8 @@ pub(super) struct Route {
     pub(super) read_within: Duration,
     pub(super) metadata: Vec<(Arc<str>, Origin)>,
     pub(super) answer: AnswerBody,
-    /// The content type of the format's answers.
-    pub(super) answer_type: &'static str,
+    /// The format of the answers.
+    pub(super) format: &'static str,
     state: Mutex<Option<Intake>>,
     under_way: watch::Sender<usize>,
 }
@@ -71,7 +71,7 @@ impl Route {
         read_within: Duration,
         metadata: Vec<(Arc<str>, Origin)>,
         answer: AnswerBody,
-        answer_type: &'static str,
+        format: &'static str,
     ) -> Self {
         Self {
             path,
@@ -81,7 +81,7 @@ impl Route {
             read_within,
             metadata,
             answer,
-            answer_type,
+            format,
             state: Mutex::new(None),
             under_way: watch::channel(0).0,
         }
@@ -115,7 +115,9 @@ impl Route {
             Disposition::Failed => StatusCode::SERVICE_UNAVAILABLE,
         };
         let mut response = match (self.answer, reply.answer) {
-            (AnswerBody::Format, Some(answer)) => respond(status, self.answer_type, answer),
+            (AnswerBody::Format, Some(answer)) => {
+                respond(status, content_type(self.format, &answer), answer)
+            }
             (AnswerBody::Format, None) | (AnswerBody::Json, _) => {
                 let body = json!({
                     "id": reply.message.map(|id| id.to_string()),

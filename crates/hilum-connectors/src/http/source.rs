@@ -11,7 +11,7 @@ use http::HeaderName;
 use serde_json::Value;
 
 use super::auth::{Callers, digest};
-use super::config::{Method, SourceConfig, content_type};
+use super::config::{Method, SourceConfig};
 use super::handler::{Origin, Route};
 use super::server::{self, Attached};
 use crate::endpoint;
@@ -68,14 +68,14 @@ pub(super) fn build(value: &Value, context: &BuildContext<'_>) -> Built<SourceFa
         "{} {:?} {:?} {}",
         options.address, config.tls, config.allow, config.connections
     );
-    let (methods, answer_type) = (
+    let (methods, format) = (
         config
             .methods
             .iter()
             .copied()
             .map(Method::http)
             .collect::<Vec<_>>(),
-        content_type(context.format.name()),
+        context.format.name(),
     );
     Ok(Arc::new(move || {
         let route = Arc::new(Route::new(
@@ -86,7 +86,7 @@ pub(super) fn build(value: &Value, context: &BuildContext<'_>) -> Built<SourceFa
             config.read_within.duration(),
             metadata.clone(),
             config.answer,
-            answer_type,
+            format,
         ));
         Box::new(HttpSource {
             options: options.clone(),

@@ -182,8 +182,9 @@ fn run(
         trace: None,
     };
     let processed = stage(plan, &mut environment, incoming);
-    let key = if detect {
-        ResendKey::of(&plan.name, &processed.identity)
+    let identity = &processed.identity;
+    let key = if detect && plan.format.control_id_names_message(identity) {
+        ResendKey::of(&plan.name, identity)
     } else {
         None
     };
