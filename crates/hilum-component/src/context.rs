@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::{AnswerTable, Format, Rule, Target};
+use crate::{AnswerTable, FhirStores, Format, Rule, Target};
 
 /// The site's folder as components see it while they are built.
 ///
@@ -32,6 +32,11 @@ pub trait Site: Send + Sync {
 
     /// The node is a production node.
     fn production(&self) -> bool;
+
+    /// The FHIR stores of the node; `None` where the site has no `fhir:` section.
+    fn fhir(&self) -> Option<FhirStores> {
+        None
+    }
 }
 
 /// A connected system, from `systems/<name>.yaml` and the overlay of the environment.

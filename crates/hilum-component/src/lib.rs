@@ -12,6 +12,7 @@
 pub mod conformance;
 mod context;
 mod destination;
+mod fhir;
 mod format;
 mod leaves;
 mod order;
@@ -28,6 +29,9 @@ pub use context::{BuildContext, Problem, Site, SystemInfo};
 pub use destination::{
     AnswerRow, AnswerTable, BlobReader, Class, Delivered, Delivery, DeliveryError, Destination,
     Outcome, Reached,
+};
+pub use fhir::{
+    DELIVERY_ID_MAX, FhirDoor, FhirMethod, FhirPort, FhirRequest, FhirResponse, FhirStores,
 };
 pub use format::{
     Answer, AnswerMode, Document, DocumentProblem, EditError, Format, FormatOptions, Identity,

@@ -49,6 +49,7 @@ impl hilum_engine::KeptPlans for Kept {
             environment: kept.environment,
             secrets: Secrets::Unread,
             variables: Variables::Process,
+            ..Options::default()
         };
         let loaded = load_kept(&self.site, kept.files, &registry(), &options);
         let plan = loaded.plan.ok_or_else(|| {

@@ -9,8 +9,8 @@ use bytes::Bytes;
 use hilum_message::{BlobRange, DeliveryId, MessageId, Metadata, Payload};
 
 use crate::{
-    BlobReader, BoxFuture, BuildContext, Delivery, Document, Format, Identity, ParseReject, Site,
-    SystemInfo, Target,
+    BlobReader, BoxFuture, BuildContext, Delivery, Document, FhirStores, Format, Identity,
+    ParseReject, Site, SystemInfo, Target,
 };
 
 /// A site of a folder, with systems and secrets that a test sets.
@@ -22,6 +22,8 @@ pub struct FakeSite {
     pub systems: BTreeMap<String, SystemInfo>,
     /// The secrets by reference.
     pub secrets: BTreeMap<String, String>,
+    /// The FHIR stores of the node.
+    pub fhir: Option<FhirStores>,
 }
 
 impl Site for FakeSite {
@@ -52,6 +54,10 @@ impl Site for FakeSite {
 
     fn production(&self) -> bool {
         false
+    }
+
+    fn fhir(&self) -> Option<FhirStores> {
+        self.fhir.clone()
     }
 }
 

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use hilum_component::{ChannelPlan, ComponentKind, Format, FormatOptions, Plan, Registry};
+use hilum_component::{
+    ChannelPlan, ComponentKind, FhirStores, Format, FormatOptions, Plan, Registry,
+};
 use serde_json::Value;
 
 use super::build::Builder;
@@ -60,14 +62,15 @@ pub(super) fn plan(
     report: &mut Report,
 ) -> (Option<Plan>, SiteSummary) {
     let production = gathered.node.as_ref().is_some_and(|node| node.production);
+    let fhir = gathered.node.as_ref().and_then(|node| node.fhir.as_ref());
+    let fhir = fhir.map(|file| FhirStores {
+        tenants: file.tenants.keys().map(|name| name.0.clone()).collect(),
+        door: options.fhir.clone(),
+    });
     let view = || {
-        SiteView::new(
-            folder,
-            &gathered.systems,
-            options.secrets,
-            &options.variables,
-            production,
-        )
+        let (secrets, variables) = (options.secrets, &options.variables);
+        SiteView::new(folder, &gathered.systems, secrets, variables, production)
+            .with_fhir(fhir.clone())
     };
     let schema = schema_of::<ChannelFile>();
     let mut spoken = BTreeMap::new();

@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use hilum_component::{Plan, Registry};
+use hilum_component::{FhirDoor, Plan, Registry};
 
 pub use environments::load_all;
 pub use fhir::{FhirPlan, FhirTenant, Validate};
@@ -38,6 +38,8 @@ pub struct Options {
     pub secrets: Secrets,
     /// Where `env:` references look.
     pub variables: Variables,
+    /// The way to the node's FHIR stores, for a plan that is run.
+    pub fhir: FhirDoor,
 }
 
 /// What became of a site.

@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use hilum_component::{Site, SystemInfo};
+use hilum_component::{FhirStores, Site, SystemInfo};
 
 use super::folder::{Folder, ReadError, reason};
 use super::systems::System;
@@ -53,6 +53,7 @@ pub(crate) struct SiteView<'a> {
     secrets: Secrets,
     variables: &'a Variables,
     production: bool,
+    fhir: Option<FhirStores>,
     used: Mutex<Used>,
 }
 
@@ -83,8 +84,15 @@ impl<'a> SiteView<'a> {
             secrets,
             variables,
             production,
+            fhir: None,
             used: Mutex::default(),
         }
+    }
+
+    /// With the FHIR stores of the node.
+    pub(crate) fn with_fhir(mut self, fhir: Option<FhirStores>) -> Self {
+        self.fhir = fhir;
+        self
     }
 
     /// The systems by name.
@@ -251,6 +259,10 @@ impl Site for SiteView<'_> {
 
     fn production(&self) -> bool {
         self.production
+    }
+
+    fn fhir(&self) -> Option<FhirStores> {
+        self.fhir.clone()
     }
 }
 

@@ -17,6 +17,7 @@ pub(crate) fn options(site: &SiteArgs, secrets: Secrets) -> Options {
         environment: site.environment.clone(),
         secrets,
         variables: Variables::Process,
+        ..Options::default()
     }
 }
 
