@@ -1,4 +1,4 @@
-//! Reading and writing, structure check included: a patient's record as one Bundle, where the
+//! Reading and writing, structure check included, and what searches find: a patient's record as one Bundle, where the
 //! shared material is there, and an Observation.
 
 #![expect(clippy::unwrap_used, reason = "a bench fails aloud")]
@@ -8,6 +8,7 @@ use std::process::Command;
 
 use divan::counter::BytesCount;
 use divan::{Bencher, black_box};
+use hilum_fhir::search::{ParamSet, extract};
 use hilum_fhir::{Limits, Style, json, xml};
 
 fn main() {
@@ -78,4 +79,11 @@ fn parse_xml_record(bencher: Bencher<'_, '_>) {
     bencher
         .counter(BytesCount::new(bytes.len()))
         .bench(|| xml::parse(black_box(&bytes), &Limits::default()).unwrap());
+}
+
+#[divan::bench]
+fn extract_observation(bencher: Bencher<'_, '_>) {
+    let resource = json::parse(OBSERVATION.as_bytes(), &Limits::default()).unwrap();
+    let params = ParamSet::r4();
+    bencher.bench(|| extract(black_box(&resource), &params).values.len());
 }

@@ -33,6 +33,7 @@ mod outcome;
 mod problem;
 mod report;
 pub mod resource;
+pub mod search;
 pub mod validate;
 mod xhtml;
 pub mod xml;

@@ -2,7 +2,7 @@
 //!
 //! Whether its elements and attributes are allowed is an invariant, which the validator checks.
 
-use crate::xml::{Event, Lexer, XHTML};
+use crate::xml::{Event, Lexer, XHTML, attribute_value};
 
 /// Why a text is no narrative; `None` if it is.
 pub(crate) fn fault(text: &str) -> Option<&'static str> {
@@ -24,12 +24,32 @@ pub(crate) fn fault(text: &str) -> Option<&'static str> {
                 }
             }
             Ok(Event::Start { .. } | Event::Text { .. }) => {}
-            Ok(Event::End0) => return Some("XHTML that does not end"),
+            Ok(Event::Eof) => return Some("XHTML that does not end"),
             Err(fault) => return Some(fault.text),
         }
     }
     match lexer.next() {
-        Ok(Event::End0) => None,
+        Ok(Event::Eof) => None,
         _ => Some("more than a `div`"),
+    }
+}
+
+/// The text between the tags, white space between its parts.
+pub(crate) fn text(xhtml: &str) -> String {
+    let mut lexer = Lexer::new(xhtml);
+    let mut words = String::new();
+    loop {
+        match lexer.next() {
+            Ok(Event::Text { raw }) => {
+                for word in attribute_value(raw).split_whitespace() {
+                    if !words.is_empty() {
+                        words.push(' ');
+                    }
+                    words.push_str(word);
+                }
+            }
+            Ok(Event::Start { .. } | Event::End { .. }) => {}
+            Ok(Event::Eof) | Err(_) => return words,
+        }
     }
 }

@@ -189,7 +189,7 @@ fn read(text: &str) -> Markup<'_> {
             Ok(Event::Text { raw }) => markup.has_content |= !raw.trim().is_empty(),
             Ok(Event::End { .. }) => {}
             // What reads resources has refused markup that does not end well.
-            Ok(Event::End0) | Err(_) => return markup,
+            Ok(Event::Eof) | Err(_) => return markup,
         }
     }
 }

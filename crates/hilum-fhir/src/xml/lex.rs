@@ -25,7 +25,7 @@ pub(crate) enum Event<'s> {
     /// Text between tags, references as written.
     Text { raw: &'s str },
     /// The document has ended.
-    End0,
+    Eof,
 }
 
 /// Why the text is no XML that is accepted.
@@ -92,7 +92,7 @@ impl<'s> Lexer<'s> {
     pub(crate) fn next(&mut self) -> Result<Event<'s>, Fault> {
         loop {
             match self.rest() {
-                [] => return Ok(Event::End0),
+                [] => return Ok(Event::Eof),
                 [b'<', b'/', ..] => return self.end(),
                 [b'<', b'?', ..] => return self.fault("a processing instruction is refused"),
                 [b'<', b'!', b'-', b'-', ..] => {

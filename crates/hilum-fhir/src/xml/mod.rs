@@ -13,7 +13,7 @@ use crate::limits::Limits;
 use crate::problem::Problems;
 use crate::resource::Resource;
 
-pub(crate) use lex::{Event, Lexer};
+pub(crate) use lex::{Event, Lexer, attribute_value};
 pub use write::write;
 
 /// The namespace of FHIR.

@@ -162,7 +162,7 @@ impl<'s> Reader<'s> {
         loop {
             match self.next()? {
                 Event::Text { raw } if raw.trim().is_empty() => {}
-                Event::End0 => return Ok(()),
+                Event::Eof => return Ok(()),
                 _ => return Err(self.expected("the end expected")),
             }
         }
@@ -350,7 +350,7 @@ impl<'s> Reader<'s> {
                     self.child(open, tag)?;
                 }
                 Event::End { name } if name == open.tag => return Ok(()),
-                Event::End { .. } | Event::End0 => {
+                Event::End { .. } | Event::Eof => {
                     return Err(self.expected("the end tag of the open element expected"));
                 }
             }
@@ -468,7 +468,7 @@ impl<'s> Reader<'s> {
                     open.pop();
                 }
                 Ok(Event::Start { .. } | Event::Text { .. }) => {}
-                Ok(Event::End { .. } | Event::End0) => {
+                Ok(Event::End { .. } | Event::Eof) => {
                     return Err(self.expected("the end tag of the open element expected"));
                 }
                 Err(fault) => return Err(self.stop(fault)),

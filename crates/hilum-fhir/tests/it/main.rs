@@ -8,4 +8,5 @@
 
 mod examples;
 mod fhirpath;
+mod search;
 mod shared;
