@@ -97,7 +97,13 @@ const HUB_MICRO: [Micro; 6] = {
 const FHIR_MICRO: [Micro; 2] = {
     const FHIR: &str = "hilum-fhir";
     [
-        ("fhir-json", FHIR, "json", "parse", Read::Throughput),
+        (
+            "fhir-json",
+            FHIR,
+            "read",
+            "parse_json_record",
+            Read::Throughput,
+        ),
         ("fhir-validate", FHIR, "validate", "base", Read::Time),
     ]
 };

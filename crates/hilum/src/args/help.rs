@@ -90,6 +90,24 @@ const HELP: &[Help] = &[
         )],
     ),
     (
+        "fhir",
+        &[(1, "a resource has errors")],
+        &[
+            (
+                "validate bundles --errors-only",
+                "every .json, .xml and .ndjson of a folder",
+            ),
+            (
+                "validate patient.json --json",
+                "one resource a line, for scripts",
+            ),
+            (
+                "convert patient.json --to xml",
+                "the other form, on the terminal",
+            ),
+        ],
+    ),
+    (
         "send",
         &[(1, "a message was not answered with AA or CA")],
         &[

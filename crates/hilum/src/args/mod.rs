@@ -1,5 +1,6 @@
 //! The arguments of every command; their help texts are here and nowhere else.
 
+mod fhir;
 mod help;
 mod journal;
 mod node;
@@ -10,6 +11,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+pub(crate) use fhir::{Fhir, FhirCommand, FhirConvert, FhirForm, FhirValidate};
 pub(crate) use help::command;
 pub(crate) use journal::{Backup, Compare, Db, DbCommand, DbExport, DbReindex, DbSql, Verify};
 pub(crate) use node::{
@@ -58,6 +60,8 @@ pub(crate) enum Command {
     Test(Test),
     /// Shows what the parser sees in files of HL7 v2
     Inspect(Inspect),
+    /// Checks and converts files of FHIR resources
+    Fhir(Fhir),
     /// Sends messages over MLLP: samples, or load
     Send(Send),
     /// Receives messages over MLLP as a simulated system, ill-behaved on request

@@ -7,6 +7,7 @@ mod db;
 mod docs;
 mod doctor;
 mod explain;
+mod fhir;
 mod history;
 mod impact;
 mod init;
@@ -35,6 +36,7 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> anyhow::Result<Exit
         Command::Doctor(arguments) => doctor::run(arguments, output),
         Command::Test(arguments) => test::run(arguments, output),
         Command::Inspect(arguments) => inspect::run(arguments, output),
+        Command::Fhir(arguments) => fhir::run(arguments, output),
         Command::Send(arguments) => send::run(arguments, output),
         Command::Receive(arguments) => receive::run(arguments, output),
         Command::Status(arguments) => node::status(arguments, output),

@@ -8,6 +8,7 @@
 
 mod disk;
 mod doctor;
+mod fhir;
 mod folder;
 mod journal;
 mod kit;

@@ -1,0 +1,27 @@
+//! `hilum fhir`: resources in files.
+
+mod convert;
+mod validate;
+
+use hilum_fhir::{Limits, Problems, Resource, json, xml};
+
+use crate::args::{Fhir, FhirCommand};
+use crate::output::{Exit, Output};
+
+pub(crate) fn run(arguments: &Fhir, output: &Output) -> anyhow::Result<Exit> {
+    match &arguments.command {
+        FhirCommand::Validate(arguments) => validate::run(arguments, output),
+        FhirCommand::Convert(arguments) => convert::run(arguments, output),
+    }
+}
+
+/// Reads a resource in the form that its first character tells.
+fn read(bytes: &[u8]) -> Result<Resource, Problems> {
+    let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
+    let first = bytes.iter().find(|byte| !byte.is_ascii_whitespace());
+    if first == Some(&b'<') {
+        xml::parse(bytes, &Limits::default())
+    } else {
+        json::parse(bytes, &Limits::default())
+    }
+}
