@@ -13,15 +13,23 @@
 //! It does no HTTP, parses no resource and knows no definition of FHIR beyond what search needs:
 //! types and parameters are names that the caller registers.
 
+mod body;
 mod catalog;
 mod commit;
 mod config;
+mod cursor;
+mod entry;
 mod error;
 mod id;
+mod normal;
 mod query;
 mod row;
+mod search;
+mod sqlite;
+mod store;
 mod stored;
 
+pub use body::instant;
 pub use catalog::{Catalog, Param};
 pub use commit::{
     Change, Commit, Committed, Delivery, Expect, Expected, Method, OutboxEvent, Written,
@@ -34,4 +42,5 @@ pub use query::{
     Query, ReferenceTest, SortBy, SortKey, StringMode, Test, TokenTest, Total, UnitTest, UriMode,
 };
 pub use row::{CompositePart, IndexRow, IndexValue};
-pub use stored::{Body, Found, HistoryPage, HistoryScope, Page, Stored};
+pub use store::Store;
+pub use stored::{Body, Found, HistoryPage, HistoryQuery, HistoryScope, Page, Stored};

@@ -261,7 +261,7 @@ pub enum ReferenceTest {
 
 macro_rules! masked {
     ($($name:ident),+) => {$(
-        /// Masked: it holds what somebody searched for.
+        /// Masked: it holds content.
         impl fmt::Debug for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str(concat!(stringify!($name), "(…)"))
@@ -275,7 +275,8 @@ masked!(
     NumberTest,
     UnitTest,
     QuantityTest,
-    ReferenceTest
+    ReferenceTest,
+    SortValue
 );
 
 /// What to sort by.

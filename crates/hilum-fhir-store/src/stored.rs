@@ -65,6 +65,21 @@ pub enum HistoryScope {
     Instance(ResourceType, String),
 }
 
+/// A page of history.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HistoryQuery {
+    /// Whose.
+    pub scope: HistoryScope,
+    /// Versions made then or later (`_since`), in milliseconds since 1970 UTC.
+    pub from_ms: i64,
+    /// Versions made before then.
+    pub to_ms: i64,
+    /// Versions before this number: where the page before ended.
+    pub before: Option<Seq>,
+    /// Versions of a page.
+    pub count: u32,
+}
+
 /// Versions, newest first.
 #[derive(Clone, Debug)]
 pub struct HistoryPage {

@@ -1,0 +1,167 @@
+//! Bodies: how they are kept, and how version and time are put in again.
+
+use std::io;
+
+use bytes::Bytes;
+
+use crate::stored::Body;
+
+/// Shorter bodies are kept as they are.
+const PLAIN_BELOW: usize = 128;
+/// Fast enough to run for every write; a higher level gains little on JSON.
+const LEVEL: i32 = 1;
+
+/// How a body is kept, as stored.
+mod codec {
+    pub(super) const PLAIN: i64 = 0;
+    pub(super) const ZSTD: i64 = 1;
+}
+
+/// A body as it is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Kept {
+    pub(crate) codec: i64,
+    /// Place of the splice and its two flags in one number.
+    pub(crate) splice: i64,
+    /// Length when unpacked.
+    pub(crate) len: i64,
+    pub(crate) bytes: Vec<u8>,
+}
+
+impl Kept {
+    /// Packs a body.
+    pub(crate) fn pack(body: &Body) -> io::Result<Self> {
+        let splice =
+            i64::from(body.splice) << 2 | i64::from(body.wrap) << 1 | i64::from(body.comma);
+        let len = body.bytes.len() as i64;
+        let (codec, bytes) = if body.bytes.len() < PLAIN_BELOW {
+            (codec::PLAIN, body.bytes.to_vec())
+        } else {
+            (codec::ZSTD, zstd::bulk::compress(&body.bytes, LEVEL)?)
+        };
+        Ok(Self {
+            codec,
+            splice,
+            len,
+            bytes,
+        })
+    }
+}
+
+/// Unpacks what [`Kept::pack`] packed.
+pub(crate) fn unpack(codec: i64, splice: i64, len: i64, bytes: &[u8]) -> io::Result<Body> {
+    let damaged = || io::Error::new(io::ErrorKind::InvalidData, "a body of an unknown kind");
+    let bytes = match codec {
+        codec::PLAIN => Bytes::copy_from_slice(bytes),
+        codec::ZSTD => {
+            let len = usize::try_from(len).map_err(|_| damaged())?;
+            zstd::bulk::decompress(bytes, len)?.into()
+        }
+        _ => return Err(damaged()),
+    };
+    Ok(Body {
+        bytes,
+        splice: u32::try_from(splice >> 2).map_err(|_| damaged())?,
+        wrap: splice & 2 != 0,
+        comma: splice & 1 != 0,
+    })
+}
+
+impl Body {
+    /// Appends the whole resource with `meta.versionId` and `meta.lastUpdated`.
+    pub fn write_with_meta(&self, version: u32, updated_ms: i64, out: &mut Vec<u8>) {
+        let at = (self.splice as usize).min(self.bytes.len());
+        let (before, after) = self.bytes.split_at(at);
+        out.reserve(self.bytes.len() + 80);
+        out.extend_from_slice(before);
+        if self.wrap {
+            out.extend_from_slice(b"\"meta\":{");
+        }
+        out.extend_from_slice(b"\"versionId\":\"");
+        out.extend_from_slice(version.to_string().as_bytes());
+        out.extend_from_slice(b"\",\"lastUpdated\":\"");
+        instant(updated_ms, out);
+        out.push(b'"');
+        if self.wrap {
+            out.push(b'}');
+        }
+        if self.comma {
+            out.push(b',');
+        }
+        out.extend_from_slice(after);
+    }
+}
+
+/// `2026-11-21T20:00:00.000Z` (FHIR R4 datatypes.html#instant).
+pub fn instant(ms: i64, out: &mut Vec<u8>) {
+    let (days, of_day) = (ms.div_euclid(86_400_000), ms.rem_euclid(86_400_000));
+    let (year, month, day) = civil(days);
+    let text = format!(
+        "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}.{:03}Z",
+        of_day / 3_600_000,
+        of_day / 60_000 % 60,
+        of_day / 1000 % 60,
+        of_day % 1000,
+    );
+    out.extend_from_slice(text.as_bytes());
+}
+
+/// Days since 1970 to the proleptic Gregorian calendar, by eras of 400 years that begin in March.
+fn civil(days: i64) -> (i64, i64, i64) {
+    let shifted = days + 719_468;
+    let (era, of_era) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
+    let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year + year / 4 - year / 100);
+    let march = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * march + 2) / 5 + 1;
+    let month = if march < 10 { march + 3 } else { march - 9 };
+    (year + era * 400 + i64::from(month <= 2), month, day)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bodies_survive_packing_and_get_their_meta_back() {
+        let text = br#"{"resourceType":"Patient","meta":{"tag":[]},"x":1}"#.to_vec();
+        let splice = 34;
+        for pad in [0, 1000] {
+            let mut bytes = text.clone();
+            bytes.extend(std::iter::repeat_n(b' ', pad));
+            let body = Body {
+                bytes: bytes.into(),
+                splice,
+                wrap: false,
+                comma: true,
+            };
+            let kept = Kept::pack(&body).unwrap();
+            assert_eq!(
+                unpack(kept.codec, kept.splice, kept.len, &kept.bytes).unwrap(),
+                body
+            );
+            let mut out = Vec::new();
+            body.write_with_meta(3, 1_795_291_200_000, &mut out);
+            let out = String::from_utf8(out).unwrap();
+            assert!(
+                out.starts_with(
+                    r#"{"resourceType":"Patient","meta":{"versionId":"3","lastUpdated":"2026-11-21T20:00:00.000Z","tag":[]}"#
+                ),
+                "{out}"
+            );
+        }
+    }
+
+    #[test]
+    fn instants_follow_the_calendar() {
+        for (ms, text) in [
+            (0, "1970-01-01T00:00:00.000Z"),
+            (951_782_400_000, "2000-02-29T00:00:00.000Z"),
+            (-1, "1969-12-31T23:59:59.999Z"),
+        ] {
+            let mut out = Vec::new();
+            instant(ms, &mut out);
+            assert_eq!(out, text.as_bytes());
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! Chains and `_has`: a search inside a search.
+//!
+//! If the inner search finds few resources, they are found first and the outer test is one for
+//! their references. If it finds many, each candidate's own references are followed instead.
+
+use std::collections::HashMap;
+
+use super::node::{Compiled, Node};
+use super::run::{CAP_MAX, Exec};
+use super::test::CellTest;
+use super::{Row, Source};
+use crate::entry::{Cell, Rows};
+use crate::error::StoreError;
+use crate::query::{Chain, Has};
+
+/// Tokens of what a resource references through parameters (all if empty).
+pub(super) fn references(row: &Row, params: &[u32], out: &mut Vec<i64>) {
+    let mut take = |cell: Cell<'_>| {
+        if let Cell::Reference(token) = cell {
+            out.push(token);
+        }
+    };
+    if params.is_empty() {
+        Rows(&row.rows).iter().for_each(|(_, cell)| take(cell));
+    } else {
+        for param in params {
+            Rows(&row.rows).of(*param).for_each(&mut take);
+        }
+    }
+}
+
+impl<S: Source> Exec<'_, S> {
+    pub(super) fn compile_chain(
+        &mut self,
+        chain: &Chain,
+        depth: usize,
+    ) -> Result<Node, StoreError> {
+        let params: Vec<u32> = chain.params.iter().map(|param| param.0).collect();
+        let types = chain.types.iter().map(|of| of.0).collect();
+        let mut inner = self.compile_all(types, &chain.criteria, depth + 1)?;
+        let Some(found) = self.all_of(&mut inner)? else {
+            self.note(|| format!("chain through {params:?} is followed from each candidate"));
+            return Ok(Node::Follow {
+                params,
+                inner: Box::new(inner),
+                known: HashMap::new(),
+            });
+        };
+        let mut tokens: Vec<i64> = found.iter().map(|row| row.token).collect();
+        tokens.sort_unstable();
+        self.note(|| format!("chain through {params:?} has {} targets", tokens.len()));
+        Ok(Node::Cells {
+            params,
+            test: CellTest::Reference(tokens),
+        })
+    }
+
+    pub(super) fn compile_has(&mut self, has: &Has, depth: usize) -> Result<Node, StoreError> {
+        let params: Vec<u32> = has.params.iter().map(|param| param.0).collect();
+        let mut inner = self.compile_all(vec![has.resource_type.0], &has.criteria, depth + 1)?;
+        let Some(found) = self.all_of(&mut inner)? else {
+            self.note(|| format!("references through {params:?} are followed from each candidate"));
+            return Ok(Node::Referenced {
+                params,
+                inner: Box::new(inner),
+            });
+        };
+        let mut tokens = Vec::new();
+        for row in &found {
+            references(row, &params, &mut tokens);
+        }
+        tokens.sort_unstable();
+        tokens.dedup();
+        self.note(|| {
+            format!(
+                "references through {params:?} name {} resources",
+                tokens.len()
+            )
+        });
+        Ok(Node::Tokens(tokens))
+    }
+
+    /// All matches of an inner search, if an index says that they are few.
+    fn all_of(&mut self, inner: &mut Compiled) -> Result<Option<Vec<Row>>, StoreError> {
+        let Some(candidates) = self.candidates(inner, CAP_MAX)? else {
+            return Ok(None);
+        };
+        let mut found = Vec::new();
+        for row in self.rows(&candidates)? {
+            if self.fulfils(inner, &row)? {
+                found.push(row);
+            }
+        }
+        Ok(Some(found))
+    }
+}

@@ -1,0 +1,208 @@
+//! Planning and running a search over any backend.
+//!
+//! A backend is a [`Source`]: it scans index tables in order and fetches searchable forms. All
+//! decisions are here, so both backends answer alike.
+//!
+//! # How a search is done
+//! 1. [`compile`] turns criteria into [`Node`]s: hashes, folded words, closed intervals. A chain
+//!    whose inner search finds few resources becomes a test for their references.
+//! 2. Each node that can name its matches (an equality, a range, a word) is asked for them with a
+//!    rising cap. Nodes that stay below the first cap that anyone stays below are intersected as
+//!    sorted lists: these are the candidates.
+//! 3. If none stays below the largest cap, every match is frequent, so walking along the order of
+//!    the page meets matches soon: by `pk`, or by the index of the first sort key.
+//! 4. Each candidate's packed rows answer all remaining tests with one fetch.
+//!
+//! Every scan draws on a budget; the deadline of the reading connection ends what takes too long.
+
+mod chain;
+mod compile;
+mod gather;
+mod node;
+mod run;
+mod sort;
+mod test;
+
+use crate::catalog::Catalog;
+use crate::config::Limits;
+use crate::error::StoreError;
+use crate::id::{Pk, Seq};
+use crate::normal::Tokens;
+use crate::query::{Cursor, Query};
+
+pub(crate) use gather::{SpanRange, WideRange, WordMatch};
+use run::Exec;
+
+/// Which way a scan goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    Up,
+    Down,
+}
+
+/// A part of an ordered scan: values after `after` (before, if downward) up to `until`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Part {
+    pub(crate) above: i64,
+    pub(crate) to: i64,
+    pub(crate) way: Way,
+    pub(crate) limit: usize,
+}
+
+/// A resource with its searchable form.
+#[derive(Clone, Debug)]
+pub(crate) struct Row {
+    pub(crate) pk: i64,
+    pub(crate) resource_type: u16,
+    pub(crate) token: i64,
+    pub(crate) seq: i64,
+    pub(crate) updated_ms: i64,
+    pub(crate) id: String,
+    pub(crate) rows: Vec<u8>,
+}
+
+/// A snapshot of a backend's tables.
+pub(crate) trait Source {
+    /// The last change that the snapshot holds.
+    fn last_seq(&mut self) -> Result<i64, StoreError>;
+
+    /// Resources with a token, in the order of `pk`; one may come twice.
+    fn token(
+        &mut self,
+        index: i64,
+        code: i64,
+        extra: Option<i64>,
+        part: Part,
+    ) -> Result<Vec<i64>, StoreError>;
+
+    /// How many resources have a token.
+    fn token_count(
+        &mut self,
+        index: i64,
+        code: i64,
+        extra: Option<i64>,
+        to: i64,
+    ) -> Result<u64, StoreError>;
+
+    /// Lower ends and resources of a range of intervals, in that order, behind `from`.
+    fn span(
+        &mut self,
+        range: &SpanRange,
+        from: Option<(i64, i64)>,
+        way: Way,
+        limit: usize,
+    ) -> Result<Vec<(i64, i64)>, StoreError>;
+
+    /// Resources of a range of long intervals, in no order.
+    fn wide(&mut self, range: &WideRange, limit: usize) -> Result<Vec<i64>, StoreError>;
+
+    /// Words of a parameter in their order, with their hashes, behind `from`.
+    fn words(
+        &mut self,
+        index: i64,
+        wanted: &WordMatch,
+        from: Option<&str>,
+        way: Way,
+        limit: usize,
+    ) -> Result<Vec<(String, i64)>, StoreError>;
+
+    /// Resources of one type, or of all, that are not deleted, in the order of `pk`.
+    fn resources(&mut self, of: Option<u16>, part: Part) -> Result<Vec<i64>, StoreError>;
+
+    /// How many resources of a type are not deleted.
+    fn count_of(&mut self, resource_type: u16) -> Result<u64, StoreError>;
+
+    /// Numbers of current versions and their resources, in the order of change.
+    fn recent(&mut self, of: Option<u16>, part: Part) -> Result<Vec<(i64, i64)>, StoreError>;
+
+    /// The first change that is not older than a time; one behind the last if all are older.
+    fn seq_at(&mut self, updated_ms: i64) -> Result<i64, StoreError>;
+
+    /// The searchable forms of resources that are not deleted, in the order asked for.
+    fn rows(&mut self, pks: &[i64]) -> Result<Vec<Row>, StoreError>;
+
+    /// The resources of tokens that are not deleted, in no order.
+    fn by_tokens(&mut self, tokens: &[i64]) -> Result<Vec<i64>, StoreError>;
+}
+
+/// What a search needs besides the tables.
+pub(crate) struct Context {
+    pub(crate) catalog: std::sync::Arc<Catalog>,
+    pub(crate) tokens: Tokens,
+    pub(crate) limits: Limits,
+}
+
+/// The matches of a page, without their bodies.
+pub(crate) struct Hits {
+    pub(crate) pks: Vec<i64>,
+    pub(crate) next: Option<Cursor>,
+    pub(crate) total: Option<u64>,
+    pub(crate) seq: Seq,
+    pub(crate) plan: String,
+}
+
+/// Runs a query for one page.
+pub(crate) fn page<S: Source>(
+    source: S,
+    context: &Context,
+    query: &Query,
+) -> Result<Hits, StoreError> {
+    let mut exec = Exec::new(source, context, u64::MAX, query.after.as_ref())?;
+    exec.page(query)
+}
+
+/// The resources that a query finds, at most `query.count`, looking at no more than `rows_max`
+/// rows; sees changes up to `seq`.
+pub(crate) fn matches<S: Source>(
+    source: S,
+    context: &Context,
+    query: &Query,
+    rows_max: u64,
+    seq: i64,
+) -> Result<Vec<Pk>, StoreError> {
+    let mut exec = Exec::up_to(source, context, rows_max, seq);
+    let hits = exec.page(query)?;
+    Ok(hits.pks.into_iter().map(Pk).collect())
+}
+
+/// Tokens of the resources that some resources reference through parameters (all if empty).
+pub(crate) fn referenced<S: Source>(
+    mut source: S,
+    from: &[i64],
+    params: &[u32],
+) -> Result<Vec<i64>, StoreError> {
+    let mut tokens = Vec::new();
+    for row in source.rows(from)? {
+        chain::references(&row, params, &mut tokens);
+    }
+    tokens.sort_unstable();
+    tokens.dedup();
+    source.by_tokens(&tokens)
+}
+
+/// Resources that reference some resources through parameters, at most `max`.
+pub(crate) fn referencing<S: Source>(
+    mut source: S,
+    to: &[i64],
+    params: &[u32],
+    max: usize,
+) -> Result<Vec<i64>, StoreError> {
+    let rows = source.rows(to)?;
+    let mut pks = Vec::new();
+    for row in &rows {
+        for param in params {
+            let index = crate::entry::IndexId::value(*param).0;
+            let limit = max.saturating_sub(pks.len());
+            let part = Part {
+                above: 0,
+                to: i64::MAX,
+                way: Way::Up,
+                limit,
+            };
+            pks.extend(source.token(index, row.token, None, part)?);
+        }
+    }
+    pks.sort_unstable();
+    pks.dedup();
+    Ok(pks)
+}

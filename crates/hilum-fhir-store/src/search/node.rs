@@ -1,0 +1,267 @@
+//! A compiled condition, and its answer for one resource.
+
+use std::collections::HashMap;
+
+use super::gather::{Range, ranges};
+use super::run::Exec;
+use super::test::{CellTest, Interval};
+use super::{Part, Row, Source, Way};
+use crate::entry::{IndexId, Rows};
+use crate::error::StoreError;
+
+/// Referencing resources that are looked at together.
+const REFERENCING_BATCH: usize = 64;
+
+/// A condition on a resource.
+#[derive(Clone, Debug)]
+pub(super) enum Node {
+    /// A value of one of the parameters passes.
+    Cells {
+        params: Vec<u32>,
+        test: CellTest,
+    },
+    /// None of the parameters has a value.
+    Missing(Vec<u32>),
+    /// Its own token is one of these (sorted).
+    Tokens(Vec<i64>),
+    /// Its last change passes; the numbers of the changes that can.
+    Updated {
+        intervals: Vec<Interval>,
+        seqs: Vec<(i64, i64)>,
+    },
+    Types(Vec<u16>),
+    /// A resource that it references through one of the parameters fulfils all; what is known of
+    /// those is remembered.
+    Follow {
+        params: Vec<u32>,
+        inner: Box<Compiled>,
+        known: HashMap<i64, bool>,
+    },
+    /// A resource that references it through one of the parameters fulfils all.
+    Referenced {
+        params: Vec<u32>,
+        inner: Box<Compiled>,
+    },
+    And(Vec<Self>),
+    Or(Vec<Self>),
+    Not(Box<Self>),
+}
+
+/// Types and conditions.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Compiled {
+    /// Empty is all.
+    pub(super) types: Vec<u16>,
+    pub(super) nodes: Vec<Node>,
+}
+
+impl Node {
+    /// Where all matches are, if an index says it.
+    pub(super) fn ranges(&self) -> Option<Vec<Range>> {
+        match self {
+            Self::Cells { params, test } => {
+                let mut all = Vec::new();
+                for param in params {
+                    all.extend(ranges(*param, test)?);
+                }
+                Some(all)
+            }
+            Self::Tokens(tokens) => Some(vec![Range::Resources(tokens.clone())]),
+            Self::Updated { seqs, .. } => Some(
+                seqs.iter()
+                    .map(|(first, last)| Range::Recent(*first, *last))
+                    .collect(),
+            ),
+            Self::Or(nodes) => {
+                let mut all = Vec::new();
+                for node in nodes {
+                    all.extend(node.ranges()?);
+                }
+                Some(all)
+            }
+            Self::And(nodes) => nodes.iter().find_map(Self::ranges),
+            Self::Missing(_)
+            | Self::Types(_)
+            | Self::Follow { .. }
+            | Self::Referenced { .. }
+            | Self::Not(_) => None,
+        }
+    }
+
+    /// Its only range holds its matches and nothing else.
+    pub(super) fn is_exact(&self) -> bool {
+        match self {
+            Self::Cells { test, .. } => match test {
+                CellTest::Token(_)
+                | CellTest::ReferenceIdentifier(_)
+                | CellTest::OfType(_)
+                | CellTest::Reference(_) => true,
+                CellTest::TokenText(_)
+                | CellTest::String(..)
+                | CellTest::Date(_)
+                | CellTest::Number(_)
+                | CellTest::Quantity(_)
+                | CellTest::Uri(..)
+                | CellTest::Composite(_) => false,
+            },
+            Self::Missing(_)
+            | Self::Tokens(_)
+            | Self::Updated { .. }
+            | Self::Types(_)
+            | Self::Follow { .. }
+            | Self::Referenced { .. }
+            | Self::And(_)
+            | Self::Or(_)
+            | Self::Not(_) => false,
+        }
+    }
+
+    /// What it is, for a plan: kinds and counts only.
+    pub(super) fn name(&self) -> String {
+        match self {
+            Self::Cells { params, test } => {
+                let kind = match test {
+                    CellTest::Token(_) => "token",
+                    CellTest::TokenText(_) => "token text",
+                    CellTest::OfType(_) => "of-type",
+                    CellTest::String(..) => "string",
+                    CellTest::Date(_) => "date",
+                    CellTest::Number(_) => "number",
+                    CellTest::Quantity(_) => "quantity",
+                    CellTest::Reference(_) => "reference",
+                    CellTest::ReferenceIdentifier(_) => "reference identifier",
+                    CellTest::Uri(..) => "uri",
+                    CellTest::Composite(_) => "composite",
+                };
+                format!("{kind} of {params:?}")
+            }
+            Self::Missing(params) => format!("missing {params:?}"),
+            Self::Tokens(tokens) => format!("{} resources", tokens.len()),
+            Self::Updated { .. } => "last updated".to_owned(),
+            Self::Types(types) => format!("{} types", types.len()),
+            Self::Follow { params, .. } => format!("chain through {params:?}"),
+            Self::Referenced { params, .. } => format!("referenced through {params:?}"),
+            Self::And(nodes) => format!("all of {}", nodes.len()),
+            Self::Or(nodes) => format!("any of {}", nodes.len()),
+            Self::Not(node) => format!("not {}", node.name()),
+        }
+    }
+}
+
+impl<S: Source> Exec<'_, S> {
+    /// Whether a resource is of the types and fulfils the conditions.
+    pub(super) fn fulfils(
+        &mut self,
+        compiled: &mut Compiled,
+        row: &Row,
+    ) -> Result<bool, StoreError> {
+        if !compiled.types.is_empty() && !compiled.types.contains(&row.resource_type) {
+            return Ok(false);
+        }
+        for node in &mut compiled.nodes {
+            if !self.holds(node, row)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn holds(&mut self, node: &mut Node, row: &Row) -> Result<bool, StoreError> {
+        let rows = Rows(&row.rows);
+        Ok(match node {
+            Node::Cells { params, test } => params
+                .iter()
+                .any(|param| rows.of(*param).any(|cell| test.holds(cell))),
+            Node::Missing(params) => params.iter().all(|param| rows.of(*param).next().is_none()),
+            Node::Tokens(tokens) => tokens.binary_search(&row.token).is_ok(),
+            Node::Updated { intervals, .. } => {
+                let at = row.updated_ms;
+                intervals.iter().any(|interval| interval.holds(at, at))
+            }
+            Node::Types(types) => types.contains(&row.resource_type),
+            Node::Follow {
+                params,
+                inner,
+                known,
+            } => self.follows(params, inner, known, row)?,
+            Node::Referenced { params, inner } => self.is_referenced(params, inner, row)?,
+            Node::And(nodes) => {
+                for node in nodes {
+                    if !self.holds(node, row)? {
+                        return Ok(false);
+                    }
+                }
+                true
+            }
+            Node::Or(nodes) => {
+                for node in nodes {
+                    if self.holds(node, row)? {
+                        return Ok(true);
+                    }
+                }
+                false
+            }
+            Node::Not(node) => !self.holds(node, row)?,
+        })
+    }
+
+    fn follows(
+        &mut self,
+        params: &[u32],
+        inner: &mut Compiled,
+        known: &mut HashMap<i64, bool>,
+        row: &Row,
+    ) -> Result<bool, StoreError> {
+        let mut tokens = Vec::new();
+        super::chain::references(row, params, &mut tokens);
+        for token in tokens {
+            let answer = match known.get(&token) {
+                Some(answer) => *answer,
+                None => {
+                    let mut answer = false;
+                    let pks = self.source.by_tokens(&[token])?;
+                    for target in self.rows(&pks)? {
+                        answer = answer || self.fulfils(inner, &target)?;
+                    }
+                    known.insert(token, answer);
+                    answer
+                }
+            };
+            if answer {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn is_referenced(
+        &mut self,
+        params: &[u32],
+        inner: &mut Compiled,
+        row: &Row,
+    ) -> Result<bool, StoreError> {
+        for param in params {
+            let index = IndexId::value(*param).0;
+            let mut above = 0;
+            loop {
+                let part = Part {
+                    above,
+                    to: self.until,
+                    way: Way::Up,
+                    limit: REFERENCING_BATCH,
+                };
+                let pks = self.source.token(index, row.token, None, part)?;
+                let Some(last) = pks.last().copied() else {
+                    break;
+                };
+                for referencing in self.rows(&pks)? {
+                    if self.fulfils(inner, &referencing)? {
+                        return Ok(true);
+                    }
+                }
+                above = last;
+            }
+        }
+        Ok(false)
+    }
+}

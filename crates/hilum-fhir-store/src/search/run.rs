@@ -1,0 +1,356 @@
+//! Candidates, walks along `pk`, totals, pages.
+
+use hilum_db::DbClass;
+
+use super::gather::Range;
+use super::node::{Compiled, Node};
+use super::sort::{Match, Order};
+use super::{Context, Hits, Part, Row, Source, Way};
+use crate::error::StoreError;
+use crate::id::{Pk, Seq};
+use crate::query::{Cursor, Query, Total};
+
+/// The caps that tests are asked with, one after the other.
+const CAPS: [usize; 3] = [128, 2048, CAP_MAX];
+/// Tests with this many matches or more are frequent.
+pub(super) const CAP_MAX: usize = 16_384;
+/// Matches looked at to tell which of several frequent tests is the rarest.
+const DENSITY_SAMPLE: usize = 512;
+/// First and largest batch of a walk.
+const BATCH: (usize, usize) = (64, 1024);
+
+/// A search that is being done.
+pub(super) struct Exec<'a, S> {
+    pub(super) source: S,
+    pub(super) context: &'a Context,
+    /// Resources created later are left out.
+    pub(super) until: i64,
+    /// The last change that the first page could see.
+    seq: i64,
+    budget: u64,
+    pub(super) criteria: usize,
+    types: Vec<u16>,
+    plan: Vec<String>,
+}
+
+/// What a walk goes along.
+#[derive(Clone, Copy, Debug)]
+enum Stream {
+    Token {
+        index: i64,
+        code: i64,
+        extra: Option<i64>,
+    },
+    Type(Option<u16>),
+}
+
+impl<'a, S: Source> Exec<'a, S> {
+    pub(super) fn new(
+        mut source: S,
+        context: &'a Context,
+        budget: u64,
+        after: Option<&Cursor>,
+    ) -> Result<Self, StoreError> {
+        let seq = match after {
+            Some(cursor) => cursor.seq.0,
+            None => source.last_seq()?,
+        };
+        Ok(Self::up_to(source, context, budget, seq))
+    }
+
+    pub(super) fn up_to(source: S, context: &'a Context, budget: u64, seq: i64) -> Self {
+        Self {
+            source,
+            context,
+            until: seq,
+            seq,
+            budget,
+            criteria: 0,
+            types: Vec::new(),
+            plan: Vec::new(),
+        }
+    }
+
+    pub(super) fn note(&mut self, step: impl FnOnce() -> String) {
+        self.plan.push(step());
+    }
+
+    /// Draws on the budget of rows.
+    pub(super) fn spend(&mut self, rows: usize) -> Result<(), StoreError> {
+        match self.budget.checked_sub(rows as u64) {
+            Some(left) => {
+                self.budget = left;
+                Ok(())
+            }
+            None => Err(StoreError::TooCostly {
+                plan: self.plan.join("; "),
+            }),
+        }
+    }
+
+    pub(super) fn part(&self, way: Way, limit: usize) -> Part {
+        let (above, to) = match way {
+            Way::Up => (0, self.until),
+            Way::Down => (self.until.saturating_add(1), 0),
+        };
+        Part {
+            above,
+            to,
+            way,
+            limit,
+        }
+    }
+
+    /// The type of the search, if it has exactly one.
+    pub(super) fn only_type(&self) -> Option<u16> {
+        match self.types[..] {
+            [one] => Some(one),
+            _ => None,
+        }
+    }
+
+    pub(super) fn rows(&mut self, pks: &[i64]) -> Result<Vec<Row>, StoreError> {
+        self.spend(pks.len())?;
+        self.source.rows(pks)
+    }
+
+    /// One page. An error that the clock caused tells the plan so far.
+    pub(super) fn page(&mut self, query: &Query) -> Result<Hits, StoreError> {
+        self.run(query).map_err(|error| match error {
+            StoreError::Db(error) if error.class() != DbClass::Cancelled => StoreError::Db(error),
+            StoreError::Db(_) | StoreError::TooCostly { .. } => StoreError::TooCostly {
+                plan: self.plan.join("; "),
+            },
+            other => other,
+        })
+    }
+
+    fn run(&mut self, query: &Query) -> Result<Hits, StoreError> {
+        let page_max = self.context.limits.page_max;
+        if query.count > page_max.saturating_add(1) {
+            return Err(StoreError::Limit {
+                limit: "page_max",
+                max: page_max.into(),
+            });
+        }
+        self.types = query.types.iter().map(|of| of.0).collect();
+        let mut compiled = self.compile_all(self.types.clone(), &query.criteria, 0)?;
+        let order = Order::new(&query.sort, self.context);
+        let count = query.count as usize;
+        let after = query.after.as_ref();
+        let (mut matches, total) = match self.candidates(&mut compiled, CAP_MAX)? {
+            Some(list) => self.test_list(&list, &mut compiled, &order, query)?,
+            None => {
+                let matches = self.walk(&mut compiled, &order, after, count + 1)?;
+                let total = match query.total {
+                    Total::Accurate => Some(self.count(&mut compiled)?),
+                    Total::None | Total::Estimate => None,
+                };
+                (matches, total)
+            }
+        };
+        let more = matches.len() > count;
+        matches.truncate(count);
+        let next = matches.last().filter(|_| more).map(|last| Cursor {
+            seq: Seq(self.seq),
+            keys: last.keys.clone(),
+            last: Pk(last.pk),
+        });
+        Ok(Hits {
+            pks: matches.iter().map(|one| one.pk).collect(),
+            next,
+            total,
+            seq: Seq(self.seq),
+            plan: self.plan.join("; "),
+        })
+    }
+
+    /// Everything that can match, in the order of `pk`, if some test has fewer matches than `cap`.
+    pub(super) fn candidates(
+        &mut self,
+        compiled: &mut Compiled,
+        cap: usize,
+    ) -> Result<Option<Vec<i64>>, StoreError> {
+        let ranges: Vec<Option<Vec<Range>>> = compiled.nodes.iter().map(Node::ranges).collect();
+        for cap in CAPS.into_iter().filter(|step| *step <= cap) {
+            let mut lists: Vec<Vec<i64>> = Vec::new();
+            for (node, ranges) in compiled.nodes.iter().zip(&ranges) {
+                let Some(ranges) = ranges else { continue };
+                if let Some(list) = self.gather(ranges, cap)? {
+                    let found = list.len();
+                    self.note(|| format!("{}: {found}", node.name()));
+                    lists.push(list);
+                }
+            }
+            lists.sort_by_key(Vec::len);
+            let mut lists = lists.into_iter();
+            if let Some(mut first) = lists.next() {
+                for other in lists {
+                    first.retain(|pk| other.binary_search(pk).is_ok());
+                }
+                self.note(|| format!("{} candidates", first.len()));
+                return Ok(Some(first));
+            }
+        }
+        let [only] = compiled.types[..] else {
+            return Ok(None);
+        };
+        if self.source.count_of(only)? >= cap as u64 {
+            return Ok(None);
+        }
+        let part = self.part(Way::Up, cap);
+        let all = self.source.resources(Some(only), part)?;
+        self.note(|| format!("all {} of the type", all.len()));
+        Ok(Some(all))
+    }
+
+    /// Tests all candidates as far as the page, the order and the total need it.
+    fn test_list(
+        &mut self,
+        list: &[i64],
+        compiled: &mut Compiled,
+        order: &Order,
+        query: &Query,
+    ) -> Result<(Vec<Match>, Option<u64>), StoreError> {
+        let want = query.count as usize + 1;
+        let counts = match query.total {
+            Total::None => false,
+            Total::Estimate => list.len() <= CAPS[1],
+            Total::Accurate => true,
+        };
+        let after = query.after.as_ref();
+        let early = order.is_plain() && !counts;
+        let from = match after {
+            Some(cursor) if early => list.partition_point(|pk| *pk <= cursor.last.0),
+            Some(_) | None => 0,
+        };
+        let mut total = 0;
+        let mut matches = Vec::new();
+        let mut batch = BATCH.0;
+        let mut rest = list.get(from..).unwrap_or_default();
+        while !rest.is_empty() {
+            let (now, later) = rest.split_at(batch.min(rest.len()));
+            rest = later;
+            batch = (batch * 2).min(BATCH.1);
+            for row in self.rows(now)? {
+                if !self.fulfils(compiled, &row)? {
+                    continue;
+                }
+                total += 1;
+                let one = order.place(&row);
+                if after.is_none_or(|cursor| order.is_after(&one, cursor)) {
+                    matches.push(one);
+                }
+            }
+            if early && matches.len() >= want {
+                break;
+            }
+        }
+        order.sort(&mut matches);
+        matches.truncate(want);
+        Ok((matches, counts.then_some(total)))
+    }
+
+    fn walk(
+        &mut self,
+        compiled: &mut Compiled,
+        order: &Order,
+        after: Option<&Cursor>,
+        want: usize,
+    ) -> Result<Vec<Match>, StoreError> {
+        if !order.is_plain() {
+            return self.walk_sorted(compiled, order, after, want);
+        }
+        let above = after.map_or(0, |cursor| cursor.last.0);
+        let mut matches = Vec::new();
+        self.walk_pks(compiled, above, Way::Up, &mut |_, row| {
+            matches.push(order.place(row));
+            Ok(matches.len() < want)
+        })?;
+        matches.truncate(want);
+        Ok(matches)
+    }
+
+    /// Hands every match behind `above`, in the order of `pk`, to `take` until that returns false.
+    pub(super) fn walk_pks(
+        &mut self,
+        compiled: &mut Compiled,
+        above: i64,
+        way: Way,
+        take: &mut dyn FnMut(&mut Self, &Row) -> Result<bool, StoreError>,
+    ) -> Result<(), StoreError> {
+        let stream = self.stream(compiled)?;
+        self.note(|| format!("walks {stream:?}"));
+        let mut part = self.part(way, BATCH.0);
+        if above != 0 {
+            part.above = above;
+        }
+        loop {
+            let mut pks = self.next_of(stream, part)?;
+            let Some(last) = pks.last().copied() else {
+                return Ok(());
+            };
+            pks.dedup();
+            for row in self.rows(&pks)? {
+                if self.fulfils(compiled, &row)? && !take(self, &row)? {
+                    return Ok(());
+                }
+            }
+            part.above = last;
+            part.limit = (part.limit * 2).min(BATCH.1);
+        }
+    }
+
+    fn next_of(&mut self, stream: Stream, part: Part) -> Result<Vec<i64>, StoreError> {
+        match stream {
+            Stream::Token { index, code, extra } => self.source.token(index, code, extra, part),
+            Stream::Type(of) => self.source.resources(of, part),
+        }
+    }
+
+    /// The rarest of the frequent tests that walk along `pk`, or the type itself.
+    fn stream(&mut self, compiled: &Compiled) -> Result<Stream, StoreError> {
+        let mut best: Option<(i64, Stream)> = None;
+        for node in &compiled.nodes {
+            let ranges = node.ranges().unwrap_or_default();
+            let [Range::Token { index, code, extra }] = ranges[..] else {
+                continue;
+            };
+            let index = index.0;
+            let part = self.part(Way::Up, DENSITY_SAMPLE);
+            let reach = self.source.token(index, code, extra, part)?.last().copied();
+            let reach = reach.unwrap_or(i64::MAX);
+            if best.is_none_or(|(other, _)| reach > other) {
+                best = Some((reach, Stream::Token { index, code, extra }));
+            }
+        }
+        let one_type = match compiled.types[..] {
+            [one] => Some(one),
+            _ => None,
+        };
+        Ok(best.map_or(Stream::Type(one_type), |(_, stream)| stream))
+    }
+
+    /// All matches of a search whose every test is frequent.
+    fn count(&mut self, compiled: &mut Compiled) -> Result<u64, StoreError> {
+        if compiled.nodes.is_empty() && !compiled.types.is_empty() {
+            let mut sum = 0;
+            for of in &compiled.types {
+                sum += self.source.count_of(*of)?;
+            }
+            return Ok(sum);
+        }
+        if let ([node], [_]) = (&compiled.nodes[..], &compiled.types[..])
+            && let Some([Range::Token { index, code, extra }]) = node.ranges().as_deref()
+            && node.is_exact()
+        {
+            return self.source.token_count(index.0, *code, *extra, self.until);
+        }
+        let mut sum = 0;
+        self.walk_pks(compiled, 0, Way::Up, &mut |_, _| {
+            sum += 1;
+            Ok(true)
+        })?;
+        Ok(sum)
+    }
+}

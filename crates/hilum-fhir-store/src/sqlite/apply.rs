@@ -1,0 +1,555 @@
+//! Writing one commit inside the group's transaction.
+
+use hilum_db::rusqlite::types::ToSql;
+use hilum_db::rusqlite::{Connection, OptionalExtension};
+use hilum_db::{DbClass, DbError, Doing};
+
+use super::handler::{Action, CommitOp, PreparedChange, StoreHandler};
+use super::source::SqliteSource;
+use crate::body::Kept;
+use crate::commit::{Committed, Expect, Expected, Written};
+use crate::entry::{Rows, TableRow, table_rows};
+use crate::error::StoreError;
+use crate::id::{Pk, ResourceType, Seq};
+use crate::search;
+
+/// Rows that a search inside the writer may look at, because everybody waits for it.
+const EXPECTED_SEARCH_ROWS: u64 = 50_000;
+
+/// Methods, as stored.
+pub(super) mod method {
+    pub(in crate::sqlite) const CREATE: i64 = 0;
+    pub(in crate::sqlite) const UPDATE: i64 = 1;
+    pub(in crate::sqlite) const DELETE: i64 = 2;
+}
+
+/// What the writer knows of a resource before it changes it.
+struct Before {
+    pk: i64,
+    seq: i64,
+    version: u32,
+    deleted: bool,
+    rows: Option<Vec<u8>>,
+}
+
+/// Applies a commit. An `Ok` with an error as the op's outcome means that nothing was written.
+pub(super) fn commit(
+    handler: &mut StoreHandler,
+    conn: &Connection,
+    op: &mut CommitOp,
+) -> Result<(), DbError> {
+    if let Some(known) = repeated(handler, conn, op)? {
+        op.outcome = Ok(known);
+        return Ok(());
+    }
+    if let Err(reason) = expectations(handler, conn, &op.expectations) {
+        return match reason {
+            StoreError::Db(error) => Err(error),
+            StoreError::Conflict { .. }
+            | StoreError::Stale { .. }
+            | StoreError::TooCostly { .. }
+            | StoreError::Limit { .. }
+            | StoreError::Invalid(_)
+            | StoreError::Closed
+            | StoreError::Busy => {
+                op.outcome = Err(reason);
+                Ok(())
+            }
+        };
+    }
+    let first = handler.state.seq;
+    let now = handler.shared.config.clock.now_ms();
+    if !op.changes.is_empty() {
+        handler.state.updated_ms = handler.state.updated_ms.max(now);
+    }
+    let mut written = Vec::with_capacity(op.changes.len());
+    for (at, change) in op.changes.iter().enumerate() {
+        match put(handler, conn, change)? {
+            Ok(one) => written.push(one),
+            Err(version) => {
+                op.outcome = Err(StoreError::Conflict {
+                    resource_type: ResourceType(change.resource_type),
+                    at: op.expectations.len() + at,
+                    version: Some(version),
+                });
+                if handler.state.seq == first {
+                    return Ok(());
+                }
+                let name = handler.shared.name.clone();
+                return Err(DbError::new(DbClass::Constraint, "commit to", name));
+            }
+        }
+    }
+    events(handler, conn, op, &written)?;
+    let outcome = Committed {
+        seq: Seq(handler.state.seq),
+        written,
+        repeated: None,
+    };
+    if let Some(delivery) = &op.delivery {
+        let token = handler.shared.tokens.delivery(&delivery.id.0);
+        let written = encode_written(&outcome.written);
+        run(
+            handler,
+            conn,
+            "INSERT INTO delivery VALUES (?, ?, ?, ?, ?)",
+            &[
+                &token,
+                &(first + 1),
+                &handler.state.seq,
+                &written,
+                &&delivery.reply[..],
+            ],
+        )?;
+    }
+    op.outcome = Ok(outcome);
+    Ok(())
+}
+
+fn run(
+    handler: &StoreHandler,
+    conn: &Connection,
+    sql: &str,
+    values: &[&dyn ToSql],
+) -> Result<usize, DbError> {
+    let mut statement = conn
+        .prepare_cached(sql)
+        .doing("write to", &handler.shared.name)?;
+    statement
+        .execute(values)
+        .doing("write to", &handler.shared.name)
+}
+
+fn repeated(
+    handler: &StoreHandler,
+    conn: &Connection,
+    op: &CommitOp,
+) -> Result<Option<Committed>, DbError> {
+    let Some(delivery) = &op.delivery else {
+        return Ok(None);
+    };
+    let name = &handler.shared.name;
+    let token = handler.shared.tokens.delivery(&delivery.id.0);
+    let mut statement = conn
+        .prepare_cached("SELECT last, written, reply FROM delivery WHERE token = ?")
+        .doing("look for a delivery in", name)?;
+    let found = statement
+        .query_row([token], |row| {
+            let (last, written): (i64, Vec<u8>) = (row.get(0)?, row.get(1)?);
+            Ok((last, written, row.get::<_, Vec<u8>>(2)?))
+        })
+        .optional()
+        .doing("look for a delivery in", name)?;
+    Ok(found.map(|(last, written, reply)| Committed {
+        seq: Seq(last),
+        written: decode_written(&written),
+        repeated: Some(reply.into()),
+    }))
+}
+
+fn expectations(
+    handler: &StoreHandler,
+    conn: &Connection,
+    expectations: &[Expect],
+) -> Result<(), StoreError> {
+    for (at, expect) in expectations.iter().enumerate() {
+        match expect {
+            Expect::Version {
+                resource_type,
+                id,
+                expected,
+            } => {
+                let type_name = handler.shared.catalog();
+                let type_name = type_name.type_name(*resource_type);
+                let token = handler.shared.tokens.resource(type_name, id);
+                let before = before(handler, conn, resource_type.0, token, id)?;
+                let version = before
+                    .filter(|before| !before.deleted)
+                    .map(|before| before.version);
+                let holds = match expected {
+                    Expected::Absent => version.is_none(),
+                    Expected::Exactly(wanted) => version == Some(*wanted),
+                    Expected::Present => version.is_some(),
+                };
+                if !holds {
+                    return Err(StoreError::Conflict {
+                        resource_type: *resource_type,
+                        at,
+                        version,
+                    });
+                }
+            }
+            Expect::Search { query, found } => {
+                let mut query = (**query).clone();
+                query.count = u32::try_from(found.len() + 1).unwrap_or(u32::MAX);
+                query.after = None;
+                let source = SqliteSource::new(conn, &handler.shared.name);
+                let pks = search::matches(
+                    source,
+                    &handler.shared.context(),
+                    &query,
+                    EXPECTED_SEARCH_ROWS,
+                    handler.state.seq,
+                )?;
+                let mut wanted = found.clone();
+                wanted.sort_unstable();
+                let mut now = pks;
+                now.sort_unstable();
+                if now != wanted {
+                    return Err(StoreError::Stale { at });
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn before(
+    handler: &StoreHandler,
+    conn: &Connection,
+    resource_type: u16,
+    token: i64,
+    id: &str,
+) -> Result<Option<Before>, DbError> {
+    let name = &handler.shared.name;
+    let mut statement = conn
+        .prepare_cached(
+            "SELECT pk, seq, version, deleted, rows FROM resource \
+             WHERE token = ? AND type = ? AND fhir_id = ?",
+        )
+        .doing("look for a resource in", name)?;
+    statement
+        .query_row((token, resource_type, id), |row| {
+            Ok(Before {
+                pk: row.get(0)?,
+                seq: row.get(1)?,
+                version: row.get(2)?,
+                deleted: row.get(3)?,
+                rows: row.get(4)?,
+            })
+        })
+        .optional()
+        .doing("look for a resource in", name)
+}
+
+/// Writes one change; the inner error is the version that is in the way of a create.
+fn put(
+    handler: &mut StoreHandler,
+    conn: &Connection,
+    change: &PreparedChange,
+) -> Result<Result<Written, u32>, DbError> {
+    let found = before(
+        handler,
+        conn,
+        change.resource_type,
+        change.token,
+        &change.id,
+    )?;
+    let exists = found.as_ref().is_some_and(|before| !before.deleted);
+    let (kept, rows) = match &change.action {
+        Action::Put { fresh: true, .. } if exists => {
+            return Ok(Err(found.map_or(0, |before| before.version)));
+        }
+        Action::Put { kept, rows, .. } => (Some(kept), Some(&rows[..])),
+        Action::Delete if !exists => {
+            return Ok(Ok(Written {
+                pk: Pk(found.map_or(0, |before| before.pk)),
+                seq: Seq(handler.state.seq),
+                version: 0,
+                updated_ms: handler.state.updated_ms,
+                created: false,
+                former: None,
+            }));
+        }
+        Action::Delete => (None, None),
+    };
+    handler.state.seq += 1;
+    let (seq, updated_ms) = (handler.state.seq, handler.state.updated_ms);
+    let pk = found.as_ref().map_or(seq, |before| before.pk);
+    let version = found.as_ref().map_or(0, |before| before.version) + 1;
+    let kind = match (kept, exists) {
+        (None, _) => method::DELETE,
+        (Some(_), true) => method::UPDATE,
+        (Some(_), false) => method::CREATE,
+    };
+    let numbers = Numbers {
+        pk,
+        seq,
+        version,
+        updated_ms,
+    };
+    write_version(handler, conn, change, numbers, kind, kept)?;
+    let deleted = kept.is_none();
+    write_resource(handler, conn, change, numbers, rows, found.is_some())?;
+    count(handler, change.resource_type, exists, !deleted);
+    let old = found
+        .as_ref()
+        .and_then(|before| before.rows.as_deref())
+        .unwrap_or_default();
+    difference(handler, conn, pk, old, rows.unwrap_or_default())?;
+    Ok(Ok(Written {
+        pk: Pk(pk),
+        seq: Seq(seq),
+        version,
+        updated_ms,
+        created: kind == method::CREATE,
+        former: found.map(|before| Seq(before.seq)),
+    }))
+}
+
+/// What a change is known by.
+#[derive(Clone, Copy)]
+struct Numbers {
+    pk: i64,
+    seq: i64,
+    version: u32,
+    updated_ms: i64,
+}
+
+fn write_version(
+    handler: &StoreHandler,
+    conn: &Connection,
+    change: &PreparedChange,
+    numbers: Numbers,
+    kind: i64,
+    kept: Option<&Kept>,
+) -> Result<(), DbError> {
+    let body = kept.map(|kept| &kept.bytes[..]);
+    let (codec, splice, len) = kept.map_or((0, 0, 0), |kept| (kept.codec, kept.splice, kept.len));
+    run(
+        handler,
+        conn,
+        "INSERT INTO version VALUES (?, ?, ?, ?, ?, ?, ?, NULL, NULL, ?, ?, ?)",
+        &[
+            &numbers.seq,
+            &numbers.pk,
+            &change.resource_type,
+            &numbers.version,
+            &kind,
+            &numbers.updated_ms,
+            &codec,
+            &splice,
+            &len,
+            &body,
+        ],
+    )
+    .map(drop)
+}
+
+/// Without rows the resource is deleted.
+fn write_resource(
+    handler: &StoreHandler,
+    conn: &Connection,
+    change: &PreparedChange,
+    numbers: Numbers,
+    rows: Option<&[u8]>,
+    known: bool,
+) -> Result<(), DbError> {
+    let Numbers {
+        pk,
+        seq,
+        version,
+        updated_ms,
+    } = numbers;
+    let done = if known {
+        run(
+            handler,
+            conn,
+            "UPDATE resource SET seq = ?, version = ?, updated_ms = ?, deleted = ?, rows = ? \
+             WHERE pk = ?",
+            &[&seq, &version, &updated_ms, &rows.is_none(), &rows, &pk],
+        )
+    } else {
+        let (of, token, id) = (&change.resource_type, &change.token, &change.id);
+        run(
+            handler,
+            conn,
+            "INSERT INTO resource VALUES (?, ?, ?, ?, ?, ?, 0, ?, ?)",
+            &[&pk, of, token, &seq, &version, &updated_ms, id, &rows],
+        )
+    };
+    done.map(drop)
+}
+
+fn count(handler: &mut StoreHandler, resource_type: u16, existed: bool, exists: bool) {
+    let counts = &mut handler.state.counts;
+    let at = usize::from(resource_type);
+    if counts.len() <= at {
+        counts.resize(at + 1, 0);
+    }
+    if let Some(count) = counts.get_mut(at) {
+        *count += i64::from(exists) - i64::from(existed);
+    }
+}
+
+/// Writes what the new rows have and the old ones do not, and removes the opposite.
+pub(super) fn difference(
+    handler: &mut StoreHandler,
+    conn: &Connection,
+    pk: i64,
+    old: &[u8],
+    new: &[u8],
+) -> Result<(), DbError> {
+    let tokens = handler.shared.tokens;
+    let (old, new) = (
+        table_rows(Rows(old), &tokens),
+        table_rows(Rows(new), &tokens),
+    );
+    let (mut was, mut is) = (old.iter().peekable(), new.iter().peekable());
+    loop {
+        match (was.peek(), is.peek()) {
+            (None, None) => return Ok(()),
+            (Some(a), Some(b)) if a == b => {
+                was.next();
+                is.next();
+            }
+            (Some(a), b) if b.is_none_or(|b| a < b) => {
+                remove(handler, conn, pk, a)?;
+                was.next();
+            }
+            (_, Some(b)) => {
+                insert(handler, conn, pk, b)?;
+                is.next();
+            }
+            (Some(_), None) => return Ok(()),
+        }
+    }
+}
+
+fn insert(
+    handler: &mut StoreHandler,
+    conn: &Connection,
+    pk: i64,
+    row: &TableRow<'_>,
+) -> Result<(), DbError> {
+    let token = "INSERT OR IGNORE INTO token VALUES (?, ?, ?, ?)";
+    match row {
+        TableRow::Token { index, code, extra } => {
+            run(handler, conn, token, &[&index.0, code, &pk, extra])?;
+        }
+        TableRow::Word {
+            index,
+            code,
+            extra,
+            text,
+        } => {
+            run(handler, conn, token, &[&index.0, code, &pk, extra])?;
+            if !handler.words.contains(&(index.0, *code)) {
+                let word = "INSERT OR IGNORE INTO word VALUES (?, ?, ?)";
+                run(handler, conn, word, &[&index.0, text, code])?;
+                handler.know_word(index.0, *code);
+            }
+        }
+        TableRow::Span {
+            index,
+            unit,
+            low,
+            high,
+            wide,
+        } => {
+            let span = "INSERT OR IGNORE INTO span VALUES (?, ?, ?, ?, ?)";
+            run(handler, conn, span, &[&index.0, unit, low, &pk, high])?;
+            if *wide {
+                let wide = "INSERT OR IGNORE INTO wide VALUES (?, ?, ?, ?, ?)";
+                run(handler, conn, wide, &[&index.0, unit, high, &pk, low])?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn remove(
+    handler: &mut StoreHandler,
+    conn: &Connection,
+    pk: i64,
+    row: &TableRow<'_>,
+) -> Result<(), DbError> {
+    let token = "DELETE FROM token WHERE param = ? AND code = ? AND pk = ? AND extra = ?";
+    match row {
+        TableRow::Token { index, code, extra } => {
+            run(handler, conn, token, &[&index.0, code, &pk, extra])?;
+        }
+        TableRow::Word {
+            index,
+            code,
+            extra,
+            text,
+        } => {
+            run(handler, conn, token, &[&index.0, code, &pk, extra])?;
+            let word = "DELETE FROM word WHERE param = ?1 AND text = ?2 AND NOT EXISTS \
+                        (SELECT 1 FROM token WHERE param = ?1 AND code = ?3)";
+            if run(handler, conn, word, &[&index.0, text, code])? > 0 {
+                handler.words.remove(&(index.0, *code));
+            }
+        }
+        TableRow::Span {
+            index,
+            unit,
+            low,
+            high,
+            wide,
+        } => {
+            let span =
+                "DELETE FROM span WHERE param = ? AND unit = ? AND low = ? AND pk = ? AND high = ?";
+            run(handler, conn, span, &[&index.0, unit, low, &pk, high])?;
+            if *wide {
+                let wide = "DELETE FROM wide WHERE param = ? AND unit = ? AND high = ? AND pk = ? AND low = ?";
+                run(handler, conn, wide, &[&index.0, unit, high, &pk, low])?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn events(
+    handler: &StoreHandler,
+    conn: &Connection,
+    op: &CommitOp,
+    written: &[Written],
+) -> Result<(), DbError> {
+    for event in &op.events {
+        let seq = written
+            .get(event.change)
+            .map_or(handler.state.seq, |one| one.seq.0);
+        run(
+            handler,
+            conn,
+            "INSERT INTO outbox (seq, topic, payload) VALUES (?, ?, ?)",
+            &[&seq, &event.topic, &&event.payload[..]],
+        )?;
+    }
+    Ok(())
+}
+
+/// What a delivery wrote, for when it is repeated: fixed-width numbers, one group for each change.
+fn encode_written(written: &[Written]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(written.len() * 40);
+    for one in written {
+        let former = one.former.map_or(0, |seq| seq.0);
+        let version = i64::from(one.version) << 1 | i64::from(one.created);
+        for number in [one.pk.0, one.seq.0, version, one.updated_ms, former] {
+            out.extend_from_slice(&number.to_le_bytes());
+        }
+    }
+    out
+}
+
+fn decode_written(bytes: &[u8]) -> Vec<Written> {
+    let numbers: Vec<i64> = bytes
+        .as_chunks::<8>()
+        .0
+        .iter()
+        .map(|b| i64::from_le_bytes(*b))
+        .collect();
+    let groups = numbers.as_chunks::<5>().0.iter();
+    groups
+        .map(|[pk, seq, version, updated_ms, former]| Written {
+            pk: Pk(*pk),
+            seq: Seq(*seq),
+            version: u32::try_from(version >> 1).unwrap_or(0),
+            updated_ms: *updated_ms,
+            created: version & 1 != 0,
+            former: (*former != 0).then_some(Seq(*former)),
+        })
+        .collect()
+}

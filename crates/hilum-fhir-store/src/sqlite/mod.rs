@@ -1,0 +1,11 @@
+//! The store in one SQLite file: one writer with group commit, readers on snapshots.
+
+mod apply;
+mod handler;
+mod open;
+mod read;
+mod schema;
+mod source;
+mod threads;
+
+pub(crate) use open::{SqliteStore, file};

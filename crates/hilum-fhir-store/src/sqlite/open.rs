@@ -1,0 +1,515 @@
+//! Opening the file, and the operations of the store on it.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use hilum_db::rusqlite::Connection;
+use hilum_db::{
+    Cancel, DbClass, DbError, DbFile, Doing, Files, QueueLimits, Readers, Writer, WriterLimits,
+    refuse_unsuitable,
+};
+use hilum_message::IndexKey;
+use tokio::sync::{Semaphore, oneshot};
+
+use super::handler::{Action, CommitOp, Op, PreparedChange, StoreHandler};
+use super::read;
+use super::schema::STORE;
+use super::source::SqliteSource;
+use super::threads::Threads;
+use crate::body::Kept;
+use crate::catalog::Catalog;
+use crate::commit::{Commit, Committed, Method};
+use crate::config::{ParamSpec, StoreConfig};
+use crate::cursor::Seal;
+use crate::entry::pack;
+use crate::error::StoreError;
+use crate::id::{ParamKey, ParamKind, Pk, ResourceType};
+use crate::normal::Tokens;
+use crate::query::Query;
+use crate::row::IndexRow;
+use crate::search::{self, Context, Hits};
+use crate::stored::{Found, HistoryPage, HistoryQuery, HistoryScope, Page, Stored};
+
+/// Kilobytes of commits that may be on their way at a time; a larger one goes alone.
+const IN_FLIGHT_KIB: u32 = 64 << 10;
+/// Connections for reads by id, which run on the caller's thread.
+const POINT_READERS: usize = 4;
+/// Pages in the log from which on the writer checkpoints: a page that many commits change is
+/// written into the file once.
+const CHECKPOINT_PAGES: u32 = 16_000;
+
+/// What the parts of an open store share.
+pub(super) struct Shared {
+    pub(super) name: Arc<str>,
+    pub(super) config: StoreConfig,
+    pub(super) tokens: Tokens,
+    pub(super) seal: Seal,
+    catalog: RwLock<Arc<Catalog>>,
+}
+
+impl Shared {
+    pub(super) fn catalog(&self) -> Arc<Catalog> {
+        self.catalog
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    pub(super) fn set_catalog(&self, catalog: Catalog) {
+        *self.catalog.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(catalog);
+    }
+
+    pub(super) fn context(&self) -> Context {
+        Context {
+            catalog: self.catalog(),
+            tokens: self.tokens,
+            limits: self.config.limits,
+        }
+    }
+
+    fn token(&self, of: ResourceType, id: &str) -> i64 {
+        self.tokens.resource(self.catalog().type_name(of), id)
+    }
+}
+
+/// A store in a SQLite file.
+pub(crate) struct SqliteStore {
+    shared: Arc<Shared>,
+    /// `None` once closed.
+    writer: Mutex<Option<Arc<Writer<Op>>>>,
+    points: Readers,
+    searchers: Arc<Readers>,
+    threads: Threads,
+    in_flight: Semaphore,
+}
+
+impl std::fmt::Debug for SqliteStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SqliteStore")
+            .field("file", &self.shared.name)
+            .finish_non_exhaustive()
+    }
+}
+
+impl SqliteStore {
+    pub(crate) fn open(file: DbFile, config: StoreConfig) -> Result<Self, StoreError> {
+        let folder = file
+            .path()
+            .parent()
+            .filter(|path| !path.as_os_str().is_empty());
+        refuse_unsuitable(&*file.files, folder.unwrap_or(Path::new(".")))?;
+        let (index_key, cursor_key) = keys(&file)?;
+        let damaged = || DbError::new(DbClass::Corrupt, "read the keys of", file.name().clone());
+        let shared = Arc::new(Shared {
+            name: file.name().clone(),
+            tokens: Tokens::new(IndexKey::new(index_key)),
+            seal: Seal::new(&cursor_key).ok_or_else(damaged)?,
+            catalog: RwLock::default(),
+            config,
+        });
+        let limits = WriterLimits {
+            queue: QueueLimits {
+                // The semaphore is the limit of what waits, so the queue refuses nothing.
+                ops_max: usize::MAX,
+                bytes_max: usize::MAX,
+                lane_ops_max: usize::MAX,
+                lane_bytes_max: usize::MAX,
+                ..QueueLimits::default()
+            },
+            checkpoint_pages: CHECKPOINT_PAGES,
+            ..WriterLimits::default()
+        };
+        let writer = Writer::start(file.clone(), limits, StoreHandler::new(shared.clone()))?;
+        let threads = Threads::start(shared.config.readers, &shared.name)?;
+        Ok(Self {
+            points: Readers::new(file.clone(), POINT_READERS),
+            searchers: Arc::new(Readers::new(file, shared.config.readers.max(1))),
+            writer: Mutex::new(Some(Arc::new(writer))),
+            threads,
+            in_flight: Semaphore::new(IN_FLIGHT_KIB as usize),
+            shared,
+        })
+    }
+
+    pub(crate) fn catalog(&self) -> Arc<Catalog> {
+        self.shared.catalog()
+    }
+
+    pub(crate) fn seal(&self) -> &Seal {
+        &self.shared.seal
+    }
+
+    /// Takes no more commits; returns when those on their way have their outcome and the file is
+    /// closed.
+    pub(crate) fn close(&self) {
+        let writer = self
+            .writer
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        drop(writer);
+    }
+
+    fn submit(&self, bytes: usize, op: Op) -> Result<(), StoreError> {
+        let writer = self
+            .writer
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        let writer = writer.ok_or(StoreError::Closed)?;
+        writer
+            .submit(0, 1, bytes, op)
+            .map_err(|(_, refusal)| match refusal {
+                hilum_db::Refusal::Closed => StoreError::Closed,
+                _ => StoreError::Busy,
+            })
+    }
+
+    pub(crate) async fn define(&self, params: Vec<ParamSpec>) -> Result<Vec<ParamKey>, StoreError> {
+        let (done, outcome) = oneshot::channel();
+        let keys = Err(StoreError::Closed);
+        self.submit(0, Op::Define { params, keys, done })?;
+        outcome.await.map_err(|_| StoreError::Closed)?
+    }
+
+    pub(crate) async fn commit(&self, commit: Commit) -> Result<Committed, StoreError> {
+        let limits = &self.shared.config.limits;
+        if commit.changes.len() > limits.changes_max {
+            return Err(StoreError::Limit {
+                limit: "changes_max",
+                max: limits.changes_max as u64,
+            });
+        }
+        if commit
+            .events
+            .iter()
+            .any(|event| event.change >= commit.changes.len())
+        {
+            return Err(StoreError::Invalid(
+                "an event about no change of its commit",
+            ));
+        }
+        let mut bytes = 0;
+        let mut changes = Vec::with_capacity(commit.changes.len());
+        for change in commit.changes {
+            let token = self.shared.token(change.resource_type, &change.id);
+            let action = match change.method {
+                Method::Create { body, rows } => self.put(&body, &rows, true)?,
+                Method::Update { body, rows } => self.put(&body, &rows, false)?,
+                Method::Delete => Action::Delete,
+            };
+            if let Action::Put { kept, rows, .. } = &action {
+                bytes += kept.bytes.len() + rows.len();
+            }
+            changes.push(PreparedChange {
+                resource_type: change.resource_type.0,
+                token,
+                id: change.id,
+                action,
+            });
+        }
+        let permits = u32::try_from(bytes >> 10).unwrap_or(u32::MAX) + 1;
+        let permit = self
+            .in_flight
+            .acquire_many(permits.min(IN_FLIGHT_KIB))
+            .await;
+        let permit = permit.map_err(|_| StoreError::Closed)?;
+        let (done, outcome) = oneshot::channel();
+        let op = CommitOp {
+            expectations: commit.expectations,
+            changes,
+            events: commit.events,
+            delivery: commit.delivery,
+            outcome: Err(StoreError::Closed),
+            done,
+        };
+        self.submit(bytes, Op::Commit(Box::new(op)))?;
+        let outcome = outcome.await.map_err(|_| StoreError::Closed)?;
+        drop(permit);
+        outcome
+    }
+
+    fn put(
+        &self,
+        body: &crate::stored::Body,
+        rows: &[IndexRow],
+        fresh: bool,
+    ) -> Result<Action, StoreError> {
+        let limits = &self.shared.config.limits;
+        if body.bytes.len() > limits.body_bytes_max {
+            return Err(StoreError::Limit {
+                limit: "body_bytes_max",
+                max: limits.body_bytes_max as u64,
+            });
+        }
+        let failed =
+            |error| DbError::io("pack a body for", self.shared.name.as_ref().as_ref(), error);
+        Ok(Action::Put {
+            kept: Kept::pack(body).map_err(failed)?,
+            rows: pack(rows, &self.shared.tokens, limits)?,
+            fresh,
+        })
+    }
+
+    /// Runs a short read on the caller's thread.
+    fn point<T>(
+        &self,
+        read: impl FnOnce(&Connection, &str) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        within(&self.points, &self.shared, &Cancel::new(), read)
+    }
+
+    /// Runs a read on a thread of its own.
+    async fn long<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Connection, &Shared) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (readers, shared) = (self.searchers.clone(), self.shared.clone());
+        let run =
+            move |cancel: &Cancel| within(&readers, &shared, cancel, |conn, _| read(conn, &shared));
+        self.threads.run(run).await
+    }
+
+    pub(crate) fn read(&self, of: ResourceType, id: &str) -> Result<Option<Stored>, StoreError> {
+        let token = self.shared.token(of, id);
+        self.point(|conn, name| read::current(conn, name, of, token, id))
+    }
+
+    pub(crate) fn vread(
+        &self,
+        of: ResourceType,
+        id: &str,
+        version: u32,
+    ) -> Result<Option<Stored>, StoreError> {
+        let token = self.shared.token(of, id);
+        self.point(|conn, name| read::version(conn, name, of, (token, id), version))
+    }
+
+    pub(crate) async fn read_many(
+        &self,
+        wanted: Vec<(ResourceType, String)>,
+    ) -> Result<Vec<Option<Stored>>, StoreError> {
+        self.long(move |conn, shared| {
+            let one = |(of, id): &(ResourceType, String)| {
+                read::current(conn, &shared.name, *of, shared.token(*of, id), id)
+            };
+            wanted.iter().map(one).collect()
+        })
+        .await
+    }
+
+    pub(crate) async fn fetch(&self, pks: Vec<Pk>) -> Result<Vec<Stored>, StoreError> {
+        let pks: Vec<i64> = pks.into_iter().map(|pk| pk.0).collect();
+        self.long(move |conn, shared| read::fetch(conn, &shared.name, &pks))
+            .await
+    }
+
+    pub(crate) async fn history(&self, query: HistoryQuery) -> Result<HistoryPage, StoreError> {
+        self.long(move |conn, shared| {
+            let token = match &query.scope {
+                HistoryScope::Instance(of, id) => shared.token(*of, id),
+                HistoryScope::System | HistoryScope::Type(_) => 0,
+            };
+            read::history(conn, &shared.name, &query, token)
+        })
+        .await
+    }
+
+    pub(crate) async fn search(&self, query: Query) -> Result<Page, StoreError> {
+        self.long(move |conn, shared| {
+            let hits = hits(conn, shared, &query)?;
+            let found = read::fetch(conn, &shared.name, &hits.pks)?;
+            Ok(Page {
+                found: found
+                    .into_iter()
+                    .map(|stored| Found {
+                        pk: stored.pk,
+                        stored,
+                    })
+                    .collect(),
+                next: hits.next,
+                total: hits.total,
+                seq: hits.seq,
+            })
+        })
+        .await
+    }
+
+    pub(crate) async fn explain(&self, query: Query) -> Result<String, StoreError> {
+        self.long(move |conn, shared| Ok(hits(conn, shared, &query)?.plan))
+            .await
+    }
+
+    pub(crate) async fn references(
+        &self,
+        from: Vec<Pk>,
+        params: Vec<ParamKey>,
+    ) -> Result<Vec<Pk>, StoreError> {
+        self.long(move |conn, shared| {
+            let from: Vec<i64> = from.iter().map(|pk| pk.0).collect();
+            let params: Vec<u32> = params.iter().map(|param| param.0).collect();
+            let source = SqliteSource::new(conn, &shared.name);
+            let pks = search::referenced(source, &from, &params)?;
+            Ok(pks.into_iter().map(Pk).collect())
+        })
+        .await
+    }
+
+    pub(crate) async fn referencing(
+        &self,
+        to: Vec<Pk>,
+        params: Vec<ParamKey>,
+        max: usize,
+    ) -> Result<Vec<Pk>, StoreError> {
+        self.long(move |conn, shared| {
+            let to: Vec<i64> = to.iter().map(|pk| pk.0).collect();
+            let params: Vec<u32> = params.iter().map(|param| param.0).collect();
+            let source = SqliteSource::new(conn, &shared.name);
+            let pks = search::referencing(source, &to, &params, max)?;
+            Ok(pks.into_iter().map(Pk).collect())
+        })
+        .await
+    }
+}
+
+fn hits(conn: &Connection, shared: &Shared, query: &Query) -> Result<Hits, StoreError> {
+    let source = SqliteSource::new(conn, &shared.name);
+    search::page(source, &shared.context(), query)
+}
+
+fn within<T>(
+    readers: &Readers,
+    shared: &Shared,
+    cancel: &Cancel,
+    read: impl FnOnce(&Connection, &str) -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    let limit = shared.config.limits.search_time;
+    // The reader's closure speaks of the file only; what the search says comes out beside it.
+    let mut outcome = Err(StoreError::Closed);
+    let ran = readers.read_within(limit, cancel, |conn| {
+        outcome = read(conn, &shared.name);
+        Ok(())
+    });
+    match (ran, outcome) {
+        (Err(error), Ok(_) | Err(StoreError::Closed)) => Err(error.into()),
+        (Ok(()) | Err(_), outcome) => outcome,
+    }
+}
+
+/// The keys of a file, which is made if it is not there.
+fn keys(file: &DbFile) -> Result<([u8; 16], Vec<u8>), DbError> {
+    let (conn, _) = file.open_writer()?;
+    let key = |name: &str| {
+        conn.query_row("SELECT value FROM meta WHERE name = ?", [name], |row| {
+            row.get::<_, Vec<u8>>(0)
+        })
+        .doing("read the keys of", file.name())
+    };
+    let index = key("index-key")?;
+    let damaged = || DbError::new(DbClass::Corrupt, "read the keys of", file.name().clone());
+    let index: [u8; 16] = index.try_into().map_err(|_| damaged())?;
+    let cursor = key("cursor-key")?;
+    file.checkpoint_all(&conn)?;
+    Ok((index, cursor))
+}
+
+const KINDS: [ParamKind; 8] = [
+    ParamKind::Number,
+    ParamKind::Date,
+    ParamKind::String,
+    ParamKind::Token,
+    ParamKind::Reference,
+    ParamKind::Composite,
+    ParamKind::Quantity,
+    ParamKind::Uri,
+];
+
+/// Adds what is not registered yet; returns the keys of `params`. A parameter of a type that has
+/// resources already is building until these are indexed again.
+pub(super) fn register(
+    conn: &Connection,
+    name: &str,
+    types: &[Arc<str>],
+    params: &[ParamSpec],
+    counts: &[i64],
+) -> Result<Vec<ParamKey>, DbError> {
+    let doing = "register names in";
+    for of in types {
+        let sql = "INSERT OR IGNORE INTO type SELECT coalesce(max(id) + 1, 0), ?1 FROM type";
+        conn.execute(sql, [of]).doing(doing, name)?;
+    }
+    let mut keys = Vec::with_capacity(params.len());
+    for spec in params {
+        let unknown = || {
+            DbError::new(
+                DbClass::Constraint,
+                "register a parameter of no type in",
+                name,
+            )
+        };
+        let of: i64 = conn
+            .prepare_cached("SELECT id FROM type WHERE name = ?")
+            .and_then(|mut statement| statement.query_row([&spec.resource_type], |row| row.get(0)))
+            .map_err(|_| unknown())?;
+        let used = usize::try_from(of)
+            .ok()
+            .and_then(|of| counts.get(of))
+            .is_some_and(|n| *n > 0);
+        let kind = KINDS
+            .iter()
+            .position(|kind| *kind == spec.kind)
+            .unwrap_or(0);
+        let insert = "INSERT OR IGNORE INTO param \
+                      SELECT coalesce(max(id) + 1, 0), ?1, ?2, ?3, ?4 FROM param";
+        conn.prepare_cached(insert)
+            .and_then(|mut statement| statement.execute((of, &spec.code, kind, used)))
+            .doing(doing, name)?;
+        let key: u32 = conn
+            .prepare_cached("SELECT id FROM param WHERE type = ? AND code = ?")
+            .and_then(|mut statement| statement.query_row((of, &spec.code), |row| row.get(0)))
+            .doing(doing, name)?;
+        keys.push(ParamKey(key));
+    }
+    Ok(keys)
+}
+
+/// The registered names.
+pub(super) fn load_catalog(conn: &Connection, name: &str) -> Result<Catalog, DbError> {
+    let doing = "read the names of";
+    let mut catalog = Catalog::default();
+    let mut types = conn
+        .prepare("SELECT name FROM type ORDER BY id")
+        .doing(doing, name)?;
+    let names = types
+        .query_map([], |row| row.get::<_, String>(0))
+        .doing(doing, name)?;
+    for of in names {
+        catalog.add_type(of.doing(doing, name)?.into());
+    }
+    let sql = "SELECT t.name, p.code, p.kind, p.building FROM param p JOIN type t ON t.id = p.type \
+               ORDER BY p.id";
+    let mut params = conn.prepare(sql).doing(doing, name)?;
+    let rows = params
+        .query_map([], |row| {
+            let (of, code): (String, String) = (row.get(0)?, row.get(1)?);
+            Ok((of, code, row.get::<_, usize>(2)?, row.get::<_, bool>(3)?))
+        })
+        .doing(doing, name)?;
+    for row in rows {
+        let (of, code, kind, building) = row.doing(doing, name)?;
+        let spec = ParamSpec {
+            resource_type: of.into(),
+            code: code.into(),
+            kind: KINDS.get(kind).copied().unwrap_or(ParamKind::Token),
+        };
+        catalog.add_param(&spec, building);
+    }
+    Ok(catalog)
+}
+
+/// The file of a store.
+pub(crate) fn file(path: &Path, files: Arc<dyn Files>) -> DbFile {
+    let mut file = DbFile::new(path, files, STORE);
+    file.cache_kib = 32 << 10;
+    file
+}

@@ -1,0 +1,54 @@
+//! The tables.
+//!
+//! - `resource` has one small row for each resource that ever existed, with its searchable form in
+//!   `rows`; `pk` is the number of the change that created it.
+//! - `version` has one row for each change, written once: bodies lie in the order of `seq` and are
+//!   never moved, so an update writes one body and reads none. The current body of a resource is
+//!   the row that `resource.seq` names; nothing that searches reads this table before the matches
+//!   of the page are known.
+//! - `token`, `span` and `wide` are clustered by value and found by prefix: equality, intervals by
+//!   their lower end, long intervals by their upper end. Within one value they are in the order of
+//!   `pk`, which is what paging and intersecting walk along.
+//! - `word` names each distinct text of a parameter once; its rows are tokens. Text repeats (names,
+//!   displays, profiles), so this is smaller than a table of strings, sorts, and makes `:contains`
+//!   look at distinct words only. A word without rows is removed at once.
+
+use hilum_db::Schema;
+
+/// A store's file.
+pub(super) const STORE: Schema = Schema {
+    application_id: 0x4849_4C46,
+    steps: &["
+CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
+INSERT INTO meta VALUES ('index-key', randomblob(16)), ('cursor-key', randomblob(32)),
+  ('seq', 0), ('updated-ms', 0);
+CREATE TABLE type (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
+CREATE TABLE param (id INTEGER PRIMARY KEY, type INTEGER NOT NULL, code TEXT NOT NULL,
+  kind INTEGER NOT NULL, building INTEGER NOT NULL, UNIQUE (type, code));
+CREATE TABLE counter (type INTEGER PRIMARY KEY, count INTEGER NOT NULL);
+CREATE TABLE dictionary (id INTEGER PRIMARY KEY, type INTEGER NOT NULL, bytes BLOB NOT NULL);
+CREATE TABLE resource (
+  pk INTEGER PRIMARY KEY, type INTEGER NOT NULL, token INTEGER NOT NULL, seq INTEGER NOT NULL,
+  version INTEGER NOT NULL, updated_ms INTEGER NOT NULL, deleted INTEGER NOT NULL,
+  fhir_id TEXT NOT NULL, rows BLOB);
+CREATE INDEX resource_token ON resource (token);
+CREATE INDEX resource_type ON resource (type) WHERE deleted = 0;
+CREATE TABLE version (
+  seq INTEGER PRIMARY KEY, pk INTEGER NOT NULL, type INTEGER NOT NULL, version INTEGER NOT NULL,
+  method INTEGER NOT NULL, updated_ms INTEGER NOT NULL, codec INTEGER NOT NULL,
+  dictionary INTEGER, key INTEGER, splice INTEGER NOT NULL, bytes INTEGER NOT NULL, body BLOB);
+CREATE INDEX version_later ON version (pk, version) WHERE seq <> pk;
+CREATE INDEX version_type ON version (type);
+CREATE TABLE token (param INTEGER NOT NULL, code INTEGER NOT NULL, pk INTEGER NOT NULL,
+  extra INTEGER NOT NULL, PRIMARY KEY (param, code, pk, extra)) WITHOUT ROWID;
+CREATE TABLE word (param INTEGER NOT NULL, text TEXT NOT NULL, code INTEGER NOT NULL,
+  PRIMARY KEY (param, text)) WITHOUT ROWID;
+CREATE TABLE span (param INTEGER NOT NULL, unit INTEGER NOT NULL, low INTEGER NOT NULL,
+  pk INTEGER NOT NULL, high INTEGER NOT NULL, PRIMARY KEY (param, unit, low, pk, high)) WITHOUT ROWID;
+CREATE TABLE wide (param INTEGER NOT NULL, unit INTEGER NOT NULL, high INTEGER NOT NULL,
+  pk INTEGER NOT NULL, low INTEGER NOT NULL, PRIMARY KEY (param, unit, high, pk, low)) WITHOUT ROWID;
+CREATE TABLE outbox (id INTEGER PRIMARY KEY, seq INTEGER NOT NULL, topic TEXT NOT NULL,
+  payload BLOB NOT NULL);
+CREATE TABLE delivery (token INTEGER PRIMARY KEY, first INTEGER NOT NULL, last INTEGER NOT NULL,
+  written BLOB NOT NULL, reply BLOB NOT NULL)"],
+};

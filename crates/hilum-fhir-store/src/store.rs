@@ -1,0 +1,182 @@
+//! The store as its callers see it.
+
+use std::sync::Arc;
+
+use hilum_db::{DbFile, RealFiles};
+
+use crate::catalog::Catalog;
+use crate::commit::{Commit, Committed};
+use crate::config::{ParamSpec, Place, StoreConfig};
+use crate::error::StoreError;
+use crate::id::{ParamKey, Pk, ResourceType};
+use crate::query::{Cursor, Query};
+use crate::sqlite::{SqliteStore, file};
+use crate::stored::{HistoryPage, HistoryQuery, Page, Stored};
+
+/// An open store. Clones are the same store; it closes when the last one is dropped.
+#[derive(Clone, Debug)]
+pub struct Store {
+    inner: Arc<SqliteStore>,
+}
+
+impl Store {
+    /// Opens a store, making it if it is not there. Blocks: it may have to recover what an unclean
+    /// stop left.
+    ///
+    /// # Errors
+    /// If the place cannot be used, or a newer program wrote it.
+    pub fn open(config: StoreConfig) -> Result<Self, StoreError> {
+        let Place::Sqlite(path) = &config.place;
+        let file = file(path, Arc::new(RealFiles));
+        Self::open_file(file, config)
+    }
+
+    /// As [`Store::open`], on a file that the caller describes: another disk, other settings.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn open_file(file: DbFile, config: StoreConfig) -> Result<Self, StoreError> {
+        let inner = Arc::new(SqliteStore::open(file, config)?);
+        Ok(Self { inner })
+    }
+
+    /// Takes no more commits; returns when those on their way have their outcome and the file is
+    /// closed. Blocks.
+    pub fn close(&self) {
+        self.inner.close();
+    }
+
+    /// The names of types and parameters.
+    #[must_use]
+    pub fn catalog(&self) -> Arc<Catalog> {
+        self.inner.catalog()
+    }
+
+    /// Registers search parameters; known ones keep their keys. One whose type has resources
+    /// already is [building](crate::Param::building) until they are indexed again.
+    ///
+    /// # Errors
+    /// If a type is unknown or the place fails.
+    pub async fn define(&self, params: Vec<ParamSpec>) -> Result<Vec<ParamKey>, StoreError> {
+        self.inner.define(params).await
+    }
+
+    /// Writes everything in `commit`, or nothing; returns when it is durable.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] and [`StoreError::Stale`] if an expectation does not hold,
+    /// [`StoreError::Limit`], or as the place fails: of a commit that failed otherwise it is
+    /// unknown whether it was written.
+    pub async fn commit(&self, commit: Commit) -> Result<Committed, StoreError> {
+        self.inner.commit(commit).await
+    }
+
+    /// The current version of a resource; without a body if that is its deletion. Runs on the
+    /// caller's thread: a few microseconds when the pages are in memory.
+    ///
+    /// # Errors
+    /// As the place fails.
+    pub fn read(&self, of: ResourceType, id: &str) -> Result<Option<Stored>, StoreError> {
+        self.inner.read(of, id)
+    }
+
+    /// A version of a resource; without a body if it is a deletion. As [`Store::read`].
+    ///
+    /// # Errors
+    /// As the place fails.
+    pub fn vread(
+        &self,
+        of: ResourceType,
+        id: &str,
+        version: u32,
+    ) -> Result<Option<Stored>, StoreError> {
+        self.inner.vread(of, id, version)
+    }
+
+    /// The current versions of several resources, from one snapshot.
+    ///
+    /// # Errors
+    /// As the place fails.
+    pub async fn read_many(
+        &self,
+        wanted: Vec<(ResourceType, String)>,
+    ) -> Result<Vec<Option<Stored>>, StoreError> {
+        self.inner.read_many(wanted).await
+    }
+
+    /// The current versions of resources in the order asked for; deleted ones are left out.
+    ///
+    /// # Errors
+    /// As the place fails.
+    pub async fn fetch(&self, pks: Vec<Pk>) -> Result<Vec<Stored>, StoreError> {
+        self.inner.fetch(pks).await
+    }
+
+    /// A page of history, newest first.
+    ///
+    /// # Errors
+    /// As the place fails.
+    pub async fn history(&self, query: HistoryQuery) -> Result<HistoryPage, StoreError> {
+        self.inner.history(query).await
+    }
+
+    /// A page of a search, from one snapshot.
+    ///
+    /// # Errors
+    /// [`StoreError::TooCostly`] if it takes longer than a search may, [`StoreError::Limit`],
+    /// [`StoreError::Invalid`], or as the place fails.
+    pub async fn search(&self, query: Query) -> Result<Page, StoreError> {
+        self.inner.search(query).await
+    }
+
+    /// Runs a search and tells how it was done: kinds, parameter keys and counts, no values.
+    ///
+    /// # Errors
+    /// As [`Store::search`].
+    pub async fn explain(&self, query: Query) -> Result<String, StoreError> {
+        self.inner.explain(query).await
+    }
+
+    /// The resources that some resources reference through parameters (through all if empty), each
+    /// once, in no order (`_include`).
+    ///
+    /// # Errors
+    /// As [`Store::search`].
+    pub async fn references(
+        &self,
+        from: Vec<Pk>,
+        params: Vec<ParamKey>,
+    ) -> Result<Vec<Pk>, StoreError> {
+        self.inner.references(from, params).await
+    }
+
+    /// At most `max` of the resources that reference some resources through parameters, each once,
+    /// in the order of creation (`_revinclude`).
+    ///
+    /// # Errors
+    /// As [`Store::search`].
+    pub async fn referencing(
+        &self,
+        to: Vec<Pk>,
+        params: Vec<ParamKey>,
+        max: usize,
+    ) -> Result<Vec<Pk>, StoreError> {
+        self.inner.referencing(to, params, max).await
+    }
+
+    /// A cursor as text for a URL; it tells nothing and only this store can read it.
+    #[must_use]
+    pub fn seal_cursor(&self, cursor: &Cursor) -> String {
+        // Without randomness the text is empty, which no store opens: the page cannot be asked for.
+        self.inner.seal().seal(cursor).unwrap_or_default()
+    }
+
+    /// The cursor that a text is.
+    ///
+    /// # Errors
+    /// If this store did not make it.
+    pub fn open_cursor(&self, text: &str) -> Result<Cursor, StoreError> {
+        let cursor = self.inner.seal().open(text);
+        cursor.ok_or(StoreError::Invalid("a cursor of no page of this store"))
+    }
+}

@@ -1,0 +1,10 @@
+//! The store through its public door.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a failure in a test's door is a failure of the test"
+)]
+
+mod commits;
+mod door;
+mod searches;
