@@ -24,6 +24,7 @@ mod id;
 mod normal;
 mod query;
 mod row;
+mod rows;
 mod search;
 mod sqlite;
 mod store;
@@ -42,5 +43,6 @@ pub use query::{
     Query, ReferenceTest, SortBy, SortKey, StringMode, Test, TokenTest, Total, UnitTest, UriMode,
 };
 pub use row::{CompositePart, IndexRow, IndexValue};
+pub use rows::{ParamMap, param_specs};
 pub use store::Store;
 pub use stored::{Body, Found, HistoryPage, HistoryQuery, HistoryScope, Page, Stored};
