@@ -151,7 +151,8 @@ impl<'s> Reader<'s> {
         code: IssueType,
         text: impl Into<Cow<'static, str>>,
     ) -> Result<(), Stop> {
-        let path = self.path(open.node, nameable(name));
+        let name = if name.is_empty() { "" } else { nameable(name) };
+        let path = self.path(open.node, name);
         self.report.add(code, at, path, text)?;
         self.skip(self.limits.depth_max.saturating_sub(open.depth))
     }

@@ -31,6 +31,7 @@ impl Life {
             environment: None,
             secrets: Secrets::Required,
             variables: Variables::Process,
+            ..Options::default()
         };
         let loaded = hilum_config::load(&hospitals.folder, &Registry::new(specs), &options);
         let plan = loaded
