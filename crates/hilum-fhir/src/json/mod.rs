@@ -16,6 +16,7 @@ use crate::limits::Limits;
 use crate::problem::Problems;
 use crate::resource::Resource;
 
+pub(crate) use text::unescape;
 pub use write::{Selection, Style, write, write_node, write_selected, write_string};
 
 /// Reads a resource.

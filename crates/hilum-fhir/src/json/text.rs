@@ -1,8 +1,8 @@
 //! Strings of JSON and their values.
 
-/// The value of a string whose escapes are well formed, without its quotes; `None` where half of a
-/// surrogate pair stands alone, which is no character.
-pub(super) fn unescape(raw: &str) -> Option<String> {
+/// The value of a string, without its quotes; `None` where an escape is wrong or half of a surrogate
+/// pair stands alone, which is no character.
+pub(crate) fn unescape(raw: &str) -> Option<String> {
     let mut out = String::with_capacity(raw.len());
     let mut rest = raw;
     while let Some((before, escaped)) = rest.split_once('\\') {
@@ -28,7 +28,8 @@ pub(super) fn unescape(raw: &str) -> Option<String> {
             'n' => out.push('\n'),
             'r' => out.push('\r'),
             't' => out.push('\t'),
-            other => out.push(other),
+            same @ ('"' | '\\' | '/') => out.push(same),
+            _ => return None,
         }
         rest = chars.as_str();
     }

@@ -118,3 +118,144 @@ impl Builder {
         answer
     }
 }
+
+/// What only an edit needs.
+impl Builder {
+    /// Starts from a resource.
+    pub(crate) fn of(resource: &Resource) -> Self {
+        Self {
+            text: resource.text.clone(),
+            read: resource.read,
+            entries: resource.entries.clone(),
+        }
+    }
+
+    /// Whether the text may grow by so many bytes.
+    pub(crate) fn has_room(&self, bytes: usize) -> bool {
+        self.text.len().saturating_add(bytes) < u32::MAX as usize
+    }
+
+    /// Adds a node that was not read.
+    pub(crate) fn push_new(&mut self, parent: u32, after: u32, kind: Kind) -> u32 {
+        let index = self.push(parent, after, kind, 0);
+        if let Some(entry) = self.entries.get_mut(index as usize) {
+            entry.flags = 0;
+        }
+        index
+    }
+
+    pub(crate) fn clear_value(&mut self, index: u32) {
+        if let Some(entry) = self.entries.get_mut(index as usize) {
+            entry.flags &= !(VALUE | PLAIN | PLACED);
+        }
+    }
+
+    /// The sibling in front of a node.
+    pub(crate) fn sibling_before(&self, index: u32) -> u32 {
+        let parent = self.entry(index).map_or(NONE, |entry| entry.parent);
+        let mut siblings = self.children(parent);
+        let before = siblings.find(|(_, entry)| entry.next == index);
+        before.map_or(NONE, |(at, _)| at)
+    }
+
+    /// Takes a node out of the list of its parent's children.
+    pub(crate) fn unlink(&mut self, index: u32) {
+        let Some(entry) = self.entry(index).copied() else {
+            return;
+        };
+        let before = self.sibling_before(index);
+        let link = match before {
+            NONE => self
+                .entries
+                .get_mut(entry.parent as usize)
+                .map(|parent| &mut parent.first),
+            before => self
+                .entries
+                .get_mut(before as usize)
+                .map(|sibling| &mut sibling.next),
+        };
+        if let Some(link) = link.filter(|link| **link == index) {
+            *link = entry.next;
+        }
+        if let Some(entry) = self.entries.get_mut(index as usize) {
+            entry.next = NONE;
+        }
+    }
+
+    /// Puts a node that was taken out behind `after`, or as the first child.
+    pub(crate) fn link(&mut self, parent: u32, after: u32, index: u32) {
+        let link = match after {
+            NONE => self
+                .entries
+                .get_mut(parent as usize)
+                .map(|parent| &mut parent.first),
+            after => self
+                .entries
+                .get_mut(after as usize)
+                .map(|sibling| &mut sibling.next),
+        };
+        let next = link.map_or(NONE, |link| std::mem::replace(link, index));
+        if let Some(entry) = self.entries.get_mut(index as usize) {
+            entry.next = next;
+        }
+    }
+
+    /// The resource as it is now, its text included.
+    pub(crate) fn with_whole<T>(&mut self, look: impl FnOnce(&Resource) -> T) -> T {
+        let resource = Resource {
+            text: std::mem::take(&mut self.text),
+            read: self.read,
+            entries: std::mem::take(&mut self.entries),
+        };
+        let answer = look(&resource);
+        self.text = resource.text;
+        self.entries = resource.entries;
+        answer
+    }
+
+    /// The resource without what was taken out and without what has neither value nor children.
+    pub(crate) fn compact(self) -> Resource {
+        let mut entries = Vec::with_capacity(self.entries.len());
+        self.keep(0, NONE, NONE, &mut entries);
+        Resource {
+            text: self.text,
+            read: self.read,
+            entries,
+        }
+    }
+
+    /// Copies a node with what is below it; `None` where nothing is left of it.
+    fn keep(&self, index: u32, parent: u32, before: u32, entries: &mut Vec<Entry>) -> Option<u32> {
+        let own = narrow(entries.len());
+        entries.push(Entry {
+            parent,
+            first: NONE,
+            next: NONE,
+            ..*self.entry(index)?
+        });
+        let mut last = NONE;
+        for (child, _) in self.children(index) {
+            if let Some(kept) = self.keep(child, own, last, entries) {
+                last = kept;
+            }
+        }
+        let entry = entries.get(own as usize)?;
+        let whole = super::definitions().type_def(entry.ty).is_resource();
+        if entry.is_empty() && !whole {
+            entries.truncate(own as usize);
+            return None;
+        }
+        let link = match before {
+            NONE => entries
+                .get_mut(parent as usize)
+                .map(|entry| &mut entry.first),
+            before => entries
+                .get_mut(before as usize)
+                .map(|entry| &mut entry.next),
+        };
+        if let Some(link) = link {
+            *link = own;
+        }
+        Some(own)
+    }
+}

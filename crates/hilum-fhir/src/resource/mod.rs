@@ -12,7 +12,9 @@
 //! `Debug` shows type and size, never content.
 
 mod build;
+mod edit;
 mod node;
+mod rewrite;
 mod tree;
 
 use std::fmt;
@@ -21,7 +23,9 @@ use crate::definitions::{Definitions, ElementId, TypeId};
 use crate::problem::{Lines, Position};
 
 pub(crate) use build::{Builder, Kind};
+pub use edit::{EditError, Editor};
 pub use node::{Ancestors, Children, Node};
+pub use rewrite::rewrite_references;
 
 /// No node.
 pub(crate) const NONE: u32 = u32::MAX;

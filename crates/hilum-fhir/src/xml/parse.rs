@@ -266,11 +266,10 @@ impl<'s> Reader<'s> {
         if !tag.empty {
             self.children(&mut open)?;
         }
-        if self
-            .builder
-            .entry(node)
-            .is_some_and(crate::resource::Entry::is_empty)
-        {
+        // A resource may be empty, as `{"resourceType":"Patient"}` is.
+        let resource = self.definitions.type_def(kind.ty).is_resource();
+        let empty = crate::resource::Entry::is_empty;
+        if !resource && self.builder.entry(node).is_some_and(empty) {
             self.add((node, ""), tag.at, IssueType::Structure, "an empty element")?;
         }
         Ok(())

@@ -8,5 +8,6 @@
 
 mod examples;
 mod fhirpath;
+mod patch;
 mod search;
 mod shared;

@@ -24,7 +24,9 @@ impl Parser<'_> {
             return Ok(StepKind::Call(self.call(&name, span)?));
         }
         self.scan.pos = before;
-        if !quoted
+        // Behind a dot no operator may stand, so a name may be one (`Patient.text.div`).
+        if first
+            && !quoted
             && matches!(
                 name.as_str(),
                 "and" | "or" | "xor" | "implies" | "div" | "mod"

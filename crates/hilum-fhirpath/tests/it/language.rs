@@ -56,6 +56,7 @@ fn operators_bind_as_the_grammar_says() {
 #[test]
 fn paths_walk_the_tree() {
     check("name.given", &["Peter", "James", "Jim", "Peter", "James"]);
+    check("name.div.mod.and = 3 or true", &["true"]);
     check("Patient.name[1].given", &["Jim"]);
     check("name.where(use = 'maiden').period.end", &["@2002"]);
     check("Encounter.name", &[]);
