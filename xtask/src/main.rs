@@ -17,6 +17,7 @@ mod codegen;
 mod new;
 mod peers;
 mod rig;
+mod scores;
 mod setup;
 mod shell;
 mod test;
@@ -34,7 +35,7 @@ type Command = (
     fn(&[String]) -> Result<()>,
 );
 
-const COMMANDS: [Command; 12] = [
+const COMMANDS: [Command; 13] = [
     (
         "setup",
         "",
@@ -60,6 +61,12 @@ const COMMANDS: [Command; 12] = [
         "[--check]",
         "make the committed tables and the pages of the reference, or compare them",
         |arguments| codegen::run(only_flag(arguments, "--check")?),
+    ),
+    (
+        "scores",
+        "",
+        "run the suites of others and write how well they agree",
+        scores::run,
     ),
     (
         "new",

@@ -26,13 +26,13 @@
 
 pub mod definitions;
 pub mod fhirpath;
-pub mod fuzz_bodies;
 pub mod json;
 mod lexical;
 mod limits;
 mod outcome;
 pub mod patch;
 mod problem;
+pub mod profile;
 mod report;
 pub mod resource;
 pub mod search;

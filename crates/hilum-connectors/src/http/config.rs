@@ -78,22 +78,22 @@ impl Method {
 /// A key in a header.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub(crate) struct Key {
+pub(super) struct Key {
     /// The name of the header.
     #[serde(default = "key_header")]
-    pub(crate) header: String,
+    pub(super) header: String,
     /// The key.
-    pub(crate) secret: Secret,
+    pub(super) secret: Secret,
 }
 
 /// User and password.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub(crate) struct Basic {
+pub(super) struct Basic {
     /// The user.
-    pub(crate) user: String,
+    pub(super) user: String,
     /// The password.
-    pub(crate) password: Secret,
+    pub(super) password: Secret,
 }
 
 /// What the body of a response is.
@@ -162,7 +162,7 @@ pub(super) enum AnswerRead {
 /// What a status means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
-pub(crate) enum StatusMeans {
+pub(super) enum StatusMeans {
     /// The peer has it.
     Delivered,
     /// The peer is away.
@@ -174,7 +174,7 @@ pub(crate) enum StatusMeans {
 }
 
 /// The content type of a message or an answer of a format; FHIR has one for each form.
-pub(crate) fn content_type(format: &str, body: &[u8]) -> &'static str {
+pub(super) fn content_type(format: &str, body: &[u8]) -> &'static str {
     match format {
         "fhir" if body.trim_ascii_start().starts_with(b"<") => "application/fhir+xml",
         "fhir" => "application/fhir+json",

@@ -1,13 +1,12 @@
 //! HTTP/1.1: a server that takes messages, a client that sends them.
 
 mod auth;
-pub(crate) mod client;
-pub(crate) mod config;
+mod client;
+mod config;
 mod destination;
 mod handler;
 mod server;
 mod source;
-pub(crate) mod way;
 
 use hilum_component::{Build, ComponentSpec, Example, Limit};
 

@@ -71,6 +71,8 @@ fn known(types: &[TypeDef]) -> Option<KnownTypes> {
         backbone_element: named("BackboneElement")?,
         extension: named("Extension")?,
         reference: named("Reference")?,
+        coding: named("Coding")?,
+        attachment: named("Attachment")?,
         narrative: named("Narrative")?,
         string: named("string")?,
         id: named("id")?,

@@ -62,6 +62,10 @@ pub struct KnownTypes {
     pub extension: TypeId,
     /// `Reference`.
     pub reference: TypeId,
+    /// `Coding`.
+    pub coding: TypeId,
+    /// `Attachment`.
+    pub attachment: TypeId,
     /// `Narrative`.
     pub narrative: TypeId,
     /// `string`.

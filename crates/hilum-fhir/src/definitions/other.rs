@@ -39,6 +39,22 @@ pub enum SearchParamKind {
 }
 
 impl SearchParamKind {
+    /// The code (FHIR R4 valueset-search-param-type.html).
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Number => "number",
+            Self::Date => "date",
+            Self::String => "string",
+            Self::Token => "token",
+            Self::Reference => "reference",
+            Self::Composite => "composite",
+            Self::Quantity => "quantity",
+            Self::Uri => "uri",
+            Self::Special => "special",
+        }
+    }
+
     pub(super) const ALL: [Self; 9] = [
         Self::Number,
         Self::Date,

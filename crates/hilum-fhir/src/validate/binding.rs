@@ -14,14 +14,7 @@ impl Check<'_> {
             BindingStrength::Extensible => Severity::Warning,
             BindingStrength::Preferred | BindingStrength::Example => return,
         };
-        let found = match node.type_name() {
-            "CodeableConcept" => self.concept(node, value_set),
-            "Coding" | "Quantity" | "Age" | "Duration" | "Money" => self.coding(node, value_set),
-            _ => match node.text() {
-                Some(code) => self.request.terminology.member(value_set, None, code),
-                None => return,
-            },
-        };
+        let found = self.membership(node, value_set);
         if found == Membership::Out {
             let url = value_set.split('|').next().unwrap_or(value_set);
             let text = match node.type_name() {
@@ -34,6 +27,18 @@ impl Check<'_> {
                 _ => format!("not a code of the value set {url}"),
             };
             self.report(severity, IssueType::CodeInvalid, node, text);
+        }
+    }
+
+    /// Whether what is at a node is in a value set.
+    pub(super) fn membership(&self, node: Node<'_>, value_set: &str) -> Membership {
+        match node.type_name() {
+            "CodeableConcept" => self.concept(node, value_set),
+            "Coding" | "Quantity" | "Age" | "Duration" | "Money" => self.coding(node, value_set),
+            _ => match node.text() {
+                Some(code) => self.request.terminology.member(value_set, None, code),
+                None => Membership::Unknown,
+            },
         }
     }
 

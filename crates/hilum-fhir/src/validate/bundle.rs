@@ -13,6 +13,7 @@ impl Check<'_> {
             self.full_url(entry, kind);
             self.request(entry);
         }
+        self.links(bundle);
         if kind == "document" {
             self.document(bundle);
         }
@@ -54,6 +55,18 @@ impl Check<'_> {
             if !fits {
                 let text = "fullUrl names another type or id than the resource has";
                 self.error(IssueType::Value, entry, text);
+            }
+        }
+    }
+
+    /// A Bundle has one link of each of the relations of paging.
+    fn links(&mut self, bundle: Node<'_>) {
+        let links: Vec<Node<'_>> = bundle.children_named("link").collect();
+        for name in ["self", "first", "previous", "prev", "next", "last"] {
+            let own = |link: &&Node<'_>| link.child_text("relation") == Some(name);
+            if let Some(second) = links.iter().filter(own).nth(1) {
+                let text = format!("more than one link {name}");
+                self.error(IssueType::BusinessRule, *second, text);
             }
         }
     }

@@ -2,43 +2,39 @@
 
 use hilum_fhirpath::{self as fhirpath, HostError, Item};
 
-use super::Request;
-use super::reference;
+use super::{Check, reference};
 use crate::definitions::{Definitions, Membership};
-use crate::resource::{Node, Resource};
+use crate::resource::Node;
+
+const SYSTEM_TYPES: &[(&str, &str)] = &[
+    ("Boolean", "boolean"),
+    ("String", "string"),
+    ("Integer", "integer"),
+    ("Decimal", "decimal"),
+    ("Date", "date"),
+    ("DateTime", "dateTime"),
+    ("Time", "time"),
+];
 
 /// Answers from the resource itself, the tables and the caller's terminology.
 pub(super) struct Host<'c> {
-    pub(super) resource: &'c Resource,
-    pub(super) request: &'c Request<'c>,
+    pub(super) check: &'c Check<'c>,
 }
 
 impl fhirpath::Host for Host<'_> {
     fn member_of(&self, item: &Item<'_>, value_set: &str) -> Result<Option<bool>, HostError> {
-        let member = |system: Option<&str>, code: &str| match self
-            .request
-            .terminology
-            .member(value_set, system, code)
-        {
+        let told = |member: Membership| match member {
             Membership::In => Some(true),
             Membership::Out => Some(false),
             Membership::Unknown => None,
         };
         let Item::Node(found) = item else {
-            return Ok(item.text().and_then(|code| member(None, &code)));
+            let terminology = self.check.request.terminology;
+            let member = |code: &str| terminology.member(value_set, None, code);
+            return Ok(item.text().and_then(|code| told(member(&code))));
         };
-        let Some(node) = Node::from_id(self.resource, found.id) else {
-            return Ok(None);
-        };
-        let coding = |node: Node<'_>| member(node.child_text("system"), node.child_text("code")?);
-        Ok(match node.type_name() {
-            "CodeableConcept" => {
-                let mut answers = node.children_named("coding").map(coding);
-                answers.try_fold(false, |any, one| one.map(|one| any || one))
-            }
-            "Coding" => coding(node),
-            _ => node.text().and_then(|code| member(None, code)),
-        })
+        let node = Node::from_id(self.check.resource, found.id);
+        Ok(node.and_then(|node| told(self.check.membership(node, value_set))))
     }
 
     fn resolve<'h>(
@@ -46,10 +42,11 @@ impl fhirpath::Host for Host<'_> {
         text: &str,
         from: Option<fhirpath::Node<'h>>,
     ) -> Result<Option<fhirpath::Node<'h>>, HostError> {
-        let from = from.and_then(|node| Node::from_id(self.resource, node.id));
-        let from = from.unwrap_or(self.resource.root());
+        let resource = self.check.resource;
+        let from = from.and_then(|node| Node::from_id(resource, node.id));
+        let from = from.unwrap_or(resource.root());
         Ok(reference::inside(from, text).map(|node| fhirpath::Node {
-            tree: self.resource,
+            tree: resource,
             id: node.id(),
         }))
     }
@@ -59,16 +56,15 @@ impl fhirpath::Host for Host<'_> {
         node: fhirpath::Node<'_>,
         profile: &str,
     ) -> Result<Option<bool>, HostError> {
-        let tables = Definitions::r4();
-        let node = Node::from_id(self.resource, node.id);
-        let wanted = tables.type_at(profile);
-        Ok(node
-            .zip(wanted)
-            .map(|(node, wanted)| tables.is_a(node.type_id(), wanted)))
+        let node = Node::from_id(self.check.resource, node.id);
+        Ok(node.and_then(|node| self.check.conforms(node, profile)))
     }
 
     fn is_subtype(&self, namespace: &str, name: &str, of: &str) -> bool {
         let tables = Definitions::r4();
+        // Rules of R4 write `Boolean` and `String` for the types of FHIR as well.
+        let lower = SYSTEM_TYPES.iter().find(|(system, _)| *system == of);
+        let of = lower.map_or(of, |(_, fhir)| fhir);
         let both = tables.type_named(name).zip(tables.type_named(of));
         namespace == "FHIR" && both.is_some_and(|(name, of)| tables.is_a(name, of))
     }

@@ -9,13 +9,23 @@
 
 mod binding;
 mod bundle;
+mod codes;
+mod compare;
+mod conform;
+mod data;
+mod definition;
+mod extension;
+mod given;
 mod host;
+mod measure;
 mod narrative;
 mod native;
 mod plan;
+mod questionnaire;
 mod reference;
 mod resolver;
 mod rule;
+mod slicing;
 mod terminology;
 #[cfg(test)]
 mod tests;
@@ -28,8 +38,10 @@ use hilum_fhirpath::Moment;
 
 use crate::definitions::Definitions;
 use crate::problem::{IssueType, Problem, Severity};
+use crate::profile::Profiles;
 use crate::resource::{Node, Resource};
 
+pub use codes::LoadedCodes;
 pub use resolver::{NoResolver, Resolver, Target};
 pub use terminology::{ListedCodes, Terminology};
 
@@ -47,20 +59,37 @@ pub struct Request<'r> {
     pub terminology: &'r dyn Terminology,
     /// Answers about resources elsewhere.
     pub resolver: &'r dyn Resolver,
+    /// The profiles and extensions that are known.
+    pub profiles: &'r Profiles,
+    /// Profiles that the resource has to conform to, besides those that it names itself.
+    pub asked: &'r [&'r str],
+    /// What an extension is that nobody knows.
+    pub unknown_extension: Severity,
+    /// What a display is that is not the one of its code.
+    pub wrong_display: Severity,
+    /// What text is that looks like embedded markup; `None` does not look.
+    pub markup_in_text: Option<Severity>,
     /// What a breach of best practice is; `None` leaves it out.
     pub best_practice: Option<Severity>,
     /// Where to stop.
     pub problems_max: usize,
 }
 
+static STANDARD: Profiles = Profiles::standard();
+
 impl Request<'_> {
-    /// Checks by the tables alone, and reports best practice as warnings.
+    /// Checks by the standard alone; best practice and unknown extensions are warnings.
     #[must_use]
     pub fn new(now: Moment) -> Self {
         Self {
             now,
             terminology: &ListedCodes,
             resolver: &NoResolver,
+            profiles: &STANDARD,
+            asked: &[],
+            unknown_extension: Severity::Warning,
+            wrong_display: Severity::Warning,
+            markup_in_text: None,
             best_practice: Some(Severity::Warning),
             problems_max: PROBLEMS_MAX,
         }
@@ -98,6 +127,8 @@ impl Validator {
             resource,
             request,
             problems: Vec::new(),
+            depth: 0,
+            errors_only: false,
         };
         check.run();
         check.problems
@@ -122,6 +153,10 @@ struct Check<'c> {
     resource: &'c Resource,
     request: &'c Request<'c>,
     problems: Vec<Problem>,
+    /// Profiles within profiles.
+    depth: usize,
+    /// Only whether there is an error is asked for.
+    errors_only: bool,
 }
 
 impl Check<'_> {
@@ -144,7 +179,7 @@ impl Check<'_> {
     }
 
     fn push(&mut self, problem: Problem, node: Node<'_>) {
-        if !self.is_full() {
+        if !self.is_full() && (problem.is_error() || !self.errors_only) {
             let position = self.resource.position(node);
             self.problems
                 .push(problem.at(node.path()).in_text(position));

@@ -62,6 +62,26 @@ const ELEMENTS: &[&str] = &[
     "var",
 ];
 
+/// Elements that a paragraph cannot hold.
+const BLOCKS: &[&str] = &[
+    "address",
+    "blockquote",
+    "div",
+    "dl",
+    "h1",
+    "h2",
+    "h3",
+    "h4",
+    "h5",
+    "h6",
+    "hr",
+    "ol",
+    "p",
+    "pre",
+    "table",
+    "ul",
+];
+
 /// Attributes that any element may have.
 const ANYWHERE: &[&str] = &[
     "abbr",
@@ -87,6 +107,7 @@ const ANYWHERE: &[&str] = &[
     "valign",
     "width",
     "xml:lang",
+    "xml:space",
 ];
 
 /// Attributes that belong to certain elements.
@@ -173,9 +194,15 @@ fn gather_ids<'r>(node: Node<'r>, into: &mut Vec<&'r str>) {
 fn read(text: &str) -> Markup<'_> {
     let mut markup = Markup::default();
     let mut lexer = Lexer::new(text);
+    let mut paragraphs = 0_usize;
     loop {
         match lexer.next() {
-            Ok(Event::Start { name, .. }) => {
+            Ok(Event::Start { name, empty }) => {
+                if paragraphs > 0 && BLOCKS.contains(&name) {
+                    let text = format!("txt-1: element {name} is not allowed inside of p");
+                    markup.faults.push(text);
+                }
+                paragraphs += usize::from(name == "p" && !empty);
                 if !ELEMENTS.contains(&name) {
                     markup
                         .faults
@@ -187,7 +214,9 @@ fn read(text: &str) -> Markup<'_> {
                 }
             }
             Ok(Event::Text { raw }) => markup.has_content |= !raw.trim().is_empty(),
-            Ok(Event::End { .. }) => {}
+            Ok(Event::End { name }) => {
+                paragraphs = paragraphs.saturating_sub(usize::from(name == "p"));
+            }
             // What reads resources has refused markup that does not end well.
             Ok(Event::Eof) | Err(_) => return markup,
         }

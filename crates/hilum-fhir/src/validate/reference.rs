@@ -16,7 +16,22 @@ pub(super) fn inside<'r>(from: Node<'r>, text: &str) -> Option<Node<'r>> {
         let mut contained = holder.children_named("contained");
         return contained.find(|inner| inner.child_text("id") == Some(id));
     }
-    entries(from, text).next()
+    entries(from, text).next().or_else(|| beside(from, text))
+}
+
+/// The resource in another parameter of the Parameters around a node.
+fn beside<'r>(from: Node<'r>, text: &str) -> Option<Node<'r>> {
+    let root = from.resource().root();
+    if root.type_name() != "Parameters" {
+        return None;
+    }
+    let ty = relative(text)?;
+    let (_, id) = text.split_once('/')?;
+    let resources = root
+        .children_named("parameter")
+        .filter_map(|one| one.child("resource"));
+    let mut resources = resources.filter(|one| one.type_id() == ty);
+    resources.find(|one| one.child_text("id") == Some(id))
 }
 
 /// The entries of the nearest Bundle that a text refers to.
@@ -41,6 +56,14 @@ pub(super) fn entries<'r>(from: Node<'r>, text: &str) -> impl Iterator<Item = No
                 .and_then(|meta| meta.child_text("versionId"));
             version.is_none() || own == version.as_deref()
         })
+}
+
+/// The entry whose `urn:uuid:` is the id of a relative reference: such a reference is not resolved,
+/// but it tells what its author had in mind.
+fn by_bare_id<'r>(from: Node<'r>, text: &str) -> Option<Node<'r>> {
+    relative(text)?;
+    let (_, id) = text.split_once('/')?;
+    entries(from, &format!("urn:uuid:{id}")).next()
 }
 
 /// A relative reference means the server of the entry it stands in.
@@ -78,7 +101,7 @@ pub(super) fn relative(text: &str) -> Option<TypeId> {
 }
 
 /// The type that a literal reference names, in whatever form.
-fn named_type(text: &str) -> Option<TypeId> {
+pub(super) fn named_type(text: &str) -> Option<TypeId> {
     let (text, _) = split_version(text);
     let (rest, _) = text.rsplit_once('/')?;
     let ty = rest.rsplit('/').next()?;
@@ -128,6 +151,9 @@ impl Check<'_> {
         }
         if text.starts_with('#') {
             return None;
+        }
+        if let Some(other) = by_bare_id(node, text) {
+            return Some((other.type_id(), true));
         }
         match self.request.resolver.target(text) {
             Target::Found(ty) => Some((ty, true)),

@@ -1,6 +1,6 @@
 //! Rules, tested at a node.
 
-use hilum_fhirpath::{self as fhirpath, Env, Expression};
+use hilum_fhirpath::{self as fhirpath, Env, Expression, Item, NodeId};
 
 use super::host::Host;
 use super::plan::Test;
@@ -56,29 +56,54 @@ impl Check<'_> {
         self.push(problem, node);
     }
 
-    /// Whether a condition holds, seen from a node.
+    /// Whether a condition holds, seen from a node. An empty answer is not true, so that the rule
+    /// does not hold (FHIR R4 conformance-rules.html#constraints).
     pub(super) fn holds(
         &self,
         node: Node<'_>,
         expression: &Expression,
     ) -> Result<bool, fhirpath::EvalError> {
-        let host = Host {
-            resource: self.resource,
-            request: self.request,
+        self.holds_in(node, node.nearest_resource(), expression)
+    }
+
+    /// The same with `%resource` said.
+    pub(super) fn holds_in(
+        &self,
+        node: Node<'_>,
+        resource: Node<'_>,
+        expression: &Expression,
+    ) -> Result<bool, fhirpath::EvalError> {
+        let host = self.host();
+        expression.holds(self.resource, node.id(), &self.env(resource, &host))
+    }
+
+    /// The nodes that an expression selects, seen from a node.
+    pub(super) fn select(&self, node: Node<'_>, expression: &Expression) -> Option<Vec<NodeId>> {
+        let host = self.host();
+        let env = self.env(node.nearest_resource(), &host);
+        let found = expression.evaluate(self.resource, node.id(), &env).ok()?;
+        let id = |item: &Item<'_>| match item {
+            Item::Node(node) => Some(node.id),
+            Item::Value(_) => None,
         };
-        let nearest = node.nearest_resource();
+        Some(found.items().iter().filter_map(id).collect())
+    }
+
+    fn host(&self) -> Host<'_> {
+        Host { check: self }
+    }
+
+    fn env<'e>(&'e self, resource: Node<'_>, host: &'e Host<'e>) -> Env<'e> {
         let place = |node: Node<'_>| {
             Some(fhirpath::Node {
                 tree: self.resource,
                 id: node.id(),
             })
         };
-        let env = Env {
-            resource: place(nearest),
-            root_resource: place(native::container(nearest)),
-            ..Env::new(self.request.now).with_host(&host)
-        };
-        // An empty answer is not true, so that the rule does not hold (FHIR R4 conformance-rules.html).
-        expression.holds(self.resource, node.id(), &env)
+        Env {
+            resource: place(resource),
+            root_resource: place(native::container(resource)),
+            ..Env::new(self.request.now).with_host(host)
+        }
     }
 }

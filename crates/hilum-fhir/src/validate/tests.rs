@@ -38,8 +38,8 @@ fn required_elements_are_missed() {
     );
     check(
         r#"{"resourceType":"Questionnaire","status":"draft","item":[{"linkId":"1","type":"group",
-            "item":[{"linkId":"2"}]}]}"#,
-        &["Questionnaire.item[0].item[0]: Questionnaire.item.type is required"],
+            "item":[{"type":"string"}]}]}"#,
+        &["Questionnaire.item[0].item[0]: Questionnaire.item.linkId is required"],
     );
 }
 

@@ -1,13 +1,16 @@
 //! Every node once: cardinality, and what each kind of element asks for.
 
 use super::Check;
-use crate::definitions::{Definitions, ElementId, TypeId};
+use crate::definitions::{Definitions, ElementId, PrimitiveKind, TypeId};
 use crate::problem::IssueType;
 use crate::resource::Node;
 
 impl Check<'_> {
     /// Checks every node of the resource.
     pub(super) fn run(&mut self) {
+        for canonical in self.request.asked {
+            self.against(self.resource.root(), canonical);
+        }
         for node in self.resource.nodes() {
             if self.is_full() {
                 return;
@@ -33,10 +36,29 @@ impl Check<'_> {
                 self.rule(node, *rule);
             }
         }
-        if !node.is_primitive() {
+        if node.is_primitive() {
+            self.primitive(node);
+        } else {
             self.cardinality(node, &at_scope.required);
+            self.by_type(node, node.type_id());
         }
-        self.by_type(node, node.type_id());
+    }
+
+    fn primitive(&mut self, node: Node<'_>) {
+        // The rule ele-1: what has no value has an extension.
+        if node.text().is_none() && node.child("extension").is_none() {
+            let text = "ele-1: neither a value nor an extension";
+            self.error(IssueType::Invariant, node, text);
+        }
+        match node.type_def().primitive() {
+            Some(PrimitiveKind::Canonical) => self.canonical(node),
+            Some(PrimitiveKind::String | PrimitiveKind::Markdown) => {
+                if let Some(severity) = self.request.markup_in_text {
+                    self.markup(node, severity);
+                }
+            }
+            _ => {}
+        }
     }
 
     fn cardinality(&mut self, node: Node<'_>, required: &[ElementId]) {
@@ -66,8 +88,32 @@ impl Check<'_> {
             self.reference(node);
         } else if ty == known.narrative {
             self.narrative(node);
-        } else if node.is_resource() && node.type_name() == "Bundle" {
-            self.bundle(node);
+        } else if ty == known.extension {
+            self.extension(node);
+        } else if ty == known.coding {
+            self.coding_parts(node);
+        } else if ty == known.attachment {
+            self.attachment(node);
+        } else if node.is_resource() {
+            self.stated_profiles(node);
+            self.global_profiles(node);
+            self.by_resource_type(node);
+        } else if node.element().path == "Questionnaire.item"
+            || node.element().path == "Questionnaire.item.item"
+        {
+            self.questionnaire_item(node);
+        }
+    }
+
+    fn by_resource_type(&mut self, node: Node<'_>) {
+        match node.type_name() {
+            "Bundle" => self.bundle(node),
+            "MeasureReport" => self.measure_report(node),
+            "Observation" => self.vital_sign(node),
+            "QuestionnaireResponse" => self.questionnaire_response(node),
+            "SearchParameter" => self.search_parameter(node),
+            "StructureDefinition" => self.structure_definition(node),
+            _ => {}
         }
     }
 }

@@ -25,16 +25,16 @@ pub(super) fn parse(bytes: &[u8], limits: &Limits) -> Result<Resource, Problems>
         Ok(text) => text,
         Err(at) => {
             let mut report = Report::new(bytes, limits.problems_max);
-            let stop = report.fatal(IssueType::Structure, at, "not UTF-8 or UTF-16");
+            let stop = report.fatal(IssueType::Structure, at, "not UTF-8");
             return report.conclude(Err(stop));
         }
     };
     let mut reader = Reader {
-        text: &text,
-        lexer: Lexer::new(&text),
+        text,
+        lexer: Lexer::new(text),
         limits,
         definitions: definitions(),
-        builder: Builder::new(&text),
+        builder: Builder::new(text),
         report: Report::new(text.as_bytes(), limits.problems_max),
         namespaces: Vec::new(),
     };
@@ -45,26 +45,11 @@ pub(super) fn parse(bytes: &[u8], limits: &Limits) -> Result<Resource, Problems>
     report.conclude(answer.map(|()| builder.finish()))
 }
 
-/// The text without byte order mark; the place of the first byte that is none.
-fn decode(bytes: &[u8]) -> Result<Cow<'_, str>, usize> {
-    let unit: fn([u8; 2]) -> u16 = match bytes {
-        [0xFE, 0xFF, ..] => u16::from_be_bytes,
-        [0xFF, 0xFE, ..] => u16::from_le_bytes,
-        _ => {
-            let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
-            return match std::str::from_utf8(bytes) {
-                Ok(text) => Ok(Cow::Borrowed(text)),
-                Err(error) => Err(error.valid_up_to()),
-            };
-        }
-    };
-    let (pairs, rest) = bytes.as_chunks::<2>();
-    if !rest.is_empty() {
-        return Err(bytes.len());
-    }
-    let units = pairs.iter().skip(1).map(|pair| unit(*pair));
-    let decoded: Result<String, _> = char::decode_utf16(units).collect();
-    decoded.map(Cow::Owned).map_err(|_| 0)
+/// The text without byte order mark; the place of the first byte that is none. Resources are in
+/// UTF-8 (FHIR R4 xml.html).
+fn decode(bytes: &[u8]) -> Result<&str, usize> {
+    let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
+    std::str::from_utf8(bytes).map_err(|error| error.valid_up_to())
 }
 
 /// A namespace that a start tag declared.

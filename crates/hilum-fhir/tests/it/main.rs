@@ -6,10 +6,9 @@
     reason = "helpers of tests, one of which says that nothing was run"
 )]
 
-mod bodies;
 mod examples;
 mod fhirpath;
 mod patch;
 mod search;
 mod shared;
-mod strict;
+mod validator_suite;

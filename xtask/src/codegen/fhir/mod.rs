@@ -127,6 +127,7 @@ fn provenance(counts: &str) -> Result<String> {
          - Value sets are those of required and extensible bindings. Codes are listed as far as the \
          package has the code systems whole; systems whose codes it lacks are named, so that a code \
          of theirs is neither right nor wrong.\n\
+         - Three mistakes of 4.0.1 that the standard has corrected since are corrected (`ERRATA`).\n\
          - Profiles (extensions among them) are in the second file with their own differential, \
          without texts and mappings.\n\
          - A search parameter stands once per type, its expression cut to the alternatives of that \

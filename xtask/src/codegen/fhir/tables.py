@@ -47,6 +47,17 @@ class Writer:
         return b"HLF1" + bytes(self.out) + b"".join(texts) + bytes(body)
 
 
+# Mistakes of 4.0.1 that the standard has corrected since.
+ERRATA = {
+    # A rule with its text: "more than one" is not more than two.
+    "que-12": "enableWhen.count() > 1 implies enableBehavior.exists()",
+    # The extension stands on the type, whose code it replaces.
+    BASE + "structuredefinition-fhir-type": "ElementDefinition.type",
+    # Units of components need not be among the common ones.
+    (BASE + "vitalsigns", "Observation.component.value[x]"): "extensible",
+}
+
+
 def read(path):
     found = {}
     with tarfile.open(path) as package:
@@ -191,7 +202,8 @@ class Tables:
             if row["parent"] is None or rule.get("source", own) in (own, row["of"]["name"]):
                 best = any(e["url"] == BEST_PRACTICE and e.get("valueBoolean")
                            for e in rule.get("extension", []))
-                text = (rule["key"], rule["human"], rule.get("expression"),
+                expression = ERRATA.get(rule["key"], rule.get("expression"))
+                text = (rule["key"], rule["human"], expression,
                         rule["severity"] == "warning", best)
                 if rule.get("expression"):
                     yield self.rules.setdefault(text, len(self.rules))
@@ -325,9 +337,13 @@ def slim(profile):
         binding = element.get("binding", {})
         checked = binding.get("strength") in ("required", "extensible")
         kept["binding"] = only(["strength", "valueSet"], binding) if checked else {}
+        if (profile["url"], element["path"]) in ERRATA:
+            kept["binding"]["strength"] = ERRATA[profile["url"], element["path"]]
         kept["slicing"] = only(SLICING_KEYS, element.get("slicing", {}))
         elements.append({key: value for key, value in kept.items() if value not in ({}, [])})
     kept = only(PROFILE_KEYS, profile)
+    if kept["url"] in ERRATA:
+        kept["context"] = [{"type": "element", "expression": ERRATA[kept["url"]]}]
     kept["differential"] = {"element": elements}
     return json.dumps(kept, ensure_ascii=False, separators=(",", ":"))
 
