@@ -1,1 +1,42 @@
-//! The FHIR R4 API over HTTP.
+//! The FHIR R4 API over HTTP: interactions, searches, bundles, operations.
+//!
+//! A [`Fhir`] serves its tenants, each with a store of its own, on a listener of `hilum-net`. Every
+//! route is in one list with the permission it needs and with what the capability statement says
+//! because it exists; the OpenAPI document is made of the same list.
+//!
+//! - `request/`: what a client asks, read once at the edge; `respond`: the answer in the format that
+//!   was asked for, every error as an OperationOutcome.
+//! - `interaction/` and `operation/`: one file for each kind; `bundle/`: batch and transaction.
+//! - `search/`: from a URL to a query of the store.
+//!
+//! Invariants: what it does not do it does not claim; nothing in a request is silently ignored; a
+//! caller that is not granted is refused before a body is read; every body, page, list and chain
+//! is bounded by a limit of [`Limits`]; no content of a resource is in a log or an error.
+
+mod bundle;
+mod call;
+mod capability;
+mod fault;
+mod include;
+mod index;
+mod interaction;
+mod limits;
+mod list;
+mod open;
+mod openapi;
+mod operation;
+mod request;
+mod respond;
+mod route;
+mod search;
+mod server;
+mod take;
+mod tenant;
+mod time;
+mod write;
+
+pub use limits::Limits;
+pub use open::{FhirOptions, OpenError, TenantOptions};
+pub use server::Fhir;
+pub use tenant::Validate;
+pub use time::Clock;

@@ -8,6 +8,7 @@ mod command;
 mod components;
 #[cfg(debug_assertions)]
 mod failpoint;
+mod fhir;
 mod kept;
 mod output;
 

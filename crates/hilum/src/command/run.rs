@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use hilum_admin::{ADMIN_CONNECTIONS_MAX, Admin, ApiError};
 use hilum_component::{Plan, Stop};
-use hilum_config::Secrets;
+use hilum_config::{FhirPlan, Secrets};
 use hilum_engine::{Engine, EngineError, EngineOptions, ReloadReport};
 use hilum_journal::JournalOptions;
 use hilum_net::{HostPort, ListenOptions, Listener};
@@ -35,17 +35,21 @@ pub(crate) fn run(arguments: &Run, output: &Output) -> anyhow::Result<Exit> {
     let lock = lock(&arguments.data)?;
     let kept = Arc::new(Kept::open(&arguments.data, &arguments.site.site)?);
     kept.keep(&loaded, arguments.site.environment.as_deref())?;
+    let fhir = loaded.fhir;
     let plan = loaded.plan.context("checked above")?;
-    let threads = std::thread::available_parallelism().map_or(2, usize::from);
     let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(io_threads(threads))
+        .worker_threads(io_threads(cores()))
         .enable_all()
         .build()
         .context("cannot start the I/O threads")?;
-    let result = runtime.block_on(serve(arguments, plan, kept, threads, output));
+    let result = runtime.block_on(serve(arguments, plan, fhir, kept, output));
     runtime.shutdown_timeout(Duration::from_secs(1));
     drop(lock);
     result
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(2, usize::from)
 }
 
 /// Threads for sockets. Messages are processed on threads of their own, one for each core, and a
@@ -87,10 +91,11 @@ pub(super) fn lock(data: &Path) -> anyhow::Result<File> {
 async fn serve(
     arguments: &Run,
     plan: Plan,
+    fhir: Option<FhirPlan>,
     kept: Arc<Kept>,
-    threads: usize,
     output: &Output,
 ) -> anyhow::Result<Exit> {
+    let threads = cores();
     let mut interrupted = signal(SignalKind::interrupt())?;
     let mut terminated = signal(SignalKind::terminate())?;
     let mut hung_up = signal(SignalKind::hangup())?;
@@ -104,6 +109,10 @@ async fn serve(
         kept: Arc::clone(&kept) as _,
     };
     let engine = Arc::new(Engine::start(plan, options).await?);
+    let fhir = match &fhir {
+        Some(plan) => Some(crate::fhir::start(plan, &arguments.data).await?),
+        None => None,
+    };
     let (stop_admin, stop) = Stop::new();
     let mut address = String::new();
     if let Some((listener, at)) = listener {
@@ -113,6 +122,9 @@ async fn serve(
             reloader(arguments, &kept, &engine),
         ));
         tokio::spawn(hilum_admin::serve(listener, admin, stop));
+    }
+    if let Some(fhir) = &fhir {
+        address = format!("{address}, FHIR at {}", fhir.url);
     }
     let plural = if channels == 1 { "" } else { "s" };
     output.line(format_args!(
@@ -135,8 +147,14 @@ async fn serve(
     }
     tracing::info!("stopping; what is queued stays in the journal (stop again to end at once)");
     stop_admin.request();
+    let stopped = async {
+        if let Some(fhir) = fhir {
+            fhir.stop().await;
+        }
+        engine.stop().await;
+    };
     tokio::select! {
-        () = engine.stop() => Ok(Exit::Done),
+        () = stopped => Ok(Exit::Done),
         _ = interrupted.recv() => Ok(Exit::Failed),
         _ = terminated.recv() => Ok(Exit::Failed),
     }

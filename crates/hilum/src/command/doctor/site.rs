@@ -67,6 +67,12 @@ pub(super) fn listeners(loaded: &Loaded, answers: bool, report: &mut Report) {
     if let Some(admin) = loaded.plan.as_ref().and_then(|plan| plan.admin.clone()) {
         places.push(("management".to_owned(), admin));
     }
+    places.extend(
+        loaded
+            .fhir
+            .iter()
+            .map(|fhir| ("FHIR".to_owned(), fhir.listen.clone())),
+    );
     let Ok(runtime) = runtime() else { return };
     for (name, place) in places {
         let Ok(address) = HostPort::listen(&place) else {

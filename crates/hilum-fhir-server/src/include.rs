@@ -1,0 +1,86 @@
+//! Following references from resources, or towards them.
+
+use hilum_fhir::definitions::{SearchParamKind, TypeId};
+use hilum_fhir_store::{ParamKey, Pk, Stored};
+
+use crate::call::Call;
+use crate::fault::Fault;
+use crate::search::Include;
+
+/// What an include finds from these resources, at most about so many.
+pub(crate) async fn follow(
+    call: &Call,
+    include: &Include,
+    from: &[Stored],
+    room: usize,
+) -> Result<Vec<Stored>, Fault> {
+    let pks = if include.reverse {
+        towards(call, include, from, room).await?
+    } else {
+        away(call, include, from).await?
+    };
+    let kept = pks.into_iter().take(room.saturating_add(1)).collect();
+    let mut found = call.tenant.store.fetch(kept).await?;
+    if let Some(target) = include.target.filter(|_| !include.reverse) {
+        found.retain(|stored| call.tenant.table.type_of(stored.resource_type) == Some(target));
+    }
+    Ok(found)
+}
+
+/// The keys of the parameters that an include follows from a type.
+fn keys(call: &Call, include: &Include, ty: TypeId) -> Vec<ParamKey> {
+    match include.param {
+        Some(param) => vec![param.key],
+        None => {
+            let all = call.tenant.table.params(ty);
+            let references = all
+                .into_iter()
+                .filter(|param| param.def.kind == SearchParamKind::Reference);
+            references.map(|param| param.key).collect()
+        }
+    }
+}
+
+/// What the resources refer to.
+async fn away(call: &Call, include: &Include, from: &[Stored]) -> Result<Vec<Pk>, Fault> {
+    let table = &call.tenant.table;
+    let fits = |stored: &&Stored| {
+        include.source.is_none() || table.type_of(stored.resource_type) == include.source
+    };
+    let pks: Vec<Pk> = from.iter().filter(fits).map(|stored| stored.pk).collect();
+    let keys = match include.source {
+        Some(source) => keys(call, include, source),
+        // Every reference of every type.
+        None => Vec::new(),
+    };
+    if pks.is_empty() {
+        return Ok(pks);
+    }
+    Ok(call.tenant.store.references(pks, keys).await?)
+}
+
+/// What refers to the resources.
+async fn towards(
+    call: &Call,
+    include: &Include,
+    from: &[Stored],
+    room: usize,
+) -> Result<Vec<Pk>, Fault> {
+    let table = &call.tenant.table;
+    let Some(source) = include.source else {
+        return Ok(Vec::new());
+    };
+    let fits = |to: &&Stored| {
+        include.target.is_none() || table.type_of(to.resource_type) == include.target
+    };
+    let pks: Vec<Pk> = from.iter().filter(fits).map(|to| to.pk).collect();
+    if pks.is_empty() {
+        return Ok(pks);
+    }
+    let keys = keys(call, include, source);
+    Ok(call
+        .tenant
+        .store
+        .referencing(pks, keys, room.saturating_add(1))
+        .await?)
+}

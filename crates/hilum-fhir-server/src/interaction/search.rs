@@ -1,0 +1,250 @@
+//! search, within a type, a compartment or the whole system (FHIR R4 http.html#search).
+
+use std::collections::HashSet;
+
+use hilum_component::BoxFuture;
+use hilum_fhir::definitions::TypeId;
+use hilum_fhir::{IssueType, Problem, Severity};
+use hilum_fhir_store::{Criterion, Pk, ReferenceTest, Stored, Test};
+
+use super::{id_of, type_named, type_of};
+use crate::bundle::{Bundle, link_url};
+use crate::call::{Call, Reply};
+use crate::fault::Fault;
+use crate::search::{Search, View};
+use crate::write;
+
+pub(super) fn system(call: Call) -> BoxFuture<'static, Result<Reply, Fault>> {
+    Box::pin(async move {
+        if call.query.is_empty() {
+            let text = "a search over all types needs a parameter; GET metadata says what there is";
+            return Err(Fault::bad(IssueType::Required, text));
+        }
+        let search = read(&call, None).await?;
+        page(&call, search, "").await
+    })
+}
+
+pub(super) fn of_type(call: Call) -> BoxFuture<'static, Result<Reply, Fault>> {
+    Box::pin(async move {
+        let (ty, _) = type_of(&call)?;
+        let search = read(&call, Some(ty)).await?;
+        let path = format!("/{}", call.part("type"));
+        page(&call, search, &path).await
+    })
+}
+
+/// What belongs to a patient, encounter and so on (FHIR R4 http.html#vsearch).
+pub(super) fn compartment(call: Call) -> BoxFuture<'static, Result<Reply, Fault>> {
+    Box::pin(async move {
+        let (owner, _) = type_of(&call)?;
+        let id = id_of(&call)?;
+        let name = call.part("inside");
+        let inside = match name {
+            "" | "*" => None,
+            name => Some(type_named(&call, name)?.0),
+        };
+        let mut search = read(&call, inside).await?;
+        let members = members(&call, owner, id, &search.types)?;
+        search.restrict(members);
+        let shown = if name.is_empty() { "*" } else { name };
+        let path = format!("/{}/{id}/{shown}", call.part("type"));
+        page(&call, search, &path).await
+    })
+}
+
+async fn read(call: &Call, ty: Option<TypeId>) -> Result<Search, Fault> {
+    let lists = call.lists(&call.query).await?;
+    crate::search::parse(call.reading(&lists), ty, &call.query)
+}
+
+/// That a resource of one of the types belongs to the compartment of a resource.
+pub(crate) fn members(
+    call: &Call,
+    owner: TypeId,
+    id: &str,
+    types: &[TypeId],
+) -> Result<Criterion, Fault> {
+    let table = &call.tenant.table;
+    let compartment = table
+        .definitions
+        .compartments()
+        .iter()
+        .find(|known| known.resource == owner)
+        .ok_or_else(|| {
+            let text = format!("there is no compartment of a {}", table.name(owner));
+            Fault::missing(IssueType::NotSupported, text)
+        })?;
+    let owner_stored = table.stored(owner).into_iter().collect::<Vec<_>>();
+    let mut each = Vec::new();
+    for member in compartment
+        .members
+        .iter()
+        .filter(|m| types.contains(&m.resource))
+    {
+        let Some(stored) = table.stored(member.resource) else {
+            continue;
+        };
+        let known = member.params.iter();
+        let keys: Vec<_> = known
+            .filter_map(|code| Some(table.param(member.resource, code)?.key))
+            .collect();
+        if !keys.is_empty() {
+            each.push(Criterion::And(vec![
+                Criterion::Types(vec![stored]),
+                Criterion::Param {
+                    params: keys,
+                    test: Test::Reference(vec![ReferenceTest::Local(
+                        owner_stored.clone(),
+                        id.to_owned(),
+                    )]),
+                },
+            ]));
+        }
+    }
+    if types.contains(&owner) {
+        let own = owner_stored.iter().map(|ty| (*ty, id.to_owned()));
+        each.push(Criterion::Resources(own.collect()));
+    }
+    if each.is_empty() {
+        let text = format!(
+            "nothing of this type belongs to the compartment of a {}",
+            table.name(owner)
+        );
+        return Err(Fault::missing(IssueType::NotSupported, text));
+    }
+    Ok(Criterion::Or(each))
+}
+
+/// One page of a search as a Bundle.
+pub(crate) async fn page(call: &Call, search: Search, path: &str) -> Result<Reply, Fault> {
+    let Search {
+        query,
+        includes,
+        view,
+        ignored,
+        used,
+        page,
+        explain,
+        ..
+    } = search;
+    if explain {
+        return explained(call, query).await;
+    }
+    let mut query = query;
+    let counting = view == View::Count;
+    if counting {
+        query.count = 0;
+        query.total = hilum_fhir_store::Total::Accurate;
+    }
+    let after = match &page {
+        None => None,
+        Some(text) => Some(call.tenant.open_cursor(text)?),
+    };
+    let first = after.is_none();
+    query.after = after;
+    let wanted = query.count as usize;
+    let found = call.tenant.search(query).await?;
+    let mut bundle = Bundle::new("searchset");
+    bundle.total = found.total;
+    if bundle.total.is_none()
+        && first
+        && found.next.is_none()
+        && found.found.len() <= wanted
+        && !counting
+    {
+        bundle.total = Some(found.found.len() as u64);
+    }
+    let base = format!("{}{path}", call.base);
+    let url = |page: Option<String>| {
+        let mut used = used.clone();
+        used.extend(page.map(|page| ("_page".to_owned(), page)));
+        link_url(&base, &used)
+    };
+    bundle.link("self", url(page));
+    bundle.link("first", url(None));
+    if let Some(next) = &found.next {
+        bundle.link("next", url(Some(call.tenant.seal_cursor(next))));
+    }
+    let matches: Vec<Stored> = found.found.into_iter().map(|found| found.stored).collect();
+    for stored in &matches {
+        add(call, &mut bundle, stored, &view, "match")?;
+    }
+    let included = if includes.is_empty() || counting {
+        Vec::new()
+    } else {
+        included(call, &includes, &matches).await?
+    };
+    for stored in &included {
+        add(call, &mut bundle, stored, &view, "include")?;
+    }
+    if !ignored.is_empty() {
+        let outcome = hilum_fhir::operation_outcome_json(&ignored);
+        bundle.entry(|entry| {
+            entry.resource(&outcome);
+            entry.search_mode("outcome");
+        });
+    }
+    Ok(Reply::json(bundle.finish()))
+}
+
+async fn explained(call: &Call, query: hilum_fhir_store::Query) -> Result<Reply, Fault> {
+    let plan = call.tenant.explain(query).await?;
+    let problem =
+        Problem::error(IssueType::Informational, plan).with_severity(Severity::Information);
+    Ok(Reply::json(hilum_fhir::operation_outcome_json(&[problem])))
+}
+
+fn add(
+    call: &Call,
+    bundle: &mut Bundle,
+    stored: &Stored,
+    view: &View,
+    mode: &str,
+) -> Result<(), Fault> {
+    let Some(json) = write::viewed(stored, view)? else {
+        return Ok(());
+    };
+    let name = call.tenant.type_name(stored.resource_type);
+    bundle.entry(|entry| {
+        entry.full_url(&format!("{}/{name}/{}", call.base, stored.id));
+        entry.resource(&json);
+        entry.search_mode(mode);
+    });
+    Ok(())
+}
+
+/// What the matches of a page refer to, and what refers to them, as far as it was asked for.
+async fn included(
+    call: &Call,
+    includes: &[crate::search::Include],
+    matches: &[Stored],
+) -> Result<Vec<Stored>, Fault> {
+    let most = call.fhir.limits.included_max;
+    let mut seen: HashSet<Pk> = matches.iter().map(|stored| stored.pk).collect();
+    let mut all: Vec<Stored> = Vec::new();
+    let mut latest: Vec<Stored> = matches.to_vec();
+    let mut iterating = false;
+    loop {
+        let mut next: Vec<Stored> = Vec::new();
+        for include in includes
+            .iter()
+            .filter(|include| !iterating || include.iterate)
+        {
+            let room = most.saturating_sub(all.len() + next.len());
+            let found = crate::include::follow(call, include, &latest, room).await?;
+            next.extend(found.into_iter().filter(|stored| seen.insert(stored.pk)));
+        }
+        if next.is_empty() {
+            return Ok(all);
+        }
+        if all.len() + next.len() >= most {
+            let text =
+                format!("the page includes more than {most} resources; ask for fewer matches");
+            return Err(Fault::bad(IssueType::TooCostly, text));
+        }
+        all.extend(next.iter().cloned());
+        latest = next;
+        iterating = true;
+    }
+}

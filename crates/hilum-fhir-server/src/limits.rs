@@ -1,0 +1,63 @@
+//! Every limit of the server, with its name and its default.
+
+use std::time::Duration;
+
+/// What one server takes on; beyond it a request is refused, and the answer names the limit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Connections at once.
+    pub connections_max: usize,
+    /// Bytes of the head of a request: its line and all headers.
+    pub head_bytes_max: usize,
+    /// Bytes of a request's URL.
+    pub url_bytes_max: usize,
+    /// Bytes of a request's body, unpacked.
+    pub body_bytes_max: usize,
+    /// Bytes of all bodies that are read or worked on at once; one more waits.
+    pub bodies_bytes_max: usize,
+    /// How long a client may take to send the head of a request.
+    pub head_within: Duration,
+    /// How long a client may take to send the body of a request.
+    pub body_within: Duration,
+    /// Entries of a batch or a transaction.
+    pub bundle_entries_max: usize,
+    /// Resources of a page that a client gets who does not ask for a number.
+    pub page_default: usize,
+    /// Resources of a page, however many are asked for.
+    pub page_max: usize,
+    /// Resources that one page includes.
+    pub included_max: usize,
+    /// Resources that `$everything` and `$document` gather.
+    pub gathered_max: usize,
+    /// Parameters of one search.
+    pub search_parameters_max: usize,
+    /// Values of one OR list.
+    pub search_values_max: usize,
+    /// Links of one chain, `_has` included.
+    pub chain_max: usize,
+    /// Tries of a transaction whose conditional references change meanwhile.
+    pub tries_max: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections_max: 256,
+            head_bytes_max: 64 * 1024,
+            url_bytes_max: 16 * 1024,
+            body_bytes_max: 50_000_000,
+            bodies_bytes_max: 200_000_000,
+            head_within: Duration::from_secs(10),
+            body_within: Duration::from_secs(60),
+            bundle_entries_max: 20_000,
+            page_default: 50,
+            page_max: 1_000,
+            included_max: 5_000,
+            gathered_max: 20_000,
+            search_parameters_max: 200,
+            search_values_max: 20_000,
+            chain_max: 6,
+            tries_max: 8,
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! Operations: what is called by a name with `$` (FHIR R4 operations.html).
+
+mod validate;
+
+use crate::route::Entry;
+
+pub(crate) fn routes() -> Vec<Entry> {
+    validate::routes().into_iter().collect()
+}

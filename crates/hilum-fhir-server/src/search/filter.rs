@@ -1,0 +1,290 @@
+//! `_filter` (FHIR R4 search_filter.html): comparisons joined by `and`, `or` and `not`.
+//!
+//! A comparison is turned into the parameter that means the same (`name co "x"` is
+//! `name:contains=x`), so that both ways of asking have one meaning. A path with a condition in
+//! brackets is not understood.
+
+use hilum_fhir::definitions::{SearchParamKind, TypeId};
+use hilum_fhir_store::Criterion;
+
+use super::key::{Keys, Refused};
+
+/// Parentheses within each other.
+const NESTING_MAX: usize = 16;
+const BRACKETS: &str = "has a condition in brackets, which is not supported";
+/// Comparisons of one filter.
+const TERMS_MAX: usize = 100;
+
+/// What a filter asks of resources of these types.
+pub(crate) fn parse(keys: &Keys<'_>, types: &[TypeId], text: &str) -> Result<Criterion, Refused> {
+    let mut reader = Reader {
+        keys,
+        types,
+        tokens: tokens(text)?,
+        at: 0,
+        terms: 0,
+    };
+    let criterion = reader.or(0)?;
+    match reader.peek() {
+        None => Ok(criterion),
+        Some(_) => Err(wrong("goes on where it should end")),
+    }
+}
+
+fn wrong(text: &str) -> Refused {
+    Refused::value(format!("`_filter` {text}"))
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Token {
+    Open,
+    Close,
+    Word(String),
+    Quoted(String),
+}
+
+fn tokens(text: &str) -> Result<Vec<Token>, Refused> {
+    let mut tokens = Vec::new();
+    let mut rest = text.chars().peekable();
+    while let Some(c) = rest.next() {
+        match c {
+            ' ' | '\t' | '\r' | '\n' => {}
+            '(' => tokens.push(Token::Open),
+            ')' => tokens.push(Token::Close),
+            '"' => tokens.push(Token::Quoted(quoted(&mut rest)?)),
+            first => {
+                let mut word = String::from(first);
+                while let Some(next) = rest.next_if(|c| !c.is_whitespace() && !"()\"".contains(*c))
+                {
+                    word.push(next);
+                }
+                if word.contains(['[', ']']) {
+                    return Err(wrong(BRACKETS));
+                }
+                tokens.push(Token::Word(word));
+            }
+        }
+    }
+    Ok(tokens)
+}
+
+fn quoted(rest: &mut std::iter::Peekable<std::str::Chars<'_>>) -> Result<String, Refused> {
+    let mut text = String::new();
+    while let Some(c) = rest.next() {
+        match c {
+            '"' => return Ok(text),
+            '\\' => match rest.next() {
+                Some(c @ ('"' | '\\' | '/')) => text.push(c),
+                Some('n') => text.push('\n'),
+                Some('t') => text.push('\t'),
+                Some('r') => text.push('\r'),
+                _ => return Err(wrong("has an escape that is not known")),
+            },
+            c => text.push(c),
+        }
+    }
+    Err(wrong("has a text without its closing quote"))
+}
+
+struct Reader<'r, 't> {
+    keys: &'r Keys<'t>,
+    types: &'r [TypeId],
+    tokens: Vec<Token>,
+    at: usize,
+    terms: usize,
+}
+
+impl Reader<'_, '_> {
+    fn peek(&self) -> Option<&Token> {
+        self.tokens.get(self.at)
+    }
+
+    fn next(&mut self) -> Option<Token> {
+        let token = self.tokens.get(self.at).cloned();
+        self.at += 1;
+        token
+    }
+
+    fn word(&mut self, word: &str) -> bool {
+        let found = matches!(self.peek(), Some(Token::Word(own)) if own.eq_ignore_ascii_case(word));
+        self.at += usize::from(found);
+        found
+    }
+
+    fn or(&mut self, depth: usize) -> Result<Criterion, Refused> {
+        let mut each = vec![self.and(depth)?];
+        while self.word("or") {
+            each.push(self.and(depth)?);
+        }
+        Ok(match each.len() {
+            1 => each.remove(0),
+            _ => Criterion::Or(each),
+        })
+    }
+
+    fn and(&mut self, depth: usize) -> Result<Criterion, Refused> {
+        let mut each = vec![self.term(depth)?];
+        while self.word("and") {
+            each.push(self.term(depth)?);
+        }
+        Ok(match each.len() {
+            1 => each.remove(0),
+            _ => Criterion::And(each),
+        })
+    }
+
+    fn term(&mut self, depth: usize) -> Result<Criterion, Refused> {
+        if depth > NESTING_MAX {
+            return Err(wrong("is nested too deep"));
+        }
+        self.terms += 1;
+        if self.terms > TERMS_MAX {
+            return Err(wrong("has too many comparisons"));
+        }
+        if self.word("not") {
+            if self.peek() != Some(&Token::Open) {
+                return Err(wrong("needs parentheses after `not`"));
+            }
+            return Ok(Criterion::Not(Box::new(self.term(depth + 1)?)));
+        }
+        match self.next() {
+            Some(Token::Open) => {
+                let inner = self.or(depth + 1)?;
+                match self.next() {
+                    Some(Token::Close) => Ok(inner),
+                    _ => Err(wrong("lacks a closing parenthesis")),
+                }
+            }
+            Some(Token::Word(path)) => self.comparison(&path),
+            _ => Err(wrong("lacks a comparison: PARAMETER OPERATOR VALUE")),
+        }
+    }
+
+    fn comparison(&mut self, path: &str) -> Result<Criterion, Refused> {
+        let Some(Token::Word(operator)) = self.next() else {
+            return Err(wrong("lacks an operator after a parameter"));
+        };
+        let value = match self.next() {
+            Some(Token::Quoted(text)) => escaped(&text, true),
+            Some(Token::Word(text)) => escaped(&text, false),
+            Some(Token::Open | Token::Close) | None => {
+                return Err(wrong("lacks a value after an operator"));
+            }
+        };
+        let operator = operator.to_ascii_lowercase();
+        if operator == "pr" {
+            let missing = match value.as_str() {
+                "true" => "false",
+                "false" => "true",
+                _ => return Err(wrong("has `pr` with neither true nor false")),
+            };
+            return self.ask(&format!("{path}:missing"), missing);
+        }
+        let kind = self.kind(path)?;
+        match (kind, operator.as_str()) {
+            (SearchParamKind::String, "eq") => self.ask(&format!("{path}:exact"), &value),
+            (SearchParamKind::String, "co") => self.ask(&format!("{path}:contains"), &value),
+            (SearchParamKind::String, "sw") => self.ask(path, &value),
+            (SearchParamKind::String, "ne") => {
+                let equal = self.ask(&format!("{path}:exact"), &value)?;
+                Ok(Criterion::Not(Box::new(equal)))
+            }
+            (SearchParamKind::Token, "ne") => self.ask(&format!("{path}:not"), &value),
+            (SearchParamKind::Token, "in") => self.ask(&format!("{path}:in"), &value),
+            (SearchParamKind::Token | SearchParamKind::Reference | SearchParamKind::Uri, "eq")
+            | (SearchParamKind::Reference, "re") => self.ask(path, &value),
+            (SearchParamKind::Reference | SearchParamKind::Uri, "ne") => {
+                Ok(Criterion::Not(Box::new(self.ask(path, &value)?)))
+            }
+            (
+                SearchParamKind::Date | SearchParamKind::Number | SearchParamKind::Quantity,
+                "eq" | "ne" | "gt" | "lt" | "ge" | "le" | "sa" | "eb" | "ap",
+            ) => self.ask(path, &format!("{operator}{value}")),
+            _ => Err(wrong(
+                "has an operator that its parameter does not know, or none that is known",
+            )),
+        }
+    }
+
+    fn ask(&self, key: &str, value: &str) -> Result<Criterion, Refused> {
+        self.keys.criterion(self.types, key, value, 0)
+    }
+
+    /// The kind of the parameter at the end of a path.
+    fn kind(&self, path: &str) -> Result<SearchParamKind, Refused> {
+        let table = self.keys.context.table;
+        let mut types = self.types.to_vec();
+        let mut parts = path.split('.').peekable();
+        while let Some(part) = parts.next() {
+            let (code, target) = part
+                .split_once(':')
+                .map_or((part, None), |(c, t)| (c, Some(t)));
+            match code {
+                "_id" => return Ok(SearchParamKind::Token),
+                "_lastUpdated" => return Ok(SearchParamKind::Date),
+                _ => {}
+            }
+            let params: Vec<_> = types
+                .iter()
+                .filter_map(|ty| table.param(*ty, code))
+                .collect();
+            let Some(param) = params.first() else {
+                return Err(self.keys.unknown(&types, code));
+            };
+            if parts.peek().is_none() {
+                return Ok(param.def.kind);
+            }
+            types = match target.and_then(|name| table.type_named(name)) {
+                Some(ty) => vec![ty],
+                None => params
+                    .iter()
+                    .flat_map(|param| table.targets(param.def))
+                    .collect(),
+            };
+        }
+        Err(wrong("lacks a parameter"))
+    }
+}
+
+/// A value as a parameter writes it. In a quoted text a comma is no list.
+fn escaped(text: &str, quoted: bool) -> String {
+    if !quoted {
+        return text.to_owned();
+    }
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if matches!(c, ',' | '$' | '\\') {
+            out.push('\\');
+        }
+        out.push(c);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_filter_is_words_texts_and_parentheses() {
+        let word = |text: &str| Token::Word(text.to_owned());
+        let found = tokens("(name eq \"a \\\"b\\\"\") and not(x gt 5)").unwrap();
+        let expected = [
+            Token::Open,
+            word("name"),
+            word("eq"),
+            Token::Quoted("a \"b\"".to_owned()),
+            Token::Close,
+            word("and"),
+            word("not"),
+            Token::Open,
+            word("x"),
+            word("gt"),
+            word("5"),
+            Token::Close,
+        ];
+        assert_eq!(found, expected);
+        assert!(tokens("a eq \"b").is_err());
+        assert!(tokens("a[b eq c].d eq e").is_err());
+    }
+}

@@ -1,0 +1,156 @@
+//! A tenant: one store, the parameters that it is searched by, and how it checks what it takes.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use hilum_fhir::definitions::TypeId;
+use hilum_fhir::search::ParamSet;
+use hilum_fhir::validate::Validator;
+use hilum_fhir::{IssueType, Resource};
+use hilum_fhir_store::{
+    Commit, Committed, Cursor, HistoryPage, HistoryQuery, IndexRow, Page, Query, ResourceType,
+    Store, StoreError, Stored,
+};
+use http::{StatusCode, header};
+
+use crate::fault::Fault;
+use crate::search::table::Table;
+
+/// How strictly resources are checked before they are stored.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Validate {
+    /// Not beyond their structure.
+    Off,
+    /// What is wrong is told to those who ask for an outcome.
+    Warn,
+    /// What is wrong is refused.
+    #[default]
+    Enforce,
+}
+
+/// A store with its meaning.
+pub(crate) struct Tenant {
+    /// Empty for the first one.
+    pub(crate) name: String,
+    pub(crate) store: Store,
+    pub(crate) table: Table,
+    pub(crate) params: Arc<ParamSet>,
+    pub(crate) validator: Arc<Validator>,
+    pub(crate) validate: Validate,
+    pub(crate) validate_types: BTreeMap<TypeId, Validate>,
+}
+
+impl Tenant {
+    /// The path below the server's.
+    pub(crate) fn path(&self) -> String {
+        if self.name.is_empty() {
+            String::new()
+        } else {
+            format!("/t/{}", self.name)
+        }
+    }
+
+    pub(crate) fn validates(&self, ty: TypeId) -> Validate {
+        self.validate_types
+            .get(&ty)
+            .copied()
+            .unwrap_or(self.validate)
+    }
+
+    pub(crate) fn type_name(&self, stored: ResourceType) -> &'static str {
+        self.table
+            .type_of(stored)
+            .map_or("Resource", |ty| self.table.name(ty))
+    }
+
+    /// What searches find a resource by.
+    pub(crate) fn rows(&self, resource: &Resource) -> Vec<IndexRow> {
+        crate::index::rows(&self.table, &self.params, resource)
+    }
+
+    /// The current version of a resource. A few microseconds, so it waits for nothing.
+    pub(crate) fn read(&self, ty: ResourceType, id: &str) -> Result<Option<Stored>, Fault> {
+        Ok(self.store.read(ty, id)?)
+    }
+
+    pub(crate) fn vread(
+        &self,
+        ty: ResourceType,
+        id: &str,
+        version: u32,
+    ) -> Result<Option<Stored>, Fault> {
+        Ok(self.store.vread(ty, id, version)?)
+    }
+
+    /// The callers tell the outcomes of their conditions apart, so the error stays the store's.
+    pub(crate) async fn commit(&self, commit: Commit) -> Result<Committed, StoreError> {
+        self.store.commit(commit).await
+    }
+
+    pub(crate) async fn history(&self, query: HistoryQuery) -> Result<HistoryPage, Fault> {
+        Ok(self.store.history(query).await?)
+    }
+
+    pub(crate) async fn explain(&self, query: Query) -> Result<String, Fault> {
+        Ok(self.store.explain(query).await?)
+    }
+
+    pub(crate) fn seal_cursor(&self, cursor: &Cursor) -> String {
+        self.store.seal_cursor(cursor)
+    }
+
+    pub(crate) fn open_cursor(&self, text: &str) -> Result<Cursor, Fault> {
+        self.store.open_cursor(text).map_err(|_| {
+            let text = "`_page` is no page of this server; begin with the first one";
+            Fault::bad(IssueType::Value, text)
+        })
+    }
+
+    pub(crate) async fn search(&self, query: Query) -> Result<Page, Fault> {
+        Ok(self.store.search(query).await?)
+    }
+}
+
+impl From<StoreError> for Fault {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Conflict { version, .. } => {
+                let text = match version {
+                    Some(version) => format!("the resource exists, in version {version}"),
+                    None => "the resource does not exist".to_owned(),
+                };
+                Self::new(StatusCode::CONFLICT, IssueType::Conflict, text)
+            }
+            StoreError::Stale { .. } => crate::interaction::restless(),
+            StoreError::TooCostly { plan } => {
+                let text = format!("the search costs too much; it was done so: {plan}");
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, IssueType::TooCostly, text)
+            }
+            StoreError::Limit { limit, max } => Self::bad(
+                IssueType::TooCostly,
+                format!("more than {limit} allows ({max})"),
+            ),
+            StoreError::Invalid(text) => Self::bad(IssueType::Invalid, text),
+            StoreError::Busy => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                IssueType::Throttled,
+                "too many requests wait for the store",
+            )
+            .with(header::RETRY_AFTER, "1"),
+            StoreError::Closed => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                IssueType::Transient,
+                "the server stops",
+            ),
+            StoreError::Db(error) if error.class() == hilum_db::DbClass::Full => Self::new(
+                StatusCode::INSUFFICIENT_STORAGE,
+                IssueType::NoStore,
+                "the disk is full; nothing was stored",
+            ),
+            error => {
+                tracing::error!(%error, "the FHIR store failed");
+                Self::failed("the store failed")
+            }
+        }
+    }
+}

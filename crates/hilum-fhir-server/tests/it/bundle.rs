@@ -1,0 +1,384 @@
+//! Batches and transactions.
+
+use http::StatusCode;
+use serde_json::{Value, json};
+
+use crate::kit::{Answer, Server, shared};
+
+fn entry(method: &str, url: &str, resource: Value, more: Value) -> Value {
+    let mut entry = json!({ "request": { "method": method, "url": url } });
+    if !resource.is_null() {
+        entry["resource"] = resource;
+    }
+    for (name, value) in more.as_object().into_iter().flatten() {
+        if name == "fullUrl" {
+            entry["fullUrl"] = value.clone();
+        } else {
+            entry["request"][name] = value.clone();
+        }
+    }
+    entry
+}
+
+fn bundle(kind: &str, entries: &[Value]) -> Value {
+    json!({ "resourceType": "Bundle", "type": kind, "entry": entries })
+}
+
+fn statuses(answer: &Answer) -> Vec<String> {
+    let json = answer.json();
+    let entries = json["entry"].as_array().into_iter().flatten();
+    entries
+        .map(|entry| {
+            entry["response"]["status"]
+                .as_str()
+                .unwrap()
+                .chars()
+                .take(3)
+                .collect()
+        })
+        .collect()
+}
+
+const PATIENT: &str = "urn:uuid:11111111-1111-1111-1111-111111111111";
+
+#[tokio::test]
+async fn a_batch_does_what_it_can() {
+    let server = Server::start().await;
+    let none = Value::Null;
+    let batch = bundle(
+        "batch",
+        &[
+            entry(
+                "PUT",
+                "Patient/p1",
+                json!({ "resourceType": "Patient", "id": "p1" }),
+                json!({}),
+            ),
+            entry("GET", "Patient/p1", none.clone(), json!({})),
+            entry(
+                "GET",
+                "Patient/p1",
+                none.clone(),
+                json!({ "ifNoneMatch": "W/\"1\"" }),
+            ),
+            entry("GET", "Patient/none", none.clone(), json!({})),
+            entry("GET", "Patient?_id=p1", none.clone(), json!({})),
+            entry(
+                "POST",
+                "Observation",
+                json!({ "resourceType": "Observation", "status": "final" }),
+                json!({}),
+            ),
+            entry(
+                "POST",
+                "Patient/$validate",
+                json!({ "resourceType": "Patient" }),
+                json!({}),
+            ),
+            entry("DELETE", "Patient/p1", none.clone(), json!({})),
+            entry("GET", "metadata", none, json!({})),
+        ],
+    );
+    let answer = server.post("/", &batch).await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.told());
+    assert_eq!(answer.json()["type"], "batch-response");
+    let expected = [
+        "201", "200", "304", "404", "200", "422", "200", "204", "200",
+    ];
+    assert_eq!(statuses(&answer), expected, "{}", answer.told());
+}
+
+#[tokio::test]
+async fn a_transaction_resolves_every_kind_of_reference() {
+    let server = Server::start().await;
+    server
+        .store(json!({ "resourceType": "Practitioner", "id": "d1",
+            "identifier": [{ "system": "urn:npi", "value": "5" }] }))
+        .await;
+    let observation = json!({ "resourceType": "Observation", "status": "final",
+        "code": { "text": "x" },
+        "identifier": [{ "value": PATIENT }],
+        "subject": { "reference": PATIENT },
+        "performer": [{ "reference": "Practitioner?identifier=urn:npi|5" }, { "reference": "Organization/7" }],
+        "text": { "status": "generated", "div": format!("<div xmlns=\"http://www.w3.org/1999/xhtml\"><a href=\"{PATIENT}\">x</a></div>") } });
+    let transaction = bundle(
+        "transaction",
+        &[
+            entry(
+                "POST",
+                "Observation",
+                observation,
+                json!({ "fullUrl": "http://old.example/fhir/Observation/9" }),
+            ),
+            entry(
+                "POST",
+                "Patient",
+                json!({ "resourceType": "Patient", "gender": "female" }),
+                json!({ "fullUrl": PATIENT }),
+            ),
+            entry(
+                "POST",
+                "Organization",
+                json!({ "resourceType": "Organization", "name": "x" }),
+                json!({ "fullUrl": "http://old.example/fhir/Organization/7" }),
+            ),
+            entry("GET", "Patient?gender=female", Value::Null, json!({})),
+        ],
+    );
+    let answer = server.post("/", &transaction).await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.told());
+    assert_eq!(
+        statuses(&answer),
+        ["201", "201", "201", "200"],
+        "{}",
+        answer.told()
+    );
+    let json = answer.json();
+    let location = |at: usize| {
+        let location = json["entry"][at]["response"]["location"].as_str().unwrap();
+        location
+            .split("/fhir/")
+            .nth(1)
+            .unwrap()
+            .split("/_history")
+            .next()
+            .unwrap()
+            .to_owned()
+    };
+    let stored = server.get(&format!("/{}", location(0))).await.json();
+    assert_eq!(stored["subject"]["reference"], location(1));
+    assert_eq!(stored["performer"][0]["reference"], "Practitioner/d1");
+    assert_eq!(stored["performer"][1]["reference"], location(2));
+    assert_eq!(
+        stored["identifier"][0]["value"], PATIENT,
+        "an identifier is no reference"
+    );
+    assert!(
+        stored["text"]["div"]
+            .as_str()
+            .unwrap()
+            .contains(&format!("href=\"{}\"", location(1))),
+        "{stored}"
+    );
+    assert_eq!(
+        json["entry"][3]["resource"]["total"], 1,
+        "reads come last: {json}"
+    );
+    let found = server
+        .get(&format!("/Observation?subject={}", location(1)))
+        .await;
+    assert_eq!(found.found(), [location(0)]);
+}
+
+#[tokio::test]
+async fn a_transaction_is_stored_as_a_whole_or_not_at_all() {
+    let server = Server::start().await;
+    server
+        .store(json!({ "resourceType": "Patient", "id": "p1" }))
+        .await;
+    let patient = |id: &str| json!({ "resourceType": "Patient", "id": id });
+    let new = || entry("PUT", "Patient/new", patient("new"), json!({}));
+    for (other, status, code) in [
+        (
+            entry("PUT", "Patient/new", patient("new"), json!({})),
+            400,
+            "duplicate",
+        ),
+        (
+            entry(
+                "PUT",
+                "Patient/p1",
+                patient("p1"),
+                json!({ "ifMatch": "W/\"9\"" }),
+            ),
+            412,
+            "conflict",
+        ),
+        (
+            entry("PUT", "Patient/p1", patient("p2"), json!({})),
+            400,
+            "value",
+        ),
+        (
+            entry(
+                "POST",
+                "Observation",
+                json!({ "resourceType": "Observation", "status": "final" }),
+                json!({}),
+            ),
+            422,
+            "required",
+        ),
+        (
+            entry(
+                "POST",
+                "Patient",
+                json!({ "resourceType": "Patient", "generalPractitioner": [{ "reference": "urn:uuid:00000000-0000-0000-0000-000000000000" }] }),
+                json!({}),
+            ),
+            400,
+            "not-found",
+        ),
+        (
+            entry(
+                "POST",
+                "Patient",
+                json!({ "resourceType": "Patient", "generalPractitioner": [{ "reference": "Practitioner?identifier=none" }] }),
+                json!({}),
+            ),
+            412,
+            "not-found",
+        ),
+        (
+            entry("POST", "Patient/$validate", patient("x"), json!({})),
+            400,
+            "not-supported",
+        ),
+        (
+            entry("POST", "Patient", Value::Null, json!({})),
+            400,
+            "required",
+        ),
+        (
+            entry("MOVE", "Patient", Value::Null, json!({})),
+            400,
+            "value",
+        ),
+        (
+            entry("PUT", "Nothing/1", patient("1"), json!({})),
+            404,
+            "not-supported",
+        ),
+    ] {
+        let answer = server
+            .post("/", &bundle("transaction", &[new(), other.clone()]))
+            .await;
+        assert_eq!(answer.status.as_u16(), status, "{other}: {}", answer.told());
+        assert!(
+            answer.issues().contains(&code.to_owned()),
+            "{other}: {}",
+            answer.told()
+        );
+        assert_eq!(
+            server.get("/Patient/new").await.status,
+            StatusCode::NOT_FOUND,
+            "{other}"
+        );
+    }
+    assert_eq!(server.get("/_history").await.json()["total"], 1);
+}
+
+#[tokio::test]
+async fn conditions_in_a_transaction_hold() {
+    let server = Server::start().await;
+    let patient = |value: &str| json!({ "resourceType": "Patient", "identifier": [{ "system": "urn:mrn", "value": value }] });
+    let visit = |subject: &str| json!({ "resourceType": "Observation", "status": "final", "code": { "text": "x" }, "subject": { "reference": subject } });
+    let transaction = bundle(
+        "transaction",
+        &[
+            entry(
+                "POST",
+                "Patient",
+                patient("1"),
+                json!({ "fullUrl": PATIENT, "ifNoneExist": "identifier=urn:mrn|1" }),
+            ),
+            entry("POST", "Observation", visit(PATIENT), json!({})),
+            entry(
+                "PUT",
+                "Patient?identifier=urn:mrn|2",
+                patient("2"),
+                json!({}),
+            ),
+        ],
+    );
+    let first = server.post("/", &transaction).await;
+    assert_eq!(statuses(&first), ["201", "201", "201"], "{}", first.told());
+    let second = server.post("/", &transaction).await;
+    assert_eq!(
+        statuses(&second),
+        ["200", "201", "200"],
+        "{}",
+        second.told()
+    );
+    assert_eq!(server.get("/Patient").await.found().len(), 2);
+    let patient = server
+        .get("/Patient?identifier=urn:mrn%7C1")
+        .await
+        .found()
+        .remove(0);
+    let found = server.get(&format!("/Observation?subject={patient}")).await;
+    assert_eq!(
+        found.found().len(),
+        2,
+        "both visits refer to the one patient"
+    );
+    let delete = bundle(
+        "transaction",
+        &[entry(
+            "DELETE",
+            "Observation?code:text=x",
+            Value::Null,
+            json!({}),
+        )],
+    );
+    let deleted = server.post("/", &delete).await;
+    assert_eq!(statuses(&deleted), ["204"], "{}", deleted.told());
+    assert_eq!(server.get("/Observation").await.found().len(), 0);
+}
+
+/// What `bzip2` unpacks; none where it is not installed.
+fn unpacked(path: &std::path::Path) -> Option<Vec<u8>> {
+    let output = std::process::Command::new("bzip2")
+        .arg("-dc")
+        .arg(path)
+        .output()
+        .ok()?;
+    output.status.success().then_some(output.stdout)
+}
+
+#[tokio::test]
+async fn synthea_bundles_load_as_transactions() {
+    let Some(shared) = shared() else {
+        println!("not run: synthea_bundles_load_as_transactions (no shared material)");
+        return;
+    };
+    let mut files: Vec<_> = std::fs::read_dir(shared.join("suites/synthea-r4"))
+        .unwrap()
+        .map(|file| file.unwrap().path())
+        .filter(|path| path.to_string_lossy().ends_with(".json.bz2"))
+        .collect();
+    // Those of hospitals and practitioners, which the others refer to, begin with a 0.
+    files.sort();
+    let server = Server::with(
+        hilum_fhir_server::Limits::default(),
+        hilum_fhir_server::Validate::Warn,
+    )
+    .await;
+    let mut resources = 0;
+    // The smallest ones: the test takes seconds.
+    let mut rest = files.split_off(2);
+    rest.sort_by_key(|path| std::fs::metadata(path).unwrap().len());
+    for path in files.iter().chain(rest.iter().take(2)) {
+        let Some(bytes) = unpacked(path) else {
+            println!("not run: synthea_bundles_load_as_transactions (no bzip2)");
+            return;
+        };
+        let answer = server.request("POST", "/", &[], bytes).await;
+        let told: String = answer.text().chars().take(2_000).collect();
+        assert_eq!(answer.status, StatusCode::OK, "{}: {told}", path.display());
+        let statuses = statuses(&answer);
+        assert!(
+            statuses
+                .iter()
+                .all(|status| status == "201" || status == "200"),
+            "{told}"
+        );
+        resources += statuses.len();
+    }
+    assert!(resources > 100, "{resources}");
+    let found = server
+        .get("/Encounter?subject:Patient.gender=male,female&_summary=count")
+        .await
+        .json();
+    assert!(found["total"].as_u64().unwrap() > 0, "{found}");
+}

@@ -1,0 +1,263 @@
+//! One door: a server on a port of its own, and requests to it over a real socket.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use bytes::Bytes;
+use hilum_component::{Stop, StopHandle};
+use hilum_fhir_server::{Fhir, FhirOptions, Limits, TenantOptions, Validate};
+use hilum_net::{HostPort, ListenOptions, Listener};
+use http::{HeaderMap, Request, StatusCode};
+use http_body_util::{BodyExt, Full};
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+use tokio::net::TcpStream;
+use tokio::sync::Mutex;
+
+type Sender = hyper::client::conn::http1::SendRequest<Full<Bytes>>;
+
+/// A server with an empty store, or with the store of an earlier one.
+pub(crate) struct Server {
+    pub(crate) address: String,
+    stop: Option<StopHandle>,
+    serving: Option<tokio::task::JoinHandle<()>>,
+    folder: Arc<tempfile::TempDir>,
+    /// One connection is kept, so that the tests use it over and over.
+    kept: Mutex<Option<Sender>>,
+}
+
+/// What was answered.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+/// 2026-01-02T03:04:05.000Z
+pub(crate) const BEGIN_MS: i64 = 1_767_323_045_000;
+
+impl Server {
+    pub(crate) async fn start() -> Self {
+        Self::with(Limits::default(), Validate::Enforce).await
+    }
+
+    pub(crate) async fn with(limits: Limits, validate: Validate) -> Self {
+        let folder = Arc::new(tempfile::tempdir().unwrap());
+        Self::on(folder, limits, validate).await
+    }
+
+    async fn on(folder: Arc<tempfile::TempDir>, limits: Limits, validate: Validate) -> Self {
+        // Every look at the clock takes a second, so that versions differ in what HTTP can say.
+        let now = AtomicI64::new(BEGIN_MS);
+        let tenant = |name: &str, file: PathBuf| TenantOptions {
+            name: name.to_owned(),
+            file,
+            validate,
+            validate_types: std::collections::BTreeMap::new(),
+        };
+        let options = FhirOptions {
+            tenants: vec![
+                tenant("", folder.path().join("fhir.db")),
+                tenant("second", folder.path().join("fhir-second.db")),
+            ],
+            url: None,
+            origins: vec!["https://app.example".to_owned()],
+            limits,
+            clock: Arc::new(move || now.fetch_add(1_000, Ordering::Relaxed)),
+        };
+        let fhir = Fhir::open(options).await.unwrap();
+        let address = HostPort::listen("127.0.0.1:0").unwrap();
+        let listener = Listener::bind(ListenOptions::new(address)).await.unwrap();
+        let address = listener.local_address().to_string();
+        let (stop, stopped) = Stop::new();
+        Self {
+            address,
+            stop: Some(stop),
+            serving: Some(tokio::spawn(fhir.serve(listener, stopped))),
+            folder,
+            kept: Mutex::new(None),
+        }
+    }
+
+    /// The door to a server that another value holds.
+    pub(crate) fn client(address: &str) -> Self {
+        Self {
+            address: address.to_owned(),
+            stop: None,
+            serving: None,
+            folder: Arc::new(tempfile::tempdir().unwrap()),
+            kept: Mutex::new(None),
+        }
+    }
+
+    /// Sends these very bytes and reads until the server closes.
+    pub(crate) async fn raw(&self, text: &str) -> String {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let mut stream = TcpStream::connect(&self.address).await.unwrap();
+        stream.write_all(text.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await.unwrap();
+        String::from_utf8_lossy(&answer).into_owned()
+    }
+
+    /// Stops it and starts another one on the same store.
+    pub(crate) async fn again(mut self) -> Self {
+        let folder = Arc::clone(&self.folder);
+        self.stop.take().unwrap().request();
+        drop(self.kept.get_mut().take());
+        self.serving.take().unwrap().await.unwrap();
+        Self::on(folder, Limits::default(), Validate::Enforce).await
+    }
+
+    /// The URL of the first tenant.
+    pub(crate) fn base(&self) -> String {
+        format!("http://{}/fhir", self.address)
+    }
+
+    async fn connect(&self) -> Sender {
+        let stream = TcpStream::connect(&self.address).await.unwrap();
+        let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+            .await
+            .unwrap();
+        tokio::spawn(connection);
+        sender
+    }
+
+    /// Sends a request to a path below `/fhir` and reads the whole answer. Without a
+    /// `content-type` among the headers a body is FHIR JSON.
+    pub(crate) async fn request(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> Answer {
+        let body: Bytes = body.into();
+        let mut request = Request::builder()
+            .method(method)
+            .uri(format!("/fhir{path}"))
+            .header("host", &self.address);
+        let named = |wanted: &str| headers.iter().any(|(name, _)| *name == wanted);
+        if !body.is_empty() && !named("content-type") {
+            request = request.header("content-type", "application/fhir+json");
+        }
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(Full::new(body)).unwrap();
+        let mut kept = self.kept.lock().await;
+        let mut sender = match kept.take() {
+            Some(sender) if !sender.is_closed() => sender,
+            _ => self.connect().await,
+        };
+        if sender.ready().await.is_err() {
+            sender = self.connect().await;
+        }
+        let response = sender.send_request(request).await.unwrap();
+        let (head, body) = response.into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        *kept = Some(sender);
+        Answer {
+            status: head.status,
+            headers: head.headers,
+            body,
+        }
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        self.request("GET", path, &[], "").await
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Answer {
+        self.request("POST", path, &[], body.to_string()).await
+    }
+
+    pub(crate) async fn put(&self, path: &str, body: &Value) -> Answer {
+        self.request("PUT", path, &[], body.to_string()).await
+    }
+
+    /// Stores a resource under its id.
+    pub(crate) async fn store(&self, body: Value) {
+        let path = format!(
+            "/{}/{}",
+            body["resourceType"].as_str().unwrap(),
+            body["id"].as_str().unwrap()
+        );
+        let answer = self.put(&path, &body).await;
+        assert!(answer.status.is_success(), "{path}: {}", answer.text());
+    }
+}
+
+impl Answer {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("no JSON: {}", self.text()))
+    }
+
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers
+            .get(name)
+            .map_or("", |value| value.to_str().unwrap())
+    }
+
+    /// The codes of the issues of an OperationOutcome.
+    pub(crate) fn issues(&self) -> Vec<String> {
+        let json = self.json();
+        assert_eq!(json["resourceType"], "OperationOutcome", "{json}");
+        json["issue"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|issue| issue["code"].as_str().unwrap().to_owned())
+            .collect()
+    }
+
+    /// Status and diagnostics, for messages of tests.
+    pub(crate) fn told(&self) -> String {
+        format!("{} {}", self.status, self.text())
+    }
+
+    /// The resources of a page, as `Type/id`, with those that were included behind a `+`.
+    pub(crate) fn found(&self) -> Vec<String> {
+        let json = self.json();
+        assert_eq!(json["resourceType"], "Bundle", "{}", self.told());
+        json["entry"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(|entry| {
+                let resource = &entry["resource"];
+                let kind = resource["resourceType"].as_str().unwrap_or("?");
+                let id = resource["id"].as_str().unwrap_or("");
+                match entry["search"]["mode"].as_str() {
+                    Some("include") => format!("+{kind}/{id}"),
+                    Some("outcome") => "outcome".to_owned(),
+                    _ => format!("{kind}/{id}"),
+                }
+            })
+            .collect()
+    }
+
+    /// The URL of a link of a page, below `/fhir`.
+    pub(crate) fn link(&self, relation: &str) -> Option<String> {
+        let json = self.json();
+        let links = json["link"].as_array()?;
+        let link = links.iter().find(|link| link["relation"] == relation)?;
+        let url = link["url"].as_str()?;
+        Some(url.split_once("/fhir")?.1.to_owned())
+    }
+}
+
+/// The folder with test material, if it is there.
+pub(crate) fn shared() -> Option<PathBuf> {
+    let folder = std::env::var_os("HILUM_SHARED").map_or_else(
+        || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared")),
+        PathBuf::from,
+    );
+    folder.is_dir().then_some(folder)
+}

@@ -1,0 +1,15 @@
+//! The server over real sockets.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::too_many_lines,
+    reason = "tests, helpers included, stop at the first surprise"
+)]
+
+mod bundle;
+mod conditional;
+mod crud;
+mod kit;
+mod protocol;
+mod search;
+mod strict;

@@ -1,0 +1,106 @@
+//! The FHIR server of a node: opened before the node says that it is ready, stopped with it.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+use hilum_component::{Stop, StopHandle};
+use hilum_config::{FhirPlan, FhirTenant};
+use hilum_fhir_server::{Fhir, FhirOptions, Limits, TenantOptions, Validate};
+use hilum_net::{HostPort, ListenOptions, Listener};
+use tokio::task::JoinHandle;
+
+/// A FHIR server that serves.
+pub(crate) struct Served {
+    /// Where, with its path.
+    pub(crate) url: String,
+    stop: StopHandle,
+    task: JoinHandle<()>,
+}
+
+/// Opens the stores below a data folder and listens.
+pub(crate) async fn start(plan: &FhirPlan, data: &Path) -> anyhow::Result<Served> {
+    let listener = listener(plan).await?;
+    let url = format!("http://{}/fhir", listener.local_address());
+    let mut tenants = vec![tenant("", data.join("fhir.db"), &plan.first)];
+    for (name, own) in &plan.tenants {
+        tenants.push(tenant(name, data.join(format!("fhir-{name}.db")), own));
+    }
+    let limits = Limits {
+        connections_max: plan.connections_max,
+        body_bytes_max: usize::try_from(plan.body_max.0).unwrap_or(usize::MAX),
+        page_max: plan.page_max,
+        ..Limits::default()
+    };
+    let options = FhirOptions {
+        tenants,
+        url: plan.url.clone(),
+        origins: plan.origins.clone(),
+        limits,
+        clock: Arc::new(now_ms),
+    };
+    let fhir = Fhir::open(options).await?;
+    let (stop, stopped) = Stop::new();
+    let task = tokio::spawn(fhir.serve(listener, stopped));
+    Ok(Served { url, stop, task })
+}
+
+impl Served {
+    /// Takes no more connections and lets the requests end that have begun.
+    pub(crate) async fn stop(self) {
+        self.stop.request();
+        if self.task.await.is_err() {
+            tracing::error!("the FHIR server broke down; this is a bug in hilum");
+        }
+    }
+}
+
+async fn listener(plan: &FhirPlan) -> anyhow::Result<Listener> {
+    let address = HostPort::listen(&plan.listen)?;
+    let loopback = address.host == "localhost" || address.ip().is_some_and(|ip| ip.is_loopback());
+    if !loopback {
+        bail!(
+            "the FHIR server listens on loopback only in this release, not on {}",
+            plan.listen
+        );
+    }
+    let mut options = ListenOptions::new(address);
+    options.connections_max = plan.connections_max;
+    Listener::bind(options).await.with_context(|| {
+        format!(
+            "cannot listen at `fhir: listen: {}`; `hilum doctor` says who holds the port",
+            plan.listen
+        )
+    })
+}
+
+fn tenant(name: &str, file: PathBuf, own: &FhirTenant) -> TenantOptions {
+    let types = own.validate_types.iter();
+    TenantOptions {
+        name: name.to_owned(),
+        file,
+        validate: validate(own.validate),
+        validate_types: types
+            .map(|(ty, mode)| (ty.clone(), validate(*mode)))
+            .collect(),
+    }
+}
+
+const fn validate(mode: hilum_config::Validate) -> Validate {
+    match mode {
+        hilum_config::Validate::Off => Validate::Off,
+        hilum_config::Validate::Warn => Validate::Warn,
+        hilum_config::Validate::Enforce => Validate::Enforce,
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place where the FHIR server's clock is the system's"
+)]
+fn now_ms() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.map_or(0, |since| {
+        i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+    })
+}
