@@ -168,15 +168,141 @@ fn answers_are_outcomes_in_the_form_of_the_message() {
     assert_eq!(format.read_answer(stored).expect("readable").code, "AA");
 }
 
+fn check_set(before: &str, path: &str, values: &[&str], expected: Result<&str, &str>) {
+    let target = match format().target(path) {
+        Ok(target) => target,
+        Err(error) => return assert_eq!(Err(&*error), expected, "{path}"),
+    };
+    let mut document = document(before);
+    let values: Vec<String> = values.iter().map(|&value| value.to_owned()).collect();
+    let found = document.set(&target, &values);
+    let found = found.map(|()| String::from_utf8_lossy(document.write().text()).into_owned());
+    let found = found.as_deref().map_err(|error| error.reason.as_str());
+    assert_eq!(found, expected, "{path}");
+    assert_eq!(document.touched(), expected.is_ok());
+}
+
 #[test]
-fn nothing_can_be_written() {
-    let refused = format().target("Patient.birthDate").expect_err("read-only");
-    assert!(refused.contains("cannot be changed"), "{refused}");
+fn places_are_written_as_the_tables_have_them() {
+    let patient = |rest: &str| format!(r#"{{"resourceType":"Patient"{rest}}}"#);
+    let (bare, named) = (
+        patient(""),
+        patient(r#","name":[{"family":"A","given":["B","C"]}]"#),
+    );
+    check_set(
+        &bare,
+        "Patient.birthDate",
+        &["1970"],
+        Ok(&patient(r#","birthDate":"1970""#)),
+    );
+    check_set(
+        &bare,
+        "active",
+        &["true"],
+        Ok(&patient(r#","active":true"#)),
+    );
+    check_set(
+        &bare,
+        "name[0].given[*]",
+        &["X", "Y"],
+        Ok(&patient(r#","name":[{"given":["X","Y"]}]"#)),
+    );
+    check_set(
+        &named,
+        "name.given[*]",
+        &["X"],
+        Ok(&patient(r#","name":[{"family":"A","given":["X","X"]}]"#)),
+    );
+    check_set(
+        &named,
+        "name.given[2]",
+        &["X"],
+        Ok(&patient(
+            r#","name":[{"family":"A","given":["B","C","X"]}]"#,
+        )),
+    );
+    check_set(
+        &named,
+        "name.given[*]",
+        &[],
+        Ok(&patient(r#","name":[{"family":"A"}]"#)),
+    );
+    check_set(&named, "name", &[], Ok(&bare));
+    check_set(&bare, "name", &[], Ok(&bare));
+    check_set(&named, "name.given[4]", &["X"], Err("`given` has only 2"));
+    check_set(
+        &bare,
+        "Patient.nam",
+        &["X"],
+        Err("`Patient` has no element `nam`"),
+    );
+    check_set(
+        &bare,
+        "Patient.name.famly",
+        &["X"],
+        Err("`HumanName` has no element `famly`"),
+    );
+    check_set(&bare, "Patient", &["X"], Err("this is the whole resource"));
+    check_set(
+        &bare,
+        "Observation.status",
+        &["final"],
+        Err("the resource is a Patient"),
+    );
+    check_set(
+        &bare,
+        "birthDate",
+        &["Canary"],
+        Err("not a date (YYYY, YYYY-MM or YYYY-MM-DD)"),
+    );
+    check_set(&bare, "name", &["X"], Err("only a primitive has a value"));
+    check_set(
+        &named,
+        "name.given",
+        &["X", "Y"],
+        Err("several values for one place: write `[*]` to set a list"),
+    );
+}
+
+#[test]
+fn a_choice_is_written_by_its_type_and_changed_by_its_name() {
+    let with = |value: &str| {
+        format!(r#"{{"resourceType":"Observation","status":"final","code":{{"text":"x"}}{value}}}"#)
+    };
+    let one = with(r#","valueQuantity":{"value":1}"#);
+    check_set(
+        &with(""),
+        "Observation.valueQuantity.value",
+        &["1"],
+        Ok(&one),
+    );
+    let two = with(r#","valueQuantity":{"value":2.50}"#);
+    check_set(&one, "Observation.value.value", &["2.50"], Ok(&two));
+    check_set(
+        &with(""),
+        "value",
+        &["1"],
+        Err("it has no element of this name"),
+    );
+}
+
+#[test]
+fn a_changed_resource_keeps_its_form_and_its_attachments() {
     let mut document = document(XML);
-    let node = document.tree().root();
-    let refused = document.set_node(node, "x").expect_err("read-only");
-    assert_eq!(refused.path, "Patient");
-    assert!(!document.touched());
+    let target = format().target("Patient.active").expect("a place");
+    document.set(&target, &["true".to_owned()]).expect("set");
+    let written = document.write();
+    let text = String::from_utf8_lossy(written.text()).into_owned();
+    let order = ["<id", "<active", "<birthDate"].map(|tag| text.find(tag));
+    assert!(order.is_sorted() && order[0].is_some(), "{text}");
+    let node = document.tree();
+    let mut birth = None;
+    node.children(node.root(), "birthDate", &mut |found| birth = Some(found));
+    let birth = birth.expect("a birth date");
+    document.set_node(birth, "1980").expect("set");
+    let refused = document.set_node(birth, "Canary").expect_err("no date");
+    assert_eq!(refused.path, "Patient.birthDate");
+    assert!(!refused.to_string().contains("Canary"), "{refused}");
 }
 
 #[test]
@@ -204,6 +330,13 @@ fn a_large_attachment_stays_outside_the_text() {
         let payload = Payload::with_cuts(Bytes::from(text.to_owned()), vec![cut]);
         let document = format().parse(&payload).expect(text);
         assert_eq!(document.write(), payload);
+        let mut changed = document.boxed_clone();
+        let target = format().target("Binary.contentType").expect("a place");
+        changed.set(&target, &["c/d".to_owned()]).expect("set");
+        let written = changed.write();
+        let (head, tail) = written.text().split_at(written.cuts()[0].at);
+        assert!(head.ends_with(b"\"") && tail.starts_with(b"\""), "{text}");
+        assert!(memchr::memmem::find(head, b"c/d").is_some(), "{text}");
     }
     for byte in [b'"', b'\'', b'<', b'>'] {
         assert!(format().ends_attachment(byte));

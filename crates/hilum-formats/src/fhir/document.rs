@@ -1,32 +1,58 @@
 //! A resource as the document that travels through a channel.
+//!
+//! A resource that was changed is written anew in the form that it came in, without white space.
 
 use std::any::Any;
 
 use hilum_component::{Document, DocumentProblem, EditError, Target};
-use hilum_fhir::Resource;
+use hilum_fhir::{Resource, Style, json, xml};
 use hilum_fhirpath::{NodeId, Tree};
 use hilum_message::Payload;
 
-/// Why nothing can be written.
-pub(super) const READ_ONLY: &str = "a message of the format fhir cannot be changed";
+use super::Form;
+use super::place::{self, Place};
+use crate::attachment::Attachments;
 
 #[derive(Clone)]
 pub(super) struct FhirDocument {
     resource: Resource,
+    form: Form,
     received: Payload,
+    attachments: Option<Attachments>,
+    touched: bool,
 }
 
 impl FhirDocument {
-    pub(super) const fn new(resource: Resource, received: Payload) -> Self {
-        Self { resource, received }
+    pub(super) const fn new(
+        resource: Resource,
+        form: Form,
+        received: Payload,
+        attachments: Option<Attachments>,
+    ) -> Self {
+        Self {
+            resource,
+            form,
+            received,
+            attachments,
+            touched: false,
+        }
     }
 
-    fn refuse<T>(path: &str) -> Result<T, EditError> {
-        Err(EditError {
-            path: path.to_owned(),
-            reason: READ_ONLY.to_owned(),
-        })
+    fn keep(&mut self, changed: Result<Resource, EditError>) -> Result<(), EditError> {
+        self.resource = changed?;
+        self.touched = true;
+        Ok(())
     }
+}
+
+fn place_of(target: &Target) -> Result<&Place, EditError> {
+    target
+        .compiled
+        .downcast_ref::<Place>()
+        .ok_or_else(|| EditError {
+            path: target.text.clone(),
+            reason: "the path belongs to another format".to_owned(),
+        })
 }
 
 impl Document for FhirDocument {
@@ -34,24 +60,38 @@ impl Document for FhirDocument {
         &self.resource
     }
 
-    fn set(&mut self, target: &Target, _values: &[String]) -> Result<(), EditError> {
-        Self::refuse(&target.text)
+    fn set(&mut self, target: &Target, values: &[String]) -> Result<(), EditError> {
+        let changed = place::set(&self.resource, place_of(target)?, values);
+        self.keep(changed)
     }
 
-    fn set_node(&mut self, node: NodeId, _value: &str) -> Result<(), EditError> {
-        Self::refuse(&self.resource.location(node))
+    fn set_node(&mut self, node: NodeId, value: &str) -> Result<(), EditError> {
+        let changed = place::set_node(&self.resource, node, value);
+        self.keep(changed)
     }
 
     fn delete(&mut self, target: &Target) -> Result<(), EditError> {
-        Self::refuse(&target.text)
+        let changed = place::set(&self.resource, place_of(target)?, &[]);
+        self.keep(changed)
     }
 
     fn write(&self) -> Payload {
-        self.received.clone()
+        if !self.touched {
+            return self.received.clone();
+        }
+        let mut text = Vec::new();
+        match self.form {
+            Form::Json => json::write(&self.resource, Style::Compact, &mut text),
+            Form::Xml => xml::write(&self.resource, Style::Compact, &mut text),
+        }
+        match &self.attachments {
+            Some(attachments) => attachments.extract(&text.into()),
+            None => Payload::inline(text.into()),
+        }
     }
 
     fn touched(&self) -> bool {
-        false
+        self.touched
     }
 
     fn problems(&self) -> Vec<DocumentProblem> {
@@ -66,7 +106,9 @@ impl Document for FhirDocument {
         &self.resource
     }
 
+    /// Whoever takes the resource to change it is taken to have done so.
     fn as_any_mut(&mut self) -> &mut dyn Any {
+        self.touched = true;
         &mut self.resource
     }
 }

@@ -9,6 +9,7 @@
 mod answer;
 mod document;
 mod identity;
+mod place;
 
 use std::sync::Arc;
 
@@ -21,6 +22,7 @@ use hilum_message::Payload;
 
 use crate::attachment::Attachments;
 use document::FhirDocument;
+use place::Place;
 
 /// What documentation, editor and checks know of the format.
 pub(crate) fn spec() -> ComponentSpec {
@@ -57,8 +59,8 @@ pub(crate) fn spec() -> ComponentSpec {
             },
             Limit {
                 name: "changes",
-                value: "none",
-                beyond: "a step that writes to a resource is refused when the site is checked",
+                value: "of values, by path; the structure of the type is kept",
+                beyond: "a resource that was changed is written anew, without white space",
             },
         ],
         build: Build::Format(build),
@@ -118,13 +120,19 @@ impl Format for Fhir {
     }
 
     fn parse(&self, payload: &Payload) -> Result<Box<dyn Document>, ParseReject> {
-        let (text, _) = Attachments::embed(payload);
+        let (text, attachments) = Attachments::embed(payload);
         let text = unmarked(&text);
-        let resource = Form::of(text).parse(text).map_err(|problems| ParseReject {
+        let form = Form::of(text);
+        let resource = form.parse(text).map_err(|problems| ParseReject {
             format: "fhir",
             reason: problems.to_string(),
         })?;
-        Ok(Box::new(FhirDocument::new(resource, payload.clone())))
+        Ok(Box::new(FhirDocument::new(
+            resource,
+            form,
+            payload.clone(),
+            attachments,
+        )))
     }
 
     fn identify(&self, document: &dyn Document) -> Identity {
@@ -146,8 +154,12 @@ impl Format for Fhir {
         answer::read(bytes)
     }
 
-    fn target(&self, _path: &str) -> Result<Target, String> {
-        Err(document::READ_ONLY.to_owned())
+    fn target(&self, path: &str) -> Result<Target, String> {
+        let compiled = Place::parse(path)?;
+        Ok(Target {
+            text: path.to_owned(),
+            compiled: Box::new(compiled),
+        })
     }
 
     /// Attributes of XML may stand in single quotes.
