@@ -26,6 +26,7 @@
 
 pub mod definitions;
 pub mod fhirpath;
+pub mod fuzz_bodies;
 pub mod json;
 mod lexical;
 mod limits;

@@ -182,3 +182,29 @@ fn without_narrative(bytes: &[u8]) -> String {
     }
     sorted(value.to_string().as_bytes())
 }
+
+#[test]
+fn synthea_records_are_written_as_they_were_read() {
+    let test = "synthea_records_are_written_as_they_were_read";
+    let Some(folder) = shared("suites/synthea-r4", test) else {
+        return;
+    };
+    // A few of the smaller ones: all of them take minutes without optimisation.
+    let mut records = files(&folder, ".bz2");
+    records.sort_by_key(|record| std::fs::metadata(record).unwrap().len());
+    for file in records.iter().take(6) {
+        let unpacked = std::process::Command::new("bzcat").arg(file).output();
+        let Ok(unpacked) = unpacked else {
+            println!("not run: {test} (no bzcat)");
+            return;
+        };
+        let bytes = unpacked.stdout;
+        let resource = json::parse(&bytes, &Limits::default())
+            .unwrap_or_else(|problems| panic!("{}: {problems}", file.display()));
+        let compact = written(&resource, Style::Compact);
+        assert!(compact == minified(&bytes), "{}", file.display());
+        let other = written_xml(&resource, Style::Compact);
+        let other = xml::parse(&other, &Limits::default()).unwrap();
+        assert_eq!(other.node_count(), resource.node_count());
+    }
+}

@@ -6,9 +6,11 @@
     reason = "helpers of tests, one of which says that nothing was run"
 )]
 
+mod bodies;
 mod examples;
 mod fhirpath;
 mod patch;
 mod search;
 mod shared;
+mod strict;
 mod validator_suite;

@@ -1,0 +1,75 @@
+//! The bodies of the fuzz targets, as ordinary functions, so that seeds run through them in every
+//! test run.
+//!
+//! Each takes any bytes, and panics only where a promise of this crate is broken.
+
+use std::sync::OnceLock;
+
+use crate::resource::Resource;
+use crate::search::{ParamSet, extract};
+use crate::{Limits, Style, json, patch, xml};
+
+static PARAMS: OnceLock<ParamSet> = OnceLock::new();
+
+/// What is read is written and read again unchanged, in both forms.
+pub fn json(bytes: &[u8]) {
+    if let Ok(resource) = json::parse(bytes, &Limits::default()) {
+        survives(&resource);
+    }
+}
+
+/// What is read is written and read again unchanged, in both forms.
+pub fn xml(bytes: &[u8]) {
+    if let Ok(resource) = xml::parse(bytes, &Limits::default()) {
+        survives(&resource);
+    }
+}
+
+/// A patch leaves a resource or a problem.
+pub fn patch(bytes: &[u8]) {
+    const PATIENT: &[u8] =
+        br#"{"resourceType":"Patient","name":[{"family":"A","given":["B","C"]}]}"#;
+    let limits = Limits {
+        bytes_max: 100_000,
+        ..Limits::default()
+    };
+    let Ok(patient) = json::parse(PATIENT, &limits) else {
+        return;
+    };
+    if let Ok(patched) = patch::apply_json(&patient, bytes, &limits) {
+        survives(&patched);
+    }
+    if let Ok(parameters) = json::parse(bytes, &limits)
+        && let Ok(patched) = patch::apply_fhirpath(&patient, &parameters)
+    {
+        survives(&patched);
+    }
+}
+
+fn survives(resource: &Resource) {
+    let mut first = Vec::new();
+    json::write(resource, Style::Pretty, &mut first);
+    let Ok(again) = json::parse(&first, &Limits::default()) else {
+        // Indentation alone may take what is written over the limit.
+        assert!(
+            first.len() > Limits::default().bytes_max,
+            "written, it can be read"
+        );
+        return;
+    };
+    let mut second = Vec::new();
+    json::write(&again, Style::Pretty, &mut second);
+    assert!(first == second, "written again, it is the same");
+
+    let mut text = Vec::new();
+    xml::write(resource, Style::Compact, &mut text);
+    if let Ok(other) = xml::parse(&text, &Limits::default()) {
+        let mut again = Vec::new();
+        xml::write(&other, Style::Compact, &mut again);
+        assert!(text == again, "written again, it is the same");
+    }
+    for node in resource.nodes() {
+        let _read = (node.path(), resource.position(node), node.text());
+    }
+    let _found = extract(resource, PARAMS.get_or_init(ParamSet::r4));
+}
