@@ -31,8 +31,6 @@ pub struct FhirRequest {
     pub target: String,
     /// The condition of a conditional create (`If-None-Exist`).
     pub if_none_exist: Option<String>,
-    /// The version that an update expects (`If-Match`).
-    pub if_match: Option<String>,
     /// The resource in JSON or XML; empty for a read.
     pub body: Bytes,
     /// The same on every attempt of one delivery, at most [`DELIVERY_ID_MAX`] bytes.

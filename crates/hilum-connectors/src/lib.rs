@@ -9,6 +9,7 @@
 
 mod body;
 mod endpoint;
+mod fhir;
 mod file;
 mod http;
 mod mllp;
@@ -26,6 +27,8 @@ pub fn specs() -> Vec<ComponentSpec> {
         file::destination_spec(),
         http::source_spec(),
         http::destination_spec(),
+        fhir::source_spec(),
+        fhir::destination_spec(),
         sql::source_spec(),
         sql::destination_spec(),
     ]

@@ -161,7 +161,10 @@ fn site_of(spec: &ComponentSpec, example: &Example) -> Vec<(String, String)> {
         .as_ref()
         .map_or("hl7v2", |effect| effect.format);
     let mut files = vec![
-        ("hilum.yaml".to_owned(), "site: example\n".to_owned()),
+        (
+            "hilum.yaml".to_owned(),
+            "site: example\nfhir: {}\n".to_owned(),
+        ),
         (
             "channels/a.yaml".to_owned(),
             format!("channel: a\nformat: {format}\n{channel}"),
@@ -174,7 +177,7 @@ fn site_of(spec: &ComponentSpec, example: &Example) -> Vec<(String, String)> {
             .chars()
             .take_while(|c| c.is_ascii_alphanumeric() || *c == '-')
             .collect();
-        let addresses = "{ mllp: 127.0.0.1:2575, http: \"http://127.0.0.1:8080/\", file: out, sql: \"sqlite:a.db\" }";
+        let addresses = "{ mllp: 127.0.0.1:2575, http: \"http://127.0.0.1:8080/\", fhir: \"http://127.0.0.1:8080/fhir\", file: out, sql: \"sqlite:a.db\" }";
         files.push((
             format!("systems/{name}.yaml"),
             format!("system: {name}\naddresses: {addresses}\n"),

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use futures_util::stream::{self, StreamExt};
-use hilum_component::{Delivery, DeliveryError};
-use hilum_message::Piece;
+use hilum_component::{BlobReader, DeliveryError};
+use hilum_message::{Payload, Piece};
 use hilum_net::Connector;
 use http::{Request, Response};
 use http_body_util::combinators::UnsyncBoxBody;
@@ -21,10 +21,10 @@ use crate::endpoint;
 /// How much of a blob is read at once.
 const BLOB_CHUNK: usize = 64 * 1024;
 
-pub(super) type Body = UnsyncBoxBody<Bytes, io::Error>;
+pub(crate) type Body = UnsyncBoxBody<Bytes, io::Error>;
 
 /// A connection; closed when dropped.
-pub(super) struct Line {
+pub(crate) struct Line {
     sender: SendRequest<Body>,
     driver: JoinHandle<()>,
 }
@@ -36,14 +36,14 @@ impl Drop for Line {
 }
 
 /// Connections that are not in use.
-pub(super) struct Pool {
+pub(crate) struct Pool {
     connector: Connector,
     kept: Mutex<Vec<Line>>,
     max: usize,
 }
 
 impl Pool {
-    pub(super) const fn new(connector: Connector, max: usize) -> Self {
+    pub(crate) const fn new(connector: Connector, max: usize) -> Self {
         Self {
             connector,
             kept: Mutex::new(Vec::new()),
@@ -51,13 +51,13 @@ impl Pool {
         }
     }
 
-    pub(super) const fn connector(&self) -> &Connector {
+    pub(crate) const fn connector(&self) -> &Connector {
         &self.connector
     }
 
     /// Sends a request on a kept connection, or on a new one if that is gone. What was not sent
     /// at all on a kept connection is sent on a new one.
-    pub(super) async fn send(
+    pub(crate) async fn send(
         &self,
         mut request: Request<Body>,
     ) -> Result<(Response<Incoming>, Line), DeliveryError> {
@@ -80,14 +80,14 @@ impl Pool {
         }
     }
 
-    pub(super) fn keep(&self, line: Line) {
+    pub(crate) fn keep(&self, line: Line) {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         if !line.sender.is_closed() && kept.len() < self.max {
             kept.push(line);
         }
     }
 
-    pub(super) fn clear(&self) {
+    pub(crate) fn clear(&self) {
         self.kept
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -132,15 +132,20 @@ impl Pool {
     }
 }
 
+/// A body that is in memory.
+pub(crate) fn inline(bytes: Bytes) -> Body {
+    Full::new(bytes)
+        .map_err(|never| match never {})
+        .boxed_unsync()
+}
+
 /// The body of a delivery; blobs are read as it is sent.
-pub(super) fn body(delivery: &Delivery) -> Body {
-    if let Some(inline) = delivery.payload.as_inline() {
-        return Full::new(inline.clone())
-            .map_err(|never| match never {})
-            .boxed_unsync();
+pub(crate) fn body(payload: &Payload, blobs: &Arc<dyn BlobReader>) -> Body {
+    if let Some(bytes) = payload.as_inline() {
+        return inline(bytes.clone());
     }
-    let blobs = Arc::clone(&delivery.blobs);
-    let frames = stream::iter(delivery.payload.pieces()).flat_map(move |piece| match piece {
+    let blobs = Arc::clone(blobs);
+    let frames = stream::iter(payload.pieces()).flat_map(move |piece| match piece {
         Piece::Inline(bytes) => stream::once(async { Ok(Frame::data(bytes)) }).boxed(),
         Piece::Blob(range) => {
             let blobs = Arc::clone(&blobs);

@@ -78,22 +78,22 @@ impl Method {
 /// A key in a header.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub(super) struct Key {
+pub(crate) struct Key {
     /// The name of the header.
     #[serde(default = "key_header")]
-    pub(super) header: String,
+    pub(crate) header: String,
     /// The key.
-    pub(super) secret: Secret,
+    pub(crate) secret: Secret,
 }
 
 /// User and password.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub(super) struct Basic {
+pub(crate) struct Basic {
     /// The user.
-    pub(super) user: String,
+    pub(crate) user: String,
     /// The password.
-    pub(super) password: Secret,
+    pub(crate) password: Secret,
 }
 
 /// What the body of a response is.
@@ -162,7 +162,7 @@ pub(super) enum AnswerRead {
 /// What a status means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
-pub(super) enum StatusMeans {
+pub(crate) enum StatusMeans {
     /// The peer has it.
     Delivered,
     /// The peer is away.
@@ -174,7 +174,7 @@ pub(super) enum StatusMeans {
 }
 
 /// The content type of a message or an answer of a format; FHIR has one for each form.
-pub(super) fn content_type(format: &str, body: &[u8]) -> &'static str {
+pub(crate) fn content_type(format: &str, body: &[u8]) -> &'static str {
     match format {
         "fhir" if body.trim_ascii_start().starts_with(b"<") => "application/fhir+xml",
         "fhir" => "application/fhir+json",

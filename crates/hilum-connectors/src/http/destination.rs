@@ -1,25 +1,21 @@
 //! The destination: one request for each message, its status and answer classified.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use hilum_component::{
     AnswerTable, BoxFuture, BuildContext, Built, Class, Delivered, Delivery, DeliveryError,
-    Destination, DestinationFactory, Format, Outcome, Problem, Reached, SystemInfo,
+    Destination, DestinationFactory, Format, Outcome, Problem, Reached,
 };
-use hilum_net::{ClientTls, ClientTlsOptions, Connector, HostPort};
-use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, RETRY_AFTER};
-use http::{HeaderName, HeaderValue, Request, Response, StatusCode, Uri};
-use http_body_util::BodyExt;
-use hyper::body::Incoming;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST};
+use http::{HeaderName, HeaderValue, Request, StatusCode, Uri};
 use serde_json::Value;
 use tokio::time::timeout;
 
-use super::auth::basic_header;
 use super::client::{Body, Pool, body};
 use super::config::{AnswerRead, DestinationConfig, StatusMeans, content_type};
+use super::way::{self, Written, read_reply, retry_after, status_code, status_table, usual};
 use crate::endpoint;
 
 /// The longest body of a response that is kept.
@@ -37,7 +33,14 @@ pub(super) fn build(value: &Value, context: &BuildContext<'_>) -> Built<Destinat
     let Some(system) = system else {
         return Err(problems);
     };
-    let target = target(context, &config, system.as_deref());
+    let written = Written {
+        technology: "http",
+        key: "url",
+        url: config.url.as_deref(),
+        tls: config.tls.as_ref(),
+        connect_within: config.connect_within,
+    };
+    let target = written.way(context, system.as_deref());
     let target = endpoint::noting(&mut problems, target);
     let headers = headers(context, &config, &mut problems);
     let status = status_table(&config.status, &mut problems);
@@ -72,59 +75,6 @@ pub(super) fn build(value: &Value, context: &BuildContext<'_>) -> Built<Destinat
     }))
 }
 
-/// The address and the way to it.
-fn target(
-    context: &BuildContext<'_>,
-    config: &DestinationConfig,
-    system: Option<&SystemInfo>,
-) -> Result<(Uri, Connector), Problem> {
-    let text = endpoint::peer_text("http", "url", config.url.as_deref(), system)?;
-    let problem = |reason: &str| {
-        let problem = Problem::at(&["url"], format!("`{text}` {reason}"));
-        endpoint::of_peer("http", config.url.as_deref(), system, problem)
-    };
-    let uri: Uri = text
-        .parse()
-        .map_err(|_| problem("is no address, such as https://ehr.example/in"))?;
-    let secure = match uri.scheme_str() {
-        Some("https") => true,
-        Some("http") => false,
-        Some(_) | None => return Err(problem("begins with neither http:// nor https://")),
-    };
-    let authority = uri.authority().ok_or_else(|| problem("names no host"))?;
-    if authority.as_str().contains('@') {
-        return Err(problem("holds a user").hint("write `basic: { user, password }`"));
-    }
-    let host = authority
-        .host()
-        .trim_start_matches('[')
-        .trim_end_matches(']')
-        .to_owned();
-    let port = authority
-        .port_u16()
-        .unwrap_or(if secure { 443 } else { 80 });
-    let tls = endpoint::connect_tls(context, "http", config.tls.as_ref(), system)?;
-    let tls = match (secure, tls) {
-        (true, Some(tls)) => Some(tls),
-        (true, None) => Some(usual_tls()?),
-        (false, Some(_)) if config.tls.is_some() => {
-            return Err(Problem::at(&["tls"], "TLS needs an address with https://"));
-        }
-        (false, Some(_) | None) => None,
-    };
-    let address = HostPort { host, port };
-    Ok((
-        uri,
-        endpoint::connector(address, tls, config.connect_within, None)?,
-    ))
-}
-
-fn usual_tls() -> Result<Arc<ClientTls>, Problem> {
-    let tls = ClientTls::load(ClientTlsOptions::default());
-    tls.map(Arc::new)
-        .map_err(|error| Problem::at(&["tls"], error.chain()))
-}
-
 /// The headers, those with secrets marked so that nothing prints them.
 fn headers(
     context: &BuildContext<'_>,
@@ -145,71 +95,19 @@ fn headers(
             (_, Err(error)) => problems.push(Problem::at(&key, error)),
         }
     }
-    let mut secret = |key: &[&str], reference: &str| {
-        let found = context
-            .site
-            .secret(reference)
-            .map_err(|message| Problem::at(key, message));
-        endpoint::noting(problems, found)
-    };
-    let mut shown = Vec::new();
-    if let Some(key) = &config.key
-        && let Some(value) = secret(&["key", "secret"], key.secret.as_str())
-    {
-        shown.push((key.header.clone(), value));
-    }
-    if let Some(basic) = &config.basic
-        && let Some(password) = secret(&["basic", "password"], basic.password.as_str())
-    {
-        shown.push((
-            AUTHORIZATION.as_str().to_owned(),
-            basic_header(&basic.user, &password),
-        ));
-    }
-    if let Some(bearer) = &config.bearer
-        && let Some(token) = secret(&["bearer"], bearer.as_str())
-    {
-        shown.push((AUTHORIZATION.as_str().to_owned(), format!("Bearer {token}")));
-    }
-    for (name, value) in shown {
-        match (HeaderName::try_from(name), HeaderValue::from_str(&value)) {
-            (Ok(name), Ok(mut value)) => {
-                value.set_sensitive(true);
-                found.push((name, Template::Fixed(value)));
-            }
-            (Err(_), _) => problems.push(Problem::at(&["key", "header"], "not a name of a header")),
-            (_, Err(_)) => problems.push(Problem::at(
-                &[],
-                "a secret holds characters that no header can carry",
-            )),
-        }
-    }
+    let shown = way::shown(
+        context,
+        config.key.as_ref(),
+        config.basic.as_ref(),
+        config.bearer.as_ref(),
+        problems,
+    );
+    found.extend(
+        shown
+            .into_iter()
+            .map(|(name, value)| (name, Template::Fixed(value))),
+    );
     found
-}
-
-fn status_table(
-    config: &BTreeMap<String, StatusMeans>,
-    problems: &mut Vec<Problem>,
-) -> Vec<(std::ops::RangeInclusive<u16>, StatusMeans)> {
-    let mut table = Vec::new();
-    for (text, means) in config {
-        let class = text
-            .strip_suffix("xx")
-            .and_then(|digit| digit.parse::<u16>().ok());
-        match (class, text.parse::<u16>()) {
-            (Some(class @ 2..=5), _) => table.push((class * 100..=class * 100 + 99, *means)),
-            (None, Ok(code @ 200..=599)) => table.push((code..=code, *means)),
-            (Some(_) | None, _) => {
-                problems.push(Problem::at(
-                    &["status", text],
-                    "expected a status such as 409 or 5xx",
-                ));
-            }
-        }
-    }
-    // A number says more than a class.
-    table.sort_by_key(|(range, _)| range.end() - range.start());
-    table
 }
 
 /// A value of a header.
@@ -331,7 +229,7 @@ impl HttpDestination {
         let request = self.request(delivery)?;
         let (response, line) = self.pool.send(request).await?;
         let (status, wait) = (response.status(), retry_after(&response));
-        let reply = match read_reply(response).await {
+        let reply = match read_reply(response, REPLY_BYTES_MAX).await {
             Ok(Some(reply)) => {
                 self.pool.keep(line);
                 Some(reply)
@@ -366,7 +264,7 @@ impl HttpDestination {
             request = request.header(name, value);
         }
         request
-            .body(body(delivery))
+            .body(body(&delivery.payload, &delivery.blobs))
             .map_err(|error| DeliveryError::halt("http-request", error.to_string()))
     }
 
@@ -444,49 +342,4 @@ impl HttpDestination {
 
 fn positive(code: &str) -> &str {
     if code.len() <= 2 { code } else { "yes" }
-}
-
-const fn usual(status: StatusCode) -> StatusMeans {
-    match status.as_u16() {
-        200..=299 => StatusMeans::Delivered,
-        408 | 425 | 429 | 500..=599 => StatusMeans::Retry,
-        401 | 403 | 407 => StatusMeans::Halt,
-        400..=499 => StatusMeans::Reject,
-        _ => StatusMeans::Halt,
-    }
-}
-
-const fn status_code(status: StatusCode) -> &'static str {
-    match status.as_u16() {
-        401 | 403 | 407 => "http-not-authorised",
-        408 | 425 | 429 => "http-later",
-        500..=599 => "http-5xx",
-        400..=499 => "http-4xx",
-        300..=399 => "http-redirect",
-        _ => "http-status",
-    }
-}
-
-/// `Retry-After`, if it is short and plain.
-fn retry_after(response: &Response<Incoming>) -> Option<String> {
-    let value = response.headers().get(RETRY_AFTER)?.to_str().ok()?;
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, ' ' | ',' | ':' | '-');
-    (value.len() <= 40 && value.chars().all(plain)).then(|| match value.parse::<u64>() {
-        Ok(seconds) => format!("{seconds} s"),
-        Err(_) => format!("until {value}"),
-    })
-}
-
-/// The body of a response; `None` if it is too long to keep.
-async fn read_reply(response: Response<Incoming>) -> Result<Option<Bytes>, hyper::Error> {
-    let (mut body, mut reply) = (response.into_body(), BytesMut::new());
-    while let Some(frame) = body.frame().await {
-        if let Ok(bytes) = frame?.into_data() {
-            if reply.len() + bytes.len() > REPLY_BYTES_MAX {
-                return Ok(None);
-            }
-            reply.extend_from_slice(&bytes);
-        }
-    }
-    Ok(Some(reply.freeze()))
 }

@@ -1,12 +1,13 @@
 //! HTTP/1.1: a server that takes messages, a client that sends them.
 
 mod auth;
-mod client;
-mod config;
+pub(crate) mod client;
+pub(crate) mod config;
 mod destination;
 mod handler;
 mod server;
 mod source;
+pub(crate) mod way;
 
 use hilum_component::{Build, ComponentSpec, Example, Limit};
 

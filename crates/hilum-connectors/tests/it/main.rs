@@ -7,6 +7,7 @@
     reason = "a test fails by panicking and says what it left out"
 )]
 
+mod fhir;
 mod file;
 mod http;
 mod mllp;

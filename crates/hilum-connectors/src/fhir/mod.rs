@@ -1,0 +1,127 @@
+//! FHIR R4: resources to and from a store of this node, or a server elsewhere over HTTP.
+//!
+//! A local store is asked in the same words as a server elsewhere, without a socket; see
+//! [`hilum_component::FhirPort`].
+
+mod ask;
+mod config;
+mod destination;
+mod judge;
+mod peek;
+mod peer;
+mod source;
+mod tag;
+
+use hilum_component::{Build, ComponentSpec, Example, Limit};
+
+use crate::endpoint;
+
+/// The source.
+pub(crate) fn source_spec() -> ComponentSpec {
+    ComponentSpec {
+        name: "fhir",
+        summary: "Takes the resources that were created or changed on a FHIR server",
+        schema: endpoint::schema::<config::SourceConfig>,
+        shorthand: Some("from"),
+        examples: &[
+            Example {
+                title: "Changes of the node's own store",
+                yaml: "fhir: { from: local, types: [Observation], every: 1s }\n",
+                effect: None,
+            },
+            Example {
+                title: "New results of a server elsewhere",
+                yaml: "fhir:\n  from: https://ehr.example/fhir\n  types: [DiagnosticReport]\n  query: status=final\n  bearer: env:EHR_TOKEN\n  start: '2026-01-01T00:00:00Z'\n",
+                effect: None,
+            },
+        ],
+        limits: &[
+            Limit {
+                name: "changes between two looks",
+                value: "the last of each resource",
+                beyond: "a version that was replaced before the next look is not seen",
+            },
+            Limit {
+                name: "deletions",
+                value: "none",
+                beyond: "a search does not find what was deleted",
+            },
+            Limit {
+                name: "overlap",
+                value: "5s",
+                beyond: "a change that the server shows later than this after its `lastUpdated` is missed",
+            },
+            Limit {
+                name: "page-bytes",
+                value: "50MB",
+                beyond: "the look failed, and is made again",
+            },
+            Limit {
+                name: "repeats",
+                value: "a page whose messages are durable when the machine stops before the cursor is kept",
+                beyond: "it is read again",
+            },
+        ],
+        build: Build::Source(source::build),
+    }
+}
+
+/// The destination.
+pub(crate) fn destination_spec() -> ComponentSpec {
+    ComponentSpec {
+        name: "fhir",
+        summary: "Stores each message, a resource or Bundle, on a FHIR server",
+        schema: endpoint::schema::<config::DestinationConfig>,
+        shorthand: Some("to"),
+        examples: &[
+            Example {
+                title: "The node's own store",
+                yaml: "fhir: local\n",
+                effect: None,
+            },
+            Example {
+                title: "A server elsewhere, where the identifier of a resource says which one it is",
+                yaml: "fhir:\n  to: https://ehr.example/fhir\n  interaction: conditional-update\n  bearer: env:EHR_TOKEN\n",
+                effect: None,
+            },
+            Example {
+                title: "A system of systems/ with `addresses: { fhir: ... }`",
+                yaml: "fhir: { system: ehr, status: { '409': retry } }\n",
+                effect: None,
+            },
+        ],
+        limits: &[
+            Limit {
+                name: "repeats",
+                value: "none: a store of this node knows the delivery, a server elsewhere finds its tag",
+                beyond: "with `once: false`, on a server that ignores `If-None-Exist`, and in a transaction or create in XML a repeat may create twice",
+            },
+            Limit {
+                name: "connections",
+                value: "4",
+                beyond: "deliveries wait for a connection",
+            },
+            Limit {
+                name: "answer-within",
+                value: "20s",
+                beyond: "the attempt failed, the destination tries again",
+            },
+            Limit {
+                name: "reply",
+                value: "10MB of the response",
+                beyond: "the status counts, the body is not kept",
+            },
+            Limit {
+                name: "local-bytes",
+                value: "50MB",
+                beyond: "the message is rejected",
+            },
+            Limit {
+                name: "batches",
+                value: "a batch of which an entry failed is rejected",
+                beyond: "the other entries were done: a replay does them again",
+            },
+        ],
+        build: Build::Destination(destination::build),
+    }
+}

@@ -1,0 +1,617 @@
+//! FHIR: the suites, a store of the node behind a door, servers elsewhere that fail, the cursor.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex as Plain};
+use std::time::Duration;
+
+use bytes::Bytes;
+use hilum_component::conformance::{
+    DestinationRig, FakeIntake, FakeSite, MemoryBlobs, PeerMood, Said, SourceRig,
+    check_destination, check_source, delivery,
+};
+use hilum_component::{
+    Arrival, BlobWriter, BoxFuture, Class, Delivery, Destination, Disposition, FhirDoor,
+    FhirMethod, FhirPort, FhirRequest, FhirResponse, FhirStores, Intake, IntakePort, Partial, Peer,
+    Reply, Source, SourceError, Stop,
+};
+use hilum_message::{BlobRange, BlobRef, Cut, Payload};
+use hilum_testkit::http::{HttpReaction, HttpReceiver};
+use hilum_testkit::wait;
+use serde_json::{Value, json};
+use tokio::sync::Mutex;
+
+use crate::{Running, destination, destination_factory, source, source_factory};
+
+fn patient(number: u64) -> Bytes {
+    format!(
+        r#"{{"resourceType":"Patient","id":"p{number}","name":[{{"family":"Canary{number}"}}]}}"#
+    )
+    .into()
+}
+
+struct Server {
+    receiver: Mutex<HttpReceiver>,
+    address: SocketAddr,
+}
+
+impl Server {
+    async fn start() -> Self {
+        let receiver = HttpReceiver::start().await.unwrap();
+        let address = receiver.address();
+        Self {
+            receiver: Mutex::new(receiver),
+            address,
+        }
+    }
+
+    fn base(&self) -> String {
+        format!("http://{}/fhir", self.address)
+    }
+
+    async fn answers(&self, status: u16, body: &str) {
+        let body = Bytes::from(body.to_owned());
+        let reaction = HttpReaction::Status(status, Vec::new(), body);
+        self.receiver.lock().await.react(reaction);
+    }
+}
+
+impl DestinationRig for Server {
+    fn destination(&self) -> Arc<dyn Destination> {
+        destination("fhir", &json!({ "to": self.base(), "answer-within": "1s" }))
+    }
+
+    fn message(&self, number: u64) -> Bytes {
+        patient(number)
+    }
+
+    fn mood(&self, mood: PeerMood) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            let mut receiver = self.receiver.lock().await;
+            receiver.react(match mood {
+                PeerMood::Accepts => HttpReaction::status(200),
+                PeerMood::Refuses => HttpReaction::status(422),
+                PeerMood::Silent => HttpReaction::Nothing,
+                PeerMood::Away => return receiver.down().await,
+            });
+            receiver.up().await.unwrap();
+        })
+    }
+
+    fn received(&self) -> BoxFuture<'_, Vec<Bytes>> {
+        Box::pin(async move {
+            let received = self.receiver.lock().await.received();
+            received.into_iter().map(|one| one.body).collect()
+        })
+    }
+}
+
+#[tokio::test]
+async fn the_destination_keeps_the_contract_with_a_server_elsewhere() {
+    check_destination(&Server::start().await).await;
+}
+
+/// A store of this node that is played.
+struct Store {
+    door: FhirDoor,
+    requests: Plain<Vec<(String, FhirRequest)>>,
+    answer: Plain<Option<FhirResponse>>,
+}
+
+/// What the door leads to.
+struct Port(Arc<Store>);
+
+impl FhirPort for Port {
+    fn request(&self, tenant: &str, request: FhirRequest) -> BoxFuture<'_, FhirResponse> {
+        self.0
+            .requests
+            .lock()
+            .unwrap()
+            .push((tenant.to_owned(), request));
+        let answer = self.0.answer.lock().unwrap().clone();
+        Box::pin(async move {
+            match answer {
+                Some(answer) => answer,
+                None => std::future::pending().await,
+            }
+        })
+    }
+}
+
+impl Store {
+    fn open() -> Arc<Self> {
+        let store = Arc::new(Self {
+            door: FhirDoor::default(),
+            requests: Plain::default(),
+            answer: Plain::default(),
+        });
+        store.answers(200, None);
+        store.door.open(Arc::new(Port(Arc::clone(&store))));
+        store
+    }
+
+    fn answers(&self, status: u16, location: Option<&str>) {
+        *self.answer.lock().unwrap() = Some(FhirResponse {
+            status,
+            location: location.map(str::to_owned),
+            body: None,
+        });
+    }
+
+    fn destination(&self, config: &Value) -> Arc<dyn Destination> {
+        let site = FakeSite {
+            fhir: Some(FhirStores {
+                tenants: vec!["ward".to_owned()],
+                door: self.door.clone(),
+            }),
+            ..FakeSite::default()
+        };
+        destination_factory("fhir", config, &site).unwrap()()
+    }
+}
+
+struct Local(Arc<Store>);
+
+impl DestinationRig for Local {
+    fn destination(&self) -> Arc<dyn Destination> {
+        self.0
+            .destination(&json!({ "to": "local", "answer-within": "1s" }))
+    }
+
+    fn message(&self, number: u64) -> Bytes {
+        patient(number)
+    }
+
+    fn mood(&self, mood: PeerMood) -> BoxFuture<'_, ()> {
+        self.0.door.open(Arc::new(Port(Arc::clone(&self.0))));
+        match mood {
+            PeerMood::Accepts => self.0.answers(200, None),
+            PeerMood::Refuses => self.0.answers(422, None),
+            PeerMood::Silent => *self.0.answer.lock().unwrap() = None,
+            PeerMood::Away => self.0.door.close(),
+        }
+        Box::pin(async {})
+    }
+
+    fn received(&self) -> BoxFuture<'_, Vec<Bytes>> {
+        let requests = self.0.requests.lock().unwrap();
+        let bodies = requests.iter().map(|(_, request)| request.body.clone());
+        let bodies = bodies.collect();
+        Box::pin(async { bodies })
+    }
+}
+
+#[tokio::test]
+async fn the_destination_keeps_the_contract_with_a_store_of_the_node() {
+    check_destination(&Local(Store::open())).await;
+}
+
+#[tokio::test]
+async fn a_store_of_the_node_gets_the_delivery_and_the_whole_message() {
+    let store = Store::open();
+    store.answers(201, Some("Binary/mrn7/_history/1"));
+    let destination = store.destination(&json!({ "to": "local", "tenant": "ward" }));
+    let text = r#"{"resourceType":"Binary","contentType":"a/b","data":""}"#;
+    let blob = BlobRef {
+        partition: "p".into(),
+        name: "b".into(),
+    };
+    let range = BlobRange {
+        blob,
+        offset: 2,
+        length: 4,
+    };
+    let at = text.len() - 2;
+    let mut one = delivery(7, "");
+    one.payload = Payload::with_cuts(text.into(), vec![Cut { at, range }]);
+    one.blobs = Arc::new(MemoryBlobs([("b".to_owned(), b"__AAAA__".to_vec())].into()));
+    let outcome = destination.send(std::slice::from_ref(&one)).await;
+    let delivered = outcome[0].clone().unwrap();
+    assert_eq!(delivered.summary, "201 Binary, version 1");
+    let (tenant, request) = store.requests.lock().unwrap()[0].clone();
+    assert_eq!(tenant, "ward");
+    assert_eq!(request.method, FhirMethod::Post);
+    assert_eq!(request.target, "Binary");
+    assert_eq!(request.delivery, Some(one.id.to_string()));
+    assert_eq!(request.if_none_exist, None, "the store knows the delivery");
+    assert_eq!(request.body, text.replace("\"\"", "\"AAAA\""));
+    store.door.close();
+    let error = destination.send(&[one]).await[0].clone().unwrap_err();
+    assert_eq!((error.class, error.code), (Class::Retry, "fhir-closed"));
+}
+
+async fn send(destination: &dyn Destination, one: Delivery) -> hilum_component::Outcome {
+    destination.send(&[one]).await.remove(0)
+}
+
+#[tokio::test]
+async fn a_repeat_of_a_creation_can_be_recognised_by_a_server_elsewhere() {
+    let server = Server::start().await;
+    let config = json!({ "to": server.base() });
+    let message = r#"{"resourceType":"Observation","status":"final"}"#;
+    // The second attempt is made by a new process.
+    for _ in 0..2 {
+        send(&*destination("fhir", &config), delivery(7, message))
+            .await
+            .unwrap();
+    }
+    let untagged = json!({ "to": server.base(), "once": false });
+    send(&*destination("fhir", &untagged), delivery(7, message))
+        .await
+        .unwrap();
+    let received = server.receiver.lock().await.received();
+    assert_eq!(received[0].line, "POST /fhir/Observation HTTP/1.1");
+    assert_eq!(
+        received[0].header("content-type"),
+        Some("application/fhir+json")
+    );
+    let condition = received[0].header("if-none-exist").unwrap();
+    assert_eq!(Some(condition), received[1].header("if-none-exist"));
+    assert_eq!(received[0].body, received[1].body);
+    let sent: Value = serde_json::from_slice(&received[0].body).unwrap();
+    let code = sent["meta"]["tag"][0]["code"].as_str().unwrap();
+    assert_eq!(condition, format!("_tag=urn:hilum:delivery%7C{code}"));
+    assert_eq!(received[2].header("if-none-exist"), None);
+    assert_eq!(received[2].body, message);
+}
+
+#[tokio::test]
+async fn answers_are_understood_without_repeating_what_they_say() {
+    let server = Server::start().await;
+    let destination = destination("fhir", &json!({ "to": server.base() }));
+    let outcome = r#"{"resourceType":"OperationOutcome","issue":[{"severity":"error","code":"transient","diagnostics":"Canary7 is away"}]}"#;
+    for (status, class) in [(409, Class::Retry), (401, Class::Halt), (503, Class::Retry)] {
+        server.answers(status, outcome).await;
+        let error = send(&*destination, delivery(7, patient(7)))
+            .await
+            .unwrap_err();
+        assert_eq!(error.class, class, "{status}");
+        assert!(!error.message.contains("Canary"), "{error}");
+        assert_eq!(error.reply.as_deref(), Some(outcome.as_bytes()));
+    }
+    let batch = r#"{"resourceType":"Bundle","type":"batch","entry":[]}"#;
+    let answer = r#"{"resourceType":"Bundle","entry":[{"response":{"status":"404 Not Found"}}]}"#;
+    server.answers(200, answer).await;
+    let error = send(&*destination, delivery(8, batch)).await.unwrap_err();
+    assert_eq!((error.class, error.code), (Class::Reject, "fhir-batch"));
+    let error = send(&*destination, delivery(9, "MSH|^~\\&|"))
+        .await
+        .unwrap_err();
+    assert_eq!(
+        (error.class, error.code),
+        (Class::Reject, "fhir-unreadable")
+    );
+}
+
+#[test]
+fn what_makes_no_sense_is_refused_when_the_site_is_checked() {
+    let site = FakeSite::default();
+    let with_store = FakeSite {
+        fhir: Some(FhirStores::default()),
+        ..FakeSite::default()
+    };
+    for (site, config, expected) in [
+        (&site, json!({ "to": "local" }), "no FHIR server"),
+        (
+            &with_store,
+            json!({ "to": "local", "tenant": "x" }),
+            "no tenant `x`",
+        ),
+        (
+            &with_store,
+            json!({ "to": "local", "tls": {} }),
+            "nothing is shown",
+        ),
+        (
+            &site,
+            json!({ "to": "https://x/fhir", "tenant": "x" }),
+            "in the URL",
+        ),
+        (&site, json!({ "to": "https://x/fhir?a=b" }), "has no `?`"),
+        (&site, json!({ "to": "x" }), "http://"),
+        (&site, json!({}), "neither a system nor an address"),
+    ] {
+        let problems = destination_factory("fhir", &config, site).err().unwrap();
+        assert!(
+            problems[0].message.contains(expected),
+            "{config}: {problems:?}"
+        );
+    }
+    for (config, expected) in [
+        (json!({ "from": "local", "types": [] }), "at least one type"),
+        (
+            json!({ "from": "local", "types": ["patient"] }),
+            "each type",
+        ),
+        (
+            json!({ "from": "local", "types": ["Patient"], "query": "_count=1" }),
+            "criteria",
+        ),
+        (
+            json!({ "from": "local", "types": ["Patient"], "start": "then" }),
+            "`beginning`",
+        ),
+        (
+            json!({ "from": "local", "types": ["Patient"], "page": 0 }),
+            "1 to 1000",
+        ),
+    ] {
+        let problems = source_factory("fhir", &config, &with_store).err().unwrap();
+        assert!(
+            problems[0].message.contains(expected),
+            "{config}: {problems:?}"
+        );
+    }
+}
+
+/// A page of a search with these resources.
+fn page(resources: &[Bytes], next: Option<&str>) -> String {
+    let entries: Vec<String> = resources
+        .iter()
+        .map(|resource| {
+            format!(
+                "{{\"resource\":{}}}",
+                std::str::from_utf8(resource).unwrap()
+            )
+        })
+        .collect();
+    let link = next.map_or(String::new(), |next| {
+        format!(r#""link":[{{"relation":"next","url":"{next}"}}],"#)
+    });
+    format!(
+        r#"{{"resourceType":"Bundle",{link}"entry":[{}]}}"#,
+        entries.join(",")
+    )
+}
+
+fn version(id: &str, version: u64, second: u64) -> Bytes {
+    format!(
+        r#"{{"resourceType":"Patient", "id":"{id}","meta":{{"versionId":"{version}","lastUpdated":"2026-01-01T00:{:02}:{:02}.000+01:00"}}}}"#,
+        second / 60,
+        second % 60
+    )
+    .into()
+}
+
+/// Plays the server of a source: what is sent is what the search finds.
+struct Changes {
+    server: Server,
+    taken: Arc<Plain<Vec<(Bytes, Disposition)>>>,
+}
+
+/// A source whose intake is watched: nothing else tells the peer what became of a message.
+struct Watched {
+    inner: Box<dyn Source>,
+    taken: Arc<Plain<Vec<(Bytes, Disposition)>>>,
+}
+
+struct WatchedIntake {
+    inner: Intake,
+    taken: Arc<Plain<Vec<(Bytes, Disposition)>>>,
+}
+
+impl Source for Watched {
+    fn open(&mut self) -> BoxFuture<'_, Result<Option<String>, SourceError>> {
+        self.inner.open()
+    }
+
+    fn run<'a>(&'a mut self, intake: Intake, stop: Stop) -> BoxFuture<'a, Result<(), SourceError>> {
+        let watched = WatchedIntake {
+            inner: intake,
+            taken: Arc::clone(&self.taken),
+        };
+        self.inner.run(Intake::new(Arc::new(watched)), stop)
+    }
+}
+
+impl IntakePort for WatchedIntake {
+    fn take(&self, arrival: Arrival) -> BoxFuture<'_, Reply> {
+        Box::pin(async move {
+            let bytes = arrival.payload.text().clone();
+            let reply = self.inner.take(arrival).await;
+            self.taken.lock().unwrap().push((bytes, reply.disposition));
+            reply
+        })
+    }
+    fn record_junk(&self, bytes: Bytes, total: u64, peer: Peer) -> BoxFuture<'_, ()> {
+        Box::pin(self.inner.record_junk(bytes, total, peer))
+    }
+    fn refuse(&self, partial: Partial) -> BoxFuture<'_, Reply> {
+        Box::pin(self.inner.refuse(partial))
+    }
+    fn blob(&self) -> BoxFuture<'_, std::io::Result<Box<dyn BlobWriter>>> {
+        Box::pin(self.inner.blob())
+    }
+    fn ends_attachment(&self, byte: u8) -> bool {
+        self.inner.ends_attachment(byte)
+    }
+    fn remember<'a>(&'a self, key: &'a str, value: Bytes) -> BoxFuture<'a, std::io::Result<()>> {
+        Box::pin(self.inner.remember(key, value))
+    }
+    fn recall<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Option<Bytes>> {
+        Box::pin(self.inner.recall(key))
+    }
+    fn now_ms(&self) -> u64 {
+        self.inner.now_ms()
+    }
+}
+
+impl SourceRig for Changes {
+    fn source(&self) -> Box<dyn Source> {
+        let config = json!({ "from": self.server.base(), "types": ["Patient"], "every": "5ms", "start": "beginning" });
+        Box::new(Watched {
+            inner: source("fhir", &config),
+            taken: Arc::clone(&self.taken),
+        })
+    }
+
+    fn message(&self, number: u64) -> Bytes {
+        version(&format!("p{number}"), 1, number)
+    }
+
+    fn send<'a>(
+        &'a self,
+        _address: Option<&'a str>,
+        messages: Vec<Bytes>,
+    ) -> BoxFuture<'a, Vec<Said>> {
+        Box::pin(async move {
+            self.server.answers(200, &page(&messages, None)).await;
+            let of = |message: &Bytes| {
+                let taken = self.taken.lock().unwrap();
+                let found = taken.iter().find(|(bytes, _)| bytes == message);
+                found.map(|(_, disposition)| disposition.is_positive())
+            };
+            wait::until("the messages are taken", || {
+                messages.iter().all(|one| of(one).is_some())
+            })
+            .await;
+            // The next source begins anew and must not find them again.
+            self.server.answers(200, &page(&[], None)).await;
+            let said = |one: &Bytes| match of(one) {
+                Some(true) => Said::Yes,
+                Some(false) | None => Said::Nothing,
+            };
+            messages.iter().map(said).collect()
+        })
+    }
+
+    fn send_and_vanish<'a>(
+        &'a self,
+        _address: Option<&'a str>,
+        message: Bytes,
+    ) -> BoxFuture<'a, ()> {
+        Box::pin(async move { self.server.answers(200, &page(&[message], None)).await })
+    }
+
+    fn says_no(&self) -> bool {
+        false
+    }
+}
+
+#[tokio::test]
+async fn the_source_keeps_the_contract() {
+    let server = Server::start().await;
+    server.answers(200, &page(&[], None)).await;
+    let taken = Arc::default();
+    check_source(&Changes { server, taken }).await;
+}
+
+#[tokio::test]
+async fn each_version_comes_once_and_the_cursor_outlives_the_source() {
+    let server = Server::start().await;
+    let config = json!({ "from": server.base(), "types": ["Patient"], "every": "5ms", "start": "2025-12-31T22:00:00Z", "overlap": "10s", "query": "active=true" });
+    let first = [version("a", 1, 30), version("b", 1, 30)];
+    server.answers(200, &page(&first, None)).await;
+    let intake = FakeIntake::new();
+    let running = Running::start(source("fhir", &config), Arc::clone(&intake)).await;
+    intake.wait_for(2).await;
+    let looks = async || server.receiver.lock().await.received().len();
+    let before = looks().await;
+    while looks().await < before + 2 {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    running.stop().await;
+    assert_eq!(
+        intake.contents(),
+        first.each_ref().map(|bytes| bytes.to_vec())
+    );
+    let lines: Vec<String> = server
+        .receiver
+        .lock()
+        .await
+        .received()
+        .into_iter()
+        .map(|one| one.line)
+        .collect();
+    assert!(lines[0].contains("/fhir/Patient?_sort=_lastUpdated&_count=50&_lastUpdated=ge2025-12-31T22:00:00.000Z&active=true "), "{}", lines[0]);
+    assert!(
+        lines[1].contains("ge2025-12-31T23:00:20.000Z"),
+        "{}",
+        lines[1]
+    );
+    // Late, and of the very time of one that was seen.
+    let later = [
+        version("c", 1, 25),
+        version("a", 1, 30),
+        version("b", 1, 30),
+        version("d", 1, 30),
+        version("a", 2, 31),
+    ];
+    server.answers(200, &page(&later, None)).await;
+    let running = Running::start(source("fhir", &config), Arc::clone(&intake)).await;
+    intake.wait_for(5).await;
+    running.stop().await;
+    let found: Vec<Vec<u8>> = intake.contents().split_off(2);
+    let new = [&later[0], &later[3], &later[4]].map(|bytes| bytes.to_vec());
+    assert_eq!(found, new);
+}
+
+#[tokio::test]
+async fn a_change_that_is_not_recorded_is_looked_for_again() {
+    let server = Server::start().await;
+    let config = json!({ "from": server.base(), "types": ["Patient"], "every": "5ms", "start": "beginning" });
+    server
+        .answers(200, &page(&[version("a", 1, 1), version("b", 1, 2)], None))
+        .await;
+    let intake = FakeIntake::new();
+    intake.respond(|number, _| {
+        let disposition = if number == 2 {
+            Disposition::Failed
+        } else {
+            Disposition::Accepted
+        };
+        FakeIntake::reply(number, disposition, b"")
+    });
+    let running = Running::start(source("fhir", &config), Arc::clone(&intake)).await;
+    intake.wait_for(3).await;
+    running.stop().await;
+    let contents = intake.contents();
+    assert_eq!(contents.len(), 3);
+    assert_eq!(
+        contents[1], contents[2],
+        "what failed comes again, what was taken does not"
+    );
+}
+
+#[tokio::test]
+async fn pages_are_followed_on_the_same_server_only() {
+    let server = Server::start().await;
+    let config = json!({ "from": server.base(), "types": ["Patient"], "every": "5ms", "start": "beginning" });
+    let next = format!("{}/Patient?page=2", server.base());
+    server
+        .answers(200, &page(&[version("a", 1, 1)], Some(&next)))
+        .await;
+    let intake = FakeIntake::new();
+    let running = Running::start(source("fhir", &config), Arc::clone(&intake)).await;
+    let second = async || {
+        let received = server.receiver.lock().await.received();
+        received
+            .iter()
+            .any(|one| one.line.starts_with("GET /fhir/Patient?page=2 "))
+    };
+    while !second().await {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    server
+        .answers(
+            200,
+            &page(
+                &[version("b", 1, 2)],
+                Some("http://elsewhere.example/Patient?page=3"),
+            ),
+        )
+        .await;
+    intake.wait_for(2).await;
+    for (status, body) in [
+        (200, "<Bundle/>"),
+        (500, ""),
+        (200, "{\"entry\":[{\"resource\":{}}]}"),
+    ] {
+        server.answers(status, body).await;
+        let before = server.receiver.lock().await.received().len();
+        while server.receiver.lock().await.received().len() < before + 2 {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    }
+    assert!(!running.task.is_finished(), "a failed look is made again");
+    running.stop().await;
+}
