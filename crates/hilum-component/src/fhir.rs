@@ -33,7 +33,8 @@ pub struct FhirRequest {
     pub if_none_exist: Option<String>,
     /// The resource in JSON or XML; empty for a read.
     pub body: Bytes,
-    /// The same on every attempt of one delivery, at most [`DELIVERY_ID_MAX`] bytes.
+    /// The same on every attempt of one delivery, at most [`DELIVERY_ID_MAX`] bytes. A change
+    /// with it is done once, and answered without the resource.
     pub delivery: Option<String>,
 }
 

@@ -8,6 +8,7 @@ use hilum_fhir::IssueType;
 use http::{HeaderName, HeaderValue, StatusCode};
 
 use crate::fault::{Fault, suggestion};
+use crate::port::Delivering;
 use crate::request::{Conditions, Format, Kind, Media, Prefer, unsupported};
 use crate::search::{Context, Keys, Lists, Reading, list_id, split};
 use crate::server::Fhir;
@@ -30,6 +31,8 @@ pub(crate) struct Call {
     pub(crate) base: Arc<str>,
     /// Who asks.
     pub(crate) caller: IpAddr,
+    /// The delivery of a channel that it belongs to.
+    pub(crate) delivering: Option<Delivering>,
 }
 
 /// The body of a request.

@@ -25,6 +25,7 @@ mod list;
 mod open;
 mod openapi;
 mod operation;
+mod port;
 mod request;
 mod respond;
 mod route;

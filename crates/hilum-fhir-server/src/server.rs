@@ -213,6 +213,7 @@ async fn answer(
         base,
         caller,
         fhir: Arc::clone(&fhir),
+        delivering: None,
     };
     let (handle, searches) = (entry.handle, entry.route.path.ends_with("/_search"));
     let Some((body, permit)) = body(request, &fhir).await? else {

@@ -38,14 +38,20 @@ pub(super) async fn one(call: &Call, bundle: &Resource, item: &Item) -> Result<R
         },
         None => Content::NONE,
     };
+    let delivering = call.delivering.as_ref().map(|of| of.entry(item.at));
     let inner = Call {
         parts,
         query,
         conditions: item.conditions.clone(),
         body,
+        delivering: delivering.clone(),
         ..call.clone()
     };
-    (entry.handle)(inner).await
+    let made = (entry.handle)(inner.clone()).await;
+    match delivering {
+        Some(delivering) => delivering.answer(&inner, made),
+        None => made,
+    }
 }
 
 /// The path below the tenant; clients also write the whole URL.

@@ -136,7 +136,7 @@ async fn once(
         ..Commit::default()
     };
     let conditions = prepared.owners.len();
-    let committed = match call.tenant.commit(commit).await {
+    let committed = match call.commit(commit).await {
         Ok(committed) => committed,
         Err(StoreError::Stale { .. }) => return Ok(None),
         Err(StoreError::Conflict { at, version, .. }) => {

@@ -38,7 +38,7 @@ pub(super) fn handle(call: Call) -> BoxFuture<'static, Result<Reply, Fault>> {
                     rows: taken.rows.clone(),
                 },
             });
-            let committed = match call.tenant.commit(commit).await {
+            let committed = match call.commit(commit).await {
                 Err(StoreError::Stale { .. }) => continue,
                 other => other?,
             };

@@ -29,7 +29,7 @@ pub(super) fn handle(call: Call) -> BoxFuture<'static, Result<Reply, Fault>> {
             }],
             ..Commit::default()
         };
-        let committed = match call.tenant.commit(commit).await {
+        let committed = match call.commit(commit).await {
             Err(StoreError::Conflict { version, .. }) if conditional => return Err(unmet(version)),
             other => other?,
         };
@@ -102,7 +102,7 @@ pub(super) fn conditional(call: Call) -> BoxFuture<'static, Result<Reply, Fault>
                 changes,
                 ..Commit::default()
             };
-            match call.tenant.commit(commit).await {
+            match call.commit(commit).await {
                 Ok(_) => return Ok(told(&call, count)),
                 Err(StoreError::Stale { .. }) => {}
                 Err(error) => return Err(error.into()),

@@ -94,7 +94,7 @@ async fn put(
         }],
         ..Commit::default()
     };
-    let committed = match call.tenant.commit(commit).await {
+    let committed = match call.commit(commit).await {
         Err(StoreError::Conflict { version, .. }) if conditional => return Err(unmet(version)),
         other => other?,
     };
@@ -185,7 +185,7 @@ async fn put_conditionally(
         ..Commit::default()
     };
     let fault = |fault: Fault| Tried::Fault(Box::new(fault));
-    let committed = match call.tenant.commit(commit).await {
+    let committed = match call.commit(commit).await {
         Ok(committed) => committed,
         Err(StoreError::Stale { .. }) => return Err(Tried::Again),
         Err(StoreError::Conflict { version, .. }) if call.conditions.if_match.is_some() => {

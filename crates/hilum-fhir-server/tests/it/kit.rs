@@ -22,6 +22,7 @@ pub(crate) struct Server {
     pub(crate) address: String,
     stop: Option<StopHandle>,
     serving: Option<tokio::task::JoinHandle<()>>,
+    fhir: Option<Arc<Fhir>>,
     folder: Arc<tempfile::TempDir>,
     /// One connection is kept, so that the tests use it over and over.
     kept: Mutex<Option<Sender>>,
@@ -75,7 +76,8 @@ impl Server {
         Self {
             address,
             stop: Some(stop),
-            serving: Some(tokio::spawn(fhir.serve(listener, stopped))),
+            serving: Some(tokio::spawn(Arc::clone(&fhir).serve(listener, stopped))),
+            fhir: Some(fhir),
             folder,
             kept: Mutex::new(None),
         }
@@ -87,6 +89,7 @@ impl Server {
             address: address.to_owned(),
             stop: None,
             serving: None,
+            fhir: None,
             folder: Arc::new(tempfile::tempdir().unwrap()),
             kept: Mutex::new(None),
         }
@@ -107,8 +110,14 @@ impl Server {
         let folder = Arc::clone(&self.folder);
         self.stop.take().unwrap().request();
         drop(self.kept.get_mut().take());
+        drop(self.fhir.take());
         self.serving.take().unwrap().await.unwrap();
         Self::on(folder, Limits::default(), Validate::Enforce).await
+    }
+
+    /// The way of channels to it.
+    pub(crate) fn port(&self) -> Arc<dyn hilum_component::FhirPort> {
+        self.fhir.as_ref().unwrap().port()
     }
 
     /// The URL of the first tenant.

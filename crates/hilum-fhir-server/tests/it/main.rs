@@ -10,6 +10,7 @@ mod bundle;
 mod conditional;
 mod crud;
 mod kit;
+mod port;
 mod protocol;
 mod search;
 mod strict;
