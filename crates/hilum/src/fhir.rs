@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
-use hilum_component::{Stop, StopHandle};
+use hilum_component::{FhirDoor, Stop, StopHandle};
 use hilum_config::{FhirPlan, FhirTenant};
 use hilum_fhir_server::{Fhir, FhirOptions, Limits, TenantOptions, Validate};
 use hilum_net::{HostPort, ListenOptions, Listener};
@@ -14,12 +14,13 @@ use tokio::task::JoinHandle;
 pub(crate) struct Served {
     /// Where, with its path.
     pub(crate) url: String,
+    door: FhirDoor,
     stop: StopHandle,
     task: JoinHandle<()>,
 }
 
-/// Opens the stores below a data folder and listens.
-pub(crate) async fn start(plan: &FhirPlan, data: &Path) -> anyhow::Result<Served> {
+/// Opens the stores below a data folder, for channels as well, and listens.
+pub(crate) async fn start(plan: &FhirPlan, data: &Path, door: FhirDoor) -> anyhow::Result<Served> {
     let listener = listener(plan).await?;
     let url = format!("http://{}/fhir", listener.local_address());
     let mut tenants = vec![tenant("", data.join("fhir.db"), &plan.first)];
@@ -40,14 +41,21 @@ pub(crate) async fn start(plan: &FhirPlan, data: &Path) -> anyhow::Result<Served
         clock: Arc::new(now_ms),
     };
     let fhir = Fhir::open(options).await?;
+    door.open(fhir.port());
     let (stop, stopped) = Stop::new();
     let task = tokio::spawn(fhir.serve(listener, stopped));
-    Ok(Served { url, stop, task })
+    Ok(Served {
+        url,
+        door,
+        stop,
+        task,
+    })
 }
 
 impl Served {
     /// Takes no more connections and lets the requests end that have begun.
     pub(crate) async fn stop(self) {
+        self.door.close();
         self.stop.request();
         if self.task.await.is_err() {
             tracing::error!("the FHIR server broke down; this is a bug in hilum");

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::Context;
-use hilum_component::Registry;
+use hilum_component::{FhirDoor, Registry};
 use hilum_config::{Loaded, Options, Secrets, Variables, load, load_all, render, summary};
 use serde_json::json;
 
@@ -27,13 +27,27 @@ pub(crate) fn load_site(
     secrets: Secrets,
     output: &Output,
 ) -> anyhow::Result<Loaded> {
-    show(site, secrets, output, load)
+    load_with(site, secrets, FhirDoor::default(), output)
+}
+
+/// Loads a site that is to run, whose components reach the FHIR stores by this door.
+pub(crate) fn load_with(
+    site: &SiteArgs,
+    secrets: Secrets,
+    fhir: FhirDoor,
+    output: &Output,
+) -> anyhow::Result<Loaded> {
+    let options = Options {
+        fhir,
+        ..options(site, secrets)
+    };
+    show(site, &options, output, load)
 }
 
 /// Loads a site by `load` and shows what is wrong with it.
 fn show(
     site: &SiteArgs,
-    secrets: Secrets,
+    options: &Options,
     output: &Output,
     load: impl FnOnce(&Path, &Registry, &Options) -> Loaded,
 ) -> anyhow::Result<Loaded> {
@@ -41,7 +55,7 @@ fn show(
         .site
         .canonicalize()
         .with_context(|| format!("there is no folder {}", site.site.display()))?;
-    let loaded = load(&folder, &registry(), &options(site, secrets));
+    let loaded = load(&folder, &registry(), options);
     if !loaded.diagnostics.is_empty() && !output.json() {
         output.note(render(&loaded.diagnostics));
     }
@@ -54,7 +68,8 @@ pub(crate) fn run(arguments: &Check, output: &Output) -> anyhow::Result<Exit> {
     } else {
         Secrets::Required
     };
-    let loaded = show(&arguments.site, secrets, output, load_all)?;
+    let options = options(&arguments.site, secrets);
+    let loaded = show(&arguments.site, &options, output, load_all)?;
     if output.json() {
         output.value(&json!({
             "plan": loaded.plan.as_ref().map(|plan| plan.digest.to_string()),

@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use hilum_admin::{ADMIN_CONNECTIONS_MAX, Admin, ApiError};
-use hilum_component::{Plan, Stop};
+use hilum_component::{FhirDoor, Plan, Stop};
 use hilum_config::{FhirPlan, Secrets};
 use hilum_engine::{Engine, EngineError, EngineOptions, ReloadReport};
 use hilum_journal::JournalOptions;
 use hilum_net::{HostPort, ListenOptions, Listener};
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::check::load_site;
+use super::check::load_with;
 use super::watch::Watch;
 use crate::args::{Run, SiteArgs};
 use crate::kept::Kept;
@@ -25,7 +25,8 @@ pub(super) const LOCK: &str = "hilum.lock";
 
 pub(crate) fn run(arguments: &Run, output: &Output) -> anyhow::Result<Exit> {
     log_to_stderr(arguments)?;
-    let loaded = load_site(&arguments.site, Secrets::Required, output)?;
+    let door = FhirDoor::default();
+    let loaded = load_with(&arguments.site, Secrets::Required, door.clone(), output)?;
     if loaded.plan.is_none() {
         output.note(hilum_config::summary(&loaded.diagnostics, loaded.files));
         return Ok(Exit::Found);
@@ -42,7 +43,7 @@ pub(crate) fn run(arguments: &Run, output: &Output) -> anyhow::Result<Exit> {
         .enable_all()
         .build()
         .context("cannot start the I/O threads")?;
-    let result = runtime.block_on(serve(arguments, plan, fhir, kept, output));
+    let result = runtime.block_on(serve(arguments, plan, (fhir, door), kept, output));
     runtime.shutdown_timeout(Duration::from_secs(1));
     drop(lock);
     result
@@ -91,7 +92,7 @@ pub(super) fn lock(data: &Path) -> anyhow::Result<File> {
 async fn serve(
     arguments: &Run,
     plan: Plan,
-    fhir: Option<FhirPlan>,
+    (fhir, door): (Option<FhirPlan>, FhirDoor),
     kept: Arc<Kept>,
     output: &Output,
 ) -> anyhow::Result<Exit> {
@@ -108,18 +109,19 @@ async fn serve(
         threads,
         kept: Arc::clone(&kept) as _,
     };
-    let engine = Arc::new(Engine::start(plan, options).await?);
+    // Channels reach the stores from their first message to their last.
     let fhir = match &fhir {
-        Some(plan) => Some(crate::fhir::start(plan, &arguments.data).await?),
+        Some(plan) => Some(crate::fhir::start(plan, &arguments.data, door.clone()).await?),
         None => None,
     };
+    let engine = Arc::new(Engine::start(plan, options).await?);
     let (stop_admin, stop) = Stop::new();
     let mut address = String::new();
     if let Some((listener, at)) = listener {
         address = format!(", management at http://{at}");
         let admin = Arc::new(Admin::new(
             Arc::clone(&engine),
-            reloader(arguments, &kept, &engine),
+            reloader(arguments, &kept, &engine, &door),
         ));
         tokio::spawn(hilum_admin::serve(listener, admin, stop));
     }
@@ -130,7 +132,7 @@ async fn serve(
     output.line(format_args!(
         "hilum ready: {site}, {channels} channel{plural}{address}"
     ));
-    let reload = reloader(arguments, &kept, &engine);
+    let reload = reloader(arguments, &kept, &engine, &door);
     let site = &arguments.site.site;
     let mut watch = arguments.watch.then(|| Watch::new(site, &arguments.data));
     loop {
@@ -148,10 +150,10 @@ async fn serve(
     tracing::info!("stopping; what is queued stays in the journal (stop again to end at once)");
     stop_admin.request();
     let stopped = async {
+        engine.stop().await;
         if let Some(fhir) = fhir {
             fhir.stop().await;
         }
-        engine.stop().await;
     };
     tokio::select! {
         () = stopped => Ok(Exit::Done),
@@ -205,15 +207,18 @@ type Reloader = Box<
 >;
 
 /// Loads the folder again and hands the plan to the engine; a bad folder changes nothing.
-fn reloader(arguments: &Run, kept: &Arc<Kept>, engine: &Arc<Engine>) -> Reloader {
+fn reloader(arguments: &Run, kept: &Arc<Kept>, engine: &Arc<Engine>, door: &FhirDoor) -> Reloader {
     let site = SiteArgs {
         site: arguments.site.site.clone(),
         environment: arguments.site.environment.clone(),
     };
-    let (engine, kept) = (Arc::clone(engine), Arc::clone(kept));
+    let (engine, kept, door) = (Arc::clone(engine), Arc::clone(kept), door.clone());
     Box::new(move || {
         let (engine, kept) = (Arc::clone(&engine), Arc::clone(&kept));
-        let options = super::check::options(&site, Secrets::Required);
+        let options = hilum_config::Options {
+            fhir: door.clone(),
+            ..super::check::options(&site, Secrets::Required)
+        };
         let folder = site.site.clone();
         Box::pin(async move {
             let loaded = tokio::task::spawn_blocking(move || {
