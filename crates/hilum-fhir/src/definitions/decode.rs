@@ -71,6 +71,7 @@ fn known(types: &[TypeDef]) -> Option<KnownTypes> {
         backbone_element: named("BackboneElement")?,
         extension: named("Extension")?,
         reference: named("Reference")?,
+        bundle: named("Bundle")?,
         coding: named("Coding")?,
         attachment: named("Attachment")?,
         narrative: named("Narrative")?,

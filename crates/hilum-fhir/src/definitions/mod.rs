@@ -62,6 +62,8 @@ pub struct KnownTypes {
     pub extension: TypeId,
     /// `Reference`.
     pub reference: TypeId,
+    /// `Bundle`.
+    pub bundle: TypeId,
     /// `Coding`.
     pub coding: TypeId,
     /// `Attachment`.

@@ -110,15 +110,24 @@ impl Resource {
     /// Where the node stood in the text that was read.
     #[must_use]
     pub fn position(&self, node: Node<'_>) -> Option<Position> {
+        Some(self.lines()?.position(self.offset(node)?))
+    }
+
+    /// The byte where the node, or what is around it, stood in the text that was read.
+    pub(crate) fn offset(&self, node: Node<'_>) -> Option<usize> {
         let placed = |node: Node<'_>| {
             let entry = self.entry(node.index());
-            (entry.flags & PLACED != 0).then_some(entry.start)
+            (entry.flags & PLACED != 0).then_some(entry.start as usize)
         };
-        let start = std::iter::once(node)
+        std::iter::once(node)
             .chain(node.ancestors())
-            .find_map(placed)?;
+            .find_map(placed)
+    }
+
+    /// Lines and columns of the text that was read.
+    pub(crate) fn lines(&self) -> Option<Lines<'_>> {
         let read = self.text.as_bytes().get(..self.read as usize)?;
-        Some(Lines::new(read).position(start as usize))
+        Some(Lines::new(read))
     }
 
     #[expect(

@@ -1,7 +1,7 @@
 //! Bundles: what each type of them asks of its entries (FHIR R4 bundle.html).
 
 use super::Check;
-use super::reference::{entries, relative};
+use super::reference::relative;
 use crate::problem::IssueType;
 use crate::resource::Node;
 
@@ -120,7 +120,7 @@ impl Check<'_> {
         if text.starts_with('#') {
             return;
         }
-        let text = match entries(reference, text).count() {
+        let text = match self.entries.of_bundle(reference, text).len() {
             0 => "the target is not in the Bundle",
             1 => return,
             _ => "the target is in the Bundle more than once",

@@ -76,6 +76,7 @@ impl Check<'_> {
             resource: self.resource,
             request: &request,
             problems: Vec::new(),
+            entries: self.entries.clone(),
             depth: self.depth,
             errors_only: true,
         };
@@ -231,7 +232,7 @@ impl Check<'_> {
         if limits.iter().any(|limit| limit.targets.is_empty()) {
             return;
         }
-        let target = super::reference::inside(node, text);
+        let target = self.entries.inside(node, text);
         let fits = |url: &String| match target {
             Some(target) => self.conforms(target, url),
             None => self.names_type(text, url),

@@ -2,7 +2,7 @@
 
 use hilum_fhirpath::{self as fhirpath, HostError, Item};
 
-use super::{Check, reference};
+use super::Check;
 use crate::definitions::{Definitions, Membership};
 use crate::resource::Node;
 
@@ -45,10 +45,14 @@ impl fhirpath::Host for Host<'_> {
         let resource = self.check.resource;
         let from = from.and_then(|node| Node::from_id(resource, node.id));
         let from = from.unwrap_or(resource.root());
-        Ok(reference::inside(from, text).map(|node| fhirpath::Node {
-            tree: resource,
-            id: node.id(),
-        }))
+        Ok(self
+            .check
+            .entries
+            .inside(from, text)
+            .map(|node| fhirpath::Node {
+                tree: resource,
+                id: node.id(),
+            }))
     }
 
     fn conforms_to(

@@ -14,6 +14,7 @@ mod compare;
 mod conform;
 mod data;
 mod definition;
+mod entries;
 mod extension;
 mod given;
 mod host;
@@ -45,6 +46,7 @@ pub use codes::LoadedCodes;
 pub use resolver::{NoResolver, Resolver, Target};
 pub use terminology::{ListedCodes, Terminology};
 
+use entries::Entries;
 use plan::Plan;
 
 /// Problems after which a validation ends, unless the request says otherwise.
@@ -127,11 +129,12 @@ impl Validator {
             resource,
             request,
             problems: Vec::new(),
+            entries: Entries::new(resource),
             depth: 0,
             errors_only: false,
         };
         check.run();
-        check.problems
+        check.found()
     }
 }
 
@@ -152,7 +155,9 @@ struct Check<'c> {
     validator: &'c Validator,
     resource: &'c Resource,
     request: &'c Request<'c>,
-    problems: Vec<Problem>,
+    /// What was found, with the byte where it stands.
+    problems: Vec<(Option<usize>, Problem)>,
+    entries: Entries,
     /// Profiles within profiles.
     depth: usize,
     /// Only whether there is an error is asked for.
@@ -162,6 +167,22 @@ struct Check<'c> {
 impl Check<'_> {
     fn is_full(&self) -> bool {
         self.problems.len() >= self.request.problems_max
+    }
+
+    /// The problems with lines and columns, which are counted once through the text.
+    fn found(self) -> Vec<Problem> {
+        let mut places: Vec<(usize, &mut Problem)> = Vec::new();
+        let mut problems = self.problems;
+        for (offset, problem) in &mut problems {
+            places.extend(offset.map(|offset| (offset, problem)));
+        }
+        places.sort_by_key(|(offset, _)| *offset);
+        if let Some(mut lines) = self.resource.lines() {
+            for (offset, problem) in places {
+                problem.position = Some(lines.position(offset));
+            }
+        }
+        problems.into_iter().map(|(_, problem)| problem).collect()
     }
 
     fn report(
@@ -180,9 +201,8 @@ impl Check<'_> {
 
     fn push(&mut self, problem: Problem, node: Node<'_>) {
         if !self.is_full() && (problem.is_error() || !self.errors_only) {
-            let position = self.resource.position(node);
-            self.problems
-                .push(problem.at(node.path()).in_text(position));
+            let offset = self.resource.offset(node);
+            self.problems.push((offset, problem.at(node.path())));
         }
     }
 }

@@ -3,6 +3,8 @@
 //!
 //! Each does what the expression of the same key means; a test compares them over real resources.
 
+use std::collections::HashSet;
+
 use crate::resource::Node;
 
 /// Whether a rule holds at a node.
@@ -31,9 +33,42 @@ pub(super) fn named(key: &str) -> Option<Native> {
         },
         "ref-1" => local_reference_has_its_resource,
         "eld-19" => path_is_plain,
+        "bdl-7" => full_urls_differ,
+        "csd-1" => |node| {
+            let mut codes = HashSet::new();
+            all_differ(node, "concept", "code", &mut codes)
+        },
+        "que-2" => |node| {
+            let mut ids = HashSet::new();
+            all_differ(node, "item", "linkId", &mut ids)
+        },
         "qty-3" => |node| node.child("code").is_none() || node.child("system").is_some(),
         "cpt-2" => |node| node.child("value").is_none() || node.child("system").is_some(),
         _ => return None,
+    })
+}
+
+/// No two entries have the same URL and version, except in a history.
+fn full_urls_differ(bundle: Node<'_>) -> bool {
+    if bundle.child_text("type") == Some("history") {
+        return true;
+    }
+    let mut seen = HashSet::new();
+    bundle.children_named("entry").all(|entry| {
+        let Some(url) = entry.child_text("fullUrl") else {
+            return true;
+        };
+        let resource = entry.child("resource");
+        let meta = resource.and_then(|resource| resource.child("meta"));
+        seen.insert((url, meta.and_then(|meta| meta.child_text("versionId"))))
+    })
+}
+
+/// Whether what stands in children of children differs everywhere.
+fn all_differ<'r>(node: Node<'r>, children: &str, name: &str, seen: &mut HashSet<&'r str>) -> bool {
+    node.children_named(children).all(|child| {
+        child.child_text(name).is_none_or(|text| seen.insert(text))
+            && all_differ(child, children, name, seen)
     })
 }
 

@@ -5,86 +5,6 @@ use crate::definitions::{Definitions, TypeId};
 use crate::problem::IssueType;
 use crate::resource::Node;
 
-/// What a text refers to inside the document it stands in: a contained resource, or an entry of the
-/// nearest Bundle around it (FHIR R4 bundle.html#references).
-pub(super) fn inside<'r>(from: Node<'r>, text: &str) -> Option<Node<'r>> {
-    if let Some(id) = text.strip_prefix('#') {
-        let holder = super::native::container(from);
-        if id.is_empty() {
-            return Some(holder);
-        }
-        let mut contained = holder.children_named("contained");
-        return contained.find(|inner| inner.child_text("id") == Some(id));
-    }
-    entries(from, text).next().or_else(|| beside(from, text))
-}
-
-/// The resource in another parameter of the Parameters around a node.
-fn beside<'r>(from: Node<'r>, text: &str) -> Option<Node<'r>> {
-    let root = from.resource().root();
-    if root.type_name() != "Parameters" {
-        return None;
-    }
-    let ty = relative(text)?;
-    let (_, id) = text.split_once('/')?;
-    let resources = root
-        .children_named("parameter")
-        .filter_map(|one| one.child("resource"));
-    let mut resources = resources.filter(|one| one.type_id() == ty);
-    resources.find(|one| one.child_text("id") == Some(id))
-}
-
-/// The entries of the nearest Bundle that a text refers to.
-pub(super) fn entries<'r>(from: Node<'r>, text: &str) -> impl Iterator<Item = Node<'r>> {
-    let around = std::iter::once(from).chain(from.ancestors());
-    let own_entry = around
-        .clone()
-        .find(|node| node.element().path == "Bundle.entry");
-    let bundle = own_entry.and_then(Node::parent);
-    let base = own_entry.and_then(|entry| entry.child_text("fullUrl"));
-    let wanted = absolute(base, text);
-    let (wanted, version) = split_version(&wanted);
-    let (wanted, version) = (wanted.to_owned(), version.map(str::to_owned));
-    bundle
-        .into_iter()
-        .flat_map(|bundle| bundle.children_named("entry"))
-        .filter(move |entry| entry.child_text("fullUrl") == Some(&wanted))
-        .filter_map(|entry| entry.child("resource"))
-        .filter(move |resource| {
-            let own = resource
-                .child("meta")
-                .and_then(|meta| meta.child_text("versionId"));
-            version.is_none() || own == version.as_deref()
-        })
-}
-
-/// The entry whose `urn:uuid:` is the id of a relative reference: such a reference is not resolved,
-/// but it tells what its author had in mind.
-fn by_bare_id<'r>(from: Node<'r>, text: &str) -> Option<Node<'r>> {
-    relative(text)?;
-    let (_, id) = text.split_once('/')?;
-    entries(from, &format!("urn:uuid:{id}")).next()
-}
-
-/// A relative reference means the server of the entry it stands in.
-fn absolute(base: Option<&str>, text: &str) -> String {
-    let server = base
-        .filter(|_| relative(text).is_some())
-        .and_then(server_of);
-    match server {
-        Some(server) => format!("{server}{text}"),
-        None => text.to_owned(),
-    }
-}
-
-/// `http://server/` of `http://server/Patient/1`.
-fn server_of(url: &str) -> Option<&str> {
-    let (rest, _) = url.rsplit_once('/')?;
-    let (server, ty) = rest.rsplit_once('/')?;
-    Definitions::r4().type_named(ty)?;
-    url.get(..server.len() + 1)
-}
-
 fn split_version(text: &str) -> (&str, Option<&str>) {
     match text.split_once("/_history/") {
         Some((target, version)) => (target, Some(version)),
@@ -144,15 +64,24 @@ impl Check<'_> {
         self.stated_type(node, found.map(|(ty, _)| ty));
     }
 
+    /// The entry whose `urn:uuid:` is the id of a relative reference: such a reference is not
+    /// resolved, but it tells what its author had in mind.
+    fn by_bare_id<'r>(&self, from: Node<'r>, text: &str) -> Option<Node<'r>> {
+        relative(text)?;
+        let (_, id) = text.split_once('/')?;
+        let found = self.entries.of_bundle(from, &format!("urn:uuid:{id}"));
+        found.first().copied()
+    }
+
     /// The type of what a reference points at, and whether the target itself was seen.
     fn target(&mut self, node: Node<'_>, text: &str) -> Option<(TypeId, bool)> {
-        if let Some(target) = inside(node, text) {
+        if let Some(target) = self.entries.inside(node, text) {
             return Some((target.type_id(), true));
         }
         if text.starts_with('#') {
             return None;
         }
-        if let Some(other) = by_bare_id(node, text) {
+        if let Some(other) = self.by_bare_id(node, text) {
             return Some((other.type_id(), true));
         }
         match self.request.resolver.target(text) {

@@ -182,7 +182,7 @@ impl Check<'_> {
                 }
                 Step::Resolve => {
                     let text = node.child_text("reference").or(node.text());
-                    found.extend(text.and_then(|text| reference::inside(*node, text)));
+                    found.extend(text.and_then(|text| self.entries.inside(*node, text)));
                 }
             }
         }
