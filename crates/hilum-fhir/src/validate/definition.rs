@@ -47,7 +47,7 @@ impl Check<'_> {
         };
         let tables = Definitions::r4();
         let ty = tables.type_named(name);
-        if ty.is_none() && !name.contains([':', '/']) {
+        if ty.is_none() && !name.contains([':', '/', '.']) {
             let text = "a type that FHIR does not define has to be a URL";
             self.error(IssueType::Value, node, text);
         }
@@ -74,8 +74,8 @@ impl Check<'_> {
             return;
         };
         let own = name.rsplit('/').next().unwrap_or(name);
-        let first = path.split('.').next().unwrap_or(path);
-        if first != own {
+        let rest = path.strip_prefix(own);
+        if rest.is_none_or(|rest| !rest.is_empty() && !rest.starts_with('.')) {
             let text = "the path does not start with the type";
             self.error(IssueType::Value, element, text);
             return;

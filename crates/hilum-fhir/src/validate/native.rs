@@ -33,6 +33,14 @@ pub(super) fn named(key: &str) -> Option<Native> {
         },
         "ref-1" => local_reference_has_its_resource,
         "eld-19" => path_is_plain,
+        "bdl-3" => |node| {
+            let wanted = is_of_kind(node, &["batch", "transaction", "history"]);
+            entries(node).all(|entry| entry.child("request").is_some() == wanted)
+        },
+        "bdl-4" => |node| {
+            let wanted = is_of_kind(node, &["batch-response", "transaction-response", "history"]);
+            entries(node).all(|entry| entry.child("response").is_some() == wanted)
+        },
         "bdl-7" => full_urls_differ,
         "csd-1" => |node| {
             let mut codes = HashSet::new();
@@ -46,6 +54,16 @@ pub(super) fn named(key: &str) -> Option<Native> {
         "cpt-2" => |node| node.child("value").is_none() || node.child("system").is_some(),
         _ => return None,
     })
+}
+
+fn entries(bundle: Node<'_>) -> impl Iterator<Item = Node<'_>> {
+    bundle.children_named("entry")
+}
+
+fn is_of_kind(bundle: Node<'_>, kinds: &[&str]) -> bool {
+    bundle
+        .child_text("type")
+        .is_some_and(|kind| kinds.contains(&kind))
 }
 
 /// No two entries have the same URL and version, except in a history.
