@@ -58,9 +58,11 @@ fn string_fault(text: &str) -> Option<&'static str> {
     if bytes.is_empty() {
         return Some("empty");
     }
+    // Every byte is looked at whatever was found, so that several can be looked at at once.
+    let control = |byte: u8| byte < b' ' && !matches!(byte, b'\t' | b'\n' | b'\r');
     if bytes
         .iter()
-        .any(|byte| *byte < b' ' && !matches!(byte, b'\t' | b'\n' | b'\r'))
+        .fold(false, |found, byte| found | control(*byte))
     {
         return Some("a control character");
     }
@@ -142,7 +144,10 @@ pub fn is_id(text: &[u8]) -> bool {
 
 fn is_uri(text: &str) -> bool {
     if text.is_ascii() {
-        return !text.is_empty() && text.bytes().all(|byte| byte > b' ');
+        return !text.is_empty()
+            && !text
+                .bytes()
+                .fold(false, |blank, byte| blank | (byte <= b' '));
     }
     text.chars().all(|c| !c.is_whitespace() && c > ' ')
 }

@@ -46,4 +46,4 @@ pub use lexical::is_id;
 pub use limits::Limits;
 pub use outcome::{operation_outcome, operation_outcome_json};
 pub use problem::{IssueType, Position, Problem, Problems, Severity};
-pub use resource::{EditError, Editor, Node, Resource, rewrite_references};
+pub use resource::{EditError, Editor, Node, Resource};

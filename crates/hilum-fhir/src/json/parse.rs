@@ -104,7 +104,7 @@ impl<'s> Reader<'s> {
             return Err(self.expected("an object"));
         }
         let start = self.at;
-        let Some(ty) = self.resource_type(String::new())? else {
+        let Some(ty) = self.resource_type(None)? else {
             return Err(Stop);
         };
         let scope = self.definitions.type_def(ty).root;
@@ -159,7 +159,7 @@ impl<'s> Reader<'s> {
 
     /// The type of the object that is next, wherever in it `resourceType` stands; nothing is taken.
     /// `None` where there is none that is known, which is then reported.
-    fn resource_type(&mut self, path: String) -> Result<Option<TypeId>, Stop> {
+    fn resource_type(&mut self, place: Option<(u32, &str)>) -> Result<Option<TypeId>, Stop> {
         let start = self.at;
         let found = self.find_resource_type()?;
         self.ahead += self.at - start;
@@ -168,28 +168,30 @@ impl<'s> Reader<'s> {
             let text = "resourceType has to be the first property in a resource this deep";
             return Err(self.report.fatal(IssueType::TooCostly, start, text));
         }
-        let name = match found {
-            Some(Ok(name)) => name,
+        let (code, at, text) = match found {
+            Some(Ok(name)) => {
+                let ty = self.definitions.type_named(name).filter(|ty| {
+                    let def = self.definitions.type_def(*ty);
+                    def.is_resource() && !def.is_abstract
+                });
+                if ty.is_some() {
+                    return Ok(ty);
+                }
+                let text = format!("there is no resource type `{}`", nameable(name));
+                (IssueType::Value, end, Cow::Owned(text))
+            }
             Some(Err(at)) => {
                 let text = "resourceType is not a string";
-                self.report.add(IssueType::Structure, at, path, text)?;
-                return Ok(None);
+                (IssueType::Structure, at, Cow::Borrowed(text))
             }
             None => {
                 let text = "a resource needs a resourceType";
-                self.report.add(IssueType::Structure, start, path, text)?;
-                return Ok(None);
+                (IssueType::Structure, start, Cow::Borrowed(text))
             }
         };
-        let ty = self.definitions.type_named(name).filter(|ty| {
-            let def = self.definitions.type_def(*ty);
-            def.is_resource() && !def.is_abstract
-        });
-        if ty.is_none() {
-            let text = format!("there is no resource type `{}`", nameable(name));
-            self.report.add(IssueType::Value, end, path, text)?;
-        }
-        Ok(ty)
+        let path = place.map(|(node, name)| self.path(node, name));
+        self.report.add(code, at, path.unwrap_or_default(), text)?;
+        Ok(None)
     }
 
     fn find_resource_type(&mut self) -> Result<Option<Result<&'s str, usize>>, Stop> {
@@ -457,8 +459,8 @@ impl<'s> Reader<'s> {
         }
         let kind = if property.primitive.is_none() && child.ty == self.definitions.known().resource
         {
-            let path = self.path(open.node, property.name);
-            let Some(ty) = self.resource_type(path)? else {
+            let place = Some((open.node, property.name));
+            let Some(ty) = self.resource_type(place)? else {
                 self.skip(self.limits.depth_max.saturating_sub(open.depth))?;
                 return Ok(None);
             };

@@ -14,7 +14,6 @@
 mod build;
 mod edit;
 mod node;
-mod rewrite;
 mod tree;
 
 use std::fmt;
@@ -25,7 +24,6 @@ use crate::problem::{Lines, Position};
 pub(crate) use build::{Builder, Kind};
 pub use edit::{EditError, Editor};
 pub use node::{Ancestors, Children, Node};
-pub use rewrite::rewrite_references;
 
 /// No node.
 pub(crate) const NONE: u32 = u32::MAX;

@@ -56,7 +56,27 @@ fn decode(bytes: &[u8]) -> Result<&str, usize> {
 struct Declared<'s> {
     depth: usize,
     prefix: &'s str,
-    uri: &'s str,
+    namespace: Namespace,
+}
+
+/// The namespaces that mean something in a resource.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Namespace {
+    Fhir,
+    Xhtml,
+    SchemaInstance,
+    Other,
+}
+
+impl Namespace {
+    fn of(uri: &str) -> Self {
+        match uri {
+            FHIR => Self::Fhir,
+            XHTML => Self::Xhtml,
+            XML_SCHEMA_INSTANCE => Self::SchemaInstance,
+            _ => Self::Other,
+        }
+    }
 }
 
 struct Reader<'s> {
@@ -139,7 +159,7 @@ impl<'s> Reader<'s> {
                 _ => return Err(self.expected("an element expected")),
             }
         };
-        let Some(kind) = self.resource_kind(tag, None, String::new())? else {
+        let Some(kind) = self.resource_kind(tag, None)? else {
             return Err(Stop);
         };
         let root = self.push(NONE, NONE, kind, tag.at)?;
@@ -175,15 +195,18 @@ impl<'s> Reader<'s> {
         }
         self.namespaces.retain(|declared| declared.depth < depth);
         for attribute in &self.lexer.attributes {
-            let prefix = match attribute.name.split_once(':') {
-                None if attribute.name == "xmlns" => "",
-                Some(("xmlns", prefix)) => prefix,
-                _ => continue,
+            let Some(rest) = attribute.name.strip_prefix("xmlns") else {
+                continue;
+            };
+            let prefix = match rest.strip_prefix(':') {
+                Some(prefix) => prefix,
+                None if rest.is_empty() => "",
+                None => continue,
             };
             self.namespaces.push(Declared {
                 depth,
                 prefix,
-                uri: attribute.raw,
+                namespace: Namespace::of(attribute.raw),
             });
         }
         let local = name.split_once(':').map_or(name, |(_, local)| local);
@@ -195,38 +218,46 @@ impl<'s> Reader<'s> {
         })
     }
 
-    fn namespace(&self, name: &str) -> &'s str {
+    fn namespace(&self, name: &str) -> Namespace {
         let prefix = name.split_once(':').map_or("", |(prefix, _)| prefix);
-        let mut declared = self.namespaces.iter().rev();
-        declared
-            .find(|declared| declared.prefix == prefix)
-            .map_or("", |declared| declared.uri)
+        let same = |declared: &&Declared<'_>| {
+            // Comparing empty texts is slow on some processors: they point nowhere.
+            match prefix.is_empty() {
+                true => declared.prefix.is_empty(),
+                false => declared.prefix == prefix,
+            }
+        };
+        let declared = self.namespaces.iter().rev().find(same);
+        declared.map_or(Namespace::Other, |declared| declared.namespace)
     }
 
     /// What the tag of a resource stands for, where there is such a type; reports it otherwise.
     fn resource_kind(
         &mut self,
         tag: Tag<'s>,
-        element: Option<ElementId>,
-        path: String,
+        place: Option<(u32, &str, ElementId)>,
     ) -> Result<Option<Kind>, Stop> {
-        if self.namespace(tag.name) != FHIR {
-            let text = "not in the namespace http://hl7.org/fhir";
-            self.report.add(IssueType::Structure, tag.at, path, text)?;
-            return Ok(None);
-        }
         let ty = self.definitions.type_named(tag.local).filter(|ty| {
             let def = self.definitions.type_def(*ty);
             def.is_resource() && !def.is_abstract
         });
-        let Some(ty) = ty else {
-            let text = format!("there is no resource type `{}`", nameable(tag.local));
-            self.report.add(IssueType::Value, tag.at, path, text)?;
+        let own = self.namespace(tag.name) == Namespace::Fhir;
+        let (Some(ty), true) = (ty, own) else {
+            let (code, text) = if own {
+                let text = format!("there is no resource type `{}`", nameable(tag.local));
+                (IssueType::Value, Cow::Owned(text))
+            } else {
+                let text = "not in the namespace http://hl7.org/fhir";
+                (IssueType::Structure, Cow::Borrowed(text))
+            };
+            let path = place.map(|(node, name, _)| self.path(node, name));
+            let path = path.unwrap_or_default();
+            self.report.add(code, tag.at, path, text)?;
             return Ok(None);
         };
         let scope = self.definitions.type_def(ty).root;
         Ok(Some(Kind {
-            element: element.unwrap_or(scope),
+            element: place.map_or(scope, |(_, _, element)| element),
             ty,
             scope,
         }))
@@ -271,7 +302,7 @@ impl<'s> Reader<'s> {
             return Ok(());
         }
         if name.contains(':') {
-            if self.namespace(name) == XML_SCHEMA_INSTANCE {
+            if self.namespace(name) == Namespace::SchemaInstance {
                 return Ok(());
             }
             return self.add(
@@ -379,14 +410,14 @@ impl<'s> Reader<'s> {
         let known = known.filter(|child| {
             let xhtml = self.definitions.type_def(child.ty).primitive();
             let own = if xhtml == Some(PrimitiveKind::Xhtml) {
-                XHTML
+                Namespace::Xhtml
             } else {
-                FHIR
+                Namespace::Fhir
             };
             namespace == own && !self.definitions.element(child.element).xml_attribute
         });
         if known.is_none() {
-            let text = if namespace == FHIR {
+            let text = if namespace == Namespace::Fhir {
                 format!("unknown element `{}`", nameable(tag.local))
             } else {
                 format!("unknown element `{}` of its namespace", nameable(tag.local))
@@ -407,8 +438,8 @@ impl<'s> Reader<'s> {
                 Event::Start { name, empty } if !found => {
                     found = true;
                     let tag = self.tag(at, name, empty, depth + 1)?;
-                    let path = self.path(open.node, outer.local);
-                    match self.resource_kind(tag, Some(child.element), path)? {
+                    let place = Some((open.node, outer.local, child.element));
+                    match self.resource_kind(tag, place)? {
                         Some(kind) => {
                             let node = self.push(open.node, open.last, kind, outer.at)?;
                             open.last = node;

@@ -1,6 +1,6 @@
 //! The official cases of FHIRPath Patch and JSON Patch, and edits.
 
-use hilum_fhir::{Editor, Limits, Resource, Style, json, patch, rewrite_references, xml};
+use hilum_fhir::{Editor, Limits, Resource, Style, json, patch, xml};
 use quick_xml::events::Event;
 
 use crate::shared::shared;
@@ -317,22 +317,4 @@ fn an_editor_keeps_to_the_tables() {
         "an emptied element is gone too"
     );
     assert_eq!(finished.node_count(), finished.nodes().count());
-}
-
-#[test]
-fn references_are_replaced_wherever_they_may_stand() {
-    let id = "urn:uuid:c757873d-ec9a-4326-a141-556f43239520";
-    let resource = patient(&format!(
-        r#"{{"resourceType":"Observation","text":{{"status":"generated","div":"<div xmlns=\"http://www.w3.org/1999/xhtml\"><a href=\"{id}\">{id}</a><img src='x'/></div>"}},
-        "extension":[{{"url":"u","valueUri":"{id}"}},{{"url":"u","valueString":"{id}"}}],
-        "status":"final","code":{{"text":"{id}"}},"subject":{{"reference":"{id}","display":"{id}"}}}}"#
-    ));
-    let replace =
-        |_: hilum_fhir::Node<'_>, text: &str| (text == id).then(|| "Patient/1".to_owned());
-    let changed = compact(&rewrite_references(&resource, replace).unwrap());
-    assert_eq!(changed.matches("Patient/1").count(), 3);
-    assert_eq!(changed.matches(id).count(), 4, "words are left alone");
-    assert!(changed.contains(r#"<a href=\"Patient/1\">"#) && changed.contains("<img src='x'/>"));
-    json::parse(changed.as_bytes(), &Limits::default()).unwrap();
-    assert!(rewrite_references(&resource, |_, _| None).is_none());
 }
