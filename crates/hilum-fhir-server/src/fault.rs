@@ -60,7 +60,9 @@ impl Fault {
     }
 
     /// 422: the resource breaks a rule.
-    pub(crate) const fn unprocessable(problems: Vec<Problem>) -> Self {
+    pub(crate) fn unprocessable(mut problems: Vec<Problem>) -> Self {
+        // Whoever reads the first lines wants to know why.
+        problems.sort_by_key(|problem| problem.severity);
         Self::of(StatusCode::UNPROCESSABLE_ENTITY, problems)
     }
 
@@ -83,13 +85,25 @@ impl Fault {
     /// Says in which part of a request the problems are (`Bundle.entry[3]`).
     pub(crate) fn within(mut self, place: &str) -> Self {
         for problem in &mut self.problems {
-            problem.expression = Some(match problem.expression.take() {
-                Some(inner) => format!("{place}: {inner}"),
-                None => place.to_owned(),
-            });
+            let inner = problem.expression.take().unwrap_or_default();
+            problem.expression = Some(inside(place, &inner));
+            // It was counted in the part alone.
+            problem.position = None;
         }
         self
     }
+}
+
+/// The place of an entry and one within it, or within its resource, as one path.
+fn inside(place: &str, inner: &str) -> String {
+    if inner.starts_with(|first: char| first.is_ascii_uppercase()) {
+        let rest = inner.find('.').and_then(|dot| inner.get(dot..));
+        return format!("{place}.resource{}", rest.unwrap_or_default());
+    }
+    if inner.is_empty() {
+        return place.to_owned();
+    }
+    format!("{place}.{inner}")
 }
 
 impl From<Problems> for Fault {

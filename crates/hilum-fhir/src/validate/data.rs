@@ -57,7 +57,12 @@ impl Check<'_> {
             self.error(IssueType::Value, node, text);
         } else if system.contains("/ValueSet/") {
             let text = "Coding.system is the URL of a value set";
-            self.error(IssueType::Value, node, text);
+            self.report(
+                self.request.value_set_as_system,
+                IssueType::Value,
+                node,
+                text,
+            );
         }
         let (Some(code), Some(display)) = (node.child_text("code"), node.child_text("display"))
         else {

@@ -69,6 +69,8 @@ pub struct Request<'r> {
     pub unknown_extension: Severity,
     /// What a display is that is not the one of its code.
     pub wrong_display: Severity,
+    /// What a Coding is whose system is the URL of a value set, as Synthea and others write it.
+    pub value_set_as_system: Severity,
     /// What text is that looks like embedded markup; `None` does not look.
     pub markup_in_text: Option<Severity>,
     /// What a breach of best practice is; `None` leaves it out.
@@ -91,6 +93,7 @@ impl Request<'_> {
             asked: &[],
             unknown_extension: Severity::Warning,
             wrong_display: Severity::Warning,
+            value_set_as_system: Severity::Warning,
             markup_in_text: None,
             best_practice: Some(Severity::Warning),
             problems_max: PROBLEMS_MAX,

@@ -129,6 +129,7 @@ fn run(validator: &Validator, suite: &Path, case: &Value, with: Option<&Value>) 
         asked: &asked,
         unknown_extension: Severity::Error,
         wrong_display: Severity::Error,
+        value_set_as_system: Severity::Error,
         markup_in_text: told.then_some(Severity::Error),
         ..Request::new(Moment::from_unix_millis(1_790_000_000_000, 0))
     };
