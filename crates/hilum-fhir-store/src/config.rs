@@ -62,6 +62,9 @@ pub struct ParamSpec {
 pub struct Limits {
     /// Longest single search.
     pub search_time: Duration,
+    /// Matches from which on a criterion is frequent: its matches are not listed, the search walks
+    /// along the order of the page instead and meets them soon.
+    pub frequent_at: usize,
     /// Resources of one page.
     pub page_max: u32,
     /// Criteria of a query, all levels together.
@@ -84,6 +87,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             search_time: Duration::from_secs(5),
+            frequent_at: 16_384,
             page_max: 1000,
             criteria_max: 200,
             values_max: 10_000,

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use super::node::{Compiled, Node};
-use super::run::{CAP_MAX, Exec};
+use super::run::Exec;
 use super::test::CellTest;
 use super::{Row, Source};
 use crate::entry::{Cell, Rows};
@@ -82,7 +82,7 @@ impl<S: Source> Exec<'_, S> {
 
     /// All matches of an inner search, if an index says that they are few.
     fn all_of(&mut self, inner: &mut Compiled) -> Result<Option<Vec<Row>>, StoreError> {
-        let Some(candidates) = self.candidates(inner, CAP_MAX)? else {
+        let Some(candidates) = self.candidates(inner)? else {
             return Ok(None);
         };
         let mut found = Vec::new();

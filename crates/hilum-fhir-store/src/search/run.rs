@@ -10,10 +10,8 @@ use crate::error::StoreError;
 use crate::id::{Pk, Seq};
 use crate::query::{Cursor, Query, Total};
 
-/// The caps that tests are asked with, one after the other.
-const CAPS: [usize; 3] = [128, 2048, CAP_MAX];
-/// Tests with this many matches or more are frequent.
-pub(super) const CAP_MAX: usize = 16_384;
+/// The caps that tests are asked with, one after the other, before the largest one.
+const CAPS: [usize; 2] = [128, 2048];
 /// Matches looked at to tell which of several frequent tests is the rarest.
 const DENSITY_SAMPLE: usize = 512;
 /// First and largest batch of a walk.
@@ -138,7 +136,7 @@ impl<'a, S: Source> Exec<'a, S> {
         let order = Order::new(&query.sort, self.context);
         let count = query.count as usize;
         let after = query.after.as_ref();
-        let (mut matches, total) = match self.candidates(&mut compiled, CAP_MAX)? {
+        let (mut matches, total) = match self.candidates(&compiled)? {
             Some(list) => self.test_list(&list, &mut compiled, &order, query)?,
             None => {
                 let matches = self.walk(&mut compiled, &order, after, count + 1)?;
@@ -165,14 +163,14 @@ impl<'a, S: Source> Exec<'a, S> {
         })
     }
 
-    /// Everything that can match, in the order of `pk`, if some test has fewer matches than `cap`.
+    /// Everything that can match, in the order of `pk`, if some test is not frequent.
     pub(super) fn candidates(
         &mut self,
-        compiled: &mut Compiled,
-        cap: usize,
+        compiled: &Compiled,
     ) -> Result<Option<Vec<i64>>, StoreError> {
         let ranges: Vec<Option<Vec<Range>>> = compiled.nodes.iter().map(Node::ranges).collect();
-        for cap in CAPS.into_iter().filter(|step| *step <= cap) {
+        let most = self.context.limits.frequent_at;
+        for cap in CAPS.into_iter().filter(|cap| *cap < most).chain([most]) {
             let mut lists: Vec<Vec<i64>> = Vec::new();
             for (node, ranges) in compiled.nodes.iter().zip(&ranges) {
                 let Some(ranges) = ranges else { continue };
@@ -195,10 +193,10 @@ impl<'a, S: Source> Exec<'a, S> {
         let [only] = compiled.types[..] else {
             return Ok(None);
         };
-        if self.source.count_of(only)? >= cap as u64 {
+        if self.source.count_of(only)? >= most as u64 {
             return Ok(None);
         }
-        let part = self.part(Way::Up, cap);
+        let part = self.part(Way::Up, most);
         let all = self.source.resources(Some(only), part)?;
         self.note(|| format!("all {} of the type", all.len()));
         Ok(Some(all))

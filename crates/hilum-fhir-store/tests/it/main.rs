@@ -7,4 +7,5 @@
 
 mod commits;
 mod door;
+mod model;
 mod searches;
