@@ -188,6 +188,10 @@ impl DbFile {
         // Nobody but the writer checkpoints, not even the last one to close.
         conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)
             .doing("configure", &self.name)?;
+        // A statement that was prepared stays so: otherwise a LIMIT or range that is bound to another
+        // value makes SQLite parse and plan it again, which costs more than most reads.
+        conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)
+            .doing("configure", &self.name)?;
         conn.set_prepared_statement_cache_capacity(STATEMENTS_CACHED);
         let synchronous = match self.synchronous {
             Synchronous::Full => "FULL",

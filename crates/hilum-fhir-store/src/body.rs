@@ -1,8 +1,11 @@
 //! Bodies: how they are kept, and how version and time are put in again.
 
+use std::cell::RefCell;
 use std::io;
+use std::thread::LocalKey;
 
 use bytes::Bytes;
+use zstd::bulk::{Compressor, Decompressor};
 
 use crate::stored::Body;
 
@@ -10,6 +13,29 @@ use crate::stored::Body;
 const PLAIN_BELOW: usize = 128;
 /// Fast enough to run for every write; a higher level gains little on JSON.
 const LEVEL: i32 = 1;
+
+thread_local! {
+    /// Making one costs more than packing a body.
+    static PACKER: RefCell<Option<Compressor<'static>>> = const { RefCell::new(None) };
+    static UNPACKER: RefCell<Option<Decompressor<'static>>> = const { RefCell::new(None) };
+}
+
+/// Runs `work` with the thread's tool, made when it is first needed.
+fn with_tool<T, R>(
+    place: &'static LocalKey<RefCell<Option<T>>>,
+    make: impl FnOnce() -> io::Result<T>,
+    work: impl FnOnce(&mut T) -> io::Result<R>,
+) -> io::Result<R> {
+    place.with_borrow_mut(|place| {
+        let mut tool = match place.take() {
+            Some(tool) => tool,
+            None => make()?,
+        };
+        let result = work(&mut tool);
+        *place = Some(tool);
+        result
+    })
+}
 
 /// How a body is kept, as stored.
 mod codec {
@@ -37,7 +63,14 @@ impl Kept {
         let (codec, bytes) = if body.bytes.len() < PLAIN_BELOW {
             (codec::PLAIN, body.bytes.to_vec())
         } else {
-            (codec::ZSTD, zstd::bulk::compress(&body.bytes, LEVEL)?)
+            (
+                codec::ZSTD,
+                with_tool(
+                    &PACKER,
+                    || Compressor::new(LEVEL),
+                    |tool| tool.compress(&body.bytes),
+                )?,
+            )
         };
         Ok(Self {
             codec,
@@ -55,7 +88,10 @@ pub(crate) fn unpack(codec: i64, splice: i64, len: i64, bytes: &[u8]) -> io::Res
         codec::PLAIN => Bytes::copy_from_slice(bytes),
         codec::ZSTD => {
             let len = usize::try_from(len).map_err(|_| damaged())?;
-            zstd::bulk::decompress(bytes, len)?.into()
+            let unpacked = with_tool(&UNPACKER, Decompressor::new, |tool| {
+                tool.decompress(bytes, len)
+            })?;
+            unpacked.into()
         }
         _ => return Err(damaged()),
     };

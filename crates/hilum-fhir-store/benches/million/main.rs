@@ -8,7 +8,7 @@
     clippy::print_stdout,
     clippy::unwrap_used,
     clippy::disallowed_methods,
-    clippy::large_futures,
+    clippy::string_slice,
     reason = "a bench reports, and a failure in it is a failure of the bench"
 )]
 

@@ -266,22 +266,7 @@ impl Wish {
                 let IndexValue::Number { low, high } = value else {
                     return false;
                 };
-                let (n, half) = (f64::from(*n), 0.5);
-                let within = *low >= n - half && *high < n + half;
-                match prefix {
-                    Prefix::Eq => within,
-                    Prefix::Ne => !within,
-                    Prefix::Gt => *high > n,
-                    Prefix::Lt => *low < n,
-                    Prefix::Ge => *high > n || (*low == n && *high == n),
-                    Prefix::Le => *low < n || (*low == n && *high == n),
-                    Prefix::Sa => *low > n,
-                    Prefix::Eb => *high < n,
-                    Prefix::Ap => {
-                        let by = (n.abs() / 10.0).max(half);
-                        *low <= n + by && *high >= n - by
-                    }
-                }
+                scored(*prefix, f64::from(*n), (*low, *high))
             }),
             Self::Refers(param, n) => {
                 let wanted = reference(&format!("Patient/p{n}"));
@@ -302,6 +287,26 @@ impl Wish {
             }),
             Self::Not(wish) => !wish.holds(model, name),
             Self::Or(a, b) => a.holds(model, name) || b.holds(model, name),
+        }
+    }
+}
+
+/// FHIR R4 search.html#number for a whole number.
+fn scored(prefix: Prefix, n: f64, (low, high): (f64, f64)) -> bool {
+    let half = 0.5;
+    let within = low >= n - half && high < n + half;
+    match prefix {
+        Prefix::Eq => within,
+        Prefix::Ne => !within,
+        Prefix::Gt => high > n,
+        Prefix::Lt => low < n,
+        Prefix::Ge => high > n || (low == n && high == n),
+        Prefix::Le => low < n || (low == n && high == n),
+        Prefix::Sa => low > n,
+        Prefix::Eb => high < n,
+        Prefix::Ap => {
+            let by = (n.abs() / 10.0).max(half);
+            low <= n + by && high >= n - by
         }
     }
 }
