@@ -128,6 +128,30 @@ impl fmt::Debug for OutboxEvent {
     }
 }
 
+/// A row of the outbox as it is read.
+#[derive(Clone, PartialEq, Eq)]
+pub struct OutboxRow {
+    /// Its number: rising, in the order of commits.
+    pub number: i64,
+    /// The change it is about.
+    pub seq: Seq,
+    /// For whom.
+    pub topic: String,
+    /// What the writer of the event gave.
+    pub payload: Bytes,
+}
+
+impl fmt::Debug for OutboxRow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OutboxRow")
+            .field("number", &self.number)
+            .field("seq", &self.seq)
+            .field("topic", &self.topic)
+            .field("payload_bytes", &self.payload.len())
+            .finish()
+    }
+}
+
 /// What one change came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Written {

@@ -115,6 +115,9 @@ pub struct StoreConfig {
     pub limits: Limits,
     /// Threads that read (SQLite) or connections (PostgreSQL).
     pub readers: usize,
+    /// Pages in SQLite's log from which on the writer moves them into the file: a page that many
+    /// commits change is written into the file once.
+    pub checkpoint_pages: u32,
 }
 
 impl StoreConfig {
@@ -128,6 +131,7 @@ impl StoreConfig {
             clock,
             limits: Limits::default(),
             readers: 3,
+            checkpoint_pages: 16_000,
         }
     }
 }

@@ -23,6 +23,7 @@ mod error;
 mod id;
 mod normal;
 mod query;
+mod reindex;
 mod row;
 mod rows;
 mod search;
@@ -33,7 +34,7 @@ mod stored;
 pub use body::instant;
 pub use catalog::{Catalog, Param};
 pub use commit::{
-    Change, Commit, Committed, Delivery, Expect, Expected, Method, OutboxEvent, Written,
+    Change, Commit, Committed, Delivery, Expect, Expected, Method, OutboxEvent, OutboxRow, Written,
 };
 pub use config::{Clock, Limits, ParamSpec, Place, StoreConfig};
 pub use error::StoreError;
@@ -42,7 +43,9 @@ pub use query::{
     Chain, Criterion, Cursor, Direction, Has, IntervalTest, NumberTest, Prefix, QuantityTest,
     Query, ReferenceTest, SortBy, SortKey, StringMode, Test, TokenTest, Total, UnitTest, UriMode,
 };
+pub use reindex::Progress;
 pub use row::{CompositePart, IndexRow, IndexValue};
 pub use rows::{ParamMap, param_specs};
+pub use sqlite::file as store_file;
 pub use store::Store;
 pub use stored::{Body, Found, HistoryPage, HistoryQuery, HistoryScope, Page, Stored};

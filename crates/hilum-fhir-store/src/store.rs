@@ -1,15 +1,18 @@
 //! The store as its callers see it.
 
+use std::path::Path;
 use std::sync::Arc;
 
-use hilum_db::{DbFile, RealFiles};
+use hilum_db::{Cancel, DbFile, RealFiles};
 
 use crate::catalog::Catalog;
-use crate::commit::{Commit, Committed};
+use crate::commit::{Commit, Committed, OutboxRow};
 use crate::config::{ParamSpec, Place, StoreConfig};
 use crate::error::StoreError;
 use crate::id::{ParamKey, Pk, ResourceType};
 use crate::query::{Cursor, Query};
+use crate::reindex::Progress;
+use crate::row::IndexRow;
 use crate::sqlite::{SqliteStore, file};
 use crate::stored::{HistoryPage, HistoryQuery, Page, Stored};
 
@@ -162,6 +165,55 @@ impl Store {
         max: usize,
     ) -> Result<Vec<Pk>, StoreError> {
         self.inner.referencing(to, params, max).await
+    }
+
+    /// Rows of the outbox behind a number, in their order; at most a thousand.
+    ///
+    /// # Errors
+    /// As the place fails.
+    pub async fn outbox(&self, after: i64, max: usize) -> Result<Vec<OutboxRow>, StoreError> {
+        self.inner.outbox(after, max).await
+    }
+
+    /// Forgets the rows of the outbox up to a number.
+    ///
+    /// # Errors
+    /// As the place fails.
+    pub async fn trim_outbox(&self, to: i64) -> Result<(), StoreError> {
+        self.inner.trim_outbox(to).await
+    }
+
+    /// Does one step of the reindex, at most `max` resources, and tells how far it is; begins one
+    /// if a parameter is [building](crate::Param::building). `None` if there was never one.
+    ///
+    /// The caller paces the job by how often it asks, and one caller at a time does. `rows_of`
+    /// makes all rows of a resource with the parameters of now.
+    ///
+    /// # Errors
+    /// As [`Store::commit`]; the next call goes on where this one was.
+    pub async fn reindex(
+        &self,
+        max: usize,
+        rows_of: &dyn Fn(&Stored) -> Vec<IndexRow>,
+    ) -> Result<Option<Progress>, StoreError> {
+        self.inner.reindex(max, rows_of).await
+    }
+
+    /// What does not hold together: kinds and numbers only; empty is good. Looks at every row and
+    /// blocks for as long; commits go on meanwhile.
+    ///
+    /// # Errors
+    /// If the file cannot be read at all.
+    pub fn verify(&self, cancel: &Cancel) -> Result<Vec<String>, StoreError> {
+        self.inner.verify(cancel)
+    }
+
+    /// Copies one moment of the store to another file, synced, while commits go on. Blocks.
+    ///
+    /// # Errors
+    /// If reading or writing fails or it was cancelled; `to` is then no backup.
+    pub fn backup(&self, to: &Path, cancel: &Cancel) -> Result<(), StoreError> {
+        self.inner.backup(to, cancel)
     }
 
     /// A cursor as text for a URL; it tells nothing and only this store can read it.

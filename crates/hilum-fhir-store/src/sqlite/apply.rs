@@ -106,7 +106,7 @@ pub(super) fn commit(
     Ok(())
 }
 
-fn run(
+pub(super) fn run(
     handler: &StoreHandler,
     conn: &Connection,
     sql: &str,

@@ -12,12 +12,14 @@ use tokio::sync::oneshot;
 
 use super::apply;
 use super::open::{Shared, load_catalog, register};
+use super::reindex::{self, Step};
 use crate::body::Kept;
 use crate::catalog::Catalog;
 use crate::commit::{Committed, Delivery, Expect, OutboxEvent};
 use crate::config::ParamSpec;
 use crate::error::StoreError;
 use crate::id::ParamKey;
+use crate::reindex::Progress;
 
 /// Words remembered as stored already, so that a repeated one costs no look.
 const WORDS_KNOWN_MAX: usize = 200_000;
@@ -30,6 +32,28 @@ pub(super) enum Op {
         keys: Result<Vec<ParamKey>, StoreError>,
         done: oneshot::Sender<Result<Vec<ParamKey>, StoreError>>,
     },
+    /// Removes rows of the outbox up to a number.
+    Trim {
+        to: i64,
+        done: oneshot::Sender<Result<(), StoreError>>,
+    },
+    Reindex {
+        step: Step,
+        progress: Result<Option<Progress>, StoreError>,
+        done: oneshot::Sender<Result<Option<Progress>, StoreError>>,
+    },
+}
+
+impl Op {
+    fn fail(self, error: StoreError) {
+        // Whoever asked may have stopped waiting.
+        match self {
+            Self::Commit(commit) => drop(commit.done.send(Err(error))),
+            Self::Define { done, .. } => drop(done.send(Err(error))),
+            Self::Trim { done, .. } => drop(done.send(Err(error))),
+            Self::Reindex { done, .. } => drop(done.send(Err(error))),
+        }
+    }
 }
 
 /// A commit, prepared as far as possible outside the writer.
@@ -84,7 +108,7 @@ pub(super) struct StoreHandler {
     /// Something was applied since the last commit, so `words` may name what was undone.
     unsure: bool,
     /// The catalogue that the running group makes.
-    catalog: Option<Catalog>,
+    pub(super) catalog: Option<Catalog>,
 }
 
 impl StoreHandler {
@@ -191,6 +215,14 @@ impl Handler for StoreHandler {
                 *keys = Ok(self.define(conn, params)?);
                 Ok(())
             }
+            Op::Trim { to, .. } => {
+                let sql = "DELETE FROM outbox WHERE id <= ?";
+                apply::run(self, conn, sql, &[&*to]).map(drop)
+            }
+            Op::Reindex { step, progress, .. } => {
+                *progress = Ok(reindex::apply(self, conn, step)?);
+                Ok(())
+            }
         }
     }
 
@@ -237,6 +269,8 @@ impl Handler for StoreHandler {
             match op {
                 Op::Commit(commit) => drop(commit.done.send(commit.outcome)),
                 Op::Define { keys, done, .. } => drop(done.send(keys)),
+                Op::Trim { done, .. } => drop(done.send(Ok(()))),
+                Op::Reindex { progress, done, .. } => drop(done.send(progress)),
             }
         }
     }
@@ -246,23 +280,16 @@ impl Handler for StoreHandler {
         // file's reason.
         let own = error.class() == DbClass::Constraint;
         match op {
-            Op::Commit(commit) => {
-                let outcome = match commit.outcome {
-                    Err(reason) if own => Err(reason),
-                    Ok(_) | Err(_) => Err(StoreError::Db(error.clone())),
-                };
-                drop(commit.done.send(outcome));
+            Op::Commit(commit) if own && commit.outcome.is_err() => {
+                drop(commit.done.send(commit.outcome));
             }
-            Op::Define { done, .. } => drop(done.send(Err(StoreError::Db(error.clone())))),
+            op => op.fail(StoreError::Db(error.clone())),
         }
     }
 
     fn failed(&mut self, ops: Vec<Op>, error: &DbError) {
         for op in ops {
-            match op {
-                Op::Commit(commit) => drop(commit.done.send(Err(StoreError::Db(error.clone())))),
-                Op::Define { done, .. } => drop(done.send(Err(StoreError::Db(error.clone())))),
-            }
+            op.fail(StoreError::Db(error.clone()));
         }
     }
 }

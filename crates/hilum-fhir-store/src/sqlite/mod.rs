@@ -1,11 +1,14 @@
 //! The store in one SQLite file: one writer with group commit, readers on snapshots.
 
 mod apply;
+mod care;
 mod handler;
 mod open;
 mod read;
+mod reindex;
 mod schema;
 mod source;
 mod threads;
 
-pub(crate) use open::{SqliteStore, file};
+pub(crate) use open::SqliteStore;
+pub use open::file;

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
 
 use hilum_db::rusqlite::Connection;
 use hilum_db::{
@@ -11,21 +12,24 @@ use hilum_db::{
 use hilum_message::IndexKey;
 use tokio::sync::{Semaphore, oneshot};
 
+use super::care;
 use super::handler::{Action, CommitOp, Op, PreparedChange, StoreHandler};
 use super::read;
+use super::reindex::{self, Step};
 use super::schema::STORE;
 use super::source::SqliteSource;
 use super::threads::Threads;
 use crate::body::Kept;
 use crate::catalog::Catalog;
-use crate::commit::{Commit, Committed, Method};
+use crate::commit::{Commit, Committed, Method, OutboxRow};
 use crate::config::{ParamSpec, StoreConfig};
 use crate::cursor::Seal;
 use crate::entry::pack;
 use crate::error::StoreError;
-use crate::id::{ParamKey, ParamKind, Pk, ResourceType};
+use crate::id::{ParamKey, ParamKind, Pk, ResourceType, Seq};
 use crate::normal::Tokens;
 use crate::query::Query;
+use crate::reindex::Progress;
 use crate::row::IndexRow;
 use crate::search::{self, Context, Hits};
 use crate::stored::{Found, HistoryPage, HistoryQuery, HistoryScope, Page, Stored};
@@ -34,9 +38,12 @@ use crate::stored::{Found, HistoryPage, HistoryQuery, HistoryScope, Page, Stored
 const IN_FLIGHT_KIB: u32 = 64 << 10;
 /// Connections for reads by id, which run on the caller's thread.
 const POINT_READERS: usize = 4;
-/// Pages in the log from which on the writer checkpoints: a page that many commits change is
-/// written into the file once.
-const CHECKPOINT_PAGES: u32 = 16_000;
+/// Rows of the outbox in one answer.
+const OUTBOX_MAX: usize = 1000;
+/// Resources that one step of a reindex looks at, at most.
+const REINDEX_STEP_MAX: usize = 1000;
+/// Longest backup or verification.
+const CARE_TIME: Duration = Duration::from_secs(4 * 3600);
 
 /// What the parts of an open store share.
 pub(super) struct Shared {
@@ -93,11 +100,7 @@ impl std::fmt::Debug for SqliteStore {
 
 impl SqliteStore {
     pub(crate) fn open(file: DbFile, config: StoreConfig) -> Result<Self, StoreError> {
-        let folder = file
-            .path()
-            .parent()
-            .filter(|path| !path.as_os_str().is_empty());
-        refuse_unsuitable(&*file.files, folder.unwrap_or(Path::new(".")))?;
+        make_folder(&file)?;
         let (index_key, cursor_key) = keys(&file)?;
         let damaged = || DbError::new(DbClass::Corrupt, "read the keys of", file.name().clone());
         let shared = Arc::new(Shared {
@@ -116,7 +119,7 @@ impl SqliteStore {
                 lane_bytes_max: usize::MAX,
                 ..QueueLimits::default()
             },
-            checkpoint_pages: CHECKPOINT_PAGES,
+            checkpoint_pages: shared.config.checkpoint_pages,
             ..WriterLimits::default()
         };
         let writer = Writer::start(file.clone(), limits, StoreHandler::new(shared.clone()))?;
@@ -372,6 +375,99 @@ impl SqliteStore {
     }
 }
 
+impl SqliteStore {
+    pub(crate) async fn outbox(
+        &self,
+        after: i64,
+        max: usize,
+    ) -> Result<Vec<OutboxRow>, StoreError> {
+        let max = i64::try_from(max.min(OUTBOX_MAX)).unwrap_or(0);
+        self.long(move |conn, shared| {
+            let sql = "SELECT id, seq, topic, payload FROM outbox WHERE id > ? ORDER BY id LIMIT ?";
+            let mut statement = conn
+                .prepare_cached(sql)
+                .doing("read the outbox of", &shared.name)?;
+            let rows = statement
+                .query_map((after, max), |row| {
+                    Ok(OutboxRow {
+                        number: row.get(0)?,
+                        seq: Seq(row.get(1)?),
+                        topic: row.get(2)?,
+                        payload: row.get::<_, Vec<u8>>(3)?.into(),
+                    })
+                })
+                .doing("read the outbox of", &shared.name)?;
+            Ok(rows
+                .collect::<Result<_, _>>()
+                .doing("read the outbox of", &shared.name)?)
+        })
+        .await
+    }
+
+    pub(crate) async fn trim_outbox(&self, to: i64) -> Result<(), StoreError> {
+        let (done, outcome) = oneshot::channel();
+        self.submit(0, Op::Trim { to, done })?;
+        outcome.await.map_err(|_| StoreError::Closed)?
+    }
+
+    pub(crate) async fn reindex(
+        &self,
+        max: usize,
+        rows_of: &dyn Fn(&Stored) -> Vec<IndexRow>,
+    ) -> Result<Option<Progress>, StoreError> {
+        let begin = Step {
+            items: Vec::new(),
+            position: None,
+        };
+        let progress = self.step(begin).await?;
+        let Some(progress) = progress.filter(|progress| !progress.finished) else {
+            return Ok(progress);
+        };
+        let max = max.clamp(1, REINDEX_STEP_MAX);
+        let next = self
+            .long(move |conn, shared| reindex::next(conn, &shared.name, &progress, max))
+            .await?;
+        let mut items = Vec::with_capacity(next.len());
+        for stored in &next {
+            let config = &self.shared.config;
+            let packed = pack(&rows_of(stored), &self.shared.tokens, &config.limits)?;
+            items.push((stored.pk.0, stored.seq.0, packed));
+        }
+        let last = next.last().map_or(progress.until, |last| last.pk);
+        let position = Some(last.0);
+        self.step(Step { items, position }).await
+    }
+
+    async fn step(&self, step: Step) -> Result<Option<Progress>, StoreError> {
+        let (done, outcome) = oneshot::channel();
+        let progress = Err(StoreError::Closed);
+        self.submit(
+            0,
+            Op::Reindex {
+                step,
+                progress,
+                done,
+            },
+        )?;
+        outcome.await.map_err(|_| StoreError::Closed)?
+    }
+
+    pub(crate) fn verify(&self, cancel: &Cancel) -> Result<Vec<String>, StoreError> {
+        let mut found = Err(StoreError::Closed);
+        self.searchers.read_within(CARE_TIME, cancel, |conn| {
+            found = care::verify(conn, &self.shared);
+            Ok(())
+        })?;
+        found
+    }
+
+    pub(crate) fn backup(&self, to: &Path, cancel: &Cancel) -> Result<(), StoreError> {
+        let target = self.searchers.file().clone_at(to);
+        let copy = |conn: &Connection| hilum_db::backup(conn, &self.shared.name, &target, cancel);
+        Ok(self.searchers.read_within(CARE_TIME, cancel, copy)?)
+    }
+}
+
 fn hits(conn: &Connection, shared: &Shared, query: &Query) -> Result<Hits, StoreError> {
     let source = SqliteSource::new(conn, &shared.name);
     search::page(source, &shared.context(), query)
@@ -394,6 +490,19 @@ fn within<T>(
         (Err(error), Ok(_) | Err(StoreError::Closed)) => Err(error.into()),
         (Ok(()) | Err(_), outcome) => outcome,
     }
+}
+
+/// Makes the folder of a file if it is not there, durably.
+fn make_folder(file: &DbFile) -> Result<(), DbError> {
+    let named = |path: &&Path| !path.as_os_str().is_empty();
+    let folder = file.path().parent().filter(named).unwrap_or(Path::new("."));
+    let made = file.files.create_dir(folder);
+    made.map_err(|error| DbError::io("make the folder", folder, error))?;
+    if let Some(above) = folder.parent().filter(named) {
+        let synced = file.files.sync_dir(above);
+        synced.map_err(|error| DbError::io("sync the folder", above, error))?;
+    }
+    refuse_unsuitable(&*file.files, folder)
 }
 
 /// The keys of a file, which is made if it is not there.
@@ -507,8 +616,9 @@ pub(super) fn load_catalog(conn: &Connection, name: &str) -> Result<Catalog, DbE
     Ok(catalog)
 }
 
-/// The file of a store.
-pub(crate) fn file(path: &Path, files: Arc<dyn Files>) -> DbFile {
+/// The file of a store with the settings that suit it, for [`Store::open_file`](crate::Store::open_file).
+#[must_use]
+pub fn file(path: &Path, files: Arc<dyn Files>) -> DbFile {
     let mut file = DbFile::new(path, files, STORE);
     file.cache_kib = 32 << 10;
     file

@@ -1,6 +1,7 @@
 //! The door that all tests go through: a store in a folder of its own, a clock that the test turns,
 //! and short ways to write resources and ask for them.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -151,9 +152,14 @@ impl Door {
 }
 
 fn config(folder: &tempfile::TempDir, now: &Arc<AtomicI64>, limits: Limits) -> StoreConfig {
+    config_at(folder.path(), now, limits)
+}
+
+/// How every test opens a store.
+pub(crate) fn config_at(folder: &Path, now: &Arc<AtomicI64>, limits: Limits) -> StoreConfig {
     let now = now.clone();
     let clock = Clock::new(move || now.load(Ordering::Relaxed));
-    let mut config = StoreConfig::new(Place::Sqlite(folder.path().join("fhir.db")), clock);
+    let mut config = StoreConfig::new(Place::Sqlite(folder.join("fhir.db")), clock);
     config.types = vec!["Patient".into(), "Observation".into()];
     let spec = |(of, code, kind): &(&str, &str, ParamKind)| ParamSpec {
         resource_type: (*of).into(),

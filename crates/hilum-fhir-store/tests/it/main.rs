@@ -5,7 +5,9 @@
     reason = "a failure in a test's door is a failure of the test"
 )]
 
+mod care;
 mod commits;
 mod door;
 mod model;
+mod power;
 mod searches;

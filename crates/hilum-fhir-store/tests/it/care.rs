@@ -1,0 +1,138 @@
+//! Backup, verification, outbox, indexing again.
+
+use hilum_db::Cancel;
+use hilum_fhir_store::{
+    Clock, Commit, Criterion, IndexRow, Limits, OutboxEvent, ParamKind, ParamSpec, Place, Store,
+    StoreConfig, Stored, Test, TokenTest,
+};
+
+use crate::door::{Door, token};
+
+#[tokio::test]
+async fn a_backup_is_a_whole_store_of_one_moment() {
+    let door = Door::new();
+    for n in 0..20 {
+        door.put(&format!("Patient/p{n}"), &[("gender", token("", "male"))])
+            .await;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let copy = folder.path().join("copy.db");
+    door.store.backup(&copy, &Cancel::new()).unwrap();
+    door.put("Patient/later", &[]).await;
+    let clock = Clock::new(|| 0);
+    let store = Store::open(StoreConfig::new(Place::Sqlite(copy), clock)).unwrap();
+    assert_eq!(store.verify(&Cancel::new()).unwrap(), Vec::<String>::new());
+    let patient = store.catalog().resource_type("Patient").unwrap();
+    assert!(store.read(patient, "p19").unwrap().is_some());
+    assert!(store.read(patient, "later").unwrap().is_none());
+}
+
+#[tokio::test]
+async fn outbox_rows_are_numbered_and_stay_until_they_are_trimmed() {
+    let door = Door::new();
+    for n in 0..3 {
+        let event = OutboxEvent {
+            topic: format!("t{n}"),
+            change: 0,
+            payload: "p".into(),
+        };
+        let commit = Commit {
+            changes: vec![door.update("Patient/a", &[])],
+            events: vec![event.clone(), event],
+            ..Commit::default()
+        };
+        door.store.commit(commit).await.unwrap();
+    }
+    let rows = door.store.outbox(1, 3).await.unwrap();
+    let seen: Vec<_> = rows
+        .iter()
+        .map(|row| (row.number, row.seq.0, &*row.topic))
+        .collect();
+    assert_eq!(seen, [(2, 1, "t0"), (3, 2, "t1"), (4, 2, "t1")]);
+    door.store.trim_outbox(4).await.unwrap();
+    assert_eq!(door.store.outbox(0, 10).await.unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_new_parameter_is_building_until_a_resumed_reindex_is_through() {
+    let door = Door::new();
+    for n in 0..25 {
+        door.put(&format!("Patient/p{n}"), &[("gender", token("", "male"))])
+            .await;
+    }
+    let spec = ParamSpec {
+        resource_type: "Patient".into(),
+        code: "colour".into(),
+        kind: ParamKind::Token,
+    };
+    let keys = door.store.define(vec![spec]).await.unwrap();
+    let building = |door: &Door| door.store.catalog().definition(keys[0]).unwrap().building;
+    assert!(building(&door));
+    let gender = door.param("Patient.gender");
+    let rows_of = |_: &Stored| {
+        let row = |param, code| IndexRow {
+            param,
+            value: token("", code),
+        };
+        vec![row(gender, "male"), row(keys[0], "blue")]
+    };
+    let first = door.store.reindex(10, &rows_of).await.unwrap().unwrap();
+    assert_eq!((first.done, first.total, first.finished), (10, 25, false));
+    // Written by its own commit while the job runs: the job leaves it alone.
+    door.put("Patient/p20", &[("gender", token("", "female"))])
+        .await;
+    let door = door.reopen();
+    assert!(building(&door));
+    while !door
+        .store
+        .reindex(10, &rows_of)
+        .await
+        .unwrap()
+        .unwrap()
+        .finished
+    {}
+    assert!(!building(&door));
+    let blue = Test::Token(vec![TokenTest::Code("blue".into())]);
+    let query = door.query(
+        "Patient",
+        vec![Criterion::Param {
+            params: vec![keys[0]],
+            test: blue,
+        }],
+    );
+    assert_eq!(door.ids(&query).await.len(), 25);
+    assert_eq!(
+        door.store.verify(&Cancel::new()).unwrap(),
+        Vec::<String>::new()
+    );
+    let again = door.store.reindex(10, &rows_of).await.unwrap().unwrap();
+    assert!(again.finished, "nothing is building, nothing is done");
+}
+
+#[tokio::test]
+async fn a_search_that_takes_too_long_ends_with_its_plan() {
+    let limits = Limits {
+        search_time: std::time::Duration::ZERO,
+        frequent_at: 1,
+        ..Limits::default()
+    };
+    let door = Door::with(limits);
+    let many = (0..3000)
+        .map(|n| door.update(&format!("Patient/p{n}"), &[]))
+        .collect();
+    door.commit(many).await.unwrap();
+    let mut query = door.query(
+        "Patient",
+        vec![Criterion::Missing {
+            params: vec![door.param("Patient.name")],
+            missing: false,
+        }],
+    );
+    query.count = 10;
+    match door.store.search(query).await {
+        Err(hilum_fhir_store::StoreError::TooCostly { plan }) => {
+            assert!(plan.contains("walks"), "{plan}")
+        }
+        other => panic!("{other:?}"),
+    }
+}
