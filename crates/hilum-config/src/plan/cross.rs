@@ -266,10 +266,13 @@ fn systems(gathered: &Gathered, channel: &Checked<'_>, report: &mut Report) {
                 .is_some_and(|known| known.get("system").is_some())
                 && required.is_none_or(|keys| !keys.contains(&Value::from("system")))
         });
-        // A folder may belong to nobody.
+        // A folder may belong to nobody, and a store of the node is no other system.
         let named = ["system", "folder"]
             .iter()
-            .any(|key| piece.node.get(key).is_some());
+            .any(|key| piece.node.get(key).is_some())
+            || ["to", "from"]
+                .iter()
+                .any(|key| piece.config.get(key).is_some_and(|value| value == "local"));
         if offers && !named {
             let text = format!("this {} names no system", kind_word(piece.kind));
             let remedy =

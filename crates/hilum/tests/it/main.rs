@@ -9,6 +9,7 @@
 mod disk;
 mod doctor;
 mod fhir;
+mod fhir_channels;
 mod folder;
 mod journal;
 mod kit;
