@@ -7,8 +7,10 @@
 //!
 //! Cardinalities, bindings and invariants are not looked at; that is validation.
 
+mod ahead;
 mod lex;
 mod parse;
+mod primitive;
 mod text;
 mod write;
 

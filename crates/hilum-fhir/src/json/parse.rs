@@ -2,20 +2,16 @@
 
 use std::borrow::Cow;
 
-use super::lex::{Reader, Text};
+use super::lex::Reader;
+use super::primitive::wrong_kind;
 use super::text::unescape;
 use crate::definitions::{Child, ElementId, PrimitiveKind, TypeId};
-use crate::lexical;
 use crate::limits::Limits;
 use crate::problem::{IssueType, Problems};
 use crate::report::{Report, Stop, nameable};
 use crate::resource::{Builder, Kind, NONE, Node, Resource, definitions};
 
 const BYTE_ORDER_MARK: &str = "\u{FEFF}";
-
-/// How many times the document's size may be looked at before its turn, for a `resourceType` that
-/// is not the first property.
-const AHEAD_MAX: usize = 4;
 
 pub(super) fn parse(bytes: &[u8], limits: &Limits) -> Result<Resource, Problems> {
     let mut report = Report::new(bytes, limits.problems_max);
@@ -131,7 +127,7 @@ impl<'s> Reader<'s> {
     }
 
     /// The place of a node, and of a property in it that has none.
-    fn path(&mut self, node: u32, property: &str) -> String {
+    pub(super) fn path(&mut self, node: u32, property: &str) -> String {
         let mut path = self
             .builder
             .with_resource(|resource| Node::new(resource, node).path());
@@ -155,70 +151,6 @@ impl<'s> Reader<'s> {
         let path = self.path(open.node, name);
         self.report.add(code, at, path, text)?;
         self.skip(self.limits.depth_max.saturating_sub(open.depth))
-    }
-
-    /// The type of the object that is next, wherever in it `resourceType` stands; nothing is taken.
-    /// `None` where there is none that is known, which is then reported.
-    fn resource_type(&mut self, place: Option<(u32, &str)>) -> Result<Option<TypeId>, Stop> {
-        let start = self.at;
-        let found = self.find_resource_type()?;
-        self.ahead += self.at - start;
-        let end = std::mem::replace(&mut self.at, start);
-        if self.ahead / AHEAD_MAX > self.source.len() {
-            let text = "resourceType has to be the first property in a resource this deep";
-            return Err(self.report.fatal(IssueType::TooCostly, start, text));
-        }
-        let (code, at, text) = match found {
-            Some(Ok(name)) => {
-                let ty = self.definitions.type_named(name).filter(|ty| {
-                    let def = self.definitions.type_def(*ty);
-                    def.is_resource() && !def.is_abstract
-                });
-                if ty.is_some() {
-                    return Ok(ty);
-                }
-                let text = format!("there is no resource type `{}`", nameable(name));
-                (IssueType::Value, end, Cow::Owned(text))
-            }
-            Some(Err(at)) => {
-                let text = "resourceType is not a string";
-                (IssueType::Structure, at, Cow::Borrowed(text))
-            }
-            None => {
-                let text = "a resource needs a resourceType";
-                (IssueType::Structure, start, Cow::Borrowed(text))
-            }
-        };
-        let path = place.map(|(node, name)| self.path(node, name));
-        self.report.add(code, at, path.unwrap_or_default(), text)?;
-        Ok(None)
-    }
-
-    fn find_resource_type(&mut self) -> Result<Option<Result<&'s str, usize>>, Stop> {
-        self.at += 1;
-        self.blank();
-        if self.peek() == Some(b'}') {
-            return Ok(None);
-        }
-        loop {
-            self.blank();
-            if self.peek() != Some(b'"') {
-                return Err(self.expected("a property in quotes"));
-            }
-            let key = self.string()?;
-            self.take(b':', "`:`")?;
-            self.blank();
-            if key.raw == "resourceType" {
-                if self.peek() != Some(b'"') {
-                    return Ok(Some(Err(self.at)));
-                }
-                return Ok(Some(Ok(self.string()?.raw)));
-            }
-            self.skip(self.limits.depth_max)?;
-            if !self.another(b'}')? {
-                return Ok(None);
-            }
-        }
     }
 
     /// Reads the properties of an object, which is next, into a node.
@@ -505,66 +437,4 @@ impl<'s> Reader<'s> {
         }
         Ok(Some(node))
     }
-
-    /// Reads the value of a primitive, which is next and of the right kind.
-    fn primitive(&mut self, node: u32, kind: PrimitiveKind) -> Result<(), Stop> {
-        let at = self.at;
-        let fault = if self.peek() == Some(b'"') {
-            let Text { raw, start, plain } = self.string()?;
-            if plain {
-                let end = start + raw.len();
-                self.builder.set_span(node, start, end, true);
-                lexical::fault(kind, raw)
-            } else if let Some(text) = unescape(raw) {
-                self.builder.set_text(node, &text);
-                lexical::fault(kind, &text)
-            } else {
-                Some("half of a surrogate pair")
-            }
-        } else {
-            let start = match kind {
-                PrimitiveKind::Boolean => self.word()?,
-                _ => self.number()?,
-            };
-            self.builder.set_span(node, start, self.at, true);
-            match kind {
-                PrimitiveKind::Boolean | PrimitiveKind::Decimal => None,
-                _ => lexical::fault(kind, self.text.get(start..self.at).unwrap_or_default()),
-            }
-        };
-        match fault {
-            None => Ok(()),
-            Some(text) => {
-                let path = self.path(node, "");
-                self.report.add(IssueType::Value, at, path, text)
-            }
-        }
-    }
-}
-
-/// Why a value that starts so cannot be of this kind (FHIR R4 json.html#primitive).
-fn wrong_kind(kind: PrimitiveKind, first: u8) -> Option<&'static str> {
-    let (right, text) = match kind {
-        PrimitiveKind::Boolean => (matches!(first, b't' | b'f'), "true or false expected"),
-        PrimitiveKind::Integer
-        | PrimitiveKind::UnsignedInt
-        | PrimitiveKind::PositiveInt
-        | PrimitiveKind::Decimal => (matches!(first, b'-' | b'0'..=b'9'), "a number expected"),
-        PrimitiveKind::String
-        | PrimitiveKind::Code
-        | PrimitiveKind::Id
-        | PrimitiveKind::Markdown
-        | PrimitiveKind::Uri
-        | PrimitiveKind::Url
-        | PrimitiveKind::Canonical
-        | PrimitiveKind::Oid
-        | PrimitiveKind::Uuid
-        | PrimitiveKind::Date
-        | PrimitiveKind::DateTime
-        | PrimitiveKind::Instant
-        | PrimitiveKind::Time
-        | PrimitiveKind::Base64Binary
-        | PrimitiveKind::Xhtml => (first == b'"', "a string expected"),
-    };
-    (!right).then_some(text)
 }

@@ -78,6 +78,16 @@ pub enum ParamError {
     Component(String),
 }
 
+/// `DocumentReference.relationship` of R4 has the expressions of its two components exchanged: the
+/// code is read where the reference belongs.
+fn mend(param: &mut SearchParam) {
+    if param.url == "http://hl7.org/fhir/SearchParameter/DocumentReference-relationship"
+        && let [(_, first), (_, second)] = param.components.as_mut_slice()
+    {
+        std::mem::swap(first, second);
+    }
+}
+
 /// How the values of a parameter are found in a resource of one type.
 #[derive(Clone, Debug)]
 pub(super) enum Plan {
@@ -114,8 +124,8 @@ pub(super) struct Planned {
 /// The search parameters of R4, and those that were added.
 pub struct ParamSet {
     params: Vec<SearchParam>,
-    /// By type and code, of the type that the parameter is on.
-    by_code: HashMap<(TypeId, Cow<'static, str>), ParamId>,
+    /// By code, with the type that each is on.
+    by_code: HashMap<Cow<'static, str>, Vec<(TypeId, ParamId)>>,
     /// What is planned at the first resource of a type.
     planned: Vec<OnceLock<Vec<Planned>>>,
 }
@@ -139,15 +149,19 @@ impl ParamSet {
                 .map(|part| (id_of(part.param.index()), Cow::Borrowed(part.expression)))
                 .collect(),
         });
-        Self::of_params(params.collect())
+        let mut params: Vec<SearchParam> = params.collect();
+        params.iter_mut().for_each(mend);
+        Self::of_params(params)
     }
 
     fn of_params(params: Vec<SearchParam>) -> Self {
-        let by_code = params
-            .iter()
-            .map(|param| ((param.resource, param.code.clone()), param.id));
+        let mut by_code: HashMap<_, Vec<_>> = HashMap::new();
+        for param in &params {
+            let same = by_code.entry(param.code.clone()).or_default();
+            same.push((param.resource, param.id));
+        }
         Self {
-            by_code: by_code.collect(),
+            by_code,
             planned: Definitions::r4().types().map(|_| OnceLock::new()).collect(),
             params,
         }
@@ -214,14 +228,9 @@ impl ParamSet {
     #[must_use]
     pub fn find(&self, ty: TypeId, code: &str) -> Option<&SearchParam> {
         let tables = Definitions::r4();
-        let mut own = Some(ty);
-        while let Some(ty) = own {
-            if let Some(id) = self.by_code.get(&(ty, Cow::Owned(code.to_owned()))) {
-                return self.get(*id);
-            }
-            own = tables.type_def(ty).base;
-        }
-        None
+        let mut same = self.by_code.get(code)?.iter();
+        let (_, id) = same.find(|(own, _)| tables.is_a(ty, *own))?;
+        self.get(*id)
     }
 
     /// How the parameters of a type are found.

@@ -6,6 +6,7 @@
 //! Narrative is kept verbatim. Comments elsewhere are dropped.
 
 mod lex;
+mod namespace;
 mod parse;
 mod write;
 

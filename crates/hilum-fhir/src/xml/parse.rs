@@ -2,16 +2,15 @@
 
 use std::borrow::Cow;
 
+use super::XHTML;
 use super::lex::{Attribute, Event, Fault, Lexer, attribute_value};
-use super::{FHIR, XHTML};
+use super::namespace::{Namespace, Namespaces};
 use crate::definitions::{Child, Definitions, ElementId, PrimitiveKind};
 use crate::lexical;
 use crate::limits::Limits;
 use crate::problem::{IssueType, Problems};
 use crate::report::{Report, Stop, nameable};
 use crate::resource::{Builder, Kind, NONE, Node, Resource, definitions};
-
-const XML_SCHEMA_INSTANCE: &str = "http://www.w3.org/2001/XMLSchema-instance";
 
 pub(super) fn parse(bytes: &[u8], limits: &Limits) -> Result<Resource, Problems> {
     let bytes_max = limits.bytes_max.min(u32::MAX as usize / 2);
@@ -36,7 +35,7 @@ pub(super) fn parse(bytes: &[u8], limits: &Limits) -> Result<Resource, Problems>
         definitions: definitions(),
         builder: Builder::new(text),
         report: Report::new(text.as_bytes(), limits.problems_max),
-        namespaces: Vec::new(),
+        namespaces: Namespaces::default(),
     };
     let answer = reader.document();
     let Reader {
@@ -52,33 +51,6 @@ fn decode(bytes: &[u8]) -> Result<&str, usize> {
     std::str::from_utf8(bytes).map_err(|error| error.valid_up_to())
 }
 
-/// A namespace that a start tag declared.
-struct Declared<'s> {
-    depth: usize,
-    prefix: &'s str,
-    namespace: Namespace,
-}
-
-/// The namespaces that mean something in a resource.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Namespace {
-    Fhir,
-    Xhtml,
-    SchemaInstance,
-    Other,
-}
-
-impl Namespace {
-    fn of(uri: &str) -> Self {
-        match uri {
-            FHIR => Self::Fhir,
-            XHTML => Self::Xhtml,
-            XML_SCHEMA_INSTANCE => Self::SchemaInstance,
-            _ => Self::Other,
-        }
-    }
-}
-
 struct Reader<'s> {
     text: &'s str,
     lexer: Lexer<'s>,
@@ -86,7 +58,7 @@ struct Reader<'s> {
     definitions: &'static Definitions,
     builder: Builder,
     report: Report<'s>,
-    namespaces: Vec<Declared<'s>>,
+    namespaces: Namespaces<'s>,
 }
 
 /// An element whose content is being read.
@@ -154,7 +126,7 @@ impl<'s> Reader<'s> {
         let tag = loop {
             let at = self.lexer.at;
             match self.next()? {
-                Event::Text { raw } if raw.trim().is_empty() => {}
+                Event::Text { raw } if is_blank(raw) => {}
                 Event::Start { name, empty } => break self.tag(at, name, empty, 1)?,
                 _ => return Err(self.expected("an element expected")),
             }
@@ -166,7 +138,7 @@ impl<'s> Reader<'s> {
         self.content(tag, root, kind, 1)?;
         loop {
             match self.next()? {
-                Event::Text { raw } if raw.trim().is_empty() => {}
+                Event::Text { raw } if is_blank(raw) => {}
                 Event::Eof => return Ok(()),
                 _ => return Err(self.expected("the end expected")),
             }
@@ -193,22 +165,7 @@ impl<'s> Reader<'s> {
             let text = format!("nested deeper than {} levels", self.limits.depth_max);
             return Err(self.report.fatal(IssueType::TooLong, at, text));
         }
-        self.namespaces.retain(|declared| declared.depth < depth);
-        for attribute in &self.lexer.attributes {
-            let Some(rest) = attribute.name.strip_prefix("xmlns") else {
-                continue;
-            };
-            let prefix = match rest.strip_prefix(':') {
-                Some(prefix) => prefix,
-                None if rest.is_empty() => "",
-                None => continue,
-            };
-            self.namespaces.push(Declared {
-                depth,
-                prefix,
-                namespace: Namespace::of(attribute.raw),
-            });
-        }
+        self.namespaces.enter(depth, &self.lexer.attributes);
         let local = name.split_once(':').map_or(name, |(_, local)| local);
         Ok(Tag {
             at,
@@ -216,19 +173,6 @@ impl<'s> Reader<'s> {
             local,
             empty,
         })
-    }
-
-    fn namespace(&self, name: &str) -> Namespace {
-        let prefix = name.split_once(':').map_or("", |(prefix, _)| prefix);
-        let same = |declared: &&Declared<'_>| {
-            // Comparing empty texts is slow on some processors: they point nowhere.
-            match prefix.is_empty() {
-                true => declared.prefix.is_empty(),
-                false => declared.prefix == prefix,
-            }
-        };
-        let declared = self.namespaces.iter().rev().find(same);
-        declared.map_or(Namespace::Other, |declared| declared.namespace)
     }
 
     /// What the tag of a resource stands for, where there is such a type; reports it otherwise.
@@ -241,7 +185,7 @@ impl<'s> Reader<'s> {
             let def = self.definitions.type_def(*ty);
             def.is_resource() && !def.is_abstract
         });
-        let own = self.namespace(tag.name) == Namespace::Fhir;
+        let own = self.namespaces.of(tag.name) == Namespace::Fhir;
         let (Some(ty), true) = (ty, own) else {
             let (code, text) = if own {
                 let text = format!("there is no resource type `{}`", nameable(tag.local));
@@ -302,7 +246,7 @@ impl<'s> Reader<'s> {
             return Ok(());
         }
         if name.contains(':') {
-            if self.namespace(name) == Namespace::SchemaInstance {
+            if self.namespaces.of(name) == Namespace::SchemaInstance {
                 return Ok(());
             }
             return self.add(
@@ -355,7 +299,7 @@ impl<'s> Reader<'s> {
         loop {
             let at = self.lexer.at;
             match self.next()? {
-                Event::Text { raw } if raw.trim().is_empty() => {}
+                Event::Text { raw } if is_blank(raw) => {}
                 Event::Text { .. } => {
                     let text = "text between elements";
                     self.add((open.node, ""), at, IssueType::Structure, text)?;
@@ -406,7 +350,7 @@ impl<'s> Reader<'s> {
     /// What the tag of a child stands for; reports one that stands for nothing.
     fn known_child(&mut self, open: &Open<'s>, tag: Tag<'s>) -> Result<Option<Child>, Stop> {
         let known = self.definitions.child(open.scope, tag.local);
-        let namespace = self.namespace(tag.name);
+        let namespace = self.namespaces.of(tag.name);
         let known = known.filter(|child| {
             let xhtml = self.definitions.type_def(child.ty).primitive();
             let own = if xhtml == Some(PrimitiveKind::Xhtml) {
@@ -434,7 +378,7 @@ impl<'s> Reader<'s> {
         while inside {
             let at = self.lexer.at;
             match self.next()? {
-                Event::Text { raw } if raw.trim().is_empty() => {}
+                Event::Text { raw } if is_blank(raw) => {}
                 Event::Start { name, empty } if !found => {
                     found = true;
                     let tag = self.tag(at, name, empty, depth + 1)?;
@@ -527,4 +471,10 @@ fn is_plain(text: &str) -> bool {
     !text
         .bytes()
         .any(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1F))
+}
+
+/// White space between elements, of which XML knows four characters.
+fn is_blank(text: &str) -> bool {
+    let blank = |byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n');
+    text.bytes().all(blank)
 }

@@ -267,6 +267,14 @@ fn money_ranges_timings_numbers_and_canonicals_have_their_own_forms() {
         ],
     );
     check(
+        r#"{"resourceType":"DocumentReference","status":"current","content":[{"attachment":{"url":"u"}}],
+        "relatesTo":[{"code":"appends","target":{"reference":"DocumentReference/d"}}]}"#,
+        &[(
+            "relationship",
+            &["(DocumentReference/d/  & http://hl7.org/fhir/document-relationship-type|appends)"],
+        )],
+    );
+    check(
         r#"{"resourceType":"MolecularSequence","coordinateSystem":0,
         "referenceSeq":{"chromosome":{"coding":[{"code":"1"}]},"windowStart":5,"windowEnd":9},"variant":[{"start":6,"end":7}]}"#,
         &[("chromosome-variant-coordinate", &["(|1 & 6..6 & 7..7)"])],
