@@ -175,7 +175,10 @@ fn resource(json: &mut Json, entries: &[Entry], table: &Table, ty: TypeId) {
         json.raw("}");
     }
     json.raw("]");
-    operations(json, entries, |path| path.starts_with("/{type}/"));
+    let own = format!("/{name}/");
+    operations(json, entries, |path| {
+        path.starts_with("/{type}/") || path.starts_with(&own)
+    });
     json.raw("}");
 }
 

@@ -55,7 +55,7 @@ impl Call {
     /// Commits, under the id of the delivery where the request belongs to one.
     pub(crate) async fn commit(&self, mut commit: Commit) -> Result<Committed, StoreError> {
         let Some(delivering) = &self.delivering else {
-            return self.tenant.commit(commit).await;
+            return self.tenant.store.commit(commit).await;
         };
         let names = commit.changes.iter().map(|change| {
             let name = self.tenant.type_name(change.resource_type);
@@ -65,7 +65,7 @@ impl Call {
             id: DeliveryId(delivering.id.clone()),
             reply: Bytes::from(names.collect::<String>()),
         });
-        let committed = self.tenant.commit(commit).await?;
+        let committed = self.tenant.store.commit(commit).await?;
         if committed.repeated.is_some() {
             // Set at most once: a request commits once.
             drop(delivering.known.set(committed.clone()));

@@ -8,8 +8,8 @@ use hilum_fhir::search::ParamSet;
 use hilum_fhir::validate::Validator;
 use hilum_fhir::{IssueType, Resource};
 use hilum_fhir_store::{
-    Commit, Committed, Cursor, HistoryPage, HistoryQuery, IndexRow, Page, Query, ResourceType,
-    Store, StoreError, Stored,
+    Cursor, HistoryPage, HistoryQuery, IndexRow, Page, Query, ResourceType, Store, StoreError,
+    Stored,
 };
 use http::{StatusCode, header};
 
@@ -80,11 +80,6 @@ impl Tenant {
         version: u32,
     ) -> Result<Option<Stored>, Fault> {
         Ok(self.store.vread(ty, id, version)?)
-    }
-
-    /// The callers tell the outcomes of their conditions apart, so the error stays the store's.
-    pub(crate) async fn commit(&self, commit: Commit) -> Result<Committed, StoreError> {
-        self.store.commit(commit).await
     }
 
     pub(crate) async fn history(&self, query: HistoryQuery) -> Result<HistoryPage, Fault> {

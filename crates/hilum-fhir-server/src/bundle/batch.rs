@@ -1,5 +1,6 @@
 //! batch: every request for itself, in the order of the bundle.
 
+use base64::Engine as _;
 use bytes::Bytes;
 use hilum_fhir::{IssueType, Resource};
 use http::{HeaderName, StatusCode, header};
@@ -31,13 +32,7 @@ pub(super) async fn one(call: &Call, bundle: &Resource, item: &Item) -> Result<R
     let mut query = item.query.clone();
     // The bundle has one format for all.
     query.retain(|(name, _)| name != "_format" && name != "_pretty");
-    let body = match item.json(bundle) {
-        Some(json) => Content {
-            kind: Kind::Resource(Format::Json),
-            bytes: Bytes::from(json),
-        },
-        None => Content::NONE,
-    };
+    let body = content(bundle, item)?;
     let delivering = call.delivering.as_ref().map(|of| of.entry(item.at));
     let inner = Call {
         parts,
@@ -52,6 +47,33 @@ pub(super) async fn one(call: &Call, bundle: &Resource, item: &Item) -> Result<R
         Some(delivering) => delivering.answer(&inner, made),
         None => made,
     }
+}
+
+/// The body of a request. A patch that is no resource comes in a Binary (FHIR R4
+/// http.html#jsonpatch).
+pub(super) fn content(bundle: &Resource, item: &Item) -> Result<Content, Fault> {
+    let Some(node) = item.node(bundle) else {
+        return Ok(Content::NONE);
+    };
+    if item.method == http::Method::PATCH && node.type_name() == "Binary" {
+        if node.child_text("contentType") != Some("application/json-patch+json") {
+            let text = "the Binary of a patch is application/json-patch+json";
+            return Err(Fault::bad(IssueType::NotSupported, text));
+        }
+        let data = node.child_text("data").unwrap_or_default();
+        let compact: String = data.split_whitespace().collect();
+        let bytes = base64::engine::general_purpose::STANDARD
+            .decode(compact)
+            .map_err(|_| Fault::bad(IssueType::Value, "the data of the Binary is no base64"))?;
+        return Ok(Content {
+            kind: Kind::JsonPatch,
+            bytes: Bytes::from(bytes),
+        });
+    }
+    Ok(Content {
+        kind: Kind::Resource(Format::Json),
+        bytes: Bytes::from(item.json(bundle).unwrap_or_default()),
+    })
 }
 
 /// The path below the tenant; clients also write the whole URL.

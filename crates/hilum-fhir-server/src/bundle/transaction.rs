@@ -21,7 +21,7 @@ use super::reference::{References, conditional};
 use super::writer::Bundle;
 use crate::call::{Answer, Call, Reply};
 use crate::fault::Fault;
-use crate::interaction::{Matches, matches, query, restless, type_named, unmet};
+use crate::interaction::{Matches, matches, patched, query, restless, type_named, unmet};
 use crate::request::{Format, Return, Tags};
 use crate::route;
 use crate::search::is_id;
@@ -42,6 +42,8 @@ enum Plan {
 }
 
 struct Write {
+    /// What a patch made of the resource, instead of what the bundle holds.
+    patched: Option<Resource>,
     ty: TypeId,
     resource_type: ResourceType,
     id: String,
@@ -98,11 +100,17 @@ fn allowed(call: &Call, item: &Item) -> Result<(), Fault> {
     route::permitted(entry, call.caller)?;
     let known = matches!(
         entry.route.name,
-        "create" | "update" | "conditional-update" | "delete" | "conditional-delete"
+        "create"
+            | "update"
+            | "conditional-update"
+            | "patch"
+            | "conditional-patch"
+            | "delete"
+            | "conditional-delete"
     );
     let reads = item.method == http::Method::GET || item.method == http::Method::HEAD;
     if !known && !reads {
-        let text = "a transaction holds reads, searches, creates, updates and deletes";
+        let text = "a transaction holds reads, searches, creates, updates, patches and deletes";
         return Err(Fault::bad(IssueType::NotSupported, text));
     }
     Ok(())
@@ -187,6 +195,9 @@ async fn plan(
     if item.method == http::Method::DELETE {
         return delete(call, item, (ty, resource_type), id, prepared).await;
     }
+    if item.method == http::Method::PATCH {
+        return patch(call, bundle, item, (ty, resource_type), id, prepared).await;
+    }
     let node = item
         .node(bundle)
         .ok_or_else(|| Fault::bad(IssueType::Required, "the entry has no resource"))?;
@@ -195,17 +206,9 @@ async fn plan(
         return Err(Fault::bad(IssueType::Invalid, text));
     }
     let own = node.child_text("id");
-    let written = |id: String, method| {
-        Plan::Write(Write {
-            ty,
-            resource_type,
-            id,
-            method,
-        })
-    };
     if item.method == http::Method::POST {
         let Some(criteria) = &item.conditions.if_none_exist else {
-            return Ok(written(fresh.to_owned(), Verb::Create));
+            return Ok(written(ty, resource_type, fresh, Verb::Create));
         };
         return match matches(call, ty, criteria).await? {
             Matches::Several => Err(several()),
@@ -215,18 +218,40 @@ async fn plan(
             }
             Matches::None(expect) => {
                 prepared.expect(expect, item);
-                Ok(written(fresh.to_owned(), Verb::Create))
+                Ok(written(ty, resource_type, fresh, Verb::Create))
             }
         };
     }
-    if let Some(id) = id {
-        if own != Some(id.as_str()) {
-            let text = "the resource needs the id of the URL";
-            return Err(Fault::bad(IssueType::Value, text));
-        }
-        version(item, resource_type, &id, prepared)?;
-        return Ok(written(id, Verb::Update));
+    let Some(id) = id else {
+        return update(call, item, (ty, resource_type), own, fresh, prepared).await;
+    };
+    if own != Some(id.as_str()) {
+        let text = "the resource needs the id of the URL";
+        return Err(Fault::bad(IssueType::Value, text));
     }
+    version(item, resource_type, &id, prepared)?;
+    Ok(written(ty, resource_type, &id, Verb::Update))
+}
+
+fn written(ty: TypeId, resource_type: ResourceType, id: &str, method: Verb) -> Plan {
+    Plan::Write(Write {
+        patched: None,
+        ty,
+        resource_type,
+        id: id.to_owned(),
+        method,
+    })
+}
+
+/// A conditional update.
+async fn update(
+    call: &Call,
+    item: &Item,
+    (ty, resource_type): (TypeId, ResourceType),
+    own: Option<&str>,
+    fresh: &str,
+    prepared: &mut Prepared,
+) -> Result<Plan, Fault> {
     let criteria = super::link_url("", &item.query);
     match matches(call, ty, &criteria).await? {
         Matches::Several => Err(several()),
@@ -237,14 +262,53 @@ async fn plan(
             }
             prepared.expect(expect, item);
             version(item, resource_type, &found.id, prepared)?;
-            Ok(written(found.id.to_string(), Verb::Update))
+            Ok(written(ty, resource_type, &found.id, Verb::Update))
         }
         Matches::None(expect) => {
             prepared.expect(expect, item);
-            let id = own.unwrap_or(fresh).to_owned();
-            Ok(written(id, Verb::Create))
+            let id = own.unwrap_or(fresh);
+            Ok(written(ty, resource_type, id, Verb::Create))
         }
     }
+}
+
+/// A patch changes what is there now, and only that.
+async fn patch(
+    call: &Call,
+    bundle: &Resource,
+    item: &Item,
+    (ty, resource_type): (TypeId, ResourceType),
+    id: Option<String>,
+    prepared: &mut Prepared,
+) -> Result<Plan, Fault> {
+    let missing = || Fault::missing(IssueType::NotFound, "there is no such resource");
+    let stored = match id {
+        Some(id) => call.tenant.read(resource_type, &id)?.ok_or_else(missing)?,
+        None => match matches(call, ty, &super::link_url("", &item.query)).await? {
+            Matches::None(_) => return Err(missing()),
+            Matches::Several => return Err(several()),
+            Matches::One(stored, expect) => {
+                prepared.expect(expect, item);
+                *stored
+            }
+        },
+    };
+    version(item, resource_type, &stored.id, prepared)?;
+    let content = batch::content(bundle, item)?;
+    let resource = patched(&content, &stored, ty, &call.fhir.reading_limits())?;
+    let expect = Expect::Version {
+        resource_type,
+        id: stored.id.to_string(),
+        expected: Expected::Exactly(stored.version),
+    };
+    prepared.expect(expect, item);
+    Ok(Plan::Write(Write {
+        patched: Some(resource),
+        ty,
+        resource_type,
+        id: stored.id.to_string(),
+        method: Verb::Update,
+    }))
 }
 
 async fn delete(
@@ -408,11 +472,11 @@ async fn taken(
     prepared: &Prepared,
     references: References,
 ) -> Result<HashMap<usize, Taken>, Fault> {
-    let written: Vec<(usize, TypeId)> = items
+    let written: Vec<(usize, TypeId, Option<Resource>)> = items
         .iter()
         .zip(&prepared.plans)
         .filter_map(|(item, plan)| match plan {
-            Plan::Write(write) => Some((item.at, write.ty)),
+            Plan::Write(write) => Some((item.at, write.ty, write.patched.clone())),
             Plan::Read | Plan::There(_) | Plan::Delete(_) => None,
         })
         .collect();
@@ -424,9 +488,10 @@ async fn taken(
     let (now_ms, nodes) = ((call.fhir.clock)(), bundle.node_count());
     heavy(nodes.saturating_mul(32), move || {
         let mut taken = HashMap::with_capacity(written.len());
-        for (at, ty) in written {
+        for (at, ty, patched) in written {
             let Some(item) = items.get(at) else { continue };
-            let Some(node) = item.node(&bundle) else {
+            let changed = patched.as_ref().map(Resource::root);
+            let Some(node) = changed.or_else(|| item.node(&bundle)) else {
                 continue;
             };
             let one = || {

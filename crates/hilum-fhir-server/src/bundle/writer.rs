@@ -8,6 +8,8 @@ use crate::request::encode;
 pub(crate) struct Bundle {
     kind: &'static str,
     pub(crate) total: Option<u64>,
+    /// Members that stand before the type, as JSON.
+    pub(crate) lead: Vec<u8>,
     links: Vec<(&'static str, String)>,
     entries: Vec<u8>,
     count: usize,
@@ -30,6 +32,7 @@ impl Bundle {
         Self {
             kind,
             total: None,
+            lead: Vec::new(),
             links: Vec::new(),
             entries: Vec::new(),
             count: 0,
@@ -56,7 +59,12 @@ impl Bundle {
     /// The Bundle as compact JSON.
     pub(crate) fn finish(self) -> Vec<u8> {
         let mut out = Vec::with_capacity(self.entries.len() + 256 + self.links.len() * 200);
-        out.extend_from_slice(b"{\"resourceType\":\"Bundle\",\"type\":\"");
+        out.extend_from_slice(b"{\"resourceType\":\"Bundle\",");
+        if !self.lead.is_empty() {
+            out.extend_from_slice(&self.lead);
+            out.push(b',');
+        }
+        out.extend_from_slice(b"\"type\":\"");
         out.extend_from_slice(self.kind.as_bytes());
         out.push(b'"');
         if let Some(total) = self.total {

@@ -4,6 +4,7 @@ mod conditional;
 mod create;
 mod delete;
 mod history;
+mod patch;
 mod read;
 mod search;
 mod update;
@@ -15,6 +16,8 @@ use hilum_fhir_store::ResourceType;
 
 pub(crate) use conditional::{Matches, matches, query};
 pub(crate) use create::restless;
+pub(crate) use patch::patched;
+pub(crate) use search::{members, page};
 pub(crate) use update::unmet;
 
 use crate::call::Call;
@@ -40,6 +43,8 @@ pub(crate) fn routes() -> Vec<Entry> {
         entry("conditional-delete", Method::Delete, TYPE, FhirWrite, "Deletes the resources that match", Claim::Field, delete::conditional),
         entry("read", get, INSTANCE, FhirRead, "A resource", Claim::Type("read"), read::current),
         entry("update", Method::Put, INSTANCE, FhirWrite, "Replaces a resource, or stores it under this id", Claim::Type("update"), update::handle),
+        entry("conditional-patch", Method::Patch, TYPE, FhirWrite, "Changes parts of the one resource that matches", Claim::Field, patch::conditional),
+        entry("patch", Method::Patch, INSTANCE, FhirWrite, "Changes parts of a resource", Claim::Type("patch"), patch::handle),
         entry("delete", Method::Delete, INSTANCE, FhirWrite, "Deletes a resource; its versions stay", Claim::Type("delete"), delete::handle),
         entry("history-instance", get, "/{type}/{id}/_history", FhirHistory, "Every version of a resource", Claim::Type("history-instance"), history::of_instance),
         entry("vread", get, "/{type}/{id}/_history/{version}", FhirRead, "A version of a resource", Claim::Type("vread"), read::version),

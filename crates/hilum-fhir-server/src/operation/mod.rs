@@ -1,9 +1,15 @@
 //! Operations: what is called by a name with `$` (FHIR R4 operations.html).
 
+mod gather;
+mod meta;
 mod validate;
 
 use crate::route::Entry;
 
 pub(crate) fn routes() -> Vec<Entry> {
-    validate::routes().into_iter().collect()
+    validate::routes()
+        .into_iter()
+        .chain(meta::routes())
+        .chain(gather::routes())
+        .collect()
 }

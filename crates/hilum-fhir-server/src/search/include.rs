@@ -20,6 +20,17 @@ pub(crate) struct Include {
     pub(crate) reverse: bool,
 }
 
+impl Include {
+    /// Every reference of every resource, once.
+    pub(crate) const EVERYTHING: Self = Self {
+        source: None,
+        param: None,
+        target: None,
+        iterate: false,
+        reverse: false,
+    };
+}
+
 /// Reads the value of a parameter `_include` or `_revinclude` with its modifier.
 pub(crate) fn parse(
     table: &Table,
@@ -43,11 +54,8 @@ pub(crate) fn parse(
             return Err(wrong("needs a type: `TYPE:*`"));
         }
         return Ok(Include {
-            source: None,
-            param: None,
-            target: None,
             iterate,
-            reverse,
+            ..Include::EVERYTHING
         });
     }
     let mut parts = value.split(':');

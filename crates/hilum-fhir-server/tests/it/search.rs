@@ -46,7 +46,7 @@ async fn ward() -> Server {
             "mmol/L",
             "2026-01-15T10:00:00Z",
         ),
-        observation("b4", "p2", "29463-7", "70000", "g", "2026-01-20"),
+        observation("b4", "p2", "718-7", "70000", "g", "2026-01-20"),
         json!({ "resourceType": "List", "id": "l1", "status": "current", "mode": "changes",
             "entry": [{ "item": { "reference": "Patient/p1" } },
                 { "deleted": true, "item": { "reference": "Patient/p2" } }] }),

@@ -1,0 +1,319 @@
+//! Patches and operations.
+
+use http::StatusCode;
+use serde_json::{Value, json};
+
+use crate::kit::Server;
+
+const JSON_PATCH: [(&str, &str); 1] = [("content-type", "application/json-patch+json")];
+
+#[tokio::test]
+async fn parts_of_a_resource_are_patched_in_either_way() {
+    let server = Server::start().await;
+    server
+        .store(
+            json!({ "resourceType": "Patient", "id": "p1", "active": true,
+        "identifier": [{ "system": "urn:mrn", "value": "1" }] }),
+        )
+        .await;
+    let patch = r#"[{"op":"test","path":"/active","value":true},{"op":"replace","path":"/active","value":false},{"op":"add","path":"/gender","value":"female"}]"#;
+    let patched = server
+        .request("PATCH", "/Patient/p1", &JSON_PATCH, patch)
+        .await;
+    assert_eq!(patched.status, StatusCode::OK, "{}", patched.told());
+    assert_eq!(patched.json()["gender"], "female");
+    assert_eq!(patched.header("etag"), "W/\"2\"");
+    let failed = server
+        .request("PATCH", "/Patient/p1", &JSON_PATCH, patch)
+        .await;
+    assert_eq!(
+        failed.status,
+        StatusCode::UNPROCESSABLE_ENTITY,
+        "{}",
+        failed.told()
+    );
+    let path_patch = json!({ "resourceType": "Parameters", "parameter": [{ "name": "operation", "part": [
+        { "name": "type", "valueCode": "replace" },
+        { "name": "path", "valueString": "Patient.gender" },
+        { "name": "value", "valueCode": "male" } ] }] });
+    let patched = server
+        .request(
+            "PATCH",
+            "/Patient?identifier=urn:mrn%7C1",
+            &[],
+            path_patch.to_string(),
+        )
+        .await;
+    assert_eq!(patched.status, StatusCode::OK, "{}", patched.told());
+    assert_eq!(patched.json()["gender"], "male");
+    for (path, headers, body, status) in [
+        ("/Patient/none", &JSON_PATCH[..], "[]", 404),
+        ("/Patient?identifier=none", &JSON_PATCH[..], "[]", 404),
+        ("/Patient/p1", &JSON_PATCH[..], "{", 422),
+        (
+            "/Patient/p1",
+            &JSON_PATCH[..],
+            r#"[{"op":"replace","path":"/id","value":"x"}]"#,
+            422,
+        ),
+        (
+            "/Patient/p1",
+            &JSON_PATCH[..],
+            r#"[{"op":"add","path":"/colour","value":"x"}]"#,
+            422,
+        ),
+        (
+            "/Patient/p1",
+            &[("content-type", "text/plain")][..],
+            "x",
+            415,
+        ),
+        ("/Patient/p1", &[][..], r#"{"resourceType":"Patient"}"#, 400),
+        (
+            "/Patient/p1",
+            &[
+                ("content-type", "application/json-patch+json"),
+                ("if-match", "W/\"1\""),
+            ][..],
+            "[]",
+            412,
+        ),
+    ] {
+        let answer = server.request("PATCH", path, headers, body).await;
+        assert_eq!(
+            answer.status.as_u16(),
+            status,
+            "{path} {body}: {}",
+            answer.told()
+        );
+    }
+    // [{"op":"replace","path":"/gender","value":"other"}]
+    let data = "W3sib3AiOiJyZXBsYWNlIiwicGF0aCI6Ii9nZW5kZXIiLCJ2YWx1ZSI6Im90aGVyIn1d";
+    for kind in ["batch", "transaction"] {
+        let bundle = json!({ "resourceType": "Bundle", "type": kind, "entry": [{
+            "resource": { "resourceType": "Binary", "contentType": "application/json-patch+json", "data": data },
+            "request": { "method": "PATCH", "url": "Patient/p1" } }] });
+        let answer = server.post("/", &bundle).await;
+        assert_eq!(
+            answer.json()["entry"][0]["response"]["status"],
+            "200 OK",
+            "{kind}: {}",
+            answer.told()
+        );
+        assert_eq!(server.get("/Patient/p1").await.json()["gender"], "other");
+    }
+}
+
+#[tokio::test]
+async fn labels_are_shown_added_and_taken_away() {
+    let server = Server::start().await;
+    server
+        .store(json!({ "resourceType": "Patient", "id": "p1", "active": true }))
+        .await;
+    let parameters = |tag: &str| {
+        json!({ "resourceType": "Parameters", "parameter": [{ "name": "meta",
+        "valueMeta": { "tag": [{ "system": "urn:x", "code": tag }] } }] })
+    };
+    for (name, tag, expected) in [
+        ("$meta-add", "a", "a"),
+        ("$meta-add", "b", "a b"),
+        ("$meta-add", "a", "a b"),
+        ("$meta-delete", "a", "b"),
+        ("$meta-delete", "z", "b"),
+    ] {
+        let answer = server
+            .post(&format!("/Patient/p1/{name}"), &parameters(tag))
+            .await;
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.told());
+        let shown = server.get("/Patient/p1/$meta").await.json();
+        assert_eq!(shown, answer.json());
+        let tags: Vec<_> = shown["parameter"][0]["valueMeta"]["tag"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|tag| tag["code"].as_str().unwrap())
+            .collect();
+        assert_eq!(tags.join(" "), expected, "{name} {tag}");
+    }
+    assert_eq!(server.get("/Patient?_tag=b").await.found(), ["Patient/p1"]);
+    assert_eq!(server.get("/Patient?_tag=a").await.found().len(), 0);
+    let wrong = server
+        .post(
+            "/Patient/p1/$meta-add",
+            &json!({ "resourceType": "Parameters" }),
+        )
+        .await;
+    assert_eq!(wrong.status, StatusCode::BAD_REQUEST, "{}", wrong.told());
+}
+
+async fn record() -> Server {
+    let server = Server::start().await;
+    let observation = |id: &str, code: &str, date: &str| {
+        json!({ "resourceType": "Observation", "id": id,
+        "status": "final", "code": { "coding": [{ "system": "http://loinc.org", "code": code }] },
+        "subject": { "reference": "Patient/p1" }, "effectiveDateTime": date })
+    };
+    for resource in [
+        json!({ "resourceType": "Organization", "id": "o1", "name": "x" }),
+        json!({ "resourceType": "Practitioner", "id": "d1" }),
+        json!({ "resourceType": "Patient", "id": "p1", "managingOrganization": { "reference": "Organization/o1" } }),
+        json!({ "resourceType": "Patient", "id": "p2" }),
+        observation("b1", "8480-6", "2026-01-01"),
+        observation("b2", "8480-6", "2026-03-01"),
+        observation("b3", "8480-6", "2026-02-01"),
+        observation("b4", "2823-3", "2020-01-01"),
+        json!({ "resourceType": "Composition", "id": "c1", "status": "final", "type": { "text": "x" }, "date": "2026-01-01",
+            "title": "x", "subject": { "reference": "Patient/p1" }, "author": [{ "reference": "Practitioner/d1" }],
+            "section": [{ "entry": [{ "reference": "Observation/b1" }] }] }),
+    ] {
+        server.store(resource).await;
+    }
+    server
+}
+
+#[tokio::test]
+async fn everything_about_a_patient_is_found() {
+    let server = record().await;
+    let sorted = |mut found: Vec<String>| {
+        found.sort();
+        found.join(" ")
+    };
+    let all = server.get("/Patient/p1/$everything").await;
+    let expected = "+Organization/o1 +Practitioner/d1 Composition/c1 Observation/b1 Observation/b2 Observation/b3 Observation/b4 Patient/p1";
+    assert_eq!(sorted(all.found()), expected, "{}", all.told());
+    let some = server
+        .get("/Patient/p1/$everything?_type=Observation&_since=2020-01-01")
+        .await;
+    assert_eq!(
+        sorted(some.found()),
+        "+Patient/p1 Observation/b1 Observation/b2 Observation/b3 Observation/b4"
+    );
+    let mut next = Some("/Patient/p1/$everything?_count=2".to_owned());
+    let mut matches = Vec::new();
+    while let Some(path) = next {
+        let page = server.get(&path).await;
+        matches.extend(
+            page.found()
+                .into_iter()
+                .filter(|entry| !entry.starts_with('+')),
+        );
+        next = page.link("next");
+    }
+    assert_eq!(matches.len(), 6, "{matches:?}");
+    for (path, status) in [
+        ("/Patient/none/$everything", 404),
+        ("/Patient/p1/$everything?start=2026-01-01", 400),
+        ("/Patient/p1/$everything?_since=x", 400),
+        ("/Observation/b1/$everything", 404),
+    ] {
+        assert_eq!(server.get(path).await.status.as_u16(), status, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn the_newest_of_each_code_are_found() {
+    let server = record().await;
+    for (path, expected) in [
+        (
+            "/Observation/$lastn?patient=p1",
+            "Observation/b2 Observation/b4",
+        ),
+        (
+            "/Observation/$lastn?patient=p1&max=2",
+            "Observation/b2 Observation/b3 Observation/b4",
+        ),
+        ("/Observation/$lastn?patient=p2", ""),
+        (
+            "/Observation/$lastn?code=8480-6&date=lt2026-02-15",
+            "Observation/b3",
+        ),
+    ] {
+        let answer = server.get(path).await;
+        assert_eq!(
+            answer.found().join(" "),
+            expected,
+            "{path}: {}",
+            answer.told()
+        );
+    }
+    for path in [
+        "/Observation/$lastn",
+        "/Observation/$lastn?patient=p1&max=0",
+        "/Observation/$lastn?patient=p1&_sort=date",
+    ] {
+        assert_eq!(
+            server.get(path).await.status,
+            StatusCode::BAD_REQUEST,
+            "{path}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_document_begins_with_its_composition() {
+    let server = record().await;
+    let answer = server.get("/Composition/c1/$document").await;
+    assert_eq!(answer.json()["type"], "document", "{}", answer.told());
+    let mut found = answer.found();
+    assert_eq!(found.remove(0), "Composition/c1");
+    found.sort();
+    assert_eq!(found, ["Observation/b1", "Patient/p1", "Practitioner/d1"]);
+    let checked = server.post("/Bundle/$validate", &answer.json()).await;
+    let errors: Vec<_> = checked.json()["issue"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|issue| issue["severity"] == "error")
+        .cloned()
+        .collect();
+    assert_eq!(errors, Vec::<Value>::new());
+}
+
+#[tokio::test]
+async fn a_resource_is_validated_without_being_stored() {
+    let server = Server::start().await;
+    server
+        .store(json!({ "resourceType": "Patient", "id": "p1" }))
+        .await;
+    let good = json!({ "resourceType": "Patient", "gender": "female" });
+    let wrong = json!({ "resourceType": "Patient", "gender": "colour" });
+    let wrapped = |resource: &Value| {
+        json!({ "resourceType": "Parameters", "parameter": [
+        { "name": "resource", "resource": resource }, { "name": "mode", "valueCode": "create" }] })
+    };
+    for (path, body, error) in [
+        ("/$validate", good.clone(), None),
+        ("/$validate", wrong.clone(), Some("code-invalid")),
+        ("/Patient/$validate", wrong.clone(), Some("code-invalid")),
+        ("/Observation/$validate", good.clone(), Some("invalid")),
+        ("/Patient/$validate", wrapped(&good), None),
+        ("/Patient/$validate", wrapped(&wrong), Some("code-invalid")),
+        (
+            "/$validate",
+            json!({ "resourceType": "Patient", "nam": 1 }),
+            Some("structure"),
+        ),
+        ("/$validate", json!({ "resourceType": "Parameters" }), None),
+    ] {
+        let answer = server.post(path, &body).await;
+        assert_eq!(
+            answer.status,
+            StatusCode::OK,
+            "{path} {body}: {}",
+            answer.told()
+        );
+        let issues = answer.json()["issue"].clone();
+        let found = issues
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|issue| issue["severity"] == "error");
+        let code = found.map(|issue| issue["code"].as_str().unwrap().to_owned());
+        assert_eq!(code.as_deref(), error, "{path} {body}: {}", answer.told());
+    }
+    assert_eq!(
+        server.get("/Patient/p1/$validate").await.status,
+        StatusCode::OK
+    );
+    assert_eq!(server.get("/Patient").await.found().len(), 1);
+}
