@@ -90,7 +90,8 @@ pub enum IndexValue {
     /// The values of a composite's components, one tuple each; a component with several values has
     /// all of them in its place.
     Composite(Vec<CompositePart>),
-    /// Text for `_text` (narrative) or `_content` (everything).
+    /// Text whose words are found: of the narrative for a parameter with the code `_text`, of
+    /// everything for `_content`.
     FullText(String),
 }
 

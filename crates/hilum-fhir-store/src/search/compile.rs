@@ -126,7 +126,34 @@ impl<S: Source> Exec<'_, S> {
         Ok(Node::Updated { intervals, seqs })
     }
 
-    fn cells(&self, params: &[ParamKey], test: &Test) -> Result<Node, StoreError> {
+    /// Full text is looked up at once: few matches are a list, many are asked for one by one.
+    fn full_text(&mut self, params: &[ParamKey], words: &[String]) -> Result<Node, StoreError> {
+        let narrative = params.iter().any(|param| {
+            let known = self.context.catalog.definition(*param);
+            known.is_some_and(|param| &*param.code == "_text")
+        });
+        let column = if narrative { "narrative" } else { "content" };
+        let quoted = |word: &String| format!("\"{}\"", word.replace(['"', '\0'], " "));
+        let words: Vec<String> = words.iter().map(quoted).collect();
+        if words.is_empty() {
+            return Err(StoreError::Invalid("a full-text search without words"));
+        }
+        over("values_max", words.len(), self.context.limits.values_max)?;
+        let matching = format!("{column} : ({})", words.join(" AND "));
+        let most = self.context.limits.frequent_at;
+        let mut pks = self.source.fulltext(&matching, most)?;
+        self.spend(pks.len())?;
+        if pks.len() >= most {
+            return Ok(Node::FullText(matching));
+        }
+        pks.sort_unstable();
+        Ok(Node::Pks(pks))
+    }
+
+    fn cells(&mut self, params: &[ParamKey], test: &Test) -> Result<Node, StoreError> {
+        if let Test::FullText(words) = test {
+            return self.full_text(params, words);
+        }
         for param in params {
             let known = self.context.catalog.definition(*param);
             let known = known.ok_or(StoreError::Invalid("an unknown parameter"))?;
@@ -210,7 +237,7 @@ impl<S: Source> Exec<'_, S> {
                     .map(|tests| tests.iter().map(|test| self.test(test)).collect());
                 CellTest::Composite(tests.collect::<Result<_, _>>()?)
             }
-            Test::FullText(_) => return Err(StoreError::Invalid("full text is not indexed")),
+            Test::FullText(_) => return Err(StoreError::Invalid("full text inside a composite")),
         })
     }
 

@@ -18,6 +18,8 @@ pub(super) enum Range {
     Word(IndexId, WordMatch),
     Span(SpanRange),
     Wide(WideRange),
+    /// Known resources, sorted.
+    Pks(Vec<i64>),
     /// Resources by their own tokens.
     Resources(Vec<i64>),
     /// Current versions made by changes in this range, ends included.
@@ -331,6 +333,7 @@ impl<S: Source> Exec<'_, S> {
             Range::Wide(range) => {
                 pks.extend(self.source.wide(range, room)?);
             }
+            Range::Pks(known) => pks.extend(known),
             Range::Resources(tokens) => {
                 if tokens.len() >= room {
                     return Ok(false);

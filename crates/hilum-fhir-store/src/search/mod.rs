@@ -121,6 +121,13 @@ pub(crate) trait Source {
     /// The searchable forms of resources that are not deleted, in the order asked for.
     fn rows(&mut self, pks: &[i64]) -> Result<Vec<Row>, StoreError>;
 
+    /// Resources whose full text matches, in no order. The expression says the
+    /// column (`narrative`, `content`) and all words, each in quotes.
+    fn fulltext(&mut self, matching: &str, limit: usize) -> Result<Vec<i64>, StoreError>;
+
+    /// Whether the full text of a resource matches.
+    fn fulltext_holds(&mut self, matching: &str, pk: i64) -> Result<bool, StoreError>;
+
     /// The resources of tokens that are not deleted, in no order.
     fn by_tokens(&mut self, tokens: &[i64]) -> Result<Vec<i64>, StoreError>;
 }

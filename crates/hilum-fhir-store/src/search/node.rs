@@ -22,6 +22,10 @@ pub(super) enum Node {
     },
     /// None of the parameters has a value.
     Missing(Vec<u32>),
+    /// It is one of these (sorted).
+    Pks(Vec<i64>),
+    /// Its full text matches.
+    FullText(String),
     /// Its own token is one of these (sorted).
     Tokens(Vec<i64>),
     /// Its last change passes; the numbers of the changes that can.
@@ -66,6 +70,7 @@ impl Node {
                 }
                 Some(all)
             }
+            Self::Pks(pks) => Some(vec![Range::Pks(pks.clone())]),
             Self::Tokens(tokens) => Some(vec![Range::Resources(tokens.clone())]),
             Self::Updated { seqs, .. } => Some(
                 seqs.iter()
@@ -81,6 +86,7 @@ impl Node {
             }
             Self::And(nodes) => nodes.iter().find_map(Self::ranges),
             Self::Missing(_)
+            | Self::FullText(_)
             | Self::Types(_)
             | Self::Follow { .. }
             | Self::Referenced { .. }
@@ -105,6 +111,8 @@ impl Node {
                 | CellTest::Composite(_) => false,
             },
             Self::Missing(_)
+            | Self::Pks(_)
+            | Self::FullText(_)
             | Self::Tokens(_)
             | Self::Updated { .. }
             | Self::Types(_)
@@ -136,6 +144,8 @@ impl Node {
                 format!("{kind} of {params:?}")
             }
             Self::Missing(params) => format!("missing {params:?}"),
+            Self::Pks(pks) => format!("{} resources by full text", pks.len()),
+            Self::FullText(_) => "full text".to_owned(),
             Self::Tokens(tokens) => format!("{} resources", tokens.len()),
             Self::Updated { .. } => "last updated".to_owned(),
             Self::Types(types) => format!("{} types", types.len()),
@@ -173,6 +183,8 @@ impl<S: Source> Exec<'_, S> {
                 .iter()
                 .any(|param| rows.of(*param).any(|cell| test.holds(cell))),
             Node::Missing(params) => params.iter().all(|param| rows.of(*param).next().is_none()),
+            Node::Pks(pks) => pks.binary_search(&row.pk).is_ok(),
+            Node::FullText(matching) => self.source.fulltext_holds(matching, row.pk)?,
             Node::Tokens(tokens) => tokens.binary_search(&row.token).is_ok(),
             Node::Updated { intervals, .. } => {
                 let at = row.updated_ms;

@@ -4,7 +4,7 @@ use hilum_db::rusqlite::types::ToSql;
 use hilum_db::rusqlite::{Connection, OptionalExtension};
 use hilum_db::{DbClass, DbError, Doing};
 
-use super::handler::{Action, CommitOp, PreparedChange, StoreHandler};
+use super::handler::{Action, CommitOp, PreparedChange, StoreHandler, Texts};
 use super::source::SqliteSource;
 use crate::body::Kept;
 use crate::commit::{Committed, Expect, Expected, Written};
@@ -287,6 +287,11 @@ fn put(
         .and_then(|before| before.rows.as_deref())
         .unwrap_or_default();
     difference(handler, conn, pk, old, rows.unwrap_or_default())?;
+    let text = match &change.action {
+        Action::Put { text, .. } => Some(text),
+        Action::Delete => None,
+    };
+    write_text(handler, conn, pk, text, exists)?;
     Ok(Ok(Written {
         pk: Pk(pk),
         seq: Seq(seq),
@@ -497,6 +502,31 @@ fn remove(
                 run(handler, conn, wide, &[&index.0, unit, high, &pk, low])?;
             }
         }
+    }
+    Ok(())
+}
+
+/// Makes `text` the full text of a resource, which `may` have had another one.
+pub(super) fn write_text(
+    handler: &StoreHandler,
+    conn: &Connection,
+    pk: i64,
+    text: Option<&Texts>,
+    may: bool,
+) -> Result<(), DbError> {
+    if may {
+        run(
+            handler,
+            conn,
+            "DELETE FROM fulltext WHERE rowid = ?",
+            &[&pk],
+        )?;
+    }
+    if let Some(Texts { narrative, content }) = text
+        && !(narrative.is_empty() && content.is_empty())
+    {
+        let sql = "INSERT INTO fulltext (rowid, narrative, content) VALUES (?, ?, ?)";
+        run(handler, conn, sql, &[&pk, narrative, content])?;
     }
     Ok(())
 }

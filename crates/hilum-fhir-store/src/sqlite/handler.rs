@@ -80,9 +80,17 @@ pub(super) enum Action {
     Put {
         kept: Kept,
         rows: Vec<u8>,
+        text: Texts,
         fresh: bool,
     },
     Delete,
+}
+
+/// Full text of a resource.
+#[derive(Default)]
+pub(super) struct Texts {
+    pub(super) narrative: String,
+    pub(super) content: String,
 }
 
 /// What is counted while a group is written.

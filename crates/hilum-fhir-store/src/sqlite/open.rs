@@ -13,9 +13,9 @@ use hilum_message::IndexKey;
 use tokio::sync::{Semaphore, oneshot};
 
 use super::care;
-use super::handler::{Action, CommitOp, Op, PreparedChange, StoreHandler};
+use super::handler::{Action, CommitOp, Op, PreparedChange, StoreHandler, Texts};
 use super::read;
-use super::reindex::{self, Step};
+use super::reindex::{self, Item, Step};
 use super::schema::STORE;
 use super::source::SqliteSource;
 use super::threads::Threads;
@@ -30,7 +30,7 @@ use crate::id::{ParamKey, ParamKind, Pk, ResourceType, Seq};
 use crate::normal::Tokens;
 use crate::query::Query;
 use crate::reindex::Progress;
-use crate::row::IndexRow;
+use crate::row::{IndexRow, IndexValue};
 use crate::search::{self, Context, Hits};
 use crate::stored::{Found, HistoryPage, HistoryQuery, HistoryScope, Page, Stored};
 
@@ -250,6 +250,7 @@ impl SqliteStore {
         Ok(Action::Put {
             kept: Kept::pack(body).map_err(failed)?,
             rows: pack(rows, &self.shared.tokens, limits)?,
+            text: texts(rows, &self.shared.catalog()),
             fresh,
         })
     }
@@ -430,8 +431,14 @@ impl SqliteStore {
         let mut items = Vec::with_capacity(next.len());
         for stored in &next {
             let config = &self.shared.config;
-            let packed = pack(&rows_of(stored), &self.shared.tokens, &config.limits)?;
-            items.push((stored.pk.0, stored.seq.0, packed));
+            let rows = rows_of(stored);
+            let packed = pack(&rows, &self.shared.tokens, &config.limits)?;
+            items.push(Item {
+                pk: stored.pk.0,
+                seq: stored.seq.0,
+                rows: packed,
+                text: texts(&rows, &self.shared.catalog()),
+            });
         }
         let last = next.last().map_or(progress.until, |last| last.pk);
         let position = Some(last.0);
@@ -490,6 +497,23 @@ fn within<T>(
         (Err(error), Ok(_) | Err(StoreError::Closed)) => Err(error.into()),
         (Ok(()) | Err(_), outcome) => outcome,
     }
+}
+
+/// The full text among some rows.
+fn texts(rows: &[IndexRow], catalog: &Catalog) -> Texts {
+    let mut texts = Texts::default();
+    for row in rows {
+        let IndexValue::FullText(text) = &row.value else {
+            continue;
+        };
+        let of = match catalog.definition(row.param).map(|param| &*param.code) {
+            Some("_text") => &mut texts.narrative,
+            _ => &mut texts.content,
+        };
+        of.push_str(text);
+        of.push('\n');
+    }
+    texts
 }
 
 /// Makes the folder of a file if it is not there, durably.

@@ -7,8 +7,8 @@
 use hilum_db::rusqlite::{Connection, OptionalExtension};
 use hilum_db::{DbError, Doing};
 
-use super::apply::{difference, run};
-use super::handler::StoreHandler;
+use super::apply::{difference, run, write_text};
+use super::handler::{StoreHandler, Texts};
 use super::open::load_catalog;
 use super::read;
 use crate::error::StoreError;
@@ -18,10 +18,18 @@ use crate::stored::Stored;
 
 /// A step that is to be written.
 pub(super) struct Step {
-    /// Resource, the change it was read at, its new rows.
-    pub(super) items: Vec<(i64, i64, Vec<u8>)>,
+    pub(super) items: Vec<Item>,
     /// The last resource that was looked at; `None` begins a job.
     pub(super) position: Option<i64>,
+}
+
+/// A resource that is indexed again.
+pub(super) struct Item {
+    pub(super) pk: i64,
+    /// The change that it was read at.
+    pub(super) seq: i64,
+    pub(super) rows: Vec<u8>,
+    pub(super) text: Texts,
 }
 
 /// How far the job is; `None` if there is none.
@@ -87,13 +95,20 @@ pub(super) fn apply(
         run(handler, conn, begin, &[&until, &total])?;
         return progress(conn, &name);
     };
-    for (pk, seq, rows) in &step.items {
+    for item in &step.items {
+        let Item {
+            pk,
+            seq,
+            rows,
+            text,
+        } = item;
         let sql = "SELECT rows FROM resource WHERE pk = ? AND seq = ? AND deleted = 0";
         let old: Option<Vec<u8>> = conn
             .prepare_cached(sql)
             .and_then(|mut statement| statement.query_row((pk, seq), |row| row.get(0)).optional())
             .doing("reindex", &name)?;
         let Some(old) = old else { continue };
+        write_text(handler, conn, *pk, Some(text), true)?;
         if old != *rows {
             run(
                 handler,

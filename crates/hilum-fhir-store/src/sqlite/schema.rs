@@ -9,6 +9,8 @@
 //! - `token`, `span` and `wide` are clustered by value and found by prefix: equality, intervals by
 //!   their lower end, long intervals by their upper end. Within one value they are in the order of
 //!   `pk`, which is what paging and intersecting walk along.
+//! - `fulltext` finds words of narratives and of whole resources; it keeps no text itself. A
+//!   resource has a row only if its writer gave text.
 //! - `word` names each distinct text of a parameter once; its rows are tokens. Text repeats (names,
 //!   displays, profiles), so this is smaller than a table of strings, sorts, and makes `:contains`
 //!   look at distinct words only. A word without rows is removed at once.
@@ -47,6 +49,8 @@ CREATE TABLE span (param INTEGER NOT NULL, unit INTEGER NOT NULL, low INTEGER NO
   pk INTEGER NOT NULL, high INTEGER NOT NULL, PRIMARY KEY (param, unit, low, pk, high)) WITHOUT ROWID;
 CREATE TABLE wide (param INTEGER NOT NULL, unit INTEGER NOT NULL, high INTEGER NOT NULL,
   pk INTEGER NOT NULL, low INTEGER NOT NULL, PRIMARY KEY (param, unit, high, pk, low)) WITHOUT ROWID;
+CREATE VIRTUAL TABLE fulltext USING fts5(narrative, content, content = '',
+  contentless_delete = 1, tokenize = 'unicode61 remove_diacritics 2');
 CREATE TABLE reindex (position INTEGER NOT NULL, until INTEGER NOT NULL, done INTEGER NOT NULL,
   total INTEGER NOT NULL, finished INTEGER NOT NULL);
 CREATE TABLE outbox (id INTEGER PRIMARY KEY, seq INTEGER NOT NULL, topic TEXT NOT NULL,

@@ -344,6 +344,23 @@ impl Source for SqliteSource<'_> {
         Ok(out)
     }
 
+    fn fulltext(&mut self, matching: &str, limit: usize) -> Result<Vec<i64>, StoreError> {
+        self.all(
+            "SELECT rowid FROM fulltext WHERE fulltext MATCH ? LIMIT ?",
+            (matching, rows_limit(limit)),
+            first,
+        )
+    }
+
+    fn fulltext_holds(&mut self, matching: &str, pk: i64) -> Result<bool, StoreError> {
+        let found = self.all(
+            "SELECT rowid FROM fulltext WHERE fulltext MATCH ? AND rowid = ?",
+            (matching, pk),
+            first,
+        )?;
+        Ok(!found.is_empty())
+    }
+
     fn by_tokens(&mut self, tokens: &[i64]) -> Result<Vec<i64>, StoreError> {
         let mut statement =
             self.prepare("SELECT pk FROM resource WHERE token = ? AND deleted = 0")?;

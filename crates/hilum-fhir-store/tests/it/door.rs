@@ -18,6 +18,8 @@ pub(crate) const PARAMS: &[(&str, &str, ParamKind)] = &[
     ("Patient", "birthdate", ParamKind::Date),
     ("Patient", "link", ParamKind::Reference),
     ("Patient", "profile", ParamKind::Uri),
+    ("Patient", "_text", ParamKind::String),
+    ("Patient", "_content", ParamKind::String),
     ("Observation", "code", ParamKind::Token),
     ("Observation", "subject", ParamKind::Reference),
     ("Observation", "date", ParamKind::Date),

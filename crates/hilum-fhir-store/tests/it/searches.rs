@@ -370,3 +370,44 @@ async fn dates_ids_and_times_of_change_are_found() {
     )
     .await;
 }
+
+#[tokio::test]
+async fn words_of_the_full_text_are_found_until_the_text_changes() {
+    let door = Door::new();
+    let text = |text: &str| IndexValue::FullText(text.to_owned());
+    door.put(
+        "Patient/a",
+        &[
+            ("_text", text("Chronic rénal failure")),
+            ("_content", text("kidney")),
+        ],
+    )
+    .await;
+    door.put("Patient/b", &[("_text", text("renal \"stone\""))])
+        .await;
+    let find = |param: &str, words: &[&str]| {
+        let words = words.iter().map(|word| (*word).to_owned()).collect();
+        is(&door, &format!("Patient.{param}"), Test::FullText(words))
+    };
+    check(&door, "Patient", find("_text", &["renal"]), &["a", "b"]).await;
+    check(
+        &door,
+        "Patient",
+        find("_text", &["RENAL", "chronic"]),
+        &["a"],
+    )
+    .await;
+    check(&door, "Patient", find("_text", &["kidney"]), &[]).await;
+    check(&door, "Patient", find("_content", &["kidney"]), &["a"]).await;
+    check(
+        &door,
+        "Patient",
+        find("_text", &["\" OR narrative:stone"]),
+        &[],
+    )
+    .await;
+    door.put("Patient/a", &[("_text", text("well"))]).await;
+    door.commit(vec![door.delete("Patient/b")]).await.unwrap();
+    check(&door, "Patient", find("_text", &["renal"]), &[]).await;
+    check(&door, "Patient", find("_text", &["well"]), &["a"]).await;
+}
