@@ -31,6 +31,7 @@ pub mod json;
 mod lexical;
 mod limits;
 mod outcome;
+pub mod package;
 pub mod patch;
 mod problem;
 pub mod profile;

@@ -8,7 +8,7 @@ use super::reference::relative;
 use crate::definitions::Definitions;
 use crate::resource::{Node, Resource};
 
-/// Bundle and URL to the resources, all by number.
+/// Bundle and URL, or `Type/id`, to the resources, all by number.
 type ByUrl = HashMap<(u32, Box<str>), Vec<u32>>;
 
 /// The entries of every Bundle in a document by their `fullUrl`, so that a reference costs one look.
@@ -26,9 +26,17 @@ impl Entries {
                 continue;
             }
             for entry in node.children_named("entry") {
-                let resource = entry.child("resource");
-                if let (Some(url), Some(resource)) = (entry.child_text("fullUrl"), resource) {
-                    let key = (node.index(), url.into());
+                let Some(resource) = entry.child("resource") else {
+                    continue;
+                };
+                let id = resource.child_text("id");
+                let local = id.map(|id| format!("{}/{id}", resource.type_name()));
+                for name in entry
+                    .child_text("fullUrl")
+                    .into_iter()
+                    .chain(local.as_deref())
+                {
+                    let key = (node.index(), name.into());
                     by_url.entry(key).or_default().push(resource.index());
                 }
             }
@@ -64,7 +72,12 @@ impl Entries {
             Some((url, version)) => (url, Some(version)),
             None => (wanted.as_str(), None),
         };
-        let found = self.by_url.get(&(bundle.index(), url.into()));
+        // Authors of documents write `Type/id` also where the entries are named by `urn:uuid:`.
+        let by_name = |name: &str| self.by_url.get(&(bundle.index(), name.into()));
+        let found = by_name(url).or_else(|| {
+            relative(text)?;
+            by_name(text.split("/_history/").next()?)
+        });
         let nodes = found.into_iter().flatten();
         let nodes = nodes.map(|index| Node::new(from.resource(), *index));
         let fits = |resource: &Node<'_>| {

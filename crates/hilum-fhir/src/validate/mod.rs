@@ -33,6 +33,7 @@ mod tests;
 mod walk;
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::fmt;
 
 use hilum_fhirpath::Moment;
@@ -185,7 +186,12 @@ impl Check<'_> {
                 problem.position = Some(lines.position(offset));
             }
         }
-        problems.into_iter().map(|(_, problem)| problem).collect()
+        // Several profiles may ask for the same.
+        let mut seen = HashSet::new();
+        let once =
+            |problem: &Problem| seen.insert((problem.expression.clone(), problem.text.clone()));
+        let found = problems.into_iter().map(|(_, problem)| problem);
+        found.filter(once).collect()
     }
 
     fn report(

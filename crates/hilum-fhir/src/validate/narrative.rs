@@ -1,7 +1,7 @@
 //! Narrative: which markup it may have (FHIR R4 narrative.html), the rules txt-1 and txt-2.
 
 use super::Check;
-use crate::problem::IssueType;
+use crate::problem::{IssueType, Severity};
 use crate::resource::Node;
 use crate::xml::{Event, Lexer};
 
@@ -169,7 +169,13 @@ impl Check<'_> {
         let dangling = |link: &&str| !link.is_empty() && !markup.anchors.contains(link);
         if markup.local_links.iter().any(dangling) && !self.names_ids(node, &markup.local_links) {
             let text = "a link inside the narrative leads nowhere";
-            self.error(IssueType::Invariant, div, text);
+            // A Bundle may be shown as one page, where it leads to another resource.
+            let severity = if node.nearest_resource().parent().is_some() {
+                Severity::Warning
+            } else {
+                Severity::Error
+            };
+            self.report(severity, IssueType::Invariant, div, text);
         }
     }
 

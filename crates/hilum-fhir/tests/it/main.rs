@@ -10,6 +10,7 @@ mod bodies;
 mod examples;
 mod fhirpath;
 mod patch;
+mod profiles;
 mod search;
 mod shared;
 mod strict;
