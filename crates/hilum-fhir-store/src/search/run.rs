@@ -136,9 +136,15 @@ impl<'a, S: Source> Exec<'a, S> {
         let order = Order::new(&query.sort, self.context);
         let count = query.count as usize;
         let after = query.after.as_ref();
-        let (mut matches, total) = match self.candidates(&compiled)? {
-            Some(list) => self.test_list(&list, &mut compiled, &order, query)?,
-            None => {
+        let candidates = self.candidates(&compiled)?;
+        let walked = match &candidates {
+            Some(list) => self.try_walk(list.len(), &mut compiled, &order, query)?,
+            None => None,
+        };
+        let (mut matches, total) = match (walked, candidates) {
+            (Some(matches), _) => (matches, None),
+            (None, Some(list)) => self.test_list(&list, &mut compiled, &order, query)?,
+            (None, None) => {
                 let matches = self.walk(&mut compiled, &order, after, count + 1)?;
                 let total = match query.total {
                     Total::Accurate => Some(self.count(&mut compiled)?),
@@ -200,6 +206,45 @@ impl<'a, S: Source> Exec<'a, S> {
         let all = self.source.resources(Some(only), part)?;
         self.note(|| format!("all {} of the type", all.len()));
         Ok(Some(all))
+    }
+
+    /// Walks along the order although there is a list of candidates, if the list is so long that
+    /// the page is likely found sooner that way; gives up when that turns out wrong.
+    fn try_walk(
+        &mut self,
+        candidates: usize,
+        compiled: &mut Compiled,
+        order: &Order,
+        query: &Query,
+    ) -> Result<Option<Vec<Match>>, StoreError> {
+        let ([only], Total::None | Total::Estimate) = (&compiled.types[..], query.total) else {
+            return Ok(None);
+        };
+        if candidates < CAPS[1] || !order.has_index() {
+            return Ok(None);
+        }
+        let want = query.count as usize + 1;
+        let all = usize::try_from(self.source.count_of(*only)?).unwrap_or(usize::MAX);
+        // As many as if matches were spread evenly, and twice as many again.
+        let expected = want
+            .saturating_mul(all / candidates.max(1))
+            .saturating_mul(3);
+        if expected > candidates / 2 {
+            return Ok(None);
+        }
+        let allowed = self.budget.min(expected as u64);
+        let kept = self.budget - allowed;
+        self.budget = allowed;
+        let walked = self.walk(compiled, order, query.after.as_ref(), want);
+        self.budget += kept;
+        match walked {
+            Ok(matches) => Ok(Some(matches)),
+            Err(StoreError::TooCostly { .. }) => {
+                self.note(|| "gives up the walk".to_owned());
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Tests all candidates as far as the page, the order and the total need it.

@@ -11,8 +11,8 @@ use crate::error::StoreError;
 use crate::id::ParamKind;
 use crate::query::{Cursor, Direction, SortBy, SortKey, SortValue};
 
-/// Values of an index that are looked at together.
-const BATCH: usize = 256;
+/// Values of an index that are looked at together: first, and at most.
+const BATCH: (usize, usize) = (32, 512);
 
 /// A match and its place in the order.
 #[derive(Clone, Debug)]
@@ -80,6 +80,11 @@ impl Order {
     /// The order of creation.
     pub(super) const fn is_plain(&self) -> bool {
         self.keys.is_empty()
+    }
+
+    /// The first key can be walked along.
+    pub(super) const fn has_index(&self) -> bool {
+        self.index.is_some()
     }
 
     fn way(&self) -> Way {
@@ -278,14 +283,16 @@ impl<S: Source> Exec<'_, S> {
             (_, Way::Up) => 0,
             (_, Way::Down) => i64::MAX,
         };
+        let mut limit = BATCH.0;
         loop {
             let to = if way == Way::Up { i64::MAX } else { 0 };
             let part = Part {
                 above,
                 to,
                 way,
-                limit: BATCH,
+                limit,
             };
+            limit = (limit * 2).min(BATCH.1);
             let of = self.only_type();
             let changes = self.source.recent(of, part)?;
             let Some((last, _)) = changes.last().copied() else {
@@ -326,8 +333,10 @@ impl<S: Source> Exec<'_, S> {
             Some(SortValue::Ordinal(low)) => Some((*low, outside)),
             Some(SortValue::Text(_) | SortValue::Missing) | None => None,
         });
+        let mut limit = BATCH.0;
         loop {
-            let mut group = self.source.span(&range, from, way, BATCH)?;
+            let mut group = self.source.span(&range, from, way, limit)?;
+            limit = (limit * 2).min(BATCH.1);
             let Some(last) = group.last().copied() else {
                 return Ok(());
             };
@@ -367,9 +376,9 @@ impl<S: Source> Exec<'_, S> {
             from = Some(word.to_string());
         }
         loop {
-            let words = self
-                .source
-                .words(index.0, &WordMatch::All, from.as_deref(), way, BATCH)?;
+            let words =
+                self.source
+                    .words(index.0, &WordMatch::All, from.as_deref(), way, BATCH.1)?;
             self.spend(words.len())?;
             let Some((last, _)) = words.last().cloned() else {
                 return Ok(());
@@ -394,7 +403,7 @@ impl<S: Source> Exec<'_, S> {
         found: &mut Found<'_>,
     ) -> Result<(), StoreError> {
         let single = found.order.keys.len() == 1;
-        let mut part = self.part(found.order.way(), BATCH);
+        let mut part = self.part(found.order.way(), BATCH.0);
         if above != 0 {
             part.above = above;
         }
@@ -410,6 +419,7 @@ impl<S: Source> Exec<'_, S> {
                 return Ok(());
             }
             part.above = last;
+            part.limit = (part.limit * 2).min(BATCH.1);
         }
     }
 

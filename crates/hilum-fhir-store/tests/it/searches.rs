@@ -1,8 +1,8 @@
 //! Searches by example; the model test compares everything else.
 
 use hilum_fhir_store::{
-    Chain, Criterion, Has, IndexValue, IntervalTest, NumberTest, Prefix, QuantityTest,
-    ReferenceTest, StringMode, Test, TokenTest, UnitTest, UriMode,
+    Chain, Criterion, Direction, Has, IndexValue, IntervalTest, NumberTest, Prefix, QuantityTest,
+    ReferenceTest, SortBy, SortKey, StringMode, Test, TokenTest, UnitTest, UriMode,
 };
 
 use crate::door::{Door, reference, token};
@@ -410,4 +410,37 @@ async fn words_of_the_full_text_are_found_until_the_text_changes() {
     door.commit(vec![door.delete("Patient/b")]).await.unwrap();
     check(&door, "Patient", find("_text", &["renal"]), &[]).await;
     check(&door, "Patient", find("_text", &["well"]), &["a"]).await;
+}
+
+#[tokio::test]
+async fn a_long_list_of_matches_is_walked_along_the_order_of_the_page() {
+    let door = Door::new();
+    let patient = |n: i64| {
+        let gender = if n % 5 == 0 { "female" } else { "male" };
+        let rows = [
+            ("gender", token("", gender)),
+            ("birthdate", day(n * 7 % 6000)),
+        ];
+        door.update(&format!("Patient/p{n}"), &rows)
+    };
+    door.commit((0..6000).map(patient).collect()).await.unwrap();
+    let male = Test::Token(vec![TokenTest::Code("male".into())]);
+    let mut query = door.query("Patient", vec![is(&door, "Patient.gender", male)]);
+    let by = SortBy::Param(vec![door.param("Patient.birthdate")]);
+    query.sort = vec![SortKey {
+        by,
+        direction: Direction::Descending,
+    }];
+    query.count = 1000;
+    let listed = door.ids(&query).await;
+    query.count = 30;
+    assert!(
+        door.store
+            .explain(query.clone())
+            .await
+            .unwrap()
+            .contains("walks")
+    );
+    assert_eq!(door.ids(&query).await, listed);
+    assert_eq!(listed.len(), 4800);
 }
