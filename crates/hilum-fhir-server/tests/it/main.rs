@@ -7,6 +7,7 @@
 )]
 
 mod bundle;
+mod clients;
 mod conditional;
 mod crud;
 mod kit;
