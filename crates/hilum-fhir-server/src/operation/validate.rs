@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 use hilum_access::{Method, Permission};
 use hilum_component::BoxFuture;
-use hilum_fhir::definitions::TypeId;
+use hilum_fhir::definitions::{Definitions, TypeId};
 use hilum_fhir::validate::Request;
-use hilum_fhir::{IssueType, Problem, Resource, Style, json};
+use hilum_fhir::{IssueType, Problem, Resource, Severity, Style, json};
 use hilum_fhirpath::Moment;
 use http::StatusCode;
 
@@ -168,16 +168,25 @@ async fn told(call: &Call, resource: Resource, asked: &Asked) -> Result<Reply, F
     let profiles = asked.profiles.clone();
     let nodes = resource.node_count();
     let problems = heavy(nodes.saturating_mul(32), move || {
-        let request = Request::new(Moment::from_unix_millis(now_ms, 0));
+        let asked: Vec<&str> = profiles.iter().map(String::as_str).collect();
+        let request = Request {
+            asked: &asked,
+            ..Request::new(Moment::from_unix_millis(now_ms, 0))
+        };
         let mut problems = tenant.validator.validate(&resource, &request);
-        let base = format!(
-            "http://hl7.org/fhir/StructureDefinition/{}",
-            resource.type_name()
-        );
-        for profile in profiles.iter().filter(|profile| **profile != base) {
-            let shown: String = profile.chars().take(200).collect();
-            let text = format!("the profile {shown} is not known here, so it was not checked");
-            problems.push(Problem::error(IssueType::NotFound, text));
+        // To be checked against it is what the client asked for, so it is no mere warning.
+        let known = |url: &str| {
+            let plain = url.split('|').next().unwrap_or(url);
+            request.profiles.get(url).is_some() || Definitions::r4().type_at(plain).is_some()
+        };
+        for problem in &mut problems {
+            if problem.code == IssueType::NotFound
+                && asked
+                    .iter()
+                    .any(|url| !known(url) && problem.text.contains(url))
+            {
+                problem.severity = Severity::Error;
+            }
         }
         Ok(problems)
     })

@@ -10,6 +10,7 @@ mod bundle;
 mod clients;
 mod conditional;
 mod crud;
+mod guide;
 mod kit;
 mod operations;
 mod port;

@@ -294,6 +294,21 @@ async fn a_resource_is_validated_without_being_stored() {
             Some("structure"),
         ),
         ("/$validate", json!({ "resourceType": "Parameters" }), None),
+        (
+            "/Patient/$validate?profile=http://hl7.org/fhir/StructureDefinition/Patient",
+            good.clone(),
+            None,
+        ),
+        (
+            "/Observation/$validate?profile=http://hl7.org/fhir/StructureDefinition/vitalsigns",
+            json!({ "resourceType": "Observation", "status": "final", "code": { "text": "x" } }),
+            Some("invariant"),
+        ),
+        (
+            "/Patient/$validate?profile=http://example.org/none",
+            good.clone(),
+            Some("not-found"),
+        ),
     ] {
         let answer = server.post(path, &body).await;
         assert_eq!(
