@@ -58,12 +58,7 @@ fn string_fault(text: &str) -> Option<&'static str> {
     if bytes.is_empty() {
         return Some("empty");
     }
-    // Every byte is looked at whatever was found, so that several can be looked at at once.
-    let control = |byte: u8| byte < b' ' && !matches!(byte, b'\t' | b'\n' | b'\r');
-    if bytes
-        .iter()
-        .fold(false, |found, byte| found | control(*byte))
-    {
+    if has_control(bytes) {
         return Some("a control character");
     }
     if bytes.iter().all(|byte| is_blank(*byte)) {
@@ -73,6 +68,15 @@ fn string_fault(text: &str) -> Option<&'static str> {
         return Some("longer than 1048576 characters");
     }
     None
+}
+
+/// Whether there is a control character that neither a string nor XML may have. Every byte is looked
+/// at whatever was found, so that several can be looked at at once.
+pub(crate) fn has_control(bytes: &[u8]) -> bool {
+    let control = |byte: u8| byte < b' ' && !matches!(byte, b'\t' | b'\n' | b'\r');
+    bytes
+        .iter()
+        .fold(false, |found, byte| found | control(*byte))
 }
 
 const fn is_blank(byte: u8) -> bool {

@@ -2,12 +2,17 @@
 //!
 //! Whether its elements and attributes are allowed is an invariant, which the validator checks.
 
+use crate::lexical::has_control;
 use crate::xml::{Event, Lexer, XHTML, attribute_value};
 
 /// Why a text is no narrative; `None` if it is.
 pub(crate) fn fault(text: &str) -> Option<&'static str> {
+    if has_control(text.as_bytes()) {
+        return Some("a control character");
+    }
     let mut lexer = Lexer::new(text);
-    let Ok(Event::Start { name: "div", empty }) = lexer.next() else {
+    let first = text.starts_with("<div").then(|| lexer.next());
+    let Some(Ok(Event::Start { name: "div", empty })) = first else {
         return Some("not a `div` of XHTML");
     };
     let namespace = lexer.attributes.iter().find(|a| a.name == "xmlns");
@@ -28,10 +33,8 @@ pub(crate) fn fault(text: &str) -> Option<&'static str> {
             Err(fault) => return Some(fault.text),
         }
     }
-    match lexer.next() {
-        Ok(Event::Eof) => None,
-        _ => Some("more than a `div`"),
-    }
+    // Not even a comment may follow: in XML it would stand outside.
+    (lexer.at < text.len()).then_some("more than a `div`")
 }
 
 /// The text between the tags, white space between its parts.

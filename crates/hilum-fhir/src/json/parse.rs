@@ -240,7 +240,9 @@ impl<'s> Reader<'s> {
         };
         let known = self.definitions.child(open.scope, name);
         let primitive = known.and_then(|c| self.definitions.type_def(c.ty).primitive());
-        let (Some(child), true) = (known, !aside || primitive.is_some()) else {
+        // What is an attribute in XML has nothing but a value.
+        let attribute = known.is_some_and(|c| self.definitions.element(c.element).xml_attribute);
+        let (Some(child), true) = (known, !aside || (primitive.is_some() && !attribute)) else {
             let text = format!("unknown property `{}`", nameable(key));
             return self.refuse(open, "", at, IssueType::Structure, text);
         };

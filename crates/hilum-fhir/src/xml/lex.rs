@@ -4,6 +4,9 @@ use std::borrow::Cow;
 
 use memchr::{memchr, memmem};
 
+/// Attributes of one element; they are compared with each other.
+pub(crate) const ATTRIBUTES_MAX: usize = 100;
+
 /// An attribute of the element that was read last.
 #[derive(Clone, Copy)]
 pub(crate) struct Attribute<'s> {
@@ -180,6 +183,9 @@ impl<'s> Lexer<'s> {
         let name = self.name()?;
         if self.attributes.iter().any(|known| known.name == name) {
             return self.fault("an attribute twice");
+        }
+        if self.attributes.len() >= ATTRIBUTES_MAX {
+            return self.fault("more than 100 attributes");
         }
         self.blank();
         if self.rest().first() != Some(&b'=') {

@@ -5,6 +5,9 @@ use super::{FHIR, XHTML};
 
 const SCHEMA_INSTANCE: &str = "http://www.w3.org/2001/XMLSchema-instance";
 
+/// Declarations of the open elements together; each name is looked up among them.
+const DECLARED_MAX: usize = 100;
+
 /// The namespaces that mean something in a resource.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Namespace {
@@ -26,9 +29,11 @@ struct Declared<'s> {
 
 impl<'s> Namespaces<'s> {
     /// Takes in what the start tag of an element at this depth declares; forgets what elements
-    /// declared that are closed by now.
-    pub(super) fn enter(&mut self, depth: usize, attributes: &[Attribute<'s>]) {
-        self.0.retain(|declared| declared.depth < depth);
+    /// declared that are closed by now. Whether there is room for them.
+    pub(super) fn enter(&mut self, depth: usize, attributes: &[Attribute<'s>]) -> bool {
+        while self.0.last().is_some_and(|last| last.depth >= depth) {
+            self.0.pop();
+        }
         for attribute in attributes {
             let Some(rest) = attribute.name.strip_prefix("xmlns") else {
                 continue;
@@ -50,6 +55,7 @@ impl<'s> Namespaces<'s> {
                 namespace,
             });
         }
+        self.0.len() <= DECLARED_MAX
     }
 
     /// The namespace of a name as it is written.

@@ -28,6 +28,13 @@ pub(super) fn parse(bytes: &[u8], limits: &Limits) -> Result<Resource, Problems>
             return report.conclude(Err(stop));
         }
     };
+    if lexical::has_control(text.as_bytes()) {
+        let mut report = Report::new(bytes, limits.problems_max);
+        let control = |byte: &u8| lexical::has_control(&[*byte]);
+        let at = bytes.iter().position(control).unwrap_or_default();
+        let stop = report.fatal(IssueType::Structure, at, "not XML: a control character");
+        return report.conclude(Err(stop));
+    }
     let mut reader = Reader {
         text,
         lexer: Lexer::new(text),
@@ -165,7 +172,10 @@ impl<'s> Reader<'s> {
             let text = format!("nested deeper than {} levels", self.limits.depth_max);
             return Err(self.report.fatal(IssueType::TooLong, at, text));
         }
-        self.namespaces.enter(depth, &self.lexer.attributes);
+        if !self.namespaces.enter(depth, &self.lexer.attributes) {
+            let text = "more than 100 namespaces within each other";
+            return Err(self.report.fatal(IssueType::TooLong, at, text));
+        }
         let local = name.split_once(':').map_or(name, |(_, local)| local);
         Ok(Tag {
             at,

@@ -125,6 +125,10 @@ fn values_and_their_company_are_read_strictly() {
         &["Patient.text.div: a `div` without the namespace of XHTML"],
     );
     check(
+        r#""name":[{"id":"x","_id":{"id":"y"}}]"#,
+        &["Patient.name[0]: unknown property `_id`"],
+    );
+    check(
         r#""gender":" male","birthDate":"2000-13","x":[{"y":1}]"#,
         &[
             "Patient.gender: not a code: outer or doubled white space",
@@ -191,6 +195,31 @@ fn values_and_extensions_of_primitives_find_each_other_in_any_order() {
     }
 }
 
+#[test]
+fn narrative_is_one_well_formed_div() {
+    for (div, fault) in [
+        (
+            "<!-- x --><div xmlns='http://www.w3.org/1999/xhtml'/>",
+            "not a `div` of XHTML",
+        ),
+        (
+            "<div xmlns='http://www.w3.org/1999/xhtml'/><!-- x -->",
+            "more than a `div`",
+        ),
+        (
+            "<div xmlns='http://www.w3.org/1999/xhtml'>\\u0001</div>",
+            "a control character",
+        ),
+        (
+            "<div xmlns='http://www.w3.org/1999/xhtml'><b></div>",
+            "XHTML whose tags do not match",
+        ),
+    ] {
+        let text = format!(r#""text":{{"status":"generated","div":"{div}"}}"#);
+        check(&text, &[&format!("Patient.text.div: {fault}")]);
+    }
+}
+
 /// What is wrong with a Patient of XML that has this content.
 fn check_xml(content: &str, expected: &[&str]) {
     let text = format!(r#"<Patient xmlns="http://hl7.org/fhir">{content}</Patient>"#);
@@ -241,6 +270,10 @@ fn xml_is_read_strictly() {
 #[test]
 fn what_xml_could_fetch_or_expand_is_refused() {
     for (hostile, reason) in [
+        (
+            "<Patient xmlns='http://hl7.org/fhir'><id value='\u{1}'/>",
+            "a control character",
+        ),
         (
             "<!DOCTYPE Patient [<!ENTITY x 'y'>]>",
             "a document type declaration is refused",
@@ -347,6 +380,33 @@ fn depth_and_number_of_elements_are_limited() {
         "a resource, ten extensions and URLs, a value"
     );
     assert_eq!(with(nodes(21), &ten), refused);
+}
+
+#[test]
+fn attributes_and_namespaces_are_limited() {
+    let read = |text: String| xml::parse(text.as_bytes(), &Limits::default());
+    let many = |name: &str, count: usize| -> String {
+        (0..count).map(|at| format!(" {name}{at}='u'")).collect()
+    };
+    let element = |attributes: String| {
+        format!("<Patient xmlns='http://hl7.org/fhir'><id value='x'{attributes}/></Patient>")
+    };
+    let problems = read(element(many("a", 100))).unwrap_err();
+    assert_eq!(
+        problems.0.last().unwrap().text,
+        "not XML: more than 100 attributes"
+    );
+    let inner = many("xmlns:p", 99);
+    assert!(
+        read(element(inner)).is_ok(),
+        "with that of the root they are 100"
+    );
+    let outer = format!(
+        "<Patient xmlns='http://hl7.org/fhir'{}><active value='true'{}/></Patient>",
+        many("xmlns:p", 98),
+        many("xmlns:q", 2)
+    );
+    assert_eq!(code(read(outer)), "too-long");
 }
 
 #[test]
