@@ -283,19 +283,19 @@ impl<S: Source> Exec<'_, S> {
         &mut self,
         ranges: &[Range],
         cap: usize,
-    ) -> Result<Option<Vec<i64>>, StoreError> {
+    ) -> Result<Result<Vec<i64>, ()>, StoreError> {
         let mut pks = Vec::new();
         for range in ranges {
             let room = cap.saturating_sub(pks.len());
             if room == 0 || !self.gather_one(range, room, &mut pks)? {
-                return Ok(None);
+                return Ok(Err(()));
             }
         }
         let until = self.until;
         pks.retain(|pk| *pk <= until);
         pks.sort_unstable();
         pks.dedup();
-        Ok(Some(pks))
+        Ok(Ok(pks))
     }
 
     /// False if there are `room` or more.

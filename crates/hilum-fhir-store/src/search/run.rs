@@ -14,6 +14,8 @@ use crate::query::{Cursor, Query, Total};
 const CAPS: [usize; 2] = [128, 2048];
 /// Matches looked at to tell which of several frequent tests is the rarest.
 const DENSITY_SAMPLE: usize = 512;
+/// Matches that a sample must have to tell that a test is frequent.
+const DENSE_SAMPLE: usize = 64;
 /// First and largest batch of a walk.
 const BATCH: (usize, usize) = (64, 1024);
 
@@ -176,14 +178,21 @@ impl<'a, S: Source> Exec<'a, S> {
     ) -> Result<Option<Vec<i64>>, StoreError> {
         let ranges: Vec<Option<Vec<Range>>> = compiled.nodes.iter().map(Node::ranges).collect();
         let most = self.context.limits.frequent_at;
+        let mut frequent = Vec::new();
         for cap in CAPS.into_iter().filter(|cap| *cap < most).chain([most]) {
             let mut lists: Vec<Vec<i64>> = Vec::new();
-            for (node, ranges) in compiled.nodes.iter().zip(&ranges) {
-                let Some(ranges) = ranges else { continue };
-                if let Some(list) = self.gather(ranges, cap)? {
-                    let found = list.len();
-                    self.note(|| format!("{}: {found}", node.name()));
-                    lists.push(list);
+            for (at, (node, ranges)) in compiled.nodes.iter().zip(&ranges).enumerate() {
+                let Some(ranges) = ranges.as_deref().filter(|_| !frequent.contains(&at)) else {
+                    continue;
+                };
+                match self.gather(ranges, cap)? {
+                    Ok(list) => {
+                        let found = list.len();
+                        self.note(|| format!("{}: {found}", node.name()));
+                        lists.push(list);
+                    }
+                    Err(()) if cap == CAPS[1] && self.is_dense(ranges)? => frequent.push(at),
+                    Err(()) => {}
                 }
             }
             lists.sort_by_key(Vec::len);
@@ -206,6 +215,28 @@ impl<'a, S: Source> Exec<'a, S> {
         let all = self.source.resources(Some(only), part)?;
         self.note(|| format!("all {} of the type", all.len()));
         Ok(Some(all))
+    }
+
+    /// A token that is found everywhere: so often in samples from three places that it is frequent
+    /// by far, and counting on would be a waste.
+    fn is_dense(&mut self, ranges: &[Range]) -> Result<bool, StoreError> {
+        let [Range::Token { index, code, extra }] = ranges else {
+            return Ok(false);
+        };
+        let most = i64::try_from(self.context.limits.frequent_at).unwrap_or(i64::MAX);
+        let spacing = self.until / most.saturating_mul(2).max(1);
+        for quarter in 1..4 {
+            let mut part = self.part(Way::Up, DENSE_SAMPLE);
+            part.above = self.until / 4 * quarter;
+            part.to = part
+                .above
+                .saturating_add(spacing.saturating_mul(DENSE_SAMPLE as i64));
+            let found = self.source.token(index.0, *code, *extra, part)?;
+            if found.len() < DENSE_SAMPLE {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Walks along the order although there is a list of candidates, if the list is so long that
