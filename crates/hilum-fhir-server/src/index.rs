@@ -75,7 +75,13 @@ fn values(value: SearchValue<'_>, push: &mut dyn FnMut(IndexValue)) {
             unit: owned(unit),
         }),
         SearchValue::Reference(reference) => references(*reference, push),
-        SearchValue::Uri(text) => push(IndexValue::Uri(text.into_owned())),
+        SearchValue::Uri(text) => {
+            // A canonical one is found with its version and without.
+            if let Some((url, _)) = text.split_once('|') {
+                push(IndexValue::Uri(url.to_owned()));
+            }
+            push(IndexValue::Uri(text.into_owned()));
+        }
         SearchValue::Composite(parts) => {
             let parts = parts.into_iter().map(|part| {
                 let mut inner = Vec::new();

@@ -8,7 +8,7 @@ use hilum_fhir::search::ParamId;
 use hilum_fhir_store::{Catalog, ParamKey, ParamKind, ParamSpec, ResourceType};
 
 /// Parameters of the standard that are answered in another way than by an index of their own.
-const BUILT_IN: [&str; 12] = [
+const BUILT_IN: [&str; 10] = [
     "_id",
     "_lastUpdated",
     "_type",
@@ -19,9 +19,6 @@ const BUILT_IN: [&str; 12] = [
     "_contained",
     "_containedType",
     "near",
-    // The store has no index of words yet.
-    TEXT,
-    CONTENT,
 ];
 
 /// Text of the narrative, and of everything: indexes that the standard names without an expression.

@@ -53,7 +53,7 @@ async fn what_is_not_understood_is_refused_by_name() {
         ("/Patient?_filter=colour%20eq%20y", 400, "`colour`"),
         ("/Patient?_page=abc", 400, "`_page`"),
         ("/Patient?_list=none", 400, "`_list`"),
-        ("/Patient?_text=x", 400, "`_text`"),
+        ("/Patient?_text:exact=x", 400, "`_text`"),
         ("/Patient?_query=x", 400, "`_query`"),
         ("/Patient?_contained=true", 400, "`_contained`"),
         ("/Patient?_id=a/b", 400, "`_id`"),
