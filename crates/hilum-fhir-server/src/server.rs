@@ -191,6 +191,16 @@ async fn answer(
             ),
         ));
     }
+    // hyper stops reading near the limit, but not at it.
+    let fields = request.headers().iter();
+    let fields_bytes: usize = fields
+        .map(|(name, value)| name.as_str().len() + value.len() + 4)
+        .sum();
+    if uri_bytes + fields_bytes > fhir.limits.head_bytes_max {
+        let text = format!("the headers exceed {} bytes", fhir.limits.head_bytes_max);
+        let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+        return Err(Fault::new(status, IssueType::TooLong, text));
+    }
     let mut query = pairs(request.uri().query().unwrap_or_default())
         .map_err(|_| Fault::bad(IssueType::Value, "the query is not UTF-8"))?;
     common(&mut query, request.headers(), shape)?;

@@ -26,8 +26,6 @@ pub(crate) struct Prefer {
     /// transaction does not.
     pub(crate) returns: Option<Return>,
     pub(crate) handling: Handling,
-    /// The answer may come later.
-    pub(crate) respond_async: bool,
 }
 
 impl Prefer {
@@ -44,7 +42,6 @@ impl Prefer {
                     ("return", "operationoutcome") => prefer.returns = Some(Return::Outcome),
                     ("handling", "lenient") => prefer.handling = Handling::Lenient,
                     ("handling", "strict") => prefer.handling = Handling::Strict,
-                    ("respond-async", _) => prefer.respond_async = true,
                     _ => {}
                 }
             }
@@ -76,16 +73,9 @@ mod tests {
         let both = Prefer {
             returns: Some(Return::Outcome),
             handling: Handling::Lenient,
-            respond_async: false,
         };
         check("return=OperationOutcome; handling=lenient", both);
         check("return=\"OperationOutcome\", handling=\"lenient\"", both);
-        check(
-            "respond-async",
-            Prefer {
-                respond_async: true,
-                ..none
-            },
-        );
+        check("respond-async", none);
     }
 }

@@ -13,7 +13,10 @@ fn peers() -> Option<PathBuf> {
         return Some(folder);
     }
     let demanded = std::env::var("CI").is_ok_and(|value| value == "true");
-    assert!(!demanded, "the clients are not installed; run `cargo xtask setup`");
+    assert!(
+        !demanded,
+        "the clients are not installed; run `cargo xtask setup`"
+    );
     println!("not run: clients of other makers (cargo xtask setup installs them)");
     None
 }
@@ -29,7 +32,10 @@ async fn succeeds(mut client: Command) {
 }
 
 fn script(name: &str) -> String {
-    format!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients/{}"), name)
+    format!(
+        concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients/{}"),
+        name
+    )
 }
 
 #[tokio::test(flavor = "multi_thread")]

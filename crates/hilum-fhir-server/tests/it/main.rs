@@ -2,6 +2,8 @@
 
 #![allow(
     clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
     clippy::too_many_lines,
     reason = "tests, helpers included, stop at the first surprise"
 )]

@@ -318,3 +318,84 @@ async fn what_breaks_a_rule_is_let_through_where_that_is_asked_for() {
         assert_eq!(told, validate != Validate::Off, "{}", answer.told());
     }
 }
+
+#[tokio::test]
+async fn every_limit_of_a_request_is_kept() {
+    let limits = Limits {
+        bundle_entries_max: 2,
+        search_parameters_max: 3,
+        search_values_max: 3,
+        included_max: 2,
+        gathered_max: 2,
+        page_max: 2,
+        ..Limits::default()
+    };
+    let server = Server::with(limits, Validate::Warn).await;
+    let observation = |id: &str| {
+        json!({ "resourceType": "Observation", "id": id, "status": "final", "code": { "text": id },
+            "subject": { "reference": "Patient/p1" }, "performer": [{ "reference": "Patient/p2" }] })
+    };
+    for id in ["p1", "p2"] {
+        server
+            .store(json!({ "resourceType": "Patient", "id": id }))
+            .await;
+    }
+    for id in ["b1", "b2", "b3"] {
+        server.store(observation(id)).await;
+    }
+    for (path, status) in [
+        ("/Patient?gender=a&gender=b&gender=c", 200),
+        ("/Patient?gender=a&gender=b&gender=c&gender=d", 400),
+        ("/Patient?gender=a,b,c", 200),
+        ("/Patient?gender=a,b,c,d", 400),
+        ("/Observation?_id=b1&_include=Observation:subject", 200),
+        ("/Patient?_id=p1&_revinclude=Observation:subject", 400),
+        ("/Observation/$lastn?_id=b1,b2&patient=p1", 200),
+        ("/Observation/$lastn?patient=p1", 400),
+    ] {
+        let answer = server.get(path).await;
+        assert_eq!(answer.status.as_u16(), status, "{path}: {}", answer.told());
+    }
+    let page = server.get("/Observation?_count=3").await;
+    assert_eq!(page.found().len(), 2, "{}", page.told());
+    let deleted = server
+        .request("DELETE", "/Observation?patient=p1", &[], "")
+        .await;
+    assert_eq!(
+        deleted.status,
+        StatusCode::PRECONDITION_FAILED,
+        "{}",
+        deleted.told()
+    );
+    let entry = json!({ "request": { "method": "GET", "url": "Patient/p1" } });
+    for (count, status) in [(2, 200), (3, 400)] {
+        let bundle = json!({ "resourceType": "Bundle", "type": "batch", "entry": vec![entry.clone(); count] });
+        let answer = server.post("/", &bundle).await;
+        assert_eq!(answer.status.as_u16(), status, "{count}: {}", answer.told());
+    }
+    let long = format!(
+        "GET /fhir/metadata HTTP/1.1\r\nhost: {}\r\nconnection: close\r\nx: {}\r\n\r\n",
+        server.address,
+        "x".repeat(70_000)
+    );
+    let refused = server.raw(&long).await;
+    assert!(refused.starts_with("HTTP/1.1 431"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_client_that_is_too_slow_is_let_go() {
+    let limits = Limits {
+        head_within: std::time::Duration::from_millis(50),
+        body_within: std::time::Duration::from_millis(50),
+        ..Limits::default()
+    };
+    let server = Server::with(limits, Validate::Warn).await;
+    let head = server.raw("GET /fhir/meta").await;
+    assert!(!head.contains("200 OK"), "{head}");
+    let slow = format!(
+        "POST /fhir/Patient HTTP/1.1\r\nhost: {}\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{{",
+        server.address
+    );
+    let body = server.raw(&slow).await;
+    assert!(body.starts_with("HTTP/1.1 408"), "{body}");
+}
