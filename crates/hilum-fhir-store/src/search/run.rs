@@ -14,6 +14,8 @@ use crate::query::{Cursor, Query, Total};
 const CAPS: [usize; 2] = [128, 2048];
 /// Matches looked at to tell which of several frequent tests is the rarest.
 const DENSITY_SAMPLE: usize = 512;
+/// Candidates that are worth another look at an index before they are fetched.
+const NARROW_MIN: usize = 64;
 /// Matches that a sample must have to tell that a test is frequent.
 const DENSE_SAMPLE: usize = 64;
 /// First and largest batch of a walk.
@@ -201,6 +203,7 @@ impl<'a, S: Source> Exec<'a, S> {
                 for other in lists {
                     first.retain(|pk| other.binary_search(pk).is_ok());
                 }
+                self.narrow(&ranges, &mut first)?;
                 self.note(|| format!("{} candidates", first.len()));
                 return Ok(Some(first));
             }
@@ -215,6 +218,37 @@ impl<'a, S: Source> Exec<'a, S> {
         let all = self.source.resources(Some(only), part)?;
         self.note(|| format!("all {} of the type", all.len()));
         Ok(Some(all))
+    }
+
+    /// Takes from a list what lacks a token, where that token is asked for among few resources:
+    /// what belongs together (a patient's) was often stored together, so the list spans little.
+    fn narrow(
+        &mut self,
+        ranges: &[Option<Vec<Range>>],
+        list: &mut Vec<i64>,
+    ) -> Result<(), StoreError> {
+        for ranges in ranges.iter().flatten() {
+            let ([Range::Token { index, code, extra }], [first, .., last]) =
+                (&ranges[..], &list[..])
+            else {
+                continue;
+            };
+            if list.len() < NARROW_MIN {
+                return Ok(());
+            }
+            let part = Part {
+                above: first - 1,
+                to: *last,
+                way: Way::Up,
+                limit: list.len() * 4,
+            };
+            let found = self.source.token(index.0, *code, *extra, part)?;
+            self.spend(found.len())?;
+            if found.len() < part.limit {
+                list.retain(|pk| found.binary_search(pk).is_ok());
+            }
+        }
+        Ok(())
     }
 
     /// A token that is found everywhere: so often in samples from three places that it is frequent

@@ -444,3 +444,36 @@ async fn a_long_list_of_matches_is_walked_along_the_order_of_the_page() {
     assert_eq!(door.ids(&query).await, listed);
     assert_eq!(listed.len(), 4800);
 }
+
+#[tokio::test]
+async fn a_long_list_is_narrowed_by_frequent_tokens_without_being_fetched() {
+    let door = Door::new();
+    let observation = |n: i64| {
+        let who = if n % 20 < 10 {
+            "Patient/peter"
+        } else {
+            "Patient/anna"
+        };
+        let code = if n % 3 == 0 { "gluc" } else { "sodium" };
+        let rows = [("subject", reference(who)), ("code", token("", code))];
+        door.update(&format!("Observation/o{n}"), &rows)
+    };
+    door.commit((0..5000).map(observation).collect())
+        .await
+        .unwrap();
+    let subject = Test::Reference(vec![ReferenceTest::Local(
+        vec![door.of("Patient")],
+        "peter".into(),
+    )]);
+    let code = Test::Token(vec![TokenTest::Code("gluc".into())]);
+    let criteria = vec![
+        is(&door, "Observation.subject", subject),
+        is(&door, "Observation.code", code),
+    ];
+    let found = door.ids(&door.query("Observation", criteria)).await;
+    let expected: Vec<String> = (0..5000)
+        .filter(|n| n % 20 < 10 && n % 3 == 0)
+        .map(|n| format!("o{n}"))
+        .collect();
+    assert_eq!(found, expected);
+}
