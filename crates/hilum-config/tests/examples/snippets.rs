@@ -9,13 +9,14 @@ use hilum_config::{Folder, Options, Secrets, Severity, load_folder, render, run_
 use crate::{registry, root};
 
 /// The pages that make one site, and the example whose samples and scripts they use.
-const SITES: [(&[&str], &str); 6] = [
+const SITES: [(&[&str], &str); 7] = [
     (&["README.md"], "relay"),
     (
         &["docs/guide/first-channel.md", "docs/guide/test.md"],
         "st-elsewhere",
     ),
     (&["docs/guide/ask.md"], "enrich"),
+    (&["docs/guide/fhir-channels.md"], "fhir-channels"),
     (&["docs/guide/environments.md"], "st-elsewhere"),
     (&["docs/guide/fhir.md"], "fhir-server"),
     (&["docs/runbook/peer-refuses.md"], "st-elsewhere"),

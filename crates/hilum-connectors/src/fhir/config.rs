@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::endpoint::Tls;
-use crate::http::config::{Basic, Key, StatusMeans};
+use crate::http::config::{self as http, Basic, Key, StatusMeans};
 
 /// Stores resources on a FHIR server.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -48,6 +48,25 @@ pub(super) struct DestinationConfig {
     pub(super) status: BTreeMap<String, StatusMeans>,
 }
 
+/// A listener for notifications, as the source `http` has it.
+#[derive(Clone, Debug)]
+pub(super) struct Notifications(pub(super) serde_json::Value);
+
+impl<'de> Deserialize<'de> for Notifications {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        serde_json::Value::deserialize(deserializer).map(Self)
+    }
+}
+
+impl JsonSchema for Notifications {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        http::SourceConfig::schema_name()
+    }
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        http::SourceConfig::json_schema(generator)
+    }
+}
+
 /// What is done with a message.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -85,6 +104,9 @@ pub(super) struct SourceConfig {
     /// Where the first look begins: `now`, `beginning`, or a time such as `2026-01-01T00:00:00Z`.
     #[serde(default = "now")]
     pub(super) start: String,
+    /// Where the server's subscriptions (rest-hook) call; each call is followed by a look, whatever
+    /// it carries. The keys are those of the source `http`.
+    pub(super) notifications: Option<Notifications>,
     /// How often to look.
     #[serde(default = "every")]
     pub(super) every: Millis,

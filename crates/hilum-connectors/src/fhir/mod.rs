@@ -7,6 +7,7 @@ mod ask;
 mod config;
 mod destination;
 mod judge;
+mod notified;
 mod peek;
 mod peer;
 mod source;
@@ -34,8 +35,18 @@ pub(crate) fn source_spec() -> ComponentSpec {
                 yaml: "fhir:\n  from: https://ehr.example/fhir\n  types: [DiagnosticReport]\n  query: status=final\n  bearer: env:EHR_TOKEN\n  start: '2026-01-01T00:00:00Z'\n",
                 effect: None,
             },
+            Example {
+                title: "A look whenever a subscription of the server calls, and every hour",
+                yaml: "fhir:\n  from: https://ehr.example/fhir\n  types: [Encounter]\n  every: 1h\n  notifications:\n    listen: 0.0.0.0:8444\n    path: /encounters\n    tls: { certificate: tls/hub.crt, key: tls/hub.key }\n    key: { header: authorization, secret: env:HOOK_KEY }\n",
+                effect: None,
+            },
         ],
         limits: &[
+            Limit {
+                name: "notifications",
+                value: "calls at one path, without content or with a Bundle",
+                beyond: "a server that puts resources below the path (R4 rest-hook with a payload) is answered 404: leave its `payload` out",
+            },
             Limit {
                 name: "changes between two looks",
                 value: "the last of each resource",

@@ -20,6 +20,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::config::SourceConfig;
+use super::notified::{Calls, Notified};
 use super::peer::{Peer, Place, Server};
 use crate::endpoint;
 
@@ -51,6 +52,7 @@ pub(super) fn build(value: &Value, context: &BuildContext<'_>) -> Built<SourceFa
     let place = server.place(context, &mut problems);
     let start = endpoint::noting(&mut problems, Start::parse(&config.start));
     check(&config, &mut problems);
+    let notified = Notified::built(config.notifications.as_ref(), context, &mut problems);
     let (Some(place), Some(start), true) = (place, start, problems.is_empty()) else {
         return Err(problems);
     };
@@ -67,12 +69,14 @@ pub(super) fn build(value: &Value, context: &BuildContext<'_>) -> Built<SourceFa
     });
     Ok(Arc::new(move || {
         let peer = settings.place.open(1, settings.within);
-        Box::new(FhirSource {
+        let looker = Looker {
             label: peer.address().into(),
             settings: Arc::clone(&settings),
             peer,
             looks: 0,
-        })
+        };
+        let notified = notified.as_ref().map(Notified::new);
+        Box::new(FhirSource { looker, notified })
     }))
 }
 
@@ -143,6 +147,12 @@ struct Settings {
 }
 
 struct FhirSource {
+    looker: Looker,
+    notified: Option<Notified>,
+}
+
+/// What each look needs.
+struct Looker {
     settings: Arc<Settings>,
     peer: Peer,
     label: Arc<str>,
@@ -240,7 +250,13 @@ struct Meta {
 impl Source for FhirSource {
     /// The server may be away when a channel starts: the first look tells.
     fn open(&mut self) -> BoxFuture<'_, Result<Option<String>, SourceError>> {
-        Box::pin(async { Ok(Some(self.peer.address().to_owned())) })
+        Box::pin(async {
+            let address = self.looker.peer.address().to_owned();
+            match &mut self.notified {
+                Some(notified) => Ok(notified.open().await?.or(Some(address))),
+                None => Ok(Some(address)),
+            }
+        })
     }
 
     fn run<'a>(
@@ -249,28 +265,45 @@ impl Source for FhirSource {
         mut stop: Stop,
     ) -> BoxFuture<'a, Result<(), SourceError>> {
         Box::pin(async move {
-            let settings = Arc::clone(&self.settings);
+            let looker = &mut self.looker;
+            let settings = Arc::clone(&looker.settings);
+            let mut calls = self
+                .notified
+                .take()
+                .map(|notified| notified.run(&intake, &stop));
             while !stop.is_requested() {
                 for resource_type in &settings.types {
-                    self.looks += 1;
-                    let looked = self.look(resource_type, &intake, &stop).await;
+                    looker.looks += 1;
+                    let looked = looker.look(resource_type, &intake, &stop).await;
                     if let Err(Failure { text, hint }) = looked {
-                        let (address, error) = (self.peer.address(), text);
+                        let (address, error) = (looker.peer.address(), text);
                         tracing::warn!(%address, %error, hint, "a look at the FHIR server failed");
                     }
                 }
                 tokio::select! {
                     () = stop.requested() => {}
                     () = tokio::time::sleep(settings.every) => {}
+                    () = called(&mut calls) => {}
                 }
             }
-            self.peer.close();
-            Ok(())
+            looker.peer.close();
+            match calls {
+                Some(calls) => calls.ended().await,
+                None => Ok(()),
+            }
         })
     }
 }
 
-impl FhirSource {
+/// Returns when a subscription called since the last look began.
+async fn called(calls: &mut Option<Calls>) {
+    match calls {
+        Some(calls) => calls.called().await,
+        None => std::future::pending().await,
+    }
+}
+
+impl Looker {
     /// Takes what changed of one type.
     async fn look(&self, resource_type: &str, intake: &Intake, stop: &Stop) -> Result<(), Failure> {
         let key = format!("cursor.{resource_type}");

@@ -11,7 +11,7 @@ use crate::endpoint::Tls;
 /// Takes messages from HTTP requests.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub(super) struct SourceConfig {
+pub(crate) struct SourceConfig {
     /// The system that sends.
     pub(super) system: Option<SystemName>,
     /// Where to listen, as `host:port`; a port alone listens on loopback. Sources with the same

@@ -6,7 +6,7 @@ pub(crate) mod config;
 mod destination;
 mod handler;
 mod server;
-mod source;
+pub(crate) mod source;
 pub(crate) mod way;
 
 use hilum_component::{Build, ComponentSpec, Example, Limit};

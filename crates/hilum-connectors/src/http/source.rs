@@ -16,7 +16,7 @@ use super::handler::{Origin, Route};
 use super::server::{self, Attached};
 use crate::endpoint;
 
-pub(super) fn build(value: &Value, context: &BuildContext<'_>) -> Built<SourceFactory> {
+pub(crate) fn build(value: &Value, context: &BuildContext<'_>) -> Built<SourceFactory> {
     let config: SourceConfig = endpoint::read(value)?;
     let mut problems = Vec::new();
     endpoint::noting(

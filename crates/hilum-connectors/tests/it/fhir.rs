@@ -15,7 +15,7 @@ use hilum_component::{
     Reply, Source, SourceError, Stop,
 };
 use hilum_message::{BlobRange, BlobRef, Cut, Payload};
-use hilum_testkit::http::{HttpReaction, HttpReceiver};
+use hilum_testkit::http::{HttpClient, HttpReaction, HttpReceiver};
 use hilum_testkit::wait;
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
@@ -614,4 +614,45 @@ async fn pages_are_followed_on_the_same_server_only() {
     }
     assert!(!running.task.is_finished(), "a failed look is made again");
     running.stop().await;
+}
+
+#[tokio::test]
+async fn a_call_of_a_subscription_is_followed_by_a_look() {
+    let server = Server::start().await;
+    server.answers(200, &page(&[], None)).await;
+    let mut site = FakeSite::default();
+    site.secrets
+        .insert("env:KEY".to_owned(), "sesame".to_owned());
+    let config = json!({ "from": server.base(), "types": ["Patient"], "every": "1h", "start": "beginning",
+        "notifications": { "listen": "0", "path": "/hook", "key": { "secret": "env:KEY" } } });
+    let intake = FakeIntake::new();
+    let factory = source_factory("fhir", &config, &site).unwrap();
+    let running = Running::start(factory(), Arc::clone(&intake)).await;
+    let address = running.address.strip_prefix("http://").unwrap();
+    let address: SocketAddr = address.strip_suffix("/hook").unwrap().parse().unwrap();
+    while server.receiver.lock().await.received().is_empty() {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    server
+        .answers(200, &page(&[version("a", 1, 1)], None))
+        .await;
+    let mut client = HttpClient::connect(address).await.unwrap();
+    let refused = client.exchange("POST /hook", &[], b"").await.unwrap();
+    assert_eq!(refused.status(), Some(401));
+    let mut client = HttpClient::connect(address).await.unwrap();
+    let key = [("x-api-key", "sesame")];
+    let bundle = br#"{"resourceType":"Bundle","type":"history"}"#;
+    for (body, count) in [(&b""[..], 1), (bundle, 2)] {
+        let answer = client.exchange("POST /hook", &key, body).await.unwrap();
+        assert_eq!(answer.status(), Some(200));
+        intake.wait_for(count).await;
+        let next = [version("a", 1, 1), version("a", 2, 2)];
+        server.answers(200, &page(&next, None)).await;
+    }
+    running.stop().await;
+    let found = [version("a", 1, 1), version("a", 2, 2)].map(|bytes| bytes.to_vec());
+    assert_eq!(intake.contents(), found, "calls are no messages");
+    let wrong = json!({ "from": server.base(), "types": ["Patient"], "notifications": { "listen": "0.0.0.0:1" } });
+    let problems = source_factory("fhir", &wrong, &site).err().unwrap();
+    assert_eq!(problems[0].key, ["notifications"]);
 }
