@@ -18,8 +18,9 @@
 //! - Bodies lie apart, in the order of changes. 2.0 kB on disk for each resource with all its rows.
 //! - Import 2,700 resources a second at first and 1,400 at a million, one bundle a commit, eight
 //!   under way, parsing and extraction included.
-//! - A read by id takes 40 us, of 33 kinds of searches 30 have a median below 10 ms; counting a
-//!   third of all resources takes 60 ms.
+//! - A read by id takes 40 us; 29 of 33 kinds of searches have a median below 5 ms and 27 a p99
+//!   below 25 ms. The slow ones test thousands of candidates that lie all over the file, which is
+//!   why a searching connection has a page cache of 64 MiB, or count a third of all resources.
 //! - Making a zstd context for each body cost three times the read; a LIMIT bound to another value
 //!   made SQLite plan again (see `hilum-db`); sorting 15,000 candidates took 120 ms where walking
 //!   the index of the order takes 20.

@@ -42,6 +42,11 @@ const POINT_READERS: usize = 4;
 const OUTBOX_MAX: usize = 1000;
 /// Resources that one step of a reindex looks at, at most.
 const REINDEX_STEP_MAX: usize = 1000;
+/// Page cache of one of these.
+const POINT_CACHE_KIB: u32 = 8 << 10;
+/// Page cache of a searching connection: candidates lie all over the file, and a page that is not
+/// in the cache costs more than testing what is on it.
+const SEARCH_CACHE_KIB: u32 = 64 << 10;
 /// Longest backup or verification.
 const CARE_TIME: Duration = Duration::from_secs(4 * 3600);
 
@@ -125,8 +130,11 @@ impl SqliteStore {
         let writer = Writer::start(file.clone(), limits, StoreHandler::new(shared.clone()))?;
         let threads = Threads::start(shared.config.readers, &shared.name)?;
         Ok(Self {
-            points: Readers::new(file.clone(), POINT_READERS),
-            searchers: Arc::new(Readers::new(file, shared.config.readers.max(1))),
+            points: Readers::new(with_cache(&file, POINT_CACHE_KIB), POINT_READERS),
+            searchers: Arc::new(Readers::new(
+                with_cache(&file, SEARCH_CACHE_KIB),
+                shared.config.readers.max(1),
+            )),
             writer: Mutex::new(Some(Arc::new(writer))),
             threads,
             in_flight: Semaphore::new(IN_FLIGHT_KIB as usize),
@@ -514,6 +522,12 @@ fn texts(rows: &[IndexRow], catalog: &Catalog) -> Texts {
         of.push('\n');
     }
     texts
+}
+
+fn with_cache(file: &DbFile, cache_kib: u32) -> DbFile {
+    let mut file = file.clone();
+    file.cache_kib = cache_kib;
+    file
 }
 
 /// Makes the folder of a file if it is not there, durably.
