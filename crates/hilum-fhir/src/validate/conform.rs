@@ -67,6 +67,10 @@ impl Check<'_> {
             return Some(tables.is_a(node.type_id(), ty));
         }
         let profile = self.request.profiles.get(canonical)?;
+        let question = (node.index(), canonical.into());
+        if let Some(answer) = self.answers.known_or_assumed(&question) {
+            return Some(answer);
+        }
         let request = Request {
             problems_max: 1,
             ..*self.request
@@ -77,11 +81,14 @@ impl Check<'_> {
             request: &request,
             problems: Vec::new(),
             entries: self.entries.clone(),
+            answers: self.answers.clone(),
             depth: self.depth,
             errors_only: true,
         };
         inner.profile(node, &profile);
-        Some(inner.problems.is_empty())
+        let answer = inner.problems.is_empty();
+        self.answers.set(question, answer);
+        Some(answer)
     }
 
     /// Checks a node against what is asked of its element.

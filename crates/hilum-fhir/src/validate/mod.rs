@@ -7,6 +7,7 @@
 //! Invariants: no resource makes it panic or run without end; a problem names place and rule, and
 //! repeats no more of the content than a code or a URL. It resolves nothing over the network.
 
+mod answers;
 mod binding;
 mod bundle;
 mod codes;
@@ -47,6 +48,7 @@ pub use codes::LoadedCodes;
 pub use resolver::{NoResolver, Resolver, Target};
 pub use terminology::{ListedCodes, Terminology};
 
+use answers::Answers;
 use entries::Entries;
 use plan::Plan;
 
@@ -134,6 +136,7 @@ impl Validator {
             request,
             problems: Vec::new(),
             entries: Entries::new(resource),
+            answers: Answers::default(),
             depth: 0,
             errors_only: false,
         };
@@ -162,6 +165,7 @@ struct Check<'c> {
     /// What was found, with the byte where it stands.
     problems: Vec<(Option<usize>, Problem)>,
     entries: Entries,
+    answers: Answers,
     /// Profiles within profiles.
     depth: usize,
     /// Only whether there is an error is asked for.

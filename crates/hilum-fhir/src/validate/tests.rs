@@ -81,6 +81,54 @@ fn references_point_at_what_they_may() {
 }
 
 #[test]
+fn resources_that_refer_to_each_other_are_judged_in_bounded_time() {
+    let profile = r#"{"resourceType":"StructureDefinition","url":"urn:circle","type":"Patient",
+        "kind":"resource","derivation":"constraint","differential":{"element":[
+        {"path":"Patient.link.other","type":[{"code":"Reference","targetProfile":["urn:circle"]}]}]}}"#;
+    let mut profiles = crate::profile::ProfilesBuilder::new();
+    profiles.add(json::parse(profile.as_bytes(), &Limits::default()).unwrap());
+    let links: Vec<String> = (0..20)
+        .map(|at| format!(r#"{{"other":{{"reference":"urn:p:{at}"}},"type":"refer"}}"#))
+        .collect();
+    let entries: Vec<String> = (0..20)
+        .map(|at| {
+            format!(
+                r#"{{"fullUrl":"urn:p:{at}","resource":{{"resourceType":"Patient","meta":
+                {{"profile":["urn:circle"]}},"link":[{}]}}}}"#,
+                links.join(",")
+            )
+        })
+        .collect();
+    let entries = entries.join(",");
+    let bundle = format!(r#"{{"resourceType":"Bundle","type":"collection","entry":[{entries}]}}"#);
+    let bundle = json::parse(bundle.as_bytes(), &Limits::default()).unwrap();
+    let request = Request {
+        profiles: &profiles.build(),
+        ..Request::new(Moment::from_unix_millis(0, 0))
+    };
+    // 20 links at each of 12 levels would not end.
+    let found = Validator::new().validate(&bundle, &request);
+    assert!(!found.iter().any(crate::Problem::is_error), "{found:?}");
+}
+
+#[test]
+fn validation_ends_at_its_limit_of_problems() {
+    let entry = r#"{"fullUrl":"urn:x:1","resource":{"resourceType":"Observation"}}"#;
+    let entries = [entry; 40].join(",");
+    let bundle = format!(r#"{{"resourceType":"Bundle","type":"collection","entry":[{entries}]}}"#);
+    let bundle = json::parse(bundle.as_bytes(), &Limits::default()).unwrap();
+    let count = |problems_max: usize| {
+        let request = Request {
+            problems_max,
+            ..Request::new(Moment::from_unix_millis(0, 0))
+        };
+        Validator::new().validate(&bundle, &request).len()
+    };
+    assert_eq!(count(30), 30);
+    assert_eq!(count(31), 31);
+}
+
+#[test]
 fn narrative_has_harmless_markup() {
     check(
         r#"{"resourceType":"Patient","text":{"status":"generated","div":"<div xmlns=\"http://www.w3.org/1999/xhtml\"><script>x</script><p onclick=\"x\">a</p><a href=\"javascript:x\">b</a></div>"}}"#,
