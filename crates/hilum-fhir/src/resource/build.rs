@@ -30,11 +30,15 @@ pub(crate) const fn narrow(at: usize) -> u32 {
 impl Builder {
     /// A resource over a text that was read.
     pub(crate) fn new(read: &str) -> Self {
+        // Room for what will be unescaped, so that the text is copied once; memory that is not used
+        // is not taken.
+        let mut text = String::with_capacity(read.len() + read.len() / 4);
+        text.push_str(read);
         Self {
-            text: read.to_owned(),
+            text,
             read: narrow(read.len()),
-            // Pretty JSON has about forty bytes for each node.
-            entries: Vec::with_capacity(read.len() / 40 + 8),
+            // Compact JSON has about thirty bytes for each node.
+            entries: Vec::with_capacity(read.len() / 24 + 8),
         }
     }
 

@@ -43,6 +43,8 @@ pub(crate) struct Lexer<'s> {
     text: &'s str,
     /// Where the next token starts.
     pub(crate) at: usize,
+    /// Where the last token started, behind any comments.
+    pub(crate) began: usize,
     /// The attributes of the last start tag.
     pub(crate) attributes: Vec<Attribute<'s>>,
 }
@@ -64,6 +66,7 @@ impl<'s> Lexer<'s> {
         Self {
             text,
             at: 0,
+            began: 0,
             attributes: Vec::new(),
         }
     }
@@ -94,6 +97,7 @@ impl<'s> Lexer<'s> {
     /// The next token.
     pub(crate) fn next(&mut self) -> Result<Event<'s>, Fault> {
         loop {
+            self.began = self.at;
             match self.rest() {
                 [] => return Ok(Event::Eof),
                 [b'<', b'/', ..] => return self.end(),

@@ -131,8 +131,9 @@ impl<'s> Reader<'s> {
             return Err(self.stop(fault));
         }
         let tag = loop {
-            let at = self.lexer.at;
-            match self.next()? {
+            let event = self.next()?;
+            let at = self.lexer.began;
+            match event {
                 Event::Text { raw } if is_blank(raw) => {}
                 Event::Start { name, empty } => break self.tag(at, name, empty, 1)?,
                 _ => return Err(self.expected("an element expected")),
@@ -307,8 +308,9 @@ impl<'s> Reader<'s> {
     /// Reads child elements up to the end tag.
     fn children(&mut self, open: &mut Open<'s>) -> Result<(), Stop> {
         loop {
-            let at = self.lexer.at;
-            match self.next()? {
+            let event = self.next()?;
+            let at = self.lexer.began;
+            match event {
                 Event::Text { raw } if is_blank(raw) => {}
                 Event::Text { .. } => {
                     let text = "text between elements";
@@ -386,8 +388,9 @@ impl<'s> Reader<'s> {
         let depth = open.depth + 1;
         let (mut found, mut inside) = (false, !outer.empty);
         while inside {
-            let at = self.lexer.at;
-            match self.next()? {
+            let event = self.next()?;
+            let at = self.lexer.began;
+            match event {
                 Event::Text { raw } if is_blank(raw) => {}
                 Event::Start { name, empty } if !found => {
                     found = true;

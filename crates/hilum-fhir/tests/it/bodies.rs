@@ -7,7 +7,7 @@ const SEEDS: &[&str] = &[
     r##"{"resourceType":"Patient","id":"p","text":{"status":"generated","div":"<div xmlns=\"http://www.w3.org/1999/xhtml\">a<br/>&lt;</div>"},
       "contained":[{"resourceType":"Organization","id":"o"}],"_birthDate":{"extension":[{"url":"u","valueDecimal":1.50}]},"birthDate":"2000-02-29",
       "name":[{"given":["a\u00e9\n",null],"_given":[null,{"id":"x"}]}],"managingOrganization":{"reference":"#o"}}"##,
-    r#"<Patient xmlns="http://hl7.org/fhir"><id value="p"/><text><status value="generated"/><div xmlns="http://www.w3.org/1999/xhtml">a</div></text>
+    r#"<Patient xmlns="http://hl7.org/fhir"><id value="p"/><text><status value="generated"/><!-- x --><div xmlns="http://www.w3.org/1999/xhtml">a</div></text>
       <name><given id="x" value="a&#10;&quot;"><extension url="u"><valueDecimal value="1.0"/></extension></given></name><contained><Basic><code><text value="c"/></code></Basic></contained></Patient>"#,
     r#"[{"op":"add","path":"/name/0/given/-","value":"D"},{"op":"copy","from":"/name/0","path":"/name/1"},{"op":"move","from":"/name","path":"/contact"}]"#,
     r#"{"resourceType":"Parameters","parameter":[{"name":"operation","part":[{"name":"type","valueCode":"move"},{"name":"path","valueString":"Patient.name.given"},{"name":"source","valueInteger":0},{"name":"destination","valueInteger":1}]}]}"#,
