@@ -10,6 +10,7 @@ mod disk;
 mod doctor;
 mod fhir;
 mod fhir_channels;
+mod fhir_server;
 mod folder;
 mod journal;
 mod kit;

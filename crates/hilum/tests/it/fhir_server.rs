@@ -1,0 +1,63 @@
+//! The example `fhir-server`: a site without channels that serves FHIR, and keeps what it was sent.
+
+use hilum_testkit::http::HttpClient;
+use hilum_testkit::site::SiteFolder;
+use hilum_testkit::wait::free_port;
+use serde_json::Value;
+
+use crate::kit::{Running, copy};
+use crate::{examples, text};
+
+async fn ask(port: u16, line: &str, body: &str) -> (u16, Value) {
+    let address = std::net::SocketAddr::from(([127, 0, 0, 1], port));
+    let mut client = HttpClient::connect(address).await.unwrap();
+    let kind: &[(&str, &str)] = if body.is_empty() {
+        &[]
+    } else {
+        &[("content-type", "application/fhir+json")]
+    };
+    let answer = client.exchange(line, kind, body.as_bytes()).await.unwrap();
+    let body = serde_json::from_slice(&answer.body).unwrap_or(Value::Null);
+    (answer.status().unwrap(), body)
+}
+
+#[tokio::test]
+async fn a_site_without_channels_serves_fhir_until_it_is_stopped_and_after() {
+    let [admin, fhir] = [(); 2].map(|()| free_port().unwrap());
+    let folder = SiteFolder::new().unwrap();
+    let from = examples().join("fhir-server");
+    copy(&from, &folder, "site", &[("26600", admin), ("26680", fhir)]);
+    let (site, data) = (folder.path().join("site"), folder.path().join("data"));
+    let run = || {
+        let mut node = Running::start(&["run", text(&site), "--data", text(&data)]);
+        let line = node.line();
+        let ready = format!("FHIR at http://127.0.0.1:{fhir}/fhir");
+        assert!(
+            line.contains("0 channels") && line.contains(&ready),
+            "{line}"
+        );
+        node
+    };
+    let node = run();
+    let (status, statement) = ask(fhir, "GET /fhir/metadata", "").await;
+    assert_eq!(
+        (status, &statement["fhirVersion"]),
+        (200, &Value::from("4.0.1"))
+    );
+    let wrong = r#"{"resourceType":"Patient","gender":"colour"}"#;
+    let (status, outcome) = ask(fhir, "POST /fhir/$validate", wrong).await;
+    let issues = outcome["issue"].as_array().unwrap();
+    let refused = issues.iter().any(|issue| issue["severity"] == "error");
+    assert!(status == 200 && refused, "{outcome}");
+    let patient = r#"{"resourceType":"Patient","id":"p1","gender":"female"}"#;
+    let (status, stored) = ask(fhir, "PUT /fhir/Patient/p1", patient).await;
+    assert_eq!(status, 201, "{stored}");
+    node.terminate();
+    node.end();
+
+    let node = run();
+    let (status, read) = ask(fhir, "GET /fhir/Patient/p1", "").await;
+    assert_eq!((status, read), (200, stored));
+    node.terminate();
+    node.end();
+}
