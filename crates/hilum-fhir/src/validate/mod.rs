@@ -130,16 +130,7 @@ impl Validator {
     /// Everything that is wrong with a resource, in the order in which it was found.
     #[must_use]
     pub fn validate(&self, resource: &Resource, request: &Request<'_>) -> Vec<Problem> {
-        let mut check = Check {
-            validator: self,
-            resource,
-            request,
-            problems: Vec::new(),
-            entries: Entries::new(resource),
-            answers: Answers::default(),
-            depth: 0,
-            errors_only: false,
-        };
+        let mut check = Check::new(self, resource, request);
         check.run();
         check.found()
     }
@@ -170,6 +161,21 @@ struct Check<'c> {
     depth: usize,
     /// Only whether there is an error is asked for.
     errors_only: bool,
+}
+
+impl<'c> Check<'c> {
+    fn new(validator: &'c Validator, resource: &'c Resource, request: &'c Request<'c>) -> Self {
+        Self {
+            validator,
+            resource,
+            request,
+            problems: Vec::new(),
+            entries: Entries::new(resource),
+            answers: Answers::default(),
+            depth: 0,
+            errors_only: false,
+        }
+    }
 }
 
 impl Check<'_> {

@@ -151,3 +151,85 @@ fn refers_to(node: Node<'_>, id: &str) -> bool {
         (link && local == Some(id)) || refers_to(child, id)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, HashMap};
+    use std::path::PathBuf;
+
+    use hilum_fhirpath::{Expression, Moment, Options};
+
+    use super::named;
+    use crate::definitions::Definitions;
+    use crate::validate::{Check, Request, Validator};
+    use crate::{Limits, Resource, json, xml};
+
+    /// Resources of the standard and of the suite of the reference validator, right and wrong.
+    fn resources() -> Vec<Resource> {
+        let root = std::env::var_os("HILUM_SHARED").map_or_else(
+            || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared")),
+            PathBuf::from,
+        );
+        let folders = ["suites/r4-examples-xml-json", "suites/fhir-validator"];
+        let mut found = Vec::new();
+        for folder in folders {
+            let entries = std::fs::read_dir(root.join(folder)).into_iter().flatten();
+            for entry in entries.flatten() {
+                let Ok(bytes) = std::fs::read(entry.path()) else {
+                    continue;
+                };
+                let limits = Limits::default();
+                found.extend(json::parse(&bytes, &limits).or_else(|_| xml::parse(&bytes, &limits)));
+            }
+        }
+        found
+    }
+
+    #[test]
+    fn rules_in_code_say_what_their_expressions_say() {
+        let resources = resources();
+        if resources.is_empty() {
+            println!("not run: rules_in_code_say_what_their_expressions_say (no shared material)");
+            return;
+        }
+        let tables = Definitions::r4();
+        let mut rules = HashMap::new();
+        for (at, rule) in tables.invariants().iter().enumerate() {
+            // A pattern that takes the fuel of a whole evaluation.
+            let code = named(rule.key).filter(|_| rule.key != "eld-19");
+            let path = Expression::compile(rule.expression, &Options::default()).ok();
+            rules.extend(code.zip(path).map(|both| (at, (rule.key, both))));
+        }
+        let (validator, request) = (
+            Validator::new(),
+            Request::new(Moment::from_unix_millis(0, 0)),
+        );
+        let (mut compared, mut differ) = (0, BTreeMap::<&str, usize>::new());
+        for resource in &resources {
+            let check = Check::new(&validator, resource, &request);
+            for node in resource.nodes() {
+                let at_scope = (node.scope() != node.element_id()).then(|| node.scope());
+                for element in [Some(node.element_id()), at_scope].into_iter().flatten() {
+                    let ids = &tables.element(element).invariants;
+                    for (key, (code, path)) in ids.iter().filter_map(|id| rules.get(&id.index())) {
+                        // Its expression is empty without a text, and does not know `#` alone.
+                        if *key == "ref-1"
+                            && matches!(node.child_text("reference"), None | Some("#"))
+                        {
+                            continue;
+                        }
+                        compared += 1;
+                        if check
+                            .holds(node, path)
+                            .is_ok_and(|holds| holds != code(node))
+                        {
+                            *differ.entry(key).or_default() += 1;
+                        }
+                    }
+                }
+            }
+        }
+        assert!(compared > 5_000, "{compared}");
+        assert_eq!(differ, BTreeMap::new());
+    }
+}
