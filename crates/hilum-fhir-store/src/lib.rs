@@ -60,7 +60,7 @@ pub use query::{
 };
 pub use reindex::Progress;
 pub use row::{CompositePart, IndexRow, IndexValue};
-pub use rows::{ParamMap, param_specs};
+pub use rows::index_values;
 pub use sqlite::file as store_file;
 pub use store::Store;
 pub use stored::{Body, Found, HistoryPage, HistoryQuery, HistoryScope, Page, Stored};

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use hilum_fhir::search::{ParamSet, extract};
-use hilum_fhir_store::{Body, Change, Method, ParamMap, Store};
+use hilum_fhir_store::{Body, Change, Method, Store};
+
+use crate::params::ParamMap;
 use serde_json::Value;
 
 /// Unpacks every bundle of a folder into another.
@@ -101,7 +103,7 @@ impl Data {
                 text[*place..*place + 8].copy_from_slice(head.as_bytes());
             }
             let resource = hilum_fhir::json::parse(&text, &hilum_fhir::Limits::default()).unwrap();
-            let rows = map.rows(&extract(&resource, params).values);
+            let rows = map.rows(extract(&resource, params).values);
             let body = Body {
                 bytes: text.into(),
                 splice: 1,

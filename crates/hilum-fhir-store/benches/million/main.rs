@@ -13,6 +13,7 @@
 )]
 
 mod data;
+mod params;
 mod shapes;
 
 use std::path::{Path, PathBuf};
@@ -21,7 +22,8 @@ use std::time::{Duration, Instant};
 
 use data::Data;
 use hilum_fhir::search::ParamSet;
-use hilum_fhir_store::{Clock, Commit, ParamMap, Place, Store, StoreConfig, param_specs};
+use hilum_fhir_store::{Clock, Commit, Place, Store, StoreConfig};
+use params::{ParamMap, param_specs};
 use shapes::{Draw, SHAPES};
 
 /// Commits under way at a time.
