@@ -118,6 +118,7 @@ impl Fhir {
             public: options.url,
             origins: options.origins,
             ids: Ids::default(),
+            full_told_ms: std::sync::atomic::AtomicI64::new(0),
         }))
     }
 

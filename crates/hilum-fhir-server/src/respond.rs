@@ -1,8 +1,7 @@
 //! From a reply or a fault to bytes on the wire.
 
 use bytes::Bytes;
-use hilum_fhir::IssueType;
-use http::{HeaderValue, Response, StatusCode, header};
+use http::{HeaderValue, Response, header};
 use http_body_util::Full;
 
 use crate::call::{Answer, Reply};
@@ -82,20 +81,6 @@ pub(crate) fn fault(fault: Fault, shape: &Shape) -> Response<Full<Bytes>> {
         headers: fault.headers,
         content: answer,
     };
-    let failed =
-        fault.status.is_server_error() && !matches!(fault.status, StatusCode::SERVICE_UNAVAILABLE);
-    if failed {
-        let text = fault.problems.first().map_or("", |problem| &problem.text);
-        let code = fault
-            .problems
-            .first()
-            .map_or("", |problem| IssueType::code(problem.code));
-        tracing::error!(
-            status = fault.status.as_u16(),
-            code,
-            "a FHIR request failed: {text}"
-        );
-    }
     if shape.media.format == Format::Xml
         && let Answer::Json(json) = &told.content
         && write::converted(json, Format::Xml, shape.pretty).is_err()

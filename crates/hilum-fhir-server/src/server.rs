@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -33,6 +34,8 @@ use crate::time::Clock;
 const STOP_WITHIN: Duration = Duration::from_secs(5);
 /// The unit in which [`Limits::bodies_bytes_max`] is given out.
 const BODY_UNIT: usize = 1_024;
+/// A disk that is full is told of no more often: the log may lie on it.
+const FULL_TOLD_EVERY_MS: i64 = 10_000;
 
 /// A FHIR server: its tenants, its routes, its limits.
 pub struct Fhir {
@@ -48,6 +51,8 @@ pub struct Fhir {
     pub(crate) origins: Vec<String>,
     pub(crate) bodies: Arc<Semaphore>,
     pub(crate) ids: crate::open::Ids,
+    /// When a full disk was last told of; 0 is never.
+    pub(crate) full_told_ms: AtomicI64,
 }
 
 impl std::fmt::Debug for Fhir {
@@ -63,6 +68,30 @@ impl Fhir {
     pub(crate) fn bodies(limits: &Limits) -> Arc<Semaphore> {
         let units = limits.bodies_bytes_max / BODY_UNIT;
         Arc::new(Semaphore::new(units.min(Semaphore::MAX_PERMITS)))
+    }
+
+    /// Tells of a request that failed through no fault of the client.
+    fn tell(&self, fault: &Fault) {
+        let status = fault.status;
+        if !status.is_server_error() || status == StatusCode::SERVICE_UNAVAILABLE {
+            return;
+        }
+        if status == StatusCode::INSUFFICIENT_STORAGE {
+            let now = (self.clock)();
+            let last = self.full_told_ms.load(Ordering::Relaxed);
+            if last != 0 && now - last < FULL_TOLD_EVERY_MS {
+                return;
+            }
+            self.full_told_ms.store(now, Ordering::Relaxed);
+        }
+        let problem = fault.problems.first();
+        let text = problem.map_or("", |problem| &problem.text);
+        let code = problem.map_or("", |problem| problem.code.code());
+        tracing::error!(
+            status = status.as_u16(),
+            code,
+            "a FHIR request failed: {text}"
+        );
     }
 
     /// The tenant that a path names, and the rest of the path, with a slash before it.
@@ -151,10 +180,13 @@ async fn respond_to(
         coding: accepted(request.headers()),
     };
     let origin = allowed_origin(request.headers(), &fhir.origins);
-    let result = answer(request, caller, fhir, &mut shape).await;
+    let result = answer(request, caller, Arc::clone(&fhir), &mut shape).await;
     let mut response = match result {
         Ok(reply) => respond::reply(reply, &shape),
-        Err(fault) => respond::fault(fault, &shape),
+        Err(fault) => {
+            fhir.tell(&fault);
+            respond::fault(fault, &shape)
+        }
     };
     if let Some(origin) = origin {
         respond::allow_origin(&mut response, origin);
