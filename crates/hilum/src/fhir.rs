@@ -6,6 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context, bail};
 use hilum_component::{FhirDoor, Stop, StopHandle};
 use hilum_config::{FhirPlan, FhirTenant};
+use hilum_fhir::definitions::Definitions;
 use hilum_fhir_server::{Fhir, FhirOptions, Limits, TenantOptions, Validate};
 use hilum_net::{HostPort, ListenOptions, Listener};
 use tokio::task::JoinHandle;
@@ -17,6 +18,14 @@ pub(crate) struct Served {
     door: FhirDoor,
     stop: StopHandle,
     task: JoinHandle<()>,
+}
+
+/// The types of resources that a server keeps.
+pub(crate) fn resource_types() -> Vec<&'static str> {
+    let all = Definitions::r4().types().map(|(_, def)| def);
+    all.filter(|def| def.is_resource() && !def.is_abstract)
+        .map(|def| def.name)
+        .collect()
 }
 
 /// Opens the stores below a data folder, for channels as well, and listens.

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use hilum_component::Size;
 
+use super::Options;
 use super::gather::Gathered;
 use crate::check::parse_address;
-use crate::diagnostic::{Draft, Report};
+use crate::diagnostic::{Draft, Report, did_you_mean};
 use crate::file::{FhirFile, ValidateFile};
 use crate::yaml::Node;
 
@@ -99,7 +100,11 @@ fn by_type(types: &BTreeMap<String, ValidateFile>) -> BTreeMap<String, Validate>
 }
 
 /// The section, if there is one; what is wrong with it is reported.
-pub(super) fn plan(gathered: &Gathered, report: &mut Report) -> Option<FhirPlan> {
+pub(super) fn plan(
+    gathered: &Gathered,
+    options: &Options,
+    report: &mut Report,
+) -> Option<FhirPlan> {
     let file = gathered.node.as_ref()?.fhir.as_ref()?;
     let tree = gathered.node_tree.as_ref()?;
     let section = tree.get("fhir")?;
@@ -144,6 +149,13 @@ pub(super) fn plan(gathered: &Gathered, report: &mut Report) -> Option<FhirPlan>
             );
         }
     }
+    let tenants = section
+        .get("tenants")
+        .map(Node::entries)
+        .unwrap_or_default();
+    for place in std::iter::once(section).chain(tenants.iter().map(|(_, tenant)| tenant)) {
+        resource_types(place, &options.resource_types, report);
+    }
     if file.page_max == 0 || file.connections_max == 0 {
         let at = section
             .get("page-max")
@@ -151,6 +163,20 @@ pub(super) fn plan(gathered: &Gathered, report: &mut Report) -> Option<FhirPlan>
         wrong(at, section, "the number is 0", "write at least 1", report);
     }
     Some(FhirPlan::of(file))
+}
+
+/// Types of resources that there are not.
+fn resource_types(place: &Node, known: &[&str], report: &mut Report) {
+    let named = place.get("validate-types").map(Node::entries);
+    for (key, _) in named.unwrap_or_default() {
+        if known.is_empty() || known.contains(&key.text.as_str()) {
+            continue;
+        }
+        let text = format!("there is no resource of the type `{}`", key.text);
+        let remedy = did_you_mean(&key.text, "types", known.iter().copied());
+        let remedy = remedy.unwrap_or_else(|| "write it as FHIR R4 does: Patient".to_owned());
+        report.push(Draft::error("E0104", key.span, text).remedy(remedy));
+    }
 }
 
 fn wrong(at: Option<&Node>, section: &Node, text: &str, remedy: &str, report: &mut Report) {

@@ -40,6 +40,8 @@ pub struct Options {
     pub variables: Variables,
     /// The way to the node's FHIR stores, for a plan that is run.
     pub fhir: FhirDoor,
+    /// The types of resources that there are, which `validate-types` names; not compared where empty.
+    pub resource_types: Vec<&'static str>,
 }
 
 /// What became of a site.
@@ -93,7 +95,7 @@ pub fn load_folder(folder: &Folder, registry: &Registry, options: &Options) -> L
     let mut report = Report::default();
     let gathered = Gathered::read(folder, registry, options, &mut report);
     let (plan, site) = channel::plan(&gathered, folder, registry, options, &mut report);
-    let fhir = fhir::plan(&gathered, &mut report);
+    let fhir = fhir::plan(&gathered, options, &mut report);
     let plan = if report.errors() == 0 { plan } else { None };
     Loaded {
         plan,

@@ -17,6 +17,7 @@ pub(crate) fn options(site: &SiteArgs, secrets: Secrets) -> Options {
         environment: site.environment.clone(),
         secrets,
         variables: Variables::Process,
+        resource_types: crate::fhir::resource_types(),
         ..Options::default()
     }
 }

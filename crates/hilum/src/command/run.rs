@@ -110,10 +110,11 @@ async fn serve(
         kept: Arc::clone(&kept) as _,
     };
     // Channels reach the stores from their first message to their last.
-    let fhir = match &fhir {
+    let served = match &fhir {
         Some(plan) => Some(crate::fhir::start(plan, &arguments.data, door.clone()).await?),
         None => None,
     };
+    let stores = (fhir, door);
     let engine = Arc::new(Engine::start(plan, options).await?);
     let (stop_admin, stop) = Stop::new();
     let mut address = String::new();
@@ -121,18 +122,18 @@ async fn serve(
         address = format!(", management at http://{at}");
         let admin = Arc::new(Admin::new(
             Arc::clone(&engine),
-            reloader(arguments, &kept, &engine, &door),
+            reloader(arguments, &kept, &engine, &stores),
         ));
         tokio::spawn(hilum_admin::serve(listener, admin, stop));
     }
-    if let Some(fhir) = &fhir {
-        address = format!("{address}, FHIR at {}", fhir.url);
+    if let Some(served) = &served {
+        address = format!("{address}, FHIR at {}", served.url);
     }
     let plural = if channels == 1 { "" } else { "s" };
     output.line(format_args!(
         "hilum ready: {site}, {channels} channel{plural}{address}"
     ));
-    let reload = reloader(arguments, &kept, &engine, &door);
+    let reload = reloader(arguments, &kept, &engine, &stores);
     let site = &arguments.site.site;
     let mut watch = arguments.watch.then(|| Watch::new(site, &arguments.data));
     loop {
@@ -151,8 +152,8 @@ async fn serve(
     stop_admin.request();
     let stopped = async {
         engine.stop().await;
-        if let Some(fhir) = fhir {
-            fhir.stop().await;
+        if let Some(served) = served {
+            served.stop().await;
         }
     };
     tokio::select! {
@@ -207,19 +208,26 @@ type Reloader = Box<
 >;
 
 /// Loads the folder again and hands the plan to the engine; a bad folder changes nothing.
-fn reloader(arguments: &Run, kept: &Arc<Kept>, engine: &Arc<Engine>, door: &FhirDoor) -> Reloader {
+/// The FHIR server stays as it was started.
+fn reloader(
+    arguments: &Run,
+    kept: &Arc<Kept>,
+    engine: &Arc<Engine>,
+    (fhir, door): &(Option<FhirPlan>, FhirDoor),
+) -> Reloader {
     let site = SiteArgs {
         site: arguments.site.site.clone(),
         environment: arguments.site.environment.clone(),
     };
     let (engine, kept, door) = (Arc::clone(engine), Arc::clone(kept), door.clone());
+    let fhir = fhir.clone();
     Box::new(move || {
         let (engine, kept) = (Arc::clone(&engine), Arc::clone(&kept));
         let options = hilum_config::Options {
             fhir: door.clone(),
             ..super::check::options(&site, Secrets::Required)
         };
-        let folder = site.site.clone();
+        let (folder, fhir) = (site.site.clone(), fhir.clone());
         Box::pin(async move {
             let loaded = tokio::task::spawn_blocking(move || {
                 let folder = folder.canonicalize()?;
@@ -239,6 +247,11 @@ fn reloader(arguments: &Run, kept: &Arc<Kept>, engine: &Arc<Engine>, door: &Fhir
                 let text = format!("the folder has errors; the running plan is unchanged\n{text}");
                 ApiError::bad("plan", text.trim_end())
             })?;
+            if loaded.fhir != fhir {
+                tracing::warn!(
+                    "the section `fhir` of hilum.yaml has changed; it takes effect at the next start"
+                );
+            }
             engine.reload(plan).await.map_err(|error| match error {
                 EngineError::RemovedWithQueue(_) => ApiError::new(
                     http::StatusCode::CONFLICT,

@@ -83,3 +83,22 @@ fn convert_writes_the_other_form_and_back_what_was_read() {
     assert!(said.contains("Patient: unknown property `nam`"), "{said}");
     assert!(said.contains("Patient.birthDate"), "{said}");
 }
+
+#[test]
+fn a_type_of_resource_that_there_is_not_is_found_by_check_at_its_place() {
+    let folder = SiteFolder::new().unwrap();
+    let site = "site: s\nabout: x\nadmin: 127.0.0.1:26600\nfhir:\n  \
+                validate-types: { Patiant: off }\n  \
+                tenants: { b: { validate-types: { Observation: warn, Devise: off } } }\n";
+    std::fs::write(folder.path().join("hilum.yaml"), site).unwrap();
+    let (_, said) = ends(&["check", text(folder.path())], 1);
+    for expected in [
+        "E0104",
+        "hilum.yaml:5:21",
+        "did you mean `Patient`?",
+        "`Device`?",
+    ] {
+        assert!(said.contains(expected), "{expected}: {said}");
+    }
+    assert!(said.contains("2 errors"), "{said}");
+}
