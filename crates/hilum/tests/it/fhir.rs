@@ -91,7 +91,7 @@ fn a_type_of_resource_that_there_is_not_is_found_by_check_at_its_place() {
                 validate-types: { Patiant: off }\n  \
                 tenants: { b: { validate-types: { Observation: warn, Devise: off } } }\n";
     std::fs::write(folder.path().join("hilum.yaml"), site).unwrap();
-    let (_, said) = ends(&["check", text(folder.path())], 1);
+    let (summary, said) = ends(&["check", text(folder.path())], 1);
     for expected in [
         "E0104",
         "hilum.yaml:5:21",
@@ -100,5 +100,5 @@ fn a_type_of_resource_that_there_is_not_is_found_by_check_at_its_place() {
     ] {
         assert!(said.contains(expected), "{expected}: {said}");
     }
-    assert!(said.contains("2 errors"), "{said}");
+    assert!(summary.contains("2 errors"), "{summary}");
 }
