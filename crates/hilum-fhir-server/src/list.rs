@@ -18,7 +18,7 @@ pub(crate) async fn items(
     let Some(list) = list.filter(|_| is_id(id)) else {
         return Ok(None);
     };
-    let stored = call.tenant.read(list, id)?;
+    let stored = call.tenant.read(list, id).await?;
     let Some(json) = stored.as_ref().and_then(write::spliced) else {
         return Ok(None);
     };

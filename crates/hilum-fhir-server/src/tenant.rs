@@ -68,18 +68,18 @@ impl Tenant {
         crate::index::rows(&self.table, &self.params, resource)
     }
 
-    /// The current version of a resource. A few microseconds, so it waits for nothing.
-    pub(crate) fn read(&self, ty: ResourceType, id: &str) -> Result<Option<Stored>, Fault> {
-        Ok(self.store.read(ty, id)?)
+    /// The current version of a resource.
+    pub(crate) async fn read(&self, ty: ResourceType, id: &str) -> Result<Option<Stored>, Fault> {
+        Ok(self.store.read(ty, id).await?)
     }
 
-    pub(crate) fn vread(
+    pub(crate) async fn vread(
         &self,
         ty: ResourceType,
         id: &str,
         version: u32,
     ) -> Result<Option<Stored>, Fault> {
-        Ok(self.store.vread(ty, id, version)?)
+        Ok(self.store.vread(ty, id, version).await?)
     }
 
     pub(crate) async fn history(&self, query: HistoryQuery) -> Result<HistoryPage, Fault> {

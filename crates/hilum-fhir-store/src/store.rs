@@ -74,12 +74,12 @@ impl Store {
         self.inner.commit(commit).await
     }
 
-    /// The current version of a resource; without a body if that is its deletion. Runs on the
-    /// caller's thread: a few microseconds when the pages are in memory.
+    /// The current version of a resource; without a body if that is its deletion. SQLite reads it
+    /// on the caller's thread: a few microseconds when the pages are in memory.
     ///
     /// # Errors
     /// As the place fails.
-    pub fn read(&self, of: ResourceType, id: &str) -> Result<Option<Stored>, StoreError> {
+    pub async fn read(&self, of: ResourceType, id: &str) -> Result<Option<Stored>, StoreError> {
         self.inner.read(of, id)
     }
 
@@ -87,7 +87,7 @@ impl Store {
     ///
     /// # Errors
     /// As the place fails.
-    pub fn vread(
+    pub async fn vread(
         &self,
         of: ResourceType,
         id: &str,

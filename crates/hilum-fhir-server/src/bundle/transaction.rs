@@ -283,7 +283,11 @@ async fn patch(
 ) -> Result<Plan, Fault> {
     let missing = || Fault::missing(IssueType::NotFound, "there is no such resource");
     let stored = match id {
-        Some(id) => call.tenant.read(resource_type, &id)?.ok_or_else(missing)?,
+        Some(id) => call
+            .tenant
+            .read(resource_type, &id)
+            .await?
+            .ok_or_else(missing)?,
         None => match matches(call, ty, &super::link_url("", &item.query)).await? {
             Matches::None(_) => return Err(missing()),
             Matches::Several => return Err(several()),

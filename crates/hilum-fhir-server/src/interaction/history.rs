@@ -28,7 +28,7 @@ pub(super) fn of_instance(call: Call) -> BoxFuture<'static, Result<Reply, Fault>
     Box::pin(async move {
         let (_, stored) = type_of(&call)?;
         let id = id_of(&call)?.to_owned();
-        if call.tenant.read(stored, &id)?.is_none() {
+        if call.tenant.read(stored, &id).await?.is_none() {
             return Err(super::read::missing());
         }
         let path = format!("/{}/{id}/_history", call.part("type"));

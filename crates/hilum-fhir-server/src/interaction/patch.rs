@@ -23,7 +23,7 @@ pub(super) fn handle(call: Call) -> BoxFuture<'static, Result<Reply, Fault>> {
         let (ty, stored_type) = type_of(&call)?;
         let id = id_of(&call)?;
         for _ in 0..call.fhir.limits.tries_max {
-            let stored = call.tenant.read(stored_type, id)?;
+            let stored = call.tenant.read(stored_type, id).await?;
             let stored = stored.ok_or_else(super::read::missing)?;
             if let Some(reply) = once(&call, (ty, stored_type), &stored, Vec::new()).await? {
                 return Ok(reply);

@@ -21,7 +21,7 @@ pub(super) fn current(call: Call) -> BoxFuture<'static, Result<Reply, Fault>> {
         let view = view(&call)?;
         let (_, stored_type) = type_of(&call)?;
         let id = id_of(&call)?;
-        let stored = call.tenant.read(stored_type, id)?;
+        let stored = call.tenant.read(stored_type, id).await?;
         let stored = stored.ok_or_else(missing)?;
         given(&call.conditions, &stored, &view)
     })
@@ -38,7 +38,7 @@ pub(super) fn version(call: Call) -> BoxFuture<'static, Result<Reply, Fault>> {
                 "there is no such version: versions are numbers",
             )
         })?;
-        let stored = call.tenant.vread(stored_type, id, number)?;
+        let stored = call.tenant.vread(stored_type, id, number).await?;
         let stored = stored
             .ok_or_else(|| Fault::missing(IssueType::NotFound, "there is no such version"))?;
         given(&call.conditions, &stored, &view)

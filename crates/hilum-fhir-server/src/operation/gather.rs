@@ -78,9 +78,9 @@ fn of_encounter(call: Call) -> BoxFuture<'static, Result<Reply, Fault>> {
 }
 
 /// The resource that an operation is about.
-fn focus(call: &Call, name: &str) -> Result<Stored, Fault> {
+async fn focus(call: &Call, name: &str) -> Result<Stored, Fault> {
     let (_, stored_type) = type_named(call, name)?;
-    let stored = call.tenant.read(stored_type, id_of(call)?)?;
+    let stored = call.tenant.read(stored_type, id_of(call)?).await?;
     let stored =
         stored.ok_or_else(|| Fault::missing(IssueType::NotFound, "there is no such resource"))?;
     if stored.body.is_none() {
@@ -93,7 +93,7 @@ fn focus(call: &Call, name: &str) -> Result<Stored, Fault> {
 async fn everything(call: &Call, name: &str) -> Result<Reply, Fault> {
     call.knows_only(&["_since", "_type", "_count", "_page"])?;
     let (owner, _) = type_named(call, name)?;
-    let id = focus(call, name)?.id.to_string();
+    let id = focus(call, name).await?.id.to_string();
     let mut pairs = call.query.clone();
     pairs.retain(|(name, _)| name != "_since");
     if !pairs.iter().any(|(name, _)| name == "_count") {
@@ -240,7 +240,7 @@ fn document(call: Call) -> BoxFuture<'static, Result<Reply, Fault>> {
             let text = "`persist` is not supported: store the document that you get";
             return Err(Fault::bad(IssueType::NotSupported, text));
         }
-        let composition = focus(&call, "Composition")?;
+        let composition = focus(&call, "Composition").await?;
         let pks = call
             .tenant
             .store

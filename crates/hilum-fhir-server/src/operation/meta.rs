@@ -60,7 +60,7 @@ pub(super) fn routes() -> [Entry; 3] {
 fn show(call: Call) -> BoxFuture<'static, Result<Reply, Fault>> {
     Box::pin(async move {
         call.knows_only(&[])?;
-        told(&current(&call)?)
+        told(&current(&call).await?)
     })
 }
 
@@ -72,9 +72,9 @@ fn delete(call: Call) -> BoxFuture<'static, Result<Reply, Fault>> {
     Box::pin(async move { change(&call, deleted).await })
 }
 
-fn current(call: &Call) -> Result<Stored, Fault> {
+async fn current(call: &Call) -> Result<Stored, Fault> {
     let (_, ty) = type_of(call)?;
-    let stored = call.tenant.read(ty, id_of(call)?)?;
+    let stored = call.tenant.read(ty, id_of(call)?).await?;
     stored.ok_or_else(|| Fault::missing(IssueType::NotFound, "there is no such resource"))
 }
 
@@ -112,7 +112,7 @@ async fn change(call: &Call, edit: Edit) -> Result<Reply, Fault> {
         })?
         .id();
     for _ in 0..call.fhir.limits.tries_max {
-        let stored = current(call)?;
+        let stored = current(call).await?;
         let Some(bytes) = write::spliced(&stored) else {
             return Err(Fault::gone(u64::from(stored.version)));
         };
@@ -142,7 +142,7 @@ async fn change(call: &Call, edit: Edit) -> Result<Reply, Fault> {
             ..Commit::default()
         };
         match call.commit(commit).await {
-            Ok(_) => return told(&current(call)?),
+            Ok(_) => return told(&current(call).await?),
             Err(StoreError::Conflict { .. }) => {}
             Err(error) => return Err(error.into()),
         }

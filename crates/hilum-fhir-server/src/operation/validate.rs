@@ -64,7 +64,7 @@ fn stored(call: Call) -> BoxFuture<'static, Result<Reply, Fault>> {
     Box::pin(async move {
         call.knows_only(&["mode", "profile"])?;
         let (_, ty) = type_of(&call)?;
-        let stored = call.tenant.read(ty, id_of(&call)?)?;
+        let stored = call.tenant.read(ty, id_of(&call)?).await?;
         let stored = stored
             .ok_or_else(|| Fault::missing(IssueType::NotFound, "there is no such resource"))?;
         let Some(bytes) = write::spliced(&stored) else {

@@ -61,7 +61,7 @@ async fn run(data: &Data, folder: &Path, resources: usize) {
         import(&store, data, &params, rounds).await;
     }
     size(&path);
-    points(&store, data, rounds);
+    points(&store, data, rounds).await;
     search(&store, data, rounds).await;
     println!("resident: {} MB", resident_mb());
 }
@@ -196,14 +196,14 @@ async fn search(store: &Store, data: &Data, rounds: usize) {
     println!("{good} of {} shapes under 25 ms at p99", SHAPES.len());
 }
 
-fn points(store: &Store, data: &Data, rounds: usize) {
+async fn points(store: &Store, data: &Data, rounds: usize) {
     let of = store.catalog().resource_type("Patient").unwrap();
     let ids: Vec<String> = (0..1000)
         .map(|n| data.patient_id(n * 7 % data.patients(), n * 13 % rounds.max(1)))
         .collect();
     let from = Instant::now();
     for n in 0..20_000 {
-        let read = store.read(of, &ids[n % ids.len()]).unwrap();
+        let read = store.read(of, &ids[n % ids.len()]).await.unwrap();
         assert!(read.is_some());
     }
     println!(

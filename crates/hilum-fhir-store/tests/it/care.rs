@@ -23,8 +23,8 @@ async fn a_backup_is_a_whole_store_of_one_moment() {
     let store = Store::open(StoreConfig::new(Place::Sqlite(copy), clock)).unwrap();
     assert_eq!(store.verify(&Cancel::new()).unwrap(), Vec::<String>::new());
     let patient = store.catalog().resource_type("Patient").unwrap();
-    assert!(store.read(patient, "p19").unwrap().is_some());
-    assert!(store.read(patient, "later").unwrap().is_none());
+    assert!(store.read(patient, "p19").await.unwrap().is_some());
+    assert!(store.read(patient, "later").await.unwrap().is_none());
 }
 
 #[tokio::test]

@@ -54,23 +54,29 @@ async fn versions_are_kept_and_numbered_without_gaps() {
     );
 
     let door = door.reopen();
-    let current = door.store.read(patient, "a").unwrap().unwrap();
+    let current = door.store.read(patient, "a").await.unwrap().unwrap();
     assert_eq!((current.version, current.seq), (5, Seq(6)));
     assert_eq!(current.body, Some(body("Patient/a")));
     assert!(
         door.store
             .vread(patient, "a", 4)
+            .await
             .unwrap()
             .unwrap()
             .body
             .is_none()
     );
     assert_eq!(
-        door.store.vread(patient, "a", 1).unwrap().unwrap().seq,
+        door.store
+            .vread(patient, "a", 1)
+            .await
+            .unwrap()
+            .unwrap()
+            .seq,
         Seq(1)
     );
-    assert!(door.store.vread(patient, "a", 6).unwrap().is_none());
-    assert!(door.store.read(patient, "zz").unwrap().is_none());
+    assert!(door.store.vread(patient, "a", 6).await.unwrap().is_none());
+    assert!(door.store.read(patient, "zz").await.unwrap().is_none());
     let a = |version, body| ("a".to_owned(), version, body);
     let of_a = vec![a(5, true), a(4, false), a(3, true), a(2, true), a(1, true)];
     for count in [1, 2, 5, 100] {
@@ -117,6 +123,7 @@ async fn a_commit_is_all_or_nothing_and_leaves_its_neighbours_alone() {
     assert!(
         door.store
             .read(door.of("Patient"), "new")
+            .await
             .unwrap()
             .is_none()
     );

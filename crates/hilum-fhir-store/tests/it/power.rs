@@ -115,6 +115,12 @@ async fn work(store: &Store, random: &mut Random, disk: &Disk) -> Answered {
     answered
 }
 
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap()
+}
+
 fn wrong_after(disk: &Disk, answered: &Answered, synchronous: Synchronous) -> Vec<String> {
     let store = match open(disk, synchronous) {
         Ok(store) => store,
@@ -124,8 +130,9 @@ fn wrong_after(disk: &Disk, answered: &Answered, synchronous: Synchronous) -> Ve
         .verify(&Cancel::new())
         .unwrap_or_else(|error| vec![error.to_string()]);
     let of = store.catalog().resource_type("Patient").unwrap();
+    let runtime = runtime();
     for (id, (version, deleted)) in answered {
-        match store.vread(of, id, *version) {
+        match runtime.block_on(store.vread(of, id, *version)) {
             Ok(Some(found)) if found.body.is_none() == *deleted => {}
             Ok(_) => wrong.push(format!("version {version} of {id} is lost")),
             Err(error) => wrong.push(format!("{id}: {error}")),
@@ -135,9 +142,7 @@ fn wrong_after(disk: &Disk, answered: &Answered, synchronous: Synchronous) -> Ve
 }
 
 fn life(seed: u64, synchronous: Synchronous) -> Vec<String> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .build()
-        .unwrap();
+    let runtime = runtime();
     let mut random = Random(seed.wrapping_mul(0x9E37_79B9) ^ 0x00C0_FFEE);
     let disk = Disk::new();
     let cut = |at| {
