@@ -58,7 +58,7 @@ pub use query::{
     Chain, Criterion, Cursor, Direction, Has, IntervalTest, NumberTest, Prefix, QuantityTest,
     Query, ReferenceTest, SortBy, SortKey, StringMode, Test, TokenTest, Total, UnitTest, UriMode,
 };
-pub use reindex::Progress;
+pub use reindex::{Counted, Progress};
 pub use row::{CompositePart, IndexRow, IndexValue};
 pub use rows::index_values;
 pub use sqlite::file as store_file;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::id::Pk;
+use crate::id::{ParamKey, Pk};
 
 /// How far the job is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,4 +23,15 @@ impl fmt::Display for Progress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} of {} resources", self.done, self.total)
     }
+}
+
+/// How many resources a parameter finds; both numbers are the same unless the index is damaged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counted {
+    /// The parameter.
+    pub param: ParamKey,
+    /// Resources that have a value, by what lies beside each of them.
+    pub resources: u64,
+    /// Resources that the index finds.
+    pub found: u64,
 }

@@ -11,7 +11,7 @@ use crate::config::{ParamSpec, Place, StoreConfig};
 use crate::error::StoreError;
 use crate::id::{ParamKey, Pk, ResourceType};
 use crate::query::{Cursor, Query};
-use crate::reindex::Progress;
+use crate::reindex::{Counted, Progress};
 use crate::row::IndexRow;
 use crate::sqlite::{SqliteStore, file};
 use crate::stored::{HistoryPage, HistoryQuery, Page, Stored};
@@ -58,10 +58,17 @@ impl Store {
     /// Registers search parameters; known ones keep their keys. One whose type has resources
     /// already is [building](crate::Param::building) until they are indexed again.
     ///
+    /// The `retired` ones are not kept up from now on, so one of them that is registered once more
+    /// is built once more.
+    ///
     /// # Errors
     /// If a type is unknown or the place fails.
-    pub async fn define(&self, params: Vec<ParamSpec>) -> Result<Vec<ParamKey>, StoreError> {
-        self.inner.define(params).await
+    pub async fn define(
+        &self,
+        params: Vec<ParamSpec>,
+        retired: Vec<ParamKey>,
+    ) -> Result<Vec<ParamKey>, StoreError> {
+        self.inner.define(params, retired).await
     }
 
     /// Writes everything in `commit`, or nothing; returns when it is durable.
@@ -194,9 +201,35 @@ impl Store {
     pub async fn reindex(
         &self,
         max: usize,
-        rows_of: &dyn Fn(&Stored) -> Vec<IndexRow>,
+        rows_of: &(dyn Fn(&Stored) -> Vec<IndexRow> + Sync),
     ) -> Result<Option<Progress>, StoreError> {
         self.inner.reindex(max, rows_of).await
+    }
+
+    /// Begins a reindex of everything, whether or not a parameter is building; one that runs begins
+    /// anew. [`Store::reindex`] does its steps.
+    ///
+    /// # Errors
+    /// As [`Store::commit`].
+    pub async fn begin_reindex(&self) -> Result<Option<Progress>, StoreError> {
+        self.inner.begin_reindex().await
+    }
+
+    /// How far the last reindex is. `None` if there was never one.
+    ///
+    /// # Errors
+    /// As the place fails.
+    pub async fn reindexing(&self) -> Result<Option<Progress>, StoreError> {
+        self.inner.reindexing().await
+    }
+
+    /// How many resources parameters find, counted twice from one snapshot. Looks at every resource
+    /// of their types.
+    ///
+    /// # Errors
+    /// As the place fails.
+    pub async fn counted(&self, params: Vec<ParamKey>) -> Result<Vec<Counted>, StoreError> {
+        self.inner.counted(params).await
     }
 
     /// What does not hold together: kinds and numbers only; empty is good. Looks at every row and

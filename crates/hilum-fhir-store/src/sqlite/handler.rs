@@ -11,7 +11,7 @@ use hilum_db::{DbClass, DbError, Doing, Handler, Recovery};
 use tokio::sync::oneshot;
 
 use super::apply;
-use super::open::{Shared, load_catalog, register};
+use super::open::{Shared, load_catalog, register, retire};
 use super::reindex::{self, Step};
 use crate::body::Kept;
 use crate::catalog::Catalog;
@@ -29,6 +29,7 @@ pub(super) enum Op {
     Commit(Box<CommitOp>),
     Define {
         params: Vec<ParamSpec>,
+        retired: Vec<ParamKey>,
         keys: Result<Vec<ParamKey>, StoreError>,
         done: oneshot::Sender<Result<Vec<ParamKey>, StoreError>>,
     },
@@ -179,7 +180,9 @@ impl StoreHandler {
         &mut self,
         conn: &Connection,
         params: &[ParamSpec],
+        retired: &[ParamKey],
     ) -> Result<Vec<ParamKey>, DbError> {
+        retire(conn, &self.shared.name, retired)?;
         let keys = register(conn, &self.shared.name, &[], params, &self.state.counts)?;
         self.catalog = Some(load_catalog(conn, &self.shared.name)?);
         Ok(keys)
@@ -219,8 +222,13 @@ impl Handler for StoreHandler {
     fn apply(&mut self, conn: &Connection, op: &mut Op) -> Result<(), DbError> {
         match op {
             Op::Commit(commit) => apply::commit(self, conn, commit),
-            Op::Define { params, keys, .. } => {
-                *keys = Ok(self.define(conn, params)?);
+            Op::Define {
+                params,
+                retired,
+                keys,
+                ..
+            } => {
+                *keys = Ok(self.define(conn, params, retired)?);
                 Ok(())
             }
             Op::Trim { to, .. } => {

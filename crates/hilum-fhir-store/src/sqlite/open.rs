@@ -29,7 +29,7 @@ use crate::error::StoreError;
 use crate::id::{ParamKey, ParamKind, Pk, ResourceType, Seq};
 use crate::normal::Tokens;
 use crate::query::Query;
-use crate::reindex::Progress;
+use crate::reindex::{Counted, Progress};
 use crate::row::{IndexRow, IndexValue};
 use crate::search::{self, Context, Hits};
 use crate::stored::{Found, HistoryPage, HistoryQuery, HistoryScope, Page, Stored};
@@ -176,10 +176,19 @@ impl SqliteStore {
             })
     }
 
-    pub(crate) async fn define(&self, params: Vec<ParamSpec>) -> Result<Vec<ParamKey>, StoreError> {
+    pub(crate) async fn define(
+        &self,
+        params: Vec<ParamSpec>,
+        retired: Vec<ParamKey>,
+    ) -> Result<Vec<ParamKey>, StoreError> {
         let (done, outcome) = oneshot::channel();
-        let keys = Err(StoreError::Closed);
-        self.submit(0, Op::Define { params, keys, done })?;
+        let op = Op::Define {
+            params,
+            retired,
+            keys: Err(StoreError::Closed),
+            done,
+        };
+        self.submit(0, op)?;
         outcome.await.map_err(|_| StoreError::Closed)?
     }
 
@@ -268,7 +277,8 @@ impl SqliteStore {
         &self,
         read: impl FnOnce(&Connection, &str) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        within(&self.points, &self.shared, &Cancel::new(), read)
+        let limit = self.shared.config.limits.search_time;
+        within(&self.points, &self.shared, limit, &Cancel::new(), read)
     }
 
     /// Runs a read on a thread of its own.
@@ -277,8 +287,12 @@ impl SqliteStore {
         read: impl FnOnce(&Connection, &Shared) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let (readers, shared) = (self.searchers.clone(), self.shared.clone());
-        let run =
-            move |cancel: &Cancel| within(&readers, &shared, cancel, |conn, _| read(conn, &shared));
+        let limit = shared.config.limits.search_time;
+        let run = move |cancel: &Cancel| {
+            within(&readers, &shared, limit, cancel, |conn, _| {
+                read(conn, &shared)
+            })
+        };
         self.threads.run(run).await
     }
 
@@ -422,13 +436,9 @@ impl SqliteStore {
     pub(crate) async fn reindex(
         &self,
         max: usize,
-        rows_of: &dyn Fn(&Stored) -> Vec<IndexRow>,
+        rows_of: &(dyn Fn(&Stored) -> Vec<IndexRow> + Sync),
     ) -> Result<Option<Progress>, StoreError> {
-        let begin = Step {
-            items: Vec::new(),
-            position: None,
-        };
-        let progress = self.step(begin).await?;
+        let progress = self.step(Step::Begin { anyway: false }).await?;
         let Some(progress) = progress.filter(|progress| !progress.finished) else {
             return Ok(progress);
         };
@@ -449,8 +459,27 @@ impl SqliteStore {
             });
         }
         let last = next.last().map_or(progress.until, |last| last.pk);
-        let position = Some(last.0);
-        self.step(Step { items, position }).await
+        let position = last.0;
+        self.step(Step::On { items, position }).await
+    }
+
+    pub(crate) async fn begin_reindex(&self) -> Result<Option<Progress>, StoreError> {
+        self.step(Step::Begin { anyway: true }).await
+    }
+
+    pub(crate) async fn reindexing(&self) -> Result<Option<Progress>, StoreError> {
+        self.long(|conn, shared| Ok(reindex::progress(conn, &shared.name)?))
+            .await
+    }
+
+    pub(crate) async fn counted(&self, params: Vec<ParamKey>) -> Result<Vec<Counted>, StoreError> {
+        let (readers, shared) = (self.searchers.clone(), self.shared.clone());
+        let run = move |cancel: &Cancel| {
+            within(&readers, &shared, CARE_TIME, cancel, |conn, _| {
+                reindex::counted(conn, &shared, &params)
+            })
+        };
+        self.threads.run(run).await
     }
 
     async fn step(&self, step: Step) -> Result<Option<Progress>, StoreError> {
@@ -491,10 +520,10 @@ fn hits(conn: &Connection, shared: &Shared, query: &Query) -> Result<Hits, Store
 fn within<T>(
     readers: &Readers,
     shared: &Shared,
+    limit: Duration,
     cancel: &Cancel,
     read: impl FnOnce(&Connection, &str) -> Result<T, StoreError>,
 ) -> Result<T, StoreError> {
-    let limit = shared.config.limits.search_time;
     // The reader's closure speaks of the file only; what the search says comes out beside it.
     let mut outcome = Err(StoreError::Closed);
     let ran = readers.read_within(limit, cancel, |conn| {
@@ -571,6 +600,16 @@ const KINDS: [ParamKind; 8] = [
     ParamKind::Uri,
 ];
 
+/// Parameters that are not kept up any more; those that are registered afterwards are built again.
+pub(super) fn retire(conn: &Connection, name: &str, params: &[ParamKey]) -> Result<(), DbError> {
+    for param in params {
+        conn.prepare_cached("UPDATE param SET building = 3 WHERE id = ?")
+            .and_then(|mut statement| statement.execute([param.0]))
+            .doing("retire a parameter of", name)?;
+    }
+    Ok(())
+}
+
 /// Adds what is not registered yet; returns the keys of `params`. A parameter of a type that has
 /// resources already is building until these are indexed again.
 pub(super) fn register(
@@ -614,6 +653,10 @@ pub(super) fn register(
         let key: u32 = conn
             .prepare_cached("SELECT id FROM param WHERE type = ? AND code = ?")
             .and_then(|mut statement| statement.query_row((of, &spec.code), |row| row.get(0)))
+            .doing(doing, name)?;
+        // One that was retired is as good as new, but for its key.
+        conn.prepare_cached("UPDATE param SET building = ?1 WHERE id = ?2 AND building = 3")
+            .and_then(|mut statement| statement.execute((used, key)))
             .doing(doing, name)?;
         keys.push(ParamKey(key));
     }

@@ -4,23 +4,27 @@
 //! writes its rows and its position in one commit, so a job that was interrupted goes on where it
 //! was. A resource that changed in the meantime was indexed by its own commit and is passed over.
 
+use std::collections::BTreeMap;
+
 use hilum_db::rusqlite::{Connection, OptionalExtension};
 use hilum_db::{DbError, Doing};
 
 use super::apply::{difference, run, write_text};
 use super::handler::{StoreHandler, Texts};
-use super::open::load_catalog;
+use super::open::{Shared, load_catalog};
 use super::read;
+use crate::entry::{IndexId, Rows};
 use crate::error::StoreError;
-use crate::id::Pk;
-use crate::reindex::Progress;
+use crate::id::{ParamKey, Pk, ResourceType};
+use crate::reindex::{Counted, Progress};
 use crate::stored::Stored;
 
 /// A step that is to be written.
-pub(super) struct Step {
-    pub(super) items: Vec<Item>,
-    /// The last resource that was looked at; `None` begins a job.
-    pub(super) position: Option<i64>,
+pub(super) enum Step {
+    /// Begins a job if a parameter is building, or in any case.
+    Begin { anyway: bool },
+    /// Goes on to the last resource that was looked at.
+    On { items: Vec<Item>, position: i64 },
 }
 
 /// A resource that is indexed again.
@@ -75,27 +79,18 @@ pub(super) fn next(
     read::fetch(conn, name, &pks)
 }
 
-/// Writes a step. Without a position a job begins, for all parameters that are building.
+/// Writes a step.
 pub(super) fn apply(
     handler: &mut StoreHandler,
     conn: &Connection,
     step: &Step,
 ) -> Result<Option<Progress>, DbError> {
     let name = handler.shared.name.clone();
-    let Some(position) = step.position else {
-        let building = "UPDATE param SET building = 2 WHERE building = 1";
-        if run(handler, conn, building, &[])? == 0 {
-            return progress(conn, &name);
-        }
-        let total: i64 = handler.state.counts.iter().sum();
-        let until = handler.state.seq;
-        // A job that runs begins anew, because the new parameters need all resources.
-        run(handler, conn, "DELETE FROM reindex", &[])?;
-        let begin = "INSERT INTO reindex VALUES (0, ?, 0, ?, 0)";
-        run(handler, conn, begin, &[&until, &total])?;
-        return progress(conn, &name);
+    let (items, position) = match step {
+        Step::Begin { anyway } => return begin(handler, conn, *anyway),
+        Step::On { items, position } => (items, position),
     };
-    for item in &step.items {
+    for item in items {
         let Item {
             pk,
             seq,
@@ -119,12 +114,12 @@ pub(super) fn apply(
             difference(handler, conn, *pk, &old, rows)?;
         }
     }
-    let done = i64::try_from(step.items.len()).unwrap_or(0);
+    let done = i64::try_from(items.len()).unwrap_or(0);
     let moved = "UPDATE reindex SET position = ?, done = done + ?";
-    run(handler, conn, moved, &[&position, &done])?;
+    run(handler, conn, moved, &[position, &done])?;
     let now = progress(conn, &name)?;
     let Some(mut now) = now else { return Ok(None) };
-    if step.items.is_empty() {
+    if items.is_empty() {
         run(handler, conn, "UPDATE reindex SET finished = 1", &[])?;
         run(
             handler,
@@ -136,4 +131,68 @@ pub(super) fn apply(
         now.finished = true;
     }
     Ok(Some(now))
+}
+
+/// Begins a job for all parameters that are building; without one only if that is wanted.
+fn begin(
+    handler: &mut StoreHandler,
+    conn: &Connection,
+    anyway: bool,
+) -> Result<Option<Progress>, DbError> {
+    let name = handler.shared.name.clone();
+    let building = "UPDATE param SET building = 2 WHERE building = 1";
+    if run(handler, conn, building, &[])? == 0 && !anyway {
+        return progress(conn, &name);
+    }
+    let total: i64 = handler.state.counts.iter().sum();
+    let until = handler.state.seq;
+    // A job that runs begins anew, because the new parameters need all resources.
+    run(handler, conn, "DELETE FROM reindex", &[])?;
+    let begin = "INSERT INTO reindex VALUES (0, ?, 0, ?, 0)";
+    run(handler, conn, begin, &[&until, &total])?;
+    progress(conn, &name)
+}
+
+/// How many resources a parameter says something about, by their packed rows and by the index.
+pub(super) fn counted(
+    conn: &Connection,
+    shared: &Shared,
+    params: &[ParamKey],
+) -> Result<Vec<Counted>, StoreError> {
+    let (name, catalog) = (&*shared.name, shared.catalog());
+    let mut types: BTreeMap<ResourceType, Vec<Counted>> = BTreeMap::new();
+    for param in params {
+        let Some(known) = catalog.definition(*param) else {
+            return Err(StoreError::Invalid("a parameter that is not registered"));
+        };
+        let index = |id: IndexId| id.0;
+        let sql = "SELECT count(DISTINCT pk) FROM (SELECT pk FROM token WHERE param BETWEEN ?1 AND ?2 \
+                   UNION ALL SELECT pk FROM span WHERE param BETWEEN ?1 AND ?2)";
+        let (first, last) = (
+            index(IndexId::value(param.0)),
+            index(IndexId::of_type(param.0)),
+        );
+        let found: i64 = conn
+            .prepare_cached(sql)
+            .and_then(|mut statement| statement.query_row((first, last), |row| row.get(0)))
+            .doing("count the index of", name)?;
+        types.entry(known.resource_type).or_default().push(Counted {
+            param: *param,
+            resources: 0,
+            found: found.unsigned_abs(),
+        });
+    }
+    for (of, counted) in &mut types {
+        let sql = "SELECT rows FROM resource WHERE type = ? AND deleted = 0";
+        let mut statement = conn.prepare_cached(sql).doing("count", name)?;
+        let mut resources = statement.query([of.0]).doing("count", name)?;
+        while let Some(row) = resources.next().doing("count", name)? {
+            let packed: Vec<u8> = row.get(0).doing("count", name)?;
+            for one in counted.iter_mut() {
+                let says = Rows(&packed).of(one.param.0).next().is_some();
+                one.resources += u64::from(says);
+            }
+        }
+    }
+    Ok(types.into_values().flatten().collect())
 }

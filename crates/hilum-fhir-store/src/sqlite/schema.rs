@@ -9,6 +9,7 @@
 //! - `token`, `span` and `wide` are clustered by value and found by prefix: equality, intervals by
 //!   their lower end, long intervals by their upper end. Within one value they are in the order of
 //!   `pk`, which is what paging and intersecting walk along.
+//! - `param.building`: 0 complete, 1 waits for a reindex, 2 is part of the one that runs, 3 retired.
 //! - `fulltext` finds words of narratives and of whole resources; it keeps no text itself. A
 //!   resource has a row only if its writer gave text.
 //! - `word` names each distinct text of a parameter once; its rows are tokens. Text repeats (names,

@@ -65,7 +65,11 @@ async fn a_new_parameter_is_building_until_a_resumed_reindex_is_through() {
         code: "colour".into(),
         kind: ParamKind::Token,
     };
-    let keys = door.store.define(vec![spec]).await.unwrap();
+    let keys = door
+        .store
+        .define(vec![spec.clone()], Vec::new())
+        .await
+        .unwrap();
     let building = |door: &Door| door.store.catalog().definition(keys[0]).unwrap().building;
     assert!(building(&door));
     let gender = door.param("Patient.gender");
@@ -107,6 +111,49 @@ async fn a_new_parameter_is_building_until_a_resumed_reindex_is_through() {
     );
     let again = door.store.reindex(10, &rows_of).await.unwrap().unwrap();
     assert!(again.finished, "nothing is building, nothing is done");
+    assert_eq!(door.store.reindexing().await.unwrap(), Some(again));
+    let counted = door.store.counted(vec![keys[0], gender]).await.unwrap();
+    let numbers: Vec<_> = counted
+        .iter()
+        .map(|one| (one.resources, one.found))
+        .collect();
+    assert_eq!(numbers, [(25, 25), (25, 25)]);
+
+    // What is not kept up any more is built once more when it is registered once more.
+    door.store.define(Vec::new(), keys.clone()).await.unwrap();
+    door.put("Patient/p1", &[("gender", token("", "female"))])
+        .await;
+    let once_more = door.store.define(vec![spec], Vec::new()).await.unwrap();
+    assert_eq!(once_more, keys);
+    assert!(building(&door));
+    let counted = door.store.counted(keys).await.unwrap();
+    assert_eq!((counted[0].resources, counted[0].found), (24, 24));
+}
+
+#[tokio::test]
+async fn a_reindex_can_be_begun_though_nothing_is_building() {
+    let door = Door::new();
+    assert_eq!(door.store.reindexing().await.unwrap(), None);
+    door.put("Patient/p1", &[]).await;
+    let gender = door.param("Patient.gender");
+    let rows_of = |_: &Stored| {
+        vec![IndexRow {
+            param: gender,
+            value: token("", "male"),
+        }]
+    };
+    let begun = door.store.begin_reindex().await.unwrap().unwrap();
+    assert_eq!((begun.done, begun.total, begun.finished), (0, 1, false));
+    while !door
+        .store
+        .reindex(10, &rows_of)
+        .await
+        .unwrap()
+        .unwrap()
+        .finished
+    {}
+    let counted = door.store.counted(vec![gender]).await.unwrap();
+    assert_eq!((counted[0].resources, counted[0].found), (1, 1));
 }
 
 #[tokio::test]
