@@ -36,6 +36,7 @@ mod cursor;
 mod entry;
 mod error;
 mod id;
+mod job;
 mod normal;
 mod query;
 mod reindex;
@@ -54,6 +55,7 @@ pub use commit::{
 pub use config::{Clock, Limits, ParamSpec, Place, StoreConfig};
 pub use error::StoreError;
 pub use id::{DeliveryId, ParamKey, ParamKind, Pk, ResourceType, Seq};
+pub use job::{Job, JobState, NewJob};
 pub use query::{
     Chain, Criterion, Cursor, Direction, Has, IntervalTest, NumberTest, Prefix, QuantityTest,
     Query, ReferenceTest, SortBy, SortKey, StringMode, Test, TokenTest, Total, UnitTest, UriMode,

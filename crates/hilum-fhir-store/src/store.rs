@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use hilum_db::{Cancel, DbFile, RealFiles};
 
 use crate::catalog::Catalog;
@@ -10,6 +11,7 @@ use crate::commit::{Commit, Committed, OutboxRow};
 use crate::config::{ParamSpec, Place, StoreConfig};
 use crate::error::StoreError;
 use crate::id::{ParamKey, Pk, ResourceType};
+use crate::job::{Job, JobChange, JobState, NewJob};
 use crate::query::{Cursor, Query};
 use crate::reindex::{Counted, Progress};
 use crate::row::IndexRow;
@@ -188,6 +190,60 @@ impl Store {
     /// As the place fails.
     pub async fn trim_outbox(&self, to: i64) -> Result<(), StoreError> {
         self.inner.trim_outbox(to).await
+    }
+
+    /// Keeps a job, durably, and gives it with its moment.
+    ///
+    /// # Errors
+    /// If a job has this id, or as the place fails.
+    pub async fn add_job(&self, job: NewJob) -> Result<Job, StoreError> {
+        let added = self.inner.change_job(JobChange::Add(job)).await?;
+        added.ok_or(StoreError::Invalid("the job was not kept"))
+    }
+
+    /// Saves how far a job is, durably; `None` if it was removed meanwhile.
+    ///
+    /// # Errors
+    /// As the place fails.
+    pub async fn save_job(
+        &self,
+        id: &str,
+        state: JobState,
+        progress: Bytes,
+    ) -> Result<Option<Job>, StoreError> {
+        let id = id.to_owned();
+        let change = JobChange::Save {
+            id,
+            state,
+            progress,
+        };
+        self.inner.change_job(change).await
+    }
+
+    /// Removes a job; `None` if it is not there.
+    ///
+    /// # Errors
+    /// As the place fails.
+    pub async fn remove_job(&self, id: &str) -> Result<Option<Job>, StoreError> {
+        self.inner
+            .change_job(JobChange::Remove(id.to_owned()))
+            .await
+    }
+
+    /// A job.
+    ///
+    /// # Errors
+    /// As the place fails.
+    pub async fn job(&self, id: &str) -> Result<Option<Job>, StoreError> {
+        self.inner.job(id)
+    }
+
+    /// All jobs in the order in which they were added.
+    ///
+    /// # Errors
+    /// As the place fails.
+    pub async fn jobs(&self) -> Result<Vec<Job>, StoreError> {
+        self.inner.jobs()
     }
 
     /// Does one step of the reindex, at most `max` resources, and tells how far it is; begins one

@@ -11,6 +11,7 @@ use hilum_db::{DbClass, DbError, Doing, Handler, Recovery};
 use tokio::sync::oneshot;
 
 use super::apply;
+use super::job;
 use super::open::{Shared, load_catalog, register, retire};
 use super::reindex::{self, Step};
 use crate::body::Kept;
@@ -19,6 +20,7 @@ use crate::commit::{Committed, Delivery, Expect, OutboxEvent};
 use crate::config::ParamSpec;
 use crate::error::StoreError;
 use crate::id::ParamKey;
+use crate::job::{Job, JobChange};
 use crate::reindex::Progress;
 
 /// Words remembered as stored already, so that a repeated one costs no look.
@@ -43,6 +45,11 @@ pub(super) enum Op {
         progress: Result<Option<Progress>, StoreError>,
         done: oneshot::Sender<Result<Option<Progress>, StoreError>>,
     },
+    Job {
+        change: JobChange,
+        job: Result<Option<Job>, StoreError>,
+        done: oneshot::Sender<Result<Option<Job>, StoreError>>,
+    },
 }
 
 impl Op {
@@ -53,6 +60,7 @@ impl Op {
             Self::Define { done, .. } => drop(done.send(Err(error))),
             Self::Trim { done, .. } => drop(done.send(Err(error))),
             Self::Reindex { done, .. } => drop(done.send(Err(error))),
+            Self::Job { done, .. } => drop(done.send(Err(error))),
         }
     }
 }
@@ -239,6 +247,10 @@ impl Handler for StoreHandler {
                 *progress = Ok(reindex::apply(self, conn, step)?);
                 Ok(())
             }
+            Op::Job { change, job, .. } => {
+                *job = Ok(job::apply(self, conn, change)?);
+                Ok(())
+            }
         }
     }
 
@@ -257,7 +269,8 @@ impl Handler for StoreHandler {
             let mut statement = conn.prepare_cached(sql)?;
             statement.execute(values).map(drop)
         };
-        if self.state.seq != self.committed.seq {
+        let numbers = |state: &State| (state.seq, state.updated_ms);
+        if numbers(&self.state) != numbers(&self.committed) {
             let numbers = "UPDATE meta SET value = CASE name WHEN 'seq' THEN ?1 ELSE ?2 END \
                            WHERE name IN ('seq', 'updated-ms')";
             set(numbers, (self.state.seq, self.state.updated_ms)).doing("number", name)?;
@@ -287,6 +300,7 @@ impl Handler for StoreHandler {
                 Op::Define { keys, done, .. } => drop(done.send(keys)),
                 Op::Trim { done, .. } => drop(done.send(Ok(()))),
                 Op::Reindex { progress, done, .. } => drop(done.send(progress)),
+                Op::Job { job, done, .. } => drop(done.send(job)),
             }
         }
     }

@@ -3,6 +3,7 @@
 mod apply;
 mod care;
 mod handler;
+mod job;
 mod open;
 mod read;
 mod reindex;

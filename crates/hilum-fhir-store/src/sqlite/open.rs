@@ -14,6 +14,7 @@ use tokio::sync::{Semaphore, oneshot};
 
 use super::care;
 use super::handler::{Action, CommitOp, Op, PreparedChange, StoreHandler, Texts};
+use super::job;
 use super::read;
 use super::reindex::{self, Item, Step};
 use super::schema::STORE;
@@ -27,6 +28,7 @@ use crate::cursor::Seal;
 use crate::entry::pack;
 use crate::error::StoreError;
 use crate::id::{ParamKey, ParamKind, Pk, ResourceType, Seq};
+use crate::job::{Job, JobChange};
 use crate::normal::Tokens;
 use crate::query::Query;
 use crate::reindex::{Counted, Progress};
@@ -431,6 +433,21 @@ impl SqliteStore {
         let (done, outcome) = oneshot::channel();
         self.submit(0, Op::Trim { to, done })?;
         outcome.await.map_err(|_| StoreError::Closed)?
+    }
+
+    pub(crate) async fn change_job(&self, change: JobChange) -> Result<Option<Job>, StoreError> {
+        let (done, outcome) = oneshot::channel();
+        let job = Err(StoreError::Closed);
+        self.submit(0, Op::Job { change, job, done })?;
+        outcome.await.map_err(|_| StoreError::Closed)?
+    }
+
+    pub(crate) fn job(&self, id: &str) -> Result<Option<Job>, StoreError> {
+        self.point(|conn, name| Ok(job::one(conn, name, id)?))
+    }
+
+    pub(crate) fn jobs(&self) -> Result<Vec<Job>, StoreError> {
+        self.point(|conn, name| Ok(job::all(conn, name)?))
     }
 
     pub(crate) async fn reindex(

@@ -8,6 +8,7 @@
 mod care;
 mod commits;
 mod door;
+mod jobs;
 mod model;
 mod power;
 mod searches;
