@@ -16,7 +16,8 @@ pub struct Commit {
     pub expectations: Vec<Expect>,
     /// The changes, applied in order.
     pub changes: Vec<Change>,
-    /// Rows for the outbox, numbered by the changes they follow from.
+    /// Rows for the outbox, numbered when they are written; one about a delete that finds nothing
+    /// is left out.
     pub events: Vec<OutboxEvent>,
     /// If given and already known, nothing is written and the recorded outcome is returned.
     pub delivery: Option<Delivery>,
@@ -131,10 +132,14 @@ impl fmt::Debug for OutboxEvent {
 /// A row of the outbox as it is read.
 #[derive(Clone, PartialEq, Eq)]
 pub struct OutboxRow {
-    /// Its number: rising, in the order of commits.
+    /// Its number: rising, in the order of commits, never given out twice.
     pub number: i64,
+    /// Its number among the events of its topic: from 1, without gaps.
+    pub event: u64,
     /// The change it is about.
     pub seq: Seq,
+    /// When that was, in milliseconds since 1970 UTC.
+    pub at_ms: i64,
     /// For whom.
     pub topic: String,
     /// What the writer of the event gave.
@@ -145,6 +150,7 @@ impl fmt::Debug for OutboxRow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("OutboxRow")
             .field("number", &self.number)
+            .field("event", &self.event)
             .field("seq", &self.seq)
             .field("topic", &self.topic)
             .field("payload_bytes", &self.payload.len())

@@ -63,6 +63,7 @@ pub use query::{
 pub use reindex::{Counted, Progress};
 pub use row::{CompositePart, IndexRow, IndexValue};
 pub use rows::index_values;
+pub use search::{Condition, Searchable};
 pub use sqlite::file as store_file;
 pub use store::Store;
 pub use stored::{Body, Found, HistoryPage, HistoryQuery, HistoryScope, Page, Stored};

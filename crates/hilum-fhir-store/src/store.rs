@@ -10,11 +10,12 @@ use crate::catalog::Catalog;
 use crate::commit::{Commit, Committed, OutboxRow};
 use crate::config::{ParamSpec, Place, StoreConfig};
 use crate::error::StoreError;
-use crate::id::{ParamKey, Pk, ResourceType};
+use crate::id::{ParamKey, Pk, ResourceType, Seq};
 use crate::job::{Job, JobChange, JobState, NewJob};
 use crate::query::{Cursor, Query};
 use crate::reindex::{Counted, Progress};
 use crate::row::IndexRow;
+use crate::search::{Condition, Searchable};
 use crate::sqlite::{SqliteStore, file};
 use crate::stored::{HistoryPage, HistoryQuery, Page, Stored};
 
@@ -182,6 +183,60 @@ impl Store {
     /// As the place fails.
     pub async fn outbox(&self, after: i64, max: usize) -> Result<Vec<OutboxRow>, StoreError> {
         self.inner.outbox(after, max).await
+    }
+
+    /// Events of one topic from one number to another, both included, in their order; at most a
+    /// thousand. Those that were trimmed are not there.
+    ///
+    /// # Errors
+    /// As the place fails.
+    pub async fn events(
+        &self,
+        topic: &str,
+        from: u64,
+        to: u64,
+        max: usize,
+    ) -> Result<Vec<OutboxRow>, StoreError> {
+        self.inner.events(topic.to_owned(), (from, to), max).await
+    }
+
+    /// The number of the last event of a topic; 0 if it never had one. As [`Store::read`].
+    ///
+    /// # Errors
+    /// As the place fails.
+    pub async fn last_event(&self, topic: &str) -> Result<u64, StoreError> {
+        self.inner.last_event(topic)
+    }
+
+    /// The version that a change made; without a body if it is a deletion. As [`Store::read`].
+    ///
+    /// # Errors
+    /// As the place fails.
+    pub async fn change(&self, seq: Seq) -> Result<Option<Stored>, StoreError> {
+        self.inner.change(seq)
+    }
+
+    /// The types and criteria of a query as a condition on single resources that need not be
+    /// stored; sort and page do not matter. What only the store can answer (chains, `_has`, full
+    /// text, `_lastUpdated`) is refused.
+    ///
+    /// # Errors
+    /// [`StoreError::Invalid`] and [`StoreError::Limit`].
+    pub fn condition(&self, query: &Query) -> Result<Condition, StoreError> {
+        self.inner.condition(query)
+    }
+
+    /// What conditions are asked about: the index rows of a resource as a commit would store them.
+    ///
+    /// # Errors
+    /// [`StoreError::Limit`] if there are too many.
+    pub fn searchable(
+        &self,
+        of: ResourceType,
+        id: &str,
+        rows: &[IndexRow],
+    ) -> Result<Searchable, StoreError> {
+        self.inner.searchable(of, id, rows)
     }
 
     /// Forgets the rows of the outbox up to a number.

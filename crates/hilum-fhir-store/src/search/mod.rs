@@ -15,6 +15,7 @@
 //!
 //! Every scan draws on a budget; the deadline of the reading connection ends what takes too long.
 
+mod alone;
 mod chain;
 mod compile;
 mod gather;
@@ -30,6 +31,7 @@ use crate::id::{Pk, Seq};
 use crate::normal::Tokens;
 use crate::query::{Cursor, Query};
 
+pub use alone::{Condition, Searchable};
 pub(crate) use gather::{SpanRange, WideRange, WordMatch};
 use run::Exec;
 

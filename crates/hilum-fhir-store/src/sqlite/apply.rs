@@ -5,6 +5,7 @@ use hilum_db::rusqlite::{Connection, OptionalExtension};
 use hilum_db::{DbClass, DbError, Doing};
 
 use super::handler::{Action, CommitOp, PreparedChange, StoreHandler, Texts};
+use super::outbox;
 use super::source::SqliteSource;
 use crate::body::Kept;
 use crate::commit::{Committed, Expect, Expected, Written};
@@ -80,7 +81,7 @@ pub(super) fn commit(
             }
         }
     }
-    events(handler, conn, op, &written)?;
+    outbox::write(handler, conn, &op.events, &written)?;
     let outcome = Committed {
         seq: Seq(handler.state.seq),
         written,
@@ -527,26 +528,6 @@ pub(super) fn write_text(
     {
         let sql = "INSERT INTO fulltext (rowid, narrative, content) VALUES (?, ?, ?)";
         run(handler, conn, sql, &[&pk, narrative, content])?;
-    }
-    Ok(())
-}
-
-fn events(
-    handler: &StoreHandler,
-    conn: &Connection,
-    op: &CommitOp,
-    written: &[Written],
-) -> Result<(), DbError> {
-    for event in &op.events {
-        let seq = written
-            .get(event.change)
-            .map_or(handler.state.seq, |one| one.seq.0);
-        run(
-            handler,
-            conn,
-            "INSERT INTO outbox (seq, topic, payload) VALUES (?, ?, ?)",
-            &[&seq, &event.topic, &&event.payload[..]],
-        )?;
     }
     Ok(())
 }

@@ -13,6 +13,7 @@ use tokio::sync::oneshot;
 use super::apply;
 use super::job;
 use super::open::{Shared, load_catalog, register, retire};
+use super::outbox;
 use super::reindex::{self, Step};
 use crate::body::Kept;
 use crate::catalog::Catalog;
@@ -239,10 +240,7 @@ impl Handler for StoreHandler {
                 *keys = Ok(self.define(conn, params, retired)?);
                 Ok(())
             }
-            Op::Trim { to, .. } => {
-                let sql = "DELETE FROM outbox WHERE id <= ?";
-                apply::run(self, conn, sql, &[&*to]).map(drop)
-            }
+            Op::Trim { to, .. } => outbox::trim(self, conn, *to),
             Op::Reindex { step, progress, .. } => {
                 *progress = Ok(reindex::apply(self, conn, step)?);
                 Ok(())

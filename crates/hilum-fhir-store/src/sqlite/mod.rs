@@ -5,6 +5,7 @@ mod care;
 mod handler;
 mod job;
 mod open;
+mod outbox;
 mod read;
 mod reindex;
 mod schema;

@@ -15,6 +15,7 @@ use tokio::sync::{Semaphore, oneshot};
 use super::care;
 use super::handler::{Action, CommitOp, Op, PreparedChange, StoreHandler, Texts};
 use super::job;
+use super::outbox;
 use super::read;
 use super::reindex::{self, Item, Step};
 use super::schema::STORE;
@@ -33,15 +34,13 @@ use crate::normal::Tokens;
 use crate::query::Query;
 use crate::reindex::{Counted, Progress};
 use crate::row::{IndexRow, IndexValue};
-use crate::search::{self, Context, Hits};
+use crate::search::{self, Condition, Context, Hits, Searchable};
 use crate::stored::{Found, HistoryPage, HistoryQuery, HistoryScope, Page, Stored};
 
 /// Kilobytes of commits that may be on their way at a time; a larger one goes alone.
 const IN_FLIGHT_KIB: u32 = 64 << 10;
 /// Connections for reads by id, which run on the caller's thread.
 const POINT_READERS: usize = 4;
-/// Rows of the outbox in one answer.
-const OUTBOX_MAX: usize = 1000;
 /// Resources that one step of a reindex looks at, at most.
 const REINDEX_STEP_MAX: usize = 1000;
 /// Page cache of one of these.
@@ -406,27 +405,41 @@ impl SqliteStore {
         after: i64,
         max: usize,
     ) -> Result<Vec<OutboxRow>, StoreError> {
-        let max = i64::try_from(max.min(OUTBOX_MAX)).unwrap_or(0);
-        self.long(move |conn, shared| {
-            let sql = "SELECT id, seq, topic, payload FROM outbox WHERE id > ? ORDER BY id LIMIT ?";
-            let mut statement = conn
-                .prepare_cached(sql)
-                .doing("read the outbox of", &shared.name)?;
-            let rows = statement
-                .query_map((after, max), |row| {
-                    Ok(OutboxRow {
-                        number: row.get(0)?,
-                        seq: Seq(row.get(1)?),
-                        topic: row.get(2)?,
-                        payload: row.get::<_, Vec<u8>>(3)?.into(),
-                    })
-                })
-                .doing("read the outbox of", &shared.name)?;
-            Ok(rows
-                .collect::<Result<_, _>>()
-                .doing("read the outbox of", &shared.name)?)
-        })
-        .await
+        self.long(move |conn, shared| outbox::rows(conn, &shared.name, after, max))
+            .await
+    }
+
+    pub(crate) async fn events(
+        &self,
+        topic: String,
+        numbers: (u64, u64),
+        max: usize,
+    ) -> Result<Vec<OutboxRow>, StoreError> {
+        self.long(move |conn, shared| outbox::events(conn, &shared.name, &topic, numbers, max))
+            .await
+    }
+
+    pub(crate) fn last_event(&self, topic: &str) -> Result<u64, StoreError> {
+        self.point(|conn, name| outbox::last(conn, name, topic))
+    }
+
+    pub(crate) fn change(&self, seq: Seq) -> Result<Option<Stored>, StoreError> {
+        self.point(|conn, name| read::change(conn, name, seq))
+    }
+
+    pub(crate) fn condition(&self, query: &Query) -> Result<Condition, StoreError> {
+        Condition::compile(&self.shared.context(), query)
+    }
+
+    pub(crate) fn searchable(
+        &self,
+        of: ResourceType,
+        id: &str,
+        rows: &[IndexRow],
+    ) -> Result<Searchable, StoreError> {
+        let shared = &self.shared;
+        let packed = pack(rows, &shared.tokens, &shared.config.limits)?;
+        Ok(Searchable::new(of, shared.token(of, id), packed))
     }
 
     pub(crate) async fn trim_outbox(&self, to: i64) -> Result<(), StoreError> {

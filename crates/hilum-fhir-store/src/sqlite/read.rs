@@ -129,6 +129,20 @@ pub(super) fn version(
     one(conn, name, sql, (pk, version))
 }
 
+/// The version that a change made.
+pub(super) fn change(
+    conn: &Connection,
+    name: &str,
+    seq: Seq,
+) -> Result<Option<Stored>, StoreError> {
+    let sql = concat!(
+        "SELECT ",
+        columns!(),
+        " FROM version v CROSS JOIN resource r ON r.pk = v.pk WHERE v.seq = ?"
+    );
+    one(conn, name, sql, [seq.0])
+}
+
 /// A page of history, newest first.
 pub(super) fn history(
     conn: &Connection,

@@ -15,6 +15,9 @@
 //! - `word` names each distinct text of a parameter once; its rows are tokens. Text repeats (names,
 //!   displays, profiles), so this is smaller than a table of strings, sorts, and makes `:contains`
 //!   look at distinct words only. A word without rows is removed at once.
+//! - `outbox` has one row for each event; `topic` counts the events that each topic ever had, in the
+//!   transaction that writes the event, so their numbers have no gaps. Numbers are never given out
+//!   again, also when every row was trimmed.
 
 use hilum_db::Schema;
 
@@ -60,5 +63,10 @@ CREATE TABLE delivery (token INTEGER PRIMARY KEY, first INTEGER NOT NULL, last I
   written BLOB NOT NULL, reply BLOB NOT NULL)", "
 CREATE TABLE job (id TEXT PRIMARY KEY, kind TEXT NOT NULL, state INTEGER NOT NULL,
   seq INTEGER NOT NULL, created_ms INTEGER NOT NULL, changed_ms INTEGER NOT NULL,
-  request BLOB NOT NULL, progress BLOB NOT NULL) WITHOUT ROWID"],
+  request BLOB NOT NULL, progress BLOB NOT NULL) WITHOUT ROWID", "
+DROP TABLE outbox;
+CREATE TABLE outbox (id INTEGER PRIMARY KEY AUTOINCREMENT, seq INTEGER NOT NULL,
+  topic TEXT NOT NULL, event INTEGER NOT NULL, payload BLOB NOT NULL);
+CREATE UNIQUE INDEX outbox_event ON outbox (topic, event);
+CREATE TABLE topic (name TEXT PRIMARY KEY, events INTEGER NOT NULL) WITHOUT ROWID"],
 };

@@ -2,8 +2,8 @@
 
 use hilum_db::Cancel;
 use hilum_fhir_store::{
-    Clock, Commit, Criterion, IndexRow, Limits, OutboxEvent, ParamKind, ParamSpec, Place, Store,
-    StoreConfig, Stored, Test, TokenTest,
+    Chain, Clock, Commit, Criterion, IndexRow, IntervalTest, Limits, OutboxEvent, ParamKind,
+    ParamSpec, Place, Prefix, Query, Store, StoreConfig, Stored, Test, TokenTest,
 };
 
 use crate::door::{Door, token};
@@ -43,14 +43,93 @@ async fn outbox_rows_are_numbered_and_stay_until_they_are_trimmed() {
         };
         door.store.commit(commit).await.unwrap();
     }
+    let nothing = Commit {
+        changes: vec![door.delete("Patient/none")],
+        events: vec![OutboxEvent {
+            topic: "t0".to_owned(),
+            change: 0,
+            payload: "p".into(),
+        }],
+        ..Commit::default()
+    };
+    door.store.commit(nothing).await.unwrap();
     let rows = door.store.outbox(1, 3).await.unwrap();
     let seen: Vec<_> = rows
         .iter()
-        .map(|row| (row.number, row.seq.0, &*row.topic))
+        .map(|row| (row.number, row.seq.0, &*row.topic, row.event))
         .collect();
-    assert_eq!(seen, [(2, 1, "t0"), (3, 2, "t1"), (4, 2, "t1")]);
+    assert_eq!(seen, [(2, 1, "t0", 2), (3, 2, "t1", 1), (4, 2, "t1", 2)]);
+    let made = door.store.change(rows[1].seq).await.unwrap().unwrap();
+    assert_eq!((made.version, made.updated_ms), (2, rows[1].at_ms));
     door.store.trim_outbox(4).await.unwrap();
     assert_eq!(door.store.outbox(0, 10).await.unwrap().len(), 2);
+
+    // Numbers go on when nothing is left, also after a restart.
+    door.store.trim_outbox(6).await.unwrap();
+    let door = door.reopen();
+    let again = Commit {
+        changes: vec![door.update("Patient/a", &[])],
+        events: vec![OutboxEvent {
+            topic: "t0".to_owned(),
+            change: 0,
+            payload: "p".into(),
+        }],
+        ..Commit::default()
+    };
+    door.store.commit(again).await.unwrap();
+    let rows = door.store.events("t0", 1, 9, 10).await.unwrap();
+    assert_eq!((rows[0].number, rows[0].event, rows.len()), (7, 3, 1));
+    assert_eq!(door.store.last_event("t0").await.unwrap(), 3);
+    assert_eq!(door.store.last_event("none").await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn a_condition_says_of_a_resource_what_a_search_would() {
+    let door = Door::new();
+    let patient = door.store.catalog().resource_type("Patient").unwrap();
+    let gender = door.param("Patient.gender");
+    let query = |criterion: Criterion| Query {
+        types: vec![patient],
+        criteria: vec![criterion],
+        ..Query::default()
+    };
+    let male = Criterion::Param {
+        params: vec![gender],
+        test: Test::Token(vec![TokenTest::Code("male".to_owned())]),
+    };
+    let holds = |criterion: &Criterion, id: &str, code: &str| {
+        let row = IndexRow {
+            param: gender,
+            value: token("", code),
+        };
+        let of = door.store.searchable(patient, id, &[row]).unwrap();
+        let condition = door.store.condition(&query(criterion.clone())).unwrap();
+        condition.holds(&of)
+    };
+    assert!(holds(&male, "a", "male") && !holds(&male, "a", "female"));
+    let other = Criterion::Not(Box::new(male.clone()));
+    assert!(!holds(&other, "a", "male") && holds(&other, "a", "female"));
+    let named = Criterion::Ids(vec!["a".to_owned()]);
+    assert!(holds(&named, "a", "male") && !holds(&named, "b", "male"));
+    let words = Test::FullText(vec!["word".to_owned()]);
+    for refused in [
+        Criterion::LastUpdated(vec![IntervalTest {
+            prefix: Prefix::Gt,
+            start_ms: 0,
+            end_ms: 1,
+        }]),
+        Criterion::Param {
+            params: vec![door.param("Patient._text")],
+            test: words,
+        },
+        Criterion::Chain(Box::new(Chain {
+            params: vec![door.param("Patient.link")],
+            types: vec![patient],
+            criteria: vec![male],
+        })),
+    ] {
+        assert!(door.store.condition(&query(refused)).is_err());
+    }
 }
 
 #[tokio::test]
