@@ -185,3 +185,43 @@ pub struct Committed {
     /// The delivery was known already: this was recorded then, and nothing was written now.
     pub repeated: Option<Bytes>,
 }
+
+/// Methods, as stored.
+pub(crate) mod method {
+    pub(crate) const CREATE: i64 = 0;
+    pub(crate) const UPDATE: i64 = 1;
+    pub(crate) const DELETE: i64 = 2;
+}
+
+/// What a delivery wrote, for when it is repeated: fixed-width numbers, one group for each change.
+pub(crate) fn encode_written(written: &[Written]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(written.len() * 40);
+    for one in written {
+        let former = one.former.map_or(0, |seq| seq.0);
+        let version = i64::from(one.version) << 1 | i64::from(one.created);
+        for number in [one.pk.0, one.seq.0, version, one.updated_ms, former] {
+            out.extend_from_slice(&number.to_le_bytes());
+        }
+    }
+    out
+}
+
+pub(crate) fn decode_written(bytes: &[u8]) -> Vec<Written> {
+    let numbers: Vec<i64> = bytes
+        .as_chunks::<8>()
+        .0
+        .iter()
+        .map(|b| i64::from_le_bytes(*b))
+        .collect();
+    let groups = numbers.as_chunks::<5>().0.iter();
+    groups
+        .map(|[pk, seq, version, updated_ms, former]| Written {
+            pk: Pk(*pk),
+            seq: Seq(*seq),
+            version: u32::try_from(version >> 1).unwrap_or(0),
+            updated_ms: *updated_ms,
+            created: version & 1 != 0,
+            former: (*former != 0).then_some(Seq(*former)),
+        })
+        .collect()
+}

@@ -38,14 +38,17 @@ mod error;
 mod id;
 mod job;
 mod normal;
+mod prepare;
 mod query;
 mod reindex;
 mod row;
 mod rows;
 mod search;
+mod shared;
 mod sqlite;
 mod store;
 mod stored;
+mod threads;
 
 pub use body::instant;
 pub use catalog::{Catalog, Param};

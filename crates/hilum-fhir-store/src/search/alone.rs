@@ -6,7 +6,7 @@
 
 use super::node::{Compiled, Node};
 use super::run::Exec;
-use super::{Context, Part, Row, Source, SpanRange, Way, WideRange, WordMatch};
+use super::{Context, Part, Row, Source, SpanRange, TextMatch, Way, WideRange, WordMatch};
 use crate::entry::Rows;
 use crate::error::StoreError;
 use crate::id::ResourceType;
@@ -167,11 +167,11 @@ impl Source for NoTables {
         Err(refused())
     }
 
-    fn fulltext(&mut self, _matching: &str, _limit: usize) -> Result<Vec<i64>, StoreError> {
+    fn fulltext(&mut self, _matching: &TextMatch, _limit: usize) -> Result<Vec<i64>, StoreError> {
         Err(refused())
     }
 
-    fn fulltext_holds(&mut self, _matching: &str, _pk: i64) -> Result<bool, StoreError> {
+    fn fulltext_holds(&mut self, _matching: &TextMatch, _pk: i64) -> Result<bool, StoreError> {
         Err(refused())
     }
 

@@ -1,9 +1,9 @@
 //! From criteria to nodes: everything is hashed, folded and measured once.
 
-use super::Source;
 use super::node::{Compiled, Node};
 use super::run::Exec;
 use super::test::{CellTest, Interval, TokenSet, Unit};
+use super::{Source, TextMatch};
 use crate::entry::canonical;
 use crate::error::StoreError;
 use crate::id::{ParamKey, ParamKind, ResourceType};
@@ -132,14 +132,14 @@ impl<S: Source> Exec<'_, S> {
             let known = self.context.catalog.definition(*param);
             known.is_some_and(|param| &*param.code == "_text")
         });
-        let column = if narrative { "narrative" } else { "content" };
-        let quoted = |word: &String| format!("\"{}\"", word.replace(['"', '\0'], " "));
-        let words: Vec<String> = words.iter().map(quoted).collect();
         if words.is_empty() {
             return Err(StoreError::Invalid("a full-text search without words"));
         }
         over("values_max", words.len(), self.context.limits.values_max)?;
-        let matching = format!("{column} : ({})", words.join(" AND "));
+        let matching = TextMatch {
+            narrative,
+            phrases: words.to_vec(),
+        };
         let most = self.context.limits.frequent_at;
         let mut pks = self.source.fulltext(&matching, most)?;
         self.spend(pks.len())?;

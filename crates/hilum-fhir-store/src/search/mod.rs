@@ -63,6 +63,15 @@ pub(crate) struct Row {
     pub(crate) rows: Vec<u8>,
 }
 
+/// What a full text must hold: all phrases, each of one or more words that follow each other.
+#[derive(Clone, Debug)]
+pub(crate) struct TextMatch {
+    /// In the narrative, not in the whole resource.
+    pub(crate) narrative: bool,
+    /// As they were asked for.
+    pub(crate) phrases: Vec<String>,
+}
+
 /// A snapshot of a backend's tables.
 pub(crate) trait Source {
     /// The last change that the snapshot holds.
@@ -123,12 +132,11 @@ pub(crate) trait Source {
     /// The searchable forms of resources that are not deleted, in the order asked for.
     fn rows(&mut self, pks: &[i64]) -> Result<Vec<Row>, StoreError>;
 
-    /// Resources whose full text matches, in no order. The expression says the
-    /// column (`narrative`, `content`) and all words, each in quotes.
-    fn fulltext(&mut self, matching: &str, limit: usize) -> Result<Vec<i64>, StoreError>;
+    /// Resources whose full text matches, in no order.
+    fn fulltext(&mut self, matching: &TextMatch, limit: usize) -> Result<Vec<i64>, StoreError>;
 
     /// Whether the full text of a resource matches.
-    fn fulltext_holds(&mut self, matching: &str, pk: i64) -> Result<bool, StoreError>;
+    fn fulltext_holds(&mut self, matching: &TextMatch, pk: i64) -> Result<bool, StoreError>;
 
     /// The resources of tokens that are not deleted, in no order.
     fn by_tokens(&mut self, tokens: &[i64]) -> Result<Vec<i64>, StoreError>;

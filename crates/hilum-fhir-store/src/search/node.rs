@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::gather::{Range, ranges};
 use super::run::Exec;
 use super::test::{CellTest, Interval};
-use super::{Part, Row, Source, Way};
+use super::{Part, Row, Source, TextMatch, Way};
 use crate::entry::{IndexId, Rows};
 use crate::error::StoreError;
 
@@ -25,7 +25,7 @@ pub(super) enum Node {
     /// It is one of these (sorted).
     Pks(Vec<i64>),
     /// Its full text matches.
-    FullText(String),
+    FullText(TextMatch),
     /// Its own token is one of these (sorted).
     Tokens(Vec<i64>),
     /// Its last change passes; the numbers of the changes that can.

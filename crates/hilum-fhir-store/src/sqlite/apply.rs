@@ -4,25 +4,19 @@ use hilum_db::rusqlite::types::ToSql;
 use hilum_db::rusqlite::{Connection, OptionalExtension};
 use hilum_db::{DbClass, DbError, Doing};
 
-use super::handler::{Action, CommitOp, PreparedChange, StoreHandler, Texts};
+use super::handler::{CommitOp, StoreHandler};
 use super::outbox;
 use super::source::SqliteSource;
 use crate::body::Kept;
-use crate::commit::{Committed, Expect, Expected, Written};
+use crate::commit::{Committed, Expect, Expected, Written, decode_written, encode_written, method};
 use crate::entry::{Rows, TableRow, table_rows};
 use crate::error::StoreError;
 use crate::id::{Pk, ResourceType, Seq};
+use crate::prepare::{Action, PreparedChange, Texts};
 use crate::search;
 
 /// Rows that a search inside the writer may look at, because everybody waits for it.
 const EXPECTED_SEARCH_ROWS: u64 = 50_000;
-
-/// Methods, as stored.
-pub(super) mod method {
-    pub(in crate::sqlite) const CREATE: i64 = 0;
-    pub(in crate::sqlite) const UPDATE: i64 = 1;
-    pub(in crate::sqlite) const DELETE: i64 = 2;
-}
 
 /// What the writer knows of a resource before it changes it.
 struct Before {
@@ -530,37 +524,4 @@ pub(super) fn write_text(
         run(handler, conn, sql, &[&pk, narrative, content])?;
     }
     Ok(())
-}
-
-/// What a delivery wrote, for when it is repeated: fixed-width numbers, one group for each change.
-fn encode_written(written: &[Written]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(written.len() * 40);
-    for one in written {
-        let former = one.former.map_or(0, |seq| seq.0);
-        let version = i64::from(one.version) << 1 | i64::from(one.created);
-        for number in [one.pk.0, one.seq.0, version, one.updated_ms, former] {
-            out.extend_from_slice(&number.to_le_bytes());
-        }
-    }
-    out
-}
-
-fn decode_written(bytes: &[u8]) -> Vec<Written> {
-    let numbers: Vec<i64> = bytes
-        .as_chunks::<8>()
-        .0
-        .iter()
-        .map(|b| i64::from_le_bytes(*b))
-        .collect();
-    let groups = numbers.as_chunks::<5>().0.iter();
-    groups
-        .map(|[pk, seq, version, updated_ms, former]| Written {
-            pk: Pk(*pk),
-            seq: Seq(*seq),
-            version: u32::try_from(version >> 1).unwrap_or(0),
-            updated_ms: *updated_ms,
-            created: version & 1 != 0,
-            former: (*former != 0).then_some(Seq(*former)),
-        })
-        .collect()
 }

@@ -3,9 +3,9 @@
 use hilum_db::rusqlite::{Connection, Params};
 use hilum_db::{DbError, Doing, integrity};
 
-use super::open::Shared;
 use crate::entry::{Rows, TableRow, table_rows};
 use crate::error::StoreError;
+use crate::shared::Shared;
 
 /// Findings after which verification stops: a damaged file has many.
 const FINDINGS_MAX: usize = 100;

@@ -12,17 +12,18 @@ use tokio::sync::oneshot;
 
 use super::apply;
 use super::job;
-use super::open::{Shared, load_catalog, register, retire};
+use super::open::{load_catalog, register, retire};
 use super::outbox;
 use super::reindex::{self, Step};
-use crate::body::Kept;
 use crate::catalog::Catalog;
 use crate::commit::{Committed, Delivery, Expect, OutboxEvent};
 use crate::config::ParamSpec;
 use crate::error::StoreError;
 use crate::id::ParamKey;
 use crate::job::{Job, JobChange};
+use crate::prepare::PreparedChange;
 use crate::reindex::Progress;
+use crate::shared::Shared;
 
 /// Words remembered as stored already, so that a repeated one costs no look.
 const WORDS_KNOWN_MAX: usize = 200_000;
@@ -74,33 +75,6 @@ pub(super) struct CommitOp {
     pub(super) delivery: Option<Delivery>,
     pub(super) outcome: Result<Committed, StoreError>,
     pub(super) done: oneshot::Sender<Result<Committed, StoreError>>,
-}
-
-/// A change with its body packed and its rows hashed.
-pub(super) struct PreparedChange {
-    pub(super) resource_type: u16,
-    pub(super) token: i64,
-    pub(super) id: String,
-    pub(super) action: Action,
-}
-
-/// What a prepared change does.
-pub(super) enum Action {
-    /// Content and rows; `fresh` if the resource must not exist.
-    Put {
-        kept: Kept,
-        rows: Vec<u8>,
-        text: Texts,
-        fresh: bool,
-    },
-    Delete,
-}
-
-/// Full text of a resource.
-#[derive(Default)]
-pub(super) struct Texts {
-    pub(super) narrative: String,
-    pub(super) content: String,
 }
 
 /// What is counted while a group is written.

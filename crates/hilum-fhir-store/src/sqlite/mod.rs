@@ -10,7 +10,6 @@ mod read;
 mod reindex;
 mod schema;
 mod source;
-mod threads;
 
 pub(crate) use open::SqliteStore;
 pub use open::file;

@@ -1,7 +1,7 @@
 //! Opening the file, and the operations of the store on it.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use hilum_db::rusqlite::Connection;
@@ -13,17 +13,15 @@ use hilum_message::IndexKey;
 use tokio::sync::{Semaphore, oneshot};
 
 use super::care;
-use super::handler::{Action, CommitOp, Op, PreparedChange, StoreHandler, Texts};
+use super::handler::{CommitOp, Op, StoreHandler};
 use super::job;
 use super::outbox;
 use super::read;
 use super::reindex::{self, Item, Step};
 use super::schema::STORE;
 use super::source::SqliteSource;
-use super::threads::Threads;
-use crate::body::Kept;
 use crate::catalog::Catalog;
-use crate::commit::{Commit, Committed, Method, OutboxRow};
+use crate::commit::{Commit, Committed, OutboxRow};
 use crate::config::{ParamSpec, StoreConfig};
 use crate::cursor::Seal;
 use crate::entry::pack;
@@ -31,11 +29,14 @@ use crate::error::StoreError;
 use crate::id::{ParamKey, ParamKind, Pk, ResourceType, Seq};
 use crate::job::{Job, JobChange};
 use crate::normal::Tokens;
+use crate::prepare::Texts;
 use crate::query::Query;
 use crate::reindex::{Counted, Progress};
-use crate::row::{IndexRow, IndexValue};
-use crate::search::{self, Condition, Context, Hits, Searchable};
+use crate::row::IndexRow;
+use crate::search::{self, Condition, Hits, Searchable};
+use crate::shared::{KINDS, Shared};
 use crate::stored::{Found, HistoryPage, HistoryQuery, HistoryScope, Page, Stored};
+use crate::threads::Threads;
 
 /// Kilobytes of commits that may be on their way at a time; a larger one goes alone.
 const IN_FLIGHT_KIB: u32 = 64 << 10;
@@ -51,40 +52,6 @@ const SEARCH_CACHE_KIB: u32 = 64 << 10;
 /// Longest backup or verification.
 const CARE_TIME: Duration = Duration::from_secs(4 * 3600);
 
-/// What the parts of an open store share.
-pub(super) struct Shared {
-    pub(super) name: Arc<str>,
-    pub(super) config: StoreConfig,
-    pub(super) tokens: Tokens,
-    pub(super) seal: Seal,
-    catalog: RwLock<Arc<Catalog>>,
-}
-
-impl Shared {
-    pub(super) fn catalog(&self) -> Arc<Catalog> {
-        self.catalog
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
-    }
-
-    pub(super) fn set_catalog(&self, catalog: Catalog) {
-        *self.catalog.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(catalog);
-    }
-
-    pub(super) fn context(&self) -> Context {
-        Context {
-            catalog: self.catalog(),
-            tokens: self.tokens,
-            limits: self.config.limits,
-        }
-    }
-
-    fn token(&self, of: ResourceType, id: &str) -> i64 {
-        self.tokens.resource(self.catalog().type_name(of), id)
-    }
-}
-
 /// A store in a SQLite file.
 pub(crate) struct SqliteStore {
     shared: Arc<Shared>,
@@ -92,7 +59,7 @@ pub(crate) struct SqliteStore {
     writer: Mutex<Option<Arc<Writer<Op>>>>,
     points: Readers,
     searchers: Arc<Readers>,
-    threads: Threads,
+    threads: Threads<()>,
     in_flight: Semaphore,
 }
 
@@ -109,13 +76,9 @@ impl SqliteStore {
         make_folder(&file)?;
         let (index_key, cursor_key) = keys(&file)?;
         let damaged = || DbError::new(DbClass::Corrupt, "read the keys of", file.name().clone());
-        let shared = Arc::new(Shared {
-            name: file.name().clone(),
-            tokens: Tokens::new(IndexKey::new(index_key)),
-            seal: Seal::new(&cursor_key).ok_or_else(damaged)?,
-            catalog: RwLock::default(),
-            config,
-        });
+        let tokens = Tokens::new(IndexKey::new(index_key));
+        let seal = Seal::new(&cursor_key).ok_or_else(damaged)?;
+        let shared = Arc::new(Shared::new(file.name().clone(), config, tokens, seal));
         let limits = WriterLimits {
             queue: QueueLimits {
                 // The semaphore is the limit of what waits, so the queue refuses nothing.
@@ -129,7 +92,7 @@ impl SqliteStore {
             ..WriterLimits::default()
         };
         let writer = Writer::start(file.clone(), limits, StoreHandler::new(shared.clone()))?;
-        let threads = Threads::start(shared.config.readers, &shared.name)?;
+        let threads = Threads::start(shared.config.readers, &shared.name, || ())?;
         Ok(Self {
             points: Readers::new(with_cache(&file, POINT_CACHE_KIB), POINT_READERS),
             searchers: Arc::new(Readers::new(
@@ -194,41 +157,7 @@ impl SqliteStore {
     }
 
     pub(crate) async fn commit(&self, commit: Commit) -> Result<Committed, StoreError> {
-        let limits = &self.shared.config.limits;
-        if commit.changes.len() > limits.changes_max {
-            return Err(StoreError::Limit {
-                limit: "changes_max",
-                max: limits.changes_max as u64,
-            });
-        }
-        if commit
-            .events
-            .iter()
-            .any(|event| event.change >= commit.changes.len())
-        {
-            return Err(StoreError::Invalid(
-                "an event about no change of its commit",
-            ));
-        }
-        let mut bytes = 0;
-        let mut changes = Vec::with_capacity(commit.changes.len());
-        for change in commit.changes {
-            let token = self.shared.token(change.resource_type, &change.id);
-            let action = match change.method {
-                Method::Create { body, rows } => self.put(&body, &rows, true)?,
-                Method::Update { body, rows } => self.put(&body, &rows, false)?,
-                Method::Delete => Action::Delete,
-            };
-            if let Action::Put { kept, rows, .. } = &action {
-                bytes += kept.bytes.len() + rows.len();
-            }
-            changes.push(PreparedChange {
-                resource_type: change.resource_type.0,
-                token,
-                id: change.id,
-                action,
-            });
-        }
+        let (changes, bytes) = self.shared.prepare(commit.changes, &commit.events)?;
         let permits = u32::try_from(bytes >> 10).unwrap_or(u32::MAX) + 1;
         let permit = self
             .in_flight
@@ -250,29 +179,6 @@ impl SqliteStore {
         outcome
     }
 
-    fn put(
-        &self,
-        body: &crate::stored::Body,
-        rows: &[IndexRow],
-        fresh: bool,
-    ) -> Result<Action, StoreError> {
-        let limits = &self.shared.config.limits;
-        if body.bytes.len() > limits.body_bytes_max {
-            return Err(StoreError::Limit {
-                limit: "body_bytes_max",
-                max: limits.body_bytes_max as u64,
-            });
-        }
-        let failed =
-            |error| DbError::io("pack a body for", self.shared.name.as_ref().as_ref(), error);
-        Ok(Action::Put {
-            kept: Kept::pack(body).map_err(failed)?,
-            rows: pack(rows, &self.shared.tokens, limits)?,
-            text: texts(rows, &self.shared.catalog()),
-            fresh,
-        })
-    }
-
     /// Runs a short read on the caller's thread.
     fn point<T>(
         &self,
@@ -289,7 +195,7 @@ impl SqliteStore {
     ) -> Result<T, StoreError> {
         let (readers, shared) = (self.searchers.clone(), self.shared.clone());
         let limit = shared.config.limits.search_time;
-        let run = move |cancel: &Cancel| {
+        let run = move |_: &mut (), cancel: &Cancel| {
             within(&readers, &shared, limit, cancel, |conn, _| {
                 read(conn, &shared)
             })
@@ -485,7 +391,7 @@ impl SqliteStore {
                 pk: stored.pk.0,
                 seq: stored.seq.0,
                 rows: packed,
-                text: texts(&rows, &self.shared.catalog()),
+                text: Texts::of(&rows, &self.shared.catalog()),
             });
         }
         let last = next.last().map_or(progress.until, |last| last.pk);
@@ -504,7 +410,7 @@ impl SqliteStore {
 
     pub(crate) async fn counted(&self, params: Vec<ParamKey>) -> Result<Vec<Counted>, StoreError> {
         let (readers, shared) = (self.searchers.clone(), self.shared.clone());
-        let run = move |cancel: &Cancel| {
+        let run = move |_: &mut (), cancel: &Cancel| {
             within(&readers, &shared, CARE_TIME, cancel, |conn, _| {
                 reindex::counted(conn, &shared, &params)
             })
@@ -566,23 +472,6 @@ fn within<T>(
     }
 }
 
-/// The full text among some rows.
-fn texts(rows: &[IndexRow], catalog: &Catalog) -> Texts {
-    let mut texts = Texts::default();
-    for row in rows {
-        let IndexValue::FullText(text) = &row.value else {
-            continue;
-        };
-        let of = match catalog.definition(row.param).map(|param| &*param.code) {
-            Some("_text") => &mut texts.narrative,
-            _ => &mut texts.content,
-        };
-        of.push_str(text);
-        of.push('\n');
-    }
-    texts
-}
-
 fn with_cache(file: &DbFile, cache_kib: u32) -> DbFile {
     let mut file = file.clone();
     file.cache_kib = cache_kib;
@@ -618,17 +507,6 @@ fn keys(file: &DbFile) -> Result<([u8; 16], Vec<u8>), DbError> {
     file.checkpoint_all(&conn)?;
     Ok((index, cursor))
 }
-
-const KINDS: [ParamKind; 8] = [
-    ParamKind::Number,
-    ParamKind::Date,
-    ParamKind::String,
-    ParamKind::Token,
-    ParamKind::Reference,
-    ParamKind::Composite,
-    ParamKind::Quantity,
-    ParamKind::Uri,
-];
 
 /// Parameters that are not kept up any more; those that are registered afterwards are built again.
 pub(super) fn retire(conn: &Connection, name: &str, params: &[ParamKey]) -> Result<(), DbError> {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use hilum_db::rusqlite::{Connection, OptionalExtension, Row};
 use hilum_db::{DbClass, DbError, Doing};
 
-use super::apply::method;
 use crate::body::unpack;
+use crate::commit::method;
 use crate::error::StoreError;
 use crate::id::{Pk, ResourceType, Seq};
 use crate::stored::{HistoryPage, HistoryQuery, HistoryScope, Stored};

@@ -10,13 +10,15 @@ use hilum_db::rusqlite::{Connection, OptionalExtension};
 use hilum_db::{DbError, Doing};
 
 use super::apply::{difference, run, write_text};
-use super::handler::{StoreHandler, Texts};
-use super::open::{Shared, load_catalog};
+use super::handler::StoreHandler;
+use super::open::load_catalog;
 use super::read;
 use crate::entry::{IndexId, Rows};
 use crate::error::StoreError;
 use crate::id::{ParamKey, Pk, ResourceType};
+use crate::prepare::Texts;
 use crate::reindex::{Counted, Progress};
+use crate::shared::Shared;
 use crate::stored::Stored;
 
 /// A step that is to be written.

@@ -4,7 +4,7 @@ use hilum_db::rusqlite::{CachedStatement, Connection, Params, Row as SqlRow};
 use hilum_db::{DbError, Doing};
 
 use crate::error::StoreError;
-use crate::search::{Part, Row, Source, SpanRange, Way, WideRange, WordMatch};
+use crate::search::{Part, Row, Source, SpanRange, TextMatch, Way, WideRange, WordMatch};
 
 /// A connection inside a transaction.
 pub(super) struct SqliteSource<'a> {
@@ -56,6 +56,18 @@ fn pair(row: &SqlRow<'_>) -> Result<(i64, i64), hilum_db::rusqlite::Error> {
 
 fn rows_limit(limit: usize) -> i64 {
     i64::try_from(limit).unwrap_or(i64::MAX)
+}
+
+/// The query of FTS5: the column and all phrases, each in quotes.
+fn expression(matching: &TextMatch) -> String {
+    let column = if matching.narrative {
+        "narrative"
+    } else {
+        "content"
+    };
+    let quoted = |phrase: &String| format!("\"{}\"", phrase.replace(['"', '\0'], " "));
+    let phrases: Vec<String> = matching.phrases.iter().map(quoted).collect();
+    format!("{column} : ({})", phrases.join(" AND "))
 }
 
 impl Source for SqliteSource<'_> {
@@ -344,18 +356,18 @@ impl Source for SqliteSource<'_> {
         Ok(out)
     }
 
-    fn fulltext(&mut self, matching: &str, limit: usize) -> Result<Vec<i64>, StoreError> {
+    fn fulltext(&mut self, matching: &TextMatch, limit: usize) -> Result<Vec<i64>, StoreError> {
         self.all(
             "SELECT rowid FROM fulltext WHERE fulltext MATCH ? LIMIT ?",
-            (matching, rows_limit(limit)),
+            (expression(matching), rows_limit(limit)),
             first,
         )
     }
 
-    fn fulltext_holds(&mut self, matching: &str, pk: i64) -> Result<bool, StoreError> {
+    fn fulltext_holds(&mut self, matching: &TextMatch, pk: i64) -> Result<bool, StoreError> {
         let found = self.all(
             "SELECT rowid FROM fulltext WHERE fulltext MATCH ? AND rowid = ?",
-            (matching, pk),
+            (expression(matching), pk),
             first,
         )?;
         Ok(!found.is_empty())
