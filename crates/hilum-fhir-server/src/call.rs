@@ -10,7 +10,7 @@ use http::{HeaderName, HeaderValue, StatusCode};
 use crate::fault::{Fault, suggestion};
 use crate::port::Delivering;
 use crate::request::{Conditions, Format, Kind, Media, Prefer, unsupported};
-use crate::search::{Context, Keys, Lists, Reading, list_id, split};
+use crate::search::{Context, Keys, Known, Reading, list_id, split};
 use crate::server::Fhir;
 use crate::tenant::Tenant;
 
@@ -82,7 +82,7 @@ impl Call {
     }
 
     /// What searches are read with.
-    pub(crate) fn reading<'c>(&'c self, lists: &'c Lists) -> Reading<'c> {
+    pub(crate) fn reading<'c>(&'c self, known: &'c Known) -> Reading<'c> {
         let limits = &self.fhir.limits;
         Reading {
             keys: Keys {
@@ -91,26 +91,29 @@ impl Call {
                     now_ms: (self.fhir.clock)(),
                     base: &self.base,
                     values_max: limits.search_values_max,
+                    known,
                 },
                 chain_max: limits.chain_max,
-                lists,
             },
             limits,
             handling: self.prefer.handling,
         }
     }
 
-    /// The resources of the lists that a search names.
-    pub(crate) async fn lists(&self, pairs: &[(String, String)]) -> Result<Lists, Fault> {
-        let mut lists = Lists::new();
+    /// The lists and the sets of codes that a search names.
+    pub(crate) async fn known(&self, pairs: &[(String, String)]) -> Result<Known, Fault> {
+        let mut known = Known {
+            codes: crate::terms::codes(self, pairs).await?,
+            ..Known::default()
+        };
         for (_, value) in pairs.iter().filter(|(name, _)| name == "_list") {
             for id in split(value, ',').into_iter().map(list_id) {
                 if let Some(items) = crate::list::items(self, id).await? {
-                    lists.insert(id.to_owned(), items);
+                    known.lists.insert(id.to_owned(), items);
                 }
             }
         }
-        Ok(lists)
+        Ok(known)
     }
 
     /// The query as the criteria of a conditional interaction.

@@ -7,7 +7,7 @@
 //! - `request/`: what a client asks, read once at the edge; `respond`: the answer in the format that
 //!   was asked for, every error as an OperationOutcome.
 //! - `interaction/` and `operation/`: one file for each kind; `bundle/`: batch and transaction.
-//! - `search/`: from a URL to a query of the store.
+//! - `search/`: from a URL to a query of the store; `terms/`: the codes of value sets for it.
 //!
 //! Invariants: what it does not do it does not claim; nothing in a request is silently ignored; a
 //! caller that is not granted is refused before a body is read; every body, page, list and chain
@@ -33,6 +33,7 @@ mod search;
 mod server;
 mod take;
 mod tenant;
+mod terms;
 mod time;
 mod write;
 

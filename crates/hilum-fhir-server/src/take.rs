@@ -8,6 +8,7 @@ use hilum_fhir::{IssueType, Limits, Problem, Resource, Severity, Style, json, xm
 use hilum_fhir_store::{Body, IndexRow};
 use hilum_fhirpath::Moment;
 
+use crate::bundle::relative;
 use crate::call::Call;
 use crate::fault::Fault;
 use crate::request::Format;
@@ -20,7 +21,7 @@ const HEAVY_BYTES: usize = 64 * 1024;
 /// A resource that may be stored.
 pub(crate) struct Taken {
     pub(crate) type_name: &'static str,
-    /// Compact JSON, as it came.
+    /// Compact JSON, as it came but for references that name this server.
     pub(crate) json: Vec<u8>,
     pub(crate) rows: Vec<IndexRow>,
     /// What is doubtful, or wrong where that is let through.
@@ -70,9 +71,19 @@ pub(crate) fn read(
     Ok(resource)
 }
 
-/// Checks a resource as the tenant wants it, and finds its index values.
-pub(crate) fn take(tenant: &Tenant, resource: &Resource, now_ms: i64) -> Result<Taken, Fault> {
+/// Checks a resource as the tenant wants it, and finds its index values. `base` is the URL of the
+/// tenant: references that name it become relative ones.
+pub(crate) fn take(
+    tenant: &Tenant,
+    resource: &Resource,
+    base: &str,
+    now_ms: i64,
+) -> Result<Taken, Fault> {
     let ty = resource.type_id();
+    let local = relative(resource, base)
+        .map(|json| write::trusted(&json))
+        .transpose()?;
+    let resource = local.as_ref().unwrap_or(resource);
     let mut warnings = Vec::new();
     match tenant.validates(ty) {
         Validate::Off => {}
@@ -115,9 +126,10 @@ impl Call {
     /// Checks a resource and finds its index values.
     pub(crate) async fn take(&self, resource: Resource) -> Result<Taken, Fault> {
         let (tenant, now_ms) = (Arc::clone(&self.tenant), (self.fhir.clock)());
+        let base = Arc::clone(&self.base);
         let nodes = resource.node_count();
         heavy(nodes.saturating_mul(32), move || {
-            take(&tenant, &resource, now_ms)
+            take(&tenant, &resource, &base, now_ms)
         })
         .await
     }

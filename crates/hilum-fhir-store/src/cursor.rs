@@ -76,7 +76,7 @@ impl Seal {
 }
 
 fn encode(cursor: &Cursor) -> Vec<u8> {
-    let mut out = Vec::new();
+    let mut out = vec![u8::from(cursor.back)];
     out.extend_from_slice(&cursor.seq.0.to_le_bytes());
     out.extend_from_slice(&cursor.last.0.to_le_bytes());
     for key in &cursor.keys {
@@ -98,6 +98,7 @@ fn encode(cursor: &Cursor) -> Vec<u8> {
 }
 
 fn decode(bytes: &[u8]) -> Option<Cursor> {
+    let (back, bytes) = bytes.split_first()?;
     let (seq, bytes) = bytes.split_first_chunk::<8>()?;
     let (last, mut rest) = bytes.split_first_chunk::<8>()?;
     let mut keys = Vec::new();
@@ -126,6 +127,7 @@ fn decode(bytes: &[u8]) -> Option<Cursor> {
         seq: Seq(i64::from_le_bytes(*seq)),
         keys,
         last: Pk(i64::from_le_bytes(*last)),
+        back: *back != 0,
     })
 }
 
@@ -145,6 +147,7 @@ mod tests {
             seq: Seq(9),
             keys,
             last: Pk(4),
+            back: true,
         };
         let text = seal.seal(&cursor).unwrap();
         assert!(seal.open(&text) == Some(cursor));

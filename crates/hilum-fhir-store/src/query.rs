@@ -172,6 +172,8 @@ pub enum StringMode {
     Exact,
     /// It occurs in the value; case and accents do not matter (`:contains`).
     Contains,
+    /// The value ends with it; case and accents do not matter (`ew` of a `_filter`).
+    Suffix,
 }
 
 /// How a URI is compared (FHIR R4 search.html#uri).
@@ -309,23 +311,35 @@ pub struct SortKey {
     pub direction: Direction,
 }
 
-/// Where a page begins: behind the last match of the page before, among what existed when the first
-/// page was read.
+/// Where a page begins: behind the last match of the page before, or where it ends: before the first
+/// match of the page that follows it, among what existed when the first page was read.
 ///
 /// It holds sort values, which are content: only `Store::seal_cursor` makes text for a URL of it.
 #[derive(Clone, PartialEq)]
 pub struct Cursor {
     /// The last change that the first page could see.
     pub(crate) seq: Seq,
-    /// The sort values of the last match before.
+    /// The sort values of that match.
     pub(crate) keys: Vec<SortValue>,
-    /// The last match before.
+    /// That match.
     pub(crate) last: Pk,
+    /// The page ends before it.
+    pub(crate) back: bool,
+}
+
+impl Cursor {
+    /// Whether the page ends before a match, so that it is not the first one although it may begin
+    /// where the first one does.
+    #[must_use]
+    pub const fn is_back(&self) -> bool {
+        self.back
+    }
 }
 
 impl fmt::Debug for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Cursor(after {})", self.last.0)
+        let side = if self.back { "before" } else { "after" };
+        write!(f, "Cursor({side} {})", self.last.0)
     }
 }
 

@@ -67,7 +67,7 @@ pub fn index_values(value: SearchValue<'_>, push: &mut dyn FnMut(IndexValue)) {
 }
 
 /// A reference is local if it names type and id without a server. One with a server is found by its
-/// URL: whoever stores resources writes references to itself without a server.
+/// URL: whoever stores resources makes references to itself relative before.
 fn references(reference: ReferenceValue<'_>, push: &mut dyn FnMut(IndexValue)) {
     if let Some((system, value)) = reference.identifier {
         push(IndexValue::ReferenceIdentifier {

@@ -105,6 +105,8 @@ pub struct Page {
     pub found: Vec<Found>,
     /// Where the next page begins, if there is one.
     pub next: Option<Cursor>,
+    /// Where the page before ends, if there is one.
+    pub prev: Option<Cursor>,
     /// How many matches there are altogether, if it was asked for.
     pub total: Option<u64>,
     /// The last change that the page could see.

@@ -6,7 +6,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use hilum_fhir::definitions::PrimitiveKind;
 use hilum_fhir::json::Selection;
-use hilum_fhir::{IssueType, Node, Style, json};
+use hilum_fhir::{IssueType, Node, Resource, Style, is_id, json};
 
 use crate::fault::Fault;
 
@@ -137,6 +137,36 @@ impl References {
         }
         (out != text).then_some(out)
     }
+}
+
+/// A resource whose references to this server are written with its URL, with those references made
+/// relative: searches, chains and includes find both alike, whatever name the server is reached by
+/// later. `None` if it has none.
+pub(crate) fn relative(resource: &Resource, base: &str) -> Option<Vec<u8>> {
+    let mut replaced = Replaced::default();
+    walk(resource.root(), &mut |node| {
+        let local = reference(node)
+            .and_then(|text| text.strip_prefix(base))
+            .and_then(|rest| rest.strip_prefix('/'))
+            .filter(|local| is_local(local));
+        if let Some(local) = local {
+            replaced.0.insert(node.id().lo, local.to_owned());
+        }
+    });
+    if replaced.0.is_empty() {
+        return None;
+    }
+    let mut out = Vec::with_capacity(1_024);
+    json::write_selected(resource.root(), &replaced, Style::Compact, &mut out);
+    Some(out)
+}
+
+/// `Type/id`, with a version or not.
+fn is_local(text: &str) -> bool {
+    let mut parts = text.split('/');
+    let ty = parts.next().unwrap_or_default();
+    let id = parts.next().unwrap_or_default();
+    !ty.is_empty() && ty.bytes().all(|byte| byte.is_ascii_alphabetic()) && is_id(id.as_bytes())
 }
 
 /// The base of a URL that ends in `Type/id`.

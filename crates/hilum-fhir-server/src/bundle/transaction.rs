@@ -489,6 +489,7 @@ async fn taken(
         Arc::clone(bundle),
         Arc::clone(items),
     );
+    let base = Arc::clone(&call.base);
     let (now_ms, nodes) = ((call.fhir.clock)(), bundle.node_count());
     heavy(nodes.saturating_mul(32), move || {
         let mut taken = HashMap::with_capacity(written.len());
@@ -501,7 +502,7 @@ async fn taken(
             let one = || {
                 let json = references.rewritten(node, item.full_url.as_deref())?;
                 let resource = read(&json, Format::Json, &write::TRUSTED, Some(ty))?;
-                take(&tenant, &resource, now_ms)
+                take(&tenant, &resource, &base, now_ms)
             };
             taken.insert(at, one().map_err(|fault| fault.within(&item.place()))?);
         }

@@ -41,8 +41,8 @@ pub(crate) async fn query(
     ty: TypeId,
     pairs: &[(String, String)],
 ) -> Result<Query, Fault> {
-    let lists = call.lists(pairs).await?;
-    let search = crate::search::parse(call.reading(&lists), Some(ty), pairs)?;
+    let known = call.known(pairs).await?;
+    let search = crate::search::parse(call.reading(&known), Some(ty), pairs)?;
     let shaped = search.page.is_some()
         || search.view != View::Full
         || !search.includes.is_empty()

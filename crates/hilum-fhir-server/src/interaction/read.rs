@@ -57,7 +57,11 @@ fn view(call: &Call) -> Result<View, Fault> {
     call.knows_only(&["_summary", "_elements"])?;
     let (ty, _) = type_of(call)?;
     let pairs = &call.query;
-    let search = crate::search::parse(call.reading(&crate::search::Lists::new()), Some(ty), pairs)?;
+    let search = crate::search::parse(
+        call.reading(&crate::search::Known::default()),
+        Some(ty),
+        pairs,
+    )?;
     if search.view == View::Count {
         let text = "`_summary=count` counts the matches of a search; this is a read";
         return Err(Fault::bad(IssueType::Value, text));

@@ -54,8 +54,8 @@ pub(super) fn compartment(call: Call) -> BoxFuture<'static, Result<Reply, Fault>
 }
 
 async fn read(call: &Call, ty: Option<TypeId>) -> Result<Search, Fault> {
-    let lists = call.lists(&call.query).await?;
-    crate::search::parse(call.reading(&lists), ty, &call.query)
+    let known = call.known(&call.query).await?;
+    crate::search::parse(call.reading(&known), ty, &call.query)
 }
 
 /// That a resource of one of the types belongs to the compartment of a resource.
@@ -163,6 +163,9 @@ pub(crate) async fn page(call: &Call, search: Search, path: &str) -> Result<Repl
     };
     bundle.link("self", url(page));
     bundle.link("first", url(None));
+    if let Some(prev) = &found.prev {
+        bundle.link("prev", url(Some(call.tenant.seal_cursor(prev))));
+    }
     if let Some(next) = &found.next {
         bundle.link("next", url(Some(call.tenant.seal_cursor(next))));
     }

@@ -13,7 +13,7 @@ use crate::call::{Call, Reply};
 use crate::fault::Fault;
 use crate::interaction::{id_of, members, page, type_named};
 use crate::route::{Claim, Entry, entry};
-use crate::search::{Include, Lists, instant_of};
+use crate::search::{Include, Known, instant_of};
 use crate::time::instant;
 use crate::write;
 
@@ -100,7 +100,7 @@ async fn everything(call: &Call, name: &str) -> Result<Reply, Fault> {
         let most = call.fhir.limits.page_max.to_string();
         pairs.push(("_count".to_owned(), most));
     }
-    let mut search = crate::search::parse(call.reading(&Lists::new()), None, &pairs)?;
+    let mut search = crate::search::parse(call.reading(&Known::default()), None, &pairs)?;
     let members = members(call, owner, &id, &search.types)?;
     search.restrict(members);
     if let Some(text) = call.query("_since") {
@@ -150,7 +150,7 @@ fn lastn(call: Call) -> BoxFuture<'static, Result<Reply, Fault>> {
             ));
         }
         let (ty, stored_type) = type_named(&call, "Observation")?;
-        let mut search = crate::search::parse(call.reading(&Lists::new()), Some(ty), &pairs)?;
+        let mut search = crate::search::parse(call.reading(&Known::default()), Some(ty), &pairs)?;
         let date = call.tenant.table.param(ty, "date");
         search.query.types = vec![stored_type];
         search.query.count = u32::try_from(call.fhir.limits.page_max).unwrap_or(u32::MAX);

@@ -5,9 +5,11 @@
 //! brackets is not understood.
 
 use hilum_fhir::definitions::{SearchParamKind, TypeId};
-use hilum_fhir_store::Criterion;
+use hilum_fhir_store::{Criterion, Prefix, StringMode, Test};
 
 use super::key::{Keys, Refused};
+use super::split::unescape;
+use crate::terms::Asked;
 
 /// Parentheses within each other.
 const NESTING_MAX: usize = 16;
@@ -29,6 +31,30 @@ pub(crate) fn parse(keys: &Keys<'_>, types: &[TypeId], text: &str) -> Result<Cri
         None => Ok(criterion),
         Some(_) => Err(wrong("goes on where it should end")),
     }
+}
+
+/// The sets of codes that a filter names.
+pub(crate) fn sets(text: &str) -> Vec<Asked> {
+    let tokens = tokens(text).unwrap_or_default();
+    let value = |token: &Token| match token {
+        Token::Word(text) => Some(escaped(text, false)),
+        Token::Quoted(text) => Some(escaped(text, true)),
+        Token::Open | Token::Close => None,
+    };
+    let mut sets = Vec::new();
+    for pair in tokens.windows(2) {
+        let [Token::Word(operator), of] = pair else {
+            continue;
+        };
+        let Some(text) = value(of) else { continue };
+        match operator.to_ascii_lowercase().as_str() {
+            "in" => sets.push(Asked::In(unescape(&text))),
+            "ss" => sets.push(Asked::Above(text)),
+            "sb" => sets.push(Asked::Below(text)),
+            _ => {}
+        }
+    }
+    sets
 }
 
 fn wrong(text: &str) -> Refused {
@@ -185,12 +211,33 @@ impl Reader<'_, '_> {
             (SearchParamKind::String, "eq") => self.ask(&format!("{path}:exact"), &value),
             (SearchParamKind::String, "co") => self.ask(&format!("{path}:contains"), &value),
             (SearchParamKind::String, "sw") => self.ask(path, &value),
+            (SearchParamKind::String, "ew") => {
+                let mut found = self.ask(&format!("{path}:contains"), &value)?;
+                each_test(&mut found, &mut |test| {
+                    if let Test::String(mode, _) = test {
+                        *mode = StringMode::Suffix;
+                    }
+                });
+                Ok(found)
+            }
+            (SearchParamKind::Date, "po") => {
+                let mut found = self.ask(path, &value)?;
+                each_test(&mut found, &mut |test| {
+                    if let Test::Date(intervals) = test {
+                        // The value overlaps the range as it was written.
+                        intervals.iter_mut().for_each(|of| of.prefix = Prefix::Ap);
+                    }
+                });
+                Ok(found)
+            }
             (SearchParamKind::String, "ne") => {
                 let equal = self.ask(&format!("{path}:exact"), &value)?;
                 Ok(Criterion::Not(Box::new(equal)))
             }
             (SearchParamKind::Token, "ne") => self.ask(&format!("{path}:not"), &value),
             (SearchParamKind::Token, "in") => self.ask(&format!("{path}:in"), &value),
+            (SearchParamKind::Token, "ss") => self.ask(&format!("{path}:above"), &value),
+            (SearchParamKind::Token, "sb") => self.ask(&format!("{path}:below"), &value),
             (SearchParamKind::Token | SearchParamKind::Reference | SearchParamKind::Uri, "eq")
             | (SearchParamKind::Reference, "re") => self.ask(path, &value),
             (SearchParamKind::Reference | SearchParamKind::Uri, "ne") => {
@@ -243,6 +290,30 @@ impl Reader<'_, '_> {
             };
         }
         Err(wrong("lacks a parameter"))
+    }
+}
+
+/// Changes every test of a criterion.
+fn each_test(criterion: &mut Criterion, change: &mut dyn FnMut(&mut Test)) {
+    match criterion {
+        Criterion::Param { test, .. } | Criterion::ParamNot { test, .. } => change(test),
+        Criterion::Chain(chain) => chain
+            .criteria
+            .iter_mut()
+            .for_each(|inner| each_test(inner, change)),
+        Criterion::Has(has) => has
+            .criteria
+            .iter_mut()
+            .for_each(|inner| each_test(inner, change)),
+        Criterion::And(all) | Criterion::Or(all) => {
+            all.iter_mut().for_each(|inner| each_test(inner, change));
+        }
+        Criterion::Not(inner) => each_test(inner, change),
+        Criterion::Missing { .. }
+        | Criterion::Ids(_)
+        | Criterion::Resources(_)
+        | Criterion::LastUpdated(_)
+        | Criterion::Types(_) => {}
     }
 }
 

@@ -12,6 +12,7 @@ use super::split::{split, unescape};
 use super::table::{CONTENT, Param, TEXT};
 use super::value::{self, Context, is_id, prefixed};
 use crate::fault::suggestion;
+use crate::terms::Codes;
 
 /// A parameter that is not understood.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,15 +41,20 @@ impl Refused {
     }
 }
 
-/// The resources of lists that a search names (`_list`), read beforehand.
-pub(crate) type Lists = HashMap<String, Vec<(ResourceType, String)>>;
+/// What a search names that is read before the search is understood.
+#[derive(Default)]
+pub(crate) struct Known {
+    /// The resources of lists (`_list`).
+    pub(crate) lists: HashMap<String, Vec<(ResourceType, String)>>,
+    /// The codes of value sets and below or above codes.
+    pub(crate) codes: Codes,
+}
 
 /// Reads parameters for one tenant.
 #[derive(Clone, Copy)]
 pub(crate) struct Keys<'t> {
     pub(crate) context: Context<'t>,
     pub(crate) chain_max: usize,
-    pub(crate) lists: &'t Lists,
 }
 
 impl Keys<'_> {
@@ -80,6 +86,7 @@ impl Keys<'_> {
         };
         match (code, modifier) {
             ("_id", None) => ids(text),
+            ("_id", Some("not")) => Ok(Criterion::Not(Box::new(ids(text)?))),
             ("_lastUpdated", None) => self.last_updated(text),
             ("_list", None) => self.list(text),
             (TEXT | CONTENT, None) => self.full_text(types, code, text),
@@ -245,7 +252,7 @@ impl Keys<'_> {
         }
         let test = value::test(self.context, &params, modifier, text).map_err(|wrong| {
             let text = format!("`{code}` {wrong}");
-            if wrong.contains("modifier") {
+            if wrong.starts_with(value::NO_MODIFIER) {
                 Refused::unknown(text)
             } else {
                 Refused::value(text)
@@ -272,7 +279,7 @@ impl Keys<'_> {
     fn list(&self, text: &str) -> Result<Criterion, Refused> {
         let mut resources = Vec::new();
         for id in split(text, ',') {
-            let known = self.lists.get(list_id(id)).ok_or_else(|| {
+            let known = self.context.known.lists.get(list_id(id)).ok_or_else(|| {
                 Refused::value("`_list` names a list that does not exist on this server")
             })?;
             resources.extend(known.iter().cloned());

@@ -17,9 +17,10 @@ use hilum_fhir::{IssueType, Problem};
 use hilum_fhir_store::{Criterion, Direction, Query, SortBy, SortKey, Total};
 
 pub(crate) use date::{instant_of, interval};
+pub(crate) use filter::sets as filter_sets;
 pub(crate) use include::Include;
-pub(crate) use key::{Keys, Lists, Refused, list_id};
-pub(crate) use split::split;
+pub(crate) use key::{Keys, Known, Refused, list_id};
+pub(crate) use split::{split, unescape};
 pub(crate) use value::{Context, is_id};
 
 use crate::fault::{Fault, suggestion};

@@ -6,8 +6,10 @@ use hilum_fhir_store::{
 };
 
 use super::date;
+use super::key::Known;
 use super::split::{split, unescape};
 use super::table::{Param, Table};
+use crate::terms::Asked;
 
 /// What values are read with.
 #[derive(Clone, Copy)]
@@ -17,6 +19,7 @@ pub(crate) struct Context<'t> {
     /// The URL of the tenant: absolute references to it are local ones.
     pub(crate) base: &'t str,
     pub(crate) values_max: usize,
+    pub(crate) known: &'t Known,
 }
 
 /// What is wrong with a value; said after the name of the parameter.
@@ -61,7 +64,17 @@ pub(crate) fn test(
             .map(|part| of_type(part))
             .collect::<Result<_, _>>()
             .map(Test::OfType),
-        (SearchParamKind::Token, Some("in" | "not-in")) => in_value_sets(context, &plain()),
+        (SearchParamKind::Token, Some("in" | "not-in")) => {
+            listed(context, plain().into_iter().map(Asked::In))
+        }
+        (SearchParamKind::Token, Some("above")) => listed(
+            context,
+            parts.iter().map(|part| Asked::Above((*part).to_owned())),
+        ),
+        (SearchParamKind::Token, Some("below")) => listed(
+            context,
+            parts.iter().map(|part| Asked::Below((*part).to_owned())),
+        ),
         (SearchParamKind::Reference, Some("identifier")) => parts
             .iter()
             .map(|part| token(part))
@@ -99,7 +112,7 @@ fn targets(context: Context<'_>, params: &[Param]) -> Vec<TypeId> {
 fn modifiers(kind: SearchParamKind, name: &str) -> Wrong {
     let known = match kind {
         SearchParamKind::String => ":missing, :exact, :contains",
-        SearchParamKind::Token => ":missing, :not, :text, :of-type, :in, :not-in",
+        SearchParamKind::Token => ":missing, :not, :text, :of-type, :in, :not-in, :above, :below",
         SearchParamKind::Uri => ":missing, :above, :below",
         SearchParamKind::Reference => ":missing, :identifier, or a type of resource",
         SearchParamKind::Number
@@ -108,8 +121,11 @@ fn modifiers(kind: SearchParamKind, name: &str) -> Wrong {
         | SearchParamKind::Composite
         | SearchParamKind::Special => ":missing",
     };
-    format!("has the modifier `:{name}`, which it does not know; it knows {known}")
+    format!("{NO_MODIFIER} `:{name}`, which it does not know; it knows {known}")
 }
+
+/// How the refusal of a modifier begins: a lenient client gets its answer without it.
+pub(crate) const NO_MODIFIER: &str = "has the modifier";
 
 /// Modifiers under which a test is turned round.
 pub(crate) fn is_negative(modifier: Option<&str>) -> bool {
@@ -265,24 +281,16 @@ fn of_type(text: &str) -> Result<(Option<String>, String, String), Wrong> {
     }
 }
 
-/// The codes of value sets that can be listed (FHIR R4 search.html#token `:in`).
-fn in_value_sets(context: Context<'_>, urls: &[String]) -> Result<Test, Wrong> {
+/// The codes that value sets and code systems list (FHIR R4 search.html#token).
+fn listed(context: Context<'_>, sets: impl Iterator<Item = Asked>) -> Result<Test, Wrong> {
     let mut tests = Vec::new();
-    for url in urls {
-        let set = context
-            .table
-            .definitions
-            .value_set(url)
-            .filter(|set| set.is_enumerated())
-            .ok_or("names a value set that this server cannot list")?;
-        tests.extend(set.concepts.iter().map(|concept| {
-            TokenTest::SystemCode(concept.system.to_owned(), concept.code.to_owned())
-        }));
+    for asked in sets {
+        let found = context.known.codes.get(&asked);
+        // Only a code without its system is not looked up beforehand.
+        let found = found.ok_or("needs a value of the form SYSTEM|CODE")?;
+        tests.extend(found.as_ref().map_err(Clone::clone)?.iter().cloned());
         if tests.len() > context.values_max {
-            return Err(format!(
-                "names a value set of more than {} codes",
-                context.values_max
-            ));
+            return Err(format!("stands for more than {} codes", context.values_max));
         }
     }
     Ok(Test::Token(tests))

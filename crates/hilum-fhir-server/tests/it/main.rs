@@ -10,6 +10,7 @@
 
 mod bundle;
 mod clients;
+mod codes;
 mod conditional;
 mod crud;
 mod guide;
@@ -18,5 +19,6 @@ mod operations;
 mod port;
 mod protocol;
 mod search;
+mod standard;
 mod strict;
 mod walk;

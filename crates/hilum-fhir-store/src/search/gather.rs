@@ -82,7 +82,7 @@ pub(super) fn ranges(param: u32, test: &CellTest) -> Option<Vec<Range>> {
                     .zip(hashes)
                     .map(|(text, (word, exact))| match mode {
                         StringMode::Prefix => Range::Word(value, WordMatch::Prefix(text.clone())),
-                        StringMode::Contains => {
+                        StringMode::Contains | StringMode::Suffix => {
                             Range::Word(value, WordMatch::Contains(text.clone()))
                         }
                         StringMode::Exact => Range::Token {

@@ -153,6 +153,7 @@ pub(crate) struct Context {
 pub(crate) struct Hits {
     pub(crate) pks: Vec<i64>,
     pub(crate) next: Option<Cursor>,
+    pub(crate) prev: Option<Cursor>,
     pub(crate) total: Option<u64>,
     pub(crate) seq: Seq,
     pub(crate) plan: String,

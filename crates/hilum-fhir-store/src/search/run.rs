@@ -137,7 +137,7 @@ impl<'a, S: Source> Exec<'a, S> {
         }
         self.types = query.types.iter().map(|of| of.0).collect();
         let mut compiled = self.compile_all(self.types.clone(), &query.criteria, 0)?;
-        let order = Order::new(&query.sort, self.context);
+        let order = Order::new(query, self.context);
         let count = query.count as usize;
         let after = query.after.as_ref();
         let candidates = self.candidates(&compiled)?;
@@ -159,14 +159,27 @@ impl<'a, S: Source> Exec<'a, S> {
         };
         let more = matches.len() > count;
         matches.truncate(count);
-        let next = matches.last().filter(|_| more).map(|last| Cursor {
+        let (mut before, mut behind) = (after.is_some(), more);
+        if order.is_reversed() {
+            matches.reverse();
+            (before, behind) = (more, true);
+        }
+        let cursor = |of: &Match, back| Cursor {
             seq: Seq(self.seq),
-            keys: last.keys.clone(),
-            last: Pk(last.pk),
-        });
+            keys: of.keys.clone(),
+            last: Pk(of.pk),
+            back,
+        };
+        let prev = matches.first().filter(|_| before);
+        let next = matches.last().filter(|_| behind);
+        let (prev, next) = (
+            prev.map(|first| cursor(first, true)),
+            next.map(|last| cursor(last, false)),
+        );
         Ok(Hits {
             pks: matches.iter().map(|one| one.pk).collect(),
             next,
+            prev,
             total,
             seq: Seq(self.seq),
             plan: self.plan.join("; "),
@@ -327,7 +340,7 @@ impl<'a, S: Source> Exec<'a, S> {
             Total::Accurate => true,
         };
         let after = query.after.as_ref();
-        let early = order.is_plain() && !counts;
+        let early = order.is_plain() && !order.is_reversed() && !counts;
         let from = match after {
             Some(cursor) if early => list.partition_point(|pk| *pk <= cursor.last.0),
             Some(_) | None => 0,
@@ -371,7 +384,7 @@ impl<'a, S: Source> Exec<'a, S> {
         }
         let above = after.map_or(0, |cursor| cursor.last.0);
         let mut matches = Vec::new();
-        self.walk_pks(compiled, above, Way::Up, &mut |_, row| {
+        self.walk_pks(compiled, above, order.way(), &mut |_, row| {
             matches.push(order.place(row));
             Ok(matches.len() < want)
         })?;

@@ -9,7 +9,7 @@ use super::{Context, Part, Row, Source, Way};
 use crate::entry::{Cell, IndexId, Rows};
 use crate::error::StoreError;
 use crate::id::ParamKind;
-use crate::query::{Cursor, Direction, SortBy, SortKey, SortValue};
+use crate::query::{Cursor, Direction, Query, SortBy, SortValue};
 
 /// Values of an index that are looked at together: first, and at most.
 const BATCH: (usize, usize) = (32, 512);
@@ -42,10 +42,13 @@ enum Index {
 pub(super) struct Order {
     keys: Vec<(By, Direction)>,
     index: Option<Index>,
+    /// Walked from its end: for the page before a match.
+    reversed: bool,
 }
 
 impl Order {
-    pub(super) fn new(sort: &[SortKey], context: &Context) -> Self {
+    pub(super) fn new(query: &Query, context: &Context) -> Self {
+        let sort = &query.sort;
         let keys: Vec<(By, Direction)> = sort
             .iter()
             .map(|key| {
@@ -74,7 +77,12 @@ impl Order {
             },
             Some(SortBy::Id) | None => None,
         };
-        Self { keys, index }
+        let reversed = query.after.as_ref().is_some_and(|cursor| cursor.back);
+        Self {
+            keys,
+            index,
+            reversed,
+        }
     }
 
     /// The order of creation.
@@ -87,10 +95,17 @@ impl Order {
         self.index.is_some()
     }
 
-    fn way(&self) -> Way {
-        match self.keys.first() {
-            Some((_, Direction::Descending)) => Way::Down,
-            Some((_, Direction::Ascending)) | None => Way::Up,
+    pub(super) const fn is_reversed(&self) -> bool {
+        self.reversed
+    }
+
+    /// The way along `pk`, and along the index of the first key.
+    pub(super) fn way(&self) -> Way {
+        let down = matches!(self.keys.first(), Some((_, Direction::Descending)));
+        if down == self.reversed {
+            Way::Up
+        } else {
+            Way::Down
         }
     }
 
@@ -106,6 +121,13 @@ impl Order {
     }
 
     fn compare(&self, a: (&[SortValue], i64), b: (&[SortValue], i64)) -> Ordering {
+        if self.reversed {
+            return self.forward(b, a);
+        }
+        self.forward(a, b)
+    }
+
+    fn forward(&self, a: (&[SortValue], i64), b: (&[SortValue], i64)) -> Ordering {
         let pairs = a.0.iter().zip(b.0);
         for ((_, way), (a, b)) in self.keys.iter().zip(pairs) {
             let order = match (a, b) {
@@ -124,9 +146,9 @@ impl Order {
                 return order;
             }
         }
-        match self.way() {
-            Way::Up => a.1.cmp(&b.1),
-            Way::Down => b.1.cmp(&a.1),
+        match self.keys.first() {
+            Some((_, Direction::Descending)) => b.1.cmp(&a.1),
+            Some((_, Direction::Ascending)) | None => a.1.cmp(&b.1),
         }
     }
 
@@ -229,14 +251,19 @@ impl<S: Source> Exec<'_, S> {
             }
             Some(index) => {
                 self.note(|| format!("walks the order of {index:?}"));
-                if !in_missing {
+                let missing = !matches!(index, Index::Changes);
+                // What has no value comes last, so the way back begins with it.
+                if order.reversed && in_missing && missing {
+                    self.walk_missing(compiled, &mut found)?;
+                }
+                if (order.reversed || !in_missing) && !found.enough() {
                     match index {
                         Index::Words(index) => self.walk_words(compiled, index, &mut found)?,
                         Index::Spans(index) => self.walk_spans(compiled, index, &mut found)?,
                         Index::Changes => self.walk_changes(compiled, &mut found)?,
                     }
                 }
-                if !found.enough() && !matches!(index, Index::Changes) {
+                if !order.reversed && !found.enough() && missing {
                     self.walk_missing(compiled, &mut found)?;
                 }
             }

@@ -261,6 +261,7 @@ impl SqliteStore {
                     })
                     .collect(),
                 next: hits.next,
+                prev: hits.prev,
                 total: hits.total,
                 seq: hits.seq,
             })

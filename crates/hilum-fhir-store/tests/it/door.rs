@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use hilum_fhir_store::{
-    Body, Change, Clock, Commit, Committed, Criterion, IndexRow, IndexValue, Limits, Method,
+    Body, Change, Clock, Commit, Committed, Criterion, IndexRow, IndexValue, Limits, Method, Page,
     ParamKey, ParamKind, ParamSpec, Place, Query, ResourceType, Store, StoreConfig, StoreError,
 };
 
@@ -137,19 +137,35 @@ impl Door {
         }
     }
 
-    /// Ids of all matches, page by page.
+    /// Ids of all matches, page by page; the way back shows the same pages.
     pub(crate) async fn ids(&self, query: &Query) -> Vec<String> {
         let mut query = query.clone();
-        let mut ids = Vec::new();
-        loop {
-            let page = self.store.search(query.clone()).await.unwrap();
-            ids.extend(page.found.iter().map(|found| found.stored.id.to_string()));
-            let Some(next) = page.next else {
-                return ids;
-            };
-            let text = self.store.seal_cursor(&next);
-            query.after = Some(self.store.open_cursor(&text).unwrap());
+        let mut pages: Vec<Vec<String>> = Vec::new();
+        let sealed = |cursor| {
+            let text = self.store.seal_cursor(&cursor);
+            Some(self.store.open_cursor(&text).unwrap())
+        };
+        let mut page = self.store.search(query.clone()).await.unwrap();
+        assert!(page.prev.is_none(), "{query:?}");
+        let shown = |page: &Page| {
+            let ids = page.found.iter();
+            ids.map(|found| found.stored.id.to_string()).collect()
+        };
+        pages.push(shown(&page));
+        while let Some(next) = page.next {
+            query.after = sealed(next);
+            page = self.store.search(query.clone()).await.unwrap();
+            pages.push(shown(&page));
         }
+        for (at, earlier) in pages.iter().enumerate().rev().skip(1) {
+            let prev = page.prev.unwrap();
+            query.after = sealed(prev);
+            page = self.store.search(query.clone()).await.unwrap();
+            assert_eq!(&shown(&page), earlier, "page {at} from behind: {query:?}");
+            assert!(page.next.is_some(), "page {at} from behind: {query:?}");
+        }
+        assert!(page.prev.is_none(), "{query:?}");
+        pages.concat()
     }
 }
 

@@ -121,6 +121,7 @@ fn wish(of: &'static str) -> BoxedStrategy<Wish> {
             StringMode::Prefix,
             StringMode::Exact,
             StringMode::Contains,
+            StringMode::Suffix,
         ]);
         let text = proptest::sample::select(vec!["m", "Meier", "ann", "MÜL", "Müller", "e"]);
         (mode, text)
@@ -250,6 +251,7 @@ impl Wish {
                     StringMode::Exact => found == text,
                     StringMode::Prefix => plain(found).starts_with(&plain(text)),
                     StringMode::Contains => plain(found).contains(&plain(text)),
+                    StringMode::Suffix => plain(found).ends_with(&plain(text)),
                 }
             }),
             Self::Date(param, prefix, from, half_days) => {

@@ -1,0 +1,224 @@
+//! Searches by value sets and by the hierarchy of code systems.
+
+use serde_json::{Value, json};
+
+use crate::kit::Server;
+
+const FOOD: &str = "http://acme.org/food";
+
+/// food > fruit > (apple, pear), food > bread; `pear` says by a property that it is sweet, too.
+fn food() -> Value {
+    json!({ "resourceType": "CodeSystem", "id": "food", "status": "active", "url": FOOD, "content": "complete",
+        "property": [{ "code": "parent", "type": "code" }],
+        "concept": [
+            { "code": "food", "concept": [
+                { "code": "fruit", "concept": [{ "code": "apple" }, { "code": "pear",
+                    "property": [{ "code": "parent", "valueCode": "sweet" }] }] },
+                { "code": "bread" }] },
+            { "code": "sweet" }] })
+}
+
+fn set(id: &str, compose: &Value) -> Value {
+    json!({ "resourceType": "ValueSet", "id": id, "status": "active",
+        "url": format!("http://acme.org/ValueSet/{id}"), "compose": compose })
+}
+
+fn is_a(code: &str) -> Value {
+    json!({ "system": FOOD, "filter": [{ "property": "concept", "op": "is-a", "value": code }] })
+}
+
+async fn kitchen() -> Server {
+    let server = Server::start().await;
+    let own = |id: &str| format!("http://acme.org/ValueSet/{id}");
+    for resource in [
+        food(),
+        json!({ "resourceType": "CodeSystem", "id": "part", "status": "active", "url": "http://acme.org/part",
+            "content": "fragment", "concept": [{ "code": "x" }] }),
+        json!({ "resourceType": "CodeSystem", "id": "ring", "status": "active", "url": "http://acme.org/ring",
+            "content": "complete", "concept": [
+                { "code": "a", "property": [{ "code": "parent", "valueCode": "b" }] },
+                { "code": "b", "property": [{ "code": "parent", "valueCode": "a" }] }] }),
+        set(
+            "listed",
+            &json!({ "include": [{ "system": FOOD, "concept": [{ "code": "apple" }, { "code": "bread" }] }] }),
+        ),
+        set("whole", &json!({ "include": [{ "system": FOOD }] })),
+        set("fruit", &json!({ "include": [is_a("fruit")] })),
+        set(
+            "not-pear",
+            &json!({ "include": [is_a("food")],
+            "exclude": [{ "system": FOOD, "concept": [{ "code": "pear" }] }] }),
+        ),
+        set(
+            "both",
+            &json!({ "include": [{ "valueSet": [own("fruit"), own("not-pear")] }] }),
+        ),
+        set(
+            "sweet-fruit",
+            &json!({ "include": [{ "system": FOOD,
+            "filter": [{ "property": "concept", "op": "is-a", "value": "sweet" }], "valueSet": [own("fruit")] }] }),
+        ),
+        set(
+            "self",
+            &json!({ "include": [{ "valueSet": [own("self")] }] }),
+        ),
+        set(
+            "part",
+            &json!({ "include": [{ "system": "http://acme.org/part" }] }),
+        ),
+        set(
+            "pattern",
+            &json!({ "include": [{ "system": FOOD,
+            "filter": [{ "property": "concept", "op": "regex", "value": "(a+)+$" }] }] }),
+        ),
+        json!({ "resourceType": "ValueSet", "id": "done", "status": "active", "url": own("done"),
+            "expansion": { "timestamp": "2020-01-01T00:00:00Z", "total": 1,
+                "contains": [{ "abstract": true, "display": "all", "contains": [{ "system": FOOD, "code": "pear" }] }] } }),
+        json!({ "resourceType": "ValueSet", "id": "cut", "status": "active", "url": own("cut"),
+            "expansion": { "timestamp": "2020-01-01T00:00:00Z", "total": 9, "contains": [{ "system": FOOD, "code": "pear" }] } }),
+    ] {
+        server.store(resource).await;
+    }
+    for (code, id) in [
+        ("food", "f"),
+        ("fruit", "u"),
+        ("apple", "a"),
+        ("pear", "p"),
+        ("bread", "b"),
+        ("sweet", "s"),
+    ] {
+        server
+            .store(
+                json!({ "resourceType": "Observation", "id": id, "status": "final",
+                "subject": { "reference": format!("Patient/{id}") },
+                "code": { "coding": [{ "system": FOOD, "code": code }] } }),
+            )
+            .await;
+    }
+    server
+        .store(json!({ "resourceType": "Observation", "id": "z", "status": "final", "code": { "text": "none" } }))
+        .await;
+    for (id, gender) in [("a", "male"), ("p", "other")] {
+        server
+            .store(json!({ "resourceType": "Patient", "id": id, "gender": gender }))
+            .await;
+    }
+    server
+}
+
+#[tokio::test]
+async fn codes_are_found_by_value_sets_and_by_what_subsumes_them() {
+    let server = kitchen().await;
+    let base = server.base();
+    let mut wrong = Vec::new();
+    for (query, expected) in [
+        ("code:in=http://acme.org/ValueSet/listed", "a b"),
+        ("code:in=ValueSet/listed", "a b"),
+        ("code:in={base}/ValueSet/listed", "a b"),
+        ("code:in=http://acme.org/ValueSet/whole", "a b f p s u"),
+        ("code:in=http://acme.org/ValueSet/fruit", "a p u"),
+        ("code:in=http://acme.org/ValueSet/not-pear", "a b f u"),
+        ("code:in=http://acme.org/ValueSet/both", "a u"),
+        ("code:in=http://acme.org/ValueSet/sweet-fruit", "p"),
+        ("code:in=http://acme.org/ValueSet/done", "p"),
+        (
+            "code:in=http://acme.org/ValueSet/done,http://acme.org/ValueSet/listed",
+            "a b p",
+        ),
+        ("code:not-in=http://acme.org/ValueSet/fruit", "b f s z"),
+        ("code:below=http://acme.org/food%7Cfruit", "a p u"),
+        ("code:below=http://acme.org/food%7Csweet", "p s"),
+        (
+            "code:below=http://acme.org/food%7Capple,http://acme.org/food%7Csweet",
+            "a p s",
+        ),
+        ("code:above=http://acme.org/food%7Cpear", "f p s u"),
+        ("code:below=http://acme.org/ring%7Ca", ""),
+        (
+            "status:in=http://hl7.org/fhir/ValueSet/observation-status",
+            "a b f p s u z",
+        ),
+        (
+            "status:not-in=http://hl7.org/fhir/ValueSet/observation-status",
+            "",
+        ),
+        (
+            "subject:Patient.gender:in=http://hl7.org/fhir/ValueSet/administrative-gender",
+            "a p",
+        ),
+        (
+            "_filter=code%20in%20http://acme.org/ValueSet/fruit",
+            "a p u",
+        ),
+        (
+            "_filter=code%20sb%20%22http://acme.org/food%7Cfruit%22%20and%20not(code%20ss%20http://acme.org/food%7Cpear)",
+            "a",
+        ),
+    ] {
+        let path = format!("/Observation?{}", query.replace("{base}", &base));
+        let answer = server.get(&path).await;
+        if !answer.status.is_success() {
+            wrong.push(format!("{query}: {}", answer.told()));
+            continue;
+        }
+        let mut found = answer.found();
+        found.sort();
+        let found: Vec<_> = found
+            .iter()
+            .map(|entry| entry.split_once('/').unwrap().1)
+            .collect();
+        if found.join(" ") != expected {
+            wrong.push(format!("{query}: {found:?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    let has = server
+        .get("/Patient?_has:Observation:patient:code:in=http://acme.org/ValueSet/sweet-fruit")
+        .await;
+    assert_eq!(has.found(), ["Patient/p"], "{}", has.told());
+}
+
+#[tokio::test]
+async fn what_cannot_be_listed_is_refused_with_the_reason() {
+    let server = kitchen().await;
+    for (query, reason) in [
+        ("code:in=http://acme.org/ValueSet/none", "does not have"),
+        (
+            "code:in=http://hl7.org/fhir/ValueSet/mimetypes",
+            "cannot list",
+        ),
+        ("code:in=http://acme.org/ValueSet/part", "not as complete"),
+        (
+            "code:in=http://acme.org/ValueSet/self",
+            "include each other",
+        ),
+        ("code:in=http://acme.org/ValueSet/pattern", "filter"),
+        ("code:in=http://acme.org/ValueSet/cut", "only a part"),
+        ("code:below=http://acme.org/part%7Cx", "not as complete"),
+        ("code:below=http://loinc.org%7C1-8", "not stored"),
+        ("code:below=http://acme.org/food%7Csoup", "does not have"),
+        ("code:below=fruit", "SYSTEM|CODE"),
+        ("code:above=a%7Cb%7Cc", "SYSTEM|CODE"),
+    ] {
+        let answer = server.get(&format!("/Observation?{query}")).await;
+        assert_eq!(answer.status.as_u16(), 400, "{query}: {}", answer.told());
+        assert!(answer.text().contains(reason), "{query}: {}", answer.text());
+    }
+    let again = json!({ "resourceType": "ValueSet", "id": "listed2", "status": "active", "version": "2",
+        "url": "http://acme.org/ValueSet/listed", "compose": { "include": [{ "system": FOOD, "concept": [{ "code": "pear" }] }] } });
+    server.store(again).await;
+    let path = "/Observation?code:in=http://acme.org/ValueSet/listed";
+    let several = server.get(path).await;
+    assert!(
+        several.text().contains("several versions"),
+        "{}",
+        several.told()
+    );
+    let one = server.get(&format!("{path}%7C2")).await;
+    assert_eq!(one.found(), ["Observation/p"], "{}", one.told());
+    let many: Vec<String> = (0..65).map(|n| format!("urn:v{n}")).collect();
+    let costly = server
+        .get(&format!("/Observation?code:in={}", many.join(",")))
+        .await;
+    assert_eq!(costly.issues(), ["too-costly"], "{}", costly.told());
+}
