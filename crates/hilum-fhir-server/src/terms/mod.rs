@@ -157,7 +157,7 @@ impl Library {
         let local = canonical.strip_prefix(&*call.base);
         let local = local.map_or(canonical, |rest| rest.trim_start_matches('/'));
         let stored = match local.strip_prefix(name).and_then(|id| id.strip_prefix('/')) {
-            Some(id) if is_id(id) => call.tenant.read(stored_type, id)?,
+            Some(id) if is_id(id) => call.tenant.read(stored_type, id).await?,
             _ => {
                 let url = search_of("url", canonical.split('|').next().unwrap_or_default());
                 let version = canonical.split_once('|').map(|(_, version)| version);
