@@ -7,6 +7,7 @@
 mod date;
 mod filter;
 mod include;
+mod joint;
 mod key;
 mod split;
 pub(crate) mod table;
@@ -145,6 +146,10 @@ pub(crate) fn parse(
                 }
             }
         }
+    }
+    if let Some(ty) = ty {
+        let also = joint::implied(&table.params(ty), &search.query.criteria);
+        search.query.criteria.extend(also);
     }
     Ok(search)
 }

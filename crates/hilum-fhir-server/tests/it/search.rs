@@ -117,6 +117,11 @@ async fn each_kind_of_parameter_finds_what_it_should() {
         ),
         ("/Observation?value-quantity=4.1%7C%7Cmmol/L", "b3"),
         ("/Observation?code-value-quantity=8480-6$gt130", "b2"),
+        ("/Observation?code=8480-6&value-quantity=gt130", "b2"),
+        (
+            "/Observation?code=8480-6,718-7&value-quantity=gt130,le120",
+            "b1 b2 b4",
+        ),
         ("/Observation?subject=Patient/p1", "b1 b2"),
         ("/Observation?patient=p1", "b1 b2"),
         ("/Observation?subject:Patient.name=muller", "b3 b4"),
@@ -227,6 +232,9 @@ async fn results_are_sorted_shaped_and_widened() {
     );
     let plan = server.get("/Patient?name=ames&_explain=true").await;
     assert_eq!(plan.issues(), ["informational"]);
+    let joint = "/Observation?code=8480-6&value-quantity=gt130&_explain=true";
+    let plan = server.get(joint).await;
+    assert!(plan.told().contains("composite"), "{}", plan.told());
 }
 
 #[tokio::test]

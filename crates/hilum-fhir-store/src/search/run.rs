@@ -18,6 +18,10 @@ const DENSITY_SAMPLE: usize = 512;
 const NARROW_MIN: usize = 64;
 /// Matches that a sample must have to tell that a test is frequent.
 const DENSE_SAMPLE: usize = 64;
+/// Rows fetched for each match of a page before lists of candidates are made.
+const GLANCE: u64 = 8;
+/// Entries of an index that are read in the time of fetching one row.
+const ENTRIES_PER_FETCH: u64 = 8;
 /// First and largest batch of a walk.
 const BATCH: (usize, usize) = (64, 1024);
 
@@ -32,6 +36,8 @@ pub(super) struct Exec<'a, S> {
     budget: u64,
     pub(super) criteria: usize,
     types: Vec<u16>,
+    /// The only resources that can match, sorted, while a walk is tried that knows them.
+    among: Option<Vec<i64>>,
     plan: Vec<String>,
 }
 
@@ -69,6 +75,7 @@ impl<'a, S: Source> Exec<'a, S> {
             budget,
             criteria: 0,
             types: Vec::new(),
+            among: None,
             plan: Vec::new(),
         }
     }
@@ -139,23 +146,13 @@ impl<'a, S: Source> Exec<'a, S> {
         let mut compiled = self.compile_all(self.types.clone(), &query.criteria, 0)?;
         let order = Order::new(query, self.context);
         let count = query.count as usize;
-        let after = query.after.as_ref();
-        let candidates = self.candidates(&compiled)?;
-        let walked = match &candidates {
-            Some(list) => self.try_walk(list.len(), &mut compiled, &order, query)?,
-            None => None,
-        };
-        let (mut matches, total) = match (walked, candidates) {
-            (Some(matches), _) => (matches, None),
-            (None, Some(list)) => self.test_list(&list, &mut compiled, &order, query)?,
-            (None, None) => {
-                let matches = self.walk(&mut compiled, &order, after, count + 1)?;
-                let total = match query.total {
-                    Total::Accurate => Some(self.count(&mut compiled)?),
-                    Total::None | Total::Estimate => None,
-                };
-                (matches, total)
-            }
+        let few = self.few(&compiled)?;
+        let (mut matches, total) = match few {
+            Some(list) => self.test_list(&list, &mut compiled, &order, query)?,
+            None => match self.glance(&mut compiled, &order, query)? {
+                Some(matches) => (matches, None),
+                None => self.many_matches(&mut compiled, &order, query)?,
+            },
         };
         let more = matches.len() > count;
         matches.truncate(count);
@@ -186,39 +183,55 @@ impl<'a, S: Source> Exec<'a, S> {
         })
     }
 
+    /// The page of a search whose tests all have more than a few matches.
+    fn many_matches(
+        &mut self,
+        compiled: &mut Compiled,
+        order: &Order,
+        query: &Query,
+    ) -> Result<(Vec<Match>, Option<u64>), StoreError> {
+        if let Some(mut list) = self.many(compiled)? {
+            if let Some(matches) = self.try_walk(&mut list, compiled, order, query)? {
+                return Ok((matches, None));
+            }
+            return self.test_list(&list, compiled, order, query);
+        }
+        let want = query.count as usize + 1;
+        let matches = self.walk(compiled, order, query.after.as_ref(), want)?;
+        let total = match query.total {
+            Total::Accurate => Some(self.count(compiled)?),
+            Total::None | Total::Estimate => None,
+        };
+        Ok((matches, total))
+    }
+
     /// Everything that can match, in the order of `pk`, if some test is not frequent.
     pub(super) fn candidates(
         &mut self,
         compiled: &Compiled,
     ) -> Result<Option<Vec<i64>>, StoreError> {
+        match self.few(compiled)? {
+            Some(list) => Ok(Some(list)),
+            None => self.many(compiled),
+        }
+    }
+
+    /// The candidates if some test has only a few matches.
+    fn few(&mut self, compiled: &Compiled) -> Result<Option<Vec<i64>>, StoreError> {
+        let ranges: Vec<Option<Vec<Range>>> = compiled.nodes.iter().map(Node::ranges).collect();
+        let cap = CAPS[0].min(self.context.limits.frequent_at);
+        self.listed(compiled, &ranges, cap, &mut Vec::new())
+    }
+
+    /// The candidates if some test is not frequent, or the type has few resources.
+    fn many(&mut self, compiled: &Compiled) -> Result<Option<Vec<i64>>, StoreError> {
         let ranges: Vec<Option<Vec<Range>>> = compiled.nodes.iter().map(Node::ranges).collect();
         let most = self.context.limits.frequent_at;
         let mut frequent = Vec::new();
-        for cap in CAPS.into_iter().filter(|cap| *cap < most).chain([most]) {
-            let mut lists: Vec<Vec<i64>> = Vec::new();
-            for (at, (node, ranges)) in compiled.nodes.iter().zip(&ranges).enumerate() {
-                let Some(ranges) = ranges.as_deref().filter(|_| !frequent.contains(&at)) else {
-                    continue;
-                };
-                match self.gather(ranges, cap)? {
-                    Ok(list) => {
-                        let found = list.len();
-                        self.note(|| format!("{}: {found}", node.name()));
-                        lists.push(list);
-                    }
-                    Err(()) if cap == CAPS[1] && self.is_dense(ranges)? => frequent.push(at),
-                    Err(()) => {}
-                }
-            }
-            lists.sort_by_key(Vec::len);
-            let mut lists = lists.into_iter();
-            if let Some(mut first) = lists.next() {
-                for other in lists {
-                    first.retain(|pk| other.binary_search(pk).is_ok());
-                }
-                self.narrow(&ranges, &mut first)?;
-                self.note(|| format!("{} candidates", first.len()));
-                return Ok(Some(first));
+        for cap in [CAPS[1].min(most), most] {
+            let list = self.listed(compiled, &ranges, cap, &mut frequent)?;
+            if list.is_some() {
+                return Ok(list);
             }
         }
         let [only] = compiled.types[..] else {
@@ -231,6 +244,42 @@ impl<'a, S: Source> Exec<'a, S> {
         let all = self.source.resources(Some(only), part)?;
         self.note(|| format!("all {} of the type", all.len()));
         Ok(Some(all))
+    }
+
+    /// What all tests with fewer matches than `cap` have in common, if there is one.
+    fn listed(
+        &mut self,
+        compiled: &Compiled,
+        ranges: &[Option<Vec<Range>>],
+        cap: usize,
+        frequent: &mut Vec<usize>,
+    ) -> Result<Option<Vec<i64>>, StoreError> {
+        let mut lists: Vec<Vec<i64>> = Vec::new();
+        for (at, (node, ranges)) in compiled.nodes.iter().zip(ranges).enumerate() {
+            let Some(ranges) = ranges.as_deref().filter(|_| !frequent.contains(&at)) else {
+                continue;
+            };
+            match self.gather(ranges, cap)? {
+                Ok(list) => {
+                    let found = list.len();
+                    self.note(|| format!("{}: {found}", node.name()));
+                    lists.push(list);
+                }
+                Err(()) if cap == CAPS[1] && self.is_dense(ranges)? => frequent.push(at),
+                Err(()) => {}
+            }
+        }
+        lists.sort_by_key(Vec::len);
+        let mut lists = lists.into_iter();
+        let Some(mut first) = lists.next() else {
+            return Ok(None);
+        };
+        for other in lists {
+            first.retain(|pk| other.binary_search(pk).is_ok());
+        }
+        self.narrow(ranges, &mut first)?;
+        self.note(|| format!("{} candidates", first.len()));
+        Ok(Some(first))
     }
 
     /// Takes from a list what lacks a token, where that token is asked for among few resources:
@@ -286,33 +335,52 @@ impl<'a, S: Source> Exec<'a, S> {
         Ok(true)
     }
 
-    /// Walks along the order although there is a list of candidates, if the list is so long that
-    /// the page is likely found sooner that way; gives up when that turns out wrong.
-    fn try_walk(
+    /// Walks a few rows along the order: where matches are frequent a page is found sooner than any
+    /// list of candidates.
+    fn glance(
         &mut self,
-        candidates: usize,
         compiled: &mut Compiled,
         order: &Order,
         query: &Query,
     ) -> Result<Option<Vec<Match>>, StoreError> {
-        let ([only], Total::None | Total::Estimate) = (&compiled.types[..], query.total) else {
-            return Ok(None);
-        };
-        if candidates < CAPS[1] || !order.has_index() {
+        if query.total == Total::Accurate || !(order.is_plain() || order.has_index()) {
             return Ok(None);
         }
-        let want = query.count as usize + 1;
-        let all = usize::try_from(self.source.count_of(*only)?).unwrap_or(usize::MAX);
-        // As many as if matches were spread evenly, and twice as many again.
-        let expected = want
-            .saturating_mul(all / candidates.max(1))
-            .saturating_mul(3);
-        if expected > candidates / 2 {
+        let allowed = (query.count as u64 + 1).saturating_mul(GLANCE);
+        self.walk_within(allowed, compiled, order, query)
+    }
+
+    /// Walks along the order although there is a list of candidates, as far as reading the index of
+    /// the order costs less than testing them all; only candidates are fetched on the way.
+    fn try_walk(
+        &mut self,
+        list: &mut Vec<i64>,
+        compiled: &mut Compiled,
+        order: &Order,
+        query: &Query,
+    ) -> Result<Option<Vec<Match>>, StoreError> {
+        if query.total == Total::Accurate || !order.has_index() {
             return Ok(None);
         }
-        let allowed = self.budget.min(expected as u64);
+        let allowed = (list.len() as u64).saturating_mul(ENTRIES_PER_FETCH);
+        self.among = Some(std::mem::take(list));
+        let walked = self.walk_within(allowed, compiled, order, query);
+        *list = self.among.take().unwrap_or_default();
+        walked
+    }
+
+    /// A walk that may be given up.
+    fn walk_within(
+        &mut self,
+        allowed: u64,
+        compiled: &mut Compiled,
+        order: &Order,
+        query: &Query,
+    ) -> Result<Option<Vec<Match>>, StoreError> {
+        let allowed = self.budget.min(allowed);
         let kept = self.budget - allowed;
         self.budget = allowed;
+        let want = query.count as usize + 1;
         let walked = self.walk(compiled, order, query.after.as_ref(), want);
         self.budget += kept;
         match walked {
@@ -323,6 +391,18 @@ impl<'a, S: Source> Exec<'a, S> {
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// Fetches what a walk met, if it can match at all.
+    pub(super) fn met(&mut self, pks: &[i64]) -> Result<Vec<Row>, StoreError> {
+        let Some(among) = &self.among else {
+            return self.rows(pks);
+        };
+        let known = |pk: &&i64| among.binary_search(pk).is_ok();
+        let wanted: Vec<i64> = pks.iter().filter(known).copied().collect();
+        self.spend(pks.len())?;
+        self.spend(wanted.len().saturating_mul(ENTRIES_PER_FETCH as usize))?;
+        self.source.rows(&wanted)
     }
 
     /// Tests all candidates as far as the page, the order and the total need it.
@@ -412,7 +492,7 @@ impl<'a, S: Source> Exec<'a, S> {
                 return Ok(());
             };
             pks.dedup();
-            for row in self.rows(&pks)? {
+            for row in self.met(&pks)? {
                 if self.fulfils(compiled, &row)? && !take(self, &row)? {
                     return Ok(());
                 }
@@ -439,8 +519,12 @@ impl<'a, S: Source> Exec<'a, S> {
             };
             let index = index.0;
             let part = self.part(Way::Up, DENSITY_SAMPLE);
-            let reach = self.source.token(index, code, extra, part)?.last().copied();
-            let reach = reach.unwrap_or(i64::MAX);
+            let sample = self.source.token(index, code, extra, part)?;
+            // Of a stream that ends within the sample nothing more need be read.
+            let reach = match sample.last() {
+                Some(last) if sample.len() == DENSITY_SAMPLE => *last,
+                Some(_) | None => i64::MAX,
+            };
             if best.is_none_or(|(other, _)| reach > other) {
                 best = Some((reach, Stream::Token { index, code, extra }));
             }

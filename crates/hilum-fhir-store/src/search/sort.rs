@@ -282,7 +282,7 @@ impl<S: Source> Exec<'_, S> {
         values: &dyn Fn(usize) -> SortValue,
         found: &mut Found<'_>,
     ) -> Result<(), StoreError> {
-        let rows = self.rows(pks)?;
+        let rows = self.met(pks)?;
         let mut rows = rows.into_iter().peekable();
         for (at, pk) in pks.iter().enumerate() {
             let Some(row) = rows.next_if(|row| row.pk == *pk) else {
