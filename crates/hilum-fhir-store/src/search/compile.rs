@@ -61,7 +61,7 @@ impl<S: Source> Exec<'_, S> {
                 tokens.sort_unstable();
                 Node::Tokens(tokens)
             }
-            Criterion::LastUpdated(tests) => self.updated(tests)?,
+            Criterion::LastUpdated(tests) => self.updated(tests, types)?,
             Criterion::Types(types) => Node::Types(types.iter().map(|of| of.0).collect()),
             Criterion::And(all) => {
                 Node::And(self.compile_all(types.to_vec(), all, depth + 1)?.nodes)
@@ -102,7 +102,7 @@ impl<S: Source> Exec<'_, S> {
         Ok(Node::Tokens(tokens))
     }
 
-    fn updated(&mut self, tests: &[IntervalTest]) -> Result<Node, StoreError> {
+    fn updated(&mut self, tests: &[IntervalTest], types: &[u16]) -> Result<Node, StoreError> {
         let intervals: Vec<Interval> = tests.iter().map(closed).collect();
         let mut seqs = Vec::with_capacity(intervals.len());
         for Interval { prefix, low, high } in &intervals {
@@ -123,7 +123,15 @@ impl<S: Source> Exec<'_, S> {
             };
             seqs.push((first, last));
         }
-        Ok(Node::Updated { intervals, seqs })
+        let of = match types {
+            [only] => Some(*only),
+            _ => None,
+        };
+        Ok(Node::Updated {
+            intervals,
+            seqs,
+            of,
+        })
     }
 
     /// Full text is looked up at once: few matches are a list, many are asked for one by one.

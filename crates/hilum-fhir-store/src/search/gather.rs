@@ -23,7 +23,7 @@ pub(super) enum Range {
     /// Resources by their own tokens.
     Resources(Vec<i64>),
     /// Current versions made by changes in this range, ends included.
-    Recent(i64, i64),
+    Recent(Option<u16>, i64, i64),
 }
 
 /// Which words.
@@ -340,15 +340,14 @@ impl<S: Source> Exec<'_, S> {
                 }
                 pks.extend(self.source.by_tokens(tokens)?);
             }
-            Range::Recent(first, last) => {
+            Range::Recent(of, first, last) => {
                 let part = Part {
                     above: first.saturating_sub(1),
                     to: *last,
                     way: Way::Up,
                     limit: room,
                 };
-                let of = self.only_type();
-                let found = self.source.recent(of, part)?;
+                let found = self.source.recent(*of, part)?;
                 pks.extend(found.into_iter().map(|(_, pk)| pk));
             }
         }

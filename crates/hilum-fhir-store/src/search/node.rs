@@ -28,10 +28,11 @@ pub(super) enum Node {
     FullText(TextMatch),
     /// Its own token is one of these (sorted).
     Tokens(Vec<i64>),
-    /// Its last change passes; the numbers of the changes that can.
+    /// Its last change passes; the numbers of the changes that can, and the type if it is known.
     Updated {
         intervals: Vec<Interval>,
         seqs: Vec<(i64, i64)>,
+        of: Option<u16>,
     },
     Types(Vec<u16>),
     /// A resource that it references through one of the parameters fulfils all; what is known of
@@ -72,9 +73,9 @@ impl Node {
             }
             Self::Pks(pks) => Some(vec![Range::Pks(pks.clone())]),
             Self::Tokens(tokens) => Some(vec![Range::Resources(tokens.clone())]),
-            Self::Updated { seqs, .. } => Some(
+            Self::Updated { seqs, of, .. } => Some(
                 seqs.iter()
-                    .map(|(first, last)| Range::Recent(*first, *last))
+                    .map(|(first, last)| Range::Recent(*of, *first, *last))
                     .collect(),
             ),
             Self::Or(nodes) => {

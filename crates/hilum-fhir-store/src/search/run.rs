@@ -156,7 +156,7 @@ impl<'a, S: Source> Exec<'a, S> {
         };
         let more = matches.len() > count;
         matches.truncate(count);
-        let (mut before, mut behind) = (after.is_some(), more);
+        let (mut before, mut behind) = (query.after.is_some(), more);
         if order.is_reversed() {
             matches.reverse();
             (before, behind) = (more, true);
