@@ -40,6 +40,9 @@ pub enum Permission {
     FhirBatch,
     /// Take FHIR resources out or bring them in, in bulk.
     FhirTransfer,
+    /// See how far FHIR work is that is answered later, take its answer, end it. Its URL is known
+    /// to whom it was given.
+    FhirJob,
 }
 
 impl Permission {
@@ -61,6 +64,7 @@ impl Permission {
             Self::FhirOperate => "fhir-operate",
             Self::FhirBatch => "fhir-batch",
             Self::FhirTransfer => "fhir-transfer",
+            Self::FhirJob => "fhir-job",
         }
     }
 }

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use hilum_fhir::IssueType;
 use http::{HeaderName, HeaderValue, StatusCode};
 
+use crate::bulk::Parts;
 use crate::fault::{Fault, suggestion};
 use crate::port::Delivering;
 use crate::request::{Conditions, Format, Kind, Media, Prefer, unsupported};
@@ -156,6 +157,8 @@ pub(crate) enum Answer {
     Json(Vec<u8>),
     /// Bytes that are no resource.
     Raw(Bytes, String),
+    /// Files of lines, under a media type.
+    Lines(Parts, &'static str),
 }
 
 impl Reply {

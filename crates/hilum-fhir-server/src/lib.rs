@@ -7,12 +7,14 @@
 //! - `request/`: what a client asks, read once at the edge; `respond`: the answer in the format that
 //!   was asked for, every error as an OperationOutcome.
 //! - `interaction/` and `operation/`: one file for each kind; `bundle/`: batch and transaction.
+//! - `jobs/`: what takes longer than a request; `bulk/`: resources out and in as files.
 //! - `search/`: from a URL to a query of the store; `terms/`: the codes of value sets for it.
 //!
 //! Invariants: what it does not do it does not claim; nothing in a request is silently ignored; a
 //! caller that is not granted is refused before a body is read; every body, page, list and chain
 //! is bounded by a limit of [`Limits`]; no content of a resource is in a log or an error.
 
+mod bulk;
 mod bundle;
 mod call;
 mod capability;
@@ -20,6 +22,7 @@ mod fault;
 mod include;
 mod index;
 mod interaction;
+mod jobs;
 mod limits;
 mod list;
 mod open;

@@ -37,6 +37,20 @@ pub struct Limits {
     pub chain_max: usize,
     /// Tries of a transaction whose conditional references change meanwhile.
     pub tries_max: usize,
+    /// Jobs that are kept for one tenant, those that are done included.
+    pub jobs_max: usize,
+    /// Jobs that run at once.
+    pub jobs_running_max: usize,
+    /// How long a job rests after a step, in percent of the time that it worked.
+    pub job_rest_percent: u32,
+    /// How long a job and its files are kept after its end.
+    pub job_kept: Duration,
+    /// Resources of one file of an export; the next ones come in another.
+    pub export_file_resources_max: u64,
+    /// Bytes after which a file of an export ends.
+    pub export_file_bytes_max: u64,
+    /// Patients that one export is limited to: of a group, or by name.
+    pub export_patients_max: usize,
 }
 
 impl Default for Limits {
@@ -58,6 +72,13 @@ impl Default for Limits {
             search_values_max: 20_000,
             chain_max: 6,
             tries_max: 8,
+            jobs_max: 100,
+            jobs_running_max: 2,
+            job_rest_percent: 50,
+            job_kept: Duration::from_secs(24 * 3_600),
+            export_file_resources_max: 100_000,
+            export_file_bytes_max: 256 << 20,
+            export_patients_max: 100_000,
         }
     }
 }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use hilum_db::RealFiles;
 use hilum_fhir::definitions::{Definitions, TypeId};
 use hilum_fhir::search::ParamSet;
 use hilum_fhir::validate::Validator;
@@ -25,6 +26,8 @@ pub struct TenantOptions {
     pub name: String,
     /// The file of its store.
     pub file: PathBuf,
+    /// The folder for the files of its jobs; it is made when one needs it.
+    pub jobs: PathBuf,
     /// How strictly resources are checked.
     pub validate: Validate,
     /// The same for single types, by their names.
@@ -118,6 +121,7 @@ impl Fhir {
             public: options.url,
             origins: options.origins,
             ids: Ids::default(),
+            jobs: crate::jobs::Jobs::default(),
             full_told_ms: std::sync::atomic::AtomicI64::new(0),
         }))
     }
@@ -166,6 +170,8 @@ fn open(
     Ok(Tenant {
         name: options.name,
         store,
+        jobs: options.jobs,
+        files: Arc::new(RealFiles),
         table,
         validator,
         params,

@@ -197,8 +197,17 @@ async fn answer(
             Answer::None => None,
             Answer::Json(json) => Some(json.into()),
             Answer::Raw(bytes, _) => Some(bytes),
+            Answer::Lines(..) => return Err(too_long()),
         },
     })
+}
+
+/// Files go to clients piece by piece, which neither a channel nor a bundle can take.
+pub(crate) fn too_long() -> Fault {
+    Fault::bad(
+        IssueType::NotSupported,
+        "a file is given by HTTP alone, not within something else",
+    )
 }
 
 fn content(bytes: Bytes) -> Content {

@@ -10,7 +10,7 @@ use http::{StatusCode, header};
 use crate::call::{Answer, Call, Reply};
 use crate::fault::{Fault, suggestion};
 use crate::server::Fhir;
-use crate::{bundle, capability, interaction, openapi, operation};
+use crate::{bulk, bundle, capability, interaction, jobs, openapi, operation};
 
 /// What a route does.
 pub(crate) type Handle = fn(Call) -> BoxFuture<'static, Result<Reply, Fault>>;
@@ -70,6 +70,8 @@ pub(crate) fn all() -> Vec<Entry> {
     capability::routes()
         .into_iter()
         .chain(openapi::routes())
+        .chain(jobs::routes())
+        .chain(bulk::routes())
         .chain(operation::routes())
         .chain(bundle::routes())
         .chain(interaction::routes())

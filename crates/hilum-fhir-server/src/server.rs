@@ -12,7 +12,7 @@ use hilum_component::Stop;
 use hilum_fhir::IssueType;
 use hilum_net::{Connection, Listener};
 use http::{HeaderMap, Method, Request, Response, StatusCode, header};
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Limited};
 use hyper::body::{Body as _, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -51,6 +51,7 @@ pub struct Fhir {
     pub(crate) origins: Vec<String>,
     pub(crate) bodies: Arc<Semaphore>,
     pub(crate) ids: crate::open::Ids,
+    pub(crate) jobs: crate::jobs::Jobs,
     /// When a full disk was last told of; 0 is never.
     pub(crate) full_told_ms: AtomicI64,
 }
@@ -124,6 +125,7 @@ impl Fhir {
     /// Serves until `stop`, then lets the requests end that have begun.
     pub async fn serve(self: Arc<Self>, listener: Listener, mut stop: Stop) {
         let mut connections = tokio::task::JoinSet::new();
+        let jobs = tokio::spawn(crate::jobs::run(Arc::clone(&self)));
         loop {
             let incoming = tokio::select! {
                 incoming = listener.accept() => incoming,
@@ -139,6 +141,9 @@ impl Fhir {
             });
         }
         drop(listener);
+        // Jobs go on after the next start, from what they saved.
+        jobs.abort();
+        drop(jobs.await);
         let ended = async { while connections.join_next().await.is_some() {} };
         if tokio::time::timeout(STOP_WITHIN, ended).await.is_err() {
             tracing::warn!("requests to the FHIR server were cut off by the stop");
@@ -172,7 +177,7 @@ async fn respond_to(
     request: Request<Incoming>,
     caller: IpAddr,
     fhir: Arc<Fhir>,
-) -> Response<Full<Bytes>> {
+) -> Response<respond::Body> {
     let head = request.method() == Method::HEAD;
     let mut shape = Shape {
         media: Media::JSON,

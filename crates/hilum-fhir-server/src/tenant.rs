@@ -1,8 +1,10 @@
 //! A tenant: one store, the parameters that it is searched by, and how it checks what it takes.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
+use hilum_db::Files;
 use hilum_fhir::definitions::TypeId;
 use hilum_fhir::search::ParamSet;
 use hilum_fhir::validate::Validator;
@@ -33,6 +35,9 @@ pub(crate) struct Tenant {
     /// Empty for the first one.
     pub(crate) name: String,
     pub(crate) store: Store,
+    /// The folder below which jobs have theirs.
+    pub(crate) jobs: PathBuf,
+    pub(crate) files: Arc<dyn Files>,
     pub(crate) table: Table,
     pub(crate) params: Arc<ParamSet>,
     pub(crate) validator: Arc<Validator>,

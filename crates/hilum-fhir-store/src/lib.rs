@@ -37,6 +37,7 @@ mod entry;
 mod error;
 mod id;
 mod job;
+mod moment;
 mod normal;
 mod prepare;
 mod query;
@@ -59,6 +60,7 @@ pub use config::{Clock, Limits, ParamSpec, Place, StoreConfig};
 pub use error::StoreError;
 pub use id::{DeliveryId, ParamKey, ParamKind, Pk, ResourceType, Seq};
 pub use job::{Job, JobState, NewJob};
+pub use moment::{Kept, Listing, MomentPage, MomentQuery};
 pub use query::{
     Chain, Criterion, Cursor, Direction, Has, IntervalTest, NumberTest, Prefix, QuantityTest,
     Query, ReferenceTest, SortBy, SortKey, StringMode, Test, TokenTest, Total, UnitTest, UriMode,

@@ -12,6 +12,7 @@ use crate::config::{ParamSpec, Place, StoreConfig};
 use crate::error::StoreError;
 use crate::id::{ParamKey, Pk, ResourceType, Seq};
 use crate::job::{Job, JobChange, JobState, NewJob};
+use crate::moment::{Listing, MomentPage, MomentQuery};
 use crate::query::{Cursor, Query};
 use crate::reindex::{Counted, Progress};
 use crate::row::IndexRow;
@@ -245,6 +246,48 @@ impl Store {
     /// As the place fails.
     pub async fn trim_outbox(&self, to: i64) -> Result<(), StoreError> {
         self.inner.trim_outbox(to).await
+    }
+
+    /// A page of what there was at a moment.
+    ///
+    /// # Errors
+    /// As the place fails.
+    pub async fn moment(&self, query: MomentQuery) -> Result<MomentPage, StoreError> {
+        self.inner.moment(query).await
+    }
+
+    /// The versions that resources had at a moment; those that did not exist then, or were deleted,
+    /// are left out.
+    ///
+    /// # Errors
+    /// As the place fails.
+    pub async fn versions_at(&self, pks: Vec<Pk>, to: Seq) -> Result<Vec<Stored>, StoreError> {
+        self.inner.versions_at(pks, to).await
+    }
+
+    /// The version that a change made.
+    ///
+    /// # Errors
+    /// As the place fails.
+    pub async fn numbered(&self, seq: Seq) -> Result<Option<Stored>, StoreError> {
+        self.inner.numbered(seq).await
+    }
+
+    /// The first change that is not older than a time; one behind the last if all are older.
+    ///
+    /// # Errors
+    /// As the place fails.
+    pub async fn seq_at(&self, at_ms: i64) -> Result<Seq, StoreError> {
+        self.inner.seq_at(at_ms).await
+    }
+
+    /// Everything that some searches find, from one snapshot; pages and totals are left aside. It
+    /// may take minutes, and holds eight bytes for each match.
+    ///
+    /// # Errors
+    /// As [`Store::search`].
+    pub async fn list(&self, queries: Vec<Query>) -> Result<Listing, StoreError> {
+        self.inner.list(queries).await
     }
 
     /// Keeps a job, durably, and gives it with its moment.

@@ -54,6 +54,13 @@ pub struct Stored {
     pub body: Option<Body>,
 }
 
+impl Stored {
+    /// Bytes of its content.
+    pub(crate) fn body_bytes(&self) -> Option<usize> {
+        self.body.as_ref().map(|body| body.bytes.len())
+    }
+}
+
 /// Whose history.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HistoryScope {

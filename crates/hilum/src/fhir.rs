@@ -95,6 +95,7 @@ fn tenant(name: &str, file: PathBuf, own: &FhirTenant) -> TenantOptions {
     let types = own.validate_types.iter();
     TenantOptions {
         name: name.to_owned(),
+        jobs: file.with_extension("jobs"),
         file,
         validate: validate(own.validate),
         validate_types: types

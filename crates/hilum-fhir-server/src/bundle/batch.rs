@@ -43,6 +43,9 @@ pub(super) async fn one(call: &Call, bundle: &Resource, item: &Item) -> Result<R
         ..call.clone()
     };
     let made = (entry.handle)(inner.clone()).await;
+    if matches!(&made, Ok(reply) if matches!(reply.content, Answer::Lines(..))) {
+        return Err(crate::port::too_long());
+    }
     match delivering {
         Some(delivering) => delivering.answer(&inner, made),
         None => made,

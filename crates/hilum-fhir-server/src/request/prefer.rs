@@ -26,6 +26,8 @@ pub(crate) struct Prefer {
     /// transaction does not.
     pub(crate) returns: Option<Return>,
     pub(crate) handling: Handling,
+    /// The answer may come later (FHIR R4 async.html).
+    pub(crate) respond_async: bool,
 }
 
 impl Prefer {
@@ -42,6 +44,7 @@ impl Prefer {
                     ("return", "operationoutcome") => prefer.returns = Some(Return::Outcome),
                     ("handling", "lenient") => prefer.handling = Handling::Lenient,
                     ("handling", "strict") => prefer.handling = Handling::Strict,
+                    ("respond-async", _) => prefer.respond_async = true,
                     _ => {}
                 }
             }
@@ -73,9 +76,16 @@ mod tests {
         let both = Prefer {
             returns: Some(Return::Outcome),
             handling: Handling::Lenient,
+            ..none
         };
         check("return=OperationOutcome; handling=lenient", both);
         check("return=\"OperationOutcome\", handling=\"lenient\"", both);
-        check("respond-async", none);
+        check(
+            "respond-async",
+            Prefer {
+                respond_async: true,
+                ..none
+            },
+        );
     }
 }

@@ -54,6 +54,7 @@ impl Server {
         let now = AtomicI64::new(BEGIN_MS);
         let tenant = |name: &str, file: PathBuf| TenantOptions {
             name: name.to_owned(),
+            jobs: file.with_extension("jobs"),
             file,
             validate,
             validate_types: std::collections::BTreeMap::new(),
@@ -106,13 +107,24 @@ impl Server {
     }
 
     /// Stops it and starts another one on the same store.
-    pub(crate) async fn again(mut self) -> Self {
+    pub(crate) async fn again(self) -> Self {
+        self.again_with(Limits::default()).await
+    }
+
+    /// Folders of jobs of the first tenant.
+    pub(crate) fn job_folders(&self) -> usize {
+        let folder = self.folder.path().join("fhir.jobs");
+        std::fs::read_dir(folder).map_or(0, Iterator::count)
+    }
+
+    /// As [`Server::again`], with other limits.
+    pub(crate) async fn again_with(mut self, limits: Limits) -> Self {
         let folder = Arc::clone(&self.folder);
         self.stop.take().unwrap().request();
         drop(self.kept.get_mut().take());
         drop(self.fhir.take());
         self.serving.take().unwrap().await.unwrap();
-        Self::on(folder, Limits::default(), Validate::Enforce).await
+        Self::on(folder, limits, Validate::Enforce).await
     }
 
     /// The way of channels to it.
@@ -185,6 +197,45 @@ impl Server {
 
     pub(crate) async fn put(&self, path: &str, body: &Value) -> Answer {
         self.request("PUT", path, &[], body.to_string()).await
+    }
+
+    /// Begins work that is answered later; the path of its status.
+    pub(crate) async fn begin(&self, method: &str, path: &str, body: impl Into<Bytes>) -> String {
+        let headers = [("prefer", "respond-async")];
+        let begun = self.request(method, path, &headers, body).await;
+        assert_eq!(begun.status, 202, "{path}: {}", begun.told());
+        let status = begun.header("content-location");
+        status.split_once("/fhir").unwrap().1.to_owned()
+    }
+
+    /// The answer of work when it is done.
+    pub(crate) async fn ended(&self, status: &str) -> Answer {
+        for _ in 0..3_000 {
+            let answer = self.get(status).await;
+            if answer.status != 202 {
+                return answer;
+            }
+            assert_ne!(answer.header("retry-after"), "");
+            assert_ne!(answer.header("x-progress"), "");
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+        panic!("{status} does not end");
+    }
+
+    /// The lines of the files of a part of a manifest, in the order of their types and text.
+    pub(crate) async fn lines(&self, manifest: &Value, part: &str) -> Vec<Value> {
+        let mut lines = Vec::new();
+        for file in manifest[part].as_array().unwrap() {
+            let path = file["url"].as_str().unwrap().split_once("/fhir").unwrap().1;
+            let answer = self.get(path).await;
+            assert_eq!(answer.status, 200, "{path}: {}", answer.told());
+            assert_eq!(answer.header("content-type"), "application/fhir+ndjson");
+            let text = answer.text();
+            assert_eq!(text.lines().count() as u64, file["count"], "{path}");
+            lines.extend(text.lines().map(|line| serde_json::from_str(line).unwrap()));
+        }
+        lines.sort_by_key(|line: &Value| format!("{}/{}", line["resourceType"], line["id"]));
+        lines
     }
 
     /// Stores a resource under its id.

@@ -13,6 +13,7 @@ mod clients;
 mod codes;
 mod conditional;
 mod crud;
+mod export;
 mod guide;
 mod kit;
 mod operations;

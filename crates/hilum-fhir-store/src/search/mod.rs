@@ -28,6 +28,7 @@ use crate::catalog::Catalog;
 use crate::config::Limits;
 use crate::error::StoreError;
 use crate::id::{Pk, Seq};
+use crate::moment::Listing;
 use crate::normal::Tokens;
 use crate::query::{Cursor, Query};
 
@@ -167,6 +168,35 @@ pub(crate) fn page<S: Source>(
 ) -> Result<Hits, StoreError> {
     let mut exec = Exec::new(source, context, u64::MAX, query.after.as_ref())?;
     exec.page(query)
+}
+
+/// Everything that some queries find, from the one snapshot that all sources see.
+pub(crate) fn list<S: Source>(
+    source: impl Fn() -> S,
+    context: &Context,
+    queries: &[Query],
+) -> Result<Listing, StoreError> {
+    let mut listing = Listing {
+        seq: Seq(source().last_seq()?),
+        matches: Vec::with_capacity(queries.len()),
+    };
+    for query in queries {
+        let mut query = Query {
+            count: context.limits.page_max,
+            ..query.clone()
+        };
+        let mut found = Vec::new();
+        loop {
+            let hits = page(source(), context, &query)?;
+            found.extend(hits.pks.into_iter().map(Pk));
+            match hits.next {
+                Some(next) => query.after = Some(next),
+                None => break,
+            }
+        }
+        listing.matches.push(found);
+    }
+    Ok(listing)
 }
 
 /// The resources that a query finds, at most `query.count`, looking at no more than `rows_max`

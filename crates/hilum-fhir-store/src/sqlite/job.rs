@@ -2,9 +2,12 @@
 
 use hilum_db::rusqlite::{Connection, Error, OptionalExtension, Row};
 use hilum_db::{DbError, Doing};
+use tokio::sync::oneshot;
 
 use super::apply::run;
-use super::handler::StoreHandler;
+use super::handler::{Op, StoreHandler};
+use super::open::SqliteStore;
+use crate::error::StoreError;
 use crate::id::Seq;
 use crate::job::{Job, JobChange, JobState};
 
@@ -31,6 +34,23 @@ fn job(row: &Row<'_>) -> Result<Job, Error> {
         request: row.get::<_, Vec<u8>>(6)?.into(),
         progress: row.get::<_, Vec<u8>>(7)?.into(),
     })
+}
+
+impl SqliteStore {
+    pub(crate) async fn change_job(&self, change: JobChange) -> Result<Option<Job>, StoreError> {
+        let (done, outcome) = oneshot::channel();
+        let job = Err(StoreError::Closed);
+        self.submit(0, Op::Job { change, job, done })?;
+        outcome.await.map_err(|_| StoreError::Closed)?
+    }
+
+    pub(crate) fn job(&self, id: &str) -> Result<Option<Job>, StoreError> {
+        self.point(|conn, name| Ok(one(conn, name, id)?))
+    }
+
+    pub(crate) fn jobs(&self) -> Result<Vec<Job>, StoreError> {
+        self.point(|conn, name| Ok(all(conn, name)?))
+    }
 }
 
 /// One job.

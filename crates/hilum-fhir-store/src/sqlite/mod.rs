@@ -4,6 +4,7 @@ mod apply;
 mod care;
 mod handler;
 mod job;
+mod moment;
 mod open;
 mod outbox;
 mod read;

@@ -14,7 +14,6 @@ use tokio::sync::{Semaphore, oneshot};
 
 use super::care;
 use super::handler::{CommitOp, Op, StoreHandler};
-use super::job;
 use super::outbox;
 use super::read;
 use super::reindex::{self, Item, Step};
@@ -27,7 +26,6 @@ use crate::cursor::Seal;
 use crate::entry::pack;
 use crate::error::StoreError;
 use crate::id::{ParamKey, ParamKind, Pk, ResourceType, Seq};
-use crate::job::{Job, JobChange};
 use crate::normal::Tokens;
 use crate::prepare::Texts;
 use crate::query::Query;
@@ -125,7 +123,7 @@ impl SqliteStore {
         drop(writer);
     }
 
-    fn submit(&self, bytes: usize, op: Op) -> Result<(), StoreError> {
+    pub(super) fn submit(&self, bytes: usize, op: Op) -> Result<(), StoreError> {
         let writer = self
             .writer
             .lock()
@@ -180,7 +178,7 @@ impl SqliteStore {
     }
 
     /// Runs a short read on the caller's thread.
-    fn point<T>(
+    pub(super) fn point<T>(
         &self,
         read: impl FnOnce(&Connection, &str) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
@@ -189,12 +187,21 @@ impl SqliteStore {
     }
 
     /// Runs a read on a thread of its own.
-    async fn long<T: Send + 'static>(
+    pub(super) async fn long<T: Send + 'static>(
         &self,
         read: impl FnOnce(&Connection, &Shared) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
+        let limit = self.shared.config.limits.search_time;
+        self.longer(limit, read).await
+    }
+
+    /// As [`Self::long`], for as long as the caller says.
+    pub(super) async fn longer<T: Send + 'static>(
+        &self,
+        limit: Duration,
+        read: impl FnOnce(&Connection, &Shared) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
         let (readers, shared) = (self.searchers.clone(), self.shared.clone());
-        let limit = shared.config.limits.search_time;
         let run = move |_: &mut (), cancel: &Cancel| {
             within(&readers, &shared, limit, cancel, |conn, _| {
                 read(conn, &shared)
@@ -355,21 +362,6 @@ impl SqliteStore {
         outcome.await.map_err(|_| StoreError::Closed)?
     }
 
-    pub(crate) async fn change_job(&self, change: JobChange) -> Result<Option<Job>, StoreError> {
-        let (done, outcome) = oneshot::channel();
-        let job = Err(StoreError::Closed);
-        self.submit(0, Op::Job { change, job, done })?;
-        outcome.await.map_err(|_| StoreError::Closed)?
-    }
-
-    pub(crate) fn job(&self, id: &str) -> Result<Option<Job>, StoreError> {
-        self.point(|conn, name| Ok(job::one(conn, name, id)?))
-    }
-
-    pub(crate) fn jobs(&self) -> Result<Vec<Job>, StoreError> {
-        self.point(|conn, name| Ok(job::all(conn, name)?))
-    }
-
     pub(crate) async fn reindex(
         &self,
         max: usize,
@@ -410,13 +402,10 @@ impl SqliteStore {
     }
 
     pub(crate) async fn counted(&self, params: Vec<ParamKey>) -> Result<Vec<Counted>, StoreError> {
-        let (readers, shared) = (self.searchers.clone(), self.shared.clone());
-        let run = move |_: &mut (), cancel: &Cancel| {
-            within(&readers, &shared, CARE_TIME, cancel, |conn, _| {
-                reindex::counted(conn, &shared, &params)
-            })
-        };
-        self.threads.run(run).await
+        self.longer(CARE_TIME, move |conn, shared| {
+            reindex::counted(conn, shared, &params)
+        })
+        .await
     }
 
     async fn step(&self, step: Step) -> Result<Option<Progress>, StoreError> {

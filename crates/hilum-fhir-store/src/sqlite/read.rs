@@ -93,6 +93,20 @@ pub(super) fn fetch(conn: &Connection, name: &str, pks: &[i64]) -> Result<Vec<St
     Ok(out)
 }
 
+/// The version that a change made.
+pub(super) fn numbered(
+    conn: &Connection,
+    name: &str,
+    seq: i64,
+) -> Result<Option<Stored>, StoreError> {
+    let sql = concat!(
+        "SELECT ",
+        columns!(),
+        " FROM version v CROSS JOIN resource r ON r.pk = v.pk WHERE v.seq = ?"
+    );
+    one(conn, name, sql, [seq])
+}
+
 /// A version of a resource. The first one has the number of the resource itself, so the index of
 /// versions need not hold it.
 pub(super) fn version(

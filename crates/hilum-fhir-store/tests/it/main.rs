@@ -10,5 +10,6 @@ mod commits;
 mod door;
 mod jobs;
 mod model;
+mod moment;
 mod power;
 mod searches;

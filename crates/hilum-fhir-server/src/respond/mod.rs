@@ -1,13 +1,27 @@
 //! From a reply or a fault to bytes on the wire.
 
+mod lines;
+
+use std::io;
+
 use bytes::Bytes;
-use http::{HeaderValue, Response, header};
-use http_body_util::Full;
+use http::{HeaderValue, Response, StatusCode, header};
+use http_body_util::channel::Channel;
+use http_body_util::{Either, Full};
+
+use crate::bulk::Parts;
 
 use crate::call::{Answer, Reply};
 use crate::fault::Fault;
 use crate::request::{Coding, Format, Media, PACK_BYTES_MIN, pack};
 use crate::write;
+
+/// The body of an answer: bytes that are there, or files that are read on the way.
+pub(crate) type Body = Either<Full<Bytes>, Channel<Bytes, io::Error>>;
+
+fn full(bytes: Bytes) -> Body {
+    Either::Left(Full::new(bytes))
+}
 
 /// The form of the answer that the client asked for.
 #[derive(Clone, Copy, Debug)]
@@ -18,7 +32,7 @@ pub(crate) struct Shape {
 }
 
 /// An answer.
-pub(crate) fn reply(reply: Reply, shape: &Shape) -> Response<Full<Bytes>> {
+pub(crate) fn reply(reply: Reply, shape: &Shape) -> Response<Body> {
     let (bytes, content_type) = match reply.content {
         Answer::None => (Bytes::new(), None),
         Answer::Raw(bytes, content_type) => (bytes, Some(content_type)),
@@ -26,22 +40,15 @@ pub(crate) fn reply(reply: Reply, shape: &Shape) -> Response<Full<Bytes>> {
             Ok(bytes) => (bytes, Some(shape.media.content_type.to_owned())),
             Err(error) => return fault(error, shape),
         },
+        Answer::Lines(parts, content_type) => {
+            let mut response = lines(parts, content_type, shape.coding);
+            common(&mut response, reply.status, reply.headers);
+            return response;
+        }
     };
-    let mut response = Response::new(Full::default());
-    *response.status_mut() = reply.status;
-    for (name, value) in reply.headers {
-        response.headers_mut().append(name, value);
-    }
+    let mut response = Response::new(full(Bytes::new()));
+    common(&mut response, reply.status, reply.headers);
     let headers = response.headers_mut();
-    headers.insert(
-        "x-content-type-options",
-        HeaderValue::from_static("nosniff"),
-    );
-    // What is about patients is nobody's to keep, except to ask again whether it has changed.
-    headers.insert(
-        header::CACHE_CONTROL,
-        HeaderValue::from_static("private, no-cache"),
-    );
     if let Some(value) = content_type.and_then(|text| HeaderValue::from_str(&text).ok()) {
         headers.insert(header::CONTENT_TYPE, value);
         headers.insert(
@@ -61,7 +68,57 @@ pub(crate) fn reply(reply: Reply, shape: &Shape) -> Response<Full<Bytes>> {
         }
         None => bytes,
     };
-    *response.body_mut() = Full::new(bytes);
+    *response.body_mut() = full(bytes);
+    response
+}
+
+/// What every answer says.
+fn common(
+    response: &mut Response<Body>,
+    status: StatusCode,
+    given: Vec<(http::HeaderName, HeaderValue)>,
+) {
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    for (name, value) in given {
+        headers.append(name, value);
+    }
+    headers.insert(
+        "x-content-type-options",
+        HeaderValue::from_static("nosniff"),
+    );
+    // What is about patients is nobody's to keep, except to ask again whether it has changed.
+    headers.insert(
+        header::CACHE_CONTROL,
+        HeaderValue::from_static("private, no-cache"),
+    );
+}
+
+/// Files, as they are read.
+fn lines(parts: Parts, content_type: &'static str, coding: Option<Coding>) -> Response<Body> {
+    let bytes = parts.bytes;
+    let coding = coding.filter(|_| bytes >= PACK_BYTES_MIN as u64);
+    let mut response = match lines::body(parts, coding) {
+        Ok(body) => Response::new(Either::Right(body)),
+        Err(error) => {
+            tracing::error!(%error, "a file cannot be packed");
+            let mut failed = Response::new(full(Bytes::new()));
+            *failed.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+            return failed;
+        }
+    };
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    headers.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
+    match coding {
+        Some(coding) => {
+            let value = HeaderValue::from_static(coding.name());
+            headers.insert(header::CONTENT_ENCODING, value);
+        }
+        None => {
+            headers.insert(header::CONTENT_LENGTH, HeaderValue::from(bytes));
+        }
+    }
     response
 }
 
@@ -74,7 +131,7 @@ fn shaped(json: Vec<u8>, shape: &Shape) -> Result<Bytes, Fault> {
 }
 
 /// A refusal or a failure as an OperationOutcome.
-pub(crate) fn fault(fault: Fault, shape: &Shape) -> Response<Full<Bytes>> {
+pub(crate) fn fault(fault: Fault, shape: &Shape) -> Response<Body> {
     let answer = Answer::Json(hilum_fhir::operation_outcome_json(&fault.problems));
     let told = Reply {
         status: fault.status,
@@ -96,13 +153,15 @@ pub(crate) fn fault(fault: Fault, shape: &Shape) -> Response<Full<Bytes>> {
 }
 
 /// Lets a web page of this origin read the answer.
-pub(crate) fn allow_origin(response: &mut Response<Full<Bytes>>, origin: HeaderValue) {
+pub(crate) fn allow_origin(response: &mut Response<Body>, origin: HeaderValue) {
     let headers = response.headers_mut();
     headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
     headers.append(header::VARY, HeaderValue::from_static("origin"));
     headers.insert(
         header::ACCESS_CONTROL_EXPOSE_HEADERS,
-        HeaderValue::from_static("etag, location, content-location, last-modified"),
+        HeaderValue::from_static(
+            "etag, location, content-location, last-modified, expires, retry-after, x-progress",
+        ),
     );
     headers.insert(
         header::ACCESS_CONTROL_ALLOW_METHODS,
@@ -117,11 +176,12 @@ pub(crate) fn allow_origin(response: &mut Response<Full<Bytes>>, origin: HeaderV
 }
 
 /// The answer to `HEAD`: everything but the body.
-pub(crate) fn without_body(response: &mut Response<Full<Bytes>>) {
+pub(crate) fn without_body(response: &mut Response<Body>) {
     use hyper::body::Body as _;
-    let length = response.body().size_hint().exact().unwrap_or(0);
-    response
-        .headers_mut()
-        .insert(header::CONTENT_LENGTH, HeaderValue::from(length));
-    *response.body_mut() = Full::default();
+    // Files that are not packed have named their length already.
+    if let Some(length) = response.body().size_hint().exact() {
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    }
+    *response.body_mut() = full(Bytes::new());
 }

@@ -1,0 +1,18 @@
+//! Much at once, out of the store and into it: `$export`, `$import`, and their files.
+
+pub(crate) mod export;
+mod files;
+mod parameters;
+
+pub(crate) use files::Parts;
+
+use crate::route::Entry;
+
+/// The media type of files (<http://ndjson.org>, Bulk Data Access IG 2.0.0).
+pub(crate) const NDJSON: &str = "application/fhir+ndjson";
+
+pub(crate) fn routes() -> Vec<Entry> {
+    let mut routes = export::routes();
+    routes.push(files::route());
+    routes
+}

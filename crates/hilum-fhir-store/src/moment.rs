@@ -1,0 +1,48 @@
+//! What a store held at a moment that is named by a change number: since versions are written once
+//! and never changed, reading page by page gives one consistent state, however long it takes.
+
+use crate::id::{Pk, ResourceType, Seq};
+use crate::stored::Stored;
+
+/// Which of the versions of a moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// Resources that were there.
+    Present,
+    /// Deletions. What was erased is not among them: nothing of it has a name any more.
+    Deleted,
+}
+
+/// A page of the resources of a type as they were at a moment, in the order of their last change
+/// before it.
+#[derive(Clone, Copy, Debug)]
+pub struct MomentQuery {
+    /// The type.
+    pub resource_type: ResourceType,
+    /// Which ones.
+    pub kept: Kept,
+    /// Only those whose last change comes after this one; where the page before ended.
+    pub after: Seq,
+    /// The moment: changes up to this one count.
+    pub to: Seq,
+    /// Versions of a page.
+    pub count: u32,
+}
+
+/// Such a page; it may hold fewer versions than asked for, even none, before the last one.
+#[derive(Clone, Debug)]
+pub struct MomentPage {
+    /// The versions.
+    pub versions: Vec<Stored>,
+    /// Where the next page begins; `None` behind the last one.
+    pub next: Option<Seq>,
+}
+
+/// All matches of several searches, from one snapshot.
+#[derive(Clone, Debug)]
+pub struct Listing {
+    /// The last change that the snapshot holds.
+    pub seq: Seq,
+    /// The matches of each search.
+    pub matches: Vec<Vec<Pk>>,
+}
