@@ -7,7 +7,7 @@ use super::node::{Compiled, Node};
 use super::sort::{Match, Order};
 use super::{Context, Hits, Part, Row, Source, Way};
 use crate::error::StoreError;
-use crate::id::{Pk, Seq};
+use crate::id::{ParamKey, Pk, Seq};
 use crate::query::{Cursor, Query, Total};
 
 /// The caps that tests are asked with, one after the other, before the largest one.
@@ -39,6 +39,13 @@ pub(super) struct Exec<'a, S> {
     /// The only resources that can match, sorted, while a walk is tried that knows them.
     among: Option<Vec<i64>>,
     plan: Vec<String>,
+}
+
+/// Candidates in the order of `pk`.
+struct List {
+    pks: Vec<i64>,
+    /// All of them match.
+    certain: bool,
 }
 
 /// What a walk goes along.
@@ -148,7 +155,7 @@ impl<'a, S: Source> Exec<'a, S> {
         let count = query.count as usize;
         let few = self.few(&compiled)?;
         let (mut matches, total) = match few {
-            Some(list) => self.test_list(&list, &mut compiled, &order, query)?,
+            Some(list) => self.matches_of(&list, &mut compiled, &order, query)?,
             None => match self.glance(&mut compiled, &order, query)? {
                 Some(matches) => (matches, None),
                 None => self.many_matches(&mut compiled, &order, query)?,
@@ -194,7 +201,7 @@ impl<'a, S: Source> Exec<'a, S> {
             if let Some(matches) = self.try_walk(&mut list, compiled, order, query)? {
                 return Ok((matches, None));
             }
-            return self.test_list(&list, compiled, order, query);
+            return self.matches_of(&list, compiled, order, query);
         }
         let want = query.count as usize + 1;
         let matches = self.walk(compiled, order, query.after.as_ref(), want)?;
@@ -211,20 +218,20 @@ impl<'a, S: Source> Exec<'a, S> {
         compiled: &Compiled,
     ) -> Result<Option<Vec<i64>>, StoreError> {
         match self.few(compiled)? {
-            Some(list) => Ok(Some(list)),
-            None => self.many(compiled),
+            Some(list) => Ok(Some(list.pks)),
+            None => Ok(self.many(compiled)?.map(|list| list.pks)),
         }
     }
 
     /// The candidates if some test has only a few matches.
-    fn few(&mut self, compiled: &Compiled) -> Result<Option<Vec<i64>>, StoreError> {
+    fn few(&mut self, compiled: &Compiled) -> Result<Option<List>, StoreError> {
         let ranges: Vec<Option<Vec<Range>>> = compiled.nodes.iter().map(Node::ranges).collect();
         let cap = CAPS[0].min(self.context.limits.frequent_at);
         self.listed(compiled, &ranges, cap, &mut Vec::new())
     }
 
     /// The candidates if some test is not frequent, or the type has few resources.
-    fn many(&mut self, compiled: &Compiled) -> Result<Option<Vec<i64>>, StoreError> {
+    fn many(&mut self, compiled: &Compiled) -> Result<Option<List>, StoreError> {
         let ranges: Vec<Option<Vec<Range>>> = compiled.nodes.iter().map(Node::ranges).collect();
         let most = self.context.limits.frequent_at;
         let mut frequent = Vec::new();
@@ -241,9 +248,10 @@ impl<'a, S: Source> Exec<'a, S> {
             return Ok(None);
         }
         let part = self.part(Way::Up, most);
-        let all = self.source.resources(Some(only), part)?;
-        self.note(|| format!("all {} of the type", all.len()));
-        Ok(Some(all))
+        let pks = self.source.resources(Some(only), part)?;
+        self.note(|| format!("all {} of the type", pks.len()));
+        let certain = compiled.nodes.is_empty();
+        Ok(Some(List { pks, certain }))
     }
 
     /// What all tests with fewer matches than `cap` have in common, if there is one.
@@ -253,20 +261,27 @@ impl<'a, S: Source> Exec<'a, S> {
         ranges: &[Option<Vec<Range>>],
         cap: usize,
         frequent: &mut Vec<usize>,
-    ) -> Result<Option<Vec<i64>>, StoreError> {
+    ) -> Result<Option<List>, StoreError> {
         let mut lists: Vec<Vec<i64>> = Vec::new();
+        let mut certain = true;
         for (at, (node, ranges)) in compiled.nodes.iter().zip(ranges).enumerate() {
             let Some(ranges) = ranges.as_deref().filter(|_| !frequent.contains(&at)) else {
+                certain = false;
                 continue;
             };
             match self.gather(ranges, cap)? {
                 Ok(list) => {
+                    certain &= self.is_certain(compiled, node);
                     let found = list.len();
                     self.note(|| format!("{}: {found}", node.name()));
                     lists.push(list);
                 }
-                Err(()) if cap == CAPS[1] && self.is_dense(ranges)? => frequent.push(at),
-                Err(()) => {}
+                Err(()) => {
+                    certain = false;
+                    if cap == CAPS[1] && self.is_dense(ranges)? {
+                        frequent.push(at);
+                    }
+                }
             }
         }
         lists.sort_by_key(Vec::len);
@@ -279,7 +294,33 @@ impl<'a, S: Source> Exec<'a, S> {
         }
         self.narrow(ranges, &mut first)?;
         self.note(|| format!("{} candidates", first.len()));
-        Ok(Some(first))
+        Ok(Some(List {
+            pks: first,
+            certain,
+        }))
+    }
+
+    /// The ranges of a node hold its matches and nothing else, of the one type that is searched.
+    fn is_certain(&self, compiled: &Compiled, node: &Node) -> bool {
+        let catalog = &self.context.catalog;
+        let of_type = |param: &u32| {
+            let definition = catalog.definition(ParamKey(*param));
+            definition.is_some_and(|param| compiled.types[..] == [param.resource_type.0])
+        };
+        match node {
+            Node::Cells { params, .. } => node.is_exact() && params.iter().all(of_type),
+            Node::Missing(_)
+            | Node::Pks(_)
+            | Node::FullText(_)
+            | Node::Tokens(_)
+            | Node::Updated { .. }
+            | Node::Types(_)
+            | Node::Follow { .. }
+            | Node::Referenced { .. }
+            | Node::And(_)
+            | Node::Or(_)
+            | Node::Not(_) => false,
+        }
     }
 
     /// Takes from a list what lacks a token, where that token is asked for among few resources:
@@ -354,7 +395,7 @@ impl<'a, S: Source> Exec<'a, S> {
     /// the order costs less than testing them all; only candidates are fetched on the way.
     fn try_walk(
         &mut self,
-        list: &mut Vec<i64>,
+        list: &mut List,
         compiled: &mut Compiled,
         order: &Order,
         query: &Query,
@@ -362,10 +403,10 @@ impl<'a, S: Source> Exec<'a, S> {
         if query.total == Total::Accurate || !order.has_index() {
             return Ok(None);
         }
-        let allowed = (list.len() as u64).saturating_mul(ENTRIES_PER_FETCH);
-        self.among = Some(std::mem::take(list));
+        let allowed = (list.pks.len() as u64).saturating_mul(ENTRIES_PER_FETCH);
+        self.among = Some(std::mem::take(&mut list.pks));
         let walked = self.walk_within(allowed, compiled, order, query);
-        *list = self.among.take().unwrap_or_default();
+        list.pks = self.among.take().unwrap_or_default();
         walked
     }
 
@@ -403,6 +444,31 @@ impl<'a, S: Source> Exec<'a, S> {
         self.spend(pks.len())?;
         self.spend(wanted.len().saturating_mul(ENTRIES_PER_FETCH as usize))?;
         self.source.rows(&wanted)
+    }
+
+    /// The page of a list of candidates.
+    fn matches_of(
+        &mut self,
+        list: &List,
+        compiled: &mut Compiled,
+        order: &Order,
+        query: &Query,
+    ) -> Result<(Vec<Match>, Option<u64>), StoreError> {
+        if !list.certain || !order.is_plain() || order.is_reversed() {
+            return self.test_list(&list.pks, compiled, order, query);
+        }
+        let after = query.after.as_ref().map_or(0, |cursor| cursor.last.0);
+        let from = list.pks.partition_point(|pk| *pk <= after);
+        let rest = list.pks.iter().skip(from);
+        let page = rest.take(query.count as usize + 1).map(|pk| Match {
+            keys: Vec::new(),
+            pk: *pk,
+        });
+        let total = match query.total {
+            Total::None => None,
+            Total::Estimate | Total::Accurate => Some(list.pks.len() as u64),
+        };
+        Ok((page.collect(), total))
     }
 
     /// Tests all candidates as far as the page, the order and the total need it.
