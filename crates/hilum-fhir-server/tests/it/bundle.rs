@@ -3,7 +3,7 @@
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use crate::kit::{Answer, Server, shared};
+use crate::kit::{Answer, Server};
 
 fn entry(method: &str, url: &str, resource: Value, more: Value) -> Value {
     let mut entry = json!({ "request": { "method": method, "url": url } });
@@ -324,61 +324,4 @@ async fn conditions_in_a_transaction_hold() {
     let deleted = server.post("/", &delete).await;
     assert_eq!(statuses(&deleted), ["204"], "{}", deleted.told());
     assert_eq!(server.get("/Observation").await.found().len(), 0);
-}
-
-/// What `bzip2` unpacks; none where it is not installed.
-fn unpacked(path: &std::path::Path) -> Option<Vec<u8>> {
-    let output = std::process::Command::new("bzip2")
-        .arg("-dc")
-        .arg(path)
-        .output()
-        .ok()?;
-    output.status.success().then_some(output.stdout)
-}
-
-#[tokio::test]
-async fn synthea_bundles_load_as_transactions() {
-    let Some(shared) = shared() else {
-        println!("not run: synthea_bundles_load_as_transactions (no shared material)");
-        return;
-    };
-    let mut files: Vec<_> = std::fs::read_dir(shared.join("suites/synthea-r4"))
-        .unwrap()
-        .map(|file| file.unwrap().path())
-        .filter(|path| path.to_string_lossy().ends_with(".json.bz2"))
-        .collect();
-    // Those of hospitals and practitioners, which the others refer to, begin with a 0.
-    files.sort();
-    let server = Server::with(
-        hilum_fhir_server::Limits::default(),
-        hilum_fhir_server::Validate::Warn,
-    )
-    .await;
-    let mut resources = 0;
-    // The smallest ones: the test takes seconds.
-    let mut rest = files.split_off(2);
-    rest.sort_by_key(|path| std::fs::metadata(path).unwrap().len());
-    for path in files.iter().chain(rest.iter().take(2)) {
-        let Some(bytes) = unpacked(path) else {
-            println!("not run: synthea_bundles_load_as_transactions (no bzip2)");
-            return;
-        };
-        let answer = server.request("POST", "/", &[], bytes).await;
-        let told: String = answer.text().chars().take(2_000).collect();
-        assert_eq!(answer.status, StatusCode::OK, "{}: {told}", path.display());
-        let statuses = statuses(&answer);
-        assert!(
-            statuses
-                .iter()
-                .all(|status| status == "201" || status == "200"),
-            "{told}"
-        );
-        resources += statuses.len();
-    }
-    assert!(resources > 100, "{resources}");
-    let found = server
-        .get("/Encounter?subject:Patient.gender=male,female&_summary=count")
-        .await
-        .json();
-    assert!(found["total"].as_u64().unwrap() > 0, "{found}");
 }

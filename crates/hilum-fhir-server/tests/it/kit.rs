@@ -1,6 +1,6 @@
 //! One door: a server on a port of its own, and requests to it over a real socket.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -320,4 +320,43 @@ pub(crate) fn shared() -> Option<PathBuf> {
         PathBuf::from,
     );
     folder.is_dir().then_some(folder)
+}
+
+/// What `bzip2` unpacks; none where it is not installed.
+pub(crate) fn unpacked(path: &Path) -> Option<Vec<u8>> {
+    let output = std::process::Command::new("bzip2")
+        .arg("-dc")
+        .arg(path)
+        .output()
+        .ok()?;
+    output.status.success().then_some(output.stdout)
+}
+
+/// Bundles of Synthea: first those of hospitals and practitioners, which the others refer to, then
+/// so many patients, the smallest first.
+pub(crate) fn synthea(shared: &Path, patients: usize) -> Vec<PathBuf> {
+    let mut files: Vec<_> = std::fs::read_dir(shared.join("suites/synthea-r4"))
+        .unwrap()
+        .map(|file| file.unwrap().path())
+        .filter(|path| path.to_string_lossy().ends_with(".json.bz2"))
+        .collect();
+    // The names of the first two begin with `0-`.
+    files.sort();
+    let mut rest = files.split_off(2);
+    rest.sort_by_key(|path| std::fs::metadata(path).unwrap().len());
+    files.extend(rest.into_iter().take(patients));
+    files
+}
+
+/// A text as a part of a query.
+pub(crate) fn encoded(text: &str) -> String {
+    let mut out = String::new();
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~:/".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    out
 }

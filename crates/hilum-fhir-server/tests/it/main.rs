@@ -22,4 +22,6 @@ mod protocol;
 mod search;
 mod standard;
 mod strict;
+mod synthea;
+mod us_core;
 mod walk;

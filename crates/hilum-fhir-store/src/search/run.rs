@@ -161,6 +161,10 @@ impl<'a, S: Source> Exec<'a, S> {
                 None => self.many_matches(&mut compiled, &order, query)?,
             },
         };
+        let total = match (total, query.total) {
+            (None, Total::Estimate) => self.quick_count(&compiled)?,
+            (total, _) => total,
+        };
         let more = matches.len() > count;
         matches.truncate(count);
         let (mut before, mut behind) = (query.after.is_some(), more);
@@ -602,20 +606,31 @@ impl<'a, S: Source> Exec<'a, S> {
         Ok(best.map_or(Stream::Type(one_type), |(_, stream)| stream))
     }
 
-    /// All matches of a search whose every test is frequent.
-    fn count(&mut self, compiled: &mut Compiled) -> Result<u64, StoreError> {
+    /// All matches, where an index alone tells their number.
+    fn quick_count(&mut self, compiled: &Compiled) -> Result<Option<u64>, StoreError> {
         if compiled.nodes.is_empty() && !compiled.types.is_empty() {
             let mut sum = 0;
             for of in &compiled.types {
                 sum += self.source.count_of(*of)?;
             }
-            return Ok(sum);
+            return Ok(Some(sum));
         }
         if let ([node], [_]) = (&compiled.nodes[..], &compiled.types[..])
             && let Some([Range::Token { index, code, extra }]) = node.ranges().as_deref()
             && node.is_exact()
         {
-            return self.source.token_count(index.0, *code, *extra, self.until);
+            let found = self
+                .source
+                .token_count(index.0, *code, *extra, self.until)?;
+            return Ok(Some(found));
+        }
+        Ok(None)
+    }
+
+    /// All matches of a search whose every test is frequent.
+    fn count(&mut self, compiled: &mut Compiled) -> Result<u64, StoreError> {
+        if let Some(found) = self.quick_count(compiled)? {
+            return Ok(found);
         }
         let mut sum = 0;
         self.walk_pks(compiled, 0, Way::Up, &mut |_, _| {
