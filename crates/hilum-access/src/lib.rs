@@ -43,6 +43,8 @@ pub enum Permission {
     /// See how far FHIR work is that is answered later, take its answer, end it. Its URL is known
     /// to whom it was given.
     FhirJob,
+    /// Have every FHIR resource indexed again.
+    FhirReindex,
 }
 
 impl Permission {
@@ -65,6 +67,7 @@ impl Permission {
             Self::FhirBatch => "fhir-batch",
             Self::FhirTransfer => "fhir-transfer",
             Self::FhirJob => "fhir-job",
+            Self::FhirReindex => "fhir-reindex",
         }
     }
 }

@@ -1,6 +1,8 @@
 //! The CapabilityStatement (FHIR R4 http.html#capabilities), made of the routes that there are, the
 //! parameters that are indexed and the values that handlers go by.
 
+use std::collections::BTreeSet;
+
 use hilum_access::{Method, Permission};
 use hilum_component::BoxFuture;
 use hilum_fhir::IssueType;
@@ -11,6 +13,7 @@ use crate::call::{Call, Reply};
 use crate::fault::Fault;
 use crate::route::{Claim, Entry, entry};
 use crate::search::table::Table;
+use crate::tenant::Tenant;
 use crate::time::instant;
 
 pub(crate) fn routes() -> Vec<Entry> {
@@ -44,6 +47,13 @@ fn handle(call: Call) -> BoxFuture<'static, Result<Reply, Fault>> {
     })
 }
 
+/// On which side of a member a comma goes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Comma {
+    Before,
+    Behind,
+}
+
 /// JSON in the making; objects and arrays are closed by the caller.
 struct Json(Vec<u8>);
 
@@ -57,6 +67,27 @@ impl Json {
         write_string(name, &mut self.0);
         self.0.push(b':');
         write_string(value, &mut self.0);
+    }
+
+    /// `"name":["item"]`, sorted and each once; nothing where there is none.
+    fn list(&mut self, name: &str, items: impl Iterator<Item = String>, comma: Comma) {
+        let items: BTreeSet<String> = items.collect();
+        if items.is_empty() {
+            return;
+        }
+        if comma == Comma::Before {
+            self.raw(",");
+        }
+        write_string(name, &mut self.0);
+        self.raw(":[");
+        for (at, item) in items.iter().enumerate() {
+            self.comma(at);
+            write_string(item, &mut self.0);
+        }
+        self.raw("]");
+        if comma == Comma::Behind {
+            self.raw(",");
+        }
     }
 
     fn comma(&mut self, at: usize) {
@@ -83,10 +114,11 @@ fn statement(call: &Call) -> Vec<u8> {
     if patches {
         json.raw("\"patchFormat\":[\"application/json-patch+json\",\"application/fhir+json\",\"application/fhir+xml\"],");
     }
+    guides(&mut json, &call.tenant);
     json.raw("\"rest\":[{\"mode\":\"server\",\"resource\":[");
     for (at, ty) in call.tenant.table.all().into_iter().enumerate() {
         json.comma(at);
-        resource(&mut json, fhir.entries.as_slice(), &call.tenant.table, ty);
+        resource(&mut json, fhir.entries.as_slice(), &call.tenant, ty);
     }
     json.raw("],\"interaction\":[");
     let system = fhir.entries.iter().filter_map(|entry| match entry.claim {
@@ -108,11 +140,30 @@ fn statement(call: &Call) -> Vec<u8> {
     json.0
 }
 
-fn resource(json: &mut Json, entries: &[Entry], table: &Table, ty: TypeId) {
+/// The implementation guides whose packages are configured.
+fn guides(json: &mut Json, tenant: &Tenant) {
+    let guides = tenant.guides.guides.iter();
+    let urls =
+        guides.filter_map(|guide| Some(format!("{}|{}", guide.url.as_ref()?, guide.version)));
+    json.list("implementationGuide", urls, Comma::Behind);
+}
+
+/// The profiles of packages on resources of a type.
+fn supported_profiles(json: &mut Json, tenant: &Tenant, ty: TypeId) {
+    let profiles = tenant.guides.profiles.added();
+    let urls = profiles
+        .filter(|profile| profile.ty == ty)
+        .map(|profile| profile.url.clone());
+    json.list("supportedProfile", urls, Comma::Before);
+}
+
+fn resource(json: &mut Json, entries: &[Entry], tenant: &Tenant, ty: TypeId) {
+    let table = &tenant.table;
     let name = table.name(ty);
     let has = |wanted: &str| entries.iter().any(|entry| entry.route.name == wanted);
     json.raw("{");
     json.pair("type", name);
+    supported_profiles(json, tenant, ty);
     json.raw(",\"interaction\":[");
     let own = entries.iter().filter_map(|entry| match entry.claim {
         Claim::Type(code) => Some(code),
@@ -141,34 +192,21 @@ fn resource(json: &mut Json, entries: &[Entry], table: &Table, ty: TypeId) {
     }
     json.raw(",\"referencePolicy\":[\"literal\",\"logical\"]");
     let params = table.params(ty);
-    let references = |json: &mut Json, field: &str, mut items: Vec<String>| {
-        items.sort();
-        items.dedup();
-        if items.is_empty() {
-            return;
-        }
-        json.raw(&format!(",\"{field}\":["));
-        for (at, item) in items.iter().enumerate() {
-            json.comma(at);
-            write_string(item, &mut json.0);
-        }
-        json.raw("]");
-    };
     let own = params
         .iter()
         .filter(|param| param.def.kind == SearchParamKind::Reference)
-        .map(|param| format!("{name}:{}", param.def.code))
-        .collect();
-    references(json, "searchInclude", own);
-    references(json, "searchRevInclude", referring(table, ty));
+        .map(|param| format!("{name}:{}", param.def.code));
+    json.list("searchInclude", own, Comma::Before);
+    let others = referring(table, ty).into_iter();
+    json.list("searchRevInclude", others, Comma::Before);
     json.raw(",\"searchParam\":[");
     for (at, param) in params.iter().enumerate() {
         json.comma(at);
         json.raw("{");
-        json.pair("name", param.def.code);
+        json.pair("name", &param.def.code);
         if !param.def.url.is_empty() {
             json.raw(",");
-            json.pair("definition", param.def.url);
+            json.pair("definition", &param.def.url);
         }
         json.raw(",");
         json.pair("type", kind(param.def.kind));
@@ -252,13 +290,13 @@ fn common_parameters(json: &mut Json, table: &Table, types: &[TypeId]) {
         .map(|ty| table.params(*ty))
         .unwrap_or_default();
     for param in first {
-        let code = param.def.code;
+        let code = &*param.def.code;
         if types.iter().all(|ty| table.param(*ty, code).is_some()) {
             json.raw(",{");
             json.pair("name", code);
             if !param.def.url.is_empty() {
                 json.raw(",");
-                json.pair("definition", param.def.url);
+                json.pair("definition", &param.def.url);
             }
             json.raw(",");
             json.pair("type", self::kind(param.def.kind));

@@ -30,7 +30,7 @@ pub(crate) async fn follow(
 /// The keys of the parameters that an include follows from a type.
 fn keys(call: &Call, include: &Include, ty: TypeId) -> Vec<ParamKey> {
     match include.param {
-        Some(param) => vec![param.key],
+        Some(key) => vec![key],
         None => {
             let all = call.tenant.table.params(ty);
             let references = all

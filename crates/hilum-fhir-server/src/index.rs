@@ -1,16 +1,16 @@
 //! What searches find a resource by, in the store's terms.
 
 use hilum_fhir::Resource;
-use hilum_fhir::search::{ParamSet, content_text, extract, narrative_text};
+use hilum_fhir::search::{content_text, extract, narrative_text};
 use hilum_fhir_store::{IndexRow, IndexValue, index_values};
 
 use crate::search::table::{CONTENT, TEXT, Table};
 
 /// The index rows of a resource.
-pub(crate) fn rows(table: &Table, params: &ParamSet, resource: &Resource) -> Vec<IndexRow> {
+pub(crate) fn rows(table: &Table, resource: &Resource) -> Vec<IndexRow> {
     let ty = resource.type_id();
     let mut rows = Vec::with_capacity(32);
-    for (id, value) in extract(resource, params).values {
+    for (id, value) in extract(resource, &table.set).values {
         if let Some(param) = table.key(ty, id) {
             let mut push = |value| rows.push(IndexRow { param, value });
             index_values(value, &mut push);

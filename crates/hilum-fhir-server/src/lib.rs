@@ -9,6 +9,8 @@
 //! - `interaction/` and `operation/`: one file for each kind; `bundle/`: batch and transaction.
 //! - `jobs/`: what takes longer than a request; `bulk/`: resources out and in as files.
 //! - `search/`: from a URL to a query of the store; `terms/`: the codes of value sets for it.
+//! - `slot`: a tenant under its name, and how it changes; `parameter` and `reindex`: search
+//!   parameters that are not of the standard, and finding old resources by them.
 //!
 //! Invariants: what it does not do it does not claim; nothing in a request is silently ignored; a
 //! caller that is not granted is refused before a body is read; every body, page, list and chain
@@ -28,12 +30,15 @@ mod list;
 mod open;
 mod openapi;
 mod operation;
+mod parameter;
 mod port;
+mod reindex;
 mod request;
 mod respond;
 mod route;
 mod search;
 mod server;
+mod slot;
 mod take;
 mod tenant;
 mod terms;

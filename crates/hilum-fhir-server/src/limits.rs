@@ -35,6 +35,10 @@ pub struct Limits {
     pub search_values_max: usize,
     /// Links of one chain, `_has` included.
     pub chain_max: usize,
+    /// Search parameters beside those of the standard and of packages.
+    pub custom_parameters_max: usize,
+    /// Resources that one step of a reindex looks at.
+    pub reindex_step: usize,
     /// Tries of a transaction whose conditional references change meanwhile.
     pub tries_max: usize,
     /// Jobs that are kept for one tenant, those that are done included.
@@ -71,6 +75,8 @@ impl Default for Limits {
             search_parameters_max: 200,
             search_values_max: 20_000,
             chain_max: 6,
+            custom_parameters_max: 500,
+            reindex_step: 100,
             tries_max: 8,
             jobs_max: 100,
             jobs_running_max: 2,

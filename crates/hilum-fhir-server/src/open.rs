@@ -1,6 +1,7 @@
 //! Opening a server: its stores, its tenants, its routes.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::hash::{BuildHasher, RandomState};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -8,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use hilum_db::RealFiles;
 use hilum_fhir::definitions::{Definitions, TypeId};
+use hilum_fhir::package::{GuideError, Guides, GuidesBuilder, PackageError, PackageLimits};
 use hilum_fhir::search::ParamSet;
 use hilum_fhir::validate::Validator;
 use hilum_fhir_store::{Place, Store, StoreConfig, StoreError};
@@ -16,6 +18,7 @@ use hilum_message::MessageId;
 use crate::limits::Limits;
 use crate::search::table::{Table, specs};
 use crate::server::Fhir;
+use crate::slot::Slot;
 use crate::tenant::{Tenant, Validate};
 use crate::time::Clock;
 
@@ -32,6 +35,10 @@ pub struct TenantOptions {
     pub validate: Validate,
     /// The same for single types, by their names.
     pub validate_types: BTreeMap<String, Validate>,
+    /// Files of FHIR packages with profiles, codes and search parameters.
+    pub packages: Vec<PathBuf>,
+    /// Profiles that every resource of a type has to conform to.
+    pub profiles: BTreeMap<String, Vec<String>>,
 }
 
 /// How a server is opened.
@@ -73,8 +80,18 @@ pub enum OpenError {
     #[error("the opening of a FHIR store was broken off; this is a bug in hilum")]
     BrokenOff,
     /// A type that does not exist.
-    #[error("`validate-types` names the type of resource `{0}`, which does not exist")]
+    #[error(
+        "`validate-types` or `profiles` names the type of resource `{0}`, which does not exist"
+    )]
     Type(String),
+    /// A package cannot be used.
+    #[error("cannot use the FHIR package {}", file.display())]
+    Package {
+        /// Its file.
+        file: PathBuf,
+        /// Why.
+        source: GuideError,
+    },
 }
 
 /// Makes ids of resources: the time, which keeps neighbours together, and bits that nobody can
@@ -99,17 +116,26 @@ impl Ids {
 impl Fhir {
     /// Opens the stores and gives a server that can be asked to serve.
     pub async fn open(options: FhirOptions) -> Result<Arc<Self>, OpenError> {
-        let definitions = Definitions::r4();
         let validator = Arc::new(Validator::new());
-        let params = Arc::new(ParamSet::r4());
         let mut tenants = BTreeMap::new();
+        // Tenants with the same packages share what was made of them.
+        let mut known: Vec<(Vec<PathBuf>, Arc<Guides>)> = Vec::new();
         for tenant in options.tenants {
-            let shared = (Arc::clone(&validator), Arc::clone(&params));
+            let guides = known.iter().find(|(files, _)| *files == tenant.packages);
+            let guides = guides.map(|(_, guides)| Arc::clone(guides));
+            let shared = (Arc::clone(&validator), guides);
             let clock = Arc::clone(&options.clock);
+            let custom_max = options.limits.custom_parameters_max;
+            let packages = tenant.packages.clone();
             let opened =
-                tokio::task::spawn_blocking(move || open(tenant, definitions, shared, &clock));
+                tokio::task::spawn_blocking(move || open(tenant, shared, &clock, custom_max));
             let opened = opened.await.map_err(|_| OpenError::BrokenOff)??;
-            tenants.insert(opened.name.clone(), Arc::new(opened));
+            known.push((packages, Arc::clone(&opened.guides)));
+            let (name, file) = (opened.name.clone(), opened.file.clone());
+            let slot = Slot::new(opened);
+            let refreshed = slot.refresh().await;
+            refreshed.map_err(|source| OpenError::Store { file, source })?;
+            tenants.insert(name, Arc::new(slot));
         }
         Ok(Arc::new(Self {
             tenants,
@@ -140,20 +166,47 @@ impl Fhir {
     }
 }
 
-fn open(
-    options: TenantOptions,
-    definitions: &'static Definitions,
-    (validator, params): (Arc<Validator>, Arc<ParamSet>),
-    clock: &Clock,
-) -> Result<Tenant, OpenError> {
-    let mut validate_types: BTreeMap<TypeId, Validate> = BTreeMap::new();
-    for (name, validate) in options.validate_types {
+/// Reads packages and makes them ready.
+fn guides(files: &[PathBuf]) -> Result<Guides, OpenError> {
+    let mut guides = GuidesBuilder::new();
+    for file in files {
+        let failed = |source| OpenError::Package {
+            file: file.clone(),
+            source,
+        };
+        let opened = File::open(file).map_err(|error| failed(PackageError::Read(error).into()))?;
+        guides
+            .add(opened, &PackageLimits::default())
+            .map_err(failed)?;
+    }
+    Ok(guides.build())
+}
+
+/// The types of resources that settings name.
+fn by_type<T>(named: BTreeMap<String, T>) -> Result<BTreeMap<TypeId, T>, OpenError> {
+    let definitions = Definitions::r4();
+    let mut known = BTreeMap::new();
+    for (name, value) in named {
         let ty = definitions
             .type_named(&name)
             .filter(|ty| definitions.type_def(*ty).is_resource())
             .ok_or(OpenError::Type(name))?;
-        validate_types.insert(ty, validate);
+        known.insert(ty, value);
     }
+    Ok(known)
+}
+
+fn open(
+    options: TenantOptions,
+    (validator, known): (Arc<Validator>, Option<Arc<Guides>>),
+    clock: &Clock,
+    custom_max: usize,
+) -> Result<Tenant, OpenError> {
+    let definitions = Definitions::r4();
+    let guides = match known {
+        Some(guides) => guides,
+        None => Arc::new(guides(&options.packages)?),
+    };
     let (types, named) = specs(definitions);
     let own = Arc::clone(clock);
     let now = hilum_fhir_store::Clock::new(move || own());
@@ -163,19 +216,24 @@ fn open(
         ..StoreConfig::new(Place::Sqlite(options.file.clone()), now)
     };
     let store = Store::open(config).map_err(|source| OpenError::Store {
-        file: options.file,
+        file: options.file.clone(),
         source,
     })?;
-    let table = Table::new(definitions, &store.catalog());
+    let set = Arc::new(ParamSet::r4());
+    let table = Table::new(definitions, set, &store.catalog(), Arc::default());
     Ok(Tenant {
         name: options.name,
+        file: options.file,
         store,
         jobs: options.jobs,
         files: Arc::new(RealFiles),
-        table,
+        table: Arc::new(table),
         validator,
-        params,
         validate: options.validate,
-        validate_types,
+        validate_types: by_type(options.validate_types)?,
+        guides,
+        profiles: by_type(options.profiles)?,
+        custom: Arc::default(),
+        custom_max,
     })
 }

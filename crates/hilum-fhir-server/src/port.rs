@@ -19,6 +19,7 @@ use crate::fault::{Fault, etag};
 use crate::request::{Conditions, Format, Kind, Media, Prefer, Return, pairs};
 use crate::route;
 use crate::server::Fhir;
+use crate::slot::Slot;
 
 /// Under which the stores are known to channels; no client uses it.
 const BASE: &str = "http://localhost";
@@ -52,10 +53,21 @@ impl Delivering {
 }
 
 impl Call {
+    /// The place of the tenant.
+    pub(crate) fn slot(&self) -> Result<&Arc<Slot>, Fault> {
+        let slot = self.fhir.tenants.get(&self.tenant.name);
+        slot.ok_or_else(|| Fault::failed("the tenant has no place; this is a bug in hilum"))
+    }
+
+    async fn slotted(&self, commit: Commit) -> Result<Committed, StoreError> {
+        let slot = self.slot().map_err(|_| StoreError::Closed)?;
+        slot.commit(&self.tenant, commit).await
+    }
+
     /// Commits, under the id of the delivery where the request belongs to one.
     pub(crate) async fn commit(&self, mut commit: Commit) -> Result<Committed, StoreError> {
         let Some(delivering) = &self.delivering else {
-            return self.tenant.store.commit(commit).await;
+            return self.slotted(commit).await;
         };
         let names = commit.changes.iter().map(|change| {
             let name = self.tenant.type_name(change.resource_type);
@@ -65,7 +77,7 @@ impl Call {
             id: DeliveryId(delivering.id.clone()),
             reply: Bytes::from(names.collect::<String>()),
         });
-        let committed = self.tenant.store.commit(commit).await?;
+        let committed = self.slotted(commit).await?;
         if committed.repeated.is_some() {
             // Set at most once: a request commits once.
             drop(delivering.known.set(committed.clone()));
@@ -136,10 +148,11 @@ async fn answer(
     tenant: &str,
     request: FhirRequest,
 ) -> Result<FhirResponse, Fault> {
-    let tenant = fhir
+    let slot = fhir
         .tenants
         .get(tenant)
         .ok_or_else(|| Fault::missing(IssueType::NotSupported, "there is no such tenant"))?;
+    let tenant = slot.now();
     if request.body.len() > fhir.limits.body_bytes_max {
         return Err(Fault::too_large(fhir.limits.body_bytes_max));
     }
@@ -165,7 +178,7 @@ async fn answer(
     let base: Arc<str> = format!("{public}{}{}", fhir.path, tenant.path()).into();
     let delivering = delivery.map(Delivering::new);
     let call = Call {
-        tenant: Arc::clone(tenant),
+        tenant,
         parts,
         query,
         conditions: Conditions {

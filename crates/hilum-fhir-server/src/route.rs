@@ -10,7 +10,7 @@ use http::{StatusCode, header};
 use crate::call::{Answer, Call, Reply};
 use crate::fault::{Fault, suggestion};
 use crate::server::Fhir;
-use crate::{bulk, bundle, capability, interaction, jobs, openapi, operation};
+use crate::{bulk, bundle, capability, interaction, jobs, openapi, operation, reindex};
 
 /// What a route does.
 pub(crate) type Handle = fn(Call) -> BoxFuture<'static, Result<Reply, Fault>>;
@@ -73,6 +73,7 @@ pub(crate) fn all() -> Vec<Entry> {
         .chain(jobs::routes())
         .chain(bulk::routes())
         .chain(operation::routes())
+        .chain(reindex::routes())
         .chain(bundle::routes())
         .chain(interaction::routes())
         .collect()

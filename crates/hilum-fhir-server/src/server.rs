@@ -27,6 +27,7 @@ use crate::request::{
 };
 use crate::respond::{self, Shape};
 use crate::route::{self, Entry};
+use crate::slot::Slot;
 use crate::tenant::Tenant;
 use crate::time::Clock;
 
@@ -39,7 +40,7 @@ const FULL_TOLD_EVERY_MS: i64 = 10_000;
 
 /// A FHIR server: its tenants, its routes, its limits.
 pub struct Fhir {
-    pub(crate) tenants: BTreeMap<String, Arc<Tenant>>,
+    pub(crate) tenants: BTreeMap<String, Arc<Slot>>,
     pub(crate) entries: Vec<Entry>,
     pub(crate) limits: Limits,
     pub(crate) clock: Clock,
@@ -96,7 +97,7 @@ impl Fhir {
     }
 
     /// The tenant that a path names, and the rest of the path, with a slash before it.
-    fn tenant_of(&self, path: &str) -> Result<(&Arc<Tenant>, String), Fault> {
+    fn tenant_of(&self, path: &str) -> Result<(Arc<Tenant>, String), Fault> {
         let none = |text: &str| Fault::missing(IssueType::NotSupported, text);
         let rest = path
             .strip_prefix(self.path.as_str())
@@ -119,13 +120,18 @@ impl Fhir {
             _ if rest.is_empty() => "/".to_owned(),
             _ => rest,
         };
-        Ok((tenant, rest))
+        Ok((tenant.now(), rest))
     }
 
     /// Serves until `stop`, then lets the requests end that have begun.
     pub async fn serve(self: Arc<Self>, listener: Listener, mut stop: Stop) {
         let mut connections = tokio::task::JoinSet::new();
         let jobs = tokio::spawn(crate::jobs::run(Arc::clone(&self)));
+        let mut indexing = tokio::task::JoinSet::new();
+        for slot in self.tenants.values() {
+            let step = self.limits.reindex_step;
+            indexing.spawn(Arc::clone(slot).keep_indexed(step, stop.clone()));
+        }
         loop {
             let incoming = tokio::select! {
                 incoming = listener.accept() => incoming,
@@ -144,7 +150,10 @@ impl Fhir {
         // Jobs go on after the next start, from what they saved.
         jobs.abort();
         drop(jobs.await);
-        let ended = async { while connections.join_next().await.is_some() {} };
+        let ended = async {
+            while connections.join_next().await.is_some() {}
+            while indexing.join_next().await.is_some() {}
+        };
         if tokio::time::timeout(STOP_WITHIN, ended).await.is_err() {
             tracing::warn!("requests to the FHIR server were cut off by the stop");
         }
@@ -250,7 +259,7 @@ async fn answer(
     let (entry, parts) = route::find(&fhir.entries, request.method(), &path)?;
     route::permitted(entry, caller)?;
     let call = Call {
-        tenant: Arc::clone(tenant),
+        tenant,
         parts,
         query,
         conditions: Conditions::of(request.headers())?,

@@ -85,12 +85,22 @@ pub(crate) fn take(
         .transpose()?;
     let resource = local.as_ref().unwrap_or(resource);
     let mut warnings = Vec::new();
+    crate::parameter::check(tenant, resource)?;
     match tenant.validates(ty) {
         Validate::Off => {}
         mode => {
             let moment = Moment::from_unix_millis(now_ms, 0);
+            let asked = tenant.profiles.get(&ty).map(Vec::as_slice);
+            let asked: Vec<&str> = asked
+                .unwrap_or_default()
+                .iter()
+                .map(String::as_str)
+                .collect();
             let request = Request {
                 best_practice: None,
+                profiles: &tenant.guides.profiles,
+                terminology: &tenant.guides.codes,
+                asked: &asked,
                 ..Request::new(moment)
             };
             let problems = tenant.validator.validate(resource, &request);

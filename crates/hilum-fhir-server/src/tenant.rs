@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use hilum_db::Files;
 use hilum_fhir::definitions::TypeId;
-use hilum_fhir::search::ParamSet;
+use hilum_fhir::package::Guides;
+use hilum_fhir::search::CustomParam;
 use hilum_fhir::validate::Validator;
 use hilum_fhir::{IssueType, Resource};
 use hilum_fhir_store::{
@@ -30,19 +31,30 @@ pub enum Validate {
     Enforce,
 }
 
-/// A store with its meaning.
+/// A store with its meaning, as it is for one request: it never changes. What changes is which one
+/// requests get ([`Slot`](crate::slot::Slot)), so it is not kept for longer than one needs.
+#[derive(Clone)]
 pub(crate) struct Tenant {
     /// Empty for the first one.
     pub(crate) name: String,
+    /// The file of its store, for messages.
+    pub(crate) file: PathBuf,
     pub(crate) store: Store,
     /// The folder below which jobs have theirs.
     pub(crate) jobs: PathBuf,
     pub(crate) files: Arc<dyn Files>,
-    pub(crate) table: Table,
-    pub(crate) params: Arc<ParamSet>,
+    pub(crate) table: Arc<Table>,
     pub(crate) validator: Arc<Validator>,
     pub(crate) validate: Validate,
     pub(crate) validate_types: BTreeMap<TypeId, Validate>,
+    /// The packages that were configured.
+    pub(crate) guides: Arc<Guides>,
+    /// Profiles that every resource of a type has to conform to.
+    pub(crate) profiles: BTreeMap<TypeId, Vec<String>>,
+    /// Search parameters that are in use beside those of the standard.
+    pub(crate) custom: Arc<Vec<CustomParam>>,
+    /// How many there may be.
+    pub(crate) custom_max: usize,
 }
 
 impl Tenant {
@@ -70,7 +82,7 @@ impl Tenant {
 
     /// What searches find a resource by.
     pub(crate) fn rows(&self, resource: &Resource) -> Vec<IndexRow> {
-        crate::index::rows(&self.table, &self.params, resource)
+        crate::index::rows(&self.table, resource)
     }
 
     /// The current version of a resource.

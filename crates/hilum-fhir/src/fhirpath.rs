@@ -1,9 +1,9 @@
 //! What expressions over resources get from the tables: which types there are and which of them
 //! are kinds of others.
 
-use hilum_fhirpath::{Host, HostError, Node};
+use hilum_fhirpath::{Host, HostError, Node, Shape, Shapes};
 
-use crate::definitions::Definitions;
+use crate::definitions::{Definitions, ElementId, TypeId};
 
 /// A host that knows the types of R4 and nothing of the world.
 #[derive(Clone, Copy, Debug, Default)]
@@ -54,6 +54,67 @@ impl Host for R4Types {
         match conforms_to_type(node, profile) {
             Some(answer) => Ok(Some(answer)),
             None => Err(HostError::Unsupported),
+        }
+    }
+}
+
+/// The types of R4 as what the names of an expression are held against.
+///
+/// A shape is a scope of the tables (where names are looked up) and the type that stands there.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct R4Shapes;
+
+impl R4Shapes {
+    /// The shape of a type.
+    #[must_use]
+    pub fn of(ty: TypeId) -> Shape {
+        shape(Definitions::r4().type_def(ty).root, ty)
+    }
+}
+
+fn shape(scope: ElementId, ty: TypeId) -> Shape {
+    Shape((ty.index() as u64) << 32 | scope.index() as u64)
+}
+
+fn type_of(shape: Shape) -> Option<TypeId> {
+    let at = usize::try_from(shape.0 >> 32).ok()?;
+    (at < Definitions::r4().types().len()).then(|| TypeId::at(at))
+}
+
+impl Shapes for R4Shapes {
+    fn child(&self, of: Shape, name: &str) -> Option<Vec<Shape>> {
+        let tables = Definitions::r4();
+        let ty = type_of(of)?;
+        if tables.type_def(ty).primitive().is_some() && name == "value" {
+            return Some(Vec::new());
+        }
+        let scope = ElementId::at(of.0);
+        let found = tables
+            .children(scope)
+            .find(|child| tables.element(*child).name == name)?;
+        let types = &tables.element(found).types;
+        if types.iter().any(|one| tables.type_def(one.ty).is_abstract) {
+            return Some(Vec::new());
+        }
+        let each = types.iter().map(|one| {
+            let child = tables.child_of(found, one.ty);
+            shape(child.scope, one.ty)
+        });
+        Some(each.collect())
+    }
+
+    fn named(&self, namespace: Option<&str>, name: &str) -> Option<Shape> {
+        let known = namespace.is_none_or(|namespace| namespace == "FHIR");
+        Definitions::r4()
+            .type_named(name)
+            .filter(|_| known)
+            .map(Self::of)
+    }
+
+    fn is(&self, shape: Shape, ty: Shape) -> bool {
+        match (type_of(shape), type_of(ty)) {
+            (Some(own), Some(ty)) => Definitions::r4().is_a(own, ty),
+            _ => false,
         }
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::env::Env;
 use crate::error::EvalError;
 use crate::eval::{Machine, fold};
+use crate::names::{Named, Shape, Shapes, named};
 use crate::syntax::{CompileError, Parsed, Span, Warning, parse, warnings};
 use crate::tree::{Dialect, NodeId, PathLiteral, Tree};
 use crate::value::Collection;
@@ -80,6 +81,11 @@ impl Expression {
                 warnings,
             }),
         })
+    }
+
+    /// Holds its names against types, seen from `start`; no document is needed for that.
+    pub fn named(&self, shapes: &dyn Shapes, start: &[Shape]) -> Named {
+        named(&self.inner.parsed.root, shapes, start)
     }
 
     /// The text it was compiled from.

@@ -62,6 +62,7 @@ mod env;
 mod error;
 mod eval;
 mod expression;
+mod names;
 mod syntax;
 pub mod tree;
 mod value;
@@ -70,6 +71,7 @@ pub use env::{Env, FUEL_DEFAULT, Host, HostError, NoHost, NoVariables, Variables
 pub use error::EvalError;
 pub use eval::{COMPARE_DEPTH_MAX, PATTERN_BYTES_MAX};
 pub use expression::{Expression, Literal, Options, Truth};
+pub use names::{Misnamed, NameProblem, Named, Shape, Shapes};
 pub use syntax::{
     CompileError, EXPRESSION_BYTES_MAX, NESTING_MAX, Span, Warning, WarningKind, functions,
 };

@@ -207,7 +207,11 @@ impl Running {
     pub(crate) fn call(&self, base: &str) -> Call {
         Call {
             fhir: Arc::clone(&self.fhir),
-            tenant: Arc::clone(&self.tenant),
+            // A job may run for longer than a set of search parameters lasts.
+            tenant: match self.fhir.tenants.get(&self.tenant.name) {
+                Some(slot) => slot.now(),
+                None => Arc::clone(&self.tenant),
+            },
             parts: Vec::new(),
             query: Vec::new(),
             conditions: Conditions::default(),

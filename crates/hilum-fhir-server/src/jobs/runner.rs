@@ -20,7 +20,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(10);
 
 /// Runs jobs until it is dropped; those that run then end at their next `await`.
 pub(crate) async fn run(fhir: Arc<Fhir>) {
-    for tenant in fhir.tenants.values() {
+    for slot in fhir.tenants.values() {
+        let tenant = &slot.now();
         if let Err(error) = files::clean(tenant).await {
             tracing::warn!(problem = ?error.problems.first(), "the files of FHIR jobs cannot be looked at");
         }
@@ -60,9 +61,10 @@ fn forget(fhir: &Fhir, id: &str) {
 /// A job that broke down is not tried again and again.
 async fn broken(fhir: &Fhir, id: &str) {
     let fault = Fault::failed("the job broke down; this is a bug in hilum");
-    for tenant in fhir.tenants.values() {
+    for slot in fhir.tenants.values() {
+        let tenant = slot.now();
         if let Ok(Some(job)) = tenant.store.job(id).await {
-            save(tenant, &job, &fault).await;
+            save(&tenant, &job, &fault).await;
         }
     }
 }
@@ -75,7 +77,8 @@ async fn begin(
 ) {
     let now = (fhir.clock)();
     let kept_ms = i64::try_from(fhir.limits.job_kept.as_millis()).unwrap_or(i64::MAX);
-    for tenant in fhir.tenants.values() {
+    for slot in fhir.tenants.values() {
+        let tenant = &slot.now();
         let jobs = match tenant.store.jobs().await {
             Ok(jobs) => jobs,
             Err(error) => {

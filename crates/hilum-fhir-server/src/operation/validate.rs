@@ -171,6 +171,8 @@ async fn told(call: &Call, resource: Resource, asked: &Asked) -> Result<Reply, F
         let asked: Vec<&str> = profiles.iter().map(String::as_str).collect();
         let request = Request {
             asked: &asked,
+            profiles: &tenant.guides.profiles,
+            terminology: &tenant.guides.codes,
             ..Request::new(Moment::from_unix_millis(now_ms, 0))
         };
         let mut problems = tenant.validator.validate(&resource, &request);

@@ -1,9 +1,10 @@
 //! `_include` and `_revinclude` (FHIR R4 search.html#revinclude).
 
 use hilum_fhir::definitions::{SearchParamKind, TypeId};
+use hilum_fhir_store::ParamKey;
 
-use super::key::Refused;
-use super::table::{Param, Table};
+use super::key::{Refused, building};
+use super::table::Table;
 
 /// References to follow from matches, or towards them.
 #[derive(Clone, Debug)]
@@ -11,7 +12,7 @@ pub(crate) struct Include {
     /// From the type of the resource that refers; every type for `*`.
     pub(crate) source: Option<TypeId>,
     /// By this parameter; by every one for `*`.
-    pub(crate) param: Option<Param>,
+    pub(crate) param: Option<ParamKey>,
     /// To this type only.
     pub(crate) target: Option<TypeId>,
     /// From what was included as well.
@@ -75,6 +76,9 @@ pub(crate) fn parse(
     } else {
         let known = table.param(source, code);
         let param = known.ok_or_else(|| {
+            if table.building(source, code).is_some() {
+                return building(table, source, code);
+            }
             let near = crate::fault::suggestion(code, table.codes(source));
             wrong(&format!(
                 "names the parameter `{code}`, which {} does not have{near}",
@@ -92,7 +96,7 @@ pub(crate) fn parse(
                 "names `{code}`, which never refers to a {name}"
             )));
         }
-        Some(param)
+        Some(param.key)
     };
     Ok(Include {
         source: Some(source),

@@ -18,10 +18,10 @@ const WHOLE: [&str; 1] = ["http://hl7.org/fhir/SearchParameter/Observation-code-
 const PAIRS_MAX: usize = 64;
 
 /// The composite conditions that follow from `criteria` on one type.
-pub(super) fn implied(params: &[Param], criteria: &[Criterion]) -> Vec<Criterion> {
+pub(super) fn implied(params: &[Param<'_>], criteria: &[Criterion]) -> Vec<Criterion> {
     params
         .iter()
-        .filter(|param| WHOLE.contains(&param.def.url))
+        .filter(|param| WHOLE.contains(&&*param.def.url))
         .filter_map(|composite| {
             let [first, second] = &composite.def.components[..] else {
                 return None;
@@ -34,7 +34,7 @@ pub(super) fn implied(params: &[Param], criteria: &[Criterion]) -> Vec<Criterion
                 })
             };
             let (Test::Token(codes), Test::Quantity(values)) =
-                (test_of(first.param)?, test_of(second.param)?)
+                (test_of(first.0)?, test_of(second.0)?)
             else {
                 return None;
             };

@@ -2,6 +2,7 @@
 //! search.html#modifiers, #chaining, #has).
 
 use std::collections::HashMap;
+use std::sync::atomic::Ordering;
 
 use hilum_fhir::IssueType;
 use hilum_fhir::definitions::{SearchParamKind, TypeId};
@@ -9,7 +10,7 @@ use hilum_fhir_store::{Chain, Criterion, Has, ParamKey, ResourceType, Test};
 
 use super::date;
 use super::split::{split, unescape};
-use super::table::{CONTENT, Param, TEXT};
+use super::table::{CONTENT, Param, TEXT, Table};
 use super::value::{self, Context, is_id, prefixed};
 use crate::fault::suggestion;
 use crate::terms::Codes;
@@ -127,7 +128,7 @@ impl Keys<'_> {
         })))
     }
 
-    fn reference(&self, ty: TypeId, code: &str) -> Result<Param, Refused> {
+    fn reference(&self, ty: TypeId, code: &str) -> Result<Param<'_>, Refused> {
         let table = self.context.table;
         let param = table
             .param(ty, code)
@@ -173,6 +174,13 @@ impl Keys<'_> {
         let inner_code = rest.split(['.', ':']).next().unwrap_or_default();
         let built_in = matches!(inner_code, "_has" | "_id" | "_lastUpdated");
         let all = targets.clone();
+        // Leaving out a type whose parameter is not complete yet would leave out matches.
+        let unready = targets
+            .iter()
+            .find(|ty| table.building(**ty, inner_code).is_some());
+        if let Some(ty) = unready {
+            return Err(building(table, *ty, inner_code));
+        }
         targets.retain(|ty| built_in || table.param(*ty, inner_code).is_some());
         if targets.is_empty() {
             return Err(self.unknown(&all, inner_code));
@@ -231,7 +239,7 @@ impl Keys<'_> {
                 one_or(each)
             });
         }
-        let params: Vec<Param> = types
+        let params: Vec<Param<'_>> = types
             .iter()
             .filter_map(|ty| table.param(*ty, code))
             .collect();
@@ -325,6 +333,12 @@ impl Keys<'_> {
             .copied()
             .filter(|ty| table.param(*ty, code).is_none())
             .collect();
+        let unready = lacking
+            .iter()
+            .find(|ty| table.building(**ty, code).is_some());
+        if let Some(ty) = unready {
+            return building(table, *ty, code);
+        }
         let near = lacking
             .first()
             .map(|ty| suggestion(code, table.codes(*ty)))
@@ -341,6 +355,23 @@ impl Keys<'_> {
             _ => format!("not all types have the search parameter `{code}`"),
         };
         Refused::unknown(text)
+    }
+}
+
+/// A parameter that does not find all resources yet.
+pub(crate) fn building(table: &Table, ty: TypeId, code: &str) -> Refused {
+    let (done, total) = (
+        table.progress.done.load(Ordering::Relaxed),
+        table.progress.total.load(Ordering::Relaxed),
+    );
+    Refused {
+        code: IssueType::Transient,
+        text: format!(
+            "the search parameter `{code}` of {} is being built: {done} of {total} resources; \
+             `$reindex` says how far it is",
+            table.name(ty)
+        ),
+        may_be_ignored: true,
     }
 }
 

@@ -142,7 +142,7 @@ pub(crate) fn parse(
                         Problem::warning(refused.code, text).at(format!("http.{}", shown(name))),
                     );
                 } else {
-                    return Err(Fault::of(http::StatusCode::BAD_REQUEST, vec![problem]));
+                    return Err(fault(refused.code, problem));
                 }
             }
         }
@@ -152,6 +152,16 @@ pub(crate) fn parse(
         search.query.criteria.extend(also);
     }
     Ok(search)
+}
+
+/// 503 where it is a matter of time, else 400.
+fn fault(code: IssueType, problem: Problem) -> Fault {
+    if code == IssueType::Transient {
+        Fault::of(http::StatusCode::SERVICE_UNAVAILABLE, vec![problem])
+            .with(http::header::RETRY_AFTER, "10")
+    } else {
+        Fault::of(http::StatusCode::BAD_REQUEST, vec![problem])
+    }
 }
 
 /// The name of a parameter without its modifier, short enough for an answer.

@@ -1,10 +1,12 @@
 //! Which search parameters each type of resource has, with their keys in the store.
 
-use std::collections::HashMap;
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
-use hilum_fhir::definitions::{Definitions, SearchParamDef, SearchParamKind, TypeId};
-use hilum_fhir::search::ParamId;
+use hilum_fhir::definitions::{Definitions, SearchParamKind, TypeId};
+use hilum_fhir::search::{ParamId, ParamSet, SearchParam};
 use hilum_fhir_store::{Catalog, ParamKey, ParamKind, ParamSpec, ResourceType};
 
 /// Parameters of the standard that are answered in another way than by an index of their own.
@@ -27,19 +29,33 @@ pub(crate) const CONTENT: &str = "_content";
 
 /// A search parameter of one type.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Param {
+pub(crate) struct Param<'t> {
     pub(crate) key: ParamKey,
-    pub(crate) def: &'static SearchParamDef,
+    pub(crate) def: &'t SearchParam,
 }
+
+/// How far a reindex is, for those who ask for a parameter that is not complete yet.
+#[derive(Debug, Default)]
+pub(crate) struct Building {
+    pub(crate) done: AtomicU64,
+    pub(crate) total: AtomicU64,
+}
+
+/// Parameters of one type by their codes.
+type ByCode = HashMap<Cow<'static, str>, (ParamKey, ParamId)>;
 
 /// The types and parameters of a tenant.
 #[derive(Debug)]
 pub(crate) struct Table {
     pub(crate) definitions: &'static Definitions,
+    pub(crate) set: Arc<ParamSet>,
     /// Numbers of the types in the store.
     stored: HashMap<TypeId, ResourceType>,
     types: HashMap<ResourceType, TypeId>,
-    params: HashMap<TypeId, HashMap<&'static str, Param>>,
+    params: HashMap<TypeId, ByCode>,
+    /// Those by which not all resources are found yet.
+    building: HashMap<TypeId, ByCode>,
+    pub(crate) progress: Arc<Building>,
     /// Keys by what is taken out of resources.
     keys: HashMap<(TypeId, ParamId), ParamKey>,
 }
@@ -55,13 +71,10 @@ pub(crate) fn resource_types(definitions: &'static Definitions) -> Vec<(TypeId, 
     types
 }
 
-fn indexed(
-    definitions: &'static Definitions,
-    ty: TypeId,
-) -> impl Iterator<Item = &'static SearchParamDef> {
-    definitions.search_params(ty).filter(|def| {
+fn indexed(set: &ParamSet, ty: TypeId) -> impl Iterator<Item = &SearchParam> {
+    set.of(ty).filter(|def| {
         let text = def.code == TEXT || def.code == CONTENT;
-        !BUILT_IN.contains(&def.code) && (text || !def.expression.is_empty())
+        !BUILT_IN.contains(&&*def.code) && (text || !def.expression.is_empty())
     })
 }
 
@@ -79,35 +92,90 @@ const fn kind(kind: SearchParamKind) -> Option<ParamKind> {
     })
 }
 
-/// What a store is to be opened with.
+/// What a store is to be opened with: the types, and the parameters of the standard.
 pub(crate) fn specs(definitions: &'static Definitions) -> (Vec<Arc<str>>, Vec<ParamSpec>) {
     let types = resource_types(definitions);
+    let specs = specs_of(definitions, &ParamSet::r4(), &|_| true);
+    let names = types.iter().map(|(_, name)| Arc::from(*name)).collect();
+    (names, specs)
+}
+
+/// The parameters beside those of the standard.
+pub(crate) fn custom_specs(definitions: &'static Definitions, set: &ParamSet) -> Vec<ParamSpec> {
+    let custom: HashSet<ParamId> = set.custom().iter().map(|param| param.id).collect();
+    specs_of(definitions, set, &|param| custom.contains(&param.id))
+}
+
+fn specs_of(
+    definitions: &'static Definitions,
+    set: &ParamSet,
+    wanted: &dyn Fn(&SearchParam) -> bool,
+) -> Vec<ParamSpec> {
     let mut specs = Vec::new();
-    for (ty, name) in &types {
-        for def in indexed(definitions, *ty) {
-            let kind = if matches!(def.code, TEXT | CONTENT) {
+    for (ty, name) in resource_types(definitions) {
+        for def in indexed(set, ty).filter(|def| wanted(def)) {
+            let kind = if matches!(&*def.code, TEXT | CONTENT) {
                 Some(ParamKind::String)
             } else {
                 kind(def.kind)
             };
             specs.extend(kind.map(|kind| ParamSpec {
-                resource_type: Arc::from(*name),
-                code: Arc::from(def.code),
+                resource_type: Arc::from(name),
+                code: stored_code(set, def).into(),
                 kind,
             }));
         }
     }
-    let names = types.iter().map(|(_, name)| Arc::from(*name)).collect();
-    (names, specs)
+    specs
+}
+
+/// Between the code of a parameter and what tells its definition from others.
+const MARK: char = '~';
+
+/// Whether the store keeps this code for a parameter that is not of the standard.
+pub(crate) fn is_custom(stored_code: &str) -> bool {
+    stored_code.contains(MARK)
+}
+
+/// The code under which the store keeps a parameter. One that is not of the standard carries a
+/// number that is made of its definition: a definition that changes is another parameter, which has
+/// to be built, however the change came about.
+fn stored_code<'p>(set: &ParamSet, param: &'p SearchParam) -> Cow<'p, str> {
+    if !set.custom().iter().any(|own| own.id == param.id) {
+        return Cow::Borrowed(&*param.code);
+    }
+    // FNV-1a, because the number has to be the same in every build.
+    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    let mut take = |text: &str| {
+        for byte in text.bytes().chain([0xff]) {
+            hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+    };
+    take(param.kind.code());
+    take(&param.expression);
+    for (id, expression) in &param.components {
+        let inner = set.get(*id);
+        take(inner.map_or("", |inner| inner.kind.code()));
+        take(expression);
+    }
+    Cow::Owned(format!("{}{MARK}{hash:016x}", param.code))
 }
 
 impl Table {
-    pub(crate) fn new(definitions: &'static Definitions, catalog: &Catalog) -> Self {
+    pub(crate) fn new(
+        definitions: &'static Definitions,
+        set: Arc<ParamSet>,
+        catalog: &Catalog,
+        progress: Arc<Building>,
+    ) -> Self {
         let mut table = Self {
             definitions,
+            set: Arc::clone(&set),
             stored: HashMap::new(),
             types: HashMap::new(),
             params: HashMap::new(),
+            building: HashMap::new(),
+            progress,
             keys: HashMap::new(),
         };
         for (ty, name) in resource_types(definitions) {
@@ -116,17 +184,22 @@ impl Table {
             };
             table.stored.insert(ty, stored);
             table.types.insert(stored, ty);
-            let mut own = HashMap::new();
-            for def in indexed(definitions, ty) {
-                if let Some(param) = catalog.param(stored, def.code) {
-                    let key = param.key;
-                    own.insert(def.code, Param { key, def });
-                    // The parameters of R4 have the same numbers in both tables.
-                    let id = ParamId(u32::try_from(def.id.index()).unwrap_or(u32::MAX));
-                    table.keys.insert((ty, id), key);
+            let (mut own, mut building) = (ByCode::new(), ByCode::new());
+            for def in indexed(&set, ty) {
+                if let Some(param) = catalog.param(stored, &stored_code(&set, def)) {
+                    let into = if param.building {
+                        &mut building
+                    } else {
+                        &mut own
+                    };
+                    into.insert(def.code.clone(), (param.key, def.id));
+                    table.keys.insert((ty, def.id), param.key);
                 }
             }
             table.params.insert(ty, own);
+            if !building.is_empty() {
+                table.building.insert(ty, building);
+            }
         }
         table
     }
@@ -158,8 +231,37 @@ impl Table {
         types
     }
 
-    pub(crate) fn param(&self, ty: TypeId, code: &str) -> Option<Param> {
-        self.params.get(&ty)?.get(code).copied()
+    fn known(&self, (key, id): (ParamKey, ParamId)) -> Option<Param<'_>> {
+        let def = self.set.get(id)?;
+        Some(Param { key, def })
+    }
+
+    /// A parameter by which all resources of a type are found.
+    pub(crate) fn param(&self, ty: TypeId, code: &str) -> Option<Param<'_>> {
+        self.known(*self.params.get(&ty)?.get(code)?)
+    }
+
+    /// A parameter that is not complete yet, which no search uses.
+    pub(crate) fn building(&self, ty: TypeId, code: &str) -> Option<Param<'_>> {
+        self.known(*self.building.get(&ty)?.get(code)?)
+    }
+
+    /// Every parameter beside those of the standard, with its type and whether it is complete.
+    pub(crate) fn custom(&self) -> Vec<(TypeId, Param<'_>, bool)> {
+        let custom = self.set.custom();
+        let first = custom.first().map(|param| param.id);
+        let mut found = Vec::new();
+        for (all, complete) in [(&self.params, true), (&self.building, false)] {
+            for (ty, own) in all {
+                let own = own
+                    .values()
+                    .filter(|(_, id)| first.is_some_and(|first| *id >= first));
+                let known = own.filter_map(|known| Some((*ty, self.known(*known)?, complete)));
+                found.extend(known);
+            }
+        }
+        found.sort_by_key(|(ty, param, _)| (self.name(*ty), &*param.def.code));
+        found
     }
 
     /// The key of a parameter that is taken out of resources of a type.
@@ -168,23 +270,23 @@ impl Table {
     }
 
     /// The parameters of a type in the order of their codes.
-    pub(crate) fn params(&self, ty: TypeId) -> Vec<Param> {
-        let own = self.params.get(&ty).map(HashMap::values);
-        let mut own: Vec<Param> = own.into_iter().flatten().copied().collect();
-        own.sort_by_key(|param| param.def.code);
+    pub(crate) fn params(&self, ty: TypeId) -> Vec<Param<'_>> {
+        let own = self.params.get(&ty).into_iter().flat_map(HashMap::values);
+        let mut own: Vec<Param<'_>> = own.filter_map(|known| self.known(*known)).collect();
+        own.sort_by_key(|param| &*param.def.code);
         own
     }
 
     /// The codes that may be written for a type, for suggestions.
-    pub(crate) fn codes(&self, ty: TypeId) -> impl Iterator<Item = &'static str> {
+    pub(crate) fn codes(&self, ty: TypeId) -> impl Iterator<Item = &str> {
         self.params
             .get(&ty)
             .into_iter()
-            .flat_map(|own| own.keys().copied())
+            .flat_map(|own| own.keys().map(|code| &**code))
     }
 
     /// The types that a reference parameter may point at.
-    pub(crate) fn targets(&self, def: &SearchParamDef) -> Vec<TypeId> {
+    pub(crate) fn targets(&self, def: &SearchParam) -> Vec<TypeId> {
         if def.targets.is_empty() || def.targets.contains(&self.definitions.known().resource) {
             return self.all();
         }

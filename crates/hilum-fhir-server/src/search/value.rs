@@ -28,7 +28,7 @@ pub(crate) type Wrong = String;
 /// The test that the values of a parameter make, one of them being enough.
 pub(crate) fn test(
     context: Context<'_>,
-    params: &[Param],
+    params: &[Param<'_>],
     modifier: Option<&str>,
     text: &str,
 ) -> Result<Test, Wrong> {
@@ -98,7 +98,7 @@ pub(crate) fn test(
 }
 
 /// The types that parameters may refer to.
-fn targets(context: Context<'_>, params: &[Param]) -> Vec<TypeId> {
+fn targets(context: Context<'_>, params: &[Param<'_>]) -> Vec<TypeId> {
     let mut targets: Vec<TypeId> = Vec::new();
     for param in params {
         targets.extend(context.table.targets(param.def));
@@ -134,7 +134,7 @@ pub(crate) fn is_negative(modifier: Option<&str>) -> bool {
 
 fn one_kind(
     context: Context<'_>,
-    param: Param,
+    param: Param<'_>,
     kind: SearchParamKind,
     parts: &[&str],
 ) -> Result<Test, Wrong> {
@@ -347,7 +347,7 @@ pub(crate) fn is_id(text: &str) -> bool {
 }
 
 /// The parts of a composite, each by the parameter that it is of.
-fn composite(context: Context<'_>, param: Param, text: &str) -> Result<Vec<Test>, Wrong> {
+fn composite(context: Context<'_>, param: Param<'_>, text: &str) -> Result<Vec<Test>, Wrong> {
     let parts = split(text, '$');
     let components = &param.def.components;
     if parts.len() != components.len() {
@@ -357,13 +357,13 @@ fn composite(context: Context<'_>, param: Param, text: &str) -> Result<Vec<Test>
             components.len()
         ));
     }
-    let all = context.table.definitions.all_search_params();
     parts
         .iter()
         .zip(components)
-        .map(|(part, component)| {
-            let def = all
-                .get(component.param.index())
+        .map(|(part, (id, _))| {
+            let set = &context.table.set;
+            let def = set
+                .get(*id)
                 .ok_or("has a part that this server does not know")?;
             if part.is_empty() {
                 return Err("has an empty part".to_owned());

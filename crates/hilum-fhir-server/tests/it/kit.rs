@@ -50,6 +50,21 @@ impl Server {
     }
 
     async fn on(folder: Arc<tempfile::TempDir>, limits: Limits, validate: Validate) -> Self {
+        Self::open(folder, limits, validate, &|_| {}).await
+    }
+
+    /// A server whose first tenant is opened in another way.
+    pub(crate) async fn tuned(tune: &dyn Fn(&mut TenantOptions)) -> Self {
+        let folder = Arc::new(tempfile::tempdir().unwrap());
+        Self::open(folder, Limits::default(), Validate::Enforce, tune).await
+    }
+
+    async fn open(
+        folder: Arc<tempfile::TempDir>,
+        limits: Limits,
+        validate: Validate,
+        tune: &dyn Fn(&mut TenantOptions),
+    ) -> Self {
         // Every look at the clock takes a second, so that versions differ in what HTTP can say.
         let now = AtomicI64::new(BEGIN_MS);
         let tenant = |name: &str, file: PathBuf| TenantOptions {
@@ -57,11 +72,13 @@ impl Server {
             jobs: file.with_extension("jobs"),
             file,
             validate,
-            validate_types: std::collections::BTreeMap::new(),
+            ..TenantOptions::default()
         };
+        let mut first = tenant("", folder.path().join("fhir.db"));
+        tune(&mut first);
         let options = FhirOptions {
             tenants: vec![
-                tenant("", folder.path().join("fhir.db")),
+                first,
                 tenant("second", folder.path().join("fhir-second.db")),
             ],
             url: None,

@@ -15,7 +15,7 @@ pub(crate) struct ParamMap {
 /// The parameters of a set as a store registers them. Special ones are computed otherwise and have
 /// no rows.
 pub(crate) fn param_specs(params: &ParamSet) -> Vec<ParamSpec> {
-    params.all().iter().filter_map(spec).collect()
+    params.all().filter_map(spec).collect()
 }
 
 fn spec(param: &SearchParam) -> Option<ParamSpec> {
@@ -52,7 +52,7 @@ impl ParamMap {
             Some((param.id, catalog.param(of, &param.code)?.key))
         };
         Self {
-            keys: params.all().iter().filter_map(key).collect(),
+            keys: params.all().filter_map(key).collect(),
         }
     }
 

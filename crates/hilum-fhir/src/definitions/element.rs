@@ -12,6 +12,11 @@ impl ElementId {
     pub const fn index(self) -> usize {
         self.0 as usize
     }
+
+    /// The element at a place that [`Self::index`] gave, in the low bits of a number.
+    pub(crate) const fn at(index: u64) -> Self {
+        Self((index & 0xffff) as u16)
+    }
 }
 
 /// A rule, by its place in the table.

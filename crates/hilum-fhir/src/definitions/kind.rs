@@ -17,7 +17,7 @@ impl TypeId {
         clippy::cast_possible_truncation,
         reason = "the decoder refuses tables of more types"
     )]
-    pub(super) const fn at(index: usize) -> Self {
+    pub(crate) const fn at(index: usize) -> Self {
         Self(index as u16)
     }
 }

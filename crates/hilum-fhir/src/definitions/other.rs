@@ -55,6 +55,12 @@ impl SearchParamKind {
         }
     }
 
+    /// The kind with this code.
+    #[must_use]
+    pub fn of(code: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.code() == code)
+    }
+
     pub(super) const ALL: [Self; 9] = [
         Self::Number,
         Self::Date,

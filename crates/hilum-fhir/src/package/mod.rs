@@ -5,9 +5,12 @@
 //!
 //! It fetches nothing and writes no file; the caller brings the bytes.
 
+mod guide;
 mod tar;
 #[cfg(test)]
 mod tests;
+
+pub use guide::{Baseless, Guide, GuideError, Guides, GuidesBuilder};
 
 use std::io::{self, Read};
 

@@ -15,9 +15,22 @@ use crate::resource::{Node, Resource};
 /// Levels of nesting in a profile that are followed.
 const DEPTH_MAX: usize = 40;
 
+/// Which part of a StructureDefinition is read first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stated {
+    /// The differential, which is laid over the base.
+    Difference,
+    /// The snapshot, because the base is not known.
+    Whole,
+}
+
 /// The profile of a StructureDefinition whose base was compiled before; `None` where its type is
 /// unknown.
-pub(super) fn compile(resource: &Arc<Resource>, base: Option<&Profile>) -> Option<Profile> {
+pub(super) fn compile(
+    resource: &Arc<Resource>,
+    base: Option<&Profile>,
+    read_first: Stated,
+) -> Option<Profile> {
     let root = resource.root();
     let tables = Definitions::r4();
     if root.child_text("derivation") == Some("specialization") {
@@ -33,9 +46,11 @@ pub(super) fn compile(resource: &Arc<Resource>, base: Option<&Profile>) -> Optio
             ..Constraint::default()
         },
     };
-    let stated = root
-        .child("differential")
-        .or_else(|| root.child("snapshot"));
+    let (difference, whole) = (root.child("differential"), root.child("snapshot"));
+    let stated = match read_first {
+        Stated::Difference => difference.or(whole),
+        Stated::Whole => whole.or(difference),
+    };
     let mut layer = Layer {
         source: resource,
         slices: Vec::new(),

@@ -4,8 +4,10 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::Arc;
 
+use super::compile::Stated;
 use super::{Profile, compile, standard};
 use crate::definitions::{Definitions, TypeId};
+use crate::package::Baseless;
 use crate::resource::Resource;
 
 /// Bases of bases of a profile that are followed.
@@ -18,6 +20,7 @@ pub struct Profiles {
     added: BTreeMap<String, Vec<Arc<Profile>>>,
     /// What guides ask of every resource of a type.
     globals: Vec<(TypeId, String)>,
+    baseless: Vec<Baseless>,
 }
 
 impl Profiles {
@@ -27,7 +30,19 @@ impl Profiles {
         Self {
             added: BTreeMap::new(),
             globals: Vec::new(),
+            baseless: Vec::new(),
         }
+    }
+
+    /// Those that were added, by their URLs.
+    pub fn added(&self) -> impl Iterator<Item = &Profile> {
+        self.added.values().flatten().map(Arc::as_ref)
+    }
+
+    /// Those that were added without what they are built on.
+    #[must_use]
+    pub fn baseless(&self) -> &[Baseless] {
+        &self.baseless
     }
 
     /// The profile with this canonical URL (`url` or `url|version`); without version the last one
@@ -79,6 +94,7 @@ pub struct ProfilesBuilder {
     sources: Vec<Source>,
     by_url: HashMap<String, Vec<usize>>,
     globals: Vec<(TypeId, String)>,
+    baseless: Vec<Baseless>,
 }
 
 struct Source {
@@ -144,6 +160,7 @@ impl ProfilesBuilder {
         Profiles {
             added,
             globals: self.globals,
+            baseless: self.baseless,
         }
     }
 
@@ -159,8 +176,23 @@ impl ProfilesBuilder {
             .root()
             .child_text("baseDefinition")
             .map(str::to_owned);
-        let base = base.and_then(|base| self.base(&base, depth + 1));
-        let profile = compile::compile(&resource, base.as_deref()).map(Arc::new);
+        let parent = base.as_deref().and_then(|base| self.base(base, depth + 1));
+        let known = |base: &str| Definitions::r4().type_at(split(base).0).is_some();
+        let stated = if parent.is_some() || base.as_deref().is_none_or(known) {
+            Stated::Difference
+        } else {
+            Stated::Whole
+        };
+        if let Some(base) = base.filter(|_| stated == Stated::Whole)
+            && resource.root().child("snapshot").is_none()
+        {
+            let profile = resource.root().child_text("url").unwrap_or_default();
+            self.baseless.push(Baseless {
+                profile: profile.to_owned(),
+                base,
+            });
+        }
+        let profile = compile::compile(&resource, parent.as_deref(), stated).map(Arc::new);
         if let Some(source) = self.sources.get_mut(at) {
             source.state = State::Done(profile.clone());
         }

@@ -58,6 +58,7 @@ fn lookup(url: &str, depth: usize) -> Option<Arc<Profile>> {
     let resource = Arc::new(json::parse(slot.line.as_bytes(), &Limits::default()).ok()?);
     let base = resource.root().child_text("baseDefinition");
     let base = base.and_then(|base| lookup(base, depth + 1));
-    let profile = compile::compile(&resource, base.as_deref()).map(Arc::new);
+    let profile =
+        compile::compile(&resource, base.as_deref(), compile::Stated::Difference).map(Arc::new);
     slot.profile.get_or_init(|| profile).clone()
 }

@@ -9,6 +9,7 @@
 //!
 //! It knows no URL of a request: reading a search is the server's work.
 
+mod custom;
 mod date;
 mod params;
 mod reference;

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use hilum_fhirpath::{Expression, Options};
 
@@ -123,7 +123,7 @@ pub(super) struct Planned {
 
 /// The search parameters of R4, and those that were added.
 pub struct ParamSet {
-    params: Vec<SearchParam>,
+    params: Vec<Arc<SearchParam>>,
     /// By code, with the type that each is on.
     by_code: HashMap<Cow<'static, str>, Vec<(TypeId, ParamId)>>,
     /// What is planned at the first resource of a type.
@@ -151,10 +151,10 @@ impl ParamSet {
         });
         let mut params: Vec<SearchParam> = params.collect();
         params.iter_mut().for_each(mend);
-        Self::of_params(params)
+        Self::of_params(params.into_iter().map(Arc::new).collect())
     }
 
-    fn of_params(params: Vec<SearchParam>) -> Self {
+    fn of_params(params: Vec<Arc<SearchParam>>) -> Self {
         let mut by_code: HashMap<_, Vec<_>> = HashMap::new();
         for param in &params {
             let same = by_code.entry(param.code.clone()).or_default();
@@ -190,7 +190,7 @@ impl ParamSet {
                 })?;
                 components.push((known.id, Cow::Owned(expression.clone())));
             }
-            params.push(SearchParam {
+            params.push(Arc::new(SearchParam {
                 id: id_of(params.len()),
                 code: Cow::Owned(custom.code.clone()),
                 url: Cow::Owned(custom.url.clone()),
@@ -199,21 +199,27 @@ impl ParamSet {
                 expression: Cow::Owned(custom.expression.clone()),
                 targets: custom.targets.clone(),
                 components,
-            });
+            }));
         }
         Ok(Self::of_params(params))
     }
 
     /// Every parameter, in the order of its id.
+    pub fn all(&self) -> impl ExactSizeIterator<Item = &SearchParam> {
+        self.params.iter().map(Arc::as_ref)
+    }
+
+    /// Those that were added to the ones of R4.
     #[must_use]
-    pub fn all(&self) -> &[SearchParam] {
-        &self.params
+    pub fn custom(&self) -> &[Arc<SearchParam>] {
+        let standard = Definitions::r4().all_search_params().len();
+        self.params.get(standard..).unwrap_or_default()
     }
 
     /// A parameter.
     #[must_use]
     pub fn get(&self, id: ParamId) -> Option<&SearchParam> {
-        self.params.get(id.0 as usize)
+        self.params.get(id.0 as usize).map(Arc::as_ref)
     }
 
     /// The parameters that may be used on a resource type, inherited ones included.
@@ -221,6 +227,7 @@ impl ParamSet {
         let tables = Definitions::r4();
         self.params
             .iter()
+            .map(Arc::as_ref)
             .filter(move |param| tables.is_a(ty, param.resource))
     }
 

@@ -359,3 +359,89 @@ fn added_parameters_are_taken_out_too() {
     let wrong = params.with(&custom("wrong", SearchParamKind::String, "Patient.name.("));
     assert!(matches!(wrong, Err(ParamError::Expression { .. })));
 }
+
+/// What becomes of an active SearchParameter: its kind, or each place with what is wrong.
+fn check_definition(change: &str, expected: &[&str]) {
+    let text = format!(
+        r#"{{"resourceType":"SearchParameter","url":"http://example.org/p","name":"P",
+            "status":"active","description":"d",{change}}}"#
+    );
+    let resource = json::parse(text.as_bytes(), &Limits::default()).unwrap();
+    let found = match CustomParam::of(&resource) {
+        Ok(param) => vec![format!("{:?}", param.map(|param| param.kind))],
+        Err(problems) => problems
+            .iter()
+            .map(|problem| {
+                let place = problem.expression.as_deref().unwrap_or_default();
+                let text = problem.text.split([';', ',']).next().unwrap_or_default();
+                format!("{place}: {text}")
+            })
+            .collect(),
+    };
+    assert_eq!(found, expected, "{change}");
+}
+
+#[test]
+fn a_search_parameter_that_cannot_be_used_says_why() {
+    let check = check_definition;
+    let one = |kind: &str, expression: &str| {
+        format!(r#""code":"p","base":["Patient"],"type":"{kind}","expression":"{expression}""#)
+    };
+    check(&one("token", "Patient.name.use"), &["Some(Token)"]);
+    check(
+        &one("date", "Patient.deceased.ofType(dateTime)"),
+        &["Some(Date)"],
+    );
+    check(
+        &one(
+            "string",
+            "Patient.extension.where(url='http://a').value.ofType(string)",
+        ),
+        &["Some(String)"],
+    );
+    let place = "SearchParameter.expression";
+    check(
+        &one("token", "Patient.nme.use"),
+        &[&format!("{place}: there is no element `nme` there")],
+    );
+    check(
+        &one("date", "Patient.deceasedDateTime"),
+        &[&format!(
+            "{place}: there is no element `deceasedDateTime` there"
+        )],
+    );
+    check(
+        &one("date", "Encounter.period"),
+        &[&format!("{place}: the path begins with Encounter")],
+    );
+    check(
+        r#""code":"p","base":["Patient","Encounter"],"type":"date","expression":"Encounter.period|Patient.birthDate""#,
+        &["Some(Date)"],
+    );
+    check(
+        &one("token", "Patient.name.("),
+        &[&format!(
+            "{place}: the expression is no FHIRPath: there is no name behind the dot"
+        )],
+    );
+    check(
+        &one("special", "Patient.name"),
+        &["SearchParameter.type: a parameter of this type cannot be defined"],
+    );
+    check(
+        r#""code":"_p q","base":["Patient"],"type":"token","expression":"Patient.active""#,
+        &["SearchParameter.code: the code cannot be written in a URL"],
+    );
+    check(
+        &one("composite", "Patient.name"),
+        &["SearchParameter.component: a composite parameter needs at least two components"],
+    );
+    check(
+        &format!(
+            r#"{},"component":[{{"definition":"http://hl7.org/fhir/SearchParameter/individual-given","expression":"given"}},
+            {{"definition":"http://hl7.org/fhir/SearchParameter/individual-family","expression":"famly"}}]"#,
+            one("composite", "Patient.name")
+        ),
+        &["SearchParameter.component[1].expression: there is no element `famly` there"],
+    );
+}

@@ -77,9 +77,9 @@ pub(super) fn belongs(
     let resource = write::trusted(&json)?;
     let wanted: Vec<ParamId> = codes
         .iter()
-        .filter_map(|code| Some(tenant.params.find(ty, code)?.id))
+        .filter_map(|code| Some(tenant.table.set.find(ty, code)?.id))
         .collect();
-    let found = extract(&resource, &tenant.params);
+    let found = extract(&resource, &tenant.table.set);
     Ok(found.values.iter().any(|(id, value)| {
         let SearchValue::Reference(reference) = value else {
             return false;

@@ -1,0 +1,148 @@
+//! A tenant under its name: what it is for requests of now, and how that changes.
+//!
+//! A request gets the tenant as it is when the request begins and keeps it to its end, so that it
+//! sees one set of search parameters. When parameters change a new one takes its place.
+//!
+//! **Invariant**: what is committed after the change is indexed by the new parameters. A commit that
+//! was prepared before is indexed again while no change can happen, so a reindex that begins
+//! afterwards finds every resource that lacks the new values.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use hilum_fhir_store::{Commit, Committed, Counted, Method, ParamKey, StoreError};
+use tokio::sync::Notify;
+
+use crate::parameter;
+use crate::search::table::{Table, custom_specs, is_custom};
+use crate::tenant::Tenant;
+use crate::write;
+
+/// The place of a tenant.
+pub(crate) struct Slot {
+    now: RwLock<Arc<Tenant>>,
+    /// Shared by commits on their way to the store; taken alone to change the tenant.
+    writing: tokio::sync::RwLock<()>,
+    changing: tokio::sync::Mutex<()>,
+    /// There may be something to index again.
+    pub(crate) wake: Notify,
+    /// The running reindex was begun by hand, so it is about every parameter.
+    pub(crate) by_hand: AtomicBool,
+    /// What parameters were found to find when the last reindex had ended.
+    counted: Mutex<Vec<Counted>>,
+}
+
+impl Slot {
+    pub(crate) fn new(tenant: Tenant) -> Self {
+        Self {
+            now: RwLock::new(Arc::new(tenant)),
+            writing: tokio::sync::RwLock::default(),
+            changing: tokio::sync::Mutex::default(),
+            wake: Notify::new(),
+            by_hand: AtomicBool::new(false),
+            counted: Mutex::default(),
+        }
+    }
+
+    /// The tenant for one request.
+    pub(crate) fn now(&self) -> Arc<Tenant> {
+        Arc::clone(&self.now.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn counted(&self) -> Vec<Counted> {
+        let counted = self.counted.lock();
+        counted.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn set_counted(&self, counted: Vec<Counted>) {
+        *self.counted.lock().unwrap_or_else(PoisonError::into_inner) = counted;
+    }
+
+    /// Commits what was prepared with a tenant of this slot, and puts search parameters that it
+    /// changes into use.
+    pub(crate) async fn commit(
+        &self,
+        prepared_with: &Tenant,
+        mut commit: Commit,
+    ) -> Result<Committed, StoreError> {
+        let parameters = parameter::stored_type(prepared_with);
+        let touched = |commit: &Commit| {
+            let mut changes = commit.changes.iter();
+            changes.any(|change| Some(change.resource_type) == parameters)
+        };
+        let touched = touched(&commit);
+        let committed = {
+            let _writing = self.writing.read().await;
+            let now = self.now();
+            if !Arc::ptr_eq(&now.table, &prepared_with.table) {
+                index_again(&now, &mut commit);
+            }
+            now.store.commit(commit).await?
+        };
+        if touched && let Err(error) = self.refresh().await {
+            // It is stored; the next change or start puts it into use.
+            tracing::error!(%error, "search parameters could not be put into use");
+        }
+        Ok(committed)
+    }
+
+    /// Puts the search parameters that are stored into use, and takes others out of it.
+    pub(crate) async fn refresh(&self) -> Result<(), StoreError> {
+        let _changing = self.changing.lock().await;
+        let tenant = self.now();
+        let (set, custom) = parameter::set(&tenant.guides, parameter::stored(&tenant).await?);
+        let definitions = tenant.table.definitions;
+        let specs = custom_specs(definitions, &set);
+        let catalog = tenant.store.catalog();
+        let retired: Vec<ParamKey> = catalog
+            .params()
+            .iter()
+            .filter(|param| is_custom(&param.code))
+            .filter(|param| {
+                let of = catalog.type_name(param.resource_type);
+                let mut specs = specs.iter();
+                !specs.any(|spec| *spec.resource_type == *of && spec.code == param.code)
+            })
+            .map(|param| param.key)
+            .collect();
+        if !specs.is_empty() || !retired.is_empty() {
+            tenant.store.define(specs, retired).await?;
+        }
+        let table = Table::new(
+            definitions,
+            Arc::new(set),
+            &tenant.store.catalog(),
+            Arc::clone(&tenant.table.progress),
+        );
+        let next = Tenant {
+            table: Arc::new(table),
+            custom: Arc::new(custom),
+            ..(*tenant).clone()
+        };
+        let writing = self.writing.write().await;
+        *self.now.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(next);
+        drop(writing);
+        self.wake.notify_one();
+        Ok(())
+    }
+
+    /// Whether the reindex that ended was about every parameter.
+    pub(crate) fn take_by_hand(&self) -> bool {
+        self.by_hand.swap(false, Ordering::Relaxed)
+    }
+}
+
+/// Finds the index values of changes once more, by the parameters of now.
+fn index_again(now: &Tenant, commit: &mut Commit) {
+    for change in &mut commit.changes {
+        match &mut change.method {
+            Method::Create { body, rows } | Method::Update { body, rows } => {
+                // What this server wrote itself can be read.
+                if let Ok(resource) = write::trusted(&body.bytes) {
+                    *rows = now.rows(&resource);
+                }
+            }
+            Method::Delete => {}
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! Packages of profiles: what is stored conforms to them, and clients see that they are there.
+
+use http::StatusCode;
+use serde_json::{Value, json};
+
+use crate::kit::{Server, shared};
+
+const PATIENT: &str = "http://hl7.org/fhir/us/core/StructureDefinition/us-core-patient";
+
+/// A server with US Core; `None` where there is no test material.
+async fn with_us_core(name: &str, demanded: bool) -> Option<Server> {
+    let Some(shared) = shared() else {
+        println!("not run: {name} (no shared material)");
+        return None;
+    };
+    let package = shared.join("suites/profiles/us_core_610.tgz");
+    let server = Server::tuned(&|tenant| {
+        tenant.packages = vec![package.clone()];
+        if demanded {
+            let profiles = vec![PATIENT.to_owned()];
+            tenant.profiles.insert("Patient".to_owned(), profiles);
+        }
+    })
+    .await;
+    Some(server)
+}
+
+fn patient(profiles: &[&str]) -> Value {
+    let mut patient = json!({
+        "resourceType": "Patient",
+        "identifier": [{"system": "urn:mrn", "value": "17"}],
+        "name": [{"family": "Ames", "given": ["Mae"]}],
+        "gender": "female"
+    });
+    if !profiles.is_empty() {
+        patient["meta"] = json!({"profile": profiles});
+    }
+    patient
+}
+
+/// Without what US Core asks for and R4 does not.
+fn nameless(profiles: &[&str]) -> Value {
+    let mut patient = patient(profiles);
+    patient.as_object_mut().unwrap().remove("name");
+    patient
+}
+
+#[tokio::test]
+async fn a_resource_conforms_to_the_profiles_that_it_names() {
+    let Some(server) = with_us_core("us core", false).await else {
+        return;
+    };
+    let answer = server.post("/Patient", &patient(&[PATIENT])).await;
+    assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.told());
+    let answer = server.post("/Patient", &nameless(&[PATIENT])).await;
+    assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(
+        answer.text().contains("name: 0 of at least 1"),
+        "{}",
+        answer.told()
+    );
+    // Who does not name it is not asked.
+    let answer = server.post("/Patient", &nameless(&[])).await;
+    assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.told());
+    // The other tenant does not have the package.
+    let answer = server
+        .post("/t/second/Patient", &nameless(&[PATIENT]))
+        .await;
+    assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.told());
+    // A code outside of a value set of the package.
+    let smoking = |status: &str| {
+        json!({
+            "resourceType": "Observation",
+            "meta": {"profile": ["http://hl7.org/fhir/us/core/StructureDefinition/us-core-smokingstatus"]},
+            "status": status,
+            "category": [{"coding": [{
+                "system": "http://terminology.hl7.org/CodeSystem/observation-category", "code": "social-history"}]}],
+            "code": {"coding": [{"system": "http://loinc.org", "code": "72166-2"}]},
+            "subject": {"reference": "Patient/p"},
+            "effectiveDateTime": "2026-01-01",
+            "valueCodeableConcept": {"coding": [{"system": "http://snomed.info/sct", "code": "449868002"}]}
+        })
+    };
+    let answer = server.post("/Observation", &smoking("final")).await;
+    assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.told());
+    let answer = server.post("/Observation", &smoking("amended")).await;
+    assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(
+        answer.issues().contains(&"code-invalid".to_owned()),
+        "{}",
+        answer.told()
+    );
+}
+
+#[tokio::test]
+async fn a_profile_can_be_demanded_of_every_resource_of_a_type() {
+    let Some(server) = with_us_core("demanded profiles", true).await else {
+        return;
+    };
+    let answer = server.post("/Patient", &nameless(&[])).await;
+    assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(answer.text().contains(PATIENT), "{}", answer.told());
+    let answer = server.post("/Patient", &patient(&[])).await;
+    assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.told());
+}
+
+#[tokio::test]
+async fn a_client_asks_whether_a_resource_conforms_to_a_profile() {
+    let Some(server) = with_us_core("$validate with a profile", false).await else {
+        return;
+    };
+    let ask = async |profile: &str, resource: &Value| {
+        let path = format!("/Patient/$validate?profile={profile}");
+        let answer = server.post(&path, resource).await;
+        assert_eq!(answer.status, StatusCode::OK);
+        let issues = answer.json()["issue"].as_array().unwrap().clone();
+        issues.iter().any(|issue| issue["severity"] == "error")
+    };
+    assert!(!ask(PATIENT, &patient(&[])).await);
+    assert!(ask(PATIENT, &nameless(&[])).await);
+    assert!(ask("http://example.org/unknown", &patient(&[])).await);
+}
+
+#[tokio::test]
+async fn the_capability_statement_names_guides_profiles_and_their_parameters() {
+    let Some(server) = with_us_core("guides in the statement", false).await else {
+        return;
+    };
+    let statement = server.get("/metadata").await.json();
+    let guides = statement["implementationGuide"].as_array().unwrap();
+    let guide = "http://hl7.org/fhir/us/core/ImplementationGuide/hl7.fhir.us.core|6.1.0";
+    assert_eq!(guides, &[json!(guide)]);
+    let resources = statement["rest"][0]["resource"].as_array().unwrap();
+    let on = |name: &str| resources.iter().find(|one| one["type"] == name).unwrap();
+    let profiles = on("Patient")["supportedProfile"].as_array().unwrap();
+    assert!(profiles.contains(&json!(PATIENT)), "{profiles:?}");
+    assert!(on("Basic").get("supportedProfile").is_none());
+    let params = on("Patient")["searchParam"].as_array().unwrap();
+    assert!(
+        params.iter().any(|param| param["name"] == "race"),
+        "{params:?}"
+    );
+    let plain = server.get("/t/second/metadata").await.json();
+    assert!(plain.get("implementationGuide").is_none());
+
+    // A parameter of the package finds what is stored.
+    let mut patient = patient(&[]);
+    patient["id"] = json!("p1");
+    patient["extension"] = json!([{
+        "url": "http://hl7.org/fhir/us/core/StructureDefinition/us-core-race",
+        "extension": [
+            {"url": "ombCategory", "valueCoding": {"system": "urn:oid:2.16.840.1.113883.6.238", "code": "2106-3"}},
+            {"url": "text", "valueString": "x"}
+        ]
+    }]);
+    server.store(patient).await;
+    assert_eq!(
+        server.get("/Patient?race=2106-3").await.found(),
+        ["Patient/p1"]
+    );
+    assert!(server.get("/Patient?race=2054-5").await.found().is_empty());
+}
