@@ -19,6 +19,7 @@ mod alone;
 mod chain;
 mod compile;
 mod gather;
+mod list;
 mod node;
 mod run;
 mod sort;
