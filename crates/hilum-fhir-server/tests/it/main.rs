@@ -16,6 +16,7 @@ mod crud;
 mod export;
 mod guide;
 mod kit;
+mod later;
 mod operations;
 mod parameters;
 mod port;
