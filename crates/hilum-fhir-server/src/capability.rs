@@ -54,10 +54,6 @@ enum Comma {
     Behind,
 }
 
-/// What FHIR R4 has no element for.
-const LATER: &str = "Searches, batches and transactions are answered later where `Prefer: \
-                     respond-async` asks for it, as FHIR R5 async-bundle.html says.";
-
 /// JSON in the making; objects and arrays are closed by the caller.
 struct Json(Vec<u8>);
 
@@ -119,9 +115,7 @@ fn statement(call: &Call) -> Vec<u8> {
         json.raw("\"patchFormat\":[\"application/json-patch+json\",\"application/fhir+json\",\"application/fhir+xml\"],");
     }
     guides(&mut json, &call.tenant);
-    json.raw("\"rest\":[{\"mode\":\"server\",");
-    json.pair("documentation", LATER);
-    json.raw(",\"resource\":[");
+    json.raw("\"rest\":[{\"mode\":\"server\",\"resource\":[");
     for (at, ty) in call.tenant.table.all().into_iter().enumerate() {
         json.comma(at);
         resource(&mut json, fhir.entries.as_slice(), &call.tenant, ty);

@@ -5,20 +5,59 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hilum_net::{ClientTls, Connector};
+
 use crate::id::ParamKind;
 
 /// Where a store is kept.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub enum Place {
     /// A SQLite file.
     Sqlite(PathBuf),
+    /// A schema of a PostgreSQL database (15 or later), made if it is not there.
+    Postgres(Box<Postgres>),
+}
+
+/// A schema of a PostgreSQL database.
+#[derive(Clone)]
+pub struct Postgres {
+    /// How its server is reached, without TLS: PostgreSQL asks for that on the way.
+    pub connector: Connector,
+    /// TLS, if it is to be used.
+    pub tls: Option<Arc<ClientTls>>,
+    /// The user.
+    pub user: String,
+    /// The user's password.
+    pub password: Option<String>,
+    /// The database.
+    pub database: String,
+    /// The schema: lower-case letters, digits and `_`, at most 63. All tables of the store are in
+    /// it and nothing else should be.
+    pub schema: String,
+}
+
+impl Postgres {
+    /// The place for people, without user and password.
+    #[must_use]
+    pub fn name(&self) -> String {
+        let (address, database) = (self.connector.address(), &self.database);
+        format!("postgres://{address}/{database} (schema {})", self.schema)
+    }
+}
+
+/// Without user and password.
+impl fmt::Debug for Postgres {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name())
+    }
 }
 
 impl fmt::Debug for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Sqlite(path) => write!(f, "Sqlite({})", path.display()),
+            Self::Postgres(place) => place.fmt(f),
         }
     }
 }

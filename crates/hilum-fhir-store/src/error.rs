@@ -1,5 +1,7 @@
 //! What can go wrong.
 
+use std::sync::Arc;
+
 use hilum_db::DbError;
 
 use crate::id::ResourceType;
@@ -48,6 +50,29 @@ pub enum StoreError {
     /// Too much waits already.
     #[error("the store is busy")]
     Busy,
+    /// The database cannot be reached: nothing was written.
+    #[error("{place} cannot be reached: {reason}")]
+    Away {
+        /// Its address, without user and password.
+        place: Arc<str>,
+        /// What happened.
+        reason: String,
+    },
+    /// The connection to the database was lost while a commit was on its way, and it did not come
+    /// back soon: it is unknown whether the commit was written.
+    #[error("the connection to {place} was lost; it is unknown whether the commit was written")]
+    Lost {
+        /// Its address, without user and password.
+        place: Arc<str>,
+    },
+    /// The database refused a statement, by its SQLSTATE.
+    #[error("{place} refused a statement (SQLSTATE {state})")]
+    Refused {
+        /// Its address, without user and password.
+        place: Arc<str>,
+        /// The SQLSTATE.
+        state: String,
+    },
     /// The file failed; `DbError::class` says how.
     #[error("the store failed")]
     Db(#[from] DbError),

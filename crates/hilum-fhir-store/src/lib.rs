@@ -39,6 +39,7 @@ mod id;
 mod job;
 mod moment;
 mod normal;
+mod postgres;
 mod prepare;
 mod query;
 mod reindex;
@@ -56,7 +57,7 @@ pub use catalog::{Catalog, Param};
 pub use commit::{
     Change, Commit, Committed, Delivery, Expect, Expected, Method, OutboxEvent, OutboxRow, Written,
 };
-pub use config::{Clock, Limits, ParamSpec, Place, StoreConfig};
+pub use config::{Clock, Limits, ParamSpec, Place, Postgres, StoreConfig};
 pub use error::StoreError;
 pub use id::{DeliveryId, ParamKey, ParamKind, Pk, ResourceType, Seq};
 pub use job::{Job, JobState, NewJob};

@@ -9,21 +9,41 @@ use hilum_db::{Cancel, DbFile, RealFiles};
 use crate::catalog::Catalog;
 use crate::commit::{Commit, Committed, OutboxRow};
 use crate::config::{ParamSpec, Place, StoreConfig};
+use crate::entry::pack;
 use crate::error::StoreError;
 use crate::id::{ParamKey, Pk, ResourceType, Seq};
 use crate::job::{Job, JobChange, JobState, NewJob};
 use crate::moment::{Listing, MomentPage, MomentQuery};
+use crate::postgres::PgStore;
 use crate::query::{Cursor, Query};
 use crate::reindex::{Counted, Progress};
 use crate::row::IndexRow;
 use crate::search::{Condition, Searchable};
+use crate::shared::Shared;
 use crate::sqlite::{SqliteStore, file};
 use crate::stored::{HistoryPage, HistoryQuery, Page, Stored};
 
 /// An open store. Clones are the same store; it closes when the last one is dropped.
 #[derive(Clone, Debug)]
 pub struct Store {
-    inner: Arc<SqliteStore>,
+    inner: Arc<Backend>,
+}
+
+/// Where it is kept.
+#[derive(Debug)]
+enum Backend {
+    Sqlite(SqliteStore),
+    Postgres(PgStore),
+}
+
+/// Asks the place that keeps the store.
+macro_rules! ask {
+    ($store:ident, $place:ident => $asked:expr) => {
+        match &*$store.inner {
+            Backend::Sqlite($place) => $asked,
+            Backend::Postgres($place) => $asked,
+        }
+    };
 }
 
 impl Store {
@@ -33,9 +53,17 @@ impl Store {
     /// # Errors
     /// If the place cannot be used, or a newer program wrote it.
     pub fn open(config: StoreConfig) -> Result<Self, StoreError> {
-        let Place::Sqlite(path) = &config.place;
-        let file = file(path, Arc::new(RealFiles));
-        Self::open_file(file, config)
+        match &config.place {
+            Place::Sqlite(path) => {
+                let file = file(path, Arc::new(RealFiles));
+                Self::open_file(file, config)
+            }
+            Place::Postgres(place) => {
+                let place = (**place).clone();
+                let inner = Arc::new(Backend::Postgres(PgStore::open(place, config)?));
+                Ok(Self { inner })
+            }
+        }
     }
 
     /// As [`Store::open`], on a file that the caller describes: another disk, other settings.
@@ -43,20 +71,24 @@ impl Store {
     /// # Errors
     /// As [`Store::open`].
     pub fn open_file(file: DbFile, config: StoreConfig) -> Result<Self, StoreError> {
-        let inner = Arc::new(SqliteStore::open(file, config)?);
+        let inner = Arc::new(Backend::Sqlite(SqliteStore::open(file, config)?));
         Ok(Self { inner })
     }
 
     /// Takes no more commits; returns when those on their way have their outcome and the file is
     /// closed. Blocks.
     pub fn close(&self) {
-        self.inner.close();
+        ask!(self, at => at.close());
+    }
+
+    fn shared(&self) -> &Shared {
+        ask!(self, at => at.shared())
     }
 
     /// The names of types and parameters.
     #[must_use]
     pub fn catalog(&self) -> Arc<Catalog> {
-        self.inner.catalog()
+        self.shared().catalog()
     }
 
     /// Registers search parameters; known ones keep their keys. One whose type has resources
@@ -72,7 +104,7 @@ impl Store {
         params: Vec<ParamSpec>,
         retired: Vec<ParamKey>,
     ) -> Result<Vec<ParamKey>, StoreError> {
-        self.inner.define(params, retired).await
+        ask!(self, at => at.define(params, retired).await)
     }
 
     /// Writes everything in `commit`, or nothing; returns when it is durable.
@@ -82,7 +114,7 @@ impl Store {
     /// [`StoreError::Limit`], or as the place fails: of a commit that failed otherwise it is
     /// unknown whether it was written.
     pub async fn commit(&self, commit: Commit) -> Result<Committed, StoreError> {
-        self.inner.commit(commit).await
+        ask!(self, at => at.commit(commit).await)
     }
 
     /// The current version of a resource; without a body if that is its deletion. SQLite reads it
@@ -91,7 +123,7 @@ impl Store {
     /// # Errors
     /// As the place fails.
     pub async fn read(&self, of: ResourceType, id: &str) -> Result<Option<Stored>, StoreError> {
-        self.inner.read(of, id)
+        ask!(self, at => at.read(of, id).await)
     }
 
     /// A version of a resource; without a body if it is a deletion. As [`Store::read`].
@@ -104,7 +136,7 @@ impl Store {
         id: &str,
         version: u32,
     ) -> Result<Option<Stored>, StoreError> {
-        self.inner.vread(of, id, version)
+        ask!(self, at => at.vread(of, id, version).await)
     }
 
     /// The current versions of several resources, from one snapshot.
@@ -115,7 +147,7 @@ impl Store {
         &self,
         wanted: Vec<(ResourceType, String)>,
     ) -> Result<Vec<Option<Stored>>, StoreError> {
-        self.inner.read_many(wanted).await
+        ask!(self, at => at.read_many(wanted).await)
     }
 
     /// The current versions of resources in the order asked for; deleted ones are left out.
@@ -123,7 +155,7 @@ impl Store {
     /// # Errors
     /// As the place fails.
     pub async fn fetch(&self, pks: Vec<Pk>) -> Result<Vec<Stored>, StoreError> {
-        self.inner.fetch(pks).await
+        ask!(self, at => at.fetch(pks).await)
     }
 
     /// A page of history, newest first.
@@ -131,7 +163,7 @@ impl Store {
     /// # Errors
     /// As the place fails.
     pub async fn history(&self, query: HistoryQuery) -> Result<HistoryPage, StoreError> {
-        self.inner.history(query).await
+        ask!(self, at => at.history(query).await)
     }
 
     /// A page of a search, from one snapshot.
@@ -140,7 +172,7 @@ impl Store {
     /// [`StoreError::TooCostly`] if it takes longer than a search may, [`StoreError::Limit`],
     /// [`StoreError::Invalid`], or as the place fails.
     pub async fn search(&self, query: Query) -> Result<Page, StoreError> {
-        self.inner.search(query).await
+        ask!(self, at => at.search(query).await)
     }
 
     /// Runs a search and tells how it was done: kinds, parameter keys and counts, no values.
@@ -148,7 +180,7 @@ impl Store {
     /// # Errors
     /// As [`Store::search`].
     pub async fn explain(&self, query: Query) -> Result<String, StoreError> {
-        self.inner.explain(query).await
+        ask!(self, at => at.explain(query).await)
     }
 
     /// The resources that some resources reference through parameters (through all if empty), each
@@ -161,7 +193,7 @@ impl Store {
         from: Vec<Pk>,
         params: Vec<ParamKey>,
     ) -> Result<Vec<Pk>, StoreError> {
-        self.inner.references(from, params).await
+        ask!(self, at => at.references(from, params).await)
     }
 
     /// At most `max` of the resources that reference some resources through parameters, each once,
@@ -175,7 +207,7 @@ impl Store {
         params: Vec<ParamKey>,
         max: usize,
     ) -> Result<Vec<Pk>, StoreError> {
-        self.inner.referencing(to, params, max).await
+        ask!(self, at => at.referencing(to, params, max).await)
     }
 
     /// Rows of the outbox behind a number, in their order; at most a thousand.
@@ -183,7 +215,7 @@ impl Store {
     /// # Errors
     /// As the place fails.
     pub async fn outbox(&self, after: i64, max: usize) -> Result<Vec<OutboxRow>, StoreError> {
-        self.inner.outbox(after, max).await
+        ask!(self, at => at.outbox(after, max).await)
     }
 
     /// Events of one topic from one number to another, both included, in their order; at most a
@@ -198,7 +230,7 @@ impl Store {
         to: u64,
         max: usize,
     ) -> Result<Vec<OutboxRow>, StoreError> {
-        self.inner.events(topic.to_owned(), (from, to), max).await
+        ask!(self, at => at.events(topic.to_owned(), (from, to), max).await)
     }
 
     /// The number of the last event of a topic; 0 if it never had one. As [`Store::read`].
@@ -206,7 +238,7 @@ impl Store {
     /// # Errors
     /// As the place fails.
     pub async fn last_event(&self, topic: &str) -> Result<u64, StoreError> {
-        self.inner.last_event(topic)
+        ask!(self, at => at.last_event(topic).await)
     }
 
     /// The version that a change made; without a body if it is a deletion. As [`Store::read`].
@@ -214,7 +246,7 @@ impl Store {
     /// # Errors
     /// As the place fails.
     pub async fn change(&self, seq: Seq) -> Result<Option<Stored>, StoreError> {
-        self.inner.change(seq)
+        ask!(self, at => at.change(seq).await)
     }
 
     /// The types and criteria of a query as a condition on single resources that need not be
@@ -224,7 +256,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Invalid`] and [`StoreError::Limit`].
     pub fn condition(&self, query: &Query) -> Result<Condition, StoreError> {
-        self.inner.condition(query)
+        Condition::compile(&self.shared().context(), query)
     }
 
     /// What conditions are asked about: the index rows of a resource as a commit would store them.
@@ -237,7 +269,9 @@ impl Store {
         id: &str,
         rows: &[IndexRow],
     ) -> Result<Searchable, StoreError> {
-        self.inner.searchable(of, id, rows)
+        let shared = self.shared();
+        let packed = pack(rows, &shared.tokens, &shared.config.limits)?;
+        Ok(Searchable::new(of, shared.token(of, id), packed))
     }
 
     /// Forgets the rows of the outbox up to a number.
@@ -245,7 +279,7 @@ impl Store {
     /// # Errors
     /// As the place fails.
     pub async fn trim_outbox(&self, to: i64) -> Result<(), StoreError> {
-        self.inner.trim_outbox(to).await
+        ask!(self, at => at.trim_outbox(to).await)
     }
 
     /// A page of what there was at a moment.
@@ -253,7 +287,7 @@ impl Store {
     /// # Errors
     /// As the place fails.
     pub async fn moment(&self, query: MomentQuery) -> Result<MomentPage, StoreError> {
-        self.inner.moment(query).await
+        ask!(self, at => at.moment(query).await)
     }
 
     /// The versions that resources had at a moment; those that did not exist then, or were deleted,
@@ -262,7 +296,7 @@ impl Store {
     /// # Errors
     /// As the place fails.
     pub async fn versions_at(&self, pks: Vec<Pk>, to: Seq) -> Result<Vec<Stored>, StoreError> {
-        self.inner.versions_at(pks, to).await
+        ask!(self, at => at.versions_at(pks, to).await)
     }
 
     /// The version that a change made.
@@ -270,7 +304,7 @@ impl Store {
     /// # Errors
     /// As the place fails.
     pub async fn numbered(&self, seq: Seq) -> Result<Option<Stored>, StoreError> {
-        self.inner.numbered(seq).await
+        ask!(self, at => at.numbered(seq).await)
     }
 
     /// The first change that is not older than a time; one behind the last if all are older.
@@ -278,7 +312,7 @@ impl Store {
     /// # Errors
     /// As the place fails.
     pub async fn seq_at(&self, at_ms: i64) -> Result<Seq, StoreError> {
-        self.inner.seq_at(at_ms).await
+        ask!(self, at => at.seq_at(at_ms).await)
     }
 
     /// Everything that some searches find, from one snapshot; pages and totals are left aside. It
@@ -287,7 +321,7 @@ impl Store {
     /// # Errors
     /// As [`Store::search`].
     pub async fn list(&self, queries: Vec<Query>) -> Result<Listing, StoreError> {
-        self.inner.list(queries).await
+        ask!(self, at => at.list(queries).await)
     }
 
     /// Keeps a job, durably, and gives it with its moment.
@@ -295,7 +329,8 @@ impl Store {
     /// # Errors
     /// If a job has this id, or as the place fails.
     pub async fn add_job(&self, job: NewJob) -> Result<Job, StoreError> {
-        let added = self.inner.change_job(JobChange::Add(job)).await?;
+        let change = JobChange::Add(job);
+        let added = ask!(self, at => at.change_job(change).await)?;
         added.ok_or(StoreError::Invalid("the job was not kept"))
     }
 
@@ -315,7 +350,7 @@ impl Store {
             state,
             progress,
         };
-        self.inner.change_job(change).await
+        ask!(self, at => at.change_job(change).await)
     }
 
     /// Removes a job; `None` if it is not there.
@@ -323,9 +358,7 @@ impl Store {
     /// # Errors
     /// As the place fails.
     pub async fn remove_job(&self, id: &str) -> Result<Option<Job>, StoreError> {
-        self.inner
-            .change_job(JobChange::Remove(id.to_owned()))
-            .await
+        ask!(self, at => at.change_job(JobChange::Remove(id.to_owned())).await)
     }
 
     /// A job.
@@ -333,7 +366,7 @@ impl Store {
     /// # Errors
     /// As the place fails.
     pub async fn job(&self, id: &str) -> Result<Option<Job>, StoreError> {
-        self.inner.job(id)
+        ask!(self, at => at.job(id).await)
     }
 
     /// All jobs in the order in which they were added.
@@ -341,7 +374,7 @@ impl Store {
     /// # Errors
     /// As the place fails.
     pub async fn jobs(&self) -> Result<Vec<Job>, StoreError> {
-        self.inner.jobs()
+        ask!(self, at => at.jobs().await)
     }
 
     /// Does one step of the reindex, at most `max` resources, and tells how far it is; begins one
@@ -357,7 +390,7 @@ impl Store {
         max: usize,
         rows_of: &(dyn Fn(&Stored) -> Vec<IndexRow> + Sync),
     ) -> Result<Option<Progress>, StoreError> {
-        self.inner.reindex(max, rows_of).await
+        ask!(self, at => at.reindex(max, rows_of).await)
     }
 
     /// Begins a reindex of everything, whether or not a parameter is building; one that runs begins
@@ -366,7 +399,7 @@ impl Store {
     /// # Errors
     /// As [`Store::commit`].
     pub async fn begin_reindex(&self) -> Result<Option<Progress>, StoreError> {
-        self.inner.begin_reindex().await
+        ask!(self, at => at.begin_reindex().await)
     }
 
     /// How far the last reindex is. `None` if there was never one.
@@ -374,7 +407,7 @@ impl Store {
     /// # Errors
     /// As the place fails.
     pub async fn reindexing(&self) -> Result<Option<Progress>, StoreError> {
-        self.inner.reindexing().await
+        ask!(self, at => at.reindexing().await)
     }
 
     /// How many resources parameters find, counted twice from one snapshot. Looks at every resource
@@ -383,7 +416,7 @@ impl Store {
     /// # Errors
     /// As the place fails.
     pub async fn counted(&self, params: Vec<ParamKey>) -> Result<Vec<Counted>, StoreError> {
-        self.inner.counted(params).await
+        ask!(self, at => at.counted(params).await)
     }
 
     /// What does not hold together: kinds and numbers only; empty is good. Looks at every row and
@@ -392,22 +425,28 @@ impl Store {
     /// # Errors
     /// If the file cannot be read at all.
     pub fn verify(&self, cancel: &Cancel) -> Result<Vec<String>, StoreError> {
-        self.inner.verify(cancel)
+        ask!(self, at => at.verify(cancel))
     }
 
-    /// Copies one moment of the store to another file, synced, while commits go on. Blocks.
+    /// Copies one moment of the store to another file, synced, while commits go on. Blocks. A store
+    /// in PostgreSQL is copied by `pg_dump`, and this refuses.
     ///
     /// # Errors
     /// If reading or writing fails or it was cancelled; `to` is then no backup.
     pub fn backup(&self, to: &Path, cancel: &Cancel) -> Result<(), StoreError> {
-        self.inner.backup(to, cancel)
+        match &*self.inner {
+            Backend::Sqlite(file) => file.backup(to, cancel),
+            Backend::Postgres(_) => Err(StoreError::Invalid(
+                "a store in PostgreSQL is copied by pg_dump, not into a file",
+            )),
+        }
     }
 
     /// A cursor as text for a URL; it tells nothing and only this store can read it.
     #[must_use]
     pub fn seal_cursor(&self, cursor: &Cursor) -> String {
         // Without randomness the text is empty, which no store opens: the page cannot be asked for.
-        self.inner.seal().seal(cursor).unwrap_or_default()
+        self.shared().seal.seal(cursor).unwrap_or_default()
     }
 
     /// The cursor that a text is.
@@ -415,7 +454,7 @@ impl Store {
     /// # Errors
     /// If this store did not make it.
     pub fn open_cursor(&self, text: &str) -> Result<Cursor, StoreError> {
-        let cursor = self.inner.seal().open(text);
+        let cursor = self.shared().seal.open(text);
         cursor.ok_or(StoreError::Invalid("a cursor of no page of this store"))
     }
 }

@@ -242,13 +242,20 @@ impl Drop for Database {
 }
 
 /// The user that a server runs as: name, uid and gid.
-type ServerUser = (String, u32, u32);
+pub(crate) type ServerUser = (String, u32, u32);
 
 /// A folder for a server, and the user it runs as if this is root.
 fn home(name: &str) -> io::Result<(TempDir, Option<ServerUser>)> {
     let folder = tempfile::Builder::new().prefix("hilum-db-").tempdir()?;
+    let user = server_user(name)?;
+    give(folder.path(), user.as_ref())?;
+    Ok((folder, user))
+}
+
+/// The user that a server runs as, if this is root.
+pub(crate) fn server_user(name: &str) -> io::Result<Option<ServerUser>> {
     if std::fs::metadata("/proc/self")?.uid() != 0 {
-        return Ok((folder, None));
+        return Ok(None);
     }
     let id = |flag: &str| -> io::Result<u32> {
         let output = checked(Command::new("id").args([flag, name]))?;
@@ -257,12 +264,10 @@ fn home(name: &str) -> io::Result<(TempDir, Option<ServerUser>)> {
             .parse()
             .map_err(io::Error::other)
     };
-    let user = (name.to_owned(), id("-u")?, id("-g")?);
-    give(folder.path(), Some(&user))?;
-    Ok((folder, Some(user)))
+    Ok(Some((name.to_owned(), id("-u")?, id("-g")?)))
 }
 
-fn give(path: &Path, user: Option<&ServerUser>) -> io::Result<()> {
+pub(crate) fn give(path: &Path, user: Option<&ServerUser>) -> io::Result<()> {
     user.map_or(Ok(()), |(_, uid, gid)| chown(path, Some(*uid), Some(*gid)))
 }
 
@@ -274,7 +279,7 @@ fn handed_over(file: &Path, copy: &Path, user: Option<&ServerUser>) -> io::Resul
     Ok(copy.to_path_buf())
 }
 
-fn as_user(user: Option<&ServerUser>, program: &Path) -> Command {
+pub(crate) fn as_user(user: Option<&ServerUser>, program: &Path) -> Command {
     match user {
         None => Command::new(program),
         Some((_, uid, gid)) => {
@@ -291,7 +296,7 @@ fn as_user(user: Option<&ServerUser>, program: &Path) -> Command {
 }
 
 /// The folder of a program; a `*` in it stands for a version, the newest first.
-fn programs(name: &str, places: &[&str]) -> io::Result<Option<PathBuf>> {
+pub(crate) fn programs(name: &str, places: &[&str]) -> io::Result<Option<PathBuf>> {
     if std::env::var_os("HILUM_SKIP_SERVERS").is_some_and(|value| value == "1") {
         return Ok(None);
     }
@@ -328,7 +333,7 @@ fn quiet(command: &mut Command) -> &mut Command {
         .stderr(Stdio::null())
 }
 
-fn checked(command: &mut Command) -> io::Result<Output> {
+pub(crate) fn checked(command: &mut Command) -> io::Result<Output> {
     let output = command.stdin(Stdio::null()).output()?;
     if output.status.success() {
         return Ok(output);

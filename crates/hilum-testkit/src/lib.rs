@@ -5,7 +5,8 @@
 //! - [`messages`]: synthetic HL7 v2 messages, the same for the same seed;
 //! - [`certificates`]: an authority with certificates for TLS on loopback;
 //! - [`hospitals`]: a generated site of any number of channels;
-//! - `database`: servers of PostgreSQL and MariaDB, each test's own;
+//! - `database`: servers of PostgreSQL and MariaDB, each test's own; `cluster`: a PostgreSQL that
+//!   test processes share;
 //! - [`site`]: a site folder in a temporary place;
 //! - [`wait`]: waiting for a condition instead of for a time.
 //!
@@ -14,6 +15,8 @@
 
 #[cfg(feature = "certificates")]
 pub mod certificates;
+#[cfg(all(unix, feature = "site"))]
+pub mod cluster;
 #[cfg(all(unix, feature = "site"))]
 pub mod database;
 pub mod hospitals;

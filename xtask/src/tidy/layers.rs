@@ -44,7 +44,13 @@ const EDGES: &[(&str, &[&str])] = &[
     ),
     (
         "hilum-fhir-store",
-        &["hilum-message", "hilum-ucum", "hilum-fhir", "hilum-db"],
+        &[
+            "hilum-message",
+            "hilum-ucum",
+            "hilum-fhir",
+            "hilum-net",
+            "hilum-db",
+        ],
     ),
     // 4.
     (
@@ -209,8 +215,8 @@ const WRAPPERS: &[(&str, &[&str], &str)] = &[
     ),
     (
         "tokio-postgres",
-        &["hilum-connectors"],
-        "the sql connector alone, over connections of hilum-net",
+        &["hilum-connectors", "hilum-fhir-store"],
+        "the sql connector and the FHIR store, over connections of hilum-net",
     ),
     (
         "mysql_async",

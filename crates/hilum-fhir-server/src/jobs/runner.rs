@@ -1,14 +1,15 @@
 //! Begins what waits, ends what is done, forgets what is old.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use hilum_fhir_store::{Job, JobState};
+use http::StatusCode;
 use tokio::task::{Id, JoinSet};
 use tokio::time::Instant;
 
-use super::{Halt, Kind, Progress, Running, files, kind, later};
+use super::{Halt, Kind, Progress, Running, files, kind};
 use crate::fault::Fault;
 use crate::server::Fhir;
 use crate::tenant::Tenant;
@@ -26,7 +27,7 @@ pub(crate) async fn run(fhir: Arc<Fhir>) {
         }
     }
     let mut tasks: JoinSet<()> = JoinSet::new();
-    let mut ids = HashMap::<Id, (String, &'static str)>::new();
+    let mut ids = std::collections::HashMap::<Id, String>::new();
     loop {
         begin(&fhir, &mut tasks, &mut ids).await;
         tokio::select! {
@@ -36,7 +37,7 @@ pub(crate) async fn run(fhir: Arc<Fhir>) {
                     Ok((task, ())) => (task, false),
                     Err(error) => (error.id(), error.is_panic()),
                 };
-                if let Some((id, _)) = ids.remove(&task) {
+                if let Some(id) = ids.remove(&task) {
                     forget(&fhir, &id);
                     if panicked {
                         broken(&fhir, &id).await;
@@ -72,7 +73,7 @@ async fn broken(fhir: &Fhir, id: &str) {
 async fn begin(
     fhir: &Arc<Fhir>,
     tasks: &mut JoinSet<()>,
-    ids: &mut HashMap<Id, (String, &'static str)>,
+    ids: &mut std::collections::HashMap<Id, String>,
 ) {
     let now = (fhir.clock)();
     let kept_ms = i64::try_from(fhir.limits.job_kept.as_millis()).unwrap_or(i64::MAX);
@@ -94,15 +95,14 @@ async fn begin(
                 }
                 JobState::Open => {
                     let Some(kind) = kind(&job) else { continue };
-                    let runs = ids.values().any(|(id, _)| *id == job.id);
-                    let alike = ids.values().filter(|(_, name)| *name == kind.name);
-                    if runs || alike.count() >= fhir.limits.jobs_running_max {
+                    let running: HashSet<&String> = ids.values().collect();
+                    if running.contains(&job.id) || ids.len() >= fhir.limits.jobs_running_max {
                         continue;
                     }
                     let id = job.id.clone();
                     let work = work(Arc::clone(fhir), Arc::clone(tenant), job, kind);
                     let handle = tasks.spawn(work);
-                    ids.insert(handle.id(), (id.clone(), kind.name));
+                    ids.insert(handle.id(), id.clone());
                     let mut running = fhir
                         .jobs
                         .running
@@ -171,6 +171,12 @@ async fn work(fhir: Arc<Fhir>, tenant: Arc<Tenant>, job: Job, kind: &'static Kin
             save(&tenant, &job, &fault).await;
         }
     }
+}
+
+/// It may succeed another time.
+fn later(fault: &Fault) -> bool {
+    fault.status == StatusCode::SERVICE_UNAVAILABLE
+        || fault.status == StatusCode::INSUFFICIENT_STORAGE
 }
 
 async fn save(tenant: &Tenant, job: &Job, fault: &Fault) {

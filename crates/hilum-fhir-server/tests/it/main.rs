@@ -16,7 +16,6 @@ mod crud;
 mod export;
 mod guide;
 mod kit;
-mod later;
 mod operations;
 mod parameters;
 mod port;

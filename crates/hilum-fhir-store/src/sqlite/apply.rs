@@ -46,6 +46,9 @@ pub(super) fn commit(
             | StoreError::Limit { .. }
             | StoreError::Invalid(_)
             | StoreError::Closed
+            | StoreError::Away { .. }
+            | StoreError::Lost { .. }
+            | StoreError::Refused { .. }
             | StoreError::Busy => {
                 op.outcome = Err(reason);
                 Ok(())

@@ -44,11 +44,11 @@ impl SqliteStore {
         outcome.await.map_err(|_| StoreError::Closed)?
     }
 
-    pub(crate) fn job(&self, id: &str) -> Result<Option<Job>, StoreError> {
+    pub(crate) async fn job(&self, id: &str) -> Result<Option<Job>, StoreError> {
         self.point(|conn, name| Ok(one(conn, name, id)?))
     }
 
-    pub(crate) fn jobs(&self) -> Result<Vec<Job>, StoreError> {
+    pub(crate) async fn jobs(&self) -> Result<Vec<Job>, StoreError> {
         self.point(|conn, name| Ok(all(conn, name)?))
     }
 }

@@ -31,7 +31,7 @@ use crate::prepare::Texts;
 use crate::query::Query;
 use crate::reindex::{Counted, Progress};
 use crate::row::IndexRow;
-use crate::search::{self, Condition, Hits, Searchable};
+use crate::search::{self, Hits};
 use crate::shared::{KINDS, Shared};
 use crate::stored::{Found, HistoryPage, HistoryQuery, HistoryScope, Page, Stored};
 use crate::threads::Threads;
@@ -104,12 +104,8 @@ impl SqliteStore {
         })
     }
 
-    pub(crate) fn catalog(&self) -> Arc<Catalog> {
-        self.shared.catalog()
-    }
-
-    pub(crate) fn seal(&self) -> &Seal {
-        &self.shared.seal
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.shared
     }
 
     /// Takes no more commits; returns when those on their way have their outcome and the file is
@@ -210,12 +206,16 @@ impl SqliteStore {
         self.threads.run(run).await
     }
 
-    pub(crate) fn read(&self, of: ResourceType, id: &str) -> Result<Option<Stored>, StoreError> {
+    pub(crate) async fn read(
+        &self,
+        of: ResourceType,
+        id: &str,
+    ) -> Result<Option<Stored>, StoreError> {
         let token = self.shared.token(of, id);
         self.point(|conn, name| read::current(conn, name, of, token, id))
     }
 
-    pub(crate) fn vread(
+    pub(crate) async fn vread(
         &self,
         of: ResourceType,
         id: &str,
@@ -333,27 +333,12 @@ impl SqliteStore {
             .await
     }
 
-    pub(crate) fn last_event(&self, topic: &str) -> Result<u64, StoreError> {
+    pub(crate) async fn last_event(&self, topic: &str) -> Result<u64, StoreError> {
         self.point(|conn, name| outbox::last(conn, name, topic))
     }
 
-    pub(crate) fn change(&self, seq: Seq) -> Result<Option<Stored>, StoreError> {
+    pub(crate) async fn change(&self, seq: Seq) -> Result<Option<Stored>, StoreError> {
         self.point(|conn, name| read::change(conn, name, seq))
-    }
-
-    pub(crate) fn condition(&self, query: &Query) -> Result<Condition, StoreError> {
-        Condition::compile(&self.shared.context(), query)
-    }
-
-    pub(crate) fn searchable(
-        &self,
-        of: ResourceType,
-        id: &str,
-        rows: &[IndexRow],
-    ) -> Result<Searchable, StoreError> {
-        let shared = &self.shared;
-        let packed = pack(rows, &shared.tokens, &shared.config.limits)?;
-        Ok(Searchable::new(of, shared.token(of, id), packed))
     }
 
     pub(crate) async fn trim_outbox(&self, to: i64) -> Result<(), StoreError> {

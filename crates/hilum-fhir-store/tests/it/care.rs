@@ -2,30 +2,11 @@
 
 use hilum_db::Cancel;
 use hilum_fhir_store::{
-    Chain, Clock, Commit, Criterion, IndexRow, IntervalTest, Limits, OutboxEvent, ParamKind,
-    ParamSpec, Place, Prefix, Query, Store, StoreConfig, Stored, Test, TokenTest,
+    Chain, Commit, Criterion, IndexRow, IntervalTest, Limits, OutboxEvent, ParamKind, ParamSpec,
+    Prefix, Query, Stored, Test, TokenTest,
 };
 
 use crate::door::{Door, token};
-
-#[tokio::test]
-async fn a_backup_is_a_whole_store_of_one_moment() {
-    let door = Door::new();
-    for n in 0..20 {
-        door.put(&format!("Patient/p{n}"), &[("gender", token("", "male"))])
-            .await;
-    }
-    let folder = tempfile::tempdir().unwrap();
-    let copy = folder.path().join("copy.db");
-    door.store.backup(&copy, &Cancel::new()).unwrap();
-    door.put("Patient/later", &[]).await;
-    let clock = Clock::new(|| 0);
-    let store = Store::open(StoreConfig::new(Place::Sqlite(copy), clock)).unwrap();
-    assert_eq!(store.verify(&Cancel::new()).unwrap(), Vec::<String>::new());
-    let patient = store.catalog().resource_type("Patient").unwrap();
-    assert!(store.read(patient, "p19").await.unwrap().is_some());
-    assert!(store.read(patient, "later").await.unwrap().is_none());
-}
 
 #[tokio::test]
 async fn outbox_rows_are_numbered_and_stay_until_they_are_trimmed() {

@@ -7,8 +7,12 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use hilum_fhir_store::{
     Body, Change, Clock, Commit, Committed, Criterion, IndexRow, IndexValue, Limits, Method, Page,
-    ParamKey, ParamKind, ParamSpec, Place, Query, ResourceType, Store, StoreConfig, StoreError,
+    ParamKey, ParamKind, ParamSpec, Place, Postgres, Query, ResourceType, Store, StoreConfig,
+    StoreError,
 };
+use hilum_net::{ConnectOptions, Connector, HostPort};
+use hilum_testkit::cluster::shared_postgres;
+use hilum_testkit::database::{DATABASE, PASSWORD, USER};
 
 /// The parameters of the tests: type, code, kind.
 pub(crate) const PARAMS: &[(&str, &str, ParamKind)] = &[
@@ -170,7 +174,38 @@ impl Door {
 }
 
 fn config(folder: &tempfile::TempDir, now: &Arc<AtomicI64>, limits: Limits) -> StoreConfig {
-    config_at(folder.path(), now, limits)
+    let mut config = config_at(folder.path(), now, limits);
+    if crate::POSTGRES
+        && let Some(place) = postgres(folder.path())
+    {
+        config.place = place;
+    }
+    config
+}
+
+/// A schema that belongs to a folder, on the server that the tests share.
+pub(crate) fn postgres(folder: &Path) -> Option<Place> {
+    let Some(port) = shared_postgres().unwrap() else {
+        println!("not run: on PostgreSQL (no servers)");
+        return None;
+    };
+    let name = folder.file_name().unwrap().as_encoded_bytes();
+    let schema = name.iter().map(|byte| format!("{byte:02x}"));
+    let schema = format!("t{}", schema.collect::<String>());
+    Some(Place::Postgres(Box::new(server_at(port, &schema))))
+}
+
+/// A schema of a server of the tests.
+pub(crate) fn server_at(port: u16, schema: &str) -> Postgres {
+    let address = HostPort::listen(&format!("127.0.0.1:{port}")).unwrap();
+    Postgres {
+        connector: Connector::new(ConnectOptions::new(address)).unwrap(),
+        tls: None,
+        user: USER.to_owned(),
+        password: Some(PASSWORD.to_owned()),
+        database: DATABASE.to_owned(),
+        schema: schema.to_owned(),
+    }
 }
 
 /// How every test opens a store.
