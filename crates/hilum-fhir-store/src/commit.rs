@@ -21,6 +21,24 @@ pub struct Commit {
     pub events: Vec<OutboxEvent>,
     /// If given and already known, nothing is written and the recorded outcome is returned.
     pub delivery: Option<Delivery>,
+    /// The job that this is a step of; its progress is saved with the changes, so no step is done
+    /// twice. If the job is gone nothing is written.
+    pub job: Option<JobStep>,
+}
+
+/// How far a job is with a commit.
+#[derive(Clone, PartialEq, Eq)]
+pub struct JobStep {
+    /// The job.
+    pub id: String,
+    /// Its progress from then on.
+    pub progress: Bytes,
+}
+
+impl fmt::Debug for JobStep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "JobStep({} bytes)", self.progress.len())
+    }
 }
 
 /// A delivery that must take effect at most once.
@@ -191,6 +209,8 @@ pub(crate) mod method {
     pub(crate) const CREATE: i64 = 0;
     pub(crate) const UPDATE: i64 = 1;
     pub(crate) const DELETE: i64 = 2;
+    /// Whatever it was, its content was erased.
+    pub(crate) const ERASED: i64 = 3;
 }
 
 /// What a delivery wrote, for when it is repeated: fixed-width numbers, one group for each change.

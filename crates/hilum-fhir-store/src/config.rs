@@ -120,6 +120,8 @@ pub struct Limits {
     pub rows_max: usize,
     /// Characters of a string or URI that are indexed and compared; what follows is cut off.
     pub text_chars_max: usize,
+    /// How long a delivery is remembered, so that its repetition changes nothing.
+    pub delivery_kept: Duration,
 }
 
 impl Default for Limits {
@@ -135,6 +137,7 @@ impl Default for Limits {
             body_bytes_max: 50 << 20,
             rows_max: 10_000,
             text_chars_max: 128,
+            delivery_kept: Duration::from_secs(30 * 24 * 3600),
         }
     }
 }

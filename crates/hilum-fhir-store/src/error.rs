@@ -44,6 +44,9 @@ pub enum StoreError {
     /// cursor).
     #[error("invalid request to the store: {0}")]
     Invalid(&'static str),
+    /// The job that a commit belongs to was removed; nothing was written.
+    #[error("the job is gone")]
+    NoJob,
     /// The store is closing.
     #[error("the store is closed")]
     Closed,

@@ -34,6 +34,7 @@ mod commit;
 mod config;
 mod cursor;
 mod entry;
+mod erase;
 mod error;
 mod id;
 mod job;
@@ -55,9 +56,11 @@ mod threads;
 pub use body::instant;
 pub use catalog::{Catalog, Param};
 pub use commit::{
-    Change, Commit, Committed, Delivery, Expect, Expected, Method, OutboxEvent, OutboxRow, Written,
+    Change, Commit, Committed, Delivery, Expect, Expected, JobStep, Method, OutboxEvent, OutboxRow,
+    Written,
 };
 pub use config::{Clock, Limits, ParamSpec, Place, Postgres, StoreConfig};
+pub use erase::Erased;
 pub use error::StoreError;
 pub use id::{DeliveryId, ParamKey, ParamKind, Pk, ResourceType, Seq};
 pub use job::{Job, JobState, NewJob};

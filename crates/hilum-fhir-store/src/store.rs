@@ -10,6 +10,7 @@ use crate::catalog::Catalog;
 use crate::commit::{Commit, Committed, OutboxRow};
 use crate::config::{ParamSpec, Place, StoreConfig};
 use crate::entry::pack;
+use crate::erase::Erased;
 use crate::error::StoreError;
 use crate::id::{ParamKey, Pk, ResourceType, Seq};
 use crate::job::{Job, JobChange, JobState, NewJob};
@@ -375,6 +376,31 @@ impl Store {
     /// As the place fails.
     pub async fn jobs(&self) -> Result<Vec<Job>, StoreError> {
         ask!(self, at => at.jobs().await)
+    }
+
+    /// Removes the content of resources and of all their versions for good, in one commit; see
+    /// [`Erased`] and the module it is in for what stays. Resources that are not there, or were
+    /// erased, are passed over. At most [`Limits::changes_max`](crate::Limits::changes_max) at
+    /// once. What was just freed may lie in the file and its log until [`Store::scrub`].
+    ///
+    /// # Errors
+    /// [`StoreError::Limit`], or as [`Store::commit`].
+    pub async fn erase(
+        &self,
+        resources: Vec<(ResourceType, String)>,
+    ) -> Result<Erased, StoreError> {
+        ask!(self, at => at.erase(resources).await)
+    }
+
+    /// Makes sure that what was erased is no longer in the files of the store: merges it out of the
+    /// full text and empties the log. `false` if a long read keeps the log from being emptied; it
+    /// is then emptied by the next call, and in a database, whose pages are its own. Commits go on
+    /// between its steps.
+    ///
+    /// # Errors
+    /// As [`Store::commit`].
+    pub async fn scrub(&self) -> Result<bool, StoreError> {
+        ask!(self, at => at.scrub().await)
     }
 
     /// Does one step of the reindex, at most `max` resources, and tells how far it is; begins one

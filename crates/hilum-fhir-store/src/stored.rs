@@ -55,6 +55,12 @@ pub struct Stored {
 }
 
 impl Stored {
+    /// Its content was erased, and its id with it; there is no body.
+    #[must_use]
+    pub fn is_erased(&self) -> bool {
+        self.id.is_empty()
+    }
+
     /// Bytes of its content.
     pub(crate) fn body_bytes(&self) -> Option<usize> {
         self.body.as_ref().map(|body| body.bytes.len())

@@ -41,6 +41,11 @@ const COUNTS: &[(&str, &str)] = &[
         "types that are counted wrongly",
     ),
     (
+        "SELECT count(*) FROM version v JOIN resource r ON r.pk = v.pk \
+         WHERE (v.method = 3 AND v.body IS NOT NULL) OR (r.fhir_id = '' AND v.method <> 3)",
+        "erased versions with content",
+    ),
+    (
         "SELECT count(*) FROM word w WHERE NOT EXISTS \
          (SELECT 1 FROM token t WHERE t.param = w.param AND t.code = w.code)",
         "words without rows",

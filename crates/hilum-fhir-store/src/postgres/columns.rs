@@ -80,6 +80,8 @@ pub(super) struct Columns<'a> {
     new_rows: Vec<Option<&'a [u8]>>,
     changed: Numbers<4>,
     changed_rows: Vec<Option<&'a [u8]>>,
+    /// One that was erased has none and gets it again.
+    changed_ids: Vec<String>,
     indexed: Vec<i64>,
     indexed_rows: Vec<&'a [u8]>,
     token_gone: Numbers<4>,
@@ -150,6 +152,7 @@ impl<'a> Columns<'a> {
             self.changed
                 .push([row.pk, row.seq, version, row.updated_ms]);
             self.changed_rows.push(row.rows);
+            self.changed_ids.push(clean(row.id).into_owned());
         } else {
             let of = row.resource_type.into();
             self.new
@@ -344,10 +347,12 @@ impl<'a> Columns<'a> {
         if !self.changed.is_empty() {
             let mut values = self.changed.values();
             values.push(&self.changed_rows);
+            values.push(&self.changed_ids);
             calls.push((
                 "UPDATE resource r SET seq = n.b, version = n.c, updated_ms = n.d, \
-                 deleted = n.e IS NULL, rows = n.e FROM unnest($1::bigint[], $2::bigint[], \
-                 $3::bigint[], $4::bigint[], $5::bytea[]) n (a, b, c, d, e) WHERE r.pk = n.a",
+                 deleted = n.e IS NULL, rows = n.e, fhir_id = n.f FROM unnest($1::bigint[], \
+                 $2::bigint[], $3::bigint[], $4::bigint[], $5::bytea[], $6::text[]) \
+                 n (a, b, c, d, e, f) WHERE r.pk = n.a",
                 values,
             ));
         }

@@ -16,7 +16,7 @@ use super::source::{PgSource, small};
 use super::text::clean;
 use super::writing::Writing;
 use crate::commit::{
-    Commit, Committed, Delivery, Expect, Expected, OutboxEvent, Written, decode_written,
+    Commit, Committed, Delivery, Expect, Expected, JobStep, OutboxEvent, Written, decode_written,
     encode_written, method,
 };
 use crate::error::StoreError;
@@ -34,6 +34,7 @@ pub(super) struct CommitOp {
     changes: Vec<PreparedChange>,
     events: Vec<OutboxEvent>,
     delivery: Option<(i64, Delivery)>,
+    job: Option<JobStep>,
 }
 
 impl CommitOp {
@@ -48,6 +49,7 @@ impl CommitOp {
             changes,
             events: commit.events,
             delivery,
+            job: commit.job,
         };
         Ok((op, bytes))
     }
@@ -92,6 +94,10 @@ struct Group<'a> {
     shared: &'a Shared,
     known: HashMap<Key<'a>, Known<'a>>,
     deliveries: HashMap<i64, Committed>,
+    /// Steps that were done.
+    steps: Vec<&'a JobStep>,
+    /// Deliveries came.
+    delivered: bool,
     topics: HashMap<&'a str, i64>,
     /// Topics that the group counted on.
     counted: Vec<&'a str>,
@@ -122,7 +128,9 @@ fn find<'a>(
 ) {
     let name: (u16, &str) = (small(row.get(0)), row.get(1));
     let key = names.get(&row.get::<_, i64>(8));
-    let key = key.and_then(|keys| keys.iter().find(|key| **key == name));
+    // One that was erased has no id any more.
+    let same = |key: &&Key<'_>| **key == name || (name.1.is_empty() && key.0 == name.0);
+    let key = key.and_then(|keys| keys.iter().find(same));
     let Some(one) = key.and_then(|key| known.get_mut(key)) else {
         return;
     };
@@ -217,6 +225,8 @@ impl<'a> Group<'a> {
             shared,
             known,
             deliveries,
+            steps: Vec::new(),
+            delivered: false,
             topics: events,
             counted: Vec::new(),
             columns: Columns::default(),
@@ -236,6 +246,12 @@ impl<'a> Group<'a> {
         }
         if let Err(reason) = self.expectations(writing, &op.expectations)? {
             return Ok(Err(reason));
+        }
+        if let Some(step) = &op.job {
+            let there = "SELECT 1::bigint FROM job WHERE id = $1";
+            if writing.query(there, &[&&*clean(&step.id)])?.is_empty() {
+                return Ok(Err(StoreError::NoJob));
+            }
         }
         let before = writing.numbers;
         let versions = self.versions.len();
@@ -267,6 +283,7 @@ impl<'a> Group<'a> {
             }
         }
         self.events(writing, &op.events, &written);
+        self.steps.extend(&op.job);
         let outcome = Committed {
             seq: Seq(writing.numbers.seq),
             written,
@@ -275,6 +292,7 @@ impl<'a> Group<'a> {
         if let Some((token, delivery)) = &op.delivery {
             let numbers = [*token, before.seq + 1, writing.numbers.seq];
             let written = encode_written(&outcome.written);
+            self.delivered = true;
             self.columns.delivery(numbers, written, &delivery.reply);
             let repeated = Committed {
                 repeated: Some(delivery.reply.clone()),
@@ -500,6 +518,30 @@ impl<'a> Group<'a> {
             let events = self.topics.get(name).copied().unwrap_or(0);
             columns.topic(&clean(name), events);
         }
+        self.beside(writing)?;
         writing.write(&mut columns, last)
+    }
+
+    /// Saves the progress of jobs, and forgets old deliveries where new ones came.
+    fn beside(&mut self, writing: &mut Writing<'_>) -> Result<(), StoreError> {
+        let now = self.shared.config.clock.now_ms();
+        for step in self.steps.drain(..) {
+            let sql = "UPDATE job SET progress = $2, changed_ms = $3 WHERE id = $1";
+            writing.query(sql, &[&&*clean(&step.id), &&step.progress[..], &now])?;
+        }
+        if std::mem::take(&mut self.delivered) {
+            let kept = self.shared.config.limits.delivery_kept.as_millis();
+            let border = now.saturating_sub(i64::try_from(kept).unwrap_or(i64::MAX));
+            // A few more than came, so that there are never more of them for long.
+            let sql = "DELETE FROM delivery WHERE token IN (SELECT d.token FROM \
+                       (SELECT token, last FROM delivery ORDER BY last LIMIT $2) d \
+                       LEFT JOIN version v ON v.seq = d.last \
+                       WHERE coalesce(v.updated_ms, 0) < $1)";
+            let most = i64::try_from(self.deliveries.len())
+                .unwrap_or(0)
+                .saturating_mul(4);
+            writing.query(sql, &[&border, &most])?;
+        }
+        Ok(())
     }
 }

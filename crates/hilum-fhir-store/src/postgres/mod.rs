@@ -3,6 +3,7 @@
 
 mod care;
 mod columns;
+mod erase;
 mod group;
 mod job;
 mod link;

@@ -159,7 +159,7 @@ impl PgStore {
     }
 
     /// Runs work in a write transaction of its own.
-    async fn write<T: Send + 'static>(
+    pub(super) async fn write<T: Send + 'static>(
         &self,
         work: impl FnMut(&mut Writing<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {

@@ -77,7 +77,7 @@ pub(super) fn current(
     let sql = concat!(
         columns!(),
         "FROM resource r JOIN version v ON v.seq = r.seq \
-         WHERE r.token = $1 AND r.type = $2 AND r.fhir_id = $3"
+         WHERE r.token = $1 AND r.type = $2 AND r.fhir_id IN ($3, '')"
     );
     let rows = link.query(sql, &[&token, &i64::from(of.0), &&*clean(id)])?;
     one(&rows, link.name())
@@ -154,14 +154,14 @@ pub(super) fn version(
         let sql = concat!(
             columns!(),
             "FROM resource r JOIN version v ON v.seq = r.pk \
-             WHERE r.token = $1 AND r.type = $2 AND r.fhir_id = $3"
+             WHERE r.token = $1 AND r.type = $2 AND r.fhir_id IN ($3, '')"
         );
         link.query(sql, &[&token, &key.0, &&*key.1])?
     } else {
         let sql = concat!(
             columns!(),
             "FROM resource r JOIN version v ON v.pk = r.pk AND v.version = $4 AND v.seq <> v.pk \
-             WHERE r.token = $1 AND r.type = $2 AND r.fhir_id = $3"
+             WHERE r.token = $1 AND r.type = $2 AND r.fhir_id IN ($3, '')"
         );
         link.query(sql, &[&token, &key.0, &&*key.1, &i64::from(version)])?
     };
@@ -193,7 +193,7 @@ pub(super) fn history(
             let sql = concat!(
                 columns!(),
                 "FROM version v JOIN resource r ON r.pk = v.pk WHERE v.seq < $1 \
-                 AND v.updated_ms >= $2 AND v.updated_ms < $3 ORDER BY v.seq DESC LIMIT $4"
+                 AND v.method <> 3 AND v.updated_ms >= $2 AND v.updated_ms < $3 ORDER BY v.seq DESC LIMIT $4"
             );
             all(&reading.query(sql, &[&before, &from, &to, &limit])?, name)?
         }
@@ -201,7 +201,7 @@ pub(super) fn history(
             let sql = concat!(
                 columns!(),
                 "FROM version v JOIN resource r ON r.pk = v.pk WHERE v.seq < $1 \
-                 AND v.updated_ms >= $2 AND v.updated_ms < $3 AND v.type = $5 \
+                 AND v.method <> 3 AND v.updated_ms >= $2 AND v.updated_ms < $3 AND v.type = $5 \
                  ORDER BY v.seq DESC LIMIT $4"
             );
             let of = i64::from(of.0);
@@ -215,8 +215,8 @@ pub(super) fn history(
             let later = concat!(
                 columns!(),
                 "FROM resource r JOIN version v ON v.pk = r.pk AND v.seq <> v.pk \
-                 WHERE v.seq < $1 AND v.updated_ms >= $2 AND v.updated_ms < $3 \
-                 AND r.token = $5 AND r.type = $6 AND r.fhir_id = $7 \
+                 WHERE v.seq < $1 AND v.method <> 3 AND v.updated_ms >= $2 AND v.updated_ms < $3 \
+                 AND r.token = $5 AND r.type = $6 AND r.fhir_id IN ($7, '') \
                  ORDER BY v.version DESC LIMIT $4"
             );
             let values: Values<'_> = &[&before, &from, &to, &limit, &token, &key.0, &&*key.1];
@@ -224,8 +224,8 @@ pub(super) fn history(
             let first = concat!(
                 columns!(),
                 "FROM resource r JOIN version v ON v.seq = r.pk \
-                 WHERE v.seq < $1 AND v.updated_ms >= $2 AND v.updated_ms < $3 \
-                 AND r.token = $5 AND r.type = $6 AND r.fhir_id = $7 LIMIT $4"
+                 WHERE v.seq < $1 AND v.method <> 3 AND v.updated_ms >= $2 AND v.updated_ms < $3 \
+                 AND r.token = $5 AND r.type = $6 AND r.fhir_id IN ($7, '') LIMIT $4"
             );
             found.extend(all(&reading.query(first, values)?, name)?);
             found

@@ -56,7 +56,8 @@ CREATE TABLE delivery (token bigint PRIMARY KEY, first bigint NOT NULL, last big
   written bytea NOT NULL, reply bytea NOT NULL);
 CREATE TABLE job (id text COLLATE "C" PRIMARY KEY, kind text NOT NULL, state bigint NOT NULL,
   seq bigint NOT NULL, created_ms bigint NOT NULL, changed_ms bigint NOT NULL,
-  request bytea NOT NULL, progress bytea NOT NULL)"#];
+  request bytea NOT NULL, progress bytea NOT NULL);
+CREATE INDEX delivery_last ON delivery (last)"#];
 
 /// The key of the advisory lock under which one process at a time makes tables.
 const LOCK: &str =

@@ -4,7 +4,9 @@ use hilum_db::rusqlite::types::ToSql;
 use hilum_db::rusqlite::{Connection, OptionalExtension};
 use hilum_db::{DbClass, DbError, Doing};
 
+use super::delivery;
 use super::handler::{CommitOp, StoreHandler};
+use super::job;
 use super::outbox;
 use super::source::SqliteSource;
 use crate::body::Kept;
@@ -19,12 +21,12 @@ use crate::search;
 const EXPECTED_SEARCH_ROWS: u64 = 50_000;
 
 /// What the writer knows of a resource before it changes it.
-struct Before {
-    pk: i64,
+pub(super) struct Before {
+    pub(super) pk: i64,
     seq: i64,
     version: u32,
-    deleted: bool,
-    rows: Option<Vec<u8>>,
+    pub(super) deleted: bool,
+    pub(super) rows: Option<Vec<u8>>,
 }
 
 /// Applies a commit. An `Ok` with an error as the op's outcome means that nothing was written.
@@ -45,6 +47,7 @@ pub(super) fn commit(
             | StoreError::TooCostly { .. }
             | StoreError::Limit { .. }
             | StoreError::Invalid(_)
+            | StoreError::NoJob
             | StoreError::Closed
             | StoreError::Away { .. }
             | StoreError::Lost { .. }
@@ -54,6 +57,12 @@ pub(super) fn commit(
                 Ok(())
             }
         };
+    }
+    if let Some(step) = &op.job
+        && job::step(handler, conn, step)? == 0
+    {
+        op.outcome = Err(StoreError::NoJob);
+        return Ok(());
     }
     let first = handler.state.seq;
     let now = handler.shared.config.clock.now_ms();
@@ -70,7 +79,7 @@ pub(super) fn commit(
                     at: op.expectations.len() + at,
                     version: Some(version),
                 });
-                if handler.state.seq == first {
+                if handler.state.seq == first && op.job.is_none() {
                     return Ok(());
                 }
                 let name = handler.shared.name.clone();
@@ -85,6 +94,7 @@ pub(super) fn commit(
         repeated: None,
     };
     if let Some(delivery) = &op.delivery {
+        delivery::forget(handler, conn, now)?;
         let token = handler.shared.tokens.delivery(&delivery.id.0);
         let written = encode_written(&outcome.written);
         run(
@@ -202,7 +212,7 @@ fn expectations(
     Ok(())
 }
 
-fn before(
+pub(super) fn before(
     handler: &StoreHandler,
     conn: &Connection,
     resource_type: u16,
@@ -213,7 +223,7 @@ fn before(
     let mut statement = conn
         .prepare_cached(
             "SELECT pk, seq, version, deleted, rows FROM resource \
-             WHERE token = ? AND type = ? AND fhir_id = ?",
+             WHERE token = ? AND type = ? AND fhir_id IN (?, '')",
         )
         .doing("look for a resource in", name)?;
     statement
@@ -358,9 +368,17 @@ fn write_resource(
         run(
             handler,
             conn,
-            "UPDATE resource SET seq = ?, version = ?, updated_ms = ?, deleted = ?, rows = ? \
-             WHERE pk = ?",
-            &[&seq, &version, &updated_ms, &rows.is_none(), &rows, &pk],
+            "UPDATE resource SET seq = ?, version = ?, updated_ms = ?, deleted = ?, rows = ?, \
+             fhir_id = ? WHERE pk = ?",
+            &[
+                &seq,
+                &version,
+                &updated_ms,
+                &rows.is_none(),
+                &rows,
+                &change.id,
+                &pk,
+            ],
         )
     } else {
         let (of, token, id) = (&change.resource_type, &change.token, &change.id);
@@ -374,7 +392,7 @@ fn write_resource(
     done.map(drop)
 }
 
-fn count(handler: &mut StoreHandler, resource_type: u16, existed: bool, exists: bool) {
+pub(super) fn count(handler: &mut StoreHandler, resource_type: u16, existed: bool, exists: bool) {
     let counts = &mut handler.state.counts;
     let at = usize::from(resource_type);
     if counts.len() <= at {

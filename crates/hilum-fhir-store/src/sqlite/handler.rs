@@ -11,15 +11,17 @@ use hilum_db::{DbClass, DbError, Doing, Handler, Recovery};
 use tokio::sync::oneshot;
 
 use super::apply;
+use super::erase::{self, Scrub};
 use super::job;
 use super::open::{load_catalog, register, retire};
 use super::outbox;
 use super::reindex::{self, Step};
 use crate::catalog::Catalog;
-use crate::commit::{Committed, Delivery, Expect, OutboxEvent};
+use crate::commit::{Committed, Delivery, Expect, JobStep, OutboxEvent};
 use crate::config::ParamSpec;
+use crate::erase::Erased;
 use crate::error::StoreError;
-use crate::id::ParamKey;
+use crate::id::{ParamKey, ResourceType};
 use crate::job::{Job, JobChange};
 use crate::prepare::PreparedChange;
 use crate::reindex::Progress;
@@ -52,6 +54,17 @@ pub(super) enum Op {
         job: Result<Option<Job>, StoreError>,
         done: oneshot::Sender<Result<Option<Job>, StoreError>>,
     },
+    Erase {
+        resources: Vec<(ResourceType, String)>,
+        erased: Result<Erased, StoreError>,
+        done: oneshot::Sender<Result<Erased, StoreError>>,
+    },
+    Scrub {
+        step: Scrub,
+        /// There is more to do.
+        more: Result<bool, StoreError>,
+        done: oneshot::Sender<Result<bool, StoreError>>,
+    },
 }
 
 impl Op {
@@ -63,6 +76,8 @@ impl Op {
             Self::Trim { done, .. } => drop(done.send(Err(error))),
             Self::Reindex { done, .. } => drop(done.send(Err(error))),
             Self::Job { done, .. } => drop(done.send(Err(error))),
+            Self::Erase { done, .. } => drop(done.send(Err(error))),
+            Self::Scrub { done, .. } => drop(done.send(Err(error))),
         }
     }
 }
@@ -73,6 +88,7 @@ pub(super) struct CommitOp {
     pub(super) changes: Vec<PreparedChange>,
     pub(super) events: Vec<OutboxEvent>,
     pub(super) delivery: Option<Delivery>,
+    pub(super) job: Option<JobStep>,
     pub(super) outcome: Result<Committed, StoreError>,
     pub(super) done: oneshot::Sender<Result<Committed, StoreError>>,
 }
@@ -181,6 +197,8 @@ impl Handler for StoreHandler {
         let name = self.shared.name.clone();
         let config = &self.shared.config;
         let run = |sql: &str| conn.execute_batch(sql).doing("register names in", &name);
+        // What is removed is overwritten where it lay, or erasing would not erase.
+        run("PRAGMA secure_delete = ON")?;
         run("BEGIN IMMEDIATE")?;
         register(
             conn,
@@ -223,6 +241,16 @@ impl Handler for StoreHandler {
                 *job = Ok(job::apply(self, conn, change)?);
                 Ok(())
             }
+            Op::Erase {
+                resources, erased, ..
+            } => {
+                *erased = Ok(erase::erase(self, conn, resources)?);
+                Ok(())
+            }
+            Op::Scrub { step, more, .. } => {
+                *more = Ok(erase::scrub(self, conn, *step)?);
+                Ok(())
+            }
         }
     }
 
@@ -259,7 +287,7 @@ impl Handler for StoreHandler {
         Ok(())
     }
 
-    fn committed(&mut self, _conn: &Connection, ops: Vec<Op>) {
+    fn committed(&mut self, conn: &Connection, ops: Vec<Op>) {
         self.committed.clone_from(&self.state);
         self.unsure = false;
         if let Some(catalog) = self.catalog.take() {
@@ -273,6 +301,16 @@ impl Handler for StoreHandler {
                 Op::Trim { done, .. } => drop(done.send(Ok(()))),
                 Op::Reindex { progress, done, .. } => drop(done.send(progress)),
                 Op::Job { job, done, .. } => drop(done.send(job)),
+                Op::Erase { erased, done, .. } => drop(done.send(erased)),
+                Op::Scrub { step, more, done } => {
+                    let more = match step {
+                        Scrub::Begin | Scrub::Merge => more,
+                        Scrub::Log => Ok(erase::empty_log(conn, &self.shared.name)
+                            .inspect_err(|error| tracing::warn!(%error, "the log stays"))
+                            .unwrap_or(true)),
+                    };
+                    drop(done.send(more));
+                }
             }
         }
     }

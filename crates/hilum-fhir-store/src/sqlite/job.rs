@@ -7,6 +7,7 @@ use tokio::sync::oneshot;
 use super::apply::run;
 use super::handler::{Op, StoreHandler};
 use super::open::SqliteStore;
+use crate::commit::JobStep;
 use crate::error::StoreError;
 use crate::id::Seq;
 use crate::job::{Job, JobChange, JobState};
@@ -74,6 +75,17 @@ pub(super) fn all(conn: &Connection, name: &str) -> Result<Vec<Job>, DbError> {
         .doing("list the jobs of", name)?;
     rows.collect::<Result<_, _>>()
         .doing("list the jobs of", name)
+}
+
+/// Saves the progress of a job with a commit; nothing changes if it is gone.
+pub(super) fn step(
+    handler: &StoreHandler,
+    conn: &Connection,
+    step: &JobStep,
+) -> Result<usize, DbError> {
+    let now = handler.shared.config.clock.now_ms();
+    let sql = "UPDATE job SET progress = ?, changed_ms = ? WHERE id = ?";
+    run(handler, conn, sql, &[&&step.progress[..], &now, &step.id])
 }
 
 /// Changes the table; gives the job as it is then, or as it was if it was removed.

@@ -2,6 +2,8 @@
 
 mod apply;
 mod care;
+mod delivery;
+mod erase;
 mod handler;
 mod job;
 mod moment;

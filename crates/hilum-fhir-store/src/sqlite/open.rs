@@ -52,7 +52,7 @@ const CARE_TIME: Duration = Duration::from_secs(4 * 3600);
 
 /// A store in a SQLite file.
 pub(crate) struct SqliteStore {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     /// `None` once closed.
     writer: Mutex<Option<Arc<Writer<Op>>>>,
     points: Readers,
@@ -164,6 +164,7 @@ impl SqliteStore {
             changes,
             events: commit.events,
             delivery: commit.delivery,
+            job: commit.job,
             outcome: Err(StoreError::Closed),
             done,
         };

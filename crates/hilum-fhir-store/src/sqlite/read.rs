@@ -74,7 +74,7 @@ pub(super) fn current(
         "SELECT ",
         columns!(),
         " FROM resource r CROSS JOIN version v ON v.seq = r.seq \
-         WHERE r.token = ? AND r.type = ? AND r.fhir_id = ?"
+         WHERE r.token = ? AND r.type = ? AND r.fhir_id IN (?, '')"
     );
     one(conn, name, sql, (token, of.0, id))
 }
@@ -117,7 +117,9 @@ pub(super) fn version(
     version: u32,
 ) -> Result<Option<Stored>, StoreError> {
     let mut statement = conn
-        .prepare_cached("SELECT pk FROM resource WHERE token = ? AND type = ? AND fhir_id = ?")
+        .prepare_cached(
+            "SELECT pk FROM resource WHERE token = ? AND type = ? AND fhir_id IN (?, '')",
+        )
         .doing("read from", name)?;
     let pk: Option<i64> = statement
         .query_row((token, of.0, id), |row| row.get(0))
@@ -182,7 +184,7 @@ pub(super) fn history(
                 "SELECT ",
                 columns!(),
                 " FROM version v CROSS JOIN resource r ON r.pk = v.pk WHERE v.seq < ? \
-                 AND v.updated_ms >= ? AND v.updated_ms < ? ORDER BY v.seq DESC LIMIT ?"
+                 AND v.method <> 3 AND v.updated_ms >= ? AND v.updated_ms < ? ORDER BY v.seq DESC LIMIT ?"
             ),
             &[&before, &from, &to, &limit],
         )?,
@@ -191,7 +193,7 @@ pub(super) fn history(
                 "SELECT ",
                 columns!(),
                 " FROM version v CROSS JOIN resource r ON r.pk = v.pk WHERE v.type = ? \
-                 AND v.seq < ? AND v.updated_ms >= ? AND v.updated_ms < ? \
+                 AND v.method <> 3 AND v.seq < ? AND v.updated_ms >= ? AND v.updated_ms < ? \
                  ORDER BY v.seq DESC LIMIT ?"
             ),
             &[&of.0, &before, &from, &to, &limit],
@@ -201,16 +203,16 @@ pub(super) fn history(
                 "SELECT ",
                 columns!(),
                 " FROM resource r CROSS JOIN version v ON v.pk = r.pk AND v.seq <> v.pk \
-                 WHERE r.token = ? AND r.type = ? AND r.fhir_id = ? AND v.seq < ? \
-                 AND v.updated_ms >= ? AND v.updated_ms < ? ORDER BY v.version DESC LIMIT ?"
+                 WHERE r.token = ? AND r.type = ? AND r.fhir_id IN (?, '') AND v.seq < ? \
+                 AND v.method <> 3 AND v.updated_ms >= ? AND v.updated_ms < ? ORDER BY v.version DESC LIMIT ?"
             );
             take(later, &[&token, &of.0, id, &before, &from, &to, &limit])?;
             let first = concat!(
                 "SELECT ",
                 columns!(),
                 " FROM resource r CROSS JOIN version v ON v.seq = r.pk \
-                 WHERE r.token = ? AND r.type = ? AND r.fhir_id = ? AND v.seq < ? \
-                 AND v.updated_ms >= ? AND v.updated_ms < ? LIMIT ?"
+                 WHERE r.token = ? AND r.type = ? AND r.fhir_id IN (?, '') AND v.seq < ? \
+                 AND v.method <> 3 AND v.updated_ms >= ? AND v.updated_ms < ? LIMIT ?"
             );
             take(first, &[&token, &of.0, id, &before, &from, &to, &limit])?;
         }

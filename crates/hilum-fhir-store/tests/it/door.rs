@@ -54,6 +54,11 @@ impl Door {
         Self { store, now, folder }
     }
 
+    /// The folder of the store.
+    pub(crate) fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// Closes the store and opens it again.
     pub(crate) fn reopen(self) -> Self {
         let Self { store, now, folder } = self;

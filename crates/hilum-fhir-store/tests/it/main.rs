@@ -13,6 +13,7 @@ const POSTGRES: bool = false;
 mod care;
 mod commits;
 mod door;
+mod erase;
 mod file;
 mod jobs;
 mod model;

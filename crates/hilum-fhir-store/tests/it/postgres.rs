@@ -13,6 +13,7 @@ const POSTGRES: bool = true;
 mod care;
 mod commits;
 mod door;
+mod erase;
 mod jobs;
 mod model;
 mod moment;

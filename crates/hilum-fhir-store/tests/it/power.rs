@@ -93,6 +93,20 @@ async fn work(store: &Store, random: &mut Random, disk: &Disk) -> Answered {
         if disk.is_dead() {
             break;
         }
+        if random.below(12) == 0 {
+            let of = store.catalog().resource_type("Patient").unwrap();
+            let id = format!("p{}", random.below(12));
+            let erased = store.erase(vec![(of, id.clone())]).await;
+            let scrubbed = store.scrub().await;
+            match (erased, answered.get_mut(&id)) {
+                (Ok(_), Some(known)) => known.1 = true,
+                (Ok(_), None) => {}
+                // Nobody knows whether it was.
+                (Err(_), _) => drop(answered.remove(&id)),
+            }
+            drop(scrubbed);
+            continue;
+        }
         let changes: Vec<Change> = (0..=random.below(4))
             .map(|_| change(store, random))
             .collect();
