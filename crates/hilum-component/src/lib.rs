@@ -51,8 +51,8 @@ pub use process::{
 };
 pub use rule::{Rule, RuleError, reply_options};
 pub use source::{
-    Arrival, BlobWriter, Intake, IntakePort, NotTaken, Partial, Peer, Reply, Source, SourceError,
-    Stop, StopHandle,
+    Arrival, BlobWriter, Intake, IntakePort, NotTaken, Partial, Peer, Reply, SOURCE_SCOPE, Source,
+    SourceError, Stop, StopHandle,
 };
 pub use spec::{Build, Built, ComponentKind, ComponentSpec, Example, Limit, Registry, StepExample};
 pub use state::{StateChange, StateRead, StateView, Stored, TimerChange};

@@ -78,6 +78,10 @@ impl StopHandle {
     }
 }
 
+/// The scope of the state that holds what sources remember, under `CHANNEL/KEY`: a step that writes
+/// there in the commit of a message has the source recall it.
+pub const SOURCE_SCOPE: &str = "hilum.source";
+
 /// Who sent a message.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Peer {

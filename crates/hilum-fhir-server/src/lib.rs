@@ -8,6 +8,7 @@
 //!   was asked for, every error as an OperationOutcome.
 //! - `interaction/` and `operation/`: one file for each kind; `bundle/`: batch and transaction.
 //! - `jobs/`: what takes longer than a request; `bulk/`: resources out and in as files.
+//! - `subscription/`: who is told of changes, and how.
 //! - `search/`: from a URL to a query of the store; `terms/`: the codes of value sets for it.
 //! - `slot`: a tenant under its name, and how it changes; `parameter` and `reindex`: search
 //!   parameters that are not of the standard, and finding old resources by them.
@@ -39,6 +40,7 @@ mod route;
 mod search;
 mod server;
 mod slot;
+mod subscription;
 mod take;
 mod tenant;
 mod terms;
@@ -48,5 +50,8 @@ mod write;
 pub use limits::Limits;
 pub use open::{FhirOptions, OpenError, TenantOptions};
 pub use server::Fhir;
+pub use subscription::{
+    Interaction, SUBSCRIPTIONS, SubscriptionOptions, TopicOptions, TriggerOptions,
+};
 pub use tenant::Validate;
 pub use time::Clock;

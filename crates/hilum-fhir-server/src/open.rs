@@ -19,6 +19,7 @@ use crate::limits::Limits;
 use crate::search::table::{Table, specs};
 use crate::server::Fhir;
 use crate::slot::Slot;
+use crate::subscription::{Hub, SubscriptionOptions, Subscriptions};
 use crate::tenant::{Tenant, Validate};
 use crate::time::Clock;
 
@@ -51,6 +52,8 @@ pub struct FhirOptions {
     pub origins: Vec<String>,
     /// What it takes on.
     pub limits: Limits,
+    /// What clients may subscribe to, and where they may be called.
+    pub subscriptions: SubscriptionOptions,
     /// What time it is.
     pub clock: Clock,
 }
@@ -92,6 +95,17 @@ pub enum OpenError {
         /// Why.
         source: GuideError,
     },
+    /// A topic that cannot be compiled.
+    #[error("the topic {url}: {text}")]
+    Topic {
+        /// Its canonical URL.
+        url: String,
+        /// What is wrong with it.
+        text: String,
+    },
+    /// The subscriptions of a store cannot be read.
+    #[error("cannot read the subscriptions of the tenant `{0}`: {1}")]
+    Subscriptions(String, String),
 }
 
 /// Makes ids of resources: the time, which keeps neighbours together, and bits that nobody can
@@ -117,6 +131,7 @@ impl Fhir {
     /// Opens the stores and gives a server that can be asked to serve.
     pub async fn open(options: FhirOptions) -> Result<Arc<Self>, OpenError> {
         let validator = Arc::new(Validator::new());
+        let hub = Arc::new(Hub::new());
         let mut tenants = BTreeMap::new();
         // Tenants with the same packages share what was made of them.
         let mut known: Vec<(Vec<PathBuf>, Arc<Guides>)> = Vec::new();
@@ -124,17 +139,24 @@ impl Fhir {
             let guides = known.iter().find(|(files, _)| *files == tenant.packages);
             let guides = guides.map(|(_, guides)| Arc::clone(guides));
             let shared = (Arc::clone(&validator), guides);
-            let clock = Arc::clone(&options.clock);
+            let subscriptions = Subscriptions::new(
+                Arc::clone(&hub),
+                options.subscriptions.clone(),
+                Arc::clone(&options.clock),
+                own_url(options.url.as_deref(), &tenant.name),
+            );
             let custom_max = options.limits.custom_parameters_max;
             let packages = tenant.packages.clone();
-            let opened =
-                tokio::task::spawn_blocking(move || open(tenant, shared, &clock, custom_max));
+            let opened = tokio::task::spawn_blocking(move || {
+                open(tenant, shared, subscriptions, custom_max)
+            });
             let opened = opened.await.map_err(|_| OpenError::BrokenOff)??;
             known.push((packages, Arc::clone(&opened.guides)));
             let (name, file) = (opened.name.clone(), opened.file.clone());
             let slot = Slot::new(opened);
             let refreshed = slot.refresh().await;
             refreshed.map_err(|source| OpenError::Store { file, source })?;
+            slot.now().open_subscriptions().await?;
             tenants.insert(name, Arc::new(slot));
         }
         Ok(Arc::new(Self {
@@ -148,6 +170,7 @@ impl Fhir {
             origins: options.origins,
             ids: Ids::default(),
             jobs: crate::jobs::Jobs::default(),
+            hub,
             full_told_ms: std::sync::atomic::AtomicI64::new(0),
         }))
     }
@@ -199,7 +222,7 @@ fn by_type<T>(named: BTreeMap<String, T>) -> Result<BTreeMap<TypeId, T>, OpenErr
 fn open(
     options: TenantOptions,
     (validator, known): (Arc<Validator>, Option<Arc<Guides>>),
-    clock: &Clock,
+    subscriptions: Subscriptions,
     custom_max: usize,
 ) -> Result<Tenant, OpenError> {
     let definitions = Definitions::r4();
@@ -208,7 +231,7 @@ fn open(
         None => Arc::new(guides(&options.packages)?),
     };
     let (types, named) = specs(definitions);
-    let own = Arc::clone(clock);
+    let own = subscriptions.clock();
     let now = hilum_fhir_store::Clock::new(move || own());
     let config = StoreConfig {
         types,
@@ -235,5 +258,17 @@ fn open(
         profiles: by_type(options.profiles)?,
         custom: Arc::default(),
         custom_max,
+        subscriptions: Arc::new(subscriptions),
     })
+}
+
+/// The URL of a tenant where no request says it.
+fn own_url(public: Option<&str>, tenant: &str) -> String {
+    let public = public.unwrap_or(crate::port::BASE);
+    let place = if tenant.is_empty() {
+        String::new()
+    } else {
+        format!("/t/{tenant}")
+    };
+    format!("{public}/fhir{place}")
 }

@@ -22,7 +22,7 @@ use crate::server::Fhir;
 use crate::slot::Slot;
 
 /// Under which the stores are known to channels; no client uses it.
-const BASE: &str = "http://localhost";
+pub(crate) const BASE: &str = "http://localhost";
 
 /// The delivery that a request belongs to.
 #[derive(Clone)]

@@ -72,6 +72,7 @@ pub(crate) fn all() -> Vec<Entry> {
         .chain(openapi::routes())
         .chain(jobs::routes())
         .chain(bulk::routes())
+        .chain(crate::subscription::routes())
         .chain(operation::routes())
         .chain(reindex::routes())
         .chain(bundle::routes())

@@ -53,6 +53,7 @@ pub struct Fhir {
     pub(crate) bodies: Arc<Semaphore>,
     pub(crate) ids: crate::open::Ids,
     pub(crate) jobs: crate::jobs::Jobs,
+    pub(crate) hub: Arc<crate::subscription::Hub>,
     /// When a full disk was last told of; 0 is never.
     pub(crate) full_told_ms: AtomicI64,
 }
@@ -125,6 +126,7 @@ impl Fhir {
 
     /// Serves until `stop`, then lets the requests end that have begun.
     pub async fn serve(self: Arc<Self>, listener: Listener, mut stop: Stop) {
+        let keeper = tokio::spawn(crate::subscription::keep(Arc::clone(&self), stop.clone()));
         let mut connections = tokio::task::JoinSet::new();
         let jobs = tokio::spawn(crate::jobs::run(Arc::clone(&self)));
         let mut indexing = tokio::task::JoinSet::new();
@@ -150,6 +152,9 @@ impl Fhir {
         // Jobs go on after the next start, from what they saved.
         jobs.abort();
         drop(jobs.await);
+        if keeper.await.is_err() {
+            tracing::error!("the keeper of subscriptions broke down; this is a bug in hilum");
+        }
         let ended = async {
             while connections.join_next().await.is_some() {}
             while indexing.join_next().await.is_some() {}

@@ -77,7 +77,7 @@ impl Slot {
             if !Arc::ptr_eq(&now.table, &prepared_with.table) {
                 index_again(&now, &mut commit);
             }
-            now.store.commit(commit).await?
+            now.commit(commit).await?
         };
         if touched && let Err(error) = self.refresh().await {
             // It is stored; the next change or start puts it into use.

@@ -12,6 +12,7 @@ use crate::bundle::relative;
 use crate::call::Call;
 use crate::fault::Fault;
 use crate::request::Format;
+use crate::subscription;
 use crate::tenant::{Tenant, Validate};
 use crate::write;
 
@@ -114,6 +115,8 @@ pub(crate) fn take(
             }
         }
     }
+    let admitted = subscription::admitted(tenant, resource)?;
+    let resource = admitted.as_ref().unwrap_or(resource);
     let mut bytes = Vec::with_capacity(1_024);
     json::write(resource, Style::Compact, &mut bytes);
     Ok(Taken {

@@ -18,6 +18,7 @@ use http::{StatusCode, header};
 
 use crate::fault::Fault;
 use crate::search::table::Table;
+use crate::subscription::Subscriptions;
 
 /// How strictly resources are checked before they are stored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -55,6 +56,7 @@ pub(crate) struct Tenant {
     pub(crate) custom: Arc<Vec<CustomParam>>,
     /// How many there may be.
     pub(crate) custom_max: usize,
+    pub(crate) subscriptions: Arc<Subscriptions>,
 }
 
 impl Tenant {

@@ -5,9 +5,12 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use hilum_component::{FhirDoor, Stop, StopHandle};
-use hilum_config::{FhirPlan, FhirTenant};
+use hilum_config::{FhirPlan, FhirSubscriptions, FhirTenant, FhirTrigger};
 use hilum_fhir::definitions::Definitions;
-use hilum_fhir_server::{Fhir, FhirOptions, Limits, TenantOptions, Validate};
+use hilum_fhir_server::{
+    Fhir, FhirOptions, Interaction, Limits, SubscriptionOptions, TenantOptions, TopicOptions,
+    TriggerOptions, Validate,
+};
 use hilum_net::{HostPort, ListenOptions, Listener};
 use tokio::task::JoinHandle;
 
@@ -15,6 +18,8 @@ use tokio::task::JoinHandle;
 pub(crate) struct Served {
     /// Where, with its path.
     pub(crate) url: String,
+    /// The server, for its built-in channel.
+    pub(crate) fhir: Arc<Fhir>,
     door: FhirDoor,
     stop: StopHandle,
     task: JoinHandle<()>,
@@ -47,14 +52,16 @@ pub(crate) async fn start(plan: &FhirPlan, data: &Path, door: FhirDoor) -> anyho
         url: plan.url.clone(),
         origins: plan.origins.clone(),
         limits,
+        subscriptions: subscriptions(&plan.subscriptions),
         clock: Arc::new(now_ms),
     };
     let fhir = Fhir::open(options).await?;
     door.open(fhir.port());
     let (stop, stopped) = Stop::new();
-    let task = tokio::spawn(fhir.serve(listener, stopped));
+    let task = tokio::spawn(Arc::clone(&fhir).serve(listener, stopped));
     Ok(Served {
         url,
+        fhir,
         door,
         stop,
         task,
@@ -69,6 +76,40 @@ impl Served {
         if self.task.await.is_err() {
             tracing::error!("the FHIR server broke down; this is a bug in hilum");
         }
+    }
+}
+
+fn subscriptions(plan: &FhirSubscriptions) -> SubscriptionOptions {
+    let trigger = |trigger: &FhirTrigger| {
+        let all = [
+            Interaction::Create,
+            Interaction::Update,
+            Interaction::Delete,
+        ];
+        let on = all.into_iter().zip(trigger.on);
+        TriggerOptions {
+            resource: trigger.resource.clone(),
+            on: on.filter(|(_, on)| *on).map(|(what, _)| what).collect(),
+            previous: trigger.previous.clone(),
+            current: trigger.current.clone(),
+            require_both: trigger.require_both,
+        }
+    };
+    let topics = plan.topics.iter().map(|topic| TopicOptions {
+        url: topic.url.clone(),
+        triggers: topic.triggers.iter().map(trigger).collect(),
+        filters: topic.filters.clone(),
+    });
+    SubscriptionOptions {
+        allow: plan.allow.clone(),
+        failures_max: plan.failures_max,
+        retry_first: plan.retry_first.duration(),
+        retry_longest: plan.retry_longest.duration(),
+        give_up_after: plan.give_up_after.duration(),
+        keep: plan.keep.duration(),
+        keep_max: plan.keep_max,
+        topics: topics.collect(),
+        ..SubscriptionOptions::default()
     }
 }
 

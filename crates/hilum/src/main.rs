@@ -11,6 +11,7 @@ mod failpoint;
 mod fhir;
 mod kept;
 mod output;
+mod plans;
 
 use std::process::ExitCode;
 

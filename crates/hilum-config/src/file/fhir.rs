@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use hilum_component::Size;
+use hilum_component::{Millis, Size};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -40,6 +40,123 @@ pub(crate) struct FhirFile {
     /// Resources of a page, however many a client asks for.
     #[serde(default = "page_max")]
     pub(crate) page_max: u32,
+    /// What clients may subscribe to, and where they may be called.
+    #[serde(default)]
+    pub(crate) subscriptions: SubscriptionsFile,
+}
+
+/// Subscriptions: applications that are told of changes.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) struct SubscriptionsFile {
+    /// Beginnings of URLs that a subscription may have called, such as
+    /// `https://app.example/hooks/`; loopback always may.
+    #[serde(default)]
+    pub(crate) allow: Vec<String>,
+    /// Failed attempts in a row after which a subscription is in `error`; it is tried on.
+    #[serde(default = "failures_max")]
+    pub(crate) failures_max: u32,
+    /// The first delay before a failed notification is sent again; it doubles.
+    #[serde(default = "retry_first")]
+    pub(crate) retry_first: Millis,
+    /// The longest delay before a failed notification is sent again.
+    #[serde(default = "retry_longest")]
+    pub(crate) retry_longest: Millis,
+    /// A notification that is older becomes a dead letter.
+    #[serde(default = "week")]
+    pub(crate) give_up_after: Millis,
+    /// How long events are kept for `$events`.
+    #[serde(default = "week")]
+    pub(crate) keep: Millis,
+    /// Events that are kept for `$events`, all subscriptions of a store together.
+    #[serde(default = "keep_max")]
+    pub(crate) keep_max: u64,
+    /// What clients may subscribe to beside searches.
+    #[serde(default)]
+    pub(crate) topics: Vec<TopicFile>,
+}
+
+impl Default for SubscriptionsFile {
+    fn default() -> Self {
+        Self {
+            allow: Vec::new(),
+            failures_max: failures_max(),
+            retry_first: retry_first(),
+            retry_longest: retry_longest(),
+            give_up_after: week(),
+            keep: week(),
+            keep_max: keep_max(),
+            topics: Vec::new(),
+        }
+    }
+}
+
+/// A topic that clients may subscribe to, after the SubscriptionTopic of FHIR R5.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) struct TopicFile {
+    /// Its canonical URL, which subscriptions name as their criteria.
+    pub(crate) url: String,
+    /// What it is, for people.
+    #[serde(default)]
+    pub(crate) about: Option<String>,
+    /// Any of these makes an event.
+    pub(crate) triggers: Vec<TriggerFile>,
+    /// What subscriptions may narrow it by, type and search parameter: `Encounter?patient`.
+    #[serde(default)]
+    pub(crate) filters: Vec<String>,
+}
+
+/// What makes an event of a topic.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) struct TriggerFile {
+    /// The type of the resource.
+    pub(crate) resource: String,
+    /// What is done to it; anything where it is empty.
+    #[serde(default)]
+    pub(crate) on: Vec<InteractionFile>,
+    /// A search that must match the resource as it was: `status:not=in-progress`. A create passes.
+    #[serde(default)]
+    pub(crate) previous: Option<String>,
+    /// A search that must match the resource as it will be. A delete passes.
+    #[serde(default)]
+    pub(crate) current: Option<String>,
+    /// Both searches must match; else one is enough.
+    #[serde(default)]
+    pub(crate) require_both: bool,
+}
+
+/// What is done to a resource.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum InteractionFile {
+    /// It did not exist before.
+    Create,
+    /// It existed before.
+    Update,
+    /// It exists no more.
+    Delete,
+}
+
+const fn failures_max() -> u32 {
+    5
+}
+
+const fn retry_first() -> Millis {
+    Millis(1_000)
+}
+
+const fn retry_longest() -> Millis {
+    Millis(60_000)
+}
+
+const fn week() -> Millis {
+    Millis(7 * 24 * 3_600_000)
+}
+
+const fn keep_max() -> u64 {
+    1_000_000
 }
 
 /// A store of its own.

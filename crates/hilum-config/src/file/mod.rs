@@ -19,7 +19,9 @@ use serde_json::Value;
 pub(crate) use channel::{
     AcknowledgeFile, AlertFile, AlertsFile, ChannelFile, DestinationFile, RemovedFile,
 };
-pub(crate) use fhir::{FhirFile, ValidateFile};
+pub(crate) use fhir::{
+    FhirFile, InteractionFile, SubscriptionsFile, TopicFile, TriggerFile, ValidateFile,
+};
 pub(crate) use node::{EnvironmentFile, NodeFile, RetryFile};
 pub(crate) use system::{ControlIdFile, SystemFile};
 pub(crate) use tests::{EXPECT_KEYS, ExpectFile, TestFile};

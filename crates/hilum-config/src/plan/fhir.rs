@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use hilum_component::Size;
+use hilum_component::{Millis, Size};
 
 use super::Options;
 use super::gather::Gathered;
 use crate::check::parse_address;
 use crate::diagnostic::{Draft, Report, did_you_mean};
-use crate::file::{FhirFile, ValidateFile};
+use crate::file::{
+    FhirFile, InteractionFile, SubscriptionsFile, TopicFile, TriggerFile, ValidateFile,
+};
 use crate::yaml::Node;
 
 /// How strictly resources are checked.
@@ -51,6 +53,89 @@ pub struct FhirPlan {
     pub body_max: Size,
     /// Resources of a page.
     pub page_max: usize,
+    /// What clients may subscribe to.
+    pub subscriptions: FhirSubscriptions,
+}
+
+/// What clients may subscribe to, and where they may be called.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FhirSubscriptions {
+    /// Beginnings of URLs that may be called beside loopback.
+    pub allow: Vec<String>,
+    /// Failures in a row that put a subscription in error.
+    pub failures_max: u32,
+    /// First delay of a retry.
+    pub retry_first: Millis,
+    /// Longest delay of a retry.
+    pub retry_longest: Millis,
+    /// When a notification becomes a dead letter.
+    pub give_up_after: Millis,
+    /// How long events are kept.
+    pub keep: Millis,
+    /// How many events are kept.
+    pub keep_max: u64,
+    /// What there is beside searches.
+    pub topics: Vec<FhirTopic>,
+}
+
+/// A topic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FhirTopic {
+    /// Its canonical URL.
+    pub url: String,
+    /// What makes an event.
+    pub triggers: Vec<FhirTrigger>,
+    /// What it may be narrowed by.
+    pub filters: Vec<String>,
+}
+
+/// What makes an event of a topic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FhirTrigger {
+    /// The type of the resource.
+    pub resource: String,
+    /// Whether creates, updates and deletes make one.
+    pub on: [bool; 3],
+    /// A search on the resource as it was.
+    pub previous: Option<String>,
+    /// A search on the resource as it will be.
+    pub current: Option<String>,
+    /// Both must match.
+    pub require_both: bool,
+}
+
+impl FhirSubscriptions {
+    fn of(file: &SubscriptionsFile) -> Self {
+        let trigger = |trigger: &TriggerFile| {
+            let on = |what| trigger.on.is_empty() || trigger.on.contains(&what);
+            FhirTrigger {
+                resource: trigger.resource.clone(),
+                on: [
+                    on(InteractionFile::Create),
+                    on(InteractionFile::Update),
+                    on(InteractionFile::Delete),
+                ],
+                previous: trigger.previous.clone(),
+                current: trigger.current.clone(),
+                require_both: trigger.require_both,
+            }
+        };
+        let topic = |topic: &TopicFile| FhirTopic {
+            url: topic.url.clone(),
+            triggers: topic.triggers.iter().map(trigger).collect(),
+            filters: topic.filters.clone(),
+        };
+        Self {
+            allow: file.allow.clone(),
+            failures_max: file.failures_max,
+            retry_first: file.retry_first,
+            retry_longest: file.retry_longest,
+            give_up_after: file.give_up_after,
+            keep: file.keep,
+            keep_max: file.keep_max,
+            topics: file.topics.iter().map(topic).collect(),
+        }
+    }
 }
 
 impl FhirPlan {
@@ -80,6 +165,7 @@ impl FhirPlan {
             connections_max: file.connections_max as usize,
             body_max: file.body_max,
             page_max: file.page_max as usize,
+            subscriptions: FhirSubscriptions::of(&file.subscriptions),
         }
     }
 }
@@ -149,6 +235,7 @@ pub(super) fn plan(
             );
         }
     }
+    subscriptions(section, report);
     let tenants = section
         .get("tenants")
         .map(Node::entries)
@@ -163,6 +250,27 @@ pub(super) fn plan(
         wrong(at, section, "the number is 0", "write at least 1", report);
     }
     Some(FhirPlan::of(file))
+}
+
+/// What subscriptions may call is scheme, host and the beginning of a path.
+fn subscriptions(section: &Node, report: &mut Report) {
+    let allowed = section.get("subscriptions").and_then(|of| of.get("allow"));
+    for url in allowed.map(Node::items).unwrap_or_default() {
+        let text = url.text().unwrap_or_default();
+        let rest = text
+            .strip_prefix("https://")
+            .or_else(|| text.strip_prefix("http://"));
+        let host = rest.and_then(|rest| rest.split(['/', '?', '#']).next());
+        if host.is_none_or(|host| host.is_empty() || host.contains(['@', '*'])) {
+            wrong(
+                Some(url),
+                section,
+                "this is not the beginning of a URL",
+                "write scheme, host and path: https://app.example/hooks/",
+                report,
+            );
+        }
+    }
 }
 
 /// Types of resources that there are not.

@@ -21,7 +21,7 @@ use std::sync::Arc;
 use hilum_component::{FhirDoor, Plan, Registry};
 
 pub use environments::load_all;
-pub use fhir::{FhirPlan, FhirTenant, Validate};
+pub use fhir::{FhirPlan, FhirSubscriptions, FhirTenant, FhirTopic, FhirTrigger, Validate};
 pub use summary::{ChannelSummary, PartSummary, RuleSummary, SiteSummary, SystemSummary};
 
 use crate::diagnostic::{Diagnostic, Report, Severity};

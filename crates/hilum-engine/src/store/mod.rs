@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
-use hilum_component::{BlobWriter, ChannelPlan, Finding, Peer, Processed, Severity};
+use hilum_component::{BlobWriter, ChannelPlan, Finding, Peer, Processed, SOURCE_SCOPE, Severity};
 use hilum_journal::{AcceptError, AcceptRequest, Disposition, Publication, StateWrite};
 use hilum_message::{Accepted, BlobRef, MessageId, Payload};
 
@@ -31,9 +31,6 @@ pub(crate) use values::{as_it_came, of_delivery};
 /// The channel under which the engine records what is not a message of a channel: what operators
 /// do, and what sources remember.
 pub(crate) const OWN: &str = "hilum";
-
-/// The scope of what a channel's source remembers.
-const SOURCE_SCOPE: &str = "hilum.source";
 
 /// Why a message was not recorded.
 #[derive(Debug)]

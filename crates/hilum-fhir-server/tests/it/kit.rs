@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use bytes::Bytes;
 use hilum_component::{Stop, StopHandle};
-use hilum_fhir_server::{Fhir, FhirOptions, Limits, TenantOptions, Validate};
+use hilum_fhir_server::{Fhir, FhirOptions, Limits, SubscriptionOptions, TenantOptions, Validate};
 use hilum_net::{HostPort, ListenOptions, Listener};
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::{BodyExt, Full};
@@ -84,6 +84,7 @@ impl Server {
             url: None,
             origins: vec!["https://app.example".to_owned()],
             limits,
+            subscriptions: SubscriptionOptions::default(),
             clock: Arc::new(move || now.fetch_add(1_000, Ordering::Relaxed)),
         };
         let fhir = Fhir::open(options).await.unwrap();

@@ -19,6 +19,7 @@ use super::watch::Watch;
 use crate::args::{Run, SiteArgs};
 use crate::kept::Kept;
 use crate::output::{Exit, Output};
+use crate::plans::Plans;
 
 /// The file whose lock says that a node uses a data folder.
 pub(super) const LOCK: &str = "hilum.lock";
@@ -103,9 +104,9 @@ async fn serve(
     let (site, channels) = (plan.site.clone(), plan.channels.len());
     let listener = admin_listener(&plan).await?;
     let journal = journal_options()?;
-    let options = EngineOptions {
+    let options = || EngineOptions {
         data: arguments.data.clone(),
-        journal,
+        journal: journal.clone(),
         threads,
         kept: Arc::clone(&kept) as _,
     };
@@ -115,14 +116,22 @@ async fn serve(
         None => None,
     };
     let stores = (fhir, door);
-    let engine = Arc::new(Engine::start(plan, options).await?);
+    let plans = Plans::new(plan, served.as_ref().map(|served| &served.fhir))?;
+    plans.keep(&kept);
+    let engine = Arc::new(plans.start(options).await?);
+    let plans = Arc::new(plans);
+    let following = {
+        let (plans, engine) = (Arc::clone(&plans), Arc::clone(&engine));
+        tokio::spawn(async move { plans.follow(&engine).await })
+    };
+    let running = (Arc::clone(&engine), plans);
     let (stop_admin, stop) = Stop::new();
     let mut address = String::new();
     if let Some((listener, at)) = listener {
         address = format!(", management at http://{at}");
         let admin = Arc::new(Admin::new(
             Arc::clone(&engine),
-            reloader(arguments, &kept, &engine, &stores),
+            reloader(arguments, &kept, &running, &stores),
         ));
         tokio::spawn(hilum_admin::serve(listener, admin, stop));
     }
@@ -133,7 +142,7 @@ async fn serve(
     output.line(format_args!(
         "hilum ready: {site}, {channels} channel{plural}{address}"
     ));
-    let reload = reloader(arguments, &kept, &engine, &stores);
+    let reload = reloader(arguments, &kept, &running, &stores);
     let site = &arguments.site.site;
     let mut watch = arguments.watch.then(|| Watch::new(site, &arguments.data));
     loop {
@@ -150,6 +159,7 @@ async fn serve(
     }
     tracing::info!("stopping; what is queued stays in the journal (stop again to end at once)");
     stop_admin.request();
+    following.abort();
     let stopped = async {
         engine.stop().await;
         if let Some(served) = served {
@@ -212,7 +222,7 @@ type Reloader = Box<
 fn reloader(
     arguments: &Run,
     kept: &Arc<Kept>,
-    engine: &Arc<Engine>,
+    (engine, plans): &(Arc<Engine>, Arc<Plans>),
     (fhir, door): &(Option<FhirPlan>, FhirDoor),
 ) -> Reloader {
     let site = SiteArgs {
@@ -220,9 +230,10 @@ fn reloader(
         environment: arguments.site.environment.clone(),
     };
     let (engine, kept, door) = (Arc::clone(engine), Arc::clone(kept), door.clone());
-    let fhir = fhir.clone();
+    let (fhir, plans) = (fhir.clone(), Arc::clone(plans));
     Box::new(move || {
         let (engine, kept) = (Arc::clone(&engine), Arc::clone(&kept));
+        let plans = Arc::clone(&plans);
         let options = hilum_config::Options {
             fhir: door.clone(),
             ..super::check::options(&site, Secrets::Required)
@@ -252,14 +263,17 @@ fn reloader(
                     "the section `fhir` of hilum.yaml has changed; it takes effect at the next start"
                 );
             }
-            engine.reload(plan).await.map_err(|error| match error {
-                EngineError::RemovedWithQueue(_) => ApiError::new(
-                    http::StatusCode::CONFLICT,
-                    "removed-with-queue",
-                    error.to_string(),
-                ),
-                _ => ApiError::failed("reload", error.to_string()),
-            })
+            plans
+                .reload(&engine, plan)
+                .await
+                .map_err(|error| match error {
+                    EngineError::RemovedWithQueue(_) => ApiError::new(
+                        http::StatusCode::CONFLICT,
+                        "removed-with-queue",
+                        error.to_string(),
+                    ),
+                    _ => ApiError::failed("reload", error.to_string()),
+                })
         })
     })
 }

@@ -22,6 +22,7 @@ mod plans;
 mod power;
 mod reading;
 mod relay;
+mod subscriptions;
 
 use std::path::PathBuf;
 use std::process::{Command, Output};

@@ -1,0 +1,281 @@
+//! The active subscriptions of a tenant, in memory: what every commit is held against.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+
+use hilum_fhir_store::{Query, ResourceType, StoreError, Stored};
+
+use super::Hub;
+use super::commit::own_type;
+use super::options::SubscriptionOptions;
+use super::read::{self, Status, Subscribed};
+use super::topic::{self, Topics};
+use crate::fault::Fault;
+use crate::open::OpenError;
+use crate::tenant::Tenant;
+use crate::time::Clock;
+use crate::write;
+
+/// Subscriptions that are read at once at start.
+const PAGE: u32 = 500;
+/// Events whose age is looked at when old ones are dropped.
+const TRIM_MAX: usize = 1_000;
+
+/// What a tenant has of subscriptions.
+pub(crate) struct Subscriptions {
+    /// Commits share it; a change of a Subscription has it alone.
+    pub(super) gate: tokio::sync::RwLock<()>,
+    active: RwLock<Arc<Active>>,
+    hub: Arc<Hub>,
+    options: SubscriptionOptions,
+    clock: Clock,
+    base: String,
+    /// Up to where the channel has the outbox.
+    accepted: AtomicI64,
+    topics: OnceLock<Topics>,
+    own: OnceLock<ResourceType>,
+}
+
+/// One state of the active subscriptions.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Active {
+    all: BTreeMap<String, Arc<Subscribed>>,
+    by_type: HashMap<ResourceType, Vec<Arc<Subscribed>>>,
+    before: HashSet<ResourceType>,
+}
+
+impl Active {
+    fn new(all: BTreeMap<String, Arc<Subscribed>>) -> Self {
+        let mut by_type: HashMap<ResourceType, Vec<Arc<Subscribed>>> = HashMap::new();
+        let mut before = HashSet::new();
+        let live = all.values().filter(|one| one.status.is_live());
+        for subscribed in live {
+            for watch in &subscribed.watches {
+                let of = by_type.entry(watch.resource_type).or_default();
+                if !of.iter().any(|known| known.id == subscribed.id) {
+                    of.push(Arc::clone(subscribed));
+                }
+                if watch.needs_before() {
+                    before.insert(watch.resource_type);
+                }
+            }
+        }
+        Self {
+            all,
+            by_type,
+            before,
+        }
+    }
+
+    /// The subscriptions that wait for changes of a type.
+    pub(super) fn of(&self, resource_type: ResourceType) -> &[Arc<Subscribed>] {
+        self.by_type
+            .get(&resource_type)
+            .map_or(&[], |known| known.as_slice())
+    }
+
+    /// To tell events of this type, the resource as it was must be known.
+    pub(super) fn needs_before(&self, resource_type: ResourceType) -> bool {
+        self.before.contains(&resource_type)
+    }
+
+    pub(crate) fn get(&self, id: &str) -> Option<&Arc<Subscribed>> {
+        self.all.get(id)
+    }
+
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Arc<Subscribed>> {
+        self.all.values()
+    }
+}
+
+impl Subscriptions {
+    pub(crate) fn new(
+        hub: Arc<Hub>,
+        options: SubscriptionOptions,
+        clock: Clock,
+        base: String,
+    ) -> Self {
+        Self {
+            gate: tokio::sync::RwLock::new(()),
+            active: RwLock::default(),
+            hub,
+            options,
+            clock,
+            base,
+            accepted: AtomicI64::new(0),
+            topics: OnceLock::new(),
+            own: OnceLock::new(),
+        }
+    }
+
+    pub(crate) fn active(&self) -> Arc<Active> {
+        let active = self.active.read().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(&active)
+    }
+
+    pub(crate) fn hub(&self) -> &Arc<Hub> {
+        &self.hub
+    }
+
+    pub(crate) fn options(&self) -> &SubscriptionOptions {
+        &self.options
+    }
+
+    pub(crate) fn clock(&self) -> Clock {
+        Arc::clone(&self.clock)
+    }
+
+    /// The channel has the outbox up to a row.
+    pub(super) fn accepted(&self, number: i64) {
+        self.accepted.fetch_max(number, Ordering::Relaxed);
+    }
+
+    pub(crate) fn now_ms(&self) -> i64 {
+        (self.clock)()
+    }
+
+    /// The URL of the tenant, as notifications name it.
+    pub(crate) fn base(&self) -> &str {
+        &self.base
+    }
+
+    pub(crate) fn topics(&self) -> &Topics {
+        static NONE: Topics = Topics::new();
+        self.topics.get().unwrap_or(&NONE)
+    }
+
+    /// The type of Subscriptions in the store.
+    pub(super) fn resource_type(&self) -> Option<ResourceType> {
+        self.own.get().copied()
+    }
+
+    fn replace(&self, all: BTreeMap<String, Arc<Subscribed>>) {
+        let mut active = self.active.write().unwrap_or_else(PoisonError::into_inner);
+        *active = Arc::new(Active::new(all));
+    }
+}
+
+impl Tenant {
+    /// Reads the subscriptions that are stored; done once, before anything is served.
+    async fn load_subscriptions(&self, topics: Topics) -> Result<(), Fault> {
+        let subscriptions = &self.subscriptions;
+        // Set here alone.
+        drop(subscriptions.topics.set(topics));
+        let Some(own) = own_type(self) else {
+            return Ok(());
+        };
+        let own = *subscriptions.own.get_or_init(|| own);
+        let mut query = Query {
+            types: vec![own],
+            count: PAGE,
+            ..Query::default()
+        };
+        let mut all = BTreeMap::new();
+        loop {
+            let page = self.search(query.clone()).await?;
+            for found in &page.found {
+                if let Some(one) = self.subscribed(&found.stored) {
+                    all.insert(one.id.clone(), Arc::new(one));
+                }
+            }
+            match page.next {
+                Some(next) => query.after = Some(next),
+                None => break,
+            }
+        }
+        subscriptions.replace(all);
+        Ok(())
+    }
+
+    /// Compiles the topics and reads the subscriptions that are stored.
+    pub(crate) async fn open_subscriptions(&self) -> Result<(), OpenError> {
+        let topics = topic::compile(self, &self.subscriptions.options.topics)?;
+        self.load_subscriptions(topics).await.map_err(|fault| {
+            let first = fault
+                .problems
+                .first()
+                .map(|problem| problem.text.to_string());
+            OpenError::Subscriptions(self.name.clone(), first.unwrap_or_default())
+        })
+    }
+
+    /// Forgets events that the channel has and that are too old, or too many.
+    pub(super) async fn trim_events(&self) {
+        let subscriptions = &self.subscriptions;
+        let options = &subscriptions.options;
+        let accepted = subscriptions.accepted.load(Ordering::Relaxed);
+        let keep_max = i64::try_from(options.keep_max).unwrap_or(i64::MAX);
+        let keep = i64::try_from(options.keep.as_millis()).unwrap_or(i64::MAX);
+        let old = subscriptions.now_ms().saturating_sub(keep);
+        let trimmed = async {
+            let first = self.store.outbox(0, TRIM_MAX).await?;
+            let aged = first.iter().take_while(|row| row.at_ms < old).last();
+            let aged = aged.map_or(0, |row| row.number);
+            let to = aged.max(accepted - keep_max).min(accepted);
+            if first.first().is_some_and(|row| row.number <= to) {
+                self.store.trim_outbox(to).await?;
+            }
+            Ok::<_, StoreError>(())
+        };
+        if let Err(error) = trimmed.await {
+            tracing::error!(tenant = %self.name, %error, "old events cannot be dropped; it is tried again");
+        }
+    }
+
+    /// Follows what is stored now of some subscriptions.
+    pub(super) async fn reread(&self, ids: &[String]) {
+        let subscriptions = &self.subscriptions;
+        let Some(own) = subscriptions.resource_type() else {
+            return;
+        };
+        let mut all = subscriptions.active().all.clone();
+        for id in ids {
+            let one = match self.store.read(own, id).await {
+                Ok(stored) => stored.and_then(|stored| self.subscribed(&stored)),
+                Err(error) => {
+                    tracing::error!(subscription = %id, %error,
+                        "a subscription cannot be read; it stays as it was until it is written again");
+                    continue;
+                }
+            };
+            let known = match one {
+                Some(one)
+                    if all.len() < subscriptions.options.active_max || all.contains_key(id) =>
+                {
+                    all.insert(id.clone(), Arc::new(one))
+                }
+                Some(_) => {
+                    tracing::error!(subscription = %id, limit = "active_max",
+                        "a subscription is not active: there are too many");
+                    continue;
+                }
+                None => all.remove(id),
+            };
+            tracing::debug!(subscription = %id, known = known.is_some(), "a subscription has changed");
+        }
+        subscriptions.replace(all);
+        subscriptions.hub.changed();
+    }
+
+    /// A stored Subscription, if it is not off.
+    fn subscribed(&self, stored: &Stored) -> Option<Subscribed> {
+        let json = write::spliced(stored)?;
+        let resource = write::trusted(&json).ok()?;
+        if resource.root().child_text("status") == Some(Status::Off.code()) {
+            return None;
+        }
+        match read::read(self, &resource) {
+            Ok(read) if read.status == Status::Off => None,
+            Ok(read) => Some(read),
+            Err(problems) => {
+                let first = problems.first();
+                let text = first
+                    .map(|problem| problem.text.as_ref())
+                    .unwrap_or_default();
+                tracing::warn!(subscription = %stored.id, "a subscription is not active: {text}");
+                None
+            }
+        }
+    }
+}

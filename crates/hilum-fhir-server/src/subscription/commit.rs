@@ -1,0 +1,229 @@
+//! Events in commits: what is about to be written is held against the active subscriptions.
+//!
+//! A change that no subscription of its type waits for costs one look into a map. A change of a
+//! Subscription itself is done alone, so that every other commit was prepared with the
+//! subscriptions that are active when it is written.
+
+use std::sync::Arc;
+
+use hilum_fhir_store::{
+    Change, Commit, Committed, Expect, Expected, Method, OutboxEvent, ResourceType, Searchable,
+    StoreError, Stored,
+};
+
+use super::active::Active;
+use super::read::Subscribed;
+use crate::tenant::Tenant;
+use crate::write;
+
+/// Times that a commit is prepared anew because a resource changed whose former state it names.
+const TRIES_MAX: usize = 8;
+
+/// One change, as a subscription looks at it.
+pub(super) struct Moment<'m> {
+    /// The resource as it will be; none if it is deleted.
+    pub(super) now: Option<&'m Searchable>,
+    /// The resource as it is; none if it does not exist, or nobody asked.
+    pub(super) before: Option<&'m Searchable>,
+}
+
+impl Tenant {
+    /// Writes a commit with the events that follow from it.
+    pub(crate) async fn commit(self: &Arc<Self>, commit: Commit) -> Result<Committed, StoreError> {
+        let own = self.subscriptions.resource_type();
+        let touches = commit
+            .changes
+            .iter()
+            .any(|change| Some(change.resource_type) == own);
+        if !touches {
+            let _others = self.subscriptions.gate.read().await;
+            return self.notifying(commit).await;
+        }
+        // Goes on when the client hangs up: what is in memory follows what is stored.
+        let tenant = Arc::clone(self);
+        let alone = async move {
+            let ids: Vec<String> = commit
+                .changes
+                .iter()
+                .filter(|change| Some(change.resource_type) == own)
+                .map(|change| change.id.clone())
+                .collect();
+            let _alone = tenant.subscriptions.gate.write().await;
+            let committed = tenant.notifying(commit).await;
+            // Also after a failure: of that it is unknown whether it was written.
+            tenant.reread(&ids).await;
+            committed
+        };
+        let done = tokio::spawn(alone).await;
+        done.unwrap_or(Err(StoreError::Closed))
+    }
+
+    async fn notifying(&self, commit: Commit) -> Result<Committed, StoreError> {
+        let active = self.subscriptions.active();
+        let needs = |change: &Change| active.needs_before(change.resource_type);
+        let committed = if commit.changes.iter().any(needs) {
+            self.with_former(&active, commit).await
+        } else {
+            let mut commit = commit;
+            for (at, change) in commit.changes.iter().enumerate() {
+                let known = active.of(change.resource_type);
+                if known.is_empty() {
+                    continue;
+                }
+                let now = self.now_of(change)?;
+                let moment = Moment {
+                    now: now.as_ref(),
+                    before: None,
+                };
+                commit.events.extend(events(
+                    known,
+                    change,
+                    at,
+                    &moment,
+                    self.subscriptions.now_ms(),
+                ));
+            }
+            let any = !commit.events.is_empty();
+            let committed = self.store.commit(commit).await;
+            if any {
+                self.subscriptions.hub().wake();
+            }
+            return committed;
+        };
+        self.subscriptions.hub().wake();
+        committed
+    }
+
+    fn now_of(&self, change: &Change) -> Result<Option<Searchable>, StoreError> {
+        let rows = match &change.method {
+            Method::Create { rows, .. } | Method::Update { rows, .. } => rows,
+            Method::Delete => return Ok(None),
+        };
+        let of = change.resource_type;
+        self.store.searchable(of, &change.id, rows).map(Some)
+    }
+
+    /// A commit whose events depend on what was there before: it is read, expected to be so still
+    /// when the commit is written, and read again if it is not.
+    async fn with_former(&self, active: &Active, commit: Commit) -> Result<Committed, StoreError> {
+        let own = commit.expectations.len();
+        for _ in 0..TRIES_MAX {
+            let mut tried = copy(&commit);
+            for (at, change) in commit.changes.iter().enumerate() {
+                let known = active.of(change.resource_type);
+                if known.is_empty() {
+                    continue;
+                }
+                let stored = self.store.read(change.resource_type, &change.id).await?;
+                let stored = stored.filter(|stored| stored.body.is_some());
+                let before = match &stored {
+                    Some(stored) => Some(self.searchable_of(stored)?),
+                    None => None,
+                };
+                tried.expectations.push(Expect::Version {
+                    resource_type: change.resource_type,
+                    id: change.id.clone(),
+                    expected: stored
+                        .map_or(Expected::Absent, |stored| Expected::Exactly(stored.version)),
+                });
+                let now = self.now_of(change)?;
+                let moment = Moment {
+                    now: now.as_ref(),
+                    before: before.as_ref(),
+                };
+                if moment.now.is_none() && moment.before.is_none() {
+                    continue;
+                }
+                tried.events.extend(events(
+                    known,
+                    change,
+                    at,
+                    &moment,
+                    self.subscriptions.now_ms(),
+                ));
+            }
+            match self.store.commit(tried).await {
+                // Not what the caller expects, but what was read here.
+                Err(StoreError::Conflict { at, .. })
+                    if at >= own && self.moved(&commit, at - own, active) => {}
+                other => return other,
+            }
+        }
+        Err(StoreError::Busy)
+    }
+
+    /// Whether a conflict is with an expectation of [`Tenant::with_former`] and not with the changes
+    /// behind all expectations.
+    fn moved(&self, commit: &Commit, at: usize, active: &Active) -> bool {
+        let watched = commit.changes.iter();
+        let watched = watched.filter(|change| !active.of(change.resource_type).is_empty());
+        at < watched.count()
+    }
+
+    fn searchable_of(&self, stored: &Stored) -> Result<Searchable, StoreError> {
+        let damaged = StoreError::Invalid("what is stored cannot be read");
+        let json = write::spliced(stored).unwrap_or_default();
+        let Ok(resource) = write::trusted(&json) else {
+            return Err(damaged);
+        };
+        let rows = self.rows(&resource);
+        self.store
+            .searchable(stored.resource_type, &stored.id, &rows)
+    }
+}
+
+/// The events of one change, one for each subscription that waits for it.
+fn events(
+    known: &[Arc<Subscribed>],
+    change: &Change,
+    at: usize,
+    moment: &Moment<'_>,
+    now_ms: i64,
+) -> Vec<OutboxEvent> {
+    let of = change.resource_type;
+    let waits = |one: &&Arc<Subscribed>| {
+        one.end_ms.is_none_or(|end| end > now_ms)
+            && one
+                .watches
+                .iter()
+                .any(|watch| watch.resource_type == of && watch.holds(moment))
+    };
+    let event = |one: &Arc<Subscribed>| OutboxEvent {
+        topic: one.id.clone(),
+        change: at,
+        payload: bytes::Bytes::new(),
+    };
+    known.iter().filter(waits).map(event).collect()
+}
+
+/// A commit to be tried more than once.
+fn copy(commit: &Commit) -> Commit {
+    let change = |change: &Change| Change {
+        resource_type: change.resource_type,
+        id: change.id.clone(),
+        method: match &change.method {
+            Method::Create { body, rows } => Method::Create {
+                body: body.clone(),
+                rows: rows.clone(),
+            },
+            Method::Update { body, rows } => Method::Update {
+                body: body.clone(),
+                rows: rows.clone(),
+            },
+            Method::Delete => Method::Delete,
+        },
+    };
+    Commit {
+        expectations: commit.expectations.clone(),
+        changes: commit.changes.iter().map(change).collect(),
+        events: commit.events.clone(),
+        delivery: commit.delivery.clone(),
+    }
+}
+
+/// The type of a subscription's resource in the store.
+pub(super) fn own_type(tenant: &Tenant) -> Option<ResourceType> {
+    let table = &tenant.table;
+    let ty = table.type_named("Subscription")?;
+    table.stored(ty)
+}
