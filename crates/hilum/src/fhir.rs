@@ -142,6 +142,7 @@ fn tenant(name: &str, file: PathBuf, own: &FhirTenant) -> TenantOptions {
         validate_types: types
             .map(|(ty, mode)| (ty.clone(), validate(*mode)))
             .collect(),
+        ..TenantOptions::default()
     }
 }
 
