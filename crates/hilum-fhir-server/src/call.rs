@@ -103,6 +103,7 @@ impl Call {
 
     /// The lists and the sets of codes that a search names.
     pub(crate) async fn known(&self, pairs: &[(String, String)]) -> Result<Known, Fault> {
+        crate::search::bounded(&self.fhir.limits, pairs)?;
         let mut known = Known {
             codes: crate::terms::codes(self, pairs).await?,
             ..Known::default()

@@ -33,6 +33,10 @@ pub struct Limits {
     pub search_parameters_max: usize,
     /// Values of one OR list.
     pub search_values_max: usize,
+    /// Lists that one search names (`_list`).
+    pub search_lists_max: usize,
+    /// Keys that one search is sorted by.
+    pub sort_keys_max: usize,
     /// Links of one chain, `_has` included.
     pub chain_max: usize,
     /// Search parameters beside those of the standard and of packages.
@@ -74,6 +78,8 @@ impl Default for Limits {
             gathered_max: 20_000,
             search_parameters_max: 200,
             search_values_max: 20_000,
+            search_lists_max: 16,
+            sort_keys_max: 16,
             chain_max: 6,
             custom_parameters_max: 500,
             reindex_step: 100,

@@ -13,6 +13,8 @@ mod split;
 pub(crate) mod table;
 mod value;
 
+use std::collections::HashSet;
+
 use hilum_fhir::definitions::TypeId;
 use hilum_fhir::{IssueType, Problem};
 use hilum_fhir_store::{Criterion, Direction, Query, SortBy, SortKey, Total};
@@ -98,13 +100,7 @@ pub(crate) fn parse(
     pairs: &[(String, String)],
 ) -> Result<Search, Fault> {
     let table = reading.keys.context.table;
-    if pairs.len() > reading.limits.search_parameters_max {
-        let text = format!(
-            "the search has more than {} parameters",
-            reading.limits.search_parameters_max
-        );
-        return Err(Fault::bad(IssueType::TooCostly, text));
-    }
+    bounded(reading.limits, pairs)?;
     let types = match ty {
         Some(ty) => vec![ty],
         None => system_types(reading, pairs)?,
@@ -164,6 +160,28 @@ fn fault(code: IssueType, problem: Problem) -> Fault {
     }
 }
 
+/// Refuses searches that are too long before anything is done about them.
+pub(crate) fn bounded(limits: &Limits, pairs: &[(String, String)]) -> Result<(), Fault> {
+    let most = limits.search_parameters_max;
+    if pairs.len() > most {
+        let text = format!("the search has more than {most} parameters");
+        return Err(Fault::bad(IssueType::TooCostly, text));
+    }
+    for (name, value) in pairs {
+        let most = match name.as_str() {
+            "_sort" => limits.sort_keys_max,
+            "_list" => limits.search_lists_max,
+            _ => limits.search_values_max,
+        };
+        // Escaped commas count as well: what is bounded is work, not meaning.
+        if value.bytes().filter(|byte| *byte == b',').count() >= most {
+            let text = format!("`{}` has more than {most} values", shown(name));
+            return Err(Fault::bad(IssueType::TooCostly, text));
+        }
+    }
+    Ok(())
+}
+
 /// The name of a parameter without its modifier, short enough for an answer.
 fn shown(name: &str) -> String {
     let code = name.split([':', '.']).next().unwrap_or_default();
@@ -192,7 +210,8 @@ fn system_types(reading: Reading<'_>, pairs: &[(String, String)]) -> Result<Vec<
     if types.is_empty() {
         types = table.all();
     }
-    types.dedup();
+    let mut seen = HashSet::new();
+    types.retain(|ty| seen.insert(*ty));
     Ok(types)
 }
 

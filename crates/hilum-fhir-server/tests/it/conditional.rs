@@ -3,7 +3,9 @@
 use http::StatusCode;
 use serde_json::json;
 
-use crate::kit::Server;
+use hilum_fhir_server::{Limits, Validate};
+
+use crate::kit::{Server, at_once};
 
 #[tokio::test]
 async fn a_create_with_a_condition_makes_one_resource() {
@@ -147,4 +149,121 @@ async fn a_delete_with_a_condition_takes_all_that_match() {
         .request("DELETE", "/Patient?gender=male", &[], "")
         .await;
     assert_eq!(none.status, StatusCode::NO_CONTENT);
+}
+
+/// Clients that do the same at the same moment.
+async fn together(
+    server: &Server,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> Vec<u16> {
+    let clients: Vec<Server> = (0..12).map(|_| Server::client(&server.address)).collect();
+    let sent = clients
+        .iter()
+        .map(|client| client.request(method, path, headers, body.to_owned()));
+    let mut found: Vec<u16> = at_once(sent)
+        .await
+        .iter()
+        .map(|answer| answer.status.as_u16())
+        .collect();
+    found.sort_unstable();
+    found
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_clients_that_create_the_same_at_once_one_does() {
+    let server = Server::start().await;
+    let patient = |value: &str| {
+        format!(
+            r#"{{"resourceType":"Patient","identifier":[{{"system":"urn:mrn","value":"{value}"}}]}}"#
+        )
+    };
+    let condition = [("if-none-exist", "identifier=urn:mrn|1")];
+    let created = together(&server, "POST", "/Patient", &condition, &patient("1")).await;
+    assert_eq!(
+        created.iter().filter(|status| **status == 201).count(),
+        1,
+        "{created:?}"
+    );
+    // One that was prepared anew too often may try again; none is created twice.
+    assert!(
+        created
+            .iter()
+            .all(|status| matches!(status, 200 | 201 | 409)),
+        "{created:?}"
+    );
+    let put = together(
+        &server,
+        "PUT",
+        "/Patient?identifier=urn:mrn|2",
+        &[],
+        &patient("2"),
+    )
+    .await;
+    assert_eq!(
+        put.iter().filter(|status| **status == 201).count(),
+        1,
+        "{put:?}"
+    );
+    let transaction = format!(
+        r#"{{"resourceType":"Bundle","type":"transaction","entry":[{{"resource":{},
+        "request":{{"method":"POST","url":"Patient","ifNoneExist":"identifier=urn:mrn|3"}}}}]}}"#,
+        patient("3")
+    );
+    let sent = together(&server, "POST", "/", &[], &transaction).await;
+    assert!(
+        sent.iter().all(|status| matches!(status, 200 | 409)),
+        "{sent:?}"
+    );
+    for value in 1..=3 {
+        let found = server
+            .get(&format!("/Patient?identifier=urn:mrn%7C{value}"))
+            .await;
+        assert_eq!(found.found().len(), 1, "{value}: {}", found.told());
+    }
+}
+
+#[tokio::test]
+async fn a_conditional_delete_takes_all_that_match_or_none() {
+    let limits = Limits {
+        page_max: 3,
+        ..Limits::default()
+    };
+    let server = Server::with(limits, Validate::Enforce).await;
+    for id in ["p1", "p2", "p3", "p4"] {
+        server.store(json!({ "resourceType": "Patient", "id": id, "gender": "male", "active": id != "p4" })).await;
+    }
+    let left = async |expected: usize| {
+        assert_eq!(
+            server.get("/Patient?_summary=count").await.json()["total"],
+            expected
+        );
+    };
+    let over = server
+        .request("DELETE", "/Patient?gender=male", &[], "")
+        .await;
+    assert_eq!(over.issues(), ["too-costly"], "{}", over.told());
+    left(4).await;
+    let outcome = [("prefer", "return=OperationOutcome")];
+    let all = server
+        .request("DELETE", "/Patient?active=true", &outcome, "")
+        .await;
+    assert!(all.text().contains("3 resources"), "{}", all.told());
+    left(1).await;
+    let none = server
+        .request("DELETE", "/Patient?active=true", &[], "")
+        .await;
+    assert_eq!(none.status.as_u16(), 204, "{}", none.told());
+    let unconditional = server.request("DELETE", "/Patient", &[], "").await;
+    assert_eq!(
+        unconditional.issues(),
+        ["required"],
+        "{}",
+        unconditional.told()
+    );
+    let shaped = server.request("DELETE", "/Patient?_count=1", &[], "").await;
+    assert_eq!(shaped.status.as_u16(), 400, "{}", shaped.told());
+    left(1).await;
 }

@@ -256,6 +256,16 @@ impl Server {
         lines
     }
 
+    /// Stores a resource under its id, or not.
+    pub(crate) async fn store_status(&self, body: &Value) -> StatusCode {
+        let path = format!(
+            "/{}/{}",
+            body["resourceType"].as_str().unwrap(),
+            body["id"].as_str().unwrap()
+        );
+        self.put(&path, body).await.status
+    }
+
     /// Stores a resource under its id.
     pub(crate) async fn store(&self, body: Value) {
         let path = format!(
@@ -377,4 +387,27 @@ pub(crate) fn encoded(text: &str) -> String {
         }
     }
     out
+}
+
+/// All at once.
+pub(crate) async fn at_once<F: Future>(all: impl Iterator<Item = F>) -> Vec<F::Output> {
+    let mut open: Vec<_> = all.map(|one| (Box::pin(one), None)).collect();
+    std::future::poll_fn(|context| {
+        let mut pending = false;
+        for (future, output) in &mut open {
+            if output.is_none() {
+                match future.as_mut().poll(context) {
+                    std::task::Poll::Ready(done) => *output = Some(done),
+                    std::task::Poll::Pending => pending = true,
+                }
+            }
+        }
+        if pending {
+            std::task::Poll::Pending
+        } else {
+            std::task::Poll::Ready(())
+        }
+    })
+    .await;
+    open.into_iter().filter_map(|(_, output)| output).collect()
 }

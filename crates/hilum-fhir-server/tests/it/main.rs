@@ -15,6 +15,7 @@ mod conditional;
 mod crud;
 mod export;
 mod guide;
+mod hostile;
 mod kit;
 mod operations;
 mod parameters;

@@ -399,3 +399,99 @@ async fn a_client_that_is_too_slow_is_let_go() {
     let body = server.raw(&slow).await;
     assert!(body.starts_with("HTTP/1.1 408"), "{body}");
 }
+
+#[tokio::test]
+async fn what_cannot_be_read_or_given_is_said_in_the_status() {
+    let server = Server::start().await;
+    server
+        .store(json!({ "resourceType": "Patient", "id": "p1" }))
+        .await;
+    let body = r#"{"resourceType":"Patient"}"#;
+    for (method, path, name, value, status) in [
+        ("GET", "/Patient/p1", "accept", "text/html", 406),
+        (
+            "GET",
+            "/Patient/p1",
+            "accept",
+            "application/fhir+json;fhirVersion=5.0",
+            406,
+        ),
+        ("GET", "/Patient/p1?_format=ttl", "accept", "*/*", 406),
+        (
+            "GET",
+            "/Patient/p1?_format=application/fhir%2Bxml",
+            "accept",
+            "text/html",
+            200,
+        ),
+        ("GET", "/Patient/p1?_format=text/xml", "accept", "*/*", 200),
+        ("GET", "/Patient/p1?_pretty=yes", "accept", "*/*", 400),
+        ("POST", "/Patient", "content-type", "text/plain", 415),
+        (
+            "POST",
+            "/Patient",
+            "content-type",
+            "application/fhir+turtle",
+            415,
+        ),
+        (
+            "POST",
+            "/Patient",
+            "content-type",
+            "application/fhir+xml",
+            400,
+        ),
+        (
+            "PATCH",
+            "/Patient/p1",
+            "content-type",
+            "application/merge-patch+json",
+            415,
+        ),
+        (
+            "POST",
+            "/Patient/_search",
+            "content-type",
+            "application/fhir+json",
+            415,
+        ),
+        ("DELETE", "/metadata", "accept", "*/*", 405),
+        ("PATCH", "/", "accept", "*/*", 405),
+        (
+            "GET",
+            "/Patient/p1",
+            "if-modified-since",
+            "Fri, 29 Oct 2094 19:43:31 GMT",
+            304,
+        ),
+        (
+            "GET",
+            "/Patient/p1",
+            "if-modified-since",
+            "Sat, 29 Oct 1994 19:43:31 GMT",
+            200,
+        ),
+        ("GET", "/Patient/p1", "if-modified-since", "yesterday", 200),
+        ("GET", "/Patient/p1", "if-none-match", "W/\"1\"", 304),
+        ("GET", "/Patient/p1", "if-none-match", "W/\"2\"", 200),
+        ("HEAD", "/Patient/p1", "if-none-match", "W/\"1\"", 304),
+        ("HEAD", "/Patient?_count=1", "accept", "*/*", 200),
+        ("HEAD", "/Patient/none", "accept", "*/*", 404),
+        ("HEAD", "/metadata", "accept", "application/fhir+xml", 200),
+    ] {
+        let sent = if matches!(method, "GET" | "HEAD" | "DELETE") {
+            ""
+        } else {
+            body
+        };
+        let answer = server.request(method, path, &[(name, value)], sent).await;
+        let told = format!("{method} {path} {name}: {value}: {}", answer.told());
+        assert_eq!(answer.status.as_u16(), status, "{told}");
+        if status >= 400 && method != "HEAD" {
+            assert!(!answer.issues().is_empty(), "{told}");
+        }
+        if method == "HEAD" || status == 304 {
+            assert!(answer.body.is_empty(), "{told}");
+        }
+    }
+}
