@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use hilum_fhir::IssueType;
+use hilum_fhir_store::Seq;
 use http::{HeaderName, HeaderValue, StatusCode};
 
 use crate::bulk::Parts;
@@ -30,6 +31,8 @@ pub(crate) struct Call {
     pub(crate) body: Content,
     /// The URL under which the tenant is reached, without a slash at the end.
     pub(crate) base: Arc<str>,
+    /// A read gives what was there after this change: reads of a transaction see its own moment.
+    pub(crate) moment: Option<Seq>,
     /// Who asks.
     pub(crate) caller: IpAddr,
     /// The delivery of a channel that it belongs to.

@@ -178,6 +178,7 @@ async fn answer(
     let base: Arc<str> = format!("{public}{}{}", fhir.path, tenant.path()).into();
     let delivering = delivery.map(Delivering::new);
     let call = Call {
+        moment: None,
         tenant,
         parts,
         query,

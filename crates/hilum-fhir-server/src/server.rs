@@ -264,6 +264,7 @@ async fn answer(
     let (entry, parts) = route::find(&fhir.entries, request.method(), &path)?;
     route::permitted(entry, caller)?;
     let call = Call {
+        moment: None,
         tenant,
         parts,
         query,

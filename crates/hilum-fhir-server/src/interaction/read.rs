@@ -22,6 +22,13 @@ pub(super) fn current(call: Call) -> BoxFuture<'static, Result<Reply, Fault>> {
         let (_, stored_type) = type_of(&call)?;
         let id = id_of(&call)?;
         let stored = call.tenant.read(stored_type, id).await?;
+        let stored = match (stored, call.moment) {
+            (Some(later), Some(moment)) if later.seq > moment => {
+                let versions = call.tenant.store.versions_at(vec![later.pk], moment);
+                versions.await?.pop()
+            }
+            (stored, _) => stored,
+        };
         let stored = stored.ok_or_else(missing)?;
         given(&call.conditions, &stored, &view)
     })

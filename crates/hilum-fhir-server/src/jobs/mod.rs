@@ -206,6 +206,7 @@ impl Running {
     /// for the job was permitted to.
     pub(crate) fn call(&self, base: &str) -> Call {
         Call {
+            moment: None,
             fhir: Arc::clone(&self.fhir),
             // A job may run for longer than a set of search parameters lasts.
             tenant: match self.fhir.tenants.get(&self.tenant.name) {

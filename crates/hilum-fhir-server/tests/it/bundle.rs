@@ -3,7 +3,7 @@
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use crate::kit::{Answer, Server};
+use crate::kit::{Answer, Server, at_once};
 
 fn entry(method: &str, url: &str, resource: Value, more: Value) -> Value {
     let mut entry = json!({ "request": { "method": method, "url": url } });
@@ -324,4 +324,39 @@ async fn conditions_in_a_transaction_hold() {
     let deleted = server.post("/", &delete).await;
     assert_eq!(statuses(&deleted), ["204"], "{}", deleted.told());
     assert_eq!(server.get("/Observation").await.found().len(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transaction_reads_its_own_moment() {
+    let server = Server::start().await;
+    let transaction = |n: usize| {
+        let patient = json!({ "resourceType": "Patient", "id": "p1", "name": [{ "family": format!("N{n}") }] });
+        let read = json!({ "request": { "method": "GET", "url": "Patient/p1" } });
+        bundle(
+            "transaction",
+            &[read, entry("PUT", "Patient/p1", patient, json!({}))],
+        )
+    };
+    let clients: Vec<Server> = (0..12).map(|_| Server::client(&server.address)).collect();
+    let mut versions = Vec::new();
+    for round in 0..4 {
+        let bodies: Vec<Value> = (0..clients.len())
+            .map(|n| transaction(round * 100 + n))
+            .collect();
+        let sent = clients
+            .iter()
+            .zip(&bodies)
+            .map(|(client, body)| client.post("/", body));
+        for (answer, body) in at_once(sent).await.iter().zip(&bodies) {
+            let entries = answer.json()["entry"].clone();
+            let (read, put) = (&entries[0]["resource"], &entries[1]["response"]);
+            let version = read["meta"]["versionId"].as_str().unwrap().to_owned();
+            assert_eq!(put["etag"], format!("W/\"{version}\""), "{}", answer.told());
+            assert_eq!(read["name"], body["entry"][1]["resource"]["name"]);
+            versions.push(version.parse::<u32>().unwrap());
+        }
+    }
+    versions.sort_unstable();
+    let all: Vec<u32> = (1..=48).collect();
+    assert_eq!(versions, all);
 }

@@ -4,29 +4,24 @@
 //! prepared outside the store, and one commit writes it under the expectation that the lookups
 //! still find the same. If they do not, it is prepared anew, a bounded number of times.
 
+mod answer;
+mod plan;
+
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use hilum_fhir::definitions::TypeId;
 use hilum_fhir::{IssueType, Resource};
-use hilum_fhir_store::{
-    Body, Change, Commit, Committed, Expect, Expected, Method, Query, ResourceType, StoreError,
-    Stored, Written,
-};
-use http::StatusCode;
+use hilum_fhir_store::{Body, Change, Commit, Expect, Method, ResourceType, StoreError, Stored};
 
-use super::batch;
-use super::read::{Item, decoded};
+use super::read::Item;
 use super::reference::{References, conditional};
-use super::writer::Bundle;
-use crate::call::{Answer, Call, Reply};
+use crate::call::{Call, Reply};
 use crate::fault::Fault;
-use crate::interaction::{Matches, matches, patched, query, restless, type_named, unmet};
-use crate::request::{Format, Return, Tags};
+use crate::interaction::{Matches, matches, restless, type_named, unmet};
+use crate::request::Format;
 use crate::route;
-use crate::search::is_id;
 use crate::take::{Taken, heavy, read, take};
-use crate::time::instant;
 use crate::write;
 
 /// What becomes of one request.
@@ -126,7 +121,7 @@ async fn once(
 ) -> Result<Option<Reply>, Fault> {
     let mut prepared = Prepared::default();
     for (item, id) in items.iter().zip(fresh) {
-        let planned = plan(call, bundle, item, id, &mut prepared).await;
+        let planned = plan::plan(call, bundle, item, id, &mut prepared).await;
         let planned = planned.map_err(|fault| fault.within(&item.place()))?;
         prepared.plans.push(planned);
     }
@@ -157,7 +152,7 @@ async fn once(
         }
         Err(error) => return Err(error.into()),
     };
-    respond(
+    answer::respond(
         call,
         bundle,
         items,
@@ -170,228 +165,11 @@ async fn once(
     .map(Some)
 }
 
-/// What one request comes to.
-async fn plan(
-    call: &Call,
-    bundle: &Resource,
-    item: &Item,
-    fresh: &str,
-    prepared: &mut Prepared,
-) -> Result<Plan, Fault> {
-    if item.method == http::Method::GET || item.method == http::Method::HEAD {
-        return Ok(Plan::Read);
-    }
-    let parts = item.parts();
-    let name = parts.first().copied().unwrap_or_default();
-    let (ty, resource_type) = type_named(call, name)?;
-    let id = parts.get(1).map(|part| decoded(part)).transpose()?;
-    if let Some(id) = id.as_ref().filter(|id| !is_id(id)) {
-        let text = format!(
-            "the id has {} characters that no id has, or too many",
-            id.len()
-        );
-        return Err(Fault::bad(IssueType::Value, text));
-    }
-    if item.method == http::Method::DELETE {
-        return delete(call, item, (ty, resource_type), id, prepared).await;
-    }
-    if item.method == http::Method::PATCH {
-        return patch(call, bundle, item, (ty, resource_type), id, prepared).await;
-    }
-    let node = item
-        .node(bundle)
-        .ok_or_else(|| Fault::bad(IssueType::Required, "the entry has no resource"))?;
-    if node.type_id() != ty {
-        let text = format!("the resource is a {}, not a {name}", node.type_name());
-        return Err(Fault::bad(IssueType::Invalid, text));
-    }
-    let own = node.child_text("id");
-    if item.method == http::Method::POST {
-        let Some(criteria) = &item.conditions.if_none_exist else {
-            return Ok(written(ty, resource_type, fresh, Verb::Create));
-        };
-        return match matches(call, ty, criteria).await? {
-            Matches::Several => Err(several()),
-            Matches::One(found, expect) => {
-                prepared.expect(expect, item);
-                Ok(Plan::There(found))
-            }
-            Matches::None(expect) => {
-                prepared.expect(expect, item);
-                Ok(written(ty, resource_type, fresh, Verb::Create))
-            }
-        };
-    }
-    let Some(id) = id else {
-        return update(call, item, (ty, resource_type), own, fresh, prepared).await;
-    };
-    if own != Some(id.as_str()) {
-        let text = "the resource needs the id of the URL";
-        return Err(Fault::bad(IssueType::Value, text));
-    }
-    version(item, resource_type, &id, prepared)?;
-    Ok(written(ty, resource_type, &id, Verb::Update))
-}
-
-fn written(ty: TypeId, resource_type: ResourceType, id: &str, method: Verb) -> Plan {
-    Plan::Write(Write {
-        patched: None,
-        ty,
-        resource_type,
-        id: id.to_owned(),
-        method,
-    })
-}
-
-/// A conditional update.
-async fn update(
-    call: &Call,
-    item: &Item,
-    (ty, resource_type): (TypeId, ResourceType),
-    own: Option<&str>,
-    fresh: &str,
-    prepared: &mut Prepared,
-) -> Result<Plan, Fault> {
-    let criteria = super::link_url("", &item.query);
-    match matches(call, ty, &criteria).await? {
-        Matches::Several => Err(several()),
-        Matches::One(found, expect) => {
-            if own.is_some_and(|own| *own != *found.id) {
-                let text = "the id of the resource is not that of the one that matches";
-                return Err(Fault::bad(IssueType::Value, text));
-            }
-            prepared.expect(expect, item);
-            version(item, resource_type, &found.id, prepared)?;
-            Ok(written(ty, resource_type, &found.id, Verb::Update))
-        }
-        Matches::None(expect) => {
-            prepared.expect(expect, item);
-            let id = own.unwrap_or(fresh);
-            Ok(written(ty, resource_type, id, Verb::Create))
-        }
-    }
-}
-
-/// A patch changes what is there now, and only that.
-async fn patch(
-    call: &Call,
-    bundle: &Resource,
-    item: &Item,
-    (ty, resource_type): (TypeId, ResourceType),
-    id: Option<String>,
-    prepared: &mut Prepared,
-) -> Result<Plan, Fault> {
-    let missing = || Fault::missing(IssueType::NotFound, "there is no such resource");
-    let stored = match id {
-        Some(id) => call
-            .tenant
-            .read(resource_type, &id)
-            .await?
-            .ok_or_else(missing)?,
-        None => match matches(call, ty, &super::link_url("", &item.query)).await? {
-            Matches::None(_) => return Err(missing()),
-            Matches::Several => return Err(several()),
-            Matches::One(stored, expect) => {
-                prepared.expect(expect, item);
-                *stored
-            }
-        },
-    };
-    version(item, resource_type, &stored.id, prepared)?;
-    let content = batch::content(bundle, item)?;
-    let resource = patched(&content, &stored, ty, &call.fhir.reading_limits())?;
-    let expect = Expect::Version {
-        resource_type,
-        id: stored.id.to_string(),
-        expected: Expected::Exactly(stored.version),
-    };
-    prepared.expect(expect, item);
-    Ok(Plan::Write(Write {
-        patched: Some(resource),
-        ty,
-        resource_type,
-        id: stored.id.to_string(),
-        method: Verb::Update,
-    }))
-}
-
-async fn delete(
-    call: &Call,
-    item: &Item,
-    (ty, resource_type): (TypeId, ResourceType),
-    id: Option<String>,
-    prepared: &mut Prepared,
-) -> Result<Plan, Fault> {
-    if let Some(id) = id {
-        version(item, resource_type, &id, prepared)?;
-        return Ok(Plan::Delete(vec![(resource_type, id)]));
-    }
-    let most = call.fhir.limits.page_max;
-    let wanted = Query {
-        count: u32::try_from(most).unwrap_or(u32::MAX),
-        ..query(call, ty, &item.query).await?
-    };
-    let page = call.tenant.search(wanted.clone()).await?;
-    if page.next.is_some() {
-        let text = format!("more than {most} resources match; delete them in parts");
-        return Err(Fault::precondition(IssueType::TooCostly, text));
-    }
-    let found = page.found.iter().map(|found| found.pk).collect();
-    prepared.expect(
-        Expect::Search {
-            query: Box::new(wanted),
-            found,
-        },
-        item,
-    );
-    let each = page.found.iter();
-    Ok(Plan::Delete(
-        each.map(|found| (resource_type, found.stored.id.to_string()))
-            .collect(),
-    ))
-}
-
 impl Prepared {
     fn expect(&mut self, expect: Expect, item: &Item) {
         self.expectations.push(expect);
         self.owners.push(item.at);
     }
-}
-
-/// `ifMatch` and `ifNoneMatch` of a change.
-fn version(
-    item: &Item,
-    resource_type: ResourceType,
-    id: &str,
-    prepared: &mut Prepared,
-) -> Result<(), Fault> {
-    let expected = match (&item.conditions.if_match, &item.conditions.if_none_match) {
-        (None, None) => return Ok(()),
-        (Some(Tags::Any), None) => Expected::Present,
-        (None, Some(Tags::Any)) => Expected::Absent,
-        (Some(Tags::Versions(versions)), None) if versions.len() == 1 => {
-            let only = versions.first().copied().unwrap_or(0);
-            Expected::Exactly(u32::try_from(only).unwrap_or(u32::MAX))
-        }
-        _ => {
-            let text = "`ifMatch` names one version, `ifNoneMatch` of a change is `*`";
-            return Err(Fault::bad(IssueType::Value, text));
-        }
-    };
-    let expect = Expect::Version {
-        resource_type,
-        id: id.to_owned(),
-        expected,
-    };
-    prepared.expect(expect, item);
-    Ok(())
-}
-
-fn several() -> Fault {
-    Fault::precondition(
-        IssueType::MultipleMatches,
-        "more than one resource matches the condition",
-    )
 }
 
 /// No resource may be changed twice.
@@ -557,94 +335,4 @@ fn changes(
         changes.push(change);
     }
     (changes, bodies)
-}
-
-async fn respond(
-    call: &Call,
-    bundle: &Resource,
-    items: &[Item],
-    plans: &[Plan],
-    taken: &HashMap<usize, Taken>,
-    bodies: &[(usize, Option<Body>)],
-    committed: &Committed,
-) -> Result<Reply, Fault> {
-    let mut written: HashMap<usize, (&Written, Option<&Body>)> = HashMap::new();
-    for (written_now, (at, body)) in committed.written.iter().zip(bodies) {
-        written.insert(*at, (written_now, body.as_ref()));
-    }
-    let mut answer = Bundle::new("transaction-response");
-    for (item, plan) in items.iter().zip(plans) {
-        match plan {
-            Plan::Read => {
-                let result = batch::one(call, bundle, item).await;
-                batch::add(&mut answer, &result);
-            }
-            Plan::Delete(_) => {
-                let status = batch::status(StatusCode::NO_CONTENT);
-                let version = written.get(&item.at).map_or(0, |(now, _)| now.version);
-                let etag = format!("W/\"{version}\"");
-                let mut members = vec![("status", status.as_str())];
-                members.extend((version > 0).then_some(("etag", etag.as_str())));
-                answer.entry(|entry| entry.response(&members, None));
-            }
-            Plan::There(found) => stored(call, &mut answer, found, StatusCode::OK, None),
-            Plan::Write(write) => {
-                let Some((now, body)) = written.get(&item.at) else {
-                    continue;
-                };
-                let as_stored = Stored {
-                    pk: now.pk,
-                    resource_type: write.resource_type,
-                    id: write.id.as_str().into(),
-                    version: now.version,
-                    seq: now.seq,
-                    updated_ms: now.updated_ms,
-                    created: now.created,
-                    body: body.cloned(),
-                };
-                let status = if now.created {
-                    StatusCode::CREATED
-                } else {
-                    StatusCode::OK
-                };
-                stored(call, &mut answer, &as_stored, status, taken.get(&item.at));
-            }
-        }
-    }
-    Ok(Reply::new(StatusCode::OK, Answer::Json(answer.finish())))
-}
-
-/// The answer about a resource that is stored.
-fn stored(
-    call: &Call,
-    answer: &mut Bundle,
-    stored: &Stored,
-    status: StatusCode,
-    taken: Option<&Taken>,
-) {
-    let name = call.tenant.type_name(stored.resource_type);
-    let location = format!(
-        "{}/{name}/{}/_history/{}",
-        call.base, stored.id, stored.version
-    );
-    let (status, etag) = (batch::status(status), format!("W/\"{}\"", stored.version));
-    let modified = instant(stored.updated_ms);
-    let outcome = (call.prefer.returns == Some(Return::Outcome)).then(|| {
-        let warnings = taken.map(|taken| taken.warnings.as_slice());
-        hilum_fhir::operation_outcome_json(warnings.unwrap_or_default())
-    });
-    answer.entry(|entry| {
-        if call.prefer.returns == Some(Return::Representation)
-            && let Some(json) = write::spliced(stored)
-        {
-            entry.resource(&json);
-        }
-        let members = [
-            ("status", status.as_str()),
-            ("location", location.as_str()),
-            ("etag", etag.as_str()),
-            ("lastModified", modified.as_str()),
-        ];
-        entry.response(&members, outcome.as_deref());
-    });
 }

@@ -1,0 +1,115 @@
+//! What a transaction answers, once it is written.
+//!
+//! What it reads by id is what was there at its own moment, whatever others wrote since. A search
+//! sees what is there when it is done.
+
+use std::collections::HashMap;
+
+use hilum_fhir::Resource;
+use hilum_fhir_store::{Body, Committed, Stored, Written};
+use http::StatusCode;
+
+use super::Plan;
+use crate::bundle::batch;
+use crate::bundle::read::Item;
+use crate::bundle::writer::Bundle;
+use crate::call::{Answer, Call, Reply};
+use crate::fault::Fault;
+use crate::request::Return;
+use crate::take::Taken;
+use crate::time::instant;
+use crate::write;
+
+pub(super) async fn respond(
+    call: &Call,
+    bundle: &Resource,
+    items: &[Item],
+    plans: &[Plan],
+    taken: &HashMap<usize, Taken>,
+    bodies: &[(usize, Option<Body>)],
+    committed: &Committed,
+) -> Result<Reply, Fault> {
+    let mut written: HashMap<usize, (&Written, Option<&Body>)> = HashMap::new();
+    for (written_now, (at, body)) in committed.written.iter().zip(bodies) {
+        written.insert(*at, (written_now, body.as_ref()));
+    }
+    let mut answer = Bundle::new("transaction-response");
+    let reading = Call {
+        moment: Some(committed.seq),
+        ..call.clone()
+    };
+    for (item, plan) in items.iter().zip(plans) {
+        match plan {
+            Plan::Read => {
+                let result = batch::one(&reading, bundle, item).await;
+                batch::add(&mut answer, &result);
+            }
+            Plan::Delete(_) => {
+                let status = batch::status(StatusCode::NO_CONTENT);
+                let version = written.get(&item.at).map_or(0, |(now, _)| now.version);
+                let etag = format!("W/\"{version}\"");
+                let mut members = vec![("status", status.as_str())];
+                members.extend((version > 0).then_some(("etag", etag.as_str())));
+                answer.entry(|entry| entry.response(&members, None));
+            }
+            Plan::There(found) => stored(call, &mut answer, found, StatusCode::OK, None),
+            Plan::Write(write) => {
+                let Some((now, body)) = written.get(&item.at) else {
+                    continue;
+                };
+                let as_stored = Stored {
+                    pk: now.pk,
+                    resource_type: write.resource_type,
+                    id: write.id.as_str().into(),
+                    version: now.version,
+                    seq: now.seq,
+                    updated_ms: now.updated_ms,
+                    created: now.created,
+                    body: body.cloned(),
+                };
+                let status = if now.created {
+                    StatusCode::CREATED
+                } else {
+                    StatusCode::OK
+                };
+                stored(call, &mut answer, &as_stored, status, taken.get(&item.at));
+            }
+        }
+    }
+    Ok(Reply::new(StatusCode::OK, Answer::Json(answer.finish())))
+}
+
+/// The answer about a resource that is stored.
+fn stored(
+    call: &Call,
+    answer: &mut Bundle,
+    stored: &Stored,
+    status: StatusCode,
+    taken: Option<&Taken>,
+) {
+    let name = call.tenant.type_name(stored.resource_type);
+    let location = format!(
+        "{}/{name}/{}/_history/{}",
+        call.base, stored.id, stored.version
+    );
+    let (status, etag) = (batch::status(status), format!("W/\"{}\"", stored.version));
+    let modified = instant(stored.updated_ms);
+    let outcome = (call.prefer.returns == Some(Return::Outcome)).then(|| {
+        let warnings = taken.map(|taken| taken.warnings.as_slice());
+        hilum_fhir::operation_outcome_json(warnings.unwrap_or_default())
+    });
+    answer.entry(|entry| {
+        if call.prefer.returns == Some(Return::Representation)
+            && let Some(json) = write::spliced(stored)
+        {
+            entry.resource(&json);
+        }
+        let members = [
+            ("status", status.as_str()),
+            ("location", location.as_str()),
+            ("etag", etag.as_str()),
+            ("lastModified", modified.as_str()),
+        ];
+        entry.response(&members, outcome.as_deref());
+    });
+}
