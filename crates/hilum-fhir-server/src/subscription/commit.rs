@@ -218,6 +218,7 @@ fn copy(commit: &Commit) -> Commit {
         changes: commit.changes.iter().map(change).collect(),
         events: commit.events.clone(),
         delivery: commit.delivery.clone(),
+        job: commit.job.clone(),
     }
 }
 
