@@ -12,7 +12,7 @@ use hilum_fhir::definitions::{Definitions, TypeId};
 use hilum_fhir::package::{GuideError, Guides, GuidesBuilder, PackageError, PackageLimits};
 use hilum_fhir::search::ParamSet;
 use hilum_fhir::validate::Validator;
-use hilum_fhir_store::{Place, Store, StoreConfig, StoreError};
+use hilum_fhir_store::{Place, Postgres, Store, StoreConfig, StoreError};
 use hilum_message::MessageId;
 
 use crate::limits::Limits;
@@ -28,8 +28,10 @@ use crate::time::Clock;
 pub struct TenantOptions {
     /// Its part of the path; empty for the one that needs none.
     pub name: String,
-    /// The file of its store.
+    /// The file of its store, unless it is in PostgreSQL.
     pub file: PathBuf,
+    /// The schema of PostgreSQL that holds its store.
+    pub postgres: Option<Box<Postgres>>,
     /// The folder for the files of its jobs; it is made when one needs it.
     pub jobs: PathBuf,
     /// How strictly resources are checked.
@@ -72,10 +74,10 @@ impl std::fmt::Debug for FhirOptions {
 #[non_exhaustive]
 pub enum OpenError {
     /// A store cannot be opened.
-    #[error("cannot open the FHIR store {}", file.display())]
+    #[error("cannot open the FHIR store {place}")]
     Store {
-        /// Its file.
-        file: PathBuf,
+        /// Its file, or its address without user and password.
+        place: String,
         /// Why.
         source: StoreError,
     },
@@ -152,10 +154,10 @@ impl Fhir {
             });
             let opened = opened.await.map_err(|_| OpenError::BrokenOff)??;
             known.push((packages, Arc::clone(&opened.guides)));
-            let (name, file) = (opened.name.clone(), opened.file.clone());
+            let (name, place) = (opened.name.clone(), opened.place.clone());
             let slot = Slot::new(opened);
             let refreshed = slot.refresh().await;
-            refreshed.map_err(|source| OpenError::Store { file, source })?;
+            refreshed.map_err(|source| OpenError::Store { place, source })?;
             slot.now().open_subscriptions().await?;
             tenants.insert(name, Arc::new(slot));
         }
@@ -231,22 +233,29 @@ fn open(
         None => Arc::new(guides(&options.packages)?),
     };
     let (types, named) = specs(definitions);
+    let (name, place) = match options.postgres {
+        Some(postgres) => (postgres.name(), Place::Postgres(postgres)),
+        None => {
+            let name = options.file.display().to_string();
+            (name, Place::Sqlite(options.file))
+        }
+    };
     let own = subscriptions.clock();
     let now = hilum_fhir_store::Clock::new(move || own());
     let config = StoreConfig {
         types,
         params: named,
-        ..StoreConfig::new(Place::Sqlite(options.file.clone()), now)
+        ..StoreConfig::new(place, now)
     };
     let store = Store::open(config).map_err(|source| OpenError::Store {
-        file: options.file.clone(),
+        place: name.clone(),
         source,
     })?;
     let set = Arc::new(ParamSet::r4());
     let table = Table::new(definitions, set, &store.catalog(), Arc::default());
     Ok(Tenant {
         name: options.name,
-        file: options.file,
+        place: name,
         store,
         jobs: options.jobs,
         files: Arc::new(RealFiles),

@@ -38,8 +38,8 @@ pub enum Validate {
 pub(crate) struct Tenant {
     /// Empty for the first one.
     pub(crate) name: String,
-    /// The file of its store, for messages.
-    pub(crate) file: PathBuf,
+    /// The place of its store, for messages.
+    pub(crate) place: String,
     pub(crate) store: Store,
     /// The folder below which jobs have theirs.
     pub(crate) jobs: PathBuf,
@@ -151,6 +151,25 @@ impl From<StoreError> for Fault {
                 "too many requests wait for the store",
             )
             .with(header::RETRY_AFTER, "1"),
+            StoreError::Away { .. } => {
+                tracing::error!(%error, "the database of the FHIR store is away");
+                Self::new(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    IssueType::Transient,
+                    "the database of the server cannot be reached; nothing was stored",
+                )
+                .with(header::RETRY_AFTER, "5")
+            }
+            StoreError::Lost { .. } => {
+                tracing::error!(%error, "the database of the FHIR store went away");
+                let text = "the database of the server went away in the midst of it; look whether \
+                            it was stored before you repeat it";
+                Self::new(
+                    StatusCode::INTERNAL_SERVER_ERROR,
+                    IssueType::Transient,
+                    text,
+                )
+            }
             StoreError::Closed => Self::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 IssueType::Transient,

@@ -7,7 +7,10 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use bytes::Bytes;
 use hilum_component::{Stop, StopHandle};
 use hilum_fhir_server::{Fhir, FhirOptions, Limits, SubscriptionOptions, TenantOptions, Validate};
-use hilum_net::{HostPort, ListenOptions, Listener};
+use hilum_fhir_store::Postgres;
+use hilum_net::{ConnectOptions, Connector, HostPort, ListenOptions, Listener};
+use hilum_testkit::cluster::shared_postgres;
+use hilum_testkit::database::{DATABASE, USER};
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper_util::rt::TokioIo;
@@ -70,6 +73,7 @@ impl Server {
         let tenant = |name: &str, file: PathBuf| TenantOptions {
             name: name.to_owned(),
             jobs: file.with_extension("jobs"),
+            postgres: postgres(&file),
             file,
             validate,
             ..TenantOptions::default()
@@ -339,6 +343,33 @@ impl Answer {
         let url = link["url"].as_str()?;
         Some(url.split_once("/fhir")?.1.to_owned())
     }
+}
+
+/// The schema that stands for a file, where the tests run on PostgreSQL.
+fn postgres(file: &Path) -> Option<Box<Postgres>> {
+    if !crate::POSTGRES {
+        return None;
+    }
+    let Some(port) = shared_postgres().unwrap() else {
+        println!("not run: on PostgreSQL (no servers)");
+        return None;
+    };
+    // Folder and file are those of one test.
+    let name = file.with_extension("");
+    let mut name = name.iter().rev().map(|part| part.as_encoded_bytes());
+    let tenant = name.next().unwrap().len();
+    let folder = name.next().unwrap().iter();
+    let folder = folder.map(|byte| format!("{byte:02x}"));
+    let schema = format!("s{}_{tenant}", folder.collect::<String>());
+    let address = HostPort::listen(&format!("127.0.0.1:{port}")).unwrap();
+    Some(Box::new(Postgres {
+        connector: Connector::new(ConnectOptions::new(address)).unwrap(),
+        tls: None,
+        user: USER.to_owned(),
+        password: None,
+        database: DATABASE.to_owned(),
+        schema,
+    }))
 }
 
 /// The folder with test material, if it is there.

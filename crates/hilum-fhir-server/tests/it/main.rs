@@ -1,4 +1,5 @@
-//! The server over real sockets.
+//! The server over real sockets, on stores in files; `postgres.rs` runs the same tests on stores in
+//! PostgreSQL.
 
 #![allow(
     clippy::unwrap_used,
@@ -7,6 +8,9 @@
     clippy::too_many_lines,
     reason = "tests, helpers included, stop at the first surprise"
 )]
+
+/// Where the tests keep their stores.
+const POSTGRES: bool = false;
 
 mod bundle;
 mod clients;
@@ -28,3 +32,13 @@ mod strict;
 mod synthea;
 mod us_core;
 mod walk;
+
+#[test]
+fn what_is_tested_in_files_is_tested_in_postgresql() {
+    let modules = |text: &'static str| -> Vec<&str> {
+        let lines = text.lines().filter(|line| line.starts_with("mod "));
+        lines.collect()
+    };
+    let (files, postgres) = (include_str!("main.rs"), include_str!("postgres.rs"));
+    assert_eq!(modules(files), modules(postgres));
+}

@@ -12,17 +12,13 @@ use crate::error::StoreError;
 use crate::id::{ParamKey, ParamKind};
 use crate::shared::KINDS;
 
-/// Marks of writers older than this are forgotten.
+/// Marks of writers that are older than this by the changes of the store are forgotten.
 const WRITER_KEPT_MS: i64 = 30 * 86_400_000;
 
 /// Forgets the marks of processes that are long gone; one that is not writes its mark again.
 pub(super) fn forget_writers(writing: &mut Writing<'_>) -> Result<(), StoreError> {
-    let before = writing
-        .shared
-        .config
-        .clock
-        .now_ms()
-        .saturating_sub(WRITER_KEPT_MS);
+    writing.begin(&[])?;
+    let before = writing.numbers.updated_ms.saturating_sub(WRITER_KEPT_MS);
     writing.query("DELETE FROM writer WHERE at_ms < $1", &[&before])?;
     Ok(())
 }

@@ -137,10 +137,9 @@ impl<'a> Writing<'a> {
             outbox,
             names,
         } = self.numbers;
-        let now = self.shared.config.clock.now_ms();
         let Mark { writer, batch } = self.mark;
         let store: Values<'_> = &[&seq, &updated_ms, &outbox, &names];
-        let mark: Values<'_> = &[&writer, &batch, &now];
+        let mark: Values<'_> = &[&writer, &batch, &updated_ms];
         let calls = columns.calls();
         let mut all: Vec<(&'static str, Values<'_>)> = calls
             .iter()

@@ -1,0 +1,32 @@
+//! The same tests on stores in PostgreSQL.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    clippy::too_many_lines,
+    reason = "tests, helpers included, stop at the first surprise"
+)]
+
+/// Where the tests keep their stores.
+const POSTGRES: bool = true;
+
+mod bundle;
+mod clients;
+mod codes;
+mod conditional;
+mod crud;
+mod export;
+mod guide;
+mod kit;
+mod operations;
+mod parameters;
+mod port;
+mod profiles;
+mod protocol;
+mod search;
+mod standard;
+mod strict;
+mod synthea;
+mod us_core;
+mod walk;
