@@ -115,7 +115,11 @@ fn statement(call: &Call) -> Vec<u8> {
         json.raw("\"patchFormat\":[\"application/json-patch+json\",\"application/fhir+json\",\"application/fhir+xml\"],");
     }
     guides(&mut json, &call.tenant);
-    json.raw("\"rest\":[{\"mode\":\"server\",\"resource\":[");
+    json.raw("\"rest\":[{");
+    // FHIR R4 extension-capabilitystatement-websocket.html
+    json.raw("\"extension\":[{\"url\":\"http://hl7.org/fhir/StructureDefinition/capabilitystatement-websocket\",");
+    json.pair("valueUri", &crate::subscription::websocket_url(&call.base));
+    json.raw("}],\"mode\":\"server\",\"resource\":[");
     for (at, ty) in call.tenant.table.all().into_iter().enumerate() {
         json.comma(at);
         resource(&mut json, fhir.entries.as_slice(), &call.tenant, ty);

@@ -127,7 +127,7 @@ pub(crate) fn find<'e>(
 }
 
 /// Names that paths have instead of a type.
-const NAMES: [&str; 2] = ["metadata", "openapi.json"];
+const NAMES: [&str; 3] = ["metadata", "openapi.json", "websocket"];
 
 /// The parts that a route names; a name of an operation or of the protocol is no type and no id.
 fn fits<'p>(entry: &Entry, path: &'p str) -> Option<Vec<(&'static str, &'p str)>> {

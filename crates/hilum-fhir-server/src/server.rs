@@ -28,6 +28,7 @@ use crate::request::{
 use crate::respond::{self, Shape};
 use crate::route::{self, Entry};
 use crate::slot::Slot;
+use crate::subscription;
 use crate::tenant::Tenant;
 use crate::time::Clock;
 
@@ -176,7 +177,8 @@ async fn connected(connection: Connection, fhir: Arc<Fhir>, mut stop: Stop) {
         .timer(TokioTimer::new())
         .header_read_timeout(head_within)
         .max_buf_size(head_bytes_max.max(8_192))
-        .serve_connection(TokioIo::new(connection.stream), service);
+        .serve_connection(TokioIo::new(connection.stream), service)
+        .with_upgrades();
     let mut served = std::pin::pin!(served);
     tokio::select! {
         ended = served.as_mut() => drop(ended),
@@ -263,6 +265,13 @@ async fn answer(
     }
     let (entry, parts) = route::find(&fhir.entries, request.method(), &path)?;
     route::permitted(entry, caller)?;
+    if entry.route.name == "websocket" && subscription::asks(request.headers()) {
+        let slot = fhir.tenants.get(&tenant.name);
+        let slot = slot.ok_or_else(|| Fault::failed("the tenant has no place"))?;
+        let (parts, body) = request.into_parts();
+        let upgrade = hyper::upgrade::on(Request::from_parts(parts.clone(), body));
+        return subscription::accept(&parts.headers, upgrade, slot, &fhir.origins);
+    }
     let call = Call {
         moment: None,
         tenant,

@@ -41,6 +41,8 @@ pub const SUBSCRIPTIONS: &str = "hilum.subscriptions";
 const PAGE: usize = 200;
 /// How often the outboxes are looked at although nobody has rung.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// How long an attempt waits for a client.
+const CLIENT_WITHIN: Duration = Duration::from_secs(10);
 /// The first look.
 const FIRST_AFTER: Duration = Duration::from_millis(50);
 /// Between two tries of what failed.
@@ -431,8 +433,31 @@ impl Notified {
         let text = delivery.payload.text();
         match &self.subscribed.way {
             Way::Hook(hook) => self.hook(hook, text, &delivery.id.to_string()).await,
-            Way::Socket => Err(DeliveryError::retry("no-client", "no client is connected")),
+            Way::Socket => self.socket(text).await,
         }
+    }
+
+    /// FHIR R4 subscription.html#websockets: a ping alone; else the notification.
+    async fn socket(&self, bundle: &[u8]) -> Outcome {
+        let subscribed = &self.subscribed;
+        let text = match &subscribed.topic {
+            None => format!("ping {}", subscribed.id),
+            Some(_) => {
+                let format = subscribed.payload.unwrap_or(Form::Json);
+                let (_, bytes) = keeper::content(format, bundle.to_vec())?;
+                String::from_utf8_lossy(&bytes).into_owned()
+            }
+        };
+        let tenant = self.slot.now();
+        let sockets = &tenant.subscriptions.hub().sockets;
+        sockets.somebody(&self.name, CLIENT_WITHIN).await;
+        if sockets.send(&self.name, &text).await {
+            return Ok(Delivered {
+                reply: None,
+                summary: "written".to_owned(),
+            });
+        }
+        Err(DeliveryError::retry("no-client", "no client is connected"))
     }
 
     async fn hook(&self, hook: &Hook, bundle: &[u8], delivery: &str) -> Outcome {

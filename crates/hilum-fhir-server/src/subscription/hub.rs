@@ -6,6 +6,8 @@ use std::sync::{Mutex, PoisonError};
 
 use tokio::sync::{Notify, watch};
 
+use super::socket::Sockets;
+
 /// The bells of a server.
 pub(crate) struct Hub {
     /// The outbox of a tenant has something.
@@ -16,6 +18,7 @@ pub(crate) struct Hub {
     applied: watch::Sender<u64>,
     /// A subscription needs something beside its events.
     chores: Notify,
+    pub(super) sockets: Sockets,
     /// When a subscriber was last sent something, by destination.
     sent: Mutex<HashMap<String, i64>>,
 }
@@ -27,6 +30,7 @@ impl Hub {
             changes: watch::Sender::new(1),
             applied: watch::Sender::new(0),
             chores: Notify::new(),
+            sockets: Sockets::new(),
             sent: Mutex::default(),
         }
     }

@@ -53,7 +53,10 @@ pub(crate) async fn keep(fhir: Arc<Fhir>, mut stop: Stop) {
         }
         looks = looks.wrapping_add(1);
         tokio::select! {
-            () = stop.requested() => return,
+            () = stop.requested() => {
+                fhir.hub.sockets.close();
+                return;
+            }
             () = tokio::time::sleep(LOOK_EVERY) => {}
             () = fhir.hub.chore() => {}
             Some(done) = work.join_next(), if !work.is_empty() => {
@@ -176,7 +179,15 @@ async fn say(
                 .await
                 .map(drop)
         }
-        Way::Socket => Ok(()),
+        Way::Socket => {
+            let format = subscribed.payload.unwrap_or(Format::Json);
+            let (_, bytes) = content(format, bundle)?;
+            let text = String::from_utf8_lossy(&bytes);
+            let name = tenant.destination(&subscribed.id);
+            // Who is not connected is told when it comes.
+            tenant.subscriptions.hub().sockets.send(&name, &text).await;
+            Ok(())
+        }
     }
 }
 

@@ -27,6 +27,7 @@ mod notification;
 mod operation;
 mod options;
 mod read;
+mod socket;
 mod status;
 mod topic;
 
@@ -37,5 +38,6 @@ pub use topic::{Interaction, TopicOptions, TriggerOptions};
 pub(crate) use active::Subscriptions;
 pub(crate) use hub::Hub;
 pub(crate) use keeper::keep;
-pub(crate) use operation::routes;
+pub(crate) use operation::{routes, websocket_url};
 pub(crate) use read::admitted;
+pub(crate) use socket::{accept, asks};

@@ -5,15 +5,18 @@ use hilum_access::{Method, Permission};
 use hilum_component::BoxFuture;
 use hilum_fhir::{IssueType, Resource};
 use hilum_fhir_store::Stored;
+use http::{StatusCode, header};
 
 use super::notification::{Event, Kind, Told};
-use super::read::{Content, is_canonical};
+use super::read::{Content, Way, is_canonical};
+use super::socket::TOKEN_GOOD_MS;
 use crate::bundle::Bundle;
 use crate::call::{Call, Reply};
 use crate::fault::Fault;
 use crate::interaction::id_of;
 use crate::request::Kind as BodyKind;
 use crate::route::{Claim, Entry, entry};
+use crate::time::instant;
 use crate::write;
 
 /// Events of one answer.
@@ -35,9 +38,13 @@ pub(crate) fn routes() -> Vec<Entry> {
     use Permission::FhirRead;
     let status = Claim::Operation("status", defined!("status"));
     let events = Claim::Operation("events", defined!("events"));
+    let token_claim = Claim::Operation("get-ws-binding-token", defined!("get-ws-binding-token"));
     let (get, post) = (Method::Get, Method::Post);
     #[rustfmt::skip]
     let routes = vec![
+        entry("websocket", get, "/websocket", FhirRead, "Notifications for clients that connect", Claim::Field, not_upgraded),
+        entry("subscription-token", get, "/Subscription/{id}/$get-ws-binding-token", FhirRead, "A token that binds a websocket to a subscription", token_claim, token),
+        entry("subscription-token-post", post, "/Subscription/{id}/$get-ws-binding-token", FhirRead, "A token that binds a websocket to a subscription", token_claim, token),
         entry("subscription-status-all", get, "/Subscription/$status", FhirRead, "How subscriptions are", status, statuses),
         entry("subscription-status-all-post", post, "/Subscription/$status", FhirRead, "How subscriptions are", status, statuses),
         entry("subscription-status", get, "/Subscription/{id}/$status", FhirRead, "How a subscription is", status, one_status),
@@ -184,6 +191,56 @@ fn statuses(call: Call) -> BoxFuture<'static, Result<Reply, Fault>> {
             }
         }
         answer(&call, known).await
+    })
+}
+
+/// Where clients connect to.
+pub(crate) fn websocket_url(base: &str) -> String {
+    match base.strip_prefix("http") {
+        Some(rest) => format!("ws{rest}/websocket"),
+        None => format!("{base}/websocket"),
+    }
+}
+
+/// The route of websockets without one.
+fn not_upgraded(_: Call) -> BoxFuture<'static, Result<Reply, Fault>> {
+    Box::pin(async {
+        let text = "this path speaks websockets";
+        let fault = Fault::new(StatusCode::UPGRADE_REQUIRED, IssueType::NotSupported, text);
+        Err(fault.with(header::UPGRADE, "websocket"))
+    })
+}
+
+fn token(call: Call) -> BoxFuture<'static, Result<Reply, Fault>> {
+    Box::pin(async move {
+        parameters(&call, &[]).await?;
+        let known = named(&call).await?;
+        let subscriptions = &call.tenant.subscriptions;
+        let active = subscriptions.active();
+        let id = &*known.stored.id;
+        let socket = active
+            .get(id)
+            .is_some_and(|one| matches!(one.way, Way::Socket) && one.status.is_live());
+        if !socket {
+            let text = "the subscription is not active, or not over websockets";
+            return Err(Fault::bad(IssueType::Invalid, text));
+        }
+        let token = call.fhir.new_id();
+        let now_ms = subscriptions.now_ms();
+        let sockets = &subscriptions.hub().sockets;
+        sockets.token(token.clone(), &call.tenant.name, id, now_ms)?;
+        let url = websocket_url(&call.base);
+        let until = instant(now_ms.saturating_add(TOKEN_GOOD_MS));
+        let answer = serde_json::json!({
+            "resourceType": "Parameters",
+            "parameter": [
+                {"name": "token", "valueString": token},
+                {"name": "expiration", "valueDateTime": until},
+                {"name": "subscription", "valueString": id},
+                {"name": "websocket-url", "valueUrl": url},
+            ],
+        });
+        Ok(Reply::json(answer.to_string().into_bytes()))
     })
 }
 

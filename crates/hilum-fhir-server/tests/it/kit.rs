@@ -6,7 +6,10 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use bytes::Bytes;
 use hilum_component::{Stop, StopHandle};
-use hilum_fhir_server::{Fhir, FhirOptions, Limits, SubscriptionOptions, TenantOptions, Validate};
+use hilum_fhir_server::{
+    Fhir, FhirOptions, Limits, SubscriptionOptions, TenantOptions, TopicOptions, TriggerOptions,
+    Validate,
+};
 use hilum_fhir_store::Postgres;
 use hilum_net::{ConnectOptions, Connector, HostPort, ListenOptions, Listener};
 use hilum_testkit::cluster::shared_postgres;
@@ -88,7 +91,17 @@ impl Server {
             url: None,
             origins: vec!["https://app.example".to_owned()],
             limits,
-            subscriptions: SubscriptionOptions::default(),
+            subscriptions: SubscriptionOptions {
+                topics: vec![TopicOptions {
+                    url: "http://hilum.example/topics/result".to_owned(),
+                    triggers: vec![TriggerOptions {
+                        resource: "Observation".to_owned(),
+                        ..TriggerOptions::default()
+                    }],
+                    filters: vec!["Observation?status".to_owned()],
+                }],
+                ..SubscriptionOptions::default()
+            },
             clock: Arc::new(move || now.fetch_add(1_000, Ordering::Relaxed)),
         };
         let fhir = Fhir::open(options).await.unwrap();

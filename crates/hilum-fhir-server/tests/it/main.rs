@@ -29,6 +29,7 @@ mod protocol;
 mod search;
 mod standard;
 mod strict;
+mod subscriptions;
 mod synthea;
 mod us_core;
 mod walk;

@@ -1,0 +1,377 @@
+//! Websockets: subscribers that connect to us.
+//!
+//! A client of FHIR R4 sends `bind ID` and is sent `bound ID`, then `ping ID` for each event
+//! (subscription.html#websockets). One of the backport guide asks for a token by
+//! `$get-ws-binding-token`, sends `bind-with-token TOKEN`, and is sent Bundles, the first of which is
+//! the handshake. What happens while nobody is connected waits in the queue of its destination.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures_util::{SinkExt, StreamExt};
+use hilum_fhir::IssueType;
+use http::{HeaderMap, StatusCode, header};
+use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::TokioIo;
+use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
+
+use super::keeper;
+use super::notification::{Kind, Told};
+use super::read::{Content, Status, Way};
+use crate::call::{Answer, Reply};
+use crate::fault::Fault;
+use crate::request::Format;
+use crate::slot::Slot;
+
+/// Clients that are connected at once.
+const SOCKETS_MAX: usize = 256;
+/// Bytes of a message of a client: a word and an id, or a token.
+const MESSAGE_MAX: usize = 4_096;
+/// Subscriptions of one client.
+const BOUND_MAX: usize = 100;
+/// Notifications on their way to one client.
+const OUTGOING_MAX: usize = 16;
+/// Silence after which a client is asked whether it is there.
+const PING_EVERY: Duration = Duration::from_secs(30);
+/// How long a client may take for one message.
+const WRITE_WITHIN: Duration = Duration::from_secs(30);
+/// How long a token is good.
+pub(super) const TOKEN_GOOD_MS: i64 = 300_000;
+/// Tokens that are good at once.
+const TOKENS_MAX: usize = 1_000;
+
+/// What is sent to a client, and who waits for it to be written.
+struct Outgoing {
+    text: Arc<str>,
+    written: oneshot::Sender<()>,
+}
+
+type Line = mpsc::Sender<Outgoing>;
+
+/// The clients that are connected, by the destinations that they are bound to.
+pub(super) struct Sockets {
+    bound: Mutex<HashMap<String, Vec<Line>>>,
+    tokens: Mutex<HashMap<String, Token>>,
+    somebody: Notify,
+    places: Arc<Semaphore>,
+}
+
+/// What a token opens.
+struct Token {
+    id: String,
+    tenant: String,
+    until_ms: i64,
+}
+
+impl Sockets {
+    pub(super) fn new() -> Self {
+        Self {
+            bound: Mutex::default(),
+            tokens: Mutex::default(),
+            somebody: Notify::new(),
+            places: Arc::new(Semaphore::new(SOCKETS_MAX)),
+        }
+    }
+
+    fn lines(&self, destination: &str) -> Vec<Line> {
+        let mut bound = self.bound.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(lines) = bound.get_mut(destination) else {
+            return Vec::new();
+        };
+        lines.retain(|line| !line.is_closed());
+        lines.clone()
+    }
+
+    fn bind(&self, destination: String, line: Line) {
+        let mut bound = self.bound.lock().unwrap_or_else(PoisonError::into_inner);
+        let lines = bound.entry(destination).or_default();
+        lines.retain(|known| !known.is_closed() && !known.same_channel(&line));
+        lines.push(line);
+        self.somebody.notify_waiters();
+    }
+
+    /// Writes to all who are bound; false if nobody was, or got it.
+    pub(super) async fn send(&self, destination: &str, text: &str) -> bool {
+        let text: Arc<str> = text.into();
+        let mut waiting = Vec::new();
+        for line in self.lines(destination) {
+            let (written, outcome) = oneshot::channel();
+            let text = Arc::clone(&text);
+            if line.send(Outgoing { text, written }).await.is_ok() {
+                waiting.push(outcome);
+            }
+        }
+        let mut any = false;
+        for outcome in waiting {
+            any |= outcome.await.is_ok();
+        }
+        any
+    }
+
+    /// Returns when somebody is bound, or after a time.
+    pub(super) async fn somebody(&self, destination: &str, within: Duration) {
+        let wait = async {
+            loop {
+                let bound = self.somebody.notified();
+                if !self.lines(destination).is_empty() {
+                    return;
+                }
+                bound.await;
+            }
+        };
+        // Either way the caller tries.
+        drop(tokio::time::timeout(within, wait).await);
+    }
+
+    /// Lets every client go.
+    pub(super) fn close(&self) {
+        self.places.close();
+        let mut bound = self.bound.lock().unwrap_or_else(PoisonError::into_inner);
+        bound.clear();
+    }
+
+    /// Makes a token for a subscription.
+    pub(super) fn token(
+        &self,
+        token: String,
+        tenant: &str,
+        id: &str,
+        now_ms: i64,
+    ) -> Result<(), Fault> {
+        let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
+        tokens.retain(|_, token| token.until_ms > now_ms);
+        if tokens.len() >= TOKENS_MAX {
+            let text = format!("more than {TOKENS_MAX} tokens are good at once");
+            let status = StatusCode::SERVICE_UNAVAILABLE;
+            return Err(Fault::new(status, IssueType::Throttled, text));
+        }
+        let opens = Token {
+            id: id.to_owned(),
+            tenant: tenant.to_owned(),
+            until_ms: now_ms.saturating_add(TOKEN_GOOD_MS),
+        };
+        tokens.insert(token, opens);
+        Ok(())
+    }
+
+    fn opened(&self, token: &str, tenant: &str, now_ms: i64) -> Option<String> {
+        let tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = tokens.get(token)?;
+        (known.until_ms > now_ms && known.tenant == tenant).then(|| known.id.clone())
+    }
+}
+
+/// The request asks for a websocket.
+pub(crate) fn asks(headers: &HeaderMap) -> bool {
+    let named = |name, wanted: &str| {
+        let values = headers.get_all(name).iter();
+        let mut values = values.filter_map(|value| value.to_str().ok());
+        values.any(|value| {
+            let mut parts = value.split(',');
+            parts.any(|part| part.trim().eq_ignore_ascii_case(wanted))
+        })
+    };
+    named(header::UPGRADE, "websocket") && named(header::CONNECTION, "upgrade")
+}
+
+/// Answers a request for a websocket and serves the connection from then on (RFC 6455 §4.2).
+/// Browsers let any page connect, so a page must be of an origin that may call.
+pub(crate) fn accept(
+    headers: &HeaderMap,
+    upgrade: OnUpgrade,
+    slot: &Arc<Slot>,
+    origins: &[String],
+) -> Result<Reply, Fault> {
+    let origin = headers.get(header::ORIGIN);
+    let may = |origin: &http::HeaderValue| {
+        let mut known = origins.iter();
+        known.any(|known| known.as_bytes() == origin.as_bytes())
+    };
+    if origin.is_some_and(|origin| !may(origin)) {
+        let text = "pages of this origin may not connect; `fhir: origins:` names those that may";
+        let status = StatusCode::FORBIDDEN;
+        return Err(Fault::new(status, IssueType::Forbidden, text));
+    }
+    let version = headers.get(header::SEC_WEBSOCKET_VERSION);
+    if version.is_none_or(|version| version.as_bytes() != b"13") {
+        let text = "websockets of version 13 are spoken";
+        let fault = Fault::new(StatusCode::UPGRADE_REQUIRED, IssueType::NotSupported, text);
+        return Err(fault.with(header::SEC_WEBSOCKET_VERSION, "13"));
+    }
+    let key = headers.get(header::SEC_WEBSOCKET_KEY);
+    let key = key.ok_or_else(|| {
+        Fault::bad(
+            IssueType::Required,
+            "the header Sec-WebSocket-Key is missing",
+        )
+    })?;
+    let tenant = slot.now();
+    let hub = Arc::clone(tenant.subscriptions.hub());
+    let place = Arc::clone(&hub.sockets.places).try_acquire_owned();
+    let place = place.map_err(|_| {
+        let text = format!("more than {SOCKETS_MAX} clients are connected");
+        let status = StatusCode::SERVICE_UNAVAILABLE;
+        Fault::new(status, IssueType::Throttled, text)
+    })?;
+    let slot = Arc::clone(slot);
+    tokio::spawn(async move {
+        match upgrade.await {
+            Ok(stream) => {
+                let config = WebSocketConfig::default()
+                    .max_message_size(Some(MESSAGE_MAX))
+                    .max_frame_size(Some(MESSAGE_MAX));
+                let stream = TokioIo::new(stream);
+                let socket =
+                    WebSocketStream::from_raw_socket(stream, Role::Server, Some(config)).await;
+                serve(socket, &slot).await;
+            }
+            Err(error) => tracing::debug!(%error, "a websocket was not taken up"),
+        }
+        drop(place);
+    });
+    Ok(Reply::new(StatusCode::SWITCHING_PROTOCOLS, Answer::None)
+        .with(header::CONNECTION, "upgrade")
+        .with(header::UPGRADE, "websocket")
+        .with(header::SEC_WEBSOCKET_ACCEPT, &accepted(key.as_bytes())))
+}
+
+/// RFC 6455 §4.2.2: the key with the constant of the standard, hashed.
+fn accepted(key: &[u8]) -> String {
+    use base64::Engine as _;
+    use sha1::Digest as _;
+    let mut hash = sha1::Sha1::new();
+    hash.update(key);
+    hash.update(b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11");
+    base64::engine::general_purpose::STANDARD.encode(hash.finalize())
+}
+
+type Socket = WebSocketStream<TokioIo<hyper::upgrade::Upgraded>>;
+
+/// Serves a client until it goes, does what it may not, or the server stops.
+async fn serve(mut socket: Socket, slot: &Arc<Slot>) {
+    let hub = Arc::clone(slot.now().subscriptions.hub());
+    let (line, mut outgoing) = mpsc::channel(OUTGOING_MAX);
+    let mut bound = 0_usize;
+    let mut ping = tokio::time::interval(PING_EVERY);
+    ping.tick().await;
+    // What a client has not answered since.
+    let mut silent = 0_u32;
+    loop {
+        let message = tokio::select! {
+            message = socket.next() => match message {
+                Some(Ok(message)) => {
+                    silent = 0;
+                    message
+                }
+                Some(Err(_)) | None => return,
+            },
+            Some(Outgoing { text, written }) = outgoing.recv() => {
+                if !write(&mut socket, Message::text(&*text)).await {
+                    return;
+                }
+                // The destination may have given up.
+                let (Ok(()) | Err(())) = written.send(());
+                continue;
+            }
+            _ = ping.tick() => {
+                silent += 1;
+                let alive = silent < 3 && !hub.sockets.places.is_closed();
+                if !alive || !write(&mut socket, Message::Ping(bytes::Bytes::new())).await {
+                    return;
+                }
+                continue;
+            }
+        };
+        let text = match &message {
+            Message::Text(text) => text.as_str(),
+            Message::Binary(_) => "",
+            Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => continue,
+            Message::Close(_) => {
+                // tungstenite answers it when the stream is read to its end.
+                continue;
+            }
+        };
+        let (answer, to) = asked(slot, text).await;
+        let over = bound >= BOUND_MAX && to.is_some();
+        let answer = if over {
+            format!("error more than {BOUND_MAX} subscriptions on one connection")
+        } else {
+            answer
+        };
+        if !write(&mut socket, Message::text(answer)).await {
+            return;
+        }
+        if let Some(to) = to.filter(|_| !over) {
+            bound += 1;
+            hub.sockets.bind(to, line.clone());
+        }
+    }
+}
+
+async fn write(socket: &mut Socket, message: Message) -> bool {
+    let sent = tokio::time::timeout(WRITE_WITHIN, socket.send(message)).await;
+    matches!(sent, Ok(Ok(())))
+}
+
+/// The answer to what a client says, and the destination that it is bound to by it.
+async fn asked(slot: &Arc<Slot>, text: &str) -> (String, Option<String>) {
+    let tenant = slot.now();
+    let subscriptions = &tenant.subscriptions;
+    let no = |why: &str| (format!("error {why}"), None);
+    let (word, rest) = text.trim().split_once(' ').unwrap_or((text.trim(), ""));
+    let rest = rest.trim();
+    let (id, with_token) = match word {
+        "bind" => (rest.to_owned(), false),
+        "bind-with-token" => {
+            let sockets = &subscriptions.hub().sockets;
+            match sockets.opened(rest, &tenant.name, subscriptions.now_ms()) {
+                Some(id) => (id, true),
+                None => return no("the token is not good"),
+            }
+        }
+        _ => return no("say `bind ID` or `bind-with-token TOKEN`"),
+    };
+    let active = subscriptions.active();
+    let known = active
+        .get(&id)
+        .filter(|one| matches!(one.way, Way::Socket) && one.status.is_live());
+    let Some(subscribed) = known else {
+        return no("there is no active subscription with this id over websockets");
+    };
+    let to = tenant.destination(&id);
+    if !with_token {
+        if subscribed.topic.is_some() {
+            return no("a subscription to a topic is bound with a token");
+        }
+        return (format!("bound {id}"), Some(to));
+    }
+    let Ok(events) = tenant.store.last_event(&id).await else {
+        return no("the events cannot be counted now");
+    };
+    let told = Told {
+        status: Status::Active.code(),
+        ..Told::of(&tenant, subscribed, events)
+    };
+    let now_ms = subscriptions.now_ms();
+    let bundle = told.bundle(Kind::Handshake, &[], Content::Empty, now_ms);
+    match keeper::content(subscribed.payload.unwrap_or(Format::Json), bundle) {
+        Ok((_, bytes)) => (String::from_utf8_lossy(&bytes).into_owned(), Some(to)),
+        Err(_) => no("the handshake cannot be written"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_key_of_the_standard_gives_the_answer_of_the_standard() {
+        // RFC 6455 §1.3
+        let answer = accepted(b"dGhlIHNhbXBsZSBub25jZQ==");
+        assert_eq!(answer, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+    }
+}
