@@ -34,12 +34,21 @@ pub(crate) fn resource_types() -> Vec<&'static str> {
 }
 
 /// Opens the stores below a data folder, for channels as well, and listens.
-pub(crate) async fn start(plan: &FhirPlan, data: &Path, door: FhirDoor) -> anyhow::Result<Served> {
+pub(crate) async fn start(
+    plan: &FhirPlan,
+    (site, data): (&Path, &Path),
+    door: FhirDoor,
+) -> anyhow::Result<Served> {
     let listener = listener(plan).await?;
     let url = format!("http://{}/fhir", listener.local_address());
-    let mut tenants = vec![tenant("", data.join("fhir.db"), &plan.first)];
+    let mut tenants = vec![tenant("", site, data.join("fhir.db"), &plan.first)];
     for (name, own) in &plan.tenants {
-        tenants.push(tenant(name, data.join(format!("fhir-{name}.db")), own));
+        tenants.push(tenant(
+            name,
+            site,
+            data.join(format!("fhir-{name}.db")),
+            own,
+        ));
     }
     let limits = Limits {
         connections_max: plan.connections_max,
@@ -132,7 +141,7 @@ async fn listener(plan: &FhirPlan) -> anyhow::Result<Listener> {
     })
 }
 
-fn tenant(name: &str, file: PathBuf, own: &FhirTenant) -> TenantOptions {
+fn tenant(name: &str, site: &Path, file: PathBuf, own: &FhirTenant) -> TenantOptions {
     let types = own.validate_types.iter();
     TenantOptions {
         name: name.to_owned(),
@@ -142,6 +151,8 @@ fn tenant(name: &str, file: PathBuf, own: &FhirTenant) -> TenantOptions {
         validate_types: types
             .map(|(ty, mode)| (ty.clone(), validate(*mode)))
             .collect(),
+        packages: own.packages.iter().map(|path| site.join(path)).collect(),
+        profiles: own.profiles.clone(),
         ..TenantOptions::default()
     }
 }

@@ -11,6 +11,7 @@ mod failpoint;
 mod fhir;
 mod kept;
 mod output;
+mod packages;
 mod plans;
 
 use std::process::ExitCode;

@@ -25,6 +25,13 @@ pub(crate) struct FhirFile {
     /// The same for single types of resources.
     #[serde(default)]
     pub(crate) validate_types: BTreeMap<String, ValidateFile>,
+    /// FHIR packages (`.tgz`) with profiles, value sets and search parameters, by their paths from
+    /// the site's folder.
+    #[serde(default)]
+    pub(crate) packages: Vec<String>,
+    /// Profiles that every resource of a type has to conform to, besides those that it names.
+    #[serde(default)]
+    pub(crate) profiles: BTreeMap<String, Vec<String>>,
     /// Stores beside the first, each under `/fhir/t/NAME`; nothing refers from one to another.
     #[serde(default)]
     pub(crate) tenants: BTreeMap<Name, TenantFile>,
@@ -169,6 +176,13 @@ pub(crate) struct TenantFile {
     /// The same for single types of resources.
     #[serde(default)]
     pub(crate) validate_types: BTreeMap<String, ValidateFile>,
+    /// Packages beside those of the server.
+    #[serde(default)]
+    pub(crate) packages: Vec<String>,
+    /// Profiles that every resource of a type has to conform to; for a type that is named here
+    /// those of the server do not count.
+    #[serde(default)]
+    pub(crate) profiles: BTreeMap<String, Vec<String>>,
 }
 
 /// How strictly resources are checked. What is no FHIR at all (an unknown element, a date that is

@@ -11,6 +11,7 @@ use crate::diagnostic::{Draft, Report, did_you_mean};
 use crate::file::{
     FhirFile, InteractionFile, SubscriptionsFile, TopicFile, TriggerFile, ValidateFile,
 };
+use crate::site::Folder;
 use crate::yaml::Node;
 
 /// How strictly resources are checked.
@@ -32,6 +33,10 @@ pub struct FhirTenant {
     pub validate: Validate,
     /// The same for single types.
     pub validate_types: BTreeMap<String, Validate>,
+    /// Packages, by their paths from the site's folder.
+    pub packages: Vec<String>,
+    /// Profiles that every resource of a type has to conform to.
+    pub profiles: BTreeMap<String, Vec<String>>,
 }
 
 /// The FHIR server that a site asks for.
@@ -143,6 +148,8 @@ impl FhirPlan {
         let first = FhirTenant {
             validate: validate(file.validate),
             validate_types: by_type(&file.validate_types),
+            packages: file.packages.clone(),
+            profiles: file.profiles.clone(),
         };
         let tenants = file.tenants.iter().map(|(name, tenant)| {
             let mut types = first.validate_types.clone();
@@ -150,6 +157,12 @@ impl FhirPlan {
             let own = FhirTenant {
                 validate: tenant.validate.map_or(first.validate, validate),
                 validate_types: types,
+                packages: [first.packages.as_slice(), &tenant.packages].concat(),
+                profiles: {
+                    let mut profiles = first.profiles.clone();
+                    profiles.extend(tenant.profiles.clone());
+                    profiles
+                },
             };
             (name.0.clone(), own)
         });
@@ -188,6 +201,7 @@ fn by_type(types: &BTreeMap<String, ValidateFile>) -> BTreeMap<String, Validate>
 /// The section, if there is one; what is wrong with it is reported.
 pub(super) fn plan(
     gathered: &Gathered,
+    folder: &Folder,
     options: &Options,
     report: &mut Report,
 ) -> Option<FhirPlan> {
@@ -249,7 +263,15 @@ pub(super) fn plan(
             .or_else(|| section.get("connections-max"));
         wrong(at, section, "the number is 0", "write at least 1", report);
     }
-    Some(FhirPlan::of(file))
+    let plan = FhirPlan::of(file);
+    super::packages::packages(section, None, &plan.first, folder, options, report);
+    for (key, place) in tenants {
+        if let Some(tenant) = plan.tenants.get(&key.text) {
+            let own = Some((place, plan.first.packages.len()));
+            super::packages::packages(section, own, tenant, folder, options, report);
+        }
+    }
+    Some(plan)
 }
 
 /// What subscriptions may call is scheme, host and the beginning of a path.
@@ -275,8 +297,8 @@ fn subscriptions(section: &Node, report: &mut Report) {
 
 /// Types of resources that there are not.
 fn resource_types(place: &Node, known: &[&str], report: &mut Report) {
-    let named = place.get("validate-types").map(Node::entries);
-    for (key, _) in named.unwrap_or_default() {
+    let named = ["validate-types", "profiles"].map(|list| place.get(list).map(Node::entries));
+    for (key, _) in named.into_iter().flatten().flatten() {
         if known.is_empty() || known.contains(&key.text.as_str()) {
             continue;
         }

@@ -12,6 +12,7 @@ mod environments;
 mod fhir;
 mod gather;
 mod handover;
+mod packages;
 mod summary;
 
 use std::collections::BTreeMap;
@@ -22,6 +23,7 @@ use hilum_component::{FhirDoor, Plan, Registry};
 
 pub use environments::load_all;
 pub use fhir::{FhirPlan, FhirSubscriptions, FhirTenant, FhirTopic, FhirTrigger, Validate};
+pub use packages::{CheckPackages, PackageProblem};
 pub use summary::{ChannelSummary, PartSummary, RuleSummary, SiteSummary, SystemSummary};
 
 use crate::diagnostic::{Diagnostic, Report, Severity};
@@ -42,6 +44,8 @@ pub struct Options {
     pub fhir: FhirDoor,
     /// The types of resources that there are, which `validate-types` names; not compared where empty.
     pub resource_types: Vec<&'static str>,
+    /// Looks into packages of FHIR, where somebody can.
+    pub packages: Option<CheckPackages>,
 }
 
 /// What became of a site.
@@ -95,7 +99,7 @@ pub fn load_folder(folder: &Folder, registry: &Registry, options: &Options) -> L
     let mut report = Report::default();
     let gathered = Gathered::read(folder, registry, options, &mut report);
     let (plan, site) = channel::plan(&gathered, folder, registry, options, &mut report);
-    let fhir = fhir::plan(&gathered, options, &mut report);
+    let fhir = fhir::plan(&gathered, folder, options, &mut report);
     let plan = if report.errors() == 0 { plan } else { None };
     Loaded {
         plan,

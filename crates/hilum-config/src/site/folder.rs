@@ -141,6 +141,28 @@ impl Folder {
         Ok(bytes.into())
     }
 
+    /// Where a file lies that is too large to be read for a plan, by its path from the folder.
+    pub fn find(&self, path: &str) -> Result<PathBuf, ReadError> {
+        let path = normal(path)?;
+        let Source::Disk { canonical } = &self.source else {
+            return Err(ReadError::new("it was not kept"));
+        };
+        let whole = self.root.join(path);
+        let real = whole
+            .canonicalize()
+            .map_err(|error| ReadError::new(reason(&error)))?;
+        if !canonical
+            .as_ref()
+            .is_some_and(|root| real.starts_with(root))
+        {
+            return Err(ReadError::outside());
+        }
+        if !real.is_file() {
+            return Err(ReadError::new("it is no file"));
+        }
+        Ok(real)
+    }
+
     /// The files below a folder, with their paths from the site's folder, sorted; hidden ones are
     /// left out.
     #[must_use]

@@ -18,6 +18,7 @@ pub(crate) fn options(site: &SiteArgs, secrets: Secrets) -> Options {
         secrets,
         variables: Variables::Process,
         resource_types: crate::fhir::resource_types(),
+        packages: Some(crate::packages::check),
         ..Options::default()
     }
 }

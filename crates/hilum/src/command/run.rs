@@ -112,7 +112,10 @@ async fn serve(
     };
     // Channels reach the stores from their first message to their last.
     let served = match &fhir {
-        Some(plan) => Some(crate::fhir::start(plan, &arguments.data, door.clone()).await?),
+        Some(plan) => {
+            let folders = (&*arguments.site.site, &*arguments.data);
+            Some(crate::fhir::start(plan, folders, door.clone()).await?)
+        }
         None => None,
     };
     let stores = (fhir, door);

@@ -6,7 +6,7 @@ use hilum_testkit::wait::free_port;
 use serde_json::Value;
 
 use crate::kit::{Running, copy};
-use crate::{examples, text};
+use crate::{ends, examples, text};
 
 async fn ask(port: u16, line: &str, body: &str) -> (u16, Value) {
     let address = std::net::SocketAddr::from(([127, 0, 0, 1], port));
@@ -60,4 +60,62 @@ async fn a_site_without_channels_serves_fhir_until_it_is_stopped_and_after() {
     assert_eq!((status, read), (200, stored));
     node.terminate();
     node.end();
+}
+
+/// The lines of the problems that a check finds in a site with this section `fhir`.
+fn problems(fhir: &str, package: Option<&std::path::Path>, code: i32) -> String {
+    let folder = SiteFolder::new().unwrap();
+    let site = folder.path().join("site");
+    std::fs::create_dir_all(site.join("packages")).unwrap();
+    std::fs::write(site.join("packages/broken.tgz"), "no package").unwrap();
+    if let Some(package) = package {
+        std::fs::copy(package, site.join("packages/core.tgz")).unwrap();
+    }
+    let text_of = format!("site: s\nadmin: 127.0.0.1:26600\nfhir:\n{fhir}");
+    std::fs::write(site.join("hilum.yaml"), text_of).unwrap();
+    let (out, told) = ends(&["check", text(&site)], code);
+    format!("{out}{told}")
+}
+
+#[test]
+fn a_check_says_what_is_wrong_with_packages() {
+    let told = problems("  packages: [packages/absent.tgz]\n", None, 1);
+    assert!(
+        told.contains("E0114") && told.contains("hilum.yaml:4:14"),
+        "{told}"
+    );
+    let told = problems("  packages: [../other.tgz]\n", None, 1);
+    assert!(told.contains("E0115"), "{told}");
+    let told = problems("  packages: [packages/broken.tgz]\n", None, 1);
+    assert!(
+        told.contains("E0125") && told.contains("cannot be used"),
+        "{told}"
+    );
+    let told = problems("  profiles: { Patient: [http://example.org/p] }\n", None, 1);
+    assert!(told.contains("in none of the packages"), "{told}");
+    let told = problems(
+        "  tenants:\n    own: { packages: [packages/broken.tgz] }\n",
+        None,
+        1,
+    );
+    assert!(told.contains("hilum.yaml:5:23"), "{told}");
+
+    let package = crate::shared("suites/profiles/us_core_610.tgz");
+    let Some(package) = package else {
+        println!("not run: packages of a site (no shared material)");
+        return;
+    };
+    let core = "http://hl7.org/fhir/us/core/StructureDefinition/us-core-patient";
+    let good = format!("  packages: [packages/core.tgz]\n  profiles: {{ Patient: [{core}] }}\n");
+    let told = problems(&good, Some(&package), 0);
+    assert!(
+        told.contains("E0125") && told.contains("hl7.terminology.r4"),
+        "{told}"
+    );
+    let other = good.replace("Patient:", "Group:");
+    let told = problems(&other, Some(&package), 1);
+    assert!(
+        told.contains("not for resources of the type Group"),
+        "{told}"
+    );
 }

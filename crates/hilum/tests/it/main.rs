@@ -66,3 +66,11 @@ fn examples() -> PathBuf {
 fn text(path: &std::path::Path) -> &str {
     path.to_str().expect("a path in UTF-8")
 }
+
+/// A file of the material beside the tree, if it is there.
+fn shared(path: &str) -> Option<PathBuf> {
+    let folder = std::env::var("HILUM_SHARED")
+        .unwrap_or_else(|_| concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared").to_owned());
+    let file = PathBuf::from(folder).join(path);
+    file.exists().then_some(file)
+}
