@@ -263,6 +263,7 @@ fn open(
         validator,
         validate: options.validate,
         validate_types: by_type(options.validate_types)?,
+        packages: options.packages,
         guides,
         profiles: by_type(options.profiles)?,
         custom: Arc::default(),

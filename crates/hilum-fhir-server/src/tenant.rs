@@ -48,7 +48,9 @@ pub(crate) struct Tenant {
     pub(crate) validator: Arc<Validator>,
     pub(crate) validate: Validate,
     pub(crate) validate_types: BTreeMap<TypeId, Validate>,
-    /// The packages that were configured.
+    /// The files of the packages.
+    pub(crate) packages: Vec<PathBuf>,
+    /// What is in them.
     pub(crate) guides: Arc<Guides>,
     /// Profiles that every resource of a type has to conform to.
     pub(crate) profiles: BTreeMap<TypeId, Vec<String>>,

@@ -38,6 +38,7 @@ pub mod profile;
 mod report;
 pub mod resource;
 pub mod search;
+pub mod snapshot;
 pub mod validate;
 mod xhtml;
 pub mod xml;

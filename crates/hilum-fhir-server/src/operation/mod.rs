@@ -2,6 +2,7 @@
 
 mod gather;
 mod meta;
+mod snapshot;
 mod validate;
 
 use crate::route::Entry;
@@ -10,6 +11,7 @@ pub(crate) fn routes() -> Vec<Entry> {
     validate::routes()
         .into_iter()
         .chain(meta::routes())
+        .chain(snapshot::routes())
         .chain(gather::routes())
         .collect()
 }

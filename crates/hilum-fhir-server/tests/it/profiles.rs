@@ -160,3 +160,82 @@ async fn the_capability_statement_names_guides_profiles_and_their_parameters() {
     );
     assert!(server.get("/Patient?race=2054-5").await.found().is_empty());
 }
+
+#[tokio::test]
+async fn a_profile_gets_its_snapshot_from_what_is_stored_and_from_packages() {
+    let server = Server::start().await;
+    let profile = |id: &str, base: &str, differential: Value| {
+        json!({
+            "resourceType": "StructureDefinition",
+            "id": id,
+            "url": format!("http://example.org/StructureDefinition/{id}"),
+            "name": "P",
+            "status": "active",
+            "kind": "resource",
+            "abstract": false,
+            "type": "Patient",
+            "baseDefinition": base,
+            "derivation": "constraint",
+            "differential": {"element": differential}
+        })
+    };
+    let on_patient = "http://hl7.org/fhir/StructureDefinition/Patient";
+    let first = profile(
+        "first",
+        on_patient,
+        json!([{"id": "Patient.birthDate", "path": "Patient.birthDate", "min": 1}]),
+    );
+    server.store(first).await;
+    let second = profile(
+        "second",
+        "http://example.org/StructureDefinition/first",
+        json!([{"id": "Patient.gender", "path": "Patient.gender", "min": 1}]),
+    );
+    let least = |answer: &Value, path: &str| {
+        let elements = answer["snapshot"]["element"].as_array().unwrap();
+        let found = elements.iter().find(|element| element["path"] == path);
+        found.unwrap()["min"].clone()
+    };
+    let answer = server.post("/StructureDefinition/$snapshot", &second).await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.told());
+    let made = answer.json();
+    assert_eq!(least(&made, "Patient.birthDate"), 1);
+    assert_eq!(least(&made, "Patient.gender"), 1);
+    let answer = server.get("/StructureDefinition/first/$snapshot").await;
+    assert_eq!(least(&answer.json(), "Patient.birthDate"), 1);
+    let asked = json!({"resourceType": "Parameters", "parameter": [
+        {"name": "url", "valueUri": "http://example.org/StructureDefinition/first"}]});
+    let answer = server.post("/StructureDefinition/$snapshot", &asked).await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.told());
+    let wrong = profile(
+        "wrong",
+        on_patient,
+        json!([{"path": "Patient.nme", "min": 1}]),
+    );
+    let answer = server.post("/StructureDefinition/$snapshot", &wrong).await;
+    assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(answer.text().contains("Patient.nme"), "{}", answer.told());
+    let baseless = profile(
+        "b",
+        "http://example.org/none",
+        json!([{"path": "Patient.gender"}]),
+    );
+    let answer = server
+        .post("/StructureDefinition/$snapshot", &baseless)
+        .await;
+    assert_eq!(answer.issues(), ["not-found"]);
+
+    let Some(server) = with_us_core("a snapshot on US Core", false).await else {
+        return;
+    };
+    let own = profile(
+        "own",
+        PATIENT,
+        json!([{"path": "Patient.birthDate", "min": 1}]),
+    );
+    let answer = server.post("/StructureDefinition/$snapshot", &own).await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.told());
+    let made = answer.json();
+    assert_eq!(least(&made, "Patient.birthDate"), 1);
+    assert_eq!(least(&made, "Patient.identifier"), 1);
+}

@@ -163,6 +163,24 @@ impl GuidesBuilder {
     }
 }
 
+/// The definition with a URL, if a package has it. The package is read to its end.
+pub fn find(
+    source: impl Read,
+    limits: &PackageLimits,
+    url: &str,
+) -> Result<Option<Resource>, PackageError> {
+    let mut found = None;
+    // Only what names the URL somewhere is read as a resource.
+    let finder = memchr::memmem::Finder::new(url);
+    read(source, limits, &mut |entry| {
+        if found.is_none() && entry.is_definition() && finder.find(entry.bytes).is_some() {
+            let own = |resource: &Resource| resource.root().child_text("url") == Some(url);
+            found = entry.resource().ok().filter(own);
+        }
+    })?;
+    Ok(found)
+}
+
 /// What `package.json` says.
 fn manifest(entry: &Entry<'_>, guide: &mut Guide, versions: &mut Vec<String>) {
     let Ok(json) = serde_json::from_slice::<serde_json::Value>(entry.bytes) else {

@@ -10,7 +10,7 @@ mod tar;
 #[cfg(test)]
 mod tests;
 
-pub use guide::{Baseless, Guide, GuideError, Guides, GuidesBuilder};
+pub use guide::{Baseless, Guide, GuideError, Guides, GuidesBuilder, find};
 
 use std::io::{self, Read};
 

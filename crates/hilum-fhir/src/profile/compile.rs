@@ -12,6 +12,9 @@ use super::{
 use crate::definitions::{BindingStrength, Definitions, ElementId, TypeId};
 use crate::resource::{Node, Resource};
 
+/// R4 has no element for the fewest characters.
+const MIN_LENGTH: &str = "http://hl7.org/fhir/StructureDefinition/minLength";
+
 /// Levels of nesting in a profile that are followed.
 const DEPTH_MAX: usize = 40;
 
@@ -175,6 +178,11 @@ impl<'s> Layer<'s> {
         }
         if let Some(length) = element.child_text("maxLength") {
             into.max_length = length.parse().ok();
+        }
+        let mut extensions = element.children_named("extension");
+        let least = extensions.find(|one| one.child_text("url") == Some(MIN_LENGTH));
+        if let Some(length) = least.and_then(|one| one.child_text("value")) {
+            into.min_length = length.parse().ok();
         }
         let value = |name: &str| {
             element

@@ -22,6 +22,7 @@ use crate::definitions::{BindingStrength, ElementId, TypeId};
 use crate::resource::{Node, Resource};
 
 pub use set::{Profiles, ProfilesBuilder};
+pub(crate) use standard::resource as standard_resource;
 
 /// A profile on a resource or data type; extensions are profiles too.
 #[derive(Debug)]
@@ -76,6 +77,8 @@ pub struct Constraint {
     pub rules: Vec<Arc<ProfileRule>>,
     /// The most characters.
     pub max_length: Option<usize>,
+    /// The fewest characters (the extension `minLength`).
+    pub min_length: Option<usize>,
     /// The least value.
     pub min_value: Option<Value>,
     /// The greatest value.

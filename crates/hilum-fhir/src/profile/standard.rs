@@ -6,6 +6,7 @@ use super::set::BASES_MAX;
 use super::{Profile, compile};
 use crate::json;
 use crate::limits::Limits;
+use crate::resource::Resource;
 
 /// One StructureDefinition per line, sorted by URL, which comes first.
 static LINES: &str = include_str!("../generated/r4-profiles.ndjson");
@@ -42,6 +43,13 @@ pub(super) fn urls() -> impl Iterator<Item = &'static str> {
 /// The profile with this URL.
 pub(super) fn profile(url: &str) -> Option<Arc<Profile>> {
     lookup(url, 0)
+}
+
+/// The StructureDefinition of a profile of the standard, with its differential.
+pub(crate) fn resource(url: &str) -> Option<Resource> {
+    let slots = slots();
+    let at = slots.binary_search_by(|slot| slot.url.cmp(url)).ok()?;
+    json::parse(slots.get(at)?.line.as_bytes(), &Limits::default()).ok()
 }
 
 fn lookup(url: &str, depth: usize) -> Option<Arc<Profile>> {

@@ -173,6 +173,12 @@ impl Check<'_> {
             let text = format!("more than {max} characters (profile {url})");
             self.error(IssueType::TooLong, node, text);
         }
+        if let Some(min) = asked.min_length
+            && node.text().is_some_and(|text| text.chars().count() < min)
+        {
+            let text = format!("fewer than {min} characters (profile {url})");
+            self.error(IssueType::Value, node, text);
+        }
         let bounds = [
             (&asked.min_value, "less than the least", "<"),
             (&asked.max_value, "more than the greatest", ">"),

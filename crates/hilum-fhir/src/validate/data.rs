@@ -27,7 +27,26 @@ fn same_words(one: &str, other: &str) -> bool {
     one == other || words(one) == words(other)
 }
 
+/// Hosts that nobody has (RFC 2606 §3).
+const EXAMPLE_HOSTS: [&str; 3] = ["example.org", "example.com", "example.net"];
+
 impl Check<'_> {
+    /// A URL that is made up leads nowhere.
+    pub(super) fn example_url(&mut self, node: Node<'_>, severity: Severity) {
+        let rest = node.text().and_then(|text| text.split_once("://"));
+        let host = rest.and_then(|(_, rest)| rest.split(['/', ':', '?', '#']).next());
+        let stands_for = |host: &str| {
+            EXAMPLE_HOSTS.iter().any(|known| {
+                let inner = host.strip_suffix(known);
+                inner.is_some_and(|inner| inner.is_empty() || inner.ends_with('.'))
+            })
+        };
+        if host.is_some_and(stands_for) {
+            let text = "the host of the URL is one of those that stand for examples";
+            self.report(severity, IssueType::BusinessRule, node, text);
+        }
+    }
+
     /// The size of an Attachment is that of its data.
     pub(super) fn attachment(&mut self, node: Node<'_>) {
         let size = node

@@ -76,6 +76,8 @@ pub struct Request<'r> {
     pub value_set_as_system: Severity,
     /// What text is that looks like embedded markup; `None` does not look.
     pub markup_in_text: Option<Severity>,
+    /// What a URL of a host that stands for examples is; `None` does not look.
+    pub example_urls: Option<Severity>,
     /// What a breach of best practice is; `None` leaves it out.
     pub best_practice: Option<Severity>,
     /// Where to stop.
@@ -98,6 +100,7 @@ impl Request<'_> {
             wrong_display: Severity::Warning,
             value_set_as_system: Severity::Warning,
             markup_in_text: None,
+            example_urls: None,
             best_practice: Some(Severity::Warning),
             problems_max: PROBLEMS_MAX,
         }

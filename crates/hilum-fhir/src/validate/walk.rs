@@ -52,6 +52,11 @@ impl Check<'_> {
         }
         match node.type_def().primitive() {
             Some(PrimitiveKind::Canonical) => self.canonical(node),
+            Some(PrimitiveKind::Url) => {
+                if let Some(severity) = self.request.example_urls {
+                    self.example_url(node, severity);
+                }
+            }
             Some(PrimitiveKind::String | PrimitiveKind::Markdown) => {
                 if let Some(severity) = self.request.markup_in_text {
                     self.markup(node, severity);

@@ -13,5 +13,6 @@ mod patch;
 mod profiles;
 mod search;
 mod shared;
+mod snapshots;
 mod strict;
 mod validator_suite;

@@ -421,7 +421,7 @@ fn a_search_parameter_that_cannot_be_used_says_why() {
     check(
         &one("token", "Patient.name.("),
         &[&format!(
-            "{place}: the expression is no FHIRPath: there is no name behind the dot"
+            "{place}: the expression is no FHIRPath: unexpected `(`: expected a value"
         )],
     );
     check(

@@ -131,6 +131,7 @@ fn run(validator: &Validator, suite: &Path, case: &Value, with: Option<&Value>) 
         wrong_display: Severity::Error,
         value_set_as_system: Severity::Error,
         markup_in_text: told.then_some(Severity::Error),
+        example_urls: (case["examples"] == Value::Bool(false)).then_some(Severity::Error),
         ..Request::new(Moment::from_unix_millis(1_790_000_000_000, 0))
     };
     let file = case["file"].as_str()?;

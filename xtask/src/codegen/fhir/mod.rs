@@ -17,7 +17,7 @@ use super::packages::{Package, fetch};
 const GENERATED: &str = "crates/hilum-fhir/src/generated";
 
 /// What the program writes.
-const MADE: [&str; 2] = ["r4.bin", "r4-profiles.ndjson"];
+const MADE: [&str; 3] = ["r4.bin", "r4-profiles.ndjson", "r4-base.bin"];
 const RECORDED: &str = "r4.sha256";
 
 const PACKAGE: Package = Package {
@@ -104,7 +104,7 @@ fn make(package: &Path, folder: &Path) -> Result<(Vec<Made>, String)> {
 
 fn provenance(counts: &str) -> Result<String> {
     let mut text = String::from(
-        "# Where r4.bin and r4-profiles.ndjson come from\n\n\
+        "# Where r4.bin, r4-profiles.ndjson and r4-base.bin come from\n\n\
          Made by `cargo xtask codegen` from this package, and from nothing else:\n\n\
          | Package | Registry | Licence | sha256 | Gives |\n|---|---|---|---|---|\n",
     );
@@ -130,6 +130,8 @@ fn provenance(counts: &str) -> Result<String> {
          - Three mistakes of 4.0.1 that the standard has corrected since are corrected (`ERRATA`).\n\
          - Profiles (extensions among them) are in the second file with their own differential, \
          without texts and mappings.\n\
+         - The third file has the elements of the snapshots of those types whole, with texts and mappings, \
+         deflated; snapshots of profiles are made on top of them.\n\
          - A search parameter stands once per type, its expression cut to the alternatives of that \
          type. Those of extensions and examples are left out, and those without an expression but \
          `_text` and `_content`.\n\n",

@@ -5,11 +5,13 @@ string pool, then lists of records in the order of `write`; numbers are unsigned
 its number. The profiles are one line of JSON each, with what a validator reads.
 """
 
+import collections
 import json
 import pathlib
 import re
 import sys
 import tarfile
+import zlib
 
 BASE = "http://hl7.org/fhir/StructureDefinition/"
 STRENGTHS = ["example", "preferred", "extensible", "required"]
@@ -348,6 +350,32 @@ def slim(profile):
     return json.dumps(kept, ensure_ascii=False, separators=(",", ":"))
 
 
+def elements(types):
+    """The snapshots of the types with their texts: what occurs more than once stands once, in front.
+
+    A line of text each, an empty line, then for each type its URL, a tab and its elements; a byte 1
+    and a number stand for a text. Everything is deflated.
+    """
+    def dump(value):
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+    rows = [(t["url"], [{k: dump(v) for k, v in e.items()} for e in t["snapshot"]["element"]])
+            for t in types]
+    counts = collections.Counter(text for _, row in rows for e in row for text in e.values())
+    shared = sorted((text for text, count in counts.items() if count > 1 and len(text) > 12),
+                    key=lambda text: (-counts[text], text))
+    places = {text: at for at, text in enumerate(shared)}
+
+    def write(element):
+        members = (f'"{key}":' + (f"\1{places[text]}" if text in places else text)
+                   for key, text in element.items())
+        return "{" + ",".join(members) + "}"
+
+    lines = (url + "\t" + ",".join(map(write, row)) for url, row in sorted(rows))
+    text = "\n".join(shared) + "\n\n" + "\n".join(lines)
+    return zlib.compress(text.encode(), 9)
+
+
 def main():
     folder = pathlib.Path(sys.argv[2])
     tables = Tables(read(sys.argv[1]))
@@ -355,6 +383,7 @@ def main():
     profiles = sorted(tables.profiles, key=lambda d: d["url"].encode())
     lines = "".join(slim(profile) + "\n" for profile in profiles)
     (folder / "r4-profiles.ndjson").write_bytes(lines.encode())
+    (folder / "r4-base.bin").write_bytes(elements(tables.types))
     print(tables.counts())
 
 
