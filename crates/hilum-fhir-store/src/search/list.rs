@@ -109,7 +109,7 @@ impl<S: Source> Exec<'_, S> {
     }
 
     /// The ranges of a node hold its matches and nothing else, of the one type that is searched.
-    fn is_certain(&self, compiled: &Compiled, node: &Node) -> bool {
+    pub(super) fn is_certain(&self, compiled: &Compiled, node: &Node) -> bool {
         let catalog = &self.context.catalog;
         let of_type = |param: &u32| {
             let definition = catalog.definition(ParamKey(*param));

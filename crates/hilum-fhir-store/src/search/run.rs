@@ -217,8 +217,56 @@ impl<'a, S: Source> Exec<'a, S> {
         if query.total == Total::Accurate || !(order.is_plain() || order.has_index()) {
             return Ok(None);
         }
+        if let Some(matches) = self.straight(compiled, order, query)? {
+            return Ok(Some(matches));
+        }
         let allowed = (query.count as u64 + 1).saturating_mul(GLANCE);
         self.walk_within(allowed, compiled, order, query)
+    }
+
+    /// The page as it stands in one range of an index, if that answers the search alone.
+    fn straight(
+        &mut self,
+        compiled: &Compiled,
+        order: &Order,
+        query: &Query,
+    ) -> Result<Option<Vec<Match>>, StoreError> {
+        let [node] = &compiled.nodes[..] else {
+            return Ok(None);
+        };
+        if !order.is_plain() || order.is_reversed() || !self.is_certain(compiled, node) {
+            return Ok(None);
+        }
+        let ranges = node.ranges().unwrap_or_default();
+        let [Range::Token { index, code, extra }] = &ranges[..] else {
+            return Ok(None);
+        };
+        let want = query.count as usize + 1;
+        let mut part = self.part(Way::Up, want);
+        if let Some(cursor) = &query.after {
+            part.above = cursor.last.0;
+        }
+        let mut pks: Vec<i64> = Vec::with_capacity(want);
+        loop {
+            let found = self.source.token(index.0, *code, *extra, part)?;
+            self.spend(found.len())?;
+            let Some(last) = found.last().copied() else {
+                break;
+            };
+            pks.extend(&found);
+            // A resource with the code in two systems comes twice.
+            pks.dedup();
+            if found.len() < part.limit || pks.len() >= want {
+                break;
+            }
+            part.above = last;
+        }
+        self.note(|| format!("{} in order", node.name()));
+        let page = pks.into_iter().map(|pk| Match {
+            keys: Vec::new(),
+            pk,
+        });
+        Ok(Some(page.collect()))
     }
 
     /// Walks along the order although there is a list of candidates, as far as reading the index of
