@@ -9,6 +9,9 @@ use crate::problem::{IssueType, Severity};
 use crate::profile::{Context, Profile};
 use crate::resource::Node;
 
+/// Where extensions of the standard have their URLs.
+const OF_HL7: &str = "http://hl7.org/fhir/StructureDefinition/";
+
 /// Hosts that stand for no one; nobody defines their extensions.
 const EXAMPLE_HOSTS: &[&str] = &["://example.org", "://acme.com", "://nema.org"];
 
@@ -36,6 +39,9 @@ impl Check<'_> {
             let illustrative = EXAMPLE_HOSTS.iter().any(|host| url.contains(host));
             let severity = if illustrative {
                 Severity::Information
+            } else if url.starts_with(OF_HL7) {
+                // The extensions that HL7 adds to R4 come in packages of their own.
+                self.request.unknown_extension.max(Severity::Warning)
             } else {
                 self.request.unknown_extension
             };

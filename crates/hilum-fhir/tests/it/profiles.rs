@@ -168,3 +168,28 @@ fn what_a_guide_asks_for_is_missed() {
         )],
     );
 }
+
+#[test]
+fn a_text_has_the_fewest_characters_that_a_profile_asks_for() {
+    let text = r#"{"resourceType":"StructureDefinition","url":"http://example.org/least","name":"P",
+        "status":"draft","kind":"resource","abstract":false,"type":"Patient",
+        "baseDefinition":"http://hl7.org/fhir/StructureDefinition/Patient","derivation":"constraint",
+        "differential":{"element":[{"id":"Patient.name.family","path":"Patient.name.family",
+        "extension":[{"url":"http://hl7.org/fhir/StructureDefinition/minLength","valueInteger":3}]}]}}"#;
+    let mut profiles = ProfilesBuilder::new();
+    profiles.add(json::parse(text.as_bytes(), &Limits::default()).unwrap());
+    let guide = Guide {
+        profiles: profiles.build(),
+        codes: LoadedCodes::new(),
+        examples: Vec::new(),
+    };
+    for (family, expected) in [("Ames", 0), ("Bob", 0), ("Ng", 1)] {
+        let text = format!(
+            r#"{{"resourceType":"Patient","meta":{{"profile":["http://example.org/least"]}},
+            "name":[{{"family":"{family}"}}]}}"#
+        );
+        let patient = json::parse(text.as_bytes(), &Limits::default()).unwrap();
+        let found = errors(&guide, &Validator::new(), &patient);
+        assert_eq!(found.len(), expected, "{found:?}");
+    }
+}
