@@ -54,6 +54,10 @@ enum Comma {
     Behind,
 }
 
+/// What FHIR R4 has no element for.
+const LATER: &str = "Searches, batches and transactions are answered later where `Prefer: \
+                     respond-async` asks for it, as FHIR R5 async-bundle.html says.";
+
 /// JSON in the making; objects and arrays are closed by the caller.
 struct Json(Vec<u8>);
 
@@ -119,7 +123,9 @@ fn statement(call: &Call) -> Vec<u8> {
     // FHIR R4 extension-capabilitystatement-websocket.html
     json.raw("\"extension\":[{\"url\":\"http://hl7.org/fhir/StructureDefinition/capabilitystatement-websocket\",");
     json.pair("valueUri", &crate::subscription::websocket_url(&call.base));
-    json.raw("}],\"mode\":\"server\",\"resource\":[");
+    json.raw("}],\"mode\":\"server\",");
+    json.pair("documentation", LATER);
+    json.raw(",\"resource\":[");
     for (at, ty) in call.tenant.table.all().into_iter().enumerate() {
         json.comma(at);
         resource(&mut json, fhir.entries.as_slice(), &call.tenant, ty);

@@ -47,7 +47,7 @@ pub struct Limits {
     pub tries_max: usize,
     /// Jobs that are kept for one tenant, those that are done included.
     pub jobs_max: usize,
-    /// Jobs that run at once.
+    /// Jobs of one kind that run at once.
     pub jobs_running_max: usize,
     /// How long a job rests after a step, in percent of the time that it worked.
     pub job_rest_percent: u32,

@@ -33,7 +33,7 @@ pub(crate) struct Delivering {
 }
 
 impl Delivering {
-    fn new(id: String) -> Self {
+    pub(crate) fn new(id: String) -> Self {
         let known = Arc::default();
         Self { id, known }
     }

@@ -20,6 +20,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::call::{Call, Content, Reply};
 use crate::fault::Fault;
+use crate::jobs;
 use crate::limits::Limits;
 use crate::request::{
     Conditions, Kind, Media, Prefer, accepted, asked_format, body_format, pairs, sent, unpack,
@@ -287,14 +288,23 @@ async fn answer(
         delivering: None,
     };
     let (handle, searches) = (entry.handle, entry.route.path.ends_with("/_search"));
+    let later = call.prefer.respond_async && jobs::request::takes(entry);
+    let method = request.method().clone();
     let Some((body, permit)) = body(request, &fhir).await? else {
+        if later {
+            return jobs::request::begin(&call, &method, &path).await;
+        }
         return handle(call).await;
     };
     let mut call = Call { body, ..call };
     if searches {
         form(&mut call, shape)?;
     }
-    let result = handle(call).await;
+    let result = if later {
+        jobs::request::begin(&call, &method, &path).await
+    } else {
+        handle(call).await
+    };
     drop(permit);
     result
 }

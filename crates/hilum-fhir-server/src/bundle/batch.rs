@@ -89,7 +89,7 @@ fn path(call: &Call, item: &Item) -> String {
 }
 
 /// The answer to one request as an entry.
-pub(super) fn add(bundle: &mut Bundle, result: &Result<Reply, Fault>) {
+pub(crate) fn add(bundle: &mut Bundle, result: &Result<Reply, Fault>) {
     let of = |headers: &[(HeaderName, http::HeaderValue)], wanted: HeaderName| {
         let found = headers.iter().find(|(name, _)| *name == wanted);
         found.and_then(|(_, value)| value.to_str().ok().map(str::to_owned))

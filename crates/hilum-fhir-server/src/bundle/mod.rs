@@ -13,6 +13,7 @@ use hilum_component::BoxFuture;
 use hilum_fhir::IssueType;
 use hilum_fhir::definitions::Definitions;
 
+pub(crate) use batch::add as add_answer;
 pub(crate) use reference::relative;
 pub(crate) use writer::{Bundle, EntryWriter, link_url};
 

@@ -16,12 +16,13 @@
 //! - `run` may end at any `await`: a stop of the server and the deletion of the job drop it there.
 //!   What is not saved is done again, so each step must be harmless when it is repeated (an own
 //!   file is written anew, a commit carries a delivery id);
-//! - at most [`Limits::jobs_running_max`](crate::Limits::jobs_running_max) run at once;
+//! - at most [`Limits::jobs_running_max`](crate::Limits::jobs_running_max) of a kind run at once;
 //! - a job that failed for want of something that may come back (a full disk, a busy store) is
 //!   begun again later; any other failure ends it, and the status tells the OperationOutcome;
 //! - the progress text holds numbers and types, no content.
 
 mod files;
+pub(crate) mod request;
 mod runner;
 mod status;
 
@@ -67,7 +68,7 @@ pub(crate) struct Kind {
 }
 
 /// Every kind.
-pub(crate) const KINDS: &[Kind] = &[crate::bulk::export::KIND];
+pub(crate) const KINDS: &[Kind] = &[request::KIND, crate::bulk::export::KIND];
 
 /// The kind of a job; none if another program made it.
 pub(crate) fn kind(job: &Job) -> Option<&'static Kind> {
@@ -104,6 +105,12 @@ pub(crate) enum Halt {
     Removed,
     /// It cannot be done.
     Failed(Fault),
+}
+
+/// It may succeed another time.
+fn later(fault: &Fault) -> bool {
+    fault.status == StatusCode::SERVICE_UNAVAILABLE
+        || fault.status == StatusCode::INSUFFICIENT_STORAGE
 }
 
 impl From<Fault> for Halt {

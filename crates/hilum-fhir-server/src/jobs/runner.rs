@@ -1,15 +1,14 @@
 //! Begins what waits, ends what is done, forgets what is old.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use hilum_fhir_store::{Job, JobState};
-use http::StatusCode;
 use tokio::task::{Id, JoinSet};
 use tokio::time::Instant;
 
-use super::{Halt, Kind, Progress, Running, files, kind};
+use super::{Halt, Kind, Progress, Running, files, kind, later};
 use crate::fault::Fault;
 use crate::server::Fhir;
 use crate::tenant::Tenant;
@@ -27,7 +26,7 @@ pub(crate) async fn run(fhir: Arc<Fhir>) {
         }
     }
     let mut tasks: JoinSet<()> = JoinSet::new();
-    let mut ids = std::collections::HashMap::<Id, String>::new();
+    let mut ids = HashMap::<Id, (String, &'static str)>::new();
     loop {
         begin(&fhir, &mut tasks, &mut ids).await;
         tokio::select! {
@@ -37,7 +36,7 @@ pub(crate) async fn run(fhir: Arc<Fhir>) {
                     Ok((task, ())) => (task, false),
                     Err(error) => (error.id(), error.is_panic()),
                 };
-                if let Some(id) = ids.remove(&task) {
+                if let Some((id, _)) = ids.remove(&task) {
                     forget(&fhir, &id);
                     if panicked {
                         broken(&fhir, &id).await;
@@ -73,7 +72,7 @@ async fn broken(fhir: &Fhir, id: &str) {
 async fn begin(
     fhir: &Arc<Fhir>,
     tasks: &mut JoinSet<()>,
-    ids: &mut std::collections::HashMap<Id, String>,
+    ids: &mut HashMap<Id, (String, &'static str)>,
 ) {
     let now = (fhir.clock)();
     let kept_ms = i64::try_from(fhir.limits.job_kept.as_millis()).unwrap_or(i64::MAX);
@@ -95,14 +94,15 @@ async fn begin(
                 }
                 JobState::Open => {
                     let Some(kind) = kind(&job) else { continue };
-                    let running: HashSet<&String> = ids.values().collect();
-                    if running.contains(&job.id) || ids.len() >= fhir.limits.jobs_running_max {
+                    let runs = ids.values().any(|(id, _)| *id == job.id);
+                    let alike = ids.values().filter(|(_, name)| *name == kind.name);
+                    if runs || alike.count() >= fhir.limits.jobs_running_max {
                         continue;
                     }
                     let id = job.id.clone();
                     let work = work(Arc::clone(fhir), Arc::clone(tenant), job, kind);
                     let handle = tasks.spawn(work);
-                    ids.insert(handle.id(), id.clone());
+                    ids.insert(handle.id(), (id.clone(), kind.name));
                     let mut running = fhir
                         .jobs
                         .running
@@ -171,12 +171,6 @@ async fn work(fhir: Arc<Fhir>, tenant: Arc<Tenant>, job: Job, kind: &'static Kin
             save(&tenant, &job, &fault).await;
         }
     }
-}
-
-/// It may succeed another time.
-fn later(fault: &Fault) -> bool {
-    fault.status == StatusCode::SERVICE_UNAVAILABLE
-        || fault.status == StatusCode::INSUFFICIENT_STORAGE
 }
 
 async fn save(tenant: &Tenant, job: &Job, fault: &Fault) {

@@ -10,6 +10,24 @@ pub(crate) enum Return {
     Outcome,
 }
 
+impl Return {
+    /// As the header says it.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Minimal => "minimal",
+            Self::Representation => "representation",
+            Self::Outcome => "operationoutcome",
+        }
+    }
+
+    /// What the header says, in lower case.
+    pub(crate) fn named(text: &str) -> Option<Self> {
+        [Self::Minimal, Self::Representation, Self::Outcome]
+            .into_iter()
+            .find(|known| known.name() == text)
+    }
+}
+
 /// What becomes of a search parameter that is not known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Handling {
@@ -39,9 +57,7 @@ impl Prefer {
                 let name = name.trim().to_ascii_lowercase();
                 let value = value.trim().trim_matches('"').to_ascii_lowercase();
                 match (name.as_str(), value.as_str()) {
-                    ("return", "minimal") => prefer.returns = Some(Return::Minimal),
-                    ("return", "representation") => prefer.returns = Some(Return::Representation),
-                    ("return", "operationoutcome") => prefer.returns = Some(Return::Outcome),
+                    ("return", text) => prefer.returns = Return::named(text).or(prefer.returns),
                     ("handling", "lenient") => prefer.handling = Handling::Lenient,
                     ("handling", "strict") => prefer.handling = Handling::Strict,
                     ("respond-async", _) => prefer.respond_async = true,

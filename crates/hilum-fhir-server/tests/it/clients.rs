@@ -31,6 +31,47 @@ async fn succeeds(mut client: Command) {
     assert!(said.ends_with("done\n"), "{said}");
 }
 
+/// Requests that schemathesis makes up for each operation, good and bad ones.
+const EXAMPLES: &str = "8";
+
+const CHECKS: &str = "not_a_server_error,status_code_conformance,content_type_conformance,\
+    response_headers_conformance,response_schema_conformance,unsupported_method,allow_header_conformance";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn schemathesis_finds_no_answer_that_the_openapi_document_does_not_describe() {
+    let Some(peers) = peers() else { return };
+    let server = Server::start().await;
+    // What the examples of the document name.
+    let subject = || serde_json::json!({ "reference": "Patient/example" });
+    for resource in [
+        serde_json::json!({ "resourceType": "Patient", "id": "example" }),
+        serde_json::json!({ "resourceType": "Group", "id": "example", "type": "person", "actual": true }),
+        serde_json::json!({ "resourceType": "Encounter", "id": "example", "status": "planned",
+            "class": { "code": "AMB" }, "subject": subject() }),
+        serde_json::json!({ "resourceType": "Observation", "id": "example", "status": "final",
+            "code": { "text": "x" }, "subject": subject() }),
+        serde_json::json!({ "resourceType": "Composition", "id": "example", "status": "final", "type": { "text": "x" },
+            "date": "2026-01-01", "title": "x", "author": [subject()], "subject": subject() }),
+    ] {
+        server.store(resource).await;
+    }
+    let mut client = Command::new(peers.join("python/bin/schemathesis"));
+    client
+        .arg("run")
+        .arg(format!("{}/openapi.json", server.base()))
+        .args(["--seed", "26", "--max-examples", EXAMPLES, "--no-shrink"])
+        .args(["--phases", "examples,fuzzing"])
+        .args(["--suppress-health-check", "all", "--continue-on-failure"])
+        .args(["--request-timeout", "20"])
+        .args(["--checks", CHECKS])
+        .current_dir(std::env::temp_dir());
+    let run = move || client.output().expect("schemathesis starts");
+    let output = tokio::task::spawn_blocking(run).await.unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}\n{errors}");
+}
+
 fn script(name: &str) -> String {
     format!(
         concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients/{}"),

@@ -21,6 +21,7 @@ mod export;
 mod guide;
 mod hostile;
 mod kit;
+mod later;
 mod operations;
 mod parameters;
 mod port;

@@ -1,7 +1,13 @@
 //! The OpenAPI document, made of the list of routes.
+//!
+//! It says which statuses each request may have and lists no others, so that a tool that compares
+//! answers with the document finds what is not described.
+
+mod parameters;
+mod responses;
 
 use bytes::Bytes;
-use hilum_access::{Method, Permission};
+use hilum_access::{Method, Permission, Route};
 use hilum_component::BoxFuture;
 use http::StatusCode;
 use serde_json::{Map, Value, json};
@@ -85,55 +91,84 @@ fn document(call: &Call) -> Value {
 
 fn operation(entry: &Entry, types: &[&str]) -> Value {
     let route = &entry.route;
-    let parameters: Vec<Value> = route
+    let mut parameters: Vec<Value> = route
         .path
         .split('/')
         .filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
         .map(|name| {
             let schema = match name {
                 "type" | "inside" => json!({ "type": "string", "enum": types }),
-                "version" => json!({ "type": "string", "pattern": "^[1-9][0-9]*$" }),
+                "version" => json!({ "type": "string", "pattern": "^[1-9][0-9]{0,8}$" }),
                 _ => json!({ "type": "string", "pattern": "^[A-Za-z0-9\\-.]{1,64}$" }),
             };
-            json!({ "name": name, "in": "path", "required": true, "schema": schema })
+            let example = match name {
+                "type" => "Patient",
+                "inside" => "Observation",
+                "version" => "1",
+                _ => "example",
+            };
+            json!({ "name": name, "in": "path", "required": true, "schema": schema, "example": example })
         })
         .collect();
-    let outcome = json!({ "schema": { "$ref": "#/components/schemas/OperationOutcome" } });
-    let resource = json!({ "schema": { "$ref": "#/components/schemas/Resource" } });
+    parameters.extend(parameters::of(route));
     let mut operation = json!({
         "operationId": route.name,
         "summary": route.about,
         "x-permission": route.permission.name(),
         "parameters": parameters,
-        "responses": {
-            "2XX": {
-                "description": "done",
-                "content": { "application/fhir+json": &resource, "application/fhir+xml": {} },
-            },
-            "304": { "description": "the client has it already" },
-            "default": {
-                "description": "not done",
-                "content": { "application/fhir+json": outcome, "application/fhir+xml": {} },
-            },
-        },
+        "responses": responses::of(route),
     });
-    let form = route.path.ends_with("/_search");
-    let body = match route.method {
-        Method::Post if form => Some(json!({
-            "application/x-www-form-urlencoded": { "schema": { "type": "object" } },
-        })),
-        Method::Post | Method::Put => Some(json!({
-            "application/fhir+json": resource,
-            "application/fhir+xml": {},
-        })),
-        Method::Patch => Some(json!({
-            "application/json-patch+json": { "schema": { "type": "array", "items": { "type": "object" } } },
-            "application/fhir+json": resource,
-        })),
-        Method::Get | Method::Delete => None,
-    };
-    if let (Some(content), Some(operation)) = (body, operation.as_object_mut()) {
-        operation.insert("requestBody".to_owned(), json!({ "content": content }));
+    if let (Some(content), Some(operation)) = (body(route), operation.as_object_mut()) {
+        operation.insert(
+            "requestBody".to_owned(),
+            json!({ "required": true, "content": content }),
+        );
     }
     operation
+}
+
+/// What a request carries.
+fn body(route: &Route) -> Option<Value> {
+    if route.path.ends_with("/_search") {
+        return Some(json!({ "application/x-www-form-urlencoded": {
+            "schema": { "type": "object", "additionalProperties": { "type": "string" } },
+            "example": { "_count": "2" },
+        } }));
+    }
+    let resource = |example: Value| {
+        json!({
+            "application/fhir+json": { "schema": { "$ref": "#/components/schemas/Resource" }, "example": example },
+            "application/fhir+xml": {},
+        })
+    };
+    let patient = || json!({ "resourceType": "Patient", "id": "example", "active": true });
+    match route.method {
+        Method::Post if route.name == "batch" => Some(resource(json!({
+            "resourceType": "Bundle",
+            "type": "transaction",
+            "entry": [{ "resource": patient(), "request": { "method": "PUT", "url": "Patient/example" } }],
+        }))),
+        Method::Post if route.name.starts_with("meta-") => Some(resource(json!({
+            "resourceType": "Parameters",
+            "parameter": [{ "name": "meta", "valueMeta": { "tag": [{ "system": "urn:example", "code": "a" }] } }],
+        }))),
+        // Their parameters may stand in the query.
+        Method::Post if route.path.ends_with("$export") => None,
+        Method::Post | Method::Put => Some(resource(patient())),
+        Method::Patch => Some(json!({
+            "application/json-patch+json": {
+                "schema": { "type": "array", "items": {
+                    "type": "object",
+                    "required": ["op", "path"],
+                    "properties": {
+                        "op": { "enum": ["add", "remove", "replace", "move", "copy", "test"] },
+                        "path": { "type": "string" },
+                    },
+                } },
+                "example": [{ "op": "add", "path": "/active", "value": true }],
+            },
+            "application/fhir+json": { "schema": { "$ref": "#/components/schemas/Resource" } },
+        })),
+        Method::Get | Method::Delete => None,
+    }
 }
