@@ -43,6 +43,8 @@ pub enum Permission {
     /// See how far FHIR work is that is answered later, take its answer, end it. Its URL is known
     /// to whom it was given.
     FhirJob,
+    /// Erase FHIR resources with all their versions, for good.
+    FhirErase,
     /// Have every FHIR resource indexed again.
     FhirReindex,
 }
@@ -67,6 +69,7 @@ impl Permission {
             Self::FhirBatch => "fhir-batch",
             Self::FhirTransfer => "fhir-transfer",
             Self::FhirJob => "fhir-job",
+            Self::FhirErase => "fhir-erase",
             Self::FhirReindex => "fhir-reindex",
         }
     }

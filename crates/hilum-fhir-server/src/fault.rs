@@ -45,6 +45,12 @@ impl Fault {
         fault
     }
 
+    /// 410: it was erased for good.
+    pub(crate) fn erased() -> Self {
+        let text = "the resource was erased; nothing of it is kept";
+        Self::new(StatusCode::GONE, IssueType::Deleted, text)
+    }
+
     /// 412: a condition of the request does not hold.
     pub(crate) fn precondition(code: IssueType, text: impl Into<String>) -> Self {
         Self::new(StatusCode::PRECONDITION_FAILED, code, text)

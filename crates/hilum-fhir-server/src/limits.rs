@@ -59,6 +59,16 @@ pub struct Limits {
     pub export_file_bytes_max: u64,
     /// Patients that one export is limited to: of a group, or by name.
     pub export_patients_max: usize,
+    /// Bytes of a body of lines that is imported, unpacked.
+    pub import_bytes_max: u64,
+    /// Files of one import.
+    pub import_inputs_max: usize,
+    /// Lines that an import stores in one commit.
+    pub import_batch_max: usize,
+    /// Lines that cannot be stored, after which an import gives up.
+    pub import_errors_max: u64,
+    /// Resources that are erased with a patient.
+    pub erase_resources_max: usize,
 }
 
 impl Default for Limits {
@@ -91,6 +101,11 @@ impl Default for Limits {
             export_file_resources_max: 100_000,
             export_file_bytes_max: 256 << 20,
             export_patients_max: 100_000,
+            import_bytes_max: 20_000_000_000,
+            import_inputs_max: 1_000,
+            import_batch_max: 250,
+            import_errors_max: 10_000,
+            erase_resources_max: 100_000,
         }
     }
 }

@@ -52,6 +52,8 @@ pub struct FhirOptions {
     pub url: Option<String>,
     /// Origins of web pages that may call.
     pub origins: Vec<String>,
+    /// The folder below which files may be imported; none where not set.
+    pub import_folder: Option<PathBuf>,
     /// What it takes on.
     pub limits: Limits,
     /// What clients may subscribe to, and where they may be called.
@@ -170,6 +172,7 @@ impl Fhir {
             path: "/fhir".to_owned(),
             public: options.url,
             origins: options.origins,
+            import_folder: options.import_folder,
             ids: Ids::default(),
             jobs: crate::jobs::Jobs::default(),
             hub,

@@ -89,6 +89,10 @@ impl Call {
 /// The answer to what was changed before: where it is, or a Bundle that says so of each change.
 fn recorded(call: &Call, known: &Committed) -> Result<Reply, Fault> {
     let names = known.repeated.as_deref().unwrap_or_default();
+    if names.is_empty() && known.written.iter().any(|one| one.version > 0) {
+        // What it was about was erased, and its names with it.
+        return Err(Fault::erased());
+    }
     let names = std::str::from_utf8(names)
         .map_err(|_| Fault::failed("the record of a delivery cannot be read"))?;
     let changes = names.lines().zip(&known.written).map(|(name, written)| {

@@ -18,6 +18,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::bulk::import;
 use crate::call::{Call, Content, Reply};
 use crate::fault::Fault;
 use crate::jobs;
@@ -52,6 +53,8 @@ pub struct Fhir {
     pub(crate) public: Option<String>,
     /// Web pages of these origins may call; none by default.
     pub(crate) origins: Vec<String>,
+    /// Files below this folder may be imported.
+    pub(crate) import_folder: Option<std::path::PathBuf>,
     pub(crate) bodies: Arc<Semaphore>,
     pub(crate) ids: crate::open::Ids,
     pub(crate) jobs: crate::jobs::Jobs,
@@ -130,7 +133,8 @@ impl Fhir {
     pub async fn serve(self: Arc<Self>, listener: Listener, mut stop: Stop) {
         let keeper = tokio::spawn(crate::subscription::keep(Arc::clone(&self), stop.clone()));
         let mut connections = tokio::task::JoinSet::new();
-        let jobs = tokio::spawn(crate::jobs::run(Arc::clone(&self)));
+        jobs::clean(&self).await;
+        let jobs = tokio::spawn(jobs::run(Arc::clone(&self)));
         let mut indexing = tokio::task::JoinSet::new();
         for slot in self.tenants.values() {
             let step = self.limits.reindex_step;
@@ -288,6 +292,9 @@ async fn answer(
         delivering: None,
     };
     let (handle, searches) = (entry.handle, entry.route.path.ends_with("/_search"));
+    if entry.route.name == import::NAME && import::is_lines(request.headers()) {
+        return import::streamed(&call, request).await;
+    }
     let later = call.prefer.respond_async && jobs::request::takes(entry);
     let method = request.method().clone();
     let Some((body, permit)) = body(request, &fhir).await? else {

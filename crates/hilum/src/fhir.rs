@@ -60,6 +60,7 @@ pub(crate) async fn start(
         tenants,
         url: plan.url.clone(),
         origins: plan.origins.clone(),
+        import_folder: plan.import_folder.as_ref().map(PathBuf::from),
         limits,
         subscriptions: subscriptions(&plan.subscriptions),
         clock: Arc::new(now_ms),

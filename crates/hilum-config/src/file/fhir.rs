@@ -38,6 +38,9 @@ pub(crate) struct FhirFile {
     /// Web pages of these origins may call it from a browser; none where it is empty.
     #[serde(default)]
     pub(crate) origins: Vec<String>,
+    /// Files below this folder may be named by `$import`; none where it is not set.
+    #[serde(default)]
+    pub(crate) import_folder: Option<String>,
     /// Connections at once.
     #[serde(default = "connections_max")]
     pub(crate) connections_max: u32,

@@ -52,6 +52,8 @@ pub struct FhirPlan {
     pub tenants: BTreeMap<String, FhirTenant>,
     /// Origins of web pages that may call.
     pub origins: Vec<String>,
+    /// The folder below which files may be imported.
+    pub import_folder: Option<String>,
     /// Connections at once.
     pub connections_max: usize,
     /// Bytes of a request's body.
@@ -175,6 +177,7 @@ impl FhirPlan {
             tenants: tenants.collect(),
             first,
             origins: file.origins.clone(),
+            import_folder: file.import_folder.clone(),
             connections_max: file.connections_max as usize,
             body_max: file.body_max,
             page_max: file.page_max as usize,

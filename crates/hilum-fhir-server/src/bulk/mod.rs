@@ -2,9 +2,12 @@
 
 pub(crate) mod export;
 mod files;
+pub(crate) mod import;
 mod parameters;
 
+pub(crate) use export::{belongs, compartment, criterion};
 pub(crate) use files::Parts;
+pub(crate) use parameters::pairs;
 
 use crate::route::Entry;
 
@@ -13,6 +16,7 @@ pub(crate) const NDJSON: &str = "application/fhir+ndjson";
 
 pub(crate) fn routes() -> Vec<Entry> {
     let mut routes = export::routes();
+    routes.extend(import::routes());
     routes.push(files::route());
     routes
 }

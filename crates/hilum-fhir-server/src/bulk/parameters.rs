@@ -7,7 +7,7 @@ use crate::call::Call;
 use crate::fault::Fault;
 
 /// Names and values, whichever way they were sent. A reference gives its text.
-pub(super) async fn pairs(call: &Call) -> Result<Vec<(String, String)>, Fault> {
+pub(crate) async fn pairs(call: &Call) -> Result<Vec<(String, String)>, Fault> {
     let mut pairs = call.query.clone();
     if call.body.bytes.is_empty() {
         return Ok(pairs);

@@ -28,8 +28,10 @@ pub(super) fn of_instance(call: Call) -> BoxFuture<'static, Result<Reply, Fault>
     Box::pin(async move {
         let (_, stored) = type_of(&call)?;
         let id = id_of(&call)?.to_owned();
-        if call.tenant.read(stored, &id).await?.is_none() {
-            return Err(super::read::missing());
+        match call.tenant.read(stored, &id).await? {
+            None => return Err(super::read::missing()),
+            Some(stored) if stored.is_erased() => return Err(Fault::erased()),
+            Some(_) => {}
         }
         let path = format!("/{}/{id}/_history", call.part("type"));
         history(&call, HistoryScope::Instance(stored, id), &path).await

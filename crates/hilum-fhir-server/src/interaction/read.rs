@@ -78,6 +78,9 @@ fn view(call: &Call) -> Result<View, Fault> {
 
 /// A version, unless the client has it already.
 fn given(conditions: &Conditions, stored: &Stored, view: &View) -> Result<Reply, Fault> {
+    if stored.is_erased() {
+        return Err(Fault::erased());
+    }
     if stored.body.is_none() {
         return Err(Fault::gone(u64::from(stored.version)));
     }

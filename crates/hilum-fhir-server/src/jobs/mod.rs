@@ -45,7 +45,7 @@ use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 pub(crate) use files::{Lines, blocking, make_folder, remove_folder};
-pub(crate) use runner::run;
+pub(crate) use runner::{clean, run};
 pub(crate) use status::{named, routes};
 
 use crate::call::{Answer, Call, Content, Reply};
@@ -68,7 +68,11 @@ pub(crate) struct Kind {
 }
 
 /// Every kind.
-pub(crate) const KINDS: &[Kind] = &[request::KIND, crate::bulk::export::KIND];
+pub(crate) const KINDS: &[Kind] = &[
+    request::KIND,
+    crate::bulk::export::KIND,
+    crate::bulk::import::KIND,
+];
 
 /// The kind of a job; none if another program made it.
 pub(crate) fn kind(job: &Job) -> Option<&'static Kind> {
@@ -121,7 +125,10 @@ impl From<Fault> for Halt {
 
 impl From<StoreError> for Halt {
     fn from(error: StoreError) -> Self {
-        Self::Failed(error.into())
+        match error {
+            StoreError::NoJob => Self::Removed,
+            error => Self::Failed(error.into()),
+        }
     }
 }
 
@@ -143,7 +150,7 @@ impl Progress {
         serde_json::from_slice(&job.progress).unwrap_or_default()
     }
 
-    fn bytes(&self) -> Vec<u8> {
+    pub(crate) fn bytes(&self) -> Vec<u8> {
         serde_json::to_vec(self).unwrap_or_default()
     }
 }

@@ -17,14 +17,18 @@ use crate::tenant::Tenant;
 /// failed for want of something.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
 
-/// Runs jobs until it is dropped; those that run then end at their next `await`.
-pub(crate) async fn run(fhir: Arc<Fhir>) {
+/// Removes the files of jobs that there are no more. Nothing may begin a job meanwhile: its folder
+/// is there before its row.
+pub(crate) async fn clean(fhir: &Fhir) {
     for slot in fhir.tenants.values() {
-        let tenant = &slot.now();
-        if let Err(error) = files::clean(tenant).await {
+        if let Err(error) = files::clean(&slot.now()).await {
             tracing::warn!(problem = ?error.problems.first(), "the files of FHIR jobs cannot be looked at");
         }
     }
+}
+
+/// Runs jobs until it is dropped; those that run then end at their next `await`.
+pub(crate) async fn run(fhir: Arc<Fhir>) {
     let mut tasks: JoinSet<()> = JoinSet::new();
     let mut ids = HashMap::<Id, (String, &'static str)>::new();
     loop {

@@ -1,5 +1,6 @@
 //! Operations: what is called by a name with `$` (FHIR R4 operations.html).
 
+mod erase;
 mod gather;
 mod meta;
 mod snapshot;
@@ -13,5 +14,6 @@ pub(crate) fn routes() -> Vec<Entry> {
         .chain(meta::routes())
         .chain(snapshot::routes())
         .chain(gather::routes())
+        .chain(erase::routes())
         .collect()
 }

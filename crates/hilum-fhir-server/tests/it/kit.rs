@@ -90,6 +90,7 @@ impl Server {
             ],
             url: None,
             origins: vec!["https://app.example".to_owned()],
+            import_folder: Some(folder.path().join("import")),
             limits,
             subscriptions: SubscriptionOptions {
                 topics: vec![TopicOptions {
@@ -144,6 +145,11 @@ impl Server {
     /// Stops it and starts another one on the same store.
     pub(crate) async fn again(self) -> Self {
         self.again_with(Limits::default()).await
+    }
+
+    /// The folder below which files may be imported.
+    pub(crate) fn import_folder(&self) -> PathBuf {
+        self.folder.path().join("import")
     }
 
     /// Folders of jobs of the first tenant.
@@ -274,6 +280,10 @@ impl Server {
     }
 
     /// Stores a resource under its id, or not.
+    #[allow(
+        dead_code,
+        reason = "the tests in PostgreSQL leave some modules out"
+    )]
     pub(crate) async fn store_status(&self, body: &Value) -> StatusCode {
         let path = format!(
             "/{}/{}",

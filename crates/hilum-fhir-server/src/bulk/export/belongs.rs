@@ -29,7 +29,7 @@ pub(crate) fn compartment(tenant: &Tenant) -> HashMap<TypeId, Vec<&'static str>>
 }
 
 /// What finds the resources of a type that belong to some patients.
-pub(super) fn criterion(
+pub(crate) fn criterion(
     tenant: &Tenant,
     ty: TypeId,
     patients: &[String],
@@ -58,7 +58,7 @@ pub(super) fn criterion(
 }
 
 /// Whether a version belongs to some patients, or to any.
-pub(super) fn belongs(
+pub(crate) fn belongs(
     tenant: &Tenant,
     stored: &Stored,
     codes: &[&'static str],

@@ -24,6 +24,7 @@ use crate::route::{Claim, Entry, entry};
 use crate::time::instant;
 
 use ask::{Asked, Level};
+pub(crate) use belongs::{belongs, compartment, criterion};
 use work::Made;
 
 /// The kind of job.
