@@ -69,6 +69,7 @@ const EDGES: &[(&str, &[&str])] = &[
         "hilum-steps",
         &[
             "hilum-message",
+            "hilum-fhir",
             "hilum-ucum",
             "hilum-fhirpath",
             "hilum-hl7v2",

@@ -25,6 +25,8 @@ pub struct Admin {
     pub(crate) reload: Reload,
     /// The backup or verification that runs, or ran last.
     pub(crate) care: Mutex<Option<Arc<care::Job>>>,
+    /// Where the FHIR server of the node is, if it has one.
+    pub(crate) fhir: Option<String>,
 }
 
 impl Admin {
@@ -35,7 +37,15 @@ impl Admin {
             engine,
             reload,
             care: Mutex::new(None),
+            fhir: None,
         }
+    }
+
+    /// Beside a FHIR server at this URL.
+    #[must_use]
+    pub fn with_fhir(mut self, url: Option<String>) -> Self {
+        self.fhir = url;
+        self
     }
 }
 

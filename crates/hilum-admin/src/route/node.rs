@@ -79,7 +79,14 @@ fn document(_admin: Arc<Admin>, _call: Call) -> Answer {
 }
 
 fn status(admin: Arc<Admin>, _call: Call) -> Answer {
-    Box::pin(async move { json(&admin.engine.status()) })
+    Box::pin(async move {
+        let mut status = serde_json::to_value(admin.engine.status())
+            .map_err(|error| ApiError::failed("json", error.to_string()))?;
+        if let (Some(url), Some(status)) = (&admin.fhir, status.as_object_mut()) {
+            status.insert("fhir".to_owned(), url.as_str().into());
+        }
+        Ok(Reply::Json(status))
+    })
 }
 
 fn reload(admin: Arc<Admin>, _call: Call) -> Answer {

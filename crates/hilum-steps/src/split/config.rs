@@ -10,10 +10,10 @@ use serde::{Deserialize, Serialize};
 pub(crate) struct Config {
     /// What each new message holds one of: a segment or group of HL7 v2 (`OBX`,
     /// `` `ORDER_OBSERVATION` ``), the items of an array of JSON, an element of XML, `row` of
-    /// delimited text.
+    /// delimited text, `Bundle.entry` or `Bundle.entry.resource` of FHIR.
     pub(crate) each: Expr,
     /// What else each new message holds: everything that does not repeat (`envelope`), or
-    /// nothing (`part`; JSON and XML only).
+    /// nothing (`part`; JSON, XML and FHIR only).
     #[serde(default)]
     pub(crate) keep: Keep,
     /// New messages that one message may become.

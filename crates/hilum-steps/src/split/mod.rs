@@ -6,6 +6,7 @@
 
 mod config;
 mod parts;
+mod resources;
 
 use std::sync::Arc;
 
@@ -79,22 +80,42 @@ const EXAMPLES: &[Example] = &[
             files: &[],
         }),
     },
+    Example {
+        title: "The resources of a FHIR Bundle, each alone",
+        yaml: "split: { each: Bundle.entry.resource, keep: part }",
+        effect: Some(StepExample {
+            format: "fhir",
+            before: "{\"resourceType\":\"Bundle\",\"type\":\"collection\",\"entry\":[{\"resource\":{\"resourceType\":\"Patient\",\"id\":\"a\"}},{\"resource\":{\"resourceType\":\"Patient\",\"id\":\"b\"}}]}",
+            after: "{\"resourceType\":\"Patient\",\"id\":\"a\"}---\n{\"resourceType\":\"Patient\",\"id\":\"b\"}",
+            files: &[],
+        }),
+    },
+    Example {
+        title: "A Bundle for each entry",
+        yaml: "split: Bundle.entry",
+        effect: Some(StepExample {
+            format: "fhir",
+            before: "{\"resourceType\":\"Bundle\",\"type\":\"collection\",\"entry\":[{\"resource\":{\"resourceType\":\"Patient\",\"id\":\"a\"}},{\"resource\":{\"resourceType\":\"Patient\",\"id\":\"b\"}}]}",
+            after: "{\"resourceType\":\"Bundle\",\"type\":\"collection\",\"entry\":[{\"resource\":{\"resourceType\":\"Patient\",\"id\":\"a\"}}]}---\n{\"resourceType\":\"Bundle\",\"type\":\"collection\",\"entry\":[{\"resource\":{\"resourceType\":\"Patient\",\"id\":\"b\"}}]}",
+            files: &[],
+        }),
+    },
 ];
 
 fn build(config: &Value, context: &BuildContext<'_>) -> Built<Arc<dyn Step>> {
     let config: Config = read(config)?;
     let mut problems = Problems::default();
     let name = context.format.name();
-    if !matches!(name, "hl7v2" | "xml" | "json" | "delimited") {
+    if !matches!(name, "hl7v2" | "xml" | "json" | "delimited" | "fhir") {
         problems.add(Problem::at(
             &[],
             format!("messages of the format {name} cannot be split"),
         ));
     }
-    if config.keep == Keep::Part && !matches!(name, "json" | "xml") {
+    if config.keep == Keep::Part && !matches!(name, "json" | "xml" | "fhir") {
         problems.add(Problem::at(
             &["keep"],
-            "only items of JSON and elements of XML can stand alone",
+            "only items of JSON, elements of XML and resources of FHIR can stand alone",
         ));
     }
     let each = problems.keep(context.rule(&["each"], config.each.as_str()));

@@ -4,11 +4,13 @@ use std::collections::HashMap;
 
 use bytes::Bytes;
 use hilum_component::{Document, Halted};
+use hilum_fhir::Resource;
 use hilum_fhirpath::{NodeId, Tree};
 use hilum_hl7v2::Message;
 use hilum_tree::{DelimitedDocument, Editable, JsonDocument, Limits, Path, XmlDocument};
 
 use super::config::Keep;
+use super::resources::{Form, resources};
 
 /// One text for each node; `spend` is asked for every one.
 pub(super) fn parts(
@@ -38,6 +40,12 @@ pub(super) fn parts(
                 .collect(),
             Keep::Envelope => elements(xml, nodes, spend),
         };
+    }
+    if let Some(resource) = any.downcast_ref::<Resource>() {
+        let text = document.write();
+        let xml = text.text().trim_ascii_start().starts_with(b"<");
+        let form = if xml { Form::Xml } else { Form::Json };
+        return resources(resource, nodes, keep, form, spend);
     }
     if let Some(text) = any.downcast_ref::<DelimitedDocument>() {
         return rows(text, nodes, spend);

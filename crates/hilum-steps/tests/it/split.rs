@@ -78,7 +78,7 @@ fn bounds_and_mistakes_are_told() {
     let site = Files::default();
     assert_eq!(
         problems("hl7v2", &site, "split: { each: OBX, keep: part }"),
-        ["keep: only items of JSON and elements of XML can stand alone"]
+        ["keep: only items of JSON, elements of XML and resources of FHIR can stand alone"]
     );
     assert_eq!(
         problems("raw", &site, "split: text"),

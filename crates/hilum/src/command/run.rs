@@ -132,10 +132,10 @@ async fn serve(
     let mut address = String::new();
     if let Some((listener, at)) = listener {
         address = format!(", management at http://{at}");
-        let admin = Arc::new(Admin::new(
-            Arc::clone(&engine),
-            reloader(arguments, &kept, &running, &stores),
-        ));
+        let reload = reloader(arguments, &kept, &running, &stores);
+        let fhir = served.as_ref().map(|served| served.url.clone());
+        let admin = Admin::new(Arc::clone(&engine), reload).with_fhir(fhir);
+        let admin = Arc::new(admin);
         tokio::spawn(hilum_admin::serve(listener, admin, stop));
     }
     if let Some(served) = &served {

@@ -1,12 +1,16 @@
 //! FHIR through channels: posted, stored once, and found again by those who want to know.
 
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
 use hilum_testkit::http::HttpClient;
 use hilum_testkit::site::SiteFolder;
 use hilum_testkit::wait::{free_port, until};
 use serde_json::Value;
 
 use crate::kit::{Running, copy};
-use crate::{examples, text};
+use crate::{ends, examples, hilum, text};
 
 const RESULT: &str = r#"{"resourceType":"Observation","id":"ID","status":"final","code":{"text":"potassium"},"subject":{"identifier":{"system":"urn:mrn","value":"7"}}}"#;
 
@@ -18,12 +22,10 @@ async fn ask(port: u16, line: &str, body: &str) -> (u16, Value) {
     (answer.status().unwrap(), body)
 }
 
-#[tokio::test]
-async fn a_posted_result_is_stored_and_what_is_stored_comes_back() {
-    let [admin, fhir, results] = [(); 3].map(|()| free_port().unwrap());
-    let folder = SiteFolder::new().unwrap();
+/// The example with ports of its own.
+fn example(folder: &SiteFolder, [admin, fhir, results]: [u16; 3]) -> (PathBuf, PathBuf) {
     let from = examples().join("fhir-channels");
-    copy(&from, &folder, "site", &[("26660", results)]);
+    copy(&from, folder, "site", &[("26660", results)]);
     let (site, data) = (folder.path().join("site"), folder.path().join("data"));
     let node = std::fs::read_to_string(site.join("hilum.yaml")).unwrap();
     let node = node.replace(
@@ -37,6 +39,103 @@ async fn a_posted_result_is_stored_and_what_is_stored_comes_back() {
         )
         .unwrap();
     std::fs::create_dir(site.join("board")).unwrap();
+    (site, data)
+}
+
+/// Both channels reach the store as if it were elsewhere: by HTTP.
+fn by_http(folder: &SiteFolder, site: &Path, fhir: u16) {
+    let url = format!("http://127.0.0.1:{fhir}/fhir");
+    for (channel, known, new) in [
+        (
+            "results",
+            "fhir: local",
+            format!("fhir: {{ to: \"{url}\" }}"),
+        ),
+        ("board", "from: local", format!("from: \"{url}\"")),
+    ] {
+        let file = format!("channels/{channel}.yaml");
+        let text = std::fs::read_to_string(site.join(&file)).unwrap();
+        assert!(text.contains(known), "{text}");
+        folder
+            .file(&format!("site/{file}"), text.replace(known, &new))
+            .unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_result_is_stored_once_though_the_node_dies_before_that_is_noted() {
+    for http in [false, true] {
+        let ports = [(); 3].map(|()| free_port().unwrap());
+        let [_, fhir, results] = ports;
+        let folder = SiteFolder::new().unwrap();
+        let (site, data) = example(&folder, ports);
+        if http {
+            by_http(&folder, &site, fhir);
+        }
+        let arguments = ["run", text(&site), "--data", text(&data)];
+        // As SIGKILL would, between the commit of the store and that of the journal.
+        let mut dying = hilum(&arguments);
+        dying
+            .env("HILUM_FAILPOINT", "after-send:1")
+            .stderr(Stdio::null())
+            .stdout(Stdio::piped());
+        let mut dying = dying.spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(dying.stdout.as_mut().unwrap())
+            .read_line(&mut line)
+            .unwrap();
+        assert!(line.contains("ready"), "{line}");
+        // The server gives the id: a repeat would be another resource.
+        let unnamed = RESULT.replace("\"id\":\"ID\",", "");
+        let address = std::net::SocketAddr::from(([127, 0, 0, 1], results));
+        let mut client = HttpClient::connect(address).await.unwrap();
+        // The node may die before it answers.
+        drop(
+            client
+                .exchange("POST /results", &[], unnamed.as_bytes())
+                .await,
+        );
+        let ended = tokio::task::spawn_blocking(move || dying.wait()).await;
+        assert!(
+            !ended.unwrap().unwrap().success(),
+            "it died at the failpoint"
+        );
+
+        let mut running = Running::start(&arguments);
+        let line = running.line();
+        assert!(line.contains("ready"), "{line}");
+        // Of the same patient, so it comes behind the one that is sent again.
+        // The channel may still be looking at what it was about to do.
+        let taken = async {
+            while ask(results, "POST /results", &RESULT.replace("ID", "k9"))
+                .await
+                .0
+                != 200
+            {
+                tokio::task::yield_now().await;
+            }
+        };
+        let within = std::time::Duration::from_secs(60);
+        tokio::time::timeout(within, taken).await.unwrap();
+        let board = site.join("board/k9.json");
+        until("the later result is on the board", || board.exists()).await;
+        let (_, found) = ask(fhir, "GET /fhir/Observation", "").await;
+        let entries = found["entry"].as_array().unwrap();
+        assert_eq!(entries.len(), 2, "by http: {http}: {found}");
+        for entry in entries {
+            assert_eq!(entry["resource"]["meta"]["versionId"], "1", "{entry}");
+        }
+        running.terminate();
+        running.end();
+    }
+}
+
+#[tokio::test]
+async fn a_posted_result_is_stored_and_what_is_stored_comes_back() {
+    let ports = [(); 3].map(|()| free_port().unwrap());
+    let [admin, fhir, results] = ports;
+    let folder = SiteFolder::new().unwrap();
+    let (site, data) = example(&folder, ports);
     let run = || {
         let mut node = Running::start(&["run", text(&site), "--data", text(&data)]);
         let line = node.line();
@@ -46,6 +145,12 @@ async fn a_posted_result_is_stored_and_what_is_stored_comes_back() {
     let board = |id: &str| site.join(format!("board/{id}.json"));
 
     let running = run();
+    let at = format!("127.0.0.1:{admin}");
+    let (status, _) = ends(&["status", "--at", &at], 0);
+    assert!(
+        status.contains(&format!("FHIR at http://127.0.0.1:{fhir}/fhir")),
+        "{status}"
+    );
     let (status, outcome) = ask(results, "POST /results", &RESULT.replace("ID", "k1")).await;
     assert_eq!(status, 200, "{outcome}");
     assert_eq!(outcome["resourceType"], "OperationOutcome");

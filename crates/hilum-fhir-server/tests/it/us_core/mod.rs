@@ -7,21 +7,27 @@ mod yaml;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, ExitStatus};
 
 use hilum_fhir_server::{Limits, Validate};
+use http::StatusCode;
 use serde_json::{Value, json};
 
 use crate::kit::{Server, encoded, shared, synthea, unpacked};
 
 /// What is required and not there, by name.
-/// The search parameters are none of the standard.
-const UNMET: [&str; 5] = [
-    "CareTeam role",
-    "Condition asserted-date",
-    "DocumentReference $docref",
-    "Encounter discharge-disposition",
-    "Goal description",
+const UNMET: [&str; 1] = ["DocumentReference $docref"];
+
+/// Search parameters of US Core that are none of the standard.
+const OWN: [(&str, &str, &str); 4] = [
+    ("careteam-role", "CareTeam", "role"),
+    ("condition-asserted-date", "Condition", "asserted-date"),
+    (
+        "encounter-discharge-disposition",
+        "Encounter",
+        "discharge-disposition",
+    ),
+    ("goal-description", "Goal", "description"),
 ];
 
 /// Searches that no resource of the test data has all values for, at most.
@@ -456,6 +462,8 @@ async fn interactions(ward: &Ward, ty: &str, report: &mut Report) {
 /// A server with the examples of US Core and some patients.
 async fn load(shared: &Path) -> Option<Ward> {
     let server = Server::with(Limits::default(), Validate::Off).await;
+    let folder = tempfile::tempdir().unwrap();
+    own_parameters(&server, shared, folder.path()).await?;
     for path in synthea(shared, 2) {
         let answer = server.request("POST", "/", &[], unpacked(&path)?).await;
         assert!(
@@ -465,16 +473,13 @@ async fn load(shared: &Path) -> Option<Ward> {
             answer.status
         );
     }
-    let folder = tempfile::tempdir().unwrap();
     let mut examples: BTreeMap<String, Value> = BTreeMap::new();
     for package in ["us_core_610", "us_core_800"] {
         let mut tar = Command::new("tar");
         tar.arg("-xzf")
             .arg(shared.join(format!("suites/profiles/{package}.tgz")));
         tar.arg("-C").arg(folder.path()).arg("package/example");
-        tar.status()
-            .ok()
-            .filter(std::process::ExitStatus::success)?;
+        tar.status().ok().filter(ExitStatus::success)?;
         for file in std::fs::read_dir(folder.path().join("package/example")).unwrap() {
             let bytes = std::fs::read(file.unwrap().path()).unwrap();
             let Ok(resource) = serde_json::from_slice::<Value>(&bytes) else {
@@ -565,4 +570,32 @@ fn differences(path: &str, one: &Value, other: &Value) -> Vec<String> {
         (one, other) if one == other => Vec::new(),
         _ => vec![path.to_owned()],
     }
+}
+
+/// Stores the search parameters that US Core brings (that of `asserted-date` is no FHIRPath in the version
+/// 6.1.0), and waits until they may be used.
+async fn own_parameters(server: &Server, shared: &Path, folder: &Path) -> Option<()> {
+    let mut tar = Command::new("tar");
+    tar.arg("-xzf")
+        .arg(shared.join("suites/profiles/us_core_800.tgz"))
+        .arg("-C")
+        .arg(folder);
+    let files = OWN.map(|(name, _, _)| format!("package/SearchParameter-us-core-{name}.json"));
+    tar.args(&files);
+    tar.status().ok().filter(ExitStatus::success)?;
+    for (file, (name, ty, code)) in files.iter().zip(OWN) {
+        let bytes = std::fs::read(folder.join(file)).unwrap();
+        let path = format!("/SearchParameter/us-core-{name}");
+        let answer = server.request("PUT", &path, &[], bytes).await;
+        assert!(answer.status.is_success(), "{name}: {}", answer.told());
+        while server
+            .get(&format!("/{ty}?{code}:missing=true"))
+            .await
+            .status
+            == StatusCode::SERVICE_UNAVAILABLE
+        {
+            tokio::task::yield_now().await;
+        }
+    }
+    Some(())
 }

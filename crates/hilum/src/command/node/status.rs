@@ -24,6 +24,9 @@ pub(crate) fn status(arguments: &Ask, output: &Output) -> anyhow::Result<Exit> {
             String::new()
         }
     ));
+    if let Some(url) = status["fhir"].as_str() {
+        output.line(format_args!("FHIR at {url}"));
+    }
     for channel in list(&status["channels"]) {
         of_channel(channel, output);
     }
