@@ -364,8 +364,12 @@ async fn expressions_and_patches_that_would_never_end_are_refused() {
             )
             .await;
         let stored = server
-            .store_status(&json!({ "resourceType": "Patient", "id": "p2", "name": names }))
-            .await;
+            .put(
+                "/Patient/p2",
+                &json!({ "resourceType": "Patient", "id": "p2", "name": names }),
+            )
+            .await
+            .status;
         assert!(!stored.is_server_error(), "{what}: {stored}");
     }
     server

@@ -279,20 +279,6 @@ impl Server {
         lines
     }
 
-    /// Stores a resource under its id, or not.
-    #[allow(
-        dead_code,
-        reason = "the tests in PostgreSQL leave some modules out"
-    )]
-    pub(crate) async fn store_status(&self, body: &Value) -> StatusCode {
-        let path = format!(
-            "/{}/{}",
-            body["resourceType"].as_str().unwrap(),
-            body["id"].as_str().unwrap()
-        );
-        self.put(&path, body).await.status
-    }
-
     /// Stores a resource under its id.
     pub(crate) async fn store(&self, body: Value) {
         let path = format!(
