@@ -80,12 +80,22 @@ impl Plans {
         }
     }
 
+    /// A channel of the site has no name of the program's own.
+    fn free(&self, site: &Plan) -> Result<(), EngineError> {
+        if self.subscriptions.is_none() || !site.channels.contains_key(SUBSCRIPTIONS) {
+            return Ok(());
+        }
+        let text = format!("the channel {SUBSCRIPTIONS}: its name is that of a built-in channel");
+        Err(EngineError::Sources(vec![text]))
+    }
+
     /// Starts the engine.
     pub(crate) async fn start(
         &self,
         options: impl Fn() -> EngineOptions,
     ) -> Result<Engine, EngineError> {
         let site = self.site.lock().await;
+        self.free(&site)?;
         let Merged(plan, change) = self.merged(&site, &[]);
         let started = match Engine::start(plan, options()).await {
             Err(EngineError::RemovedWithQueue(orphans)) => {
@@ -106,6 +116,7 @@ impl Plans {
         engine: &Engine,
         new: Plan,
     ) -> Result<ReloadReport, EngineError> {
+        self.free(&new)?;
         let mut site = self.site.lock().await;
         let report = self.run(engine, &new).await?;
         *site = new;

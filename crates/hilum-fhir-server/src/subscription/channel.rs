@@ -42,7 +42,9 @@ const PAGE: usize = 200;
 /// How often the outboxes are looked at although nobody has rung.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// How long an attempt waits for a client.
-const CLIENT_WITHIN: Duration = Duration::from_secs(10);
+const CLIENT_WITHIN: Duration = Duration::from_secs(3);
+/// Between two attempts that found no client.
+const SOCKET_RETRY: Duration = Duration::from_millis(50);
 /// The first look.
 const FIRST_AFTER: Duration = Duration::from_millis(50);
 /// Between two tries of what failed.
@@ -162,9 +164,14 @@ fn destination(slot: &Arc<Slot>, subscribed: &Arc<Subscribed>, name: Arc<str>) -
     let options = tenant.subscriptions.options();
     let millis =
         |duration: Duration| Millis(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX));
+    let (first, longest) = match subscribed.way {
+        Way::Hook(_) => (options.retry_first, options.retry_longest),
+        // An attempt waits for a client by itself, and who connects shall not wait.
+        Way::Socket => (SOCKET_RETRY, SOCKET_RETRY),
+    };
     let retry = RetryPlan {
-        first: millis(options.retry_first),
-        longest: millis(options.retry_longest),
+        first: millis(first),
+        longest: millis(longest),
         give_up_after: Some(millis(options.give_up_after)),
     };
     let subscriber = Arc::new(Notified {
