@@ -30,12 +30,12 @@ pub use diagnostic::{
 pub use document::{Form, Impact, ImpactChannel, Role, document, impact};
 pub use kept::{KeptError, KeptPlan, KeptPlans};
 pub use plan::{
-    ChannelSummary, CheckPackages, FhirPlan, FhirSubscriptions, FhirTenant, FhirTopic, FhirTrigger,
-    Loaded, Options, PackageProblem, PartSummary, RuleSummary, SiteSummary, SystemSummary,
-    Validate, load, load_all, load_folder, load_kept,
+    ChannelSummary, CheckPackages, FhirDatabase, FhirDatabaseTls, FhirPlan, FhirSubscriptions,
+    FhirTenant, FhirTopic, FhirTrigger, Loaded, Options, PackageProblem, PartSummary, RuleSummary,
+    SiteSummary, SystemSummary, Validate, load, load_all, load_folder, load_kept,
 };
 pub use reference::{SCHEMA_FILES, pages, schema};
-pub use site::{FILES_MAX, Folder, ReadError, SITE_FILE_BYTES_MAX, Secrets, Variables};
+pub use site::{FILES_MAX, Folder, ReadError, SITE_FILE_BYTES_MAX, Secrets, Variables, secret};
 pub use trial::{
     ChannelCoverage, Coverage, Difference, TableCoverage, TestResult, TestRun, junit, run_tests,
 };

@@ -47,6 +47,7 @@ mod terms;
 mod time;
 mod write;
 
+pub use hilum_fhir_store::Postgres;
 pub use limits::Limits;
 pub use open::{FhirOptions, OpenError, TenantOptions};
 pub use server::Fhir;

@@ -5,13 +5,16 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use hilum_component::{FhirDoor, Stop, StopHandle};
-use hilum_config::{FhirPlan, FhirSubscriptions, FhirTenant, FhirTrigger};
+use hilum_config::{FhirDatabase, FhirPlan, FhirSubscriptions, FhirTenant, FhirTrigger};
 use hilum_fhir::definitions::Definitions;
 use hilum_fhir_server::{
-    Fhir, FhirOptions, Interaction, Limits, SubscriptionOptions, TenantOptions, TopicOptions,
-    TriggerOptions, Validate,
+    Fhir, FhirOptions, Interaction, Limits, Postgres, SubscriptionOptions, TenantOptions,
+    TopicOptions, TriggerOptions, Validate,
 };
-use hilum_net::{HostPort, ListenOptions, Listener};
+use hilum_net::{
+    ClientTls, ClientTlsOptions, ConnectOptions, Connector, HostPort, Identity, ListenOptions,
+    Listener, Roots, TlsVersion,
+};
 use tokio::task::JoinHandle;
 
 /// A FHIR server that serves.
@@ -41,6 +44,8 @@ pub(crate) async fn start(
 ) -> anyhow::Result<Served> {
     let listener = listener(plan).await?;
     let url = format!("http://{}/fhir", listener.local_address());
+    let database = plan.database.as_ref();
+    let database = database.map(|own| postgres(own, site)).transpose()?;
     let mut tenants = vec![tenant("", site, data.join("fhir.db"), &plan.first)];
     for (name, own) in &plan.tenants {
         tenants.push(tenant(
@@ -49,6 +54,15 @@ pub(crate) async fn start(
             data.join(format!("fhir-{name}.db")),
             own,
         ));
+    }
+    if let (Some(own), Some(first)) = (&plan.database, database) {
+        for tenant in &mut tenants {
+            let mut place = first.clone();
+            if !tenant.name.is_empty() {
+                place.schema = own.schema_of(&tenant.name);
+            }
+            tenant.postgres = Some(Box::new(place));
+        }
     }
     let limits = Limits {
         connections_max: plan.connections_max,
@@ -139,6 +153,40 @@ async fn listener(plan: &FhirPlan) -> anyhow::Result<Listener> {
             "cannot listen at `fhir: listen: {}`; `hilum doctor` says who holds the port",
             plan.listen
         )
+    })
+}
+
+/// The schema of the first store; this is where its password is read.
+fn postgres(own: &FhirDatabase, site: &Path) -> anyhow::Result<Postgres> {
+    let address: HostPort = own.address.parse()?;
+    let path = |path: &String| site.join(path);
+    let tls = own.tls.as_ref().map(|tls| {
+        let identity = tls.identity.as_ref().map(|(certificate, key)| Identity {
+            certificate: path(certificate),
+            key: path(key),
+        });
+        ClientTls::load(ClientTlsOptions {
+            roots: tls
+                .ca
+                .as_ref()
+                .map_or(Roots::System, |ca| Roots::File(path(ca))),
+            identity,
+            server_name: tls.server_name.clone(),
+            oldest: TlsVersion::default(),
+        })
+    });
+    let tls = tls
+        .transpose()
+        .context("the TLS settings of `fhir: database`")?;
+    let password = own.password.as_ref();
+    let password = password.map(|reference| hilum_config::secret(site, reference));
+    Ok(Postgres {
+        connector: Connector::new(ConnectOptions::new(address))?,
+        tls: tls.map(Arc::new),
+        user: own.user.clone(),
+        password: password.transpose().map_err(anyhow::Error::msg)?,
+        database: own.database.clone(),
+        schema: own.schema.clone(),
     })
 }
 

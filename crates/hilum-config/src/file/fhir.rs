@@ -6,7 +6,7 @@ use hilum_component::{Millis, Size};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Address, Name};
+use super::{Address, Name, SecretName};
 
 /// The FHIR server of the node: an API for applications on a store of resources.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
@@ -35,6 +35,9 @@ pub(crate) struct FhirFile {
     /// Stores beside the first, each under `/fhir/t/NAME`; nothing refers from one to another.
     #[serde(default)]
     pub(crate) tenants: BTreeMap<Name, TenantFile>,
+    /// The PostgreSQL database that keeps the stores, instead of files in the data folder.
+    #[serde(default)]
+    pub(crate) database: Option<DatabaseFile>,
     /// Web pages of these origins may call it from a browser; none where it is empty.
     #[serde(default)]
     pub(crate) origins: Vec<String>,
@@ -167,6 +170,46 @@ const fn week() -> Millis {
 
 const fn keep_max() -> u64 {
     1_000_000
+}
+
+/// A database; each store is a schema of it.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) struct DatabaseFile {
+    /// `postgres://user@host:port/database`, without the password.
+    pub(crate) url: String,
+    /// The password of the user.
+    #[serde(default)]
+    pub(crate) password: Option<SecretName>,
+    /// The schema of the first store; that of a tenant is this one, `_`, and its name. Schemas are
+    /// made where they are missing.
+    #[serde(default = "first_schema")]
+    pub(crate) schema: String,
+    /// TLS; a database beyond loopback should be reached no other way.
+    #[serde(default)]
+    pub(crate) tls: Option<DatabaseTlsFile>,
+}
+
+/// TLS of a database; `{}` trusts the authorities of the operating system.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) struct DatabaseTlsFile {
+    /// The authorities (PEM) from which its certificate must come.
+    #[serde(default)]
+    pub(crate) ca: Option<String>,
+    /// Our certificate chain (PEM), where the database asks for one.
+    #[serde(default)]
+    pub(crate) certificate: Option<String>,
+    /// The key of our certificate (PEM).
+    #[serde(default)]
+    pub(crate) key: Option<String>,
+    /// The name in its certificate, where it is not the host of the address.
+    #[serde(default)]
+    pub(crate) server_name: Option<String>,
+}
+
+fn first_schema() -> String {
+    "fhir".to_owned()
 }
 
 /// A store of its own.

@@ -20,7 +20,8 @@ pub(crate) use channel::{
     AcknowledgeFile, AlertFile, AlertsFile, ChannelFile, DestinationFile, RemovedFile,
 };
 pub(crate) use fhir::{
-    FhirFile, InteractionFile, SubscriptionsFile, TopicFile, TriggerFile, ValidateFile,
+    DatabaseFile, FhirFile, InteractionFile, SubscriptionsFile, TopicFile, TriggerFile,
+    ValidateFile,
 };
 pub(crate) use node::{EnvironmentFile, NodeFile, RetryFile};
 pub(crate) use system::{ControlIdFile, SystemFile};
@@ -53,6 +54,10 @@ macro_rules! text_format {
         }
     };
 }
+text_format!(
+    /// A reference to a secret: `env:NAME` or `file:PATH`.
+    SecretName, "secret"
+);
 text_format!(
     /// A name: small letters, digits, `-` and `.`.
     Name, "name"

@@ -9,10 +9,14 @@ use super::gather::Gathered;
 use crate::check::parse_address;
 use crate::diagnostic::{Draft, Report, did_you_mean};
 use crate::file::{
-    FhirFile, InteractionFile, SubscriptionsFile, TopicFile, TriggerFile, ValidateFile,
+    DatabaseFile, FhirFile, InteractionFile, SubscriptionsFile, TopicFile, TriggerFile,
+    ValidateFile,
 };
 use crate::site::Folder;
 use crate::yaml::Node;
+
+/// Characters of the name of a schema (PostgreSQL's `NAMEDATALEN`).
+const SCHEMA_CHARS_MAX: usize = 63;
 
 /// How strictly resources are checked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -39,6 +43,73 @@ pub struct FhirTenant {
     pub profiles: BTreeMap<String, Vec<String>>,
 }
 
+/// The PostgreSQL database that keeps the stores.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FhirDatabase {
+    /// Host and port.
+    pub address: String,
+    /// The user.
+    pub user: String,
+    /// The reference to the user's password.
+    pub password: Option<String>,
+    /// The database.
+    pub database: String,
+    /// The schema of the first store.
+    pub schema: String,
+    /// TLS, if it is to be used.
+    pub tls: Option<FhirDatabaseTls>,
+}
+
+/// TLS of a database; paths from the folder of the site.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FhirDatabaseTls {
+    /// Authorities, if not those of the operating system.
+    pub ca: Option<String>,
+    /// Our certificate and its key.
+    pub identity: Option<(String, String)>,
+    /// The name in the certificate, if not the host.
+    pub server_name: Option<String>,
+}
+
+impl FhirDatabase {
+    /// The schema of a tenant.
+    #[must_use]
+    pub fn schema_of(&self, tenant: &str) -> String {
+        format!("{}_{}", self.schema, tenant.replace(['-', '.'], "_"))
+    }
+
+    fn of(file: &DatabaseFile) -> Option<Self> {
+        let scheme = file.url.split_once("://")?;
+        if !matches!(scheme.0, "postgres" | "postgresql") {
+            return None;
+        }
+        let (user, rest) = scheme.1.split_once('@')?;
+        let (place, database) = rest.split_once('/')?;
+        let bare = |text: &str| !text.is_empty() && !text.contains(['/', '?', ':', '@']);
+        if !bare(user) || !bare(database) {
+            return None;
+        }
+        let with_port = parse_address(place).map(|_| place.to_owned());
+        let address = with_port.or_else(|| {
+            let address = format!("{place}:5432");
+            parse_address(&address).is_some().then_some(address)
+        })?;
+        let tls = file.tls.as_ref().map(|tls| FhirDatabaseTls {
+            ca: tls.ca.clone(),
+            identity: tls.certificate.clone().zip(tls.key.clone()),
+            server_name: tls.server_name.clone(),
+        });
+        Some(Self {
+            address,
+            user: user.to_owned(),
+            password: file.password.as_ref().map(|secret| secret.0.clone()),
+            database: database.to_owned(),
+            schema: file.schema.clone(),
+            tls,
+        })
+    }
+}
+
 /// The FHIR server that a site asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FhirPlan {
@@ -50,6 +121,8 @@ pub struct FhirPlan {
     pub first: FhirTenant,
     /// Stores with names.
     pub tenants: BTreeMap<String, FhirTenant>,
+    /// The database that keeps the stores, if they are not in files.
+    pub database: Option<FhirDatabase>,
     /// Origins of web pages that may call.
     pub origins: Vec<String>,
     /// The folder below which files may be imported.
@@ -176,6 +249,7 @@ impl FhirPlan {
                 .map(|url| url.trim_end_matches('/').to_owned()),
             tenants: tenants.collect(),
             first,
+            database: file.database.as_ref().and_then(FhirDatabase::of),
             origins: file.origins.clone(),
             import_folder: file.import_folder.clone(),
             connections_max: file.connections_max as usize,
@@ -253,6 +327,9 @@ pub(super) fn plan(
         }
     }
     subscriptions(section, report);
+    if let Some(database) = &file.database {
+        check_database(database, file, section, report);
+    }
     let tenants = section
         .get("tenants")
         .map(Node::entries)
@@ -295,6 +372,50 @@ fn subscriptions(section: &Node, report: &mut Report) {
                 report,
             );
         }
+    }
+}
+
+/// The address and the schemas of a database.
+fn check_database(database: &DatabaseFile, file: &FhirFile, section: &Node, report: &mut Report) {
+    let place = section.get("database").unwrap_or(section);
+    let Some(plan) = FhirDatabase::of(database) else {
+        let remedy = "write postgres://USER@HOST:5432/DATABASE; the password goes to `password`";
+        let text = "not an address of a PostgreSQL database";
+        return wrong(place.get("url"), place, text, remedy, report);
+    };
+    let begins = |c: char| c.is_ascii_lowercase() || c == '_';
+    let good = |c: char| begins(c) || c.is_ascii_digit();
+    let usable = plan.schema.starts_with(begins) && plan.schema.chars().all(good);
+    let mut schemas: Vec<String> = file
+        .tenants
+        .keys()
+        .map(|name| plan.schema_of(&name.0))
+        .collect();
+    let longest = schemas.iter().map(String::len).max().unwrap_or(0);
+    let at = place.get("schema");
+    if !usable || longest.max(plan.schema.len()) > SCHEMA_CHARS_MAX {
+        let remedy = "write small letters, digits and _; with the name of a tenant 63 at most";
+        wrong(at, place, "not a name of schemas", remedy, report);
+    }
+    schemas.sort_unstable();
+    if schemas
+        .windows(2)
+        .any(|pair| matches!(pair, [a, b] if a == b))
+    {
+        let remedy = "name them so that they differ in more than `-` and `.`";
+        wrong(
+            at,
+            place,
+            "two tenants would have one schema",
+            remedy,
+            report,
+        );
+    }
+    let tls = database.tls.as_ref();
+    if tls.is_some_and(|tls| tls.certificate.is_some() != tls.key.is_some()) {
+        let remedy = "set both, or none of them";
+        let text = "`certificate` and `key` belong together";
+        wrong(place.get("tls"), place, text, remedy, report);
     }
 }
 

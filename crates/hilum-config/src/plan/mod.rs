@@ -22,7 +22,10 @@ use std::sync::Arc;
 use hilum_component::{FhirDoor, Plan, Registry};
 
 pub use environments::load_all;
-pub use fhir::{FhirPlan, FhirSubscriptions, FhirTenant, FhirTopic, FhirTrigger, Validate};
+pub use fhir::{
+    FhirDatabase, FhirDatabaseTls, FhirPlan, FhirSubscriptions, FhirTenant, FhirTopic, FhirTrigger,
+    Validate,
+};
 pub use packages::{CheckPackages, PackageProblem};
 pub use summary::{ChannelSummary, PartSummary, RuleSummary, SiteSummary, SystemSummary};
 

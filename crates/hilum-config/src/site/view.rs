@@ -154,39 +154,48 @@ impl<'a> SiteView<'a> {
         if self.secrets == Secrets::Unread {
             return SecretState::Present;
         }
-        match self.look_up(&place) {
+        match look_up(self.folder.root(), self.variables, &place) {
             Ok(_) => SecretState::Present,
             Err(reason) => SecretState::Absent(reason),
         }
     }
+}
 
-    fn look_up(&self, place: &Place<'_>) -> Result<String, String> {
-        match place {
-            Place::Variable(name) => {
-                let value = match self.variables {
-                    Variables::Process => std::env::var(name).ok(),
-                    Variables::Fixed(known) => known.get(*name).cloned(),
-                };
-                value
-                    .filter(|value| !value.is_empty())
-                    .ok_or_else(|| format!("the environment variable {name} is not set"))
+fn look_up(root: &Path, variables: &Variables, place: &Place<'_>) -> Result<String, String> {
+    match place {
+        Place::Variable(name) => {
+            let value = match variables {
+                Variables::Process => std::env::var(name).ok(),
+                Variables::Fixed(known) => known.get(*name).cloned(),
+            };
+            value
+                .filter(|value| !value.is_empty())
+                .ok_or_else(|| format!("the environment variable {name} is not set"))
+        }
+        Place::File(path) => {
+            let path = root.join(path);
+            let size = path.metadata().map_err(|error| reason(&error))?.len();
+            if size > SECRET_BYTES_MAX {
+                return Err(format!("the file has more than {SECRET_BYTES_MAX} bytes"));
             }
-            Place::File(path) => {
-                let path = self.folder.root().join(path);
-                let size = path.metadata().map_err(|error| reason(&error))?.len();
-                if size > SECRET_BYTES_MAX {
-                    return Err(format!("the file has more than {SECRET_BYTES_MAX} bytes"));
-                }
-                let text = std::fs::read_to_string(&path).map_err(|error| reason(&error))?;
-                let text = text.trim_end_matches(['\n', '\r']);
-                if text.is_empty() {
-                    Err("the file is empty".to_owned())
-                } else {
-                    Ok(text.to_owned())
-                }
+            let text = std::fs::read_to_string(&path).map_err(|error| reason(&error))?;
+            let text = text.trim_end_matches(['\n', '\r']);
+            if text.is_empty() {
+                Err("the file is empty".to_owned())
+            } else {
+                Ok(text.to_owned())
             }
         }
     }
+}
+
+/// A secret of the node itself, read when it is needed: plans only name secrets. `folder` is that of
+/// the site.
+pub fn secret(folder: &Path, reference: &str) -> Result<String, String> {
+    let place = Place::of(reference);
+    let place = place.ok_or("a secret is named by env:NAME or file:PATH")?;
+    look_up(folder, &Variables::Process, &place)
+        .map_err(|reason| format!("the secret `{reference}` is not there: {reason}"))
 }
 
 /// What tells one version of a file from the next and says nothing about its content, which may be
@@ -233,8 +242,7 @@ impl Site for SiteView<'_> {
         self.note_secret(reference);
         match self.secrets {
             Secrets::Unread => Ok("unread".to_owned()),
-            Secrets::Required => self
-                .look_up(&place)
+            Secrets::Required => look_up(self.folder.root(), self.variables, &place)
                 .map_err(|reason| format!("the secret `{reference}` is not there: {reason}")),
         }
     }

@@ -204,7 +204,9 @@ impl Link {
 
     /// Waits on the thread, as long as nothing else is to be done.
     pub(super) fn pause(&self, time: Duration) {
-        self.runtime.block_on(tokio::time::sleep(time));
+        // Made inside, because a timer belongs to the runtime that it is made in.
+        self.runtime
+            .block_on(async { tokio::time::sleep(time).await });
     }
 
     fn told(&mut self, failure: Failure) -> StoreError {

@@ -18,3 +18,4 @@ mod jobs;
 mod model;
 mod moment;
 mod searches;
+mod server;

@@ -1,5 +1,7 @@
 //! The example `fhir-server`: a site without channels that serves FHIR, and keeps what it was sent.
 
+use hilum_testkit::cluster::shared_postgres;
+use hilum_testkit::database::{DATABASE, PASSWORD, USER};
 use hilum_testkit::http::HttpClient;
 use hilum_testkit::site::SiteFolder;
 use hilum_testkit::wait::free_port;
@@ -118,4 +120,46 @@ fn a_check_says_what_is_wrong_with_packages() {
         told.contains("not for resources of the type Group"),
         "{told}"
     );
+}
+
+#[tokio::test]
+async fn the_stores_of_a_site_may_be_schemas_of_postgresql() {
+    let Some(database) = shared_postgres().unwrap() else {
+        println!("not run: on PostgreSQL (no servers)");
+        return;
+    };
+    let [admin, fhir] = [(); 2].map(|()| free_port().unwrap());
+    let folder = SiteFolder::new().unwrap();
+    let from = examples().join("fhir-server");
+    copy(&from, &folder, "site", &[("26600", admin), ("26680", fhir)]);
+    let (site, data) = (folder.path().join("site"), folder.path().join("data"));
+    let node = std::fs::read_to_string(site.join("hilum.yaml")).unwrap();
+    let schema = format!("site_{}", std::process::id());
+    let section = format!(
+        "fhir:\n  database:\n    url: postgres://{USER}@127.0.0.1:{database}/{DATABASE}\n    \
+         password: file:password\n    schema: {schema}\n  tenants: {{ research: {{}} }}\n"
+    );
+    let node = node.replace("fhir:\n", &section);
+    folder.file("site/hilum.yaml", node).unwrap();
+    folder.file("site/password", PASSWORD).unwrap();
+    let run = || {
+        let mut node = Running::start(&["run", text(&site), "--data", text(&data)]);
+        let line = node.line();
+        assert!(line.contains("ready"), "{line}");
+        node
+    };
+    let node = run();
+    let patient = r#"{"resourceType":"Patient","id":"p1","active":true}"#;
+    let (status, outcome) = ask(fhir, "PUT /fhir/Patient/p1", patient).await;
+    assert_eq!(status, 201, "{outcome}");
+    node.terminate();
+    node.end();
+    let node = run();
+    let (status, patient) = ask(fhir, "GET /fhir/Patient/p1", "").await;
+    assert_eq!((status, &patient["active"]), (200, &Value::from(true)));
+    let (status, _) = ask(fhir, "GET /fhir/t/research/Patient/p1", "").await;
+    assert_eq!(status, 404);
+    assert!(!data.join("fhir.db").exists());
+    node.terminate();
+    node.end();
 }
