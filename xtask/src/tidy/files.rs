@@ -20,6 +20,10 @@ const LARGE: &[(&str, &str)] = &[
         "crates/hilum-fhir/src/generated/r4.bin",
         "what FHIR R4 says about itself, which every resource is read by",
     ),
+    (
+        "crates/hilum-fhir/src/generated/r4-base.bin",
+        "the types of FHIR R4 with their texts, which snapshots of profiles are made on top of",
+    ),
 ];
 
 /// Names that say nothing about what is inside.
