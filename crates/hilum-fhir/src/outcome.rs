@@ -1,6 +1,7 @@
 //! Problems as an OperationOutcome (FHIR R4 operationoutcome.html).
 
 use crate::json::{self, write_string};
+use crate::lexical::has_control;
 use crate::limits::Limits;
 use crate::problem::{IssueType, Problem, Problems, Severity};
 use crate::resource::Resource;
@@ -44,7 +45,12 @@ pub fn operation_outcome(problems: &[Problem]) -> Result<Resource, Problems> {
 fn issue(problem: &Problem, out: &mut Vec<u8>) {
     let mut member = |lead: &str, text: &str, behind: &str| {
         out.extend_from_slice(lead.as_bytes());
-        write_string(text, out);
+        // What a request called something may be quoted, and no string of FHIR has control characters.
+        if has_control(text.as_bytes()) {
+            write_string(&text.replace(char::is_control, "\u{fffd}"), out);
+        } else {
+            write_string(text, out);
+        }
         out.extend_from_slice(behind.as_bytes());
     };
     match problem.position {

@@ -57,6 +57,9 @@ pub(super) fn of(route: &Route) -> Value {
     if matches!(route.name, "read" | "vread" | "patch") || route.path.contains("{id}/$") {
         refused(&[("410", "the resource was deleted")]);
     }
+    if route.path.ends_with("/websocket") {
+        refused(&[("426", "the path speaks websockets")]);
+    }
     if matches!(route.name, "read" | "vread") {
         all.insert(
             "304".to_owned(),

@@ -301,11 +301,13 @@ impl PgStore {
             })
         })
         .await
+        .map_err(too_costly)
     }
 
     pub(crate) async fn explain(&self, query: Query) -> Result<String, StoreError> {
         self.long(move |reading, shared| Ok(hits(reading, shared, &query)?.plan))
             .await
+            .map_err(too_costly)
     }
 
     pub(crate) async fn references(
@@ -524,6 +526,16 @@ fn linked(tool: &mut Tool) -> Result<&mut Link, StoreError> {
         place: "the database".into(),
         reason: reason.to_string(),
     })
+}
+
+/// The time ran out before the search began or after it had ended.
+fn too_costly(error: StoreError) -> StoreError {
+    match error {
+        StoreError::Db(error) if error.class() == DbClass::Cancelled => StoreError::TooCostly {
+            plan: "waits for the database".to_owned(),
+        },
+        other => other,
+    }
 }
 
 fn hits(reading: &mut Reading<'_>, shared: &Shared, query: &Query) -> Result<Hits, StoreError> {

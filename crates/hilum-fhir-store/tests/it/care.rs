@@ -238,7 +238,8 @@ async fn a_search_that_takes_too_long_ends_with_its_plan() {
     query.count = 10;
     match door.store.search(query).await {
         Err(hilum_fhir_store::StoreError::TooCostly { plan }) => {
-            assert!(plan.contains("walks"), "{plan}")
+            let told = plan.contains("walks") || plan.contains("waits for the database");
+            assert!(told, "{plan}");
         }
         other => panic!("{other:?}"),
     }

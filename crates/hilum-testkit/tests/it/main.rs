@@ -62,7 +62,8 @@ async fn each_reaction_is_seen_by_the_sender() {
     let outcome = async |reaction: Reaction| {
         receiver.behave(Behaviour::always(reaction));
         let mut client = Client::connect(receiver.address()).await.unwrap();
-        match tokio::time::timeout(Duration::from_millis(300), client.exchange(&admit(1))).await {
+        // A slow answer is some eighty bytes, each after a tick of the clock or several.
+        match tokio::time::timeout(Duration::from_secs(2), client.exchange(&admit(1))).await {
             Err(_) => "no answer".to_owned(),
             Ok(Err(error)) => error.kind().to_string(),
             Ok(Ok(answer)) => String::from_utf8_lossy(&answer).replace('\r', "/"),

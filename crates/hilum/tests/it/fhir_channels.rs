@@ -88,13 +88,19 @@ async fn a_result_is_stored_once_though_the_node_dies_before_that_is_noted() {
         // The server gives the id: a repeat would be another resource.
         let unnamed = RESULT.replace("\"id\":\"ID\",", "");
         let address = std::net::SocketAddr::from(([127, 0, 0, 1], results));
-        let mut client = HttpClient::connect(address).await.unwrap();
-        // The node may die before it answers.
-        drop(
-            client
-                .exchange("POST /results", &[], unnamed.as_bytes())
-                .await,
-        );
+        // The node may die before it answers; until its channels run it answers 503.
+        loop {
+            let Ok(mut client) = HttpClient::connect(address).await else {
+                break;
+            };
+            let answer = client.exchange("POST /results", &[], unnamed.as_bytes());
+            if !answer
+                .await
+                .is_ok_and(|answer| answer.line.contains(" 503"))
+            {
+                break;
+            }
+        }
         let ended = tokio::task::spawn_blocking(move || dying.wait()).await;
         assert!(
             !ended.unwrap().unwrap().success(),
