@@ -1,7 +1,8 @@
 //! Problems as an OperationOutcome (FHIR R4 operationoutcome.html).
 
+use std::borrow::Cow;
+
 use crate::json::{self, write_string};
-use crate::lexical::has_control;
 use crate::limits::Limits;
 use crate::problem::{IssueType, Problem, Problems, Severity};
 use crate::resource::Resource;
@@ -45,12 +46,7 @@ pub fn operation_outcome(problems: &[Problem]) -> Result<Resource, Problems> {
 fn issue(problem: &Problem, out: &mut Vec<u8>) {
     let mut member = |lead: &str, text: &str, behind: &str| {
         out.extend_from_slice(lead.as_bytes());
-        // What a request called something may be quoted, and no string of FHIR has control characters.
-        if has_control(text.as_bytes()) {
-            write_string(&text.replace(char::is_control, "\u{fffd}"), out);
-        } else {
-            write_string(text, out);
-        }
+        write_string(&shown(text), out);
         out.extend_from_slice(behind.as_bytes());
     };
     match problem.position {
@@ -77,10 +73,48 @@ fn issue(problem: &Problem, out: &mut Vec<u8>) {
     out.push(b'}');
 }
 
+/// A text that may quote what a client sent, without the characters that no FHIR string and no XML
+/// may have; never empty.
+fn shown(text: &str) -> Cow<'_, str> {
+    let wrong =
+        |c: char| (c.is_control() && !matches!(c, '\t' | '\n' | '\r')) || is_noncharacter(c);
+    if text.is_empty() {
+        return Cow::Borrowed("-");
+    }
+    if !text.contains(wrong) {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(text.replace(wrong, "\u{fffd}"))
+}
+
+const fn is_noncharacter(c: char) -> bool {
+    matches!(c, '\u{fffe}' | '\u{ffff}')
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::problem::Position;
+
+    #[test]
+    fn what_a_client_sent_is_quoted_without_characters_that_no_resource_may_have() {
+        for (text, expected) in [
+            ("a\u{0}b\u{7f}\u{85}\n", "a\u{fffd}b\u{fffd}\u{fffd}\n"),
+            ("\u{ffff}", "\u{fffd}"),
+            ("", "-"),
+        ] {
+            let problem = Problem::error(IssueType::Value, text).at(text);
+            let outcome = operation_outcome(&[problem]).unwrap();
+            let issue = outcome.root().child("issue").unwrap();
+            assert_eq!(issue.child_text("diagnostics"), Some(expected));
+            let mut xml = Vec::new();
+            crate::xml::write(&outcome, crate::Style::Compact, &mut xml);
+            assert!(
+                crate::xml::parse(&xml, &Limits::default()).is_ok(),
+                "{text:?}"
+            );
+        }
+    }
 
     #[test]
     fn an_outcome_is_a_resource_that_names_place_and_rule() {
