@@ -18,7 +18,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::database::{DATABASE, USER, as_user, checked, give, programs, server_user};
-use crate::wait::free_port;
+use crate::ports::free_port;
 
 /// How long the server may take to start.
 const START_WITHIN: Duration = Duration::from_secs(60);

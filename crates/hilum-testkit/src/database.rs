@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use crate::certificates::CertificateFiles;
-use crate::wait::free_port;
+use crate::ports::free_port;
 
 /// How long a server may take to start.
 const START_WITHIN: Duration = Duration::from_secs(60);

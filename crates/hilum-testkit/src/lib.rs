@@ -7,6 +7,7 @@
 //! - [`hospitals`]: a generated site of any number of channels;
 //! - `database`: servers of PostgreSQL and MariaDB, each test's own; `cluster`: a PostgreSQL that
 //!   test processes share;
+//! - [`ports`]: ports for programs that must be told one;
 //! - [`site`]: a site folder in a temporary place;
 //! - [`wait`]: waiting for a condition instead of for a time.
 //!
@@ -23,6 +24,7 @@ pub mod hospitals;
 pub mod http;
 pub mod messages;
 pub mod mllp;
+pub mod ports;
 #[cfg(feature = "site")]
 pub mod site;
 pub mod wait;

@@ -7,7 +7,7 @@ use tokio::time::{Instant, timeout};
 
 /// How long a condition may take before the test fails; generous, because it costs nothing when
 /// the condition comes true.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 /// How often a condition is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 
@@ -29,12 +29,4 @@ pub async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
         Ok(value) => value,
         Err(_) => panic!("still waiting after {PATIENCE:?}: {what}"),
     }
-}
-
-/// A loopback port that was free a moment ago, for programs that must be told one. Prefer port 0
-/// wherever the program can say which port it got.
-pub fn free_port() -> std::io::Result<u16> {
-    Ok(std::net::TcpListener::bind(("127.0.0.1", 0))?
-        .local_addr()?
-        .port())
 }

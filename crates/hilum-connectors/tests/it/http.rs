@@ -412,7 +412,7 @@ async fn headers_and_query_become_metadata_and_large_bodies_blobs() {
 
 #[tokio::test]
 async fn sources_share_a_listener_by_path() {
-    let port = wait::free_port().unwrap();
+    let port = hilum_testkit::ports::free_port().unwrap();
     let at = |path: &str| json!({ "listen": format!("127.0.0.1:{port}"), "path": path });
     let one = Running::start(source("http", &at("/one")), FakeIntake::new()).await;
     let two = Running::start(source("http", &at("/two")), FakeIntake::new()).await;

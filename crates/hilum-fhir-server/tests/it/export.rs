@@ -377,7 +377,7 @@ async fn a_job_that_was_cut_off_goes_on_and_an_old_one_is_forgotten() {
     }
     // Any other job makes the runner look.
     server.begin("GET", "/$export?_type=Device", "").await;
-    for _ in 0..3_000 {
+    for _ in 0..6_000 {
         if server.get(&status).await.status == 404 && server.job_folders() <= 1 {
             return;
         }

@@ -178,11 +178,11 @@ async fn files_are_read_below_their_folder_only() {
 #[tokio::test]
 async fn an_import_that_is_cut_off_goes_on_and_stores_each_line_once() {
     let limits = Limits {
-        import_batch_max: 5,
+        import_batch_max: 2,
         ..Limits::default()
     };
     let mut server = Server::with(limits.clone(), Validate::Enforce).await;
-    let lines: Vec<String> = (0..400).map(|at| line(&format!("p{at}"))).collect();
+    let lines: Vec<String> = (0..100).map(|at| line(&format!("p{at}"))).collect();
     let begun = server
         .request("POST", "/$import", &[LINES], lines.join("\n"))
         .await;
@@ -196,10 +196,10 @@ async fn an_import_that_is_cut_off_goes_on_and_stores_each_line_once() {
         server = server.again_with(limits.clone()).await;
     }
     let manifest = server.ended(&status).await.json();
-    assert_eq!(manifest["output"][0]["count"], 400);
-    assert_eq!(total(&server, "Patient").await, 400);
+    assert_eq!(manifest["output"][0]["count"], 100);
+    assert_eq!(total(&server, "Patient").await, 100);
     let history = server.get("/Patient/_history?_count=1000").await.json();
-    assert_eq!(history["entry"].as_array().unwrap().len(), 400);
+    assert_eq!(history["entry"].as_array().unwrap().len(), 100);
 }
 
 #[tokio::test]

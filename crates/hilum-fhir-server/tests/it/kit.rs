@@ -251,7 +251,8 @@ impl Server {
 
     /// The answer of work when it is done.
     pub(crate) async fn ended(&self, status: &str) -> Answer {
-        for _ in 0..3_000 {
+        let deadline = tokio::time::Instant::now() + 2 * hilum_testkit::wait::PATIENCE;
+        while tokio::time::Instant::now() < deadline {
             let answer = self.get(status).await;
             if answer.status != 202 {
                 return answer;

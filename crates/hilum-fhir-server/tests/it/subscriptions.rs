@@ -278,7 +278,7 @@ async fn a_subscription_to_a_topic_is_shaken_hands_with_and_hears_that_it_lives(
     let mut ended = topical("id-only");
     ended["end"] = "2026-01-02T03:00:00Z".into();
     server.store(ended).await;
-    for _ in 0..500 {
+    for _ in 0..6_000 {
         if server.get("/Subscription/s1").await.json()["status"] == "off" {
             return;
         }

@@ -84,7 +84,7 @@ async fn one_connection_too_many_is_closed_and_its_place_comes_free() {
 
 #[tokio::test]
 async fn a_refused_connect_says_so() {
-    let port = wait::free_port().unwrap();
+    let port = hilum_testkit::ports::free_port().unwrap();
     let error = Connector::new(to(port))
         .unwrap()
         .connect()

@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use hilum_testkit::hospitals::free_ports;
+use hilum_testkit::ports::free_ports;
 
 use crate::folder;
 use crate::program::Program;

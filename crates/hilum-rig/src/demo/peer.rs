@@ -178,7 +178,7 @@ mod tests {
 
     #[tokio::test]
     async fn takes_posts_one_after_the_other_and_answers_with_its_mind() {
-        let port = hilum_testkit::wait::free_port().unwrap();
+        let port = hilum_testkit::ports::free_port().unwrap();
         let refuses_no = |body: &[u8]| if body == b"no" { "AR" } else { "AA" };
         let mut peer = Peer::start("test", Protocol::Http, port, refuses_no).unwrap();
         let mut stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();

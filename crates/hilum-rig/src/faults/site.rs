@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
-use hilum_testkit::hospitals::free_ports;
+use hilum_testkit::ports::free_ports;
 
 use crate::folder;
 use crate::promise::Place;

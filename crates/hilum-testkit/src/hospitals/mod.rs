@@ -9,25 +9,19 @@ mod feed;
 mod systems;
 
 use std::fmt::Write as _;
-use std::fs::File;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
 
 pub use feed::{Accepted, Feeder, Load, OWN, message};
 pub use systems::Systems;
+
+use crate::ports::free_ports;
 
 /// Channels of one block.
 const BLOCK: usize = 10;
 /// Hospitals, each with a record and an archive of its own.
 const SITES: usize = 2;
-/// Ports are looked for from here on, below those that systems give to outgoing connections: a
-/// listener that comes back after a kill must not find its port taken by one of them.
-const PORTS_FROM: u16 = 12_000;
-const PORTS_TO: u16 = 32_000;
-/// Ports that one process claims at once.
-const PORTS_OF_BLOCK: u16 = 400;
 
 /// How a channel gets its messages.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -165,45 +159,4 @@ fn channel(number: usize, name: &str, entry: &Entry) -> String {
     };
     text.push_str(&to);
     text
-}
-
-/// So many ports that are free on loopback, that the system gives to no outgoing connection, and
-/// that no other process gets from here as long as this one lives: a port is listened on long after
-/// it was found free.
-pub fn free_ports(count: usize) -> io::Result<Vec<u16>> {
-    let blocks = (PORTS_TO - PORTS_FROM) / PORTS_OF_BLOCK;
-    let first = u16::try_from(std::process::id() % u32::from(blocks)).unwrap_or_default();
-    let mut found = Vec::new();
-    for block in (first..blocks).chain(0..first) {
-        if found.len() == count {
-            break;
-        }
-        if !claim(block) {
-            continue;
-        }
-        let start = PORTS_FROM + block * PORTS_OF_BLOCK;
-        let free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
-        let ports = (start..start + PORTS_OF_BLOCK).filter(free);
-        found.extend(ports.take(count - found.len()));
-    }
-    if found.len() == count {
-        return Ok(found);
-    }
-    let text = format!("{count} free ports on loopback");
-    Err(io::Error::new(io::ErrorKind::AddrInUse, text))
-}
-
-/// Claims a block of ports until this process ends. Where no file can be written nobody claims.
-fn claim(block: u16) -> bool {
-    static CLAIMS: Mutex<Vec<File>> = Mutex::new(Vec::new());
-    let path = std::env::temp_dir().join(format!("hilum-ports-{block}.lock"));
-    let Ok(file) = File::create(path) else {
-        return true;
-    };
-    if file.try_lock().is_err() {
-        return false;
-    }
-    let mut claims = CLAIMS.lock().unwrap_or_else(PoisonError::into_inner);
-    claims.push(file);
-    true
 }

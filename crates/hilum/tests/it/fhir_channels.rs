@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use hilum_testkit::http::HttpClient;
+use hilum_testkit::ports::free_port;
 use hilum_testkit::site::SiteFolder;
-use hilum_testkit::wait::{free_port, until};
+use hilum_testkit::wait::until;
 use serde_json::Value;
 
 use crate::kit::{Running, copy};

@@ -3,8 +3,8 @@
 use hilum_testkit::cluster::shared_postgres;
 use hilum_testkit::database::{DATABASE, PASSWORD, USER};
 use hilum_testkit::http::HttpClient;
+use hilum_testkit::ports::free_port;
 use hilum_testkit::site::SiteFolder;
-use hilum_testkit::wait::free_port;
 use serde_json::Value;
 
 use crate::kit::{Running, copy};

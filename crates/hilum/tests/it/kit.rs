@@ -5,8 +5,8 @@ use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
+use hilum_testkit::ports::free_port;
 use hilum_testkit::site::SiteFolder;
-use hilum_testkit::wait::free_port;
 use serde_json::Value;
 
 use crate::{ends, examples, hilum, text};

@@ -1,7 +1,8 @@
 //! A running node, its peers, and the commands that ask it.
 
+use hilum_testkit::ports::free_port;
 use hilum_testkit::site::SiteFolder;
-use hilum_testkit::wait::{free_port, until};
+use hilum_testkit::wait::until;
 
 use crate::kit::{Running, copy, json};
 use crate::{ends, examples, text};

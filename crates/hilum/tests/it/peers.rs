@@ -3,8 +3,9 @@
 use std::process::Stdio;
 
 use hilum_testkit::certificates::Authority;
+use hilum_testkit::ports::free_port;
 use hilum_testkit::site::SiteFolder;
-use hilum_testkit::wait::{free_port, until};
+use hilum_testkit::wait::until;
 
 use crate::kit::{Relay, Running, json};
 use crate::{ends, hilum, text};
@@ -96,7 +97,7 @@ async fn mutual_tls_passes_who_has_a_certificate_and_nobody_else() {
         "--ca",
         &ca,
         "--answer-within",
-        "5s",
+        "20s",
     ];
     let (code, out) = sent(&bare).await;
     assert_ne!(code, 0, "without a certificate: {out}");

@@ -202,10 +202,9 @@ async fn commands_that_ask_a_node_keep_their_shape_and_mask_content() {
         ],
     );
     assert_eq!(keys(&trace["rows"][0]).len(), MESSAGE.len());
-    assert_eq!(
-        trace["deliveries"][0]["attempts"][0]["outcome"],
-        "delivered"
-    );
+    // An attempt before the receiver listened may have failed.
+    let attempts = trace["deliveries"][0]["attempts"].as_array().unwrap();
+    assert_eq!(attempts.last().unwrap()["outcome"], "delivered");
     let dead = ask(
         &["dead-letters", "relay", "receiver"],
         0,
@@ -231,7 +230,7 @@ async fn commands_that_ask_a_node_keep_their_shape_and_mask_content() {
 
 #[test]
 fn commands_that_ask_say_when_nobody_answers() {
-    let port = hilum_testkit::wait::free_port().unwrap();
+    let port = hilum_testkit::ports::free_port().unwrap();
     let at = format!("127.0.0.1:{port}");
     for asks in [
         &["status"][..],

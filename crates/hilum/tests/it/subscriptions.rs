@@ -5,8 +5,9 @@ use std::net::SocketAddr;
 
 use futures_util::{SinkExt, StreamExt};
 use hilum_testkit::http::{HttpClient, HttpMessage, HttpReaction, HttpReceiver};
+use hilum_testkit::ports::free_port;
 use hilum_testkit::site::SiteFolder;
-use hilum_testkit::wait::{free_port, until, within};
+use hilum_testkit::wait::{until, within};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;

@@ -249,7 +249,7 @@ async fn release_2_waits_for_the_confirmation() {
 
 #[tokio::test]
 async fn nothing_listens() {
-    let port = hilum_testkit::wait::free_port().unwrap();
+    let port = hilum_testkit::ports::free_port().unwrap();
     let to = destination("mllp", &json!({ "address": format!("127.0.0.1:{port}") }));
     let error = send(&*to, 1).await.unwrap_err();
     assert_eq!((error.class, error.code), (Class::Retry, "connect-refused"));

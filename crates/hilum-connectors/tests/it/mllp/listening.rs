@@ -23,7 +23,7 @@ use crate::destination_factory;
 
 /// A destination at a free port, which is open.
 fn listening(mut more: Value, site: &FakeSite) -> (Arc<dyn Destination>, SocketAddr) {
-    let port = wait::free_port().unwrap();
+    let port = hilum_testkit::ports::free_port().unwrap();
     more["listen"] = json!(format!("127.0.0.1:{port}"));
     more["answer-within"] = json!("10s");
     let to = destination_factory("mllp", &more, site).unwrap()();
@@ -70,7 +70,7 @@ impl Calling {
         Self {
             receiver: Mutex::new(Receiver::start().await.unwrap()),
             caller: Mutex::default(),
-            port: wait::free_port().unwrap(),
+            port: hilum_testkit::ports::free_port().unwrap(),
         }
     }
 }
