@@ -43,8 +43,22 @@ enum Kind {
     MariaDb,
 }
 
-/// Starts PostgreSQL, with TLS if there is a certificate; `None` if servers are to be left out.
+/// Starts PostgreSQL, with TLS if there is a certificate; `None` if servers are to be left out. It
+/// does not sync.
 pub fn postgres(tls: Option<&CertificateFiles>) -> io::Result<Option<Database>> {
+    start_postgres(tls, &["-F"])
+}
+
+/// Starts PostgreSQL as it is for measuring: it syncs, and has the memory of a small server.
+pub fn postgres_measured() -> io::Result<Option<Database>> {
+    let settings = ["-c", "shared_buffers=1GB", "-c", "max_wal_size=4GB"];
+    start_postgres(None, &settings)
+}
+
+fn start_postgres(
+    tls: Option<&CertificateFiles>,
+    settings: &[&str],
+) -> io::Result<Option<Database>> {
     let Some(programs) = programs("initdb", &["/usr/lib/postgresql/*/bin"])? else {
         return Ok(None);
     };
@@ -67,8 +81,9 @@ pub fn postgres(tls: Option<&CertificateFiles>) -> io::Result<Option<Database>> 
         .arg(&data)
         .arg("-k")
         .arg(folder.path())
-        .args(["-h", "127.0.0.1", "-F", "-p"]);
-    server.arg(port.to_string());
+        .args(["-h", "127.0.0.1"])
+        .args(settings)
+        .args(["-p", &port.to_string()]);
     if let Some(files) = tls {
         for (name, file) in [
             ("ssl_cert_file", &files.certificate),

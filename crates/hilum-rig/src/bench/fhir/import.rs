@@ -1,6 +1,5 @@
 //! Transactions in, resources a second out.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -9,10 +8,9 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::super::report::Row;
-use super::ADDRESS;
 use super::bundles::Bundles;
 use super::client::Fhir;
-use crate::folder;
+use super::{ADDRESS, Store};
 use crate::program::Program;
 
 /// Clients that each wait for their answer.
@@ -25,7 +23,7 @@ pub(super) async fn run(
     program: &Program,
     bundles: &Bundles,
     wanted: u64,
-    data: &Path,
+    store: &Store,
 ) -> Result<Vec<Row>> {
     let mut fhir = Fhir::new(ADDRESS);
     for bundle in &bundles.shared {
@@ -61,7 +59,7 @@ pub(super) async fn run(
     let last = watch.await?;
     let seconds = begun.elapsed().as_secs_f64();
     let cpu = program.cpu_seconds()? - cpu;
-    let kept = folder::bytes(data) as f64 / total as f64;
+    let kept = store.bytes()? as f64 / total as f64;
     Ok(vec![
         Row::new(format!("import, the last of {total} resources"), last, "/s")
             .at_least(1_500.0, 3_000.0)

@@ -2,7 +2,8 @@
 //!
 //! The server has one core and the generator the other. The store is filled once with Synthea
 //! bundles; all other rows are measured on what it then holds. Beside the import stands the limit
-//! program: SQLite with the very rows that the store has, and nothing else.
+//! program: SQLite with the very rows that the store has, and nothing else. With a PostgreSQL store
+//! the database server is not bound to a core.
 
 mod bundles;
 mod client;
@@ -14,12 +15,13 @@ mod search;
 mod shapes;
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use clap::Args;
+use hilum_testkit::database::{self, DATABASE, Database, PASSWORD, USER};
 use tokio::time::Instant;
 
 use super::report::{Report, Row};
@@ -65,6 +67,9 @@ pub(crate) struct FhirBench {
     /// Goes on with the store of the last run instead of importing
     #[arg(long)]
     keep: bool,
+    /// Keeps the resources in a PostgreSQL that is started for it
+    #[arg(long, conflicts_with = "keep")]
+    postgres: bool,
     /// What single operations take, measured by the benches of the crates
     #[arg(long, value_name = "NAME=VALUE")]
     micro: Vec<String>,
@@ -95,23 +100,24 @@ impl FhirBench {
         let mut report = Report::begin();
         self.say(format_args!("machine: {}", machine::described()));
         let bundles = Bundles::read(&self.work)?;
-        let data = self.work.join("fhir-data");
-        let mut program = self.filled(&data, &bundles, &mut report).await?;
+        let store = self.store()?;
+        let mut program = self.filled(&store, &bundles, &mut report).await?;
         let drawn = Drawn::from(&bundles.sample, &mut Fhir::new(ADDRESS)).await?;
         for name in ROWS {
-            if !self.wants(name) || name == "import" {
+            let is_beside = name == "limit" && store.database.is_some();
+            if !self.wants(name) || name == "import" || is_beside {
                 continue;
             }
             let begun = Instant::now();
             let rows = match name {
-                "start" => self.start(&data, &mut program).await,
+                "start" => self.start(&store, &mut program).await,
                 "read" => mix::reads(&drawn, self.seconds).await,
                 "crud" => mix::changes(&bundles.sample, self.seconds).await,
                 "search" => search::shapes(&drawn, self.seconds).await,
                 "limit" => {
                     program.stop(STOP_WITHIN)?;
-                    let rows = limit::rows(&data, &self.work);
-                    program = self.started(&data)?;
+                    let rows = limit::rows(&store.data, &self.work);
+                    program = self.started(&store)?;
                     rows
                 }
                 other => bail!("no row is called {other}"),
@@ -134,7 +140,12 @@ impl FhirBench {
             println!("\n{}", report.markdown());
         }
         if self.write {
-            page::write(&self.page, "fhir", &report.markdown())?;
+            let part = if self.postgres {
+                "fhir --postgres"
+            } else {
+                "fhir"
+            };
+            page::write(&self.page, part, &report.markdown())?;
         }
         Ok(())
     }
@@ -156,37 +167,74 @@ impl FhirBench {
         report.add(rows);
     }
 
-    /// A server with the resources that are wanted.
-    async fn filled(&self, data: &Path, bundles: &Bundles, report: &mut Report) -> Result<Program> {
-        if self.keep {
-            ensure!(data.is_dir(), "there is no store of an earlier run");
-            return self.started(data);
+    /// Where the resources are kept.
+    fn store(&self) -> Result<Store> {
+        let data = self.work.join("fhir-data");
+        if !self.postgres {
+            let site = self.site.clone();
+            return Ok(Store {
+                data,
+                site,
+                database: None,
+            });
         }
-        folder::empty(data)?;
-        let program = self.started(data)?;
+        let database = database::postgres_measured()?;
+        let database = database.context("servers are left out: HILUM_SKIP_SERVERS")?;
+        let site = self.work.join("fhir-site");
+        folder::empty(&site)?;
+        folder::copy(&self.site, &site)?;
+        let file = site.join("hilum.yaml");
+        let port = database.port;
+        let section = format!(
+            "fhir:\n  database:\n    url: postgres://{USER}@127.0.0.1:{port}/{DATABASE}\n    \
+             password: file:password\n"
+        );
+        let text = std::fs::read_to_string(&file)?.replace("fhir:\n", &section);
+        std::fs::write(&file, text)?;
+        std::fs::write(site.join("password"), PASSWORD)?;
+        Ok(Store {
+            data,
+            site,
+            database: Some(database),
+        })
+    }
+
+    /// A server with the resources that are wanted.
+    async fn filled(
+        &self,
+        store: &Store,
+        bundles: &Bundles,
+        report: &mut Report,
+    ) -> Result<Program> {
+        if self.keep {
+            ensure!(store.data.is_dir(), "there is no store of an earlier run");
+            return self.started(store);
+        }
+        folder::empty(&store.data)?;
+        let program = self.started(store)?;
         let wanted = if self.long { 1_000_000 } else { self.resources };
-        let rows = import::run(&program, bundles, wanted, data).await?;
+        let rows = import::run(&program, bundles, wanted, store).await?;
         self.add(report, rows);
         Ok(program)
     }
 
-    fn started(&self, data: &Path) -> Result<Program> {
+    fn started(&self, store: &Store) -> Result<Program> {
         let mut command = Command::new("taskset");
         command
             .args(["-c", "0"])
             .arg(&self.hilum)
             .arg("run")
-            .arg(&self.site);
-        command.arg("--data").arg(data);
+            .arg(&store.site);
+        command.arg("--data").arg(&store.data);
         Program::start(&mut command, &self.work.join("fhir.log"), READY_WITHIN)
     }
 
     /// Start to the first answer, and memory.
-    async fn start(&self, data: &Path, program: &mut Program) -> Result<Vec<Row>> {
+    async fn start(&self, store: &Store, program: &mut Program) -> Result<Vec<Row>> {
         let under_load = program.peak_mb()?;
         program.stop(STOP_WITHIN)?;
         let begun = Instant::now();
-        *program = self.started(data)?;
+        *program = self.started(store)?;
         Fhir::new(ADDRESS).get("Patient?_count=1").await?;
         let first = begun.elapsed().as_secs_f64();
         Ok(vec![
@@ -196,6 +244,24 @@ impl FhirBench {
             Row::new("resident, most since the start", under_load, "MB").at_most(300.0, 150.0),
             Row::new("resident after a start", program.resident_mb()?, "MB"),
         ])
+    }
+}
+
+/// Where the resources are kept: in a file of the data folder or in a database.
+struct Store {
+    data: PathBuf,
+    site: PathBuf,
+    database: Option<Database>,
+}
+
+impl Store {
+    /// The size of it all, in bytes.
+    fn bytes(&self) -> Result<u64> {
+        let Some(database) = &self.database else {
+            return Ok(folder::bytes(&self.data));
+        };
+        let size = database.sql("select pg_database_size(current_database())")?;
+        Ok(size.parse()?)
     }
 }
 
