@@ -60,6 +60,8 @@ impl LoadReport {
 /// The spread of a measured time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Percentiles {
+    /// How many there were.
+    pub count: usize,
     /// Half were faster.
     pub p50: Duration,
     /// 90 of 100 were faster.
@@ -82,6 +84,7 @@ impl Percentiles {
             times.get(rank).copied().unwrap_or_default()
         };
         Self {
+            count: times.len(),
             p50: at(500),
             p90: at(900),
             p99: at(990),

@@ -14,6 +14,7 @@ use super::super::report::Row;
 use super::ADDRESS;
 use super::client::Fhir;
 use super::draw::Drawn;
+use crate::program::Program;
 
 const CLIENTS: u64 = 16;
 /// The types of the mix.
@@ -29,8 +30,21 @@ const TYPES: [&str; 9] = [
     "Organization",
 ];
 
+/// Requests a second, and what each took of the server and of time.
+struct Measured {
+    rate: f64,
+    cpu_ms: f64,
+    times: Percentiles,
+}
+
+impl Measured {
+    fn note(&self) -> String {
+        format!("{:.2} ms CPU each; {}", self.cpu_ms, self.times)
+    }
+}
+
 /// Requests until the time is up, by clients that each wait for their answer.
-async fn many<F>(seconds: f64, request: impl Fn(u64) -> F) -> Result<(f64, Percentiles)>
+async fn many<F>(program: &Program, seconds: f64, request: impl Fn(u64) -> F) -> Result<Measured>
 where
     F: Future<Output = Result<Vec<Duration>>> + Send + 'static,
 {
@@ -38,19 +52,24 @@ where
     for client in 0..CLIENTS {
         clients.spawn(request(client));
     }
-    let begun = Instant::now();
+    let (begun, cpu) = (Instant::now(), program.cpu_seconds()?);
     let mut times = Vec::new();
     while let Some(ended) = clients.join_next().await {
         times.extend(ended??);
     }
-    let rate = times.len() as f64 / begun.elapsed().as_secs_f64().max(seconds.min(0.1));
-    Ok((rate, Percentiles::of(times)))
+    let times = Percentiles::of(times);
+    let count = times.count as f64;
+    Ok(Measured {
+        rate: count / begun.elapsed().as_secs_f64().max(seconds.min(0.1)),
+        cpu_ms: (program.cpu_seconds()? - cpu) * 1000.0 / count,
+        times,
+    })
 }
 
 /// Reads by id.
-pub(super) async fn reads(drawn: &Drawn, seconds: f64) -> Result<Vec<Row>> {
+pub(super) async fn reads(program: &Program, drawn: &Drawn, seconds: f64) -> Result<Vec<Row>> {
     let paths: Arc<[String]> = (0..4_000).map(|at| drawn.read(at)).collect();
-    let (rate, times) = many(seconds, |client| {
+    let measured = many(program, seconds, |client| {
         let paths = Arc::clone(&paths);
         async move {
             let (mut fhir, mut times) = (Fhir::new(ADDRESS), Vec::new());
@@ -67,18 +86,18 @@ pub(super) async fn reads(drawn: &Drawn, seconds: f64) -> Result<Vec<Row>> {
         }
     })
     .await?;
-    let row = Row::new("read by id, 16 clients", rate, "/s").at_least(15_000.0, 30_000.0);
-    Ok(vec![row.decimals(0).note(times.to_string())])
+    let row = Row::new("read by id, 16 clients", measured.rate, "/s").at_least(15_000.0, 30_000.0);
+    Ok(vec![row.decimals(0).note(measured.note())])
 }
 
 /// Create, read, update, read, delete.
-pub(super) async fn changes(sample: &[Value], seconds: f64) -> Result<Vec<Row>> {
+pub(super) async fn changes(program: &Program, sample: &[Value], seconds: f64) -> Result<Vec<Row>> {
     let bodies: Arc<[Value]> = TYPES
         .iter()
         .filter_map(|kind| sample.iter().find(|one| one["resourceType"] == **kind))
         .map(plain)
         .collect();
-    let (rate, times) = many(seconds, |client| {
+    let measured = many(program, seconds, |client| {
         let bodies = Arc::clone(&bodies);
         async move {
             let (mut fhir, mut times) = (Fhir::new(ADDRESS), Vec::new());
@@ -96,14 +115,14 @@ pub(super) async fn changes(sample: &[Value], seconds: f64) -> Result<Vec<Row>> 
     Ok(vec![
         Row::new(
             "create, read, update, read, delete of nine types, 16 clients",
-            rate,
+            measured.rate,
             "/s",
         )
         .at_least(2_000.0, 4_000.0)
         .decimals(0),
-        Row::new("their p99", ms(times.p99), "ms")
+        Row::new("their p99", ms(measured.times.p99), "ms")
             .at_most(50.0, 50.0)
-            .note(times.to_string()),
+            .note(measured.note()),
     ])
 }
 

@@ -96,9 +96,9 @@ impl FhirBench {
                 ROWS.join(", ")
             );
         }
-        on_core(1)?;
         let mut report = Report::begin();
         self.say(format_args!("machine: {}", machine::described()));
+        on_core(1)?;
         let bundles = Bundles::read(&self.work)?;
         let store = self.store()?;
         let mut program = self.filled(&store, &bundles, &mut report).await?;
@@ -111,9 +111,9 @@ impl FhirBench {
             let begun = Instant::now();
             let rows = match name {
                 "start" => self.start(&store, &mut program).await,
-                "read" => mix::reads(&drawn, self.seconds).await,
-                "crud" => mix::changes(&bundles.sample, self.seconds).await,
-                "search" => search::shapes(&drawn, self.seconds).await,
+                "read" => mix::reads(&program, &drawn, self.seconds).await,
+                "crud" => mix::changes(&program, &bundles.sample, self.seconds).await,
+                "search" => search::shapes(&program, &drawn, self.seconds).await,
                 "limit" => {
                     program.stop(STOP_WITHIN)?;
                     let rows = limit::rows(&store.data, &self.work);

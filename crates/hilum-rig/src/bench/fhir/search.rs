@@ -15,6 +15,7 @@ use super::ADDRESS;
 use super::client::Fhir;
 use super::draw::Drawn;
 use super::shapes::SHAPES;
+use crate::program::Program;
 
 const PER_SECOND: f64 = 500.0;
 const CLIENTS: usize = 16;
@@ -25,16 +26,19 @@ const WARM_UP: u64 = 20;
 const BEHIND_MAX: Duration = Duration::from_secs(10);
 
 /// One row for the share of shapes, one for each shape.
-pub(super) async fn shapes(drawn: &Drawn, seconds: f64) -> Result<Vec<Row>> {
+pub(super) async fn shapes(program: &Program, drawn: &Drawn, seconds: f64) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
     let mut fast = 0;
     for (name, shape) in SHAPES {
         let count = (PER_SECOND * seconds) as u64;
         let paths: Arc<[String]> = (0..count).map(|at| drawn.fill(shape, at)).collect();
+        let cpu = program.cpu_seconds()?;
         let row = match steady(&paths).await {
             Ok(times) => {
                 fast += usize::from(ms(times.p99) < P99_MS);
-                Row::new(format!("p99: {name}"), ms(times.p99), "ms").note(times.to_string())
+                let cpu = (program.cpu_seconds()? - cpu) * 1000.0 / times.count as f64;
+                Row::new(format!("p99: {name}"), ms(times.p99), "ms")
+                    .note(format!("{cpu:.2} ms CPU each; {times}"))
             }
             Err(error) => Row::failed(name, &error),
         };
