@@ -82,6 +82,19 @@ impl Element {
             .collect()
     }
 
+    /// Whether its id says that it is a slice, and nothing gives the slice a name. (The slices of a
+    /// choice are often named by their id alone.)
+    pub(super) fn lacks_its_name(&self) -> bool {
+        let id = self.text("id").unwrap_or_default();
+        let path = self.text("path").unwrap_or_default();
+        if id.split('.').count() != path.split('.').count() {
+            return false;
+        }
+        let last = id.rsplit('.').next().unwrap_or_default();
+        let slice = last.split_once(':').map_or("", |(name, _)| name);
+        !slice.is_empty() && !slice.ends_with("[x]") && self.raw("sliceName").is_none()
+    }
+
     /// Lays what a profile says over it.
     pub(super) fn lay(&mut self, own: &Self) {
         for (name, value) in &own.members {

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use super::choice::{choice, in_order_of_types, is_by_type, one_type_only, only_type, well_named};
 use super::element::{Element, TypeUse};
 use super::parts::{items, member};
 use super::tree::{Node, nth};
 use super::{Maker, SnapshotError};
+use crate::definitions::{Definitions, TypeKind};
 
 const CORE: &str = "http://hl7.org/fhir/StructureDefinition/";
 /// Slices of extensions.
@@ -41,6 +43,13 @@ impl Layer<'_> {
         if into.children.is_empty() {
             self.grow(into, path)?;
         }
+        let named = |child: &&Node| only_type(into, &child.name).is_some();
+        let in_place: Vec<&str> = own
+            .children
+            .iter()
+            .filter(named)
+            .map(|child| child.name.as_str())
+            .collect();
         let mut done: Vec<&str> = Vec::new();
         for child in &own.children {
             if done.contains(&child.name.as_str()) {
@@ -49,7 +58,15 @@ impl Layer<'_> {
             done.push(&child.name);
             let same = own.children.iter().filter(|other| other.name == child.name);
             let path = format!("{path}.{}", child.name);
-            self.group(into, &child.name, &same.collect::<Vec<_>>(), &path)?;
+            let same = same.collect::<Vec<_>>();
+            match only_type(into, &child.name) {
+                Some(at) if in_place.contains(&child.name.as_str()) => {
+                    for own in same {
+                        self.lay(nth(&mut into.children, at), own, &path)?;
+                    }
+                }
+                _ => self.group(into, &child.name, &same, &path)?,
+            }
         }
         Ok(())
     }
@@ -79,6 +96,10 @@ impl Layer<'_> {
             match &own.slice {
                 None => self.lay(nth(&mut parent.children, at), own, path)?,
                 Some(slice) => {
+                    let unsliced = nth(&mut parent.children, at);
+                    if is_by_type(&unsliced.element) {
+                        well_named(name, slice, &own.element, path)?;
+                    }
                     let at = self.slice(parent, &before, slice, &own.element);
                     let place = format!("{path}:{slice}");
                     self.lay(nth(&mut parent.children, at), own, &place)?;
@@ -86,7 +107,8 @@ impl Layer<'_> {
                 }
             }
         }
-        self.sliced(parent, &before, path)
+        self.sliced(parent, &before, path)?;
+        one_type_only(parent, name, all, path)
     }
 
     /// Says of the element itself what its slices say together.
@@ -180,7 +202,9 @@ impl Layer<'_> {
         made.slice = Some(slice.to_owned());
         made.element.remove("slicing");
         made.element.remove("sliceName");
-        if own.raw("min").is_none() {
+        // Where there is but one type, what has to be there has to be of that type.
+        let only = name.ends_with("[x]") && before.element.types().len() == 1;
+        if own.raw("min").is_none() && !only {
             made.element.set("min", "0");
         }
         let last = parent
@@ -207,6 +231,12 @@ impl Layer<'_> {
             return Ok(());
         };
         let slice = first.slice.clone().unwrap_or_else(|| first.name.clone());
+        if !slice.contains('/') && slice != first.name {
+            return Err(SnapshotError::SliceName {
+                path: path.to_owned(),
+                slice,
+            });
+        }
         let place = self.slice(parent, &before, &slice, &first.element);
         let made = nth(&mut parent.children, place);
         made.element.set_text("sliceName", &slice);
@@ -227,7 +257,13 @@ impl Layer<'_> {
     fn grow(&self, node: &mut Node, path: &str) -> Result<(), SnapshotError> {
         if let Some(reference) = node.element.text("contentReference") {
             let target = reference.rsplit('#').next().unwrap_or_default();
-            let found = find(&self.whole, target).ok_or(SnapshotError::Path(target.to_owned()))?;
+            // What is referred to is the element of the type, and not what a profile says of it.
+            let standard = format!("{CORE}{}", self.whole.name);
+            let standard = super::base::elements(&standard)
+                .map(|list| Node::of(list, &self.whole.name))
+                .transpose()?;
+            let whole = standard.as_ref().unwrap_or(&self.whole);
+            let found = find(whole, target).ok_or(SnapshotError::Path(target.to_owned()))?;
             node.children.clone_from(&found.children);
             node.element.remove("contentReference");
             if let Some(ty) = found.element.raw("type") {
@@ -330,8 +366,14 @@ impl Layer<'_> {
             ) || one.code.contains("System.")
         };
         let types = own.types();
-        if !allowed.is_empty() && !allowed.iter().any(anything) && !self.specialization {
-            let known = |ty: &TypeUse| allowed.iter().any(|one| one.code == ty.code);
+        let resource = |one: &TypeUse| matches!(one.code.as_str(), "Resource" | "DomainResource");
+        let open = |one: &TypeUse| anything(one) && !resource(one);
+        if !allowed.is_empty() && !allowed.iter().any(open) && !self.specialization {
+            let resources = allowed.iter().any(resource);
+            let known = |ty: &TypeUse| {
+                let same = allowed.iter().any(|one| one.code == ty.code);
+                same || resources && !is_data_type(&ty.code)
+            };
             if let Some(wrong) = types.iter().find(|ty| !known(ty) && !ty.code.is_empty()) {
                 return Err(SnapshotError::Type {
                     path: path.to_owned(),
@@ -362,6 +404,13 @@ impl Layer<'_> {
     }
 }
 
+/// Whether a name is that of a data type, which no resource is.
+fn is_data_type(code: &str) -> bool {
+    let tables = Definitions::r4();
+    let ty = tables.type_named(code);
+    ty.is_some_and(|ty| tables.type_def(ty).kind != TypeKind::Resource)
+}
+
 /// Where the children of a type are described.
 fn type_url(only: &TypeUse, path: &str) -> Result<String, SnapshotError> {
     match only.profiles.as_slice() {
@@ -370,43 +419,6 @@ fn type_url(only: &TypeUse, path: &str) -> Result<String, SnapshotError> {
         _ if only.code.starts_with("http") => Ok(only.code.clone()),
         _ => Ok(format!("{CORE}{}", only.code)),
     }
-}
-
-/// Before which slice of a choice a new one belongs: they are in the order of the types.
-fn in_order_of_types(parent: &Node, before: &Node, own: &Element, slice: &str) -> Option<usize> {
-    let stem = before.name.strip_suffix("[x]")?;
-    let types = before.element.types();
-    let place = |code: &str| {
-        types
-            .iter()
-            .position(|one| one.code.eq_ignore_ascii_case(code))
-    };
-    let stated = own.types().first().map(|one| one.code.clone());
-    let code = stated.or_else(|| slice.strip_prefix(stem).map(str::to_owned))?;
-    let place_of_new = place(&code)?;
-    parent.children.iter().position(|child| {
-        let known = child.element.types();
-        child.name == before.name
-            && child.slice.is_some()
-            && known
-                .first()
-                .and_then(|one| place(&one.code))
-                .is_some_and(|at| at > place_of_new)
-    })
-}
-
-/// The choice that a name with its type means, and the type.
-fn choice(parent: &Node, name: &str) -> Option<(usize, String)> {
-    parent.children.iter().enumerate().find_map(|(at, child)| {
-        let stem = child.name.strip_suffix("[x]")?;
-        let ty = name.strip_prefix(stem).filter(|_| child.slice.is_none())?;
-        if !ty.starts_with(|c: char| c.is_ascii_uppercase()) {
-            return None;
-        }
-        let types = child.element.types();
-        let found = types.iter().find(|one| one.code.eq_ignore_ascii_case(ty))?;
-        Some((at, found.code.clone()))
-    })
 }
 
 /// The element with an id.

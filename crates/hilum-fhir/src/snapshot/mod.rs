@@ -9,6 +9,7 @@
 //! contradictions only those are refused that leave no element to speak of.
 
 mod base;
+mod choice;
 mod element;
 mod lay;
 mod parts;
@@ -81,6 +82,17 @@ pub enum SnapshotError {
     /// More slices have to be there than there may be elements.
     #[error("the slices of {0} have to be there more often than it may")]
     TooMany(String),
+    /// A slice by type that has not the name of the type.
+    #[error("the slice {slice} of {path} has another name than its type gives it")]
+    SliceName {
+        /// The element.
+        path: String,
+        /// The slice.
+        slice: String,
+    },
+    /// A slice without its name.
+    #[error("{0} is a slice without `sliceName`")]
+    Nameless(String),
     /// What the base demands is not demanded any more.
     #[error("the base says that {0} is to be supported, which cannot be taken back")]
     Loosened(String),
@@ -220,7 +232,21 @@ impl Maker<'_> {
             return Err(SnapshotError::BaseType(base.to_owned()));
         }
         ty.clone_into(&mut tree.name);
-        let difference = Node::of(part("differential").unwrap_or_default(), ty)?;
+        let stated = part("differential").unwrap_or_default();
+        if let Some(nameless) = stated.iter().find(|element| element.lacks_its_name()) {
+            return Err(SnapshotError::Nameless(
+                nameless.text("path").unwrap_or_default(),
+            ));
+        }
+        let difference = Node::of(stated, ty)?;
+        let own = root.child_text("url").unwrap_or_default();
+        let types = difference.element.types();
+        if types
+            .iter()
+            .any(|ty| ty.profiles.iter().any(|profile| profile == own))
+        {
+            return Err(SnapshotError::Circle(own.to_owned()));
+        }
         let specialization = root.child_text("derivation") != Some("constraint");
         lay::Layer {
             maker: self,
