@@ -3,13 +3,19 @@
 //!
 //! Each takes any bytes, and panics only where a promise of this crate is broken.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
+use hilum_fhirpath::Moment;
+
+use crate::profile::ProfilesBuilder;
 use crate::resource::Resource;
 use crate::search::{ParamSet, extract};
+use crate::snapshot::{Library, with_snapshot};
+use crate::validate::{Request, Validator};
 use crate::{Limits, Style, json, patch, xml};
 
 static PARAMS: OnceLock<ParamSet> = OnceLock::new();
+static VALIDATOR: OnceLock<Validator> = OnceLock::new();
 
 /// What is read is written and read again unchanged, in both forms.
 pub fn json(bytes: &[u8]) {
@@ -44,6 +50,40 @@ pub fn patch(bytes: &[u8]) {
     {
         survives(&patched);
     }
+}
+
+/// A definition gives a snapshot or an error, and a profile that a resource can be held against.
+pub fn definition(bytes: &[u8]) {
+    const PATIENT: &[u8] = br#"{"resourceType":"Patient","identifier":[{"system":"urn:a"},
+        {"use":"usual"}],"name":[{"family":"A","given":["B","C"]}],"deceasedBoolean":false}"#;
+    let limits = Limits::default();
+    let (Ok(definition), Ok(patient)) =
+        (json::parse(bytes, &limits), json::parse(PATIENT, &limits))
+    else {
+        return;
+    };
+    let url = definition.root().child_text("url").unwrap_or_default();
+    let url = url.to_owned();
+    let mut library = Library::new();
+    library.add(Arc::new(definition.clone()));
+    if let Ok(whole) = with_snapshot(&definition, &library) {
+        assert!(whole.root().child("snapshot").is_some(), "it has elements");
+    }
+    let mut profiles = ProfilesBuilder::new();
+    profiles.add(definition);
+    let profiles = profiles.build();
+    let request = Request {
+        profiles: &profiles,
+        asked: &[&url],
+        ..Request::new(Moment::from_unix_millis(0, 0))
+    };
+    let problems = VALIDATOR
+        .get_or_init(Validator::new)
+        .validate(&patient, &request);
+    assert!(
+        problems.len() <= request.problems_max,
+        "problems are bounded"
+    );
 }
 
 fn survives(resource: &Resource) {

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use hilum_config::PackageProblem;
 use hilum_fhir::package::{Guides, GuidesBuilder, PackageError, PackageLimits};
 
-/// Profiles without a base, or packages that are missing, that are named one by one.
+/// Profiles that cannot be used, or packages that are missing, that are named one by one.
 const NAMED_MAX: usize = 3;
 
 /// Reads packages and looks for the profiles that are demanded.
@@ -34,18 +34,13 @@ pub(crate) fn check(
         return problems;
     }
     let guides = guides.build();
-    let baseless = guides.baseless();
-    if let Some(first) = baseless.first() {
+    let faults = guides.faults();
+    if let Some(first) = faults.first() {
         problems.push(PackageProblem {
             at: Ok(files.len().saturating_sub(1)),
             warning: false,
-            text: format!(
-                "{} profiles are built on what no package has, such as {} on {}",
-                baseless.len(),
-                first.profile,
-                first.base
-            ),
-            remedy: "add the package that has it to `packages`".to_owned(),
+            text: format!("{} profiles cannot be used, such as {first}", faults.len()),
+            remedy: "add the package that has what they are built on to `packages`".to_owned(),
         });
     }
     for (at, guide) in guides.guides.iter().enumerate() {

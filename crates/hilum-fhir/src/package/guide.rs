@@ -47,13 +47,33 @@ pub enum GuideError {
     Version(String),
 }
 
-/// A profile whose base is in none of the packages.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Baseless {
-    /// The profile.
+/// A definition that cannot be used: where it stands, and why.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{profile} ({package}, {file}) {cause}")]
+pub struct Fault {
+    /// The name of the package; empty where it came without one.
+    pub package: String,
+    /// The file in the package.
+    pub file: String,
+    /// The canonical URL of the profile.
     pub profile: String,
-    /// What it is built on.
-    pub base: String,
+    /// Why.
+    pub cause: FaultCause,
+}
+
+/// Why a definition cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum FaultCause {
+    /// What it is built on is in none of the packages, and it brings no snapshot.
+    #[error("is built on {0}, which no package has")]
+    Baseless(String),
+    /// It is built on itself, or on too many others.
+    #[error("is built on itself, or on too many others")]
+    Circle,
+    /// It is for a type that FHIR R4 does not have.
+    #[error("is for the type {0}, which FHIR R4 does not have")]
+    Type(String),
 }
 
 /// Packages, ready for use.
@@ -82,11 +102,10 @@ impl Guides {
         })
     }
 
-    /// The profiles that cannot be understood, because what they are built on is missing and they
-    /// bring no snapshot.
+    /// The profiles that cannot be used.
     #[must_use]
-    pub fn baseless(&self) -> &[Baseless] {
-        self.profiles.baseless()
+    pub fn faults(&self) -> &[Fault] {
+        self.profiles.faults()
     }
 }
 
@@ -136,7 +155,7 @@ impl GuidesBuilder {
             return;
         };
         match resource.type_name() {
-            "StructureDefinition" => self.profiles.add(resource),
+            "StructureDefinition" => self.profiles.add_from(resource, &guide.name, entry.path),
             "ImplementationGuide" => {
                 let root = resource.root();
                 let own = root.child_text("packageId") == Some(guide.name.as_str());

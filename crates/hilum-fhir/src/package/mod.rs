@@ -10,7 +10,7 @@ mod tar;
 #[cfg(test)]
 mod tests;
 
-pub use guide::{Baseless, Guide, GuideError, Guides, GuidesBuilder, find};
+pub use guide::{Fault, FaultCause, Guide, GuideError, Guides, GuidesBuilder, find};
 
 use std::io::{self, Read};
 

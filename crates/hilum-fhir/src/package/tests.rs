@@ -5,7 +5,7 @@ use std::io::Write as _;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-use super::{PackageError, PackageLimits, read};
+use super::{GuidesBuilder, PackageError, PackageLimits, read};
 
 fn file(path: &str, content: &[u8]) -> Vec<u8> {
     let mut header = vec![0_u8; 512];
@@ -106,4 +106,42 @@ fn broken_packages_are_refused() {
         paths(&packed(&wrong), &limits),
         Err(PackageError::Tar(_))
     ));
+}
+
+#[test]
+fn a_profile_that_cannot_be_used_is_named_with_its_place() {
+    let profile = |name: &str, ty: &str, base: &str| {
+        let text = format!(
+            r#"{{"resourceType":"StructureDefinition","url":"urn:{name}","name":"P","status":"draft",
+            "kind":"resource","abstract":false,"type":"{ty}","derivation":"constraint",
+            "baseDefinition":"{base}","differential":{{"element":[{{"path":"{ty}"}}]}}}}"#
+        );
+        file(&format!("package/{name}.json"), text.as_bytes())
+    };
+    let patient = "http://hl7.org/fhir/StructureDefinition/Patient";
+    let mut tar = file(
+        "package/package.json",
+        br#"{"name":"a.guide","version":"1.0.0","fhirVersions":["4.0.1"]}"#,
+    );
+    tar.extend(profile("good", "Patient", patient));
+    tar.extend(profile("alone", "Patient", "urn:absent"));
+    tar.extend(profile("round", "Patient", "urn:round"));
+    tar.extend(profile("new", "Transport", patient));
+    tar.extend([0; 1024]);
+    let mut guides = GuidesBuilder::new();
+    guides
+        .add(packed(&tar).as_slice(), &PackageLimits::default())
+        .unwrap();
+    let guides = guides.build();
+    let faults: Vec<String> = guides.faults().iter().map(ToString::to_string).collect();
+    assert_eq!(
+        faults,
+        [
+            "urn:alone (a.guide, alone.json) is built on urn:absent, which no package has",
+            "urn:round (a.guide, round.json) is built on itself, or on too many others",
+            "urn:new (a.guide, new.json) is for the type Transport, which FHIR R4 does not have",
+        ]
+    );
+    let urls: Vec<&str> = guides.profiles.added().map(|p| p.url.as_str()).collect();
+    assert!(urls.contains(&"urn:good"), "{urls:?}");
 }

@@ -118,6 +118,10 @@ impl<'s> Layer<'s> {
         }
         let mut place = root;
         for segment in segments.iter().skip(1) {
+            // What a primitive holds is no element of its own.
+            if segment.name == "value" && place.scope.is_some_and(is_primitive) {
+                return;
+            }
             match enter(place, segment) {
                 Some(inner) => place = inner,
                 None => {
@@ -255,12 +259,15 @@ impl<'s> Layer<'s> {
                 "exists" => DiscriminatorKind::Exists,
                 "type" => DiscriminatorKind::Type,
                 "profile" => DiscriminatorKind::Profile,
-                _ => return None,
+                _ => DiscriminatorKind::Unknown,
             };
-            let Some(path) = steps(one.child_text("path")?) else {
-                self.ignored += 1;
-                return None;
+            let path = steps(one.child_text("path")?);
+            let kind = match path {
+                Some(_) => kind,
+                None => DiscriminatorKind::Unknown,
             };
+            self.ignored += usize::from(kind == DiscriminatorKind::Unknown);
+            let path = path.unwrap_or_default();
             discriminators.push(Discriminator { kind, path });
         }
         Some(Slicing {
@@ -351,9 +358,24 @@ fn enter<'c>(place: &'c mut Constraint, segment: &Segment<'_>) -> Option<&'c mut
             // A slice of a choice that has the JSON name of a type is of that type.
             let named = element.filter(|id| tables.element(*id).choice);
             let named = named.and_then(|_| tables.child(scope?, own));
-            Some(slice(found, own, named.map(|child| child.ty)))
+            Some(slice(outer(found, own), own, named.map(|child| child.ty)))
         }
     }
+}
+
+/// What a slice is a slice of: `a/b` is one of the slice `a`, where there is such a slice (FHIR R4
+/// profiling.html#reslicing).
+fn outer<'c>(place: &'c mut Constraint, name: &str) -> &'c mut Constraint {
+    let mut place = place;
+    for (at, _) in name.match_indices('/').take(DEPTH_MAX) {
+        let own = name.get(..at);
+        let known = |slice: &Constraint| slice.slice.as_deref() == own;
+        match place.slices.iter().position(known) {
+            Some(at) => place = nth(&mut place.slices, at),
+            None => break,
+        }
+    }
+    place
 }
 
 fn child<'c>(
@@ -404,6 +426,13 @@ fn slice<'c>(place: &'c mut Constraint, name: &str, ty: Option<TypeId>) -> &'c m
 )]
 fn nth(list: &mut [Constraint], at: usize) -> &mut Constraint {
     &mut list[at]
+}
+
+fn is_primitive(scope: ElementId) -> bool {
+    let tables = Definitions::r4();
+    let mut types = tables.element(scope).types.iter();
+    let primitive = types.any(|one| tables.type_def(one.ty).primitive().is_some());
+    tables.element(scope).parent.is_none() && primitive
 }
 
 /// Below `Resource` any element may be meant.

@@ -85,7 +85,7 @@ pub struct Constraint {
     pub max_value: Option<Value>,
     /// How its repetitions are told apart.
     pub slicing: Option<Slicing>,
-    /// What is asked of each kind of repetition.
+    /// What is asked of each kind of repetition; of a slice, of the kinds in it (`a/b` in `a`).
     pub slices: Vec<Constraint>,
     /// What is asked of its children.
     pub children: Vec<Constraint>,
@@ -149,6 +149,8 @@ pub enum DiscriminatorKind {
     Type,
     /// The profile.
     Profile,
+    /// What this program does not understand: nothing is told by it.
+    Unknown,
 }
 
 /// A step of a discriminator's path.

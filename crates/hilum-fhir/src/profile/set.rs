@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::compile::Stated;
 use super::{Profile, compile, standard};
 use crate::definitions::{Definitions, TypeId};
-use crate::package::Baseless;
+use crate::package::{Fault, FaultCause};
 use crate::resource::Resource;
 
 /// Bases of bases of a profile that are followed.
@@ -20,7 +20,7 @@ pub struct Profiles {
     added: BTreeMap<String, Vec<Arc<Profile>>>,
     /// What guides ask of every resource of a type.
     globals: Vec<(TypeId, String)>,
-    baseless: Vec<Baseless>,
+    faults: Vec<Fault>,
 }
 
 impl Profiles {
@@ -30,7 +30,7 @@ impl Profiles {
         Self {
             added: BTreeMap::new(),
             globals: Vec::new(),
-            baseless: Vec::new(),
+            faults: Vec::new(),
         }
     }
 
@@ -39,10 +39,10 @@ impl Profiles {
         self.added.values().flatten().map(Arc::as_ref)
     }
 
-    /// Those that were added without what they are built on.
+    /// Those that were added and cannot be used.
     #[must_use]
-    pub fn baseless(&self) -> &[Baseless] {
-        &self.baseless
+    pub fn faults(&self) -> &[Fault] {
+        &self.faults
     }
 
     /// The profile with this canonical URL (`url` or `url|version`); without version the last one
@@ -94,10 +94,12 @@ pub struct ProfilesBuilder {
     sources: Vec<Source>,
     by_url: HashMap<String, Vec<usize>>,
     globals: Vec<(TypeId, String)>,
-    baseless: Vec<Baseless>,
+    faults: Vec<Fault>,
 }
 
 struct Source {
+    package: String,
+    file: String,
     version: Option<String>,
     resource: Arc<Resource>,
     state: State,
@@ -119,6 +121,11 @@ impl ProfilesBuilder {
     /// Adds a StructureDefinition, or what an ImplementationGuide asks of all resources of a type;
     /// anything else and a profile without URL is left out.
     pub fn add(&mut self, resource: Resource) {
+        self.add_from(resource, "", "");
+    }
+
+    /// As [`Self::add`], with the package and the file in it that a fault is to name.
+    pub fn add_from(&mut self, resource: Resource, package: &str, file: &str) {
         let root = resource.root();
         if resource.type_name() == "ImplementationGuide" {
             for global in root.children_named("global") {
@@ -138,14 +145,15 @@ impl ProfilesBuilder {
         let version = root.child_text("version").map(str::to_owned);
         self.by_url.entry(url).or_default().push(self.sources.len());
         self.sources.push(Source {
+            package: package.to_owned(),
+            file: file.to_owned(),
             version,
             resource: Arc::new(resource),
             state: State::Raw,
         });
     }
 
-    /// Compiles all of them. One that cannot be (its type is unknown, its bases form a circle) is
-    /// left out.
+    /// Compiles all of them. One that cannot be is left out, and is among the faults.
     #[must_use]
     pub fn build(mut self) -> Profiles {
         for at in 0..self.sources.len() {
@@ -160,7 +168,7 @@ impl ProfilesBuilder {
         Profiles {
             added,
             globals: self.globals,
-            baseless: self.baseless,
+            faults: self.faults,
         }
     }
 
@@ -168,7 +176,10 @@ impl ProfilesBuilder {
         let source = self.sources.get_mut(at)?;
         match &source.state {
             State::Done(profile) => return profile.clone(),
-            State::InWork => return None,
+            State::InWork => {
+                self.fault(at, FaultCause::Circle);
+                return None;
+            }
             State::Raw => source.state = State::InWork,
         }
         let resource = Arc::clone(&source.resource);
@@ -186,17 +197,38 @@ impl ProfilesBuilder {
         if let Some(base) = base.filter(|_| stated == Stated::Whole)
             && resource.root().child("snapshot").is_none()
         {
-            let profile = resource.root().child_text("url").unwrap_or_default();
-            self.baseless.push(Baseless {
-                profile: profile.to_owned(),
-                base,
-            });
+            self.fault(at, FaultCause::Baseless(base));
         }
         let profile = compile::compile(&resource, parent.as_deref(), stated).map(Arc::new);
+        let ty = resource.root().child_text("type").unwrap_or_default();
+        let text = |name: &str| resource.root().child_text(name);
+        // Types and logical models are no profiles on what is in R4.
+        let profiles =
+            text("derivation") != Some("specialization") && text("kind") != Some("logical");
+        if profile.is_none() && profiles && Definitions::r4().type_named(ty).is_none() {
+            self.fault(at, FaultCause::Type(ty.to_owned()));
+        }
         if let Some(source) = self.sources.get_mut(at) {
             source.state = State::Done(profile.clone());
         }
         profile
+    }
+
+    /// The first thing that is wrong with a definition is told.
+    fn fault(&mut self, at: usize, cause: FaultCause) {
+        let Some(source) = self.sources.get(at) else {
+            return;
+        };
+        let profile = source.resource.root().child_text("url").unwrap_or_default();
+        let known = |fault: &Fault| fault.profile == profile && fault.file == source.file;
+        if !self.faults.iter().any(known) {
+            self.faults.push(Fault {
+                package: source.package.clone(),
+                file: source.file.clone(),
+                profile: profile.to_owned(),
+                cause,
+            });
+        }
     }
 
     fn base(&mut self, canonical: &str, depth: usize) -> Option<Arc<Profile>> {

@@ -8,6 +8,16 @@ use crate::profile::{
 };
 use crate::resource::Node;
 
+/// Constraints that one discriminator looks at.
+const LOOKS_MAX: usize = 500;
+
+/// Repetitions with the slicing that tells them apart.
+struct Sliced<'s> {
+    found: &'s [Node<'s>],
+    asked: &'s Constraint,
+    slicing: &'s Slicing,
+}
+
 impl Check<'_> {
     /// Checks the repetitions of a sliced element.
     pub(super) fn slices(
@@ -19,32 +29,50 @@ impl Check<'_> {
     ) {
         let implied = implied(asked);
         let slicing = asked.slicing.as_ref().unwrap_or(&implied);
-        let mut counts = vec![Some(0_usize); asked.slices.len()];
+        let sliced = Sliced {
+            found,
+            asked,
+            slicing,
+        };
+        self.sliced(parent, &sliced, profile);
+    }
+
+    fn sliced(&mut self, parent: Node<'_>, sliced: &Sliced<'_>, profile: &Profile) {
+        let Sliced {
+            found,
+            asked,
+            slicing,
+        } = sliced;
+        // The repetitions of each slice; `None` where they cannot be told.
+        let mut inside: Vec<Option<Vec<Node<'_>>>> = vec![Some(Vec::new()); asked.slices.len()];
         let mut last = 0;
         let mut others_began = false;
-        for node in found {
+        for node in *found {
             let mut first = None;
             let mut doubtful = false;
-            for ((at, slice), count) in asked.slices.iter().enumerate().zip(&mut counts) {
+            for ((at, slice), inside) in asked.slices.iter().enumerate().zip(&mut inside) {
                 match self.is_in(*node, slice, slicing) {
                     None => {
                         doubtful = true;
-                        *count = None;
+                        *inside = None;
                     }
                     Some(false) => {}
                     Some(true) => {
                         first = first.or(Some(at));
-                        *count = count.map(|count| count + 1);
+                        if let Some(inside) = inside {
+                            inside.push(*node);
+                        }
                         self.constraint(*node, slice, profile);
                     }
                 }
             }
-            let place = format!("{} (profile {})", asked.name, profile.url);
+            let name = asked.slice.as_ref().unwrap_or(&asked.name);
             match first {
                 None if doubtful => {}
                 None => {
                     others_began = true;
                     if slicing.rules == SlicingRules::Closed {
+                        let place = format!("{name} (profile {})", profile.url);
                         let text = format!("in no slice of {place}, which is closed");
                         self.error(IssueType::Structure, *node, text);
                     }
@@ -52,6 +80,7 @@ impl Check<'_> {
                 Some(at) => {
                     let too_late = others_began && slicing.rules == SlicingRules::OpenAtEnd;
                     if too_late || (slicing.ordered && at < last) {
+                        let place = format!("{name} (profile {})", profile.url);
                         let text = format!("the slices are out of order: {place}");
                         self.error(IssueType::Structure, *node, text);
                     }
@@ -59,9 +88,17 @@ impl Check<'_> {
                 }
             }
         }
-        for (slice, count) in asked.slices.iter().zip(counts) {
-            if let Some(count) = count {
-                self.count(parent, count, slice, profile);
+        for (slice, inside) in asked.slices.iter().zip(inside) {
+            let Some(inside) = inside else { continue };
+            self.count(parent, inside.len(), slice, profile);
+            if !slice.slices.is_empty() {
+                // Without a slicing of its own it is sliced on as it was.
+                let again = Sliced {
+                    found: &inside,
+                    asked: slice,
+                    slicing: slice.slicing.as_ref().unwrap_or(slicing),
+                };
+                self.sliced(parent, &again, profile);
             }
         }
     }
@@ -94,26 +131,30 @@ impl Check<'_> {
         for step in path {
             nodes = self.follow(&nodes, step);
         }
-        let mut said = Vec::new();
-        self.reach(slice, path, &mut said, 0);
         match discriminator.kind {
             DiscriminatorKind::Exists => {
-                let forbidden = said.iter().any(|asked| asked.max == Some(0));
-                Some(nodes.is_empty() == forbidden)
+                let (mut forbidden, mut demanded) = (false, false);
+                self.reach(slice, path, &mut |asked| {
+                    forbidden |= asked.max == Some(0);
+                    demanded |= asked.min.is_some_and(|min| min > 0);
+                });
+                (forbidden || demanded).then_some(nodes.is_empty() == forbidden)
             }
-            DiscriminatorKind::Value => self.tells_value(node, &nodes, slice, path, &said),
+            DiscriminatorKind::Value => self.tells_value(node, &nodes, slice, path),
             DiscriminatorKind::Type => {
                 let resolved = path.last() == Some(&Step::Resolve);
-                let mut typed = nodes
-                    .iter()
-                    .flat_map(|node| said.iter().map(move |s| (node, s)));
-                let found = typed.any(|(node, asked)| self.is_of_type(*node, asked, resolved));
+                let mut found = false;
+                self.reach(slice, path, &mut |asked| {
+                    let fits = |node: &Node<'_>| self.is_of_type(*node, asked, resolved);
+                    found |= nodes.iter().any(fits);
+                });
                 Some(found || self.unresolved_type(node, slice, path))
             }
             DiscriminatorKind::Profile => {
                 let resolved = path.last() == Some(&Step::Resolve);
-                self.tells_profile(&nodes, &said, resolved)
+                self.tells_profile(&nodes, slice, path, resolved)
             }
+            DiscriminatorKind::Unknown => None,
         }
     }
 
@@ -123,35 +164,51 @@ impl Check<'_> {
         nodes: &[Node<'_>],
         slice: &Constraint,
         path: &[Step],
-        said: &[&Constraint],
     ) -> Option<bool> {
         if let Some(answer) = self.pattern_above(node, slice, path) {
             return Some(answer);
         }
-        let telling =
-            |asked: &&&Constraint| asked.given.is_some() || telling_binding(asked).is_some();
-        let mut telling = said.iter().filter(telling).peekable();
         // A slice that says nothing there is not told apart by it.
-        telling.peek()?;
-        Some(telling.any(|asked| nodes.iter().any(|node| self.has_value(*node, asked))))
+        let mut answer = None;
+        let mut look = |asked: &Constraint| {
+            if asked.given.is_some() || telling_binding(asked).is_some() {
+                let has =
+                    answer == Some(true) || nodes.iter().any(|node| self.has_value(*node, asked));
+                answer = Some(has);
+            }
+        };
+        self.reach(slice, path, &mut look);
+        if answer.is_none() {
+            let mut looks = LOOKS_MAX;
+            self.reach_on(slice, path, &mut looks, &mut |asked, rest| {
+                if rest.is_empty() && (asked.given.is_some() || telling_binding(asked).is_some()) {
+                    let has = answer == Some(true)
+                        || nodes.iter().any(|node| self.has_value(*node, asked));
+                    answer = Some(has);
+                }
+            });
+        }
+        answer
     }
 
     fn tells_profile(
         &self,
         nodes: &[Node<'_>],
-        said: &[&Constraint],
+        slice: &Constraint,
+        path: &[Step],
         resolved: bool,
     ) -> Option<bool> {
-        let limits = said.iter().flat_map(|asked| &asked.types);
-        let urls: Vec<&String> = limits
-            .flat_map(|limit| {
-                if resolved {
+        let mut urls: Vec<String> = Vec::new();
+        self.reach(slice, path, &mut |asked| {
+            for limit in &asked.types {
+                let named = if resolved {
                     &limit.targets
                 } else {
                     &limit.profiles
-                }
-            })
-            .collect();
+                };
+                urls.extend(named.iter().cloned());
+            }
+        });
         // A slice that names no profile there is not told apart by it.
         let mut answer = (!urls.is_empty()).then_some(false);
         for node in nodes {
@@ -189,43 +246,48 @@ impl Check<'_> {
         found
     }
 
-    /// What a slice says at the end of a path, through slices of what lies on the way.
-    fn reach<'p>(
+    /// What a slice says itself at the end of a path, through slices of what lies on the way.
+    fn reach(&self, slice: &Constraint, path: &[Step], look: &mut dyn FnMut(&Constraint)) {
+        let mut looks = LOOKS_MAX;
+        reach(slice, path, &mut looks, &mut |asked, rest| {
+            if rest.is_empty() {
+                look(asked);
+            }
+        });
+    }
+
+    /// As [`Self::reach`], and on through the profiles of the types on the way, and of what
+    /// references lead to.
+    fn reach_on(
         &self,
-        at: &'p Constraint,
+        at: &Constraint,
         path: &[Step],
-        into: &mut Vec<&'p Constraint>,
-        depth: usize,
+        looks: &mut usize,
+        look: &mut dyn FnMut(&Constraint, &[Step]),
     ) {
-        const DEPTH_MAX: usize = 20;
-        if depth > DEPTH_MAX {
-            return;
-        }
-        let Some((step, rest)) = path.split_first() else {
-            into.push(at);
-            into.extend(&at.slices);
-            return;
-        };
-        match step {
-            Step::Child(name) => {
-                if let Some(child) = at.child(name) {
-                    self.reach(child, rest, into, depth + 1);
-                    for slice in &child.slices {
-                        self.reach(slice, rest, into, depth + 1);
-                    }
+        let mut further: Vec<(String, Vec<Step>)> = Vec::new();
+        reach(at, path, looks, &mut |asked, rest| {
+            look(asked, rest);
+            for limit in &asked.types {
+                let on = limit
+                    .profiles
+                    .iter()
+                    .map(|url| (url.clone(), rest.to_vec()));
+                further.extend(on);
+                if let Some((Step::Resolve, rest)) = rest.split_first() {
+                    let on = limit.targets.iter().map(|url| (url.clone(), rest.to_vec()));
+                    further.extend(on);
                 }
             }
-            Step::Extension(url) => {
-                let extensions = at.child("extension");
-                for slice in extensions.into_iter().flat_map(|e| &e.slices) {
-                    let profiles = slice.types.iter().flat_map(|limit| &limit.profiles);
-                    if profiles.into_iter().any(|own| own == url) || fixed_url(slice) == Some(url) {
-                        self.reach(slice, rest, into, depth + 1);
-                    }
-                }
+        });
+        for (url, rest) in further {
+            let Some(left) = looks.checked_sub(1) else {
+                return;
+            };
+            *looks = left;
+            if let Some(profile) = self.request.profiles.get(&url) {
+                self.reach_on(&profile.root, &rest, looks, look);
             }
-            // What a reference leads to, and the type itself, is said where the path came from.
-            Step::Resolve | Step::OfType(_) => self.reach(at, rest, into, depth + 1),
         }
     }
 
@@ -301,18 +363,54 @@ impl Check<'_> {
         for step in before {
             nodes = self.follow(&nodes, step);
         }
-        let mut said = Vec::new();
-        self.reach(slice, before, &mut said, 0);
-        let limits = said.iter().flat_map(|asked| &asked.types);
         let tables = Definitions::r4();
-        let wanted: Vec<_> = limits
-            .flat_map(|limit| &limit.targets)
-            .filter_map(|url| tables.type_at(url))
-            .collect();
+        let mut wanted = Vec::new();
+        self.reach(slice, before, &mut |asked| {
+            let targets = asked.types.iter().flat_map(|limit| &limit.targets);
+            wanted.extend(targets.filter_map(|url| tables.type_at(url)));
+        });
         nodes.iter().any(|node| {
             let named = node.child_text("reference").and_then(reference::named_type);
             named.is_some_and(|named| wanted.iter().any(|ty| tables.is_a(named, *ty)))
         })
+    }
+}
+
+/// Shows every constraint on the way down a path, each with the rest of the path.
+fn reach(
+    at: &Constraint,
+    path: &[Step],
+    looks: &mut usize,
+    look: &mut dyn FnMut(&Constraint, &[Step]),
+) {
+    let Some(left) = looks.checked_sub(1) else {
+        return;
+    };
+    *looks = left;
+    look(at, path);
+    let Some((step, rest)) = path.split_first() else {
+        at.slices.iter().for_each(|slice| look(slice, path));
+        return;
+    };
+    match step {
+        Step::Child(name) => {
+            let child = at.child(name);
+            let slices = child.into_iter().flat_map(|child| &child.slices);
+            for asked in child.into_iter().chain(slices) {
+                reach(asked, rest, looks, look);
+            }
+        }
+        Step::Extension(url) => {
+            let extensions = at.child("extension");
+            for slice in extensions.into_iter().flat_map(|e| &e.slices) {
+                let profiles = slice.types.iter().flat_map(|limit| &limit.profiles);
+                if profiles.into_iter().any(|own| own == url) || fixed_url(slice) == Some(url) {
+                    reach(slice, rest, looks, look);
+                }
+            }
+        }
+        // What a reference leads to, and the type itself, is said where the path came from.
+        Step::Resolve | Step::OfType(_) => reach(at, rest, looks, look),
     }
 }
 
@@ -326,22 +424,24 @@ fn fixed_url(slice: &Constraint) -> Option<&str> {
     slice.child("url")?.given.as_ref()?.value.node().text()
 }
 
-/// How slices are told apart that no slicing describes: extensions by URL, choices by type.
+/// How slices are told apart that no slicing describes: extensions by URL, choices by type, others
+/// not at all.
 fn implied(asked: &Constraint) -> Slicing {
     let extension = asked.name == "extension" || asked.name == "modifierExtension";
+    let typed = asked.slices.iter().all(|slice| !slice.types.is_empty());
     let discriminator = if extension {
-        Discriminator {
+        Some(Discriminator {
             kind: DiscriminatorKind::Value,
             path: vec![Step::Child("url".to_owned())],
-        }
+        })
     } else {
-        Discriminator {
+        typed.then(|| Discriminator {
             kind: DiscriminatorKind::Type,
             path: Vec::new(),
-        }
+        })
     };
     Slicing {
-        discriminators: vec![discriminator],
+        discriminators: discriminator.into_iter().collect(),
         ..Slicing::default()
     }
 }

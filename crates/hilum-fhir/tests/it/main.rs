@@ -13,6 +13,7 @@ mod patch;
 mod profiles;
 mod search;
 mod shared;
+mod slicing;
 mod snapshots;
 mod strict;
 mod validator_suite;

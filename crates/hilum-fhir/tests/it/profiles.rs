@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::path::Path;
 
-use hilum_fhir::package::{self, PackageLimits};
+use hilum_fhir::package::{self, GuidesBuilder, PackageLimits};
 use hilum_fhir::profile::{Profiles, ProfilesBuilder};
 use hilum_fhir::validate::{LoadedCodes, Request, Validator};
 use hilum_fhir::{Limits, Problem, Resource, json};
@@ -107,6 +107,37 @@ fn examples_of_the_patient_summary_conform() {
 #[test]
 fn examples_of_au_core_conform() {
     check("au_core_1.0.0.tgz", 20, &[]);
+}
+
+#[test]
+fn every_profile_of_a_guide_compiles() {
+    let test = "every_profile_of_a_guide_compiles";
+    let Some(folder) = shared("suites/profiles", test) else {
+        return;
+    };
+    for (name, profiles_min) in [
+        ("us_core_610.tgz", 50),
+        ("us_core_800.tgz", 50),
+        ("ips_v110.tgz", 20),
+        ("au_core_1.0.0.tgz", 20),
+    ] {
+        let mut guides = GuidesBuilder::new();
+        let file = File::open(folder.join(name)).unwrap();
+        guides.add(file, &PackageLimits::default()).unwrap();
+        let guides = guides.build();
+        let faults: Vec<String> = guides.faults().iter().map(ToString::to_string).collect();
+        assert_eq!(faults, [""; 0], "{name}");
+        let ignored = guides
+            .profiles
+            .added()
+            .filter(|profile| profile.ignored > 0);
+        let ignored: Vec<&str> = ignored.map(|profile| profile.url.as_str()).collect();
+        assert_eq!(ignored, [""; 0], "{name}");
+        let count = guides.profiles.added().count();
+        assert!(count >= profiles_min, "{name}: {count}");
+        let unread: usize = guides.guides.iter().map(|guide| guide.unread).sum();
+        assert_eq!(unread, 0, "{name}");
+    }
 }
 
 #[test]
