@@ -13,7 +13,8 @@ use crate::{BoxFuture, Disposition};
 ///
 /// `open` claims what the source needs (binds the listener, opens the folder) and returns at
 /// once; its error is shown before anything runs. `run` brings messages in until the stop is
-/// requested, then finishes what it has handed to [`Intake`], answers it, and returns. The source
+/// requested, then finishes what it has handed to [`Intake`], answers it, and returns. It takes
+/// what peers send from its first poll on: a node is ready when each source was polled. The source
 /// answers its peer with what the [`Reply`] holds and never on its own account, but to say no.
 /// Dropping `run` is allowed at any time: what intake has taken goes on, unanswered.
 pub trait Source: Send {

@@ -50,6 +50,10 @@ pub struct ChannelStatus {
     pub last_message_ms: Option<u64>,
     /// The destination whose full queue holds the source: nothing is taken in until it has shrunk.
     pub held_by: Option<Arc<str>>,
+    /// Why its source does not run, and what to do about it; it is opened again by itself.
+    pub trouble: Option<String>,
+    /// Since when, Unix milliseconds.
+    pub trouble_since_ms: Option<u64>,
     /// Its destinations.
     pub destinations: Vec<DestinationStatus>,
 }
@@ -133,6 +137,7 @@ fn of_channel(core: &Core, channel: &crate::channel::Channel) -> ChannelStatus {
         .map(|queue| of_queue(queue))
         .collect();
     destinations.sort_by(|a, b| a.name.cmp(&b.name));
+    let trouble = channel.trouble();
     ChannelStatus {
         name: Arc::clone(&channel.name),
         about: plan.about.clone(),
@@ -147,6 +152,8 @@ fn of_channel(core: &Core, channel: &crate::channel::Channel) -> ChannelStatus {
             .collect(),
         last_message_ms: (last > 0).then_some(last),
         held_by: core.full_queue(&channel.name),
+        trouble_since_ms: trouble.as_ref().map(|trouble| trouble.since_ms),
+        trouble: trouble.map(|trouble| trouble.text),
         destinations,
     }
 }

@@ -17,6 +17,15 @@ pub(super) fn routes() -> Vec<Entry> {
             handle: alive,
         },
         Entry {
+            route: Route::get(
+                "ready",
+                "/ready",
+                health,
+                "Says that every channel was started, and which of them failed",
+            ),
+            handle: ready,
+        },
+        Entry {
             route: Route::get("metrics", "/metrics", health, "Figures for Prometheus"),
             handle: figures,
         },
@@ -56,6 +65,26 @@ fn alive(admin: Arc<Admin>, _call: Call) -> Answer {
         let state = if status.disk_full { "disk-full" } else { "ok" };
         Ok(Reply::Json(
             json!({ "status": state, "site": status.site, "plan": status.plan }),
+        ))
+    })
+}
+
+/// This is answered from the moment on when every channel takes messages or has failed: an engine
+/// that is not there yet has no API.
+fn ready(admin: Arc<Admin>, _call: Call) -> Answer {
+    Box::pin(async move {
+        let status = admin.engine.status();
+        let failed: Vec<_> = status
+            .channels
+            .iter()
+            .filter_map(|channel| {
+                let reason = channel.trouble.as_ref()?;
+                Some(json!({ "channel": channel.name, "reason": reason,
+                    "since-ms": channel.trouble_since_ms }))
+            })
+            .collect();
+        Ok(Reply::Json(
+            json!({ "status": "ready", "channels": status.channels.len(), "failed": failed }),
         ))
     })
 }

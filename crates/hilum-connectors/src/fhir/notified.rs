@@ -4,7 +4,9 @@
 //! comes twice or comes early loses and doubles nothing. The listener is that of the source
 //! `http`; its messages end here.
 
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::Poll;
 
 use bytes::Bytes;
 use hilum_component::{
@@ -54,15 +56,20 @@ impl Notified {
         self.0.open().await
     }
 
-    /// Takes calls until `stop`.
-    pub(super) fn run(mut self, intake: &Intake, stop: &Stop) -> Calls {
+    /// Takes calls until `stop`; when this returns, it does.
+    pub(super) async fn run(mut self, intake: &Intake, stop: &Stop) -> Calls {
         let called = Arc::new(Notify::new());
         let door = Intake::new(Arc::new(Bell {
             called: Arc::clone(&called),
             intake: intake.clone(),
         }));
         let stop = stop.clone();
-        let task = tokio::spawn(async move { self.0.run(door, stop).await });
+        let mut running = Box::pin(async move { self.0.run(door, stop).await });
+        let first = poll_fn(|context| Poll::Ready(running.as_mut().poll(context))).await;
+        let task = match first {
+            Poll::Ready(ended) => tokio::spawn(async { ended }),
+            Poll::Pending => tokio::spawn(running),
+        };
         Calls { called, task }
     }
 }

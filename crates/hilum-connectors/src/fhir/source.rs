@@ -267,10 +267,10 @@ impl Source for FhirSource {
         Box::pin(async move {
             let looker = &mut self.looker;
             let settings = Arc::clone(&looker.settings);
-            let mut calls = self
-                .notified
-                .take()
-                .map(|notified| notified.run(&intake, &stop));
+            let mut calls = match self.notified.take() {
+                Some(notified) => Some(notified.run(&intake, &stop).await),
+                None => None,
+            };
             while !stop.is_requested() {
                 for resource_type in &settings.types {
                     looker.looks += 1;

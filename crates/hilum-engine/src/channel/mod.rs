@@ -20,6 +20,15 @@ pub(crate) use origin::{Origin, REPLAY, Taken};
 pub(crate) use received::{process_received, tell_if_rejected};
 pub(crate) use work::{processed, still_held, take_in, take_in_with};
 
+/// Why a source brings no messages.
+#[derive(Clone, Debug)]
+pub(crate) struct SourceTrouble {
+    /// What happened last, and what to do about it.
+    pub(crate) text: String,
+    /// When it failed first, Unix milliseconds.
+    pub(crate) since_ms: u64,
+}
+
 /// A channel that runs.
 pub(crate) struct Channel {
     pub(crate) name: Arc<str>,
@@ -27,6 +36,7 @@ pub(crate) struct Channel {
     pub(crate) number: u32,
     plan: RwLock<Arc<ChannelPlan>>,
     memory: Mutex<Memory>,
+    trouble: Mutex<Option<SourceTrouble>>,
     pub(crate) figures: ChannelFigures,
     /// What is received and not processed.
     pub(crate) received: received::Line,
@@ -43,6 +53,7 @@ impl Channel {
             number,
             plan: RwLock::new(plan),
             memory: Mutex::new(Memory::default()),
+            trouble: Mutex::default(),
             figures: ChannelFigures::default(),
             received: received::Line::default(),
             started_ms,
@@ -58,6 +69,16 @@ impl Channel {
     /// The next message has this plan.
     pub(crate) fn replan(&self, plan: Arc<ChannelPlan>) {
         *self.plan.write().unwrap_or_else(PoisonError::into_inner) = plan;
+    }
+
+    /// Why its source does not run; none while it does.
+    pub(crate) fn trouble(&self) -> Option<SourceTrouble> {
+        let trouble = self.trouble.lock();
+        trouble.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn set_trouble(&self, trouble: Option<SourceTrouble>) {
+        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
     }
 
     /// What it remembers of accepted messages.

@@ -127,7 +127,8 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Opens the journal, recovers what it holds, opens every source and runs the plan.
+    /// Opens the journal, recovers what it holds, opens every source and runs the plan. When it
+    /// returns, every channel takes messages or its status says why not.
     pub async fn start(plan: Plan, options: EngineOptions) -> Result<Self, EngineError> {
         let plan = Arc::new(plan);
         let sink = Arc::new(sink::Sink::default());
@@ -189,9 +190,9 @@ impl Engine {
             process_received(Arc::clone(&core), stop)
         }));
         for source in opened {
-            tasks
-                .sources
-                .insert(Arc::clone(&source.channel.name), source.run(&core));
+            let name = Arc::clone(&source.channel.name);
+            let source = source.run(&core).await;
+            tasks.sources.insert(name, source);
         }
         drop(tasks);
         Ok(engine)

@@ -115,9 +115,8 @@ async fn start(core: &Arc<Core>, tasks: &mut Tasks, plan: &Arc<ChannelPlan>) -> 
     core.add_channel(Arc::clone(&channel));
     queues::add_all(core, tasks, plan);
     queues::run_all(core, tasks);
-    tasks
-        .sources
-        .insert(Arc::clone(&plan.name), source.run(core));
+    let source = source.run(core).await;
+    tasks.sources.insert(Arc::clone(&plan.name), source);
     Ok(())
 }
 
@@ -275,15 +274,13 @@ async fn change(
             channel.replan(old);
             let again = sources::open(Arc::clone(channel)).await;
             if let Ok(source) = again {
-                tasks
-                    .sources
-                    .insert(Arc::clone(&channel.name), source.run(core));
+                let source = source.run(core).await;
+                tasks.sources.insert(Arc::clone(&channel.name), source);
             }
             Err(text)
         }
     }?;
-    tasks
-        .sources
-        .insert(Arc::clone(&channel.name), opened.run(core));
+    let source = opened.run(core).await;
+    tasks.sources.insert(Arc::clone(&channel.name), source);
     Ok(())
 }

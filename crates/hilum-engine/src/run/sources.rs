@@ -1,14 +1,17 @@
 //! The sources of a plan: opened all together, then run, and run again when they fail.
 
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
-use hilum_component::{ChannelPlan, Intake, Plan, Source, SourceKind, Stop};
+use hilum_component::{ChannelPlan, Intake, Plan, Source, SourceError, SourceKind, Stop};
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::{EngineError, Running};
 use crate::alert::Alert;
-use crate::channel::{Channel, ChannelIntake};
+use crate::channel::{Channel, ChannelIntake, SourceTrouble};
 use crate::runtime::Core;
 
 /// The first and the longest delay before a failed source is opened again.
@@ -74,27 +77,47 @@ pub(super) async fn open(channel: Arc<Channel>) -> Result<OpenSource, String> {
 }
 
 async fn open_one(plan: &ChannelPlan, source: &mut dyn Source) -> Result<Option<String>, String> {
-    source.open().await.map_err(|error| {
-        let hint = error
-            .hint
-            .map(|hint| format!(" ({hint})"))
-            .unwrap_or_default();
-        format!(
-            "the source of channel {}: {}{hint}",
-            plan.name, error.message
-        )
-    })
+    source
+        .open()
+        .await
+        .map_err(|error| format!("the source of channel {}: {}", plan.name, text_of(&error)))
+}
+
+/// What happened, and what to do about it.
+fn text_of(error: &SourceError) -> String {
+    match &error.hint {
+        Some(hint) => format!("{} ({hint})", error.message),
+        None => error.message.clone(),
+    }
 }
 
 impl OpenSource {
-    /// Runs it.
-    pub(super) fn run(self, core: &Arc<Core>) -> RunningSource {
+    /// Runs it; returns when it takes messages, or has failed and the channel says why.
+    pub(super) async fn run(self, core: &Arc<Core>) -> RunningSource {
         let Self { channel, source } = self;
-        let running = source.map(|source| {
-            let core = Arc::clone(core);
-            Running::spawn(|stop| supervise(core, channel, source, stop))
-        });
-        RunningSource { running }
+        let Some(source) = source else {
+            return RunningSource { running: None };
+        };
+        let core = Arc::clone(core);
+        let (begun, told) = oneshot::channel();
+        let running = Running::spawn(|stop| supervise(core, channel, source, stop, begun));
+        // An error means that it has ended already.
+        drop(told.await);
+        RunningSource {
+            running: Some(running),
+        }
+    }
+}
+
+/// Calls `begun` when `work` has done its first piece and goes on.
+async fn noting<T>(work: impl Future<Output = T>, begun: impl FnOnce()) -> T {
+    let mut work = std::pin::pin!(work);
+    match poll_fn(|context| Poll::Ready(work.as_mut().poll(context))).await {
+        Poll::Ready(ended) => ended,
+        Poll::Pending => {
+            begun();
+            work.await
+        }
     }
 }
 
@@ -104,7 +127,10 @@ async fn supervise(
     channel: Arc<Channel>,
     mut source: Box<dyn Source>,
     mut stop: Stop,
+    begun: oneshot::Sender<()>,
 ) {
+    let mut begun = Some(begun);
+    let mut tell = || begun.take().map(|begun| begun.send(()));
     let port = ChannelIntake {
         core: Arc::clone(&core),
         channel: Arc::clone(&channel),
@@ -112,9 +138,13 @@ async fn supervise(
     };
     let intake = Intake::new(Arc::new(port));
     let mut delay = AGAIN_FIRST;
-    let mut failing = false;
     loop {
-        let ran = source.run(intake.clone(), stop.clone()).await;
+        let running = source.run(intake.clone(), stop.clone());
+        let ran = noting(running, || {
+            channel.set_trouble(None);
+            tell();
+        });
+        let ran = ran.await;
         if stop.is_requested() {
             return;
         }
@@ -125,10 +155,15 @@ async fn supervise(
         loop {
             tracing::error!(channel = %channel.name, error = %error.message, hint = error.hint,
                 "a source failed; it is opened again by itself");
-            if !failing {
-                failing = true;
+            let since_ms = channel.trouble().map(|trouble| trouble.since_ms);
+            channel.set_trouble(Some(SourceTrouble {
+                text: text_of(&error),
+                since_ms: since_ms.unwrap_or_else(|| core.now_ms()),
+            }));
+            if since_ms.is_none() {
                 core.publish_alert(source_down(&core, &channel, &error.message));
             }
+            tell();
             tokio::select! {
                 () = tokio::time::sleep(delay) => {}
                 () = stop.requested() => return,
@@ -139,7 +174,7 @@ async fn supervise(
                 Err(again) => error = again,
             }
         }
-        (delay, failing) = (AGAIN_FIRST, false);
+        delay = AGAIN_FIRST;
     }
 }
 

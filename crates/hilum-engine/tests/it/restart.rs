@@ -98,3 +98,38 @@ async fn a_stop_waits_for_the_answer_to_a_send_and_begins_no_other() {
     hub.restart(site()).await;
     receiver.takes(&["1", "2"]).await;
 }
+
+/// On one thread, so that nothing runs that was not waited for.
+#[tokio::test]
+async fn an_engine_that_has_started_takes_messages_at_every_channel() {
+    let receiver = Receiver::new("ehr");
+    let senders: Vec<Sender> = (0..20).map(|_| Sender::new()).collect();
+    let names: Vec<String> = (0..20).map(|number| format!("lab-{number}")).collect();
+    let channels = names.iter().zip(&senders);
+    let site = channels.map(|(name, sender)| channel(name, sender).to(out(&receiver)));
+    let hub = Hub::start(plan(site)).await;
+    assert!(senders.iter().all(Sender::runs));
+    let status = hub.engine().status();
+    assert!(status.channels.iter().all(|one| one.trouble.is_none()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_engine_starts_though_a_source_fails_and_says_why_until_it_runs() {
+    let (bad, good) = (Sender::new(), Sender::new());
+    let receiver = Receiver::new("ehr");
+    bad.fail(true);
+    let site = plan(
+        [("bad", &bad), ("good", &good)]
+            .map(|(name, sender)| channel(name, sender).to(out(&receiver))),
+    );
+    let hub = Hub::start(site).await;
+    assert!(good.runs() && !bad.runs());
+    let trouble = || hub.engine().status().channels[0].trouble.clone();
+    let told = "the scripted source fails (stop the script)".to_owned();
+    assert_eq!(trouble(), Some(told));
+    bad.fail(false);
+    until("the source runs again", || {
+        bad.runs() && trouble().is_none()
+    })
+    .await;
+}

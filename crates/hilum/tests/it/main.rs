@@ -21,6 +21,7 @@ mod peers;
 mod plans;
 mod power;
 mod reading;
+mod ready;
 mod relay;
 mod subscriptions;
 

@@ -20,6 +20,7 @@ pub(crate) struct Sender {
     intake: Arc<watch::Sender<Option<Intake>>>,
     opened: Arc<AtomicUsize>,
     broken: Arc<AtomicBool>,
+    failing: Arc<AtomicBool>,
 }
 
 impl Sender {
@@ -28,7 +29,18 @@ impl Sender {
             intake: Arc::new(watch::channel(None).0),
             opened: Arc::default(),
             broken: Arc::default(),
+            failing: Arc::default(),
         }
+    }
+
+    /// Its source takes messages.
+    pub(crate) fn runs(&self) -> bool {
+        self.intake.borrow().is_some()
+    }
+
+    /// Whether its source fails as soon as it runs.
+    pub(crate) fn fail(&self, fails: bool) {
+        self.failing.store(fails, Ordering::SeqCst);
     }
 
     /// How often the source was opened.
@@ -163,6 +175,14 @@ impl Source for Scripted {
         mut stop: Stop,
     ) -> BoxFuture<'a, Result<(), SourceError>> {
         Box::pin(async move {
+            if self.0.failing.load(Ordering::SeqCst) {
+                let message = "the scripted source fails".to_owned();
+                return Err(SourceError {
+                    retry: true,
+                    message,
+                    hint: Some("stop the script".to_owned()),
+                });
+            }
             self.0.intake.send_replace(Some(intake));
             // Also when the engine ends the source before it has stopped by itself.
             let _closed = Closes(&self.0.intake);

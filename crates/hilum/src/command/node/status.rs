@@ -64,6 +64,11 @@ fn of_channel(channel: &Value, output: &Output) {
         let line = format!("    takes nothing: the queue of {destination} is full");
         output.line(output.colored("31", &line));
     }
+    if let Some(trouble) = channel["trouble"].as_str() {
+        let since = show::time(&channel["trouble-since-ms"]);
+        let line = format!("    takes nothing, since {since}: {trouble}");
+        output.line(output.colored("31", &line));
+    }
     let rows: Vec<Vec<String>> = list(&channel["destinations"])
         .iter()
         .map(|destination| row(destination, output))
