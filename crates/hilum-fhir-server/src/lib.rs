@@ -47,7 +47,8 @@ mod terms;
 mod time;
 mod write;
 
-pub use hilum_fhir_store::Postgres;
+pub use hilum_fhir_store::{Clock as StoreClock, Place, Postgres, StoreError, Survey, survey};
+pub use jobs::{JobFailure, Work, WorkState};
 pub use limits::Limits;
 pub use open::{FhirOptions, OpenError, TenantOptions};
 pub use server::Fhir;

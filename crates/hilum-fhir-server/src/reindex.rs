@@ -67,7 +67,10 @@ impl Slot {
         shown.done.store(progress.done, Ordering::Relaxed);
         shown.total.store(progress.total, Ordering::Relaxed);
         if !progress.finished {
-            *runs = true;
+            if !std::mem::replace(runs, true) {
+                let now = (tenant.subscriptions.clock())();
+                self.indexing_since_ms.store(now, Ordering::Relaxed);
+            }
         } else if std::mem::take(runs) {
             self.ended(&tenant, &progress).await?;
         }

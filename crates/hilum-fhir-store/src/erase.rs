@@ -9,6 +9,26 @@
 //! merges them out of the full text and empties the log, which the disk may still hold in blocks
 //! that are free. Copies elsewhere (backups, files that were exported) are the operator's to remove.
 
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+/// The job that an erasure is a step of; its progress is saved in the same commit.
+#[derive(Clone)]
+pub struct EraseStep {
+    /// The job.
+    pub id: String,
+    /// What is saved, by what was erased.
+    pub progress: Arc<dyn Fn(Erased) -> Bytes + Send + Sync>,
+}
+
+impl fmt::Debug for EraseStep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("EraseStep")
+    }
+}
+
 /// What was erased.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Erased {

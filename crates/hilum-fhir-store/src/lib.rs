@@ -51,6 +51,7 @@ mod shared;
 mod sqlite;
 mod store;
 mod stored;
+mod survey;
 mod threads;
 
 pub use body::instant;
@@ -60,7 +61,7 @@ pub use commit::{
     Written,
 };
 pub use config::{Clock, Limits, ParamSpec, Place, Postgres, StoreConfig};
-pub use erase::Erased;
+pub use erase::{EraseStep, Erased};
 pub use error::StoreError;
 pub use id::{DeliveryId, ParamKey, ParamKind, Pk, ResourceType, Seq};
 pub use job::{Job, JobState, NewJob};
@@ -76,3 +77,4 @@ pub use search::{Condition, Searchable};
 pub use sqlite::file as store_file;
 pub use store::Store;
 pub use stored::{Body, Found, HistoryPage, HistoryQuery, HistoryScope, Page, Stored};
+pub use survey::{Server, Survey, survey};

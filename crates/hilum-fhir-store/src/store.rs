@@ -10,7 +10,7 @@ use crate::catalog::Catalog;
 use crate::commit::{Commit, Committed, OutboxRow};
 use crate::config::{ParamSpec, Place, StoreConfig};
 use crate::entry::pack;
-use crate::erase::Erased;
+use crate::erase::{EraseStep, Erased};
 use crate::error::StoreError;
 use crate::id::{ParamKey, Pk, ResourceType, Seq};
 use crate::job::{Job, JobChange, JobState, NewJob};
@@ -389,7 +389,28 @@ impl Store {
         &self,
         resources: Vec<(ResourceType, String)>,
     ) -> Result<Erased, StoreError> {
-        ask!(self, at => at.erase(resources).await)
+        ask!(self, at => at.erase(resources, None).await)
+    }
+
+    /// As [`Store::erase`], as a step of a job: the commit saves its progress too.
+    ///
+    /// # Errors
+    /// As [`Store::erase`].
+    pub async fn erase_as(
+        &self,
+        resources: Vec<(ResourceType, String)>,
+        step: EraseStep,
+    ) -> Result<Erased, StoreError> {
+        ask!(self, at => at.erase(resources, Some(step)).await)
+    }
+
+    /// Whether [`Store::scrub`] can overwrite what was erased; in a database it cannot.
+    #[must_use]
+    pub fn overwrites(&self) -> bool {
+        match &*self.inner {
+            Backend::Sqlite(_) => true,
+            Backend::Postgres(_) => false,
+        }
     }
 
     /// Makes sure that what was erased is no longer in the files of the store: merges it out of the

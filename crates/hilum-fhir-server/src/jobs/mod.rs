@@ -25,6 +25,7 @@ mod files;
 pub(crate) mod request;
 mod runner;
 mod status;
+mod work;
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
@@ -32,6 +33,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
 use hilum_component::BoxFuture;
 use hilum_db::Files;
 use hilum_fhir::IssueType;
@@ -46,7 +48,9 @@ use tokio::time::Instant;
 
 pub(crate) use files::{Lines, blocking, make_folder, remove_folder};
 pub(crate) use runner::{clean, run};
-pub(crate) use status::{named, routes};
+pub(crate) use status::{failed_as, named, routes};
+pub(crate) use work::Failures;
+pub use work::{JobFailure, Work, WorkState};
 
 use crate::call::{Answer, Call, Content, Reply};
 use crate::fault::Fault;
@@ -72,6 +76,7 @@ pub(crate) const KINDS: &[Kind] = &[
     request::KIND,
     crate::bulk::export::KIND,
     crate::bulk::import::KIND,
+    crate::operation::erase::KIND,
 ];
 
 /// The kind of a job; none if another program made it.
@@ -84,6 +89,9 @@ pub(crate) fn kind(job: &Job) -> Option<&'static Kind> {
 pub(crate) struct Jobs {
     /// There is something to begin.
     wake: Notify,
+    /// A job has saved something, or has ended.
+    moved: Notify,
+    failures: Failures,
     running: Mutex<HashMap<String, AbortHandle>>,
 }
 
@@ -91,6 +99,11 @@ impl Jobs {
     /// Lets the runner look for what is to be begun.
     pub(crate) fn wake(&self) {
         self.wake.notify_one();
+    }
+
+    /// Those who wait for a job are to look at it.
+    fn moved(&self) {
+        self.moved.notify_waiters();
     }
 
     /// Ends a job that runs, at its next `await`.
@@ -137,6 +150,12 @@ impl From<StoreError> for Halt {
 pub(crate) struct Progress {
     /// For people: numbers and types, at most a hundred characters.
     pub(crate) text: String,
+    /// What is done, in the unit of its kind (resources, bytes).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) done: Option<u64>,
+    /// What there is to do, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) total: Option<u64>,
     /// Status and OperationOutcome of a job that failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) fault: Option<(u16, String)>,
@@ -146,6 +165,17 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
+    /// A text, and what the kind keeps.
+    pub(crate) fn saying(text: String, own: &impl Serialize) -> Result<Self, Fault> {
+        let own = serde_json::to_value(own)
+            .map_err(|_| Fault::failed("the progress of a job cannot be written"))?;
+        Ok(Self {
+            text,
+            own,
+            ..Self::default()
+        })
+    }
+
     pub(crate) fn of(job: &Job) -> Self {
         serde_json::from_slice(&job.progress).unwrap_or_default()
     }
@@ -186,12 +216,21 @@ impl Running {
 
     /// Saves how far it is, durably.
     pub(crate) async fn save(&mut self, own: &impl Serialize, text: String) -> Result<(), Halt> {
-        let own = serde_json::to_value(own)
-            .map_err(|_| Fault::failed("the progress of a job cannot be written"))?;
+        let progress = Progress::saying(text, own)?;
+        self.write(JobState::Open, &progress).await
+    }
+
+    /// As [`Running::save`], with how much is done of how much.
+    pub(crate) async fn save_part(
+        &mut self,
+        own: &impl Serialize,
+        text: String,
+        (done, total): (u64, Option<u64>),
+    ) -> Result<(), Halt> {
         let progress = Progress {
-            text,
-            fault: None,
-            own,
+            done: Some(done),
+            total,
+            ..Progress::saying(text, own)?
         };
         self.write(JobState::Open, &progress).await
     }
@@ -204,6 +243,7 @@ impl Running {
             .save_job(&self.job.id, state, bytes)
             .await?;
         self.job = saved.ok_or(Halt::Removed)?;
+        self.fhir.jobs.moved();
         Ok(())
     }
 
@@ -268,19 +308,51 @@ pub(crate) async fn start(
         return Err(Fault::new(status, IssueType::Throttled, text).with(header::RETRY_AFTER, "60"));
     }
     make_folder(&call.tenant, &id).await?;
+    let reply = later_at(call, &id);
+    let progress = Progress::saying("waiting".to_owned(), &())?;
+    add(call, id, kind, request.into(), &progress).await?;
+    Ok(reply)
+}
+
+/// 202, and where the status of the job is.
+pub(crate) fn later_at(call: &Call, id: &str) -> Reply {
     let url = format!("{}/_jobs/{id}", call.base);
+    Reply::new(StatusCode::ACCEPTED, Answer::None).with(header::CONTENT_LOCATION, &url)
+}
+
+/// Keeps a job with what it has to go on with, and lets it begin.
+pub(crate) async fn add(
+    call: &Call,
+    id: String,
+    kind: &Kind,
+    request: Bytes,
+    progress: &Progress,
+) -> Result<(), Fault> {
     let job = NewJob {
         id,
         kind: kind.name.to_owned(),
-        request: request.into(),
-        progress: Progress {
-            text: "waiting".to_owned(),
-            ..Progress::default()
-        }
-        .bytes()
-        .into(),
+        request,
+        progress: progress.bytes().into(),
     };
     call.tenant.store.add_job(job).await?;
     call.fhir.jobs.wake();
-    Ok(Reply::new(StatusCode::ACCEPTED, Answer::None).with(header::CONTENT_LOCATION, &url))
+    Ok(())
+}
+
+/// Waits until a job is as the caller wants it, at most for so long; gives it as it is then.
+pub(crate) async fn until(
+    call: &Call,
+    id: &str,
+    within: Duration,
+    wanted: impl Fn(&Job) -> bool,
+) -> Result<Job, Fault> {
+    let until = Instant::now() + within;
+    loop {
+        let moved = call.fhir.jobs.moved.notified();
+        let job = call.tenant.store.job(id).await?;
+        let job = job.ok_or_else(|| Fault::failed("the job was removed"))?;
+        if wanted(&job) || tokio::time::timeout_at(until, moved).await.is_err() {
+            return Ok(job);
+        }
+    }
 }

@@ -45,6 +45,7 @@ pub(crate) async fn run(fhir: Arc<Fhir>) {
                     if panicked {
                         broken(&fhir, &id).await;
                     }
+                    fhir.jobs.moved();
                 }
             }
             () = tokio::time::sleep(LOOK_EVERY) => {}
@@ -67,6 +68,7 @@ async fn broken(fhir: &Fhir, id: &str) {
     for slot in fhir.tenants.values() {
         let tenant = slot.now();
         if let Ok(Some(job)) = tenant.store.job(id).await {
+            fhir.jobs.failures.tell(&tenant.name, &job, &fault);
             save(&tenant, &job, &fault).await;
         }
     }
@@ -138,7 +140,7 @@ async fn work(fhir: Arc<Fhir>, tenant: Arc<Tenant>, job: Job, kind: &'static Kin
     let began = Instant::now();
     tracing::info!(kind = kind.name, "a FHIR job begins");
     let running = Running {
-        fhir,
+        fhir: Arc::clone(&fhir),
         tenant: Arc::clone(&tenant),
         job: job.clone(),
         since: began,
@@ -172,6 +174,7 @@ async fn work(fhir: Arc<Fhir>, tenant: Arc<Tenant>, job: Job, kind: &'static Kin
         Err(Halt::Failed(fault)) => {
             let status = fault.status.as_u16();
             tracing::warn!(kind = kind.name, status, "a FHIR job failed");
+            fhir.jobs.failures.tell(&tenant.name, &job, &fault);
             save(&tenant, &job, &fault).await;
         }
     }

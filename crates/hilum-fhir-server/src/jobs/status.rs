@@ -60,9 +60,7 @@ fn status(call: Call) -> BoxFuture<'static, Result<Reply, Fault>> {
                 .with(header::RETRY_AFTER, "1")),
             JobState::Failed => {
                 let (status, outcome) = progress.fault.unwrap_or_default();
-                let status = StatusCode::from_u16(status);
-                let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-                Ok(Reply::new(status, Answer::Json(outcome.into_bytes())))
+                Ok(failed_as(status, outcome))
             }
             JobState::Done => {
                 let kind = kind(&job)
@@ -74,6 +72,12 @@ fn status(call: Call) -> BoxFuture<'static, Result<Reply, Fault>> {
             }
         }
     })
+}
+
+/// The answer about a job that failed.
+pub(crate) fn failed_as(status: u16, outcome: String) -> Reply {
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    Reply::new(status, Answer::Json(outcome.into_bytes()))
 }
 
 fn delete(call: Call) -> BoxFuture<'static, Result<Reply, Fault>> {

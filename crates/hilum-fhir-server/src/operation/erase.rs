@@ -4,27 +4,41 @@
 //! What belongs to a patient is their compartment (FHIR R4 compartmentdefinition-patient.html) as it
 //! is now, and what was deleted out of it. A Group stays: it is about its other members as well,
 //! and the answer counts those that name the patient.
+//!
+//! An erasure is a job, so that a server that dies in its midst goes on with it. The request waits
+//! for it; if it takes long it is answered with the URL of its status.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
+use bytes::Bytes;
 use hilum_access::{Method, Permission};
 use hilum_component::BoxFuture;
 use hilum_fhir::IssueType;
 use hilum_fhir::definitions::TypeId;
-use hilum_fhir_store::{Erased, Kept, MomentQuery, Pk, Query, ResourceType, Seq};
+use hilum_fhir_store::{
+    EraseStep, Erased, Job, JobState, Kept, MomentQuery, Pk, Query, ResourceType, Seq,
+};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::bulk::{belongs, compartment, criterion, pairs};
 use crate::call::{Call, Reply};
 use crate::fault::{Fault, suggestion};
-use crate::interaction::{id_of, type_of};
+use crate::interaction::{id_of, type_named, type_of};
+use crate::jobs::{self, Halt, Kind, Progress, Running};
 use crate::route::{Claim, Entry, entry};
+use crate::tenant::Tenant;
 
 /// Resources that are read, or erased in one commit.
 const AT_ONCE: usize = 500;
 /// Searches for what was written while others were erased.
 const ROUNDS_MAX: usize = 5;
+/// How long a request waits for its erasure.
+const ANSWER_WITHIN: Duration = Duration::from_secs(60);
+/// Between two tries to clean the files.
+const CLEAN_AGAIN: Duration = Duration::from_secs(5);
 /// What names patients and is about others too.
 const SHARED: &str = "Group";
 
@@ -49,6 +63,38 @@ struct Asked {
 /// Resources by type and id.
 type Names = Vec<(ResourceType, String)>;
 
+/// The kind of job. What it is about lies in its progress, which forgets it at the end.
+pub(crate) const KIND: Kind = Kind {
+    name: "erase",
+    run,
+    answer: told,
+};
+
+/// How far an erasure is.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+struct Made {
+    /// What is erased; gone when it is.
+    focus: Option<Focus>,
+    counts: BTreeMap<String, u64>,
+    resources: u64,
+    versions: u64,
+    /// Resources that there were to erase, as far as they were found.
+    total: u64,
+    /// Groups that name the patient.
+    left: u64,
+    /// The files hold nothing of it any more; not known before the end.
+    clean: Option<bool>,
+}
+
+/// What an erasure is about.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+struct Focus {
+    #[serde(rename = "type")]
+    resource_type: String,
+    id: String,
+    compartment: bool,
+}
+
 fn handle(call: Call) -> BoxFuture<'static, Result<Reply, Fault>> {
     Box::pin(async move {
         let (_, stored_type) = type_of(&call)?;
@@ -60,34 +106,54 @@ fn handle(call: Call) -> BoxFuture<'static, Result<Reply, Fault>> {
             let text = "there is no such resource";
             return Err(Fault::missing(IssueType::NotFound, text));
         }
-        let own = (stored_type, id.clone());
         if !asked.erases {
-            let mut names = vec![own];
+            let mut names = vec![(stored_type, id.clone())];
+            let mut made = Made::default();
             if asked.compartment {
                 names.extend(about(&call, &id).await?);
+                made.left = left(&call, &id).await?;
             }
-            return answer(&call, &asked, &id, count(&call, &names), None).await;
+            made.count(&call.tenant, &names);
+            return answer(&call, &made).await;
         }
-        // Whoever asked may go: what has begun is done to its end.
-        let call = Arc::new(call);
-        let work = {
-            let call = Arc::clone(&call);
-            async move {
-                erase(&call, own, asked.compartment)
-                    .await
-                    .map(|done| (done, asked))
-            }
+        let made = Made {
+            focus: Some(Focus {
+                resource_type: call.part("type").to_owned(),
+                id,
+                compartment: asked.compartment,
+            }),
+            ..Made::default()
         };
-        let done = tokio::spawn(work).await;
-        let ((counts, erased, clean), asked) =
-            done.map_err(|_| Fault::failed("the erasure was broken off"))??;
-        tracing::info!(
-            resources = erased.resources,
-            versions = erased.versions,
-            "FHIR resources were erased"
-        );
-        answer(&call, &asked, &id, counts, Some((erased, clean))).await
+        // Whoever asked may go, and so may the server: what has begun is done to its end.
+        let job = call.fhir.new_id();
+        let progress = Progress::saying("waiting".to_owned(), &made)?;
+        jobs::add(&call, job.clone(), &KIND, Bytes::new(), &progress).await?;
+        let overwrites = call.tenant.store.overwrites();
+        let waits = |job: &Job| made_of(job).is_ok_and(|made| made.clean == Some(false));
+        let ended = jobs::until(&call, &job, ANSWER_WITHIN, |job| {
+            job.state != JobState::Open || overwrites && waits(job)
+        })
+        .await?;
+        let made = made_of(&ended)?;
+        let done = made.clean.is_some();
+        if ended.state != JobState::Open {
+            call.tenant.store.remove_job(&job).await?;
+        }
+        match Progress::of(&ended).fault {
+            Some((status, outcome)) => Ok(jobs::failed_as(status, outcome)),
+            None if done => answer(&call, &made).await,
+            None => Ok(jobs::later_at(&call, &job)),
+        }
     })
+}
+
+fn made_of(job: &Job) -> Result<Made, Fault> {
+    jobs::read(Progress::of(job).own)
+}
+
+/// What the status of an erasure gives whose client did not wait.
+fn told(call: Call, job: Job) -> BoxFuture<'static, Result<Reply, Fault>> {
+    Box::pin(async move { answer(&call, &made_of(&job)?).await })
 }
 
 async fn asked(call: &Call, patient: bool) -> Result<Asked, Fault> {
@@ -194,92 +260,151 @@ async fn about(call: &Call, id: &str) -> Result<Names, Fault> {
     Ok(names)
 }
 
-/// Resources of each type.
-type Counts = BTreeMap<&'static str, u64>;
-
-fn count(call: &Call, names: &Names) -> Counts {
-    let mut counts = Counts::new();
-    for (of, _) in names {
-        *counts.entry(call.tenant.type_name(*of)).or_default() += 1;
+impl Made {
+    fn count(&mut self, tenant: &Tenant, names: &[(ResourceType, String)]) {
+        for (of, _) in names {
+            *self
+                .counts
+                .entry(tenant.type_name(*of).to_owned())
+                .or_default() += 1;
+        }
     }
-    counts
+
+    fn and(mut self, erased: Erased) -> Self {
+        self.resources += erased.resources;
+        self.versions += erased.versions;
+        self
+    }
+
+    fn progress(&self) -> Result<Progress, Fault> {
+        let text = format!("{} resources erased", self.resources);
+        Ok(Progress {
+            done: Some(self.resources),
+            total: Some(self.total.max(self.resources)),
+            ..Progress::saying(text, self)?
+        })
+    }
 }
 
 /// Erases a resource and, where that is asked for, what is about it; the patient goes last, so that
-/// an erasure that was broken off can be asked for again.
-async fn erase(
-    call: &Call,
-    own: (ResourceType, String),
-    compartment: bool,
-) -> Result<(Counts, Erased, bool), Fault> {
-    let store = &call.tenant.store;
-    let (mut counts, mut sum) = (Counts::new(), Erased::default());
-    let mut add = |some: &Names, erased: Erased| {
-        sum.resources += erased.resources;
-        sum.versions += erased.versions;
-        for (name, more) in count(call, some) {
-            *counts.entry(name).or_default() += more;
+/// an erasure that was cut off finds again what is left.
+fn run(mut running: Running) -> BoxFuture<'static, Result<(), Halt>> {
+    Box::pin(async move {
+        let mut made: Made = running.progress()?;
+        if let Some(focus) = made.focus.clone() {
+            erase(&mut running, &mut made, &focus).await?;
         }
-    };
-    if compartment {
+        made.focus = None;
+        let store = running.tenant.store.clone();
+        loop {
+            let text = "the files are cleaned".to_owned();
+            running.save(&made, text).await?;
+            let clean = store.scrub().await?;
+            made.clean = Some(clean);
+            if clean || !store.overwrites() {
+                break;
+            }
+            // A long read is in the way. Who asked is told; it is tried until it succeeds.
+            let text = "the files wait for a long read to be cleaned".to_owned();
+            running.save(&made, text).await?;
+            tokio::time::sleep(CLEAN_AGAIN).await;
+        }
+        tracing::info!(
+            resources = made.resources,
+            versions = made.versions,
+            "FHIR resources were erased"
+        );
+        let text = format!("{} resources erased", made.resources);
+        running.save(&made, text).await
+    })
+}
+
+async fn erase(running: &mut Running, made: &mut Made, focus: &Focus) -> Result<(), Halt> {
+    let call = running.call("");
+    let (_, stored) = type_named(&call, &focus.resource_type)?;
+    if focus.compartment {
         for _ in 0..ROUNDS_MAX {
-            let names = about(call, &own.1).await?;
+            let names = about(&call, &focus.id).await?;
             if names.is_empty() {
                 break;
             }
+            made.total = made.resources + names.len() as u64 + 1;
             for some in names.chunks(AT_ONCE) {
-                add(&some.to_vec(), store.erase(some.to_vec()).await?);
+                step(running, made, some).await?;
+                running.rest().await;
             }
         }
+        made.left = left(&call, &focus.id).await?;
     }
-    let own = vec![own];
-    add(&own, store.erase(own.clone()).await?);
-    let clean = store.scrub().await?;
-    Ok((counts, sum, clean))
+    step(running, made, &[(stored, focus.id.clone())]).await
+}
+
+/// Erases some and saves in the same commit that they are.
+async fn step(
+    running: &Running,
+    made: &mut Made,
+    some: &[(ResourceType, String)],
+) -> Result<(), Halt> {
+    let mut after = made.clone();
+    after.count(&running.tenant, some);
+    let counted = after.clone();
+    let progress = move |erased| {
+        let progress = counted.clone().and(erased).progress();
+        progress.map_or_else(|_| Bytes::new(), |progress| progress.bytes().into())
+    };
+    let step = EraseStep {
+        id: running.job.id.clone(),
+        progress: Arc::new(progress),
+    };
+    let erased = running.tenant.store.erase_as(some.to_vec(), step).await?;
+    *made = after.and(erased);
+    Ok(())
+}
+
+/// Groups that name a patient.
+async fn left(call: &Call, id: &str) -> Result<u64, Fault> {
+    let table = &call.tenant.table;
+    let shared = table.type_named(SHARED);
+    let Some((shared, stored)) = shared.and_then(|shared| Some((shared, table.stored(shared)?)))
+    else {
+        return Ok(0);
+    };
+    let query = Query {
+        types: vec![stored],
+        criteria: vec![criterion(&call.tenant, shared, &[id.to_owned()])?],
+        ..Query::default()
+    };
+    let listing = call.tenant.store.list(vec![query]).await?;
+    Ok(listing.matches.first().map_or(0, Vec::len) as u64)
 }
 
 /// What was or would be erased, as Parameters.
-async fn answer(
-    call: &Call,
-    asked: &Asked,
-    id: &str,
-    counts: Counts,
-    done: Option<(Erased, bool)>,
-) -> Result<Reply, Fault> {
-    let mode = if asked.erases { "erase" } else { "preview" };
+async fn answer(call: &Call, made: &Made) -> Result<Reply, Fault> {
+    let mode = if made.clean.is_some() {
+        "erase"
+    } else {
+        "preview"
+    };
     let mut parameters = vec![json!({ "name": "mode", "valueCode": mode })];
     let number = |name: &str, count: u64| json!({ "name": name, "valueInteger": count });
-    parameters.extend(counts.iter().map(|(name, count)| {
+    parameters.extend(made.counts.iter().map(|(name, count)| {
         json!({ "name": "type", "part": [
             { "name": "name", "valueCode": name }, number("resources", *count) ] })
     }));
-    if let Some((erased, clean)) = done {
-        parameters.push(number("resources", erased.resources));
-        parameters.push(number("versions", erased.versions));
+    if let Some(clean) = made.clean {
+        parameters.push(number("resources", made.resources));
+        parameters.push(number("versions", made.versions));
         parameters.push(json!({ "name": "overwritten", "valueBoolean": clean }));
     }
-    if asked.compartment {
-        let table = &call.tenant.table;
-        let shared = table.type_named(SHARED);
-        let stored = shared.and_then(|shared| Some((shared, table.stored(shared)?)));
-        if let Some((shared, stored)) = stored {
-            let query = Query {
-                types: vec![stored],
-                criteria: vec![criterion(&call.tenant, shared, &[id.to_owned()])?],
-                ..Query::default()
-            };
-            let listing = call.tenant.store.list(vec![query]).await?;
-            let left = listing.matches.first().map_or(0, Vec::len) as u64;
-            if left > 0 {
-                parameters.push(json!({ "name": "left", "part": [
-                    { "name": "name", "valueCode": SHARED }, number("resources", left) ] }));
-            }
-        }
+    if made.left > 0 {
+        parameters.push(json!({ "name": "left", "part": [
+            { "name": "name", "valueCode": SHARED }, number("resources", made.left) ] }));
     }
     // Files of exports and answers that are kept may hold copies.
-    let jobs = call.tenant.store.jobs().await?.len() as u64;
+    let jobs = call.tenant.store.jobs().await?;
+    let jobs = jobs.iter().filter(|job| job.kind != KIND.name).count();
     if jobs > 0 {
-        parameters.push(number("jobs", jobs));
+        parameters.push(number("jobs", jobs as u64));
     }
     let body: Value = json!({ "resourceType": "Parameters", "parameter": parameters });
     Ok(Reply::json(body.to_string().into_bytes()))

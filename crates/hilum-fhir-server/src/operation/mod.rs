@@ -1,6 +1,6 @@
 //! Operations: what is called by a name with `$` (FHIR R4 operations.html).
 
-mod erase;
+pub(crate) mod erase;
 mod gather;
 mod meta;
 mod snapshot;

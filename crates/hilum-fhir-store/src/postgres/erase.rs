@@ -6,7 +6,7 @@ use super::open::PgStore;
 use super::text::clean;
 use super::writing::Writing;
 use crate::commit::method;
-use crate::erase::Erased;
+use crate::erase::{EraseStep, Erased};
 use crate::error::StoreError;
 use crate::id::ResourceType;
 
@@ -14,6 +14,7 @@ impl PgStore {
     pub(crate) async fn erase(
         &self,
         resources: Vec<(ResourceType, String)>,
+        step: Option<EraseStep>,
     ) -> Result<Erased, StoreError> {
         let changes_max = self.shared().config.limits.changes_max;
         if resources.len() > changes_max {
@@ -22,7 +23,8 @@ impl PgStore {
                 max: changes_max as u64,
             });
         }
-        self.write(move |writing| erase(writing, &resources)).await
+        self.write(move |writing| erase(writing, &resources, step.as_ref()))
+            .await
     }
 
     /// PostgreSQL gives pages back by VACUUM and overwrites them when they are used again; the
@@ -36,6 +38,7 @@ impl PgStore {
 fn erase(
     writing: &mut Writing<'_>,
     resources: &[(ResourceType, String)],
+    step: Option<&EraseStep>,
 ) -> Result<Erased, StoreError> {
     writing.begin(&[])?;
     let shared = writing.shared.clone();
@@ -61,6 +64,11 @@ fn erase(
         let content = clear(writing, pk)?;
         erased.resources += u64::from(content > 0);
         erased.versions += content;
+    }
+    if let Some(EraseStep { id, progress }) = step {
+        let (bytes, now) = (progress(erased), shared.config.clock.now_ms());
+        let sql = "UPDATE job SET progress = $2, changed_ms = $3 WHERE id = $1";
+        writing.query(sql, &[&&*clean(id), &&bytes[..], &now])?;
     }
     Ok(erased)
 }

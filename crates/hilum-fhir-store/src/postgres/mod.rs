@@ -16,8 +16,10 @@ mod reading;
 mod reindex;
 mod schema;
 mod source;
+mod survey;
 mod text;
 mod writer;
 mod writing;
 
 pub(crate) use open::PgStore;
+pub(crate) use survey::survey;

@@ -11,7 +11,7 @@ use super::link::Link;
 use crate::error::StoreError;
 
 /// Steps of the schema, each applied once.
-const STEPS: &[&str] = &[r#"
+pub(super) const STEPS: &[&str] = &[r#"
 CREATE TABLE store (one boolean PRIMARY KEY CHECK (one), version bigint NOT NULL,
   index_key bytea NOT NULL, cursor_key bytea NOT NULL, seq bigint NOT NULL,
   updated_ms bigint NOT NULL, outbox bigint NOT NULL, names bigint NOT NULL);

@@ -7,9 +7,10 @@ use tokio::sync::oneshot;
 
 use super::apply::{before, count, difference, run, write_text};
 use super::handler::{Op, StoreHandler};
+use super::job;
 use super::open::SqliteStore;
-use crate::commit::method;
-use crate::erase::Erased;
+use crate::commit::{JobStep, method};
+use crate::erase::{EraseStep, Erased};
 use crate::error::StoreError;
 use crate::id::ResourceType;
 
@@ -33,6 +34,7 @@ impl SqliteStore {
     pub(crate) async fn erase(
         &self,
         resources: Vec<(ResourceType, String)>,
+        step: Option<EraseStep>,
     ) -> Result<Erased, StoreError> {
         let changes_max = self.shared.config.limits.changes_max;
         if resources.len() > changes_max {
@@ -47,6 +49,7 @@ impl SqliteStore {
             0,
             Op::Erase {
                 resources,
+                step,
                 erased,
                 done,
             },
@@ -75,6 +78,7 @@ pub(super) fn erase(
     handler: &mut StoreHandler,
     conn: &Connection,
     resources: &[(ResourceType, String)],
+    step: Option<&EraseStep>,
 ) -> Result<Erased, DbError> {
     let mut erased = Erased::default();
     for (of, id) in resources {
@@ -95,6 +99,13 @@ pub(super) fn erase(
         let content = clear(handler, conn, &versions)?;
         erased.resources += u64::from(content > 0);
         erased.versions += content;
+    }
+    if let Some(EraseStep { id, progress }) = step {
+        let step = JobStep {
+            id: id.clone(),
+            progress: progress(erased),
+        };
+        job::step(handler, conn, &step)?;
     }
     Ok(erased)
 }

@@ -19,7 +19,7 @@ use super::reindex::{self, Step};
 use crate::catalog::Catalog;
 use crate::commit::{Committed, Delivery, Expect, JobStep, OutboxEvent};
 use crate::config::ParamSpec;
-use crate::erase::Erased;
+use crate::erase::{EraseStep, Erased};
 use crate::error::StoreError;
 use crate::id::{ParamKey, ResourceType};
 use crate::job::{Job, JobChange};
@@ -56,6 +56,7 @@ pub(super) enum Op {
     },
     Erase {
         resources: Vec<(ResourceType, String)>,
+        step: Option<EraseStep>,
         erased: Result<Erased, StoreError>,
         done: oneshot::Sender<Result<Erased, StoreError>>,
     },
@@ -242,9 +243,12 @@ impl Handler for StoreHandler {
                 Ok(())
             }
             Op::Erase {
-                resources, erased, ..
+                resources,
+                step,
+                erased,
+                ..
             } => {
-                *erased = Ok(erase::erase(self, conn, resources)?);
+                *erased = Ok(erase::erase(self, conn, resources, step.as_ref())?);
                 Ok(())
             }
             Op::Scrub { step, more, .. } => {

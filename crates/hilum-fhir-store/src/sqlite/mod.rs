@@ -13,6 +13,8 @@ mod read;
 mod reindex;
 mod schema;
 mod source;
+mod survey;
 
 pub(crate) use open::SqliteStore;
 pub use open::file;
+pub(crate) use survey::survey;

@@ -126,15 +126,19 @@ impl Work {
     async fn save(&mut self) -> Result<(), Halt> {
         self.told = Instant::now();
         let text = format!("{} resources exported", self.made.exported);
-        self.running.save(&self.made, text).await
+        let part = (self.made.exported, None);
+        self.running.save_part(&self.made, text, part).await
     }
 
     /// Tells how far it is, and leaves the machine to others for a while.
     async fn pause(&mut self, written: u64) -> Result<(), Halt> {
         if self.told.elapsed() >= TELL_EVERY {
             self.told = Instant::now();
-            let text = format!("{} resources exported", self.made.exported + written);
-            self.running.save(&self.made, text).await?;
+            let done = self.made.exported + written;
+            let text = format!("{done} resources exported");
+            self.running
+                .save_part(&self.made, text, (done, None))
+                .await?;
         }
         self.running.rest().await;
         Ok(())

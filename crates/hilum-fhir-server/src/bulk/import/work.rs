@@ -34,6 +34,9 @@ pub(super) struct Made {
     input: usize,
     offset: u64,
     line: u64,
+    /// Bytes of each input.
+    #[serde(default)]
+    bytes: Vec<u64>,
     /// Resources of each input.
     pub(super) stored: Vec<u64>,
     refused: u64,
@@ -59,14 +62,38 @@ pub(super) fn run(mut running: Running) -> BoxFuture<'static, Result<(), Halt>> 
         let asked: Asked = running.request()?;
         let mut made: Made = running.progress()?;
         made.stored.resize(asked.inputs.len(), 0);
+        made.bytes = sizes(&running, &asked).await?;
         while made.input < asked.inputs.len() {
             one_input(&running, &asked, &mut made).await?;
             made.input += 1;
             (made.offset, made.line) = (0, 0);
         }
-        let text = text(&made);
-        running.save(&made, text).await
+        let (text, part) = (text(&made), made.part());
+        running.save_part(&made, text, part).await
     })
+}
+
+/// The bytes of the inputs.
+async fn sizes(running: &Running, asked: &Asked) -> Result<Vec<u64>, Fault> {
+    let files = running.files();
+    let paths: Vec<PathBuf> = asked
+        .inputs
+        .iter()
+        .map(|input| input.path.clone().into())
+        .collect();
+    let sizes = move || {
+        let sizes = paths.iter().map(|path| Ok(files.len(path)?.unwrap_or(0)));
+        sizes.collect()
+    };
+    blocking(sizes).await
+}
+
+impl Made {
+    /// The bytes that were read, of all.
+    fn part(&self) -> (u64, Option<u64>) {
+        let before: u64 = self.bytes.iter().take(self.input).sum();
+        (before + self.offset, Some(self.bytes.iter().sum()))
+    }
 }
 
 fn text(made: &Made) -> String {
@@ -250,10 +277,13 @@ async fn commit(
     }
     after.refused += outcomes.len() as u64;
     tell(running, &mut after, outcomes).await?;
+    let (done, total) = after.part();
     let progress = Progress {
         text: text(&after),
-        fault: None,
+        done: Some(done),
+        total,
         own: serde_json::to_value(&after).unwrap_or_default(),
+        ..Progress::default()
     };
     let commit = Commit {
         changes,
