@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use hilum_component::{Millis, Size};
 
 use super::Options;
+use super::database::{DatabaseUrl, WrongUrl};
 use super::gather::Gathered;
 use crate::check::parse_address;
 use crate::diagnostic::{Draft, Report, did_you_mean};
@@ -78,32 +79,18 @@ impl FhirDatabase {
         format!("{}_{}", self.schema, tenant.replace(['-', '.'], "_"))
     }
 
-    fn of(file: &DatabaseFile) -> Option<Self> {
-        let scheme = file.url.split_once("://")?;
-        if !matches!(scheme.0, "postgres" | "postgresql") {
-            return None;
-        }
-        let (user, rest) = scheme.1.split_once('@')?;
-        let (place, database) = rest.split_once('/')?;
-        let bare = |text: &str| !text.is_empty() && !text.contains(['/', '?', ':', '@']);
-        if !bare(user) || !bare(database) {
-            return None;
-        }
-        let with_port = parse_address(place).map(|_| place.to_owned());
-        let address = with_port.or_else(|| {
-            let address = format!("{place}:5432");
-            parse_address(&address).is_some().then_some(address)
-        })?;
+    fn of(file: &DatabaseFile) -> Result<Self, WrongUrl> {
+        let url = DatabaseUrl::read(&file.url)?;
         let tls = file.tls.as_ref().map(|tls| FhirDatabaseTls {
             ca: tls.ca.clone(),
             identity: tls.certificate.clone().zip(tls.key.clone()),
             server_name: tls.server_name.clone(),
         });
-        Some(Self {
-            address,
-            user: user.to_owned(),
+        Ok(Self {
+            address: url.address,
+            user: url.user,
             password: file.password.as_ref().map(|secret| secret.0.clone()),
-            database: database.to_owned(),
+            database: url.database,
             schema: file.schema.clone(),
             tls,
         })
@@ -249,7 +236,10 @@ impl FhirPlan {
                 .map(|url| url.trim_end_matches('/').to_owned()),
             tenants: tenants.collect(),
             first,
-            database: file.database.as_ref().and_then(FhirDatabase::of),
+            database: file
+                .database
+                .as_ref()
+                .and_then(|own| FhirDatabase::of(own).ok()),
             origins: file.origins.clone(),
             import_folder: file.import_folder.clone(),
             connections_max: file.connections_max as usize,
@@ -378,10 +368,12 @@ fn subscriptions(section: &Node, report: &mut Report) {
 /// The address and the schemas of a database.
 fn check_database(database: &DatabaseFile, file: &FhirFile, section: &Node, report: &mut Report) {
     let place = section.get("database").unwrap_or(section);
-    let Some(plan) = FhirDatabase::of(database) else {
-        let remedy = "write postgres://USER@HOST:5432/DATABASE; the password goes to `password`";
-        let text = "not an address of a PostgreSQL database";
-        return wrong(place.get("url"), place, text, remedy, report);
+    let plan = match FhirDatabase::of(database) {
+        Ok(plan) => plan,
+        Err(mistake) => {
+            let span = place.get("url").map_or(place.span, |url| url.span);
+            return report.push(mistake.draft(span));
+        }
     };
     let begins = |c: char| c.is_ascii_lowercase() || c == '_';
     let good = |c: char| begins(c) || c.is_ascii_digit();

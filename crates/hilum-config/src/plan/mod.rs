@@ -7,6 +7,7 @@ mod alert;
 mod build;
 mod channel;
 mod cross;
+mod database;
 mod digest;
 mod environments;
 mod fhir;
