@@ -10,11 +10,13 @@
 //! connection is bounded.
 
 mod backup;
+mod fhir;
 mod metrics;
 mod openapi;
 pub mod route;
 mod server;
 
 pub use backup::{BackupError, PLANS, back_up};
+pub use fhir::{FhirSide, FhirWork, FhirWorkList};
 pub use route::{Admin, ApiError, message_json};
 pub use server::{ADMIN_BODY_BYTES_MAX, ADMIN_CONNECTIONS_MAX, serve};

@@ -4,6 +4,8 @@
 
 use hilum_engine::{DISPOSITIONS, Engine, LATENCY_BOUNDS_US, Latency};
 
+use crate::fhir::FhirWork;
+
 /// A metric: name, kind, and what it says.
 struct Metric(&'static str, &'static str, &'static str);
 
@@ -99,8 +101,14 @@ const DISK_FREE: Metric = Metric(
     "Bytes that are free where the journal lies",
 );
 
-/// All figures of an engine.
-pub(crate) fn render(engine: &Engine) -> String {
+const FHIR_JOBS: Metric = Metric(
+    "hilum_fhir_jobs",
+    "gauge",
+    "Exports, imports, erasures, reindexes and requests of the FHIR server that wait, run or have failed",
+);
+
+/// All figures of an engine, and those of the FHIR server beside it.
+pub(crate) fn render(engine: &Engine, work: Option<&[FhirWork]>) -> String {
     let mut text = String::with_capacity(16 * 1024);
     let status = engine.status();
     head(&mut text, &IN_FLIGHT);
@@ -113,7 +121,24 @@ pub(crate) fn render(engine: &Engine) -> String {
     }
     channels(&mut text, engine);
     queues(&mut text, engine);
+    if let Some(work) = work {
+        fhir(&mut text, work);
+    }
     text
+}
+
+/// The states and kinds that there may be are always there, so that a rule can wait for them.
+fn fhir(text: &mut String, work: &[FhirWork]) {
+    head(text, &FHIR_JOBS);
+    for kind in ["export", "import", "erase", "reindex", "request"] {
+        for state in ["waiting", "running", "failed"] {
+            let of = work
+                .iter()
+                .filter(|one| one.kind == kind && one.state == state);
+            let labels = label(&[("kind", kind), ("state", state)]);
+            sample(text, FHIR_JOBS.0, &labels, of.count());
+        }
+    }
 }
 
 fn channels(text: &mut String, engine: &Engine) {
@@ -248,7 +273,7 @@ mod tests {
     use super::*;
 
     /// All metrics, in the order of the page of the reference.
-    const ALL: [&Metric; 18] = [
+    const ALL: [&Metric; 19] = [
         &RECEIVED,
         &RECEIVED_BYTES,
         &DISPOSED,
@@ -267,6 +292,7 @@ mod tests {
         &IN_FLIGHT,
         &DISK_FULL,
         &DISK_FREE,
+        &FHIR_JOBS,
     ];
 
     fn page() -> String {

@@ -4,18 +4,24 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
+use hilum_admin::{FhirSide, FhirWork};
 use hilum_component::{FhirDoor, Stop, StopHandle};
 use hilum_config::{FhirDatabase, FhirPlan, FhirSubscriptions, FhirTenant, FhirTrigger};
+use hilum_engine::Engine;
 use hilum_fhir::definitions::Definitions;
 use hilum_fhir_server::{
-    Fhir, FhirOptions, Interaction, Limits, Postgres, SubscriptionOptions, TenantOptions,
-    TopicOptions, TriggerOptions, Validate,
+    Fhir, FhirOptions, Interaction, JobFailure, Limits, Place, Postgres, SubscriptionOptions,
+    TenantOptions, TopicOptions, TriggerOptions, Validate, Work, WorkState,
 };
 use hilum_net::{
     ClientTls, ClientTlsOptions, ConnectOptions, Connector, HostPort, Identity, ListenOptions,
     Listener, Roots, TlsVersion,
 };
+use tokio::sync::broadcast::error::RecvError;
 use tokio::task::JoinHandle;
+
+/// The kind of alert about a job of the FHIR server.
+const JOB_FAILED: &str = "fhir-job-failed";
 
 /// A FHIR server that serves.
 pub(crate) struct Served {
@@ -44,26 +50,12 @@ pub(crate) async fn start(
 ) -> anyhow::Result<Served> {
     let listener = listener(plan).await?;
     let url = format!("http://{}/fhir", listener.local_address());
-    let database = plan.database.as_ref();
-    let database = database.map(|own| postgres(own, site)).transpose()?;
-    let mut tenants = vec![tenant("", site, data.join("fhir.db"), &plan.first)];
-    for (name, own) in &plan.tenants {
-        tenants.push(tenant(
-            name,
-            site,
-            data.join(format!("fhir-{name}.db")),
-            own,
-        ));
-    }
-    if let (Some(own), Some(first)) = (&plan.database, database) {
-        for tenant in &mut tenants {
-            let mut place = first.clone();
-            if !tenant.name.is_empty() {
-                place.schema = own.schema_of(&tenant.name);
-            }
-            tenant.postgres = Some(Box::new(place));
-        }
-    }
+    let places = places(plan, site, data)?;
+    let tenants = places.into_iter().map(|(name, place)| {
+        let own = plan.tenants.get(&name).unwrap_or(&plan.first);
+        tenant(name, (site, data), place, own)
+    });
+    let tenants = tenants.collect();
     let limits = Limits {
         connections_max: plan.connections_max,
         body_bytes_max: usize::try_from(plan.body_max.0).unwrap_or(usize::MAX),
@@ -101,6 +93,71 @@ impl Served {
             tracing::error!("the FHIR server broke down; this is a bug in hilum");
         }
     }
+}
+
+/// The server as the management API shows it.
+pub(crate) fn side(served: &Served) -> FhirSide {
+    let fhir = Arc::clone(&served.fhir);
+    FhirSide {
+        url: served.url.clone(),
+        work: Box::new(move || {
+            let fhir = Arc::clone(&fhir);
+            Box::pin(async move {
+                let work = fhir.work().await;
+                let work = work.map_err(|error| format!("a store cannot be asked: {error}"))?;
+                Ok(work.into_iter().map(shown).collect())
+            })
+        }),
+    }
+}
+
+fn shown(work: Work) -> FhirWork {
+    FhirWork {
+        tenant: work.tenant,
+        kind: work.kind,
+        state: match work.state {
+            WorkState::Waiting => "waiting",
+            WorkState::Running => "running",
+            WorkState::Failed => "failed",
+        },
+        job: work.job,
+        done: work.done,
+        total: work.total,
+        since_ms: work.since_ms,
+        text: work.text,
+    }
+}
+
+/// Makes an alert of each job that fails, for as long as the node runs.
+pub(crate) fn tell_failures(
+    fhir: &Fhir,
+    engine: &Arc<Engine>,
+) -> impl Future<Output = ()> + Send + use<> {
+    let (mut failures, engine) = (fhir.job_failures(), Arc::clone(engine));
+    async move {
+        loop {
+            match failures.recv().await {
+                Ok(failure) => engine.tell(JOB_FAILED, told(&failure)),
+                Err(RecvError::Lagged(_)) => {}
+                Err(RecvError::Closed) => return,
+            }
+        }
+    }
+}
+
+fn told(failure: &JobFailure) -> String {
+    let JobFailure {
+        tenant,
+        kind,
+        job,
+        text,
+    } = failure;
+    let of = if tenant.is_empty() {
+        String::new()
+    } else {
+        format!(" of the tenant {tenant}")
+    };
+    format!("the {kind} {job}{of} of the FHIR server failed: {text}")
 }
 
 fn subscriptions(plan: &FhirSubscriptions) -> SubscriptionOptions {
@@ -190,19 +247,60 @@ fn postgres(own: &FhirDatabase, site: &Path) -> anyhow::Result<Postgres> {
     })
 }
 
-fn tenant(name: &str, site: &Path, file: PathBuf, own: &FhirTenant) -> TenantOptions {
+/// The file of a tenant in the data folder, also where only its jobs lie there.
+fn file_of(name: &str, data: &Path) -> PathBuf {
+    if name.is_empty() {
+        data.join("fhir.db")
+    } else {
+        data.join(format!("fhir-{name}.db"))
+    }
+}
+
+/// The stores by the names of their tenants, the first without one; this is where the password of
+/// the database is read.
+pub(crate) fn places(
+    plan: &FhirPlan,
+    site: &Path,
+    data: &Path,
+) -> anyhow::Result<Vec<(String, Place)>> {
+    let names = std::iter::once("").chain(plan.tenants.keys().map(String::as_str));
+    let Some(own) = &plan.database else {
+        let place = |name: &str| (name.to_owned(), Place::Sqlite(file_of(name, data)));
+        return Ok(names.map(place).collect());
+    };
+    let first = postgres(own, site)?;
+    let place = |name: &str| {
+        let mut place = first.clone();
+        if !name.is_empty() {
+            place.schema = own.schema_of(name);
+        }
+        (name.to_owned(), Place::Postgres(Box::new(place)))
+    };
+    Ok(names.map(place).collect())
+}
+
+fn tenant(
+    name: String,
+    (site, data): (&Path, &Path),
+    place: Place,
+    own: &FhirTenant,
+) -> TenantOptions {
     let types = own.validate_types.iter();
+    let file = file_of(&name, data);
     TenantOptions {
-        name: name.to_owned(),
+        name,
         jobs: file.with_extension("jobs"),
         file,
+        postgres: match place {
+            Place::Postgres(place) => Some(place),
+            _ => None,
+        },
         validate: validate(own.validate),
         validate_types: types
             .map(|(ty, mode)| (ty.clone(), validate(*mode)))
             .collect(),
         packages: own.packages.iter().map(|path| site.join(path)).collect(),
         profiles: own.profiles.clone(),
-        ..TenantOptions::default()
     }
 }
 
@@ -218,7 +316,7 @@ const fn validate(mode: hilum_config::Validate) -> Validate {
     clippy::disallowed_methods,
     reason = "the one place where the FHIR server's clock is the system's"
 )]
-fn now_ms() -> i64 {
+pub(crate) fn now_ms() -> i64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     since.map_or(0, |since| {
         i64::try_from(since.as_millis()).unwrap_or(i64::MAX)

@@ -16,6 +16,8 @@ use hilum_engine::{Engine, ReloadReport};
 use http::StatusCode;
 use serde_json::Value;
 
+use crate::fhir::FhirSide;
+
 /// Loads the site's folder again and hands the plan to the engine.
 pub type Reload = Box<dyn Fn() -> BoxFuture<'static, Result<ReloadReport, ApiError>> + Send + Sync>;
 
@@ -25,8 +27,8 @@ pub struct Admin {
     pub(crate) reload: Reload,
     /// The backup or verification that runs, or ran last.
     pub(crate) care: Mutex<Option<Arc<care::Job>>>,
-    /// Where the FHIR server of the node is, if it has one.
-    pub(crate) fhir: Option<String>,
+    /// The FHIR server of the node, if it has one.
+    pub(crate) fhir: Option<FhirSide>,
 }
 
 impl Admin {
@@ -41,10 +43,10 @@ impl Admin {
         }
     }
 
-    /// Beside a FHIR server at this URL.
+    /// Beside a FHIR server.
     #[must_use]
-    pub fn with_fhir(mut self, url: Option<String>) -> Self {
-        self.fhir = url;
+    pub fn with_fhir(mut self, fhir: Option<FhirSide>) -> Self {
+        self.fhir = fhir;
         self
     }
 }

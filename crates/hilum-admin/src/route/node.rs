@@ -91,8 +91,12 @@ fn ready(admin: Arc<Admin>, _call: Call) -> Answer {
 
 fn figures(admin: Arc<Admin>, _call: Call) -> Answer {
     Box::pin(async move {
+        let work = match &admin.fhir {
+            Some(fhir) => (fhir.work)().await.ok(),
+            None => None,
+        };
         Ok(Reply::Text(
-            metrics::render(&admin.engine),
+            metrics::render(&admin.engine, work.as_deref()),
             "text/plain; version=0.0.4; charset=utf-8",
         ))
     })
@@ -111,8 +115,12 @@ fn status(admin: Arc<Admin>, _call: Call) -> Answer {
     Box::pin(async move {
         let mut status = serde_json::to_value(admin.engine.status())
             .map_err(|error| ApiError::failed("json", error.to_string()))?;
-        if let (Some(url), Some(status)) = (&admin.fhir, status.as_object_mut()) {
-            status.insert("fhir".to_owned(), url.as_str().into());
+        if let (Some(fhir), Some(status)) = (&admin.fhir, status.as_object_mut()) {
+            status.insert("fhir".to_owned(), fhir.url.as_str().into());
+            match (fhir.work)().await {
+                Ok(work) => status.insert("fhir-work".to_owned(), json!(work)),
+                Err(trouble) => status.insert("fhir-trouble".to_owned(), trouble.into()),
+            };
         }
         Ok(Reply::Json(status))
     })

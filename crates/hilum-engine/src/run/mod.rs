@@ -17,6 +17,7 @@ use hilum_journal::{Journal, JournalError, JournalOptions};
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 
+use crate::alert::Alert;
 use crate::channel::{Channel, process_received};
 use crate::kept::KeptPlans;
 use crate::pool::Pool;
@@ -238,6 +239,22 @@ impl Engine {
     #[must_use]
     pub fn status(&self) -> EngineStatus {
         EngineStatus::of(&self.core)
+    }
+
+    /// Tells people what happened once beside the channels, in a part of the program that the
+    /// engine does not know.
+    pub fn tell(&self, kind: &'static str, text: String) {
+        self.core.publish_alert(Alert {
+            kind,
+            state: "event",
+            site: self.core.site(),
+            channel: None,
+            owner: None,
+            destination: None,
+            message: None,
+            text,
+            at_ms: self.core.now_ms(),
+        });
     }
 
     /// The journal, for searches and records.

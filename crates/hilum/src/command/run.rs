@@ -13,10 +13,12 @@ use hilum_engine::{Engine, EngineError, EngineOptions, ReloadReport};
 use hilum_journal::JournalOptions;
 use hilum_net::{HostPort, ListenOptions, Listener};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinSet;
 
 use super::check::load_with;
 use super::watch::Watch;
 use crate::args::{Run, SiteArgs};
+use crate::fhir::Served;
 use crate::kept::Kept;
 use crate::output::{Exit, Output};
 use crate::plans::Plans;
@@ -123,17 +125,14 @@ async fn serve(
     plans.keep(&kept);
     let engine = Arc::new(plans.start(options).await?);
     let plans = Arc::new(plans);
-    let following = {
-        let (plans, engine) = (Arc::clone(&plans), Arc::clone(&engine));
-        tokio::spawn(async move { plans.follow(&engine).await })
-    };
+    let mut beside = beside(&plans, &engine, served.as_ref());
     let running = (Arc::clone(&engine), plans);
     let (stop_admin, stop) = Stop::new();
     let mut address = String::new();
     if let Some((listener, at)) = listener {
         address = format!(", management at http://{at}");
         let reload = reloader(arguments, &kept, &running, &stores);
-        let fhir = served.as_ref().map(|served| served.url.clone());
+        let fhir = served.as_ref().map(crate::fhir::side);
         let admin = Admin::new(Arc::clone(&engine), reload).with_fhir(fhir);
         let admin = Arc::new(admin);
         tokio::spawn(hilum_admin::serve(listener, admin, stop));
@@ -162,7 +161,7 @@ async fn serve(
     }
     tracing::info!("stopping; what is queued stays in the journal (stop again to end at once)");
     stop_admin.request();
-    following.abort();
+    beside.abort_all();
     let stopped = async {
         engine.stop().await;
         if let Some(served) = served {
@@ -174,6 +173,17 @@ async fn serve(
         _ = interrupted.recv() => Ok(Exit::Failed),
         _ = terminated.recv() => Ok(Exit::Failed),
     }
+}
+
+/// What goes on beside the engine: it follows the subscriptions, and tells of jobs that failed.
+fn beside(plans: &Arc<Plans>, engine: &Arc<Engine>, served: Option<&Served>) -> JoinSet<()> {
+    let mut tasks = JoinSet::new();
+    if let Some(served) = served {
+        tasks.spawn(crate::fhir::tell_failures(&served.fhir, engine));
+    }
+    let (plans, engine) = (Arc::clone(plans), Arc::clone(engine));
+    tasks.spawn(async move { plans.follow(&engine).await });
+    tasks
 }
 
 async fn changed(watch: &mut Option<Watch>) {

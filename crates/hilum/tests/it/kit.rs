@@ -49,6 +49,14 @@ impl Running {
     }
 }
 
+impl Running {
+    /// SIGKILL: nothing is flushed, closed or said.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
 impl Drop for Running {
     fn drop(&mut self) {
         // It has ended already where all went well.

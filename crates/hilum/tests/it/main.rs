@@ -9,8 +9,11 @@
 mod disk;
 mod doctor;
 mod fhir;
+mod fhir_bulk;
 mod fhir_channels;
+mod fhir_kill;
 mod fhir_server;
+mod fhir_tls;
 mod folder;
 mod journal;
 mod kit;

@@ -7,6 +7,7 @@ mod machine;
 mod node;
 mod ports;
 mod site;
+mod stores;
 
 use serde::Serialize;
 
@@ -87,6 +88,10 @@ pub(crate) fn run(arguments: &Doctor, output: &Output) -> anyhow::Result<Exit> {
     }
     machine::check(running.as_ref(), &mut report);
     let answers = node::check(&at, running.as_ref(), &mut report);
+    if let Some(fhir) = loaded.as_ref().and_then(|loaded| loaded.fhir.as_ref()) {
+        let (site, data) = (&*arguments.site.site, arguments.data.as_deref());
+        stores::check(fhir, site, data.filter(|data| data.is_dir()), &mut report);
+    }
     if let Some(loaded) = &loaded {
         site::listeners(loaded, answers, &mut report);
         site::certificates(loaded, &arguments.site.site, &mut report);

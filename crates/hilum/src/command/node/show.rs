@@ -47,8 +47,12 @@ pub(crate) fn size(bytes: &Value) -> String {
 pub(crate) fn state(word: &str, output: &Output) -> String {
     match word {
         "accepted" | "delivered" | "open" => output.colored("32", word),
-        "rejected" | "error" | "dead-letter" | "paused" | "halt" => output.colored("31", word),
-        "suspended" | "held" | "warning" | "pending" | "retry" => output.colored("33", word),
+        "rejected" | "error" | "dead-letter" | "paused" | "halt" | "failed" => {
+            output.colored("31", word)
+        }
+        "suspended" | "held" | "warning" | "pending" | "retry" | "waiting" => {
+            output.colored("33", word)
+        }
         _ => word.to_owned(),
     }
 }

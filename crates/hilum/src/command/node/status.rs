@@ -27,6 +27,12 @@ pub(crate) fn status(arguments: &Ask, output: &Output) -> anyhow::Result<Exit> {
     if let Some(url) = status["fhir"].as_str() {
         output.line(format_args!("FHIR at {url}"));
     }
+    if let Some(trouble) = status["fhir-trouble"].as_str() {
+        output.line(output.colored("31", &format!("    {trouble}")));
+    }
+    let work = list(&status["fhir-work"]).iter();
+    let work: Vec<_> = work.map(|work| of_work(work, output)).collect();
+    show::table(&work, output);
     for channel in list(&status["channels"]) {
         of_channel(channel, output);
     }
@@ -35,6 +41,34 @@ pub(crate) fn status(arguments: &Ask, output: &Output) -> anyhow::Result<Exit> {
 
 fn list(value: &Value) -> &[Value] {
     value.as_array().map(Vec::as_slice).unwrap_or_default()
+}
+
+/// Work of the FHIR server that takes longer than a request.
+fn of_work(work: &Value, output: &Output) -> Vec<String> {
+    let mut kind = format!("  {}", text(work, "kind"));
+    let tenant = text(work, "tenant");
+    if !tenant.is_empty() {
+        kind.push_str(&format!(" of {tenant}"));
+    }
+    let (done, total) = (&work["done"], &work["total"]);
+    let part = match (done.as_f64(), total.as_f64()) {
+        (Some(done), Some(total)) if total > 0.0 => format!("{:.0} %", done / total * 100.0),
+        _ => String::new(),
+    };
+    let said = text(work, "text").to_owned();
+    let failed = work["state"] == "failed";
+    vec![
+        kind,
+        show::state(text(work, "state"), output),
+        part,
+        if failed {
+            output.colored("31", &said)
+        } else {
+            said
+        },
+        format!("since {}", show::time(&work["since-ms"])),
+        text(work, "job").to_owned(),
+    ]
 }
 
 fn of_channel(channel: &Value, output: &Output) {
