@@ -91,7 +91,10 @@ const HELP: &[Help] = &[
     ),
     (
         "fhir",
-        &[(1, "a resource has errors")],
+        &[
+            (1, "a resource has errors, or was not stored"),
+            (4, "no node answers"),
+        ],
         &[
             (
                 "validate bundles --errors-only",
@@ -104,6 +107,26 @@ const HELP: &[Help] = &[
             (
                 "convert patient.json --to xml",
                 "the other form, on the terminal",
+            ),
+            (
+                "export --to backup --types Patient,Observation",
+                "a file for each type, as everything was at one moment",
+            ),
+            (
+                "export --to changes --since 2026-11-20T00:00:00Z",
+                "what changed, and what was deleted",
+            ),
+            (
+                "import backup",
+                "every .ndjson, .ndjson.gz and .ndjson.zst of a folder",
+            ),
+            (
+                "erase Patient/p1 --yes",
+                "the patient with everything about them, for good",
+            ),
+            (
+                "search-parameters",
+                "what is still building, and what was found to find",
             ),
         ],
     ),

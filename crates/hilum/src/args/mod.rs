@@ -11,7 +11,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-pub(crate) use fhir::{Fhir, FhirCommand, FhirConvert, FhirForm, FhirValidate};
+pub(crate) use fhir::{
+    Fhir, FhirCommand, FhirConvert, FhirErase, FhirExport, FhirForm, FhirImport, FhirNode,
+    FhirParameters, FhirValidate,
+};
 pub(crate) use help::command;
 pub(crate) use journal::{Backup, Compare, Db, DbCommand, DbExport, DbReindex, DbSql, Verify};
 pub(crate) use node::{
@@ -60,7 +63,7 @@ pub(crate) enum Command {
     Test(Test),
     /// Shows what the parser sees in files of HL7 v2
     Inspect(Inspect),
-    /// Checks and converts files of FHIR resources
+    /// Checks and converts files of FHIR resources; brings them in and out of a node
     Fhir(Fhir),
     /// Sends messages over MLLP: samples, or load
     Send(Send),

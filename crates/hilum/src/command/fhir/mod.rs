@@ -1,6 +1,11 @@
-//! `hilum fhir`: resources in files.
+//! `hilum fhir`: resources in files, and in the FHIR server of a node.
 
 mod convert;
+mod erase;
+mod export;
+mod import;
+mod parameters;
+mod server;
 mod validate;
 
 use hilum_fhir::{Limits, Problems, Resource, json, xml};
@@ -12,6 +17,10 @@ pub(crate) fn run(arguments: &Fhir, output: &Output) -> anyhow::Result<Exit> {
     match &arguments.command {
         FhirCommand::Validate(arguments) => validate::run(arguments, output),
         FhirCommand::Convert(arguments) => convert::run(arguments, output),
+        FhirCommand::Export(arguments) => export::run(arguments, output),
+        FhirCommand::Import(arguments) => import::run(arguments, output),
+        FhirCommand::Erase(arguments) => erase::run(arguments, output),
+        FhirCommand::SearchParameters(arguments) => parameters::run(arguments, output),
     }
 }
 

@@ -13,5 +13,6 @@ pub(super) use operate::{
 };
 pub(crate) use remote::Unreachable;
 pub(super) use remote::{Remote, part};
+pub(super) use show::table;
 pub(super) use status::status;
 pub(super) use trace::trace;
