@@ -90,7 +90,8 @@ impl Element {
         if id.split('.').count() != path.split('.').count() {
             return false;
         }
-        let last = id.rsplit('.').next().unwrap_or_default();
+        // Of a root nothing is sliced.
+        let last = id.rsplit_once('.').map_or("", |(_, last)| last);
         let slice = last.split_once(':').map_or("", |(name, _)| name);
         !slice.is_empty() && !slice.ends_with("[x]") && self.raw("sliceName").is_none()
     }

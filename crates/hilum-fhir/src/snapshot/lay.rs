@@ -381,6 +381,13 @@ impl Layer<'_> {
                 });
             }
         }
+        // One resource among others is said by its type, not by its definition in the place of a
+        // profile.
+        let as_profile = |ty: &TypeUse| ty.profiles.iter().find_map(|url| other_resource(ty, url));
+        if let Some(ty) = types.iter().find_map(as_profile) {
+            let path = path.to_owned();
+            return Err(SnapshotError::Type { path, ty });
+        }
         let types = if types.is_empty() { allowed } else { types };
         for kind in ["fixed", "pattern"] {
             let Some((ty, _)) = own.typed(kind) else {
@@ -409,6 +416,14 @@ fn is_data_type(code: &str) -> bool {
     let tables = Definitions::r4();
     let ty = tables.type_named(code);
     ty.is_some_and(|ty| tables.type_def(ty).kind != TypeKind::Resource)
+}
+
+/// The type of resource that stands in the place of a profile of any resource.
+fn other_resource(ty: &TypeUse, profile: &str) -> Option<String> {
+    let tables = Definitions::r4();
+    let found = tables.type_def(tables.type_at(profile)?);
+    let any = matches!(ty.code.as_str(), "Resource" | "DomainResource");
+    (any && found.name != ty.code).then(|| found.name.to_owned())
 }
 
 /// Where the children of a type are described.

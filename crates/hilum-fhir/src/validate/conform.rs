@@ -94,8 +94,9 @@ impl Check<'_> {
     /// Checks a node against what is asked of its element.
     pub(super) fn constraint(&mut self, node: Node<'_>, asked: &Constraint, profile: &Profile) {
         self.value(node, asked, profile);
-        if !asked.types.is_empty() {
-            self.types(node, &asked.types, profile);
+        // What is asked of another type says nothing of this one.
+        if !asked.types.is_empty() && !self.types(node, &asked.types, profile) {
+            return;
         }
         if let Some((strength, value_set)) = &asked.binding {
             self.binding(node, *strength, value_set);
@@ -193,7 +194,8 @@ impl Check<'_> {
         }
     }
 
-    fn types(&mut self, node: Node<'_>, limits: &[TypeLimit], profile: &Profile) {
+    /// Whether a node has one of the types.
+    fn types(&mut self, node: Node<'_>, limits: &[TypeLimit], profile: &Profile) -> bool {
         let tables = Definitions::r4();
         let of_type =
             |limit: &&TypeLimit| limit.ty.is_some_and(|ty| tables.is_a(node.type_id(), ty));
@@ -205,7 +207,7 @@ impl Check<'_> {
                 profile.url
             );
             self.error(IssueType::Structure, node, text);
-            return;
+            return false;
         }
         if !fitting.iter().any(|limit| limit.profiles.is_empty()) {
             let profiles: Vec<&String> = fitting.iter().flat_map(|l| &l.profiles).collect();
@@ -214,6 +216,7 @@ impl Check<'_> {
         if node.type_id() == tables.known().reference {
             self.targets(node, &fitting);
         }
+        true
     }
 
     /// One profile is checked for what it says, of several one has to hold.

@@ -37,7 +37,11 @@ impl Entries {
                     .chain(local.as_deref())
                 {
                     let key = (node.index(), name.into());
-                    by_url.entry(key).or_default().push(resource.index());
+                    let known = by_url.entry(key).or_default();
+                    // A fullUrl may be `Type/id` itself.
+                    if known.last() != Some(&resource.index()) {
+                        known.push(resource.index());
+                    }
                 }
             }
         }

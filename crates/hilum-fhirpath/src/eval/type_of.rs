@@ -43,7 +43,8 @@ impl<'t> Machine<'t> {
         let matches = |namespace: &str, name: &str| {
             wanted.namespace.as_ref().is_none_or(|n| n == namespace)
                 && (name == wanted.name
-                    || (how == Match::Kind
+                    // `String` may stand for `string`.
+                    || ((how == Match::Kind || name.eq_ignore_ascii_case(&wanted.name))
                         && self.env.host.is_subtype(namespace, name, &wanted.name)))
         };
         match item {
