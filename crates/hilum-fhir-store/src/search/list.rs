@@ -25,16 +25,20 @@ impl<S: Source> Exec<'_, S> {
         &mut self,
         compiled: &Compiled,
     ) -> Result<Option<Vec<i64>>, StoreError> {
-        match self.few(compiled)? {
+        match self.few(compiled, CAPS[0])? {
             Some(list) => Ok(Some(list.pks)),
             None => Ok(self.many(compiled)?.map(|list| list.pks)),
         }
     }
 
-    /// The candidates if some test has only a few matches.
-    pub(super) fn few(&mut self, compiled: &Compiled) -> Result<Option<List>, StoreError> {
+    /// The candidates if some test has at most `cap` matches.
+    pub(super) fn few(
+        &mut self,
+        compiled: &Compiled,
+        cap: usize,
+    ) -> Result<Option<List>, StoreError> {
         let ranges: Vec<Option<Vec<Range>>> = compiled.nodes.iter().map(Node::ranges).collect();
-        let cap = CAPS[0].min(self.context.limits.frequent_at);
+        let cap = cap.min(self.context.limits.frequent_at);
         self.listed(compiled, &ranges, cap, &mut Vec::new())
     }
 

@@ -16,7 +16,7 @@ pub(super) const CAPS: [usize; 2] = [128, 2048];
 /// Matches looked at to tell which of several frequent tests is the rarest.
 const DENSITY_SAMPLE: usize = 512;
 /// Rows fetched for each match of a page before lists of candidates are made.
-const GLANCE: u64 = 8;
+const GLANCE: usize = 8;
 /// Entries of an index that are read in the time of fetching one row.
 const ENTRIES_PER_FETCH: u64 = 8;
 /// First and largest batch of a walk.
@@ -143,7 +143,9 @@ impl<'a, S: Source> Exec<'a, S> {
         let mut compiled = self.compile_all(self.types.clone(), &query.criteria, 0)?;
         let order = Order::new(query, self.context);
         let count = query.count as usize;
-        let few = self.few(&compiled)?;
+        // A list as long as the rows that a glance may fetch is read in a fraction of the time.
+        let glance = (count + 1).saturating_mul(GLANCE);
+        let few = self.few(&compiled, CAPS[0].max(glance).min(CAPS[1]))?;
         let (mut matches, total) = match few {
             Some(list) => self.matches_of(&list, &mut compiled, &order, query)?,
             None => match self.glance(&mut compiled, &order, query)? {
@@ -220,8 +222,8 @@ impl<'a, S: Source> Exec<'a, S> {
         if let Some(matches) = self.straight(compiled, order, query)? {
             return Ok(Some(matches));
         }
-        let allowed = (query.count as u64 + 1).saturating_mul(GLANCE);
-        self.walk_within(allowed, compiled, order, query)
+        let allowed = (query.count as usize + 1).saturating_mul(GLANCE);
+        self.walk_within(allowed as u64, compiled, order, query)
     }
 
     /// The page as it stands in one range of an index, if that answers the search alone.
