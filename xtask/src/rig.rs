@@ -94,7 +94,7 @@ const HUB_MICRO: [Micro; 6] = {
     ]
 };
 
-const FHIR_MICRO: [Micro; 2] = {
+const FHIR_MICRO: [Micro; 4] = {
     const FHIR: &str = "hilum-fhir";
     [
         (
@@ -105,6 +105,14 @@ const FHIR_MICRO: [Micro; 2] = {
             Read::Throughput,
         ),
         ("fhir-validate", FHIR, "validate", "base", Read::Throughput),
+        (
+            "us-core-validate",
+            FHIR,
+            "validate",
+            "us_core_examples",
+            Read::Throughput,
+        ),
+        ("us-core-load", FHIR, "validate", "load_us_core", Read::Time),
     ]
 };
 

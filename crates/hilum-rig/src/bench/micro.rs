@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, bail};
 use super::report::Row;
 
 /// The rows of what was handed over: `tokenise` and `fhir-json` in megabytes a second,
-/// `fhir-validate` in resources a second, all others in nanoseconds.
+/// `fhir-validate` and `us-core-validate` in resources a second, all others in nanoseconds.
 pub(super) fn rows(measured: &[String]) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
     let mut scripts = [None, None];
@@ -41,6 +41,12 @@ pub(super) fn rows(measured: &[String]) -> Result<Vec<Row>> {
             "fhir-validate" => Row::new("base validation, per core", value, "resources/s")
                 .at_least(10_000.0, 40_000.0)
                 .decimals(0),
+            "us-core-validate" => Row::new("US Core validation, per core", value, "resources/s")
+                .at_least(3_000.0, 10_000.0)
+                .decimals(0),
+            "us-core-load" => Row::new("validator cold start with US Core", value / 1e9, "s")
+                .at_most(0.5, 0.1)
+                .decimals(2),
             "script" => {
                 scripts[0] = Some(value);
                 continue;
