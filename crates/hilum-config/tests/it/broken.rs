@@ -26,7 +26,7 @@ fn short(diagnostics: &[Diagnostic]) -> String {
 }
 
 /// Checks a site with more files.
-fn check(files: &[(&str, &str)], expected: &str) {
+pub(crate) fn check(files: &[(&str, &str)], expected: &str) {
     let mut all = vec![HILUM, EHR, LIS, TABLE];
     all.retain(|(path, _)| files.iter().all(|(other, _)| other != path));
     all.extend(files);
@@ -471,49 +471,5 @@ E0104 systems/ehr.yaml:4:31 «again» `again` is not one of the values that are 
 E0109 channels/a.yaml:4:42 «removed» no destination is named => name one of: topic, wire
 E0106 channels/a.yaml:4:88 «on-removed» there is no key `on-removed` => write `removed: drain` or `removed: dead-letter`
 "#,
-    );
-}
-
-#[test]
-fn wrong_urls_of_the_fhir_servers_database_are_told_with_what_to_write() {
-    let check_url = |url: &str, more: &str, expected: &str| {
-        let node = format!("site: s\nfhir:\n  database:\n    url: {url}\n{more}");
-        check(&[("hilum.yaml", &node)], expected);
-    };
-    check_url(
-        "postgres://hilum@db.example:5432",
-        "",
-        "E0103 hilum.yaml:4:10 «postgres://hilum@db.example:5432» the address names no database => write postgres://USER@HOST:5432/DATABASE",
-    );
-    check_url(
-        "postgres://hilum@db.example/hospital?sslmode=require",
-        "",
-        "E0103 hilum.yaml:4:10 «postgres://hilum@db.example/hospital?sslmode=require» the address takes no option `sslmode` => write `tls: {}` beside the URL; a certificate is always verified",
-    );
-    for url in [
-        "postgres://hilum:hunter2@db.example/hospital",
-        "postgres://hilum:hun/?ter2@db.example/hospital",
-        "postgres://hilum@db.example/hospital?password=hunter2",
-    ] {
-        check_url(
-            url,
-            "",
-            "E0116 hilum.yaml:4:10 «» a secret stands here in clear text => write postgres://USER@HOST:5432/DATABASE and `password: env:NAME`; change the password, and remove it from the folder's history",
-        );
-    }
-    check_url(
-        "postgres://hilum@db.example/hospital",
-        "    password: hunter2\n",
-        "E0116 hilum.yaml:5:15 «» a secret stands here in clear text => write env:NAME or file:PATH, change the secret, and remove it from the folder's history",
-    );
-    check_url(
-        "postgres://hilum@db.example/hospital",
-        "    password: file:nowhere\n",
-        "E0117 hilum.yaml:5:15 «file:nowhere» the secret `file:nowhere` is not there: there is no such file => provide it to the program, or correct the reference",
-    );
-    check_url(
-        "postgres://hilum@db.example/hospital",
-        "    schema: Fhir\n    sslmode: require\n",
-        "E0101 hilum.yaml:6:5 «sslmode» unknown key `sslmode` => known keys: url, password, schema, tls",
     );
 }

@@ -12,6 +12,7 @@
 )]
 
 mod broken;
+mod database;
 mod fake;
 mod good;
 mod kept;

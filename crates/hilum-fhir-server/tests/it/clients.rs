@@ -33,6 +33,9 @@ async fn succeeds(mut client: Command) {
 
 /// Requests that schemathesis makes up for each operation, good and bad ones.
 const EXAMPLES: &str = "8";
+/// Seconds after which schemathesis is ended: it makes up thousands of requests, each answered in
+/// milliseconds.
+const SECONDS_MAX: &str = "600";
 
 const CHECKS: &str = "not_a_server_error,status_code_conformance,content_type_conformance,\
     response_headers_conformance,response_schema_conformance,unsupported_method,allow_header_conformance";
@@ -55,12 +58,14 @@ async fn schemathesis_finds_no_answer_that_the_openapi_document_does_not_describ
     ] {
         server.store(resource).await;
     }
-    let mut client = Command::new(peers.join("python/bin/schemathesis"));
+    let mut client = Command::new("timeout");
     client
+        .arg(SECONDS_MAX)
+        .arg(peers.join("python/bin/schemathesis"))
         .arg("run")
         .arg(format!("{}/openapi.json", server.base()))
         .args(["--seed", "26", "--max-examples", EXAMPLES, "--no-shrink"])
-        .args(["--phases", "examples,fuzzing"])
+        .args(["--phases", "examples,coverage,fuzzing"])
         .args(["--suppress-health-check", "all", "--continue-on-failure"])
         .args(["--request-timeout", "20"])
         .args(["--checks", CHECKS])
@@ -69,6 +74,11 @@ async fn schemathesis_finds_no_answer_that_the_openapi_document_does_not_describ
     let output = tokio::task::spawn_blocking(run).await.unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
     let errors = String::from_utf8_lossy(&output.stderr);
+    assert_ne!(
+        output.status.code(),
+        Some(124),
+        "it took longer than {SECONDS_MAX} s\n{said}"
+    );
     assert!(output.status.success(), "{said}\n{errors}");
 }
 
