@@ -112,6 +112,8 @@ pub struct Limits {
     pub values_max: usize,
     /// How deep chains, `_has` and groups nest.
     pub depth_max: usize,
+    /// Different values of parameters that are listed at once.
+    pub distinct_max: usize,
     /// Changes of one commit.
     pub changes_max: usize,
     /// Bytes of one resource.
@@ -133,6 +135,7 @@ impl Default for Limits {
             criteria_max: 200,
             values_max: 10_000,
             depth_max: 8,
+            distinct_max: 1_000,
             changes_max: 10_000,
             body_bytes_max: 50 << 20,
             rows_max: 10_000,

@@ -184,6 +184,16 @@ impl Store {
         ask!(self, at => at.explain(query).await)
     }
 
+    /// Resources among which each different value that some parameters have occurs, in the order of
+    /// creation: at most one for each value. For parameters of kinds that are found by equality.
+    ///
+    /// # Errors
+    /// [`StoreError::Limit`] if there are more than
+    /// [`Limits::distinct_max`](crate::Limits::distinct_max) values, or as [`Store::search`].
+    pub async fn one_of_each(&self, params: Vec<ParamKey>) -> Result<Vec<Stored>, StoreError> {
+        ask!(self, at => at.one_of_each(params).await)
+    }
+
     /// The resources that some resources reference through parameters (through all if empty), each
     /// once, in no order (`_include`).
     ///

@@ -1,13 +1,20 @@
-//! `$meta`, `$meta-add`, `$meta-delete` of one resource (FHIR R4 resource-operation-meta.html).
+//! `$meta` of a resource, of a type and of the system; `$meta-add` and `$meta-delete` of a resource
+//! (FHIR R4 resource-operation-meta.html).
 //!
-//! Adding and deleting make a new version, as every change does.
+//! Adding and deleting make a new version, as every change does. What a type or the system has is
+//! what current versions have, each once; it is read from one resource for each different value.
+
+use std::collections::BTreeMap;
 
 use hilum_access::{Method, Permission};
 use hilum_component::BoxFuture;
+use hilum_fhir::definitions::TypeId;
 use hilum_fhir::json::write_node;
 use hilum_fhir::resource::{EditError, Editor};
 use hilum_fhir::{IssueType, Node, Problem, Resource, Style};
-use hilum_fhir_store::{Change, Commit, Expect, Expected, Method as Write, StoreError, Stored};
+use hilum_fhir_store::{
+    Change, Commit, Expect, Expected, Method as Write, ParamKey, StoreError, Stored,
+};
 
 use crate::call::{Call, Reply};
 use crate::fault::Fault;
@@ -15,20 +22,34 @@ use crate::interaction::{id_of, restless, type_of};
 use crate::route::{Claim, Entry, entry};
 use crate::write;
 
-pub(super) fn routes() -> [Entry; 3] {
+pub(super) fn routes() -> [Entry; 5] {
     let claim = |code, url| Claim::Operation(code, url);
+    let meta = |name, path, permission, about, handle| {
+        let url = "http://hl7.org/fhir/OperationDefinition/Resource-meta";
+        let claim = claim("meta", url);
+        entry(name, Method::Get, path, permission, about, claim, handle)
+    };
     [
-        entry(
+        meta(
             "meta",
-            Method::Get,
             "/{type}/{id}/$meta",
             Permission::FhirRead,
             "Profiles, tags and labels of a resource",
-            claim(
-                "meta",
-                "http://hl7.org/fhir/OperationDefinition/Resource-meta",
-            ),
             show,
+        ),
+        meta(
+            "meta-type",
+            "/{type}/$meta",
+            Permission::FhirSearch,
+            "Profiles, tags and labels that resources of a type have",
+            of_type,
+        ),
+        meta(
+            "meta-system",
+            "/$meta",
+            Permission::FhirSearch,
+            "Profiles, tags and labels that resources have",
+            of_system,
         ),
         entry(
             "meta-add",
@@ -62,6 +83,72 @@ fn show(call: Call) -> BoxFuture<'static, Result<Reply, Fault>> {
         call.knows_only(&[])?;
         told(&current(&call).await?)
     })
+}
+
+fn of_type(call: Call) -> BoxFuture<'static, Result<Reply, Fault>> {
+    Box::pin(async move {
+        let (ty, _) = type_of(&call)?;
+        in_use(&call, &[ty]).await
+    })
+}
+
+fn of_system(call: Call) -> BoxFuture<'static, Result<Reply, Fault>> {
+    Box::pin(async move { in_use(&call, &call.tenant.table.all()).await })
+}
+
+/// What the resources of some types have in these lists.
+async fn in_use(call: &Call, types: &[TypeId]) -> Result<Reply, Fault> {
+    call.knows_only(&[])?;
+    let table = &call.tenant.table;
+    let codes = types
+        .iter()
+        .flat_map(|ty| ["_profile", "_security", "_tag"].map(|code| (*ty, code)));
+    let params: Vec<ParamKey> = codes
+        .filter_map(|(ty, code)| Some(table.param(ty, code)?.key))
+        .collect();
+    let mut lists = LISTS.map(|_| BTreeMap::new());
+    for stored in call.tenant.store.one_of_each(params).await? {
+        let Some(bytes) = write::spliced(&stored) else {
+            continue;
+        };
+        let resource = write::trusted(&bytes)?;
+        let Some(meta) = resource.root().child("meta") else {
+            continue;
+        };
+        for (name, list) in LISTS.iter().zip(&mut lists) {
+            for item in meta.children_named(name) {
+                let owned = |text: Option<&str>| text.map(str::to_owned);
+                let code = owned(item.text().or_else(|| item.child_text("code")));
+                let key = (owned(item.child_text("system")), code);
+                list.entry(key).or_insert_with(|| {
+                    let mut json = Vec::new();
+                    write_node(item, Style::Compact, &mut json);
+                    json
+                });
+            }
+        }
+    }
+    let lists = LISTS.iter().zip(lists).filter(|(_, list)| !list.is_empty());
+    let lists: Vec<Vec<u8>> = lists
+        .map(|(name, list)| {
+            let items: Vec<Vec<u8>> = list.into_values().collect();
+            [
+                format!("\"{name}\":[").as_bytes(),
+                &items.join(&b","[..]),
+                b"]",
+            ]
+            .concat()
+        })
+        .collect();
+    // An empty Meta cannot be written.
+    let mut out = br#"{"resourceType":"Parameters""#.to_vec();
+    if !lists.is_empty() {
+        out.extend_from_slice(br#","parameter":[{"name":"return","valueMeta":{"#);
+        out.extend_from_slice(&lists.join(&b","[..]));
+        out.extend_from_slice(b"}}]");
+    }
+    out.push(b'}');
+    Ok(Reply::json(out))
 }
 
 fn add(call: Call) -> BoxFuture<'static, Result<Reply, Fault>> {

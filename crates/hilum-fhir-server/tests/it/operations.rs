@@ -146,6 +146,61 @@ async fn labels_are_shown_added_and_taken_away() {
     assert_eq!(wrong.status, StatusCode::BAD_REQUEST, "{}", wrong.told());
 }
 
+#[tokio::test]
+async fn labels_of_a_type_and_of_the_system_are_shown() {
+    let server = Server::start().await;
+    let empty = server.get("/$meta").await;
+    assert_eq!(empty.json(), json!({ "resourceType": "Parameters" }));
+    let tag = |system: &str, code: &str| json!({ "system": system, "code": code });
+    let labelled = |kind: &str, id: &str, meta: Value| {
+        let mut resource = json!({ "resourceType": kind, "id": id, "meta": meta });
+        if kind == "Basic" {
+            resource["code"] = json!({ "text": "x" });
+        }
+        resource
+    };
+    let restricted = json!({ "system": "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", "code": "R", "display": "restricted" });
+    for resource in [
+        labelled(
+            "Patient",
+            "p1",
+            json!({ "tag": [tag("urn:x", "a"), tag("urn:y", "a")] }),
+        ),
+        labelled(
+            "Patient",
+            "p2",
+            json!({ "tag": [tag("urn:x", "a"), tag("urn:x", "b")], "security": [restricted] }),
+        ),
+        labelled("Patient", "p3", json!({ "source": "urn:x" })),
+        labelled(
+            "Basic",
+            "b1",
+            json!({ "tag": [{ "code": "c" }], "profile": ["http://hl7.org/fhir/StructureDefinition/Basic"] }),
+        ),
+    ] {
+        server.store(resource).await;
+    }
+    let patients = json!({ "resourceType": "Parameters", "parameter": [{ "name": "return", "valueMeta": {
+        "security": [restricted], "tag": [tag("urn:x", "a"), tag("urn:x", "b"), tag("urn:y", "a")] } }] });
+    let shown = server.get("/Patient/$meta").await;
+    assert_eq!(shown.json(), patients, "{}", shown.told());
+    let all = json!({ "resourceType": "Parameters", "parameter": [{ "name": "return", "valueMeta": {
+        "profile": ["http://hl7.org/fhir/StructureDefinition/Basic"], "security": [restricted],
+        "tag": [{ "code": "c" }, tag("urn:x", "a"), tag("urn:x", "b"), tag("urn:y", "a")] } }] });
+    assert_eq!(server.get("/$meta").await.json(), all);
+    // Only what current versions have counts.
+    server
+        .store(labelled("Patient", "p2", json!({ "source": "urn:x" })))
+        .await;
+    server.request("DELETE", "/Basic/b1", &[], "").await;
+    let left = json!({ "resourceType": "Parameters", "parameter": [{ "name": "return", "valueMeta": {
+        "tag": [tag("urn:x", "a"), tag("urn:y", "a")] } }] });
+    assert_eq!(server.get("/$meta").await.json(), left);
+    for (path, status) in [("/Colour/$meta", 404), ("/Patient/$meta?x=1", 400)] {
+        assert_eq!(server.get(path).await.status.as_u16(), status, "{path}");
+    }
+}
+
 async fn record() -> Server {
     let server = Server::start().await;
     let observation = |id: &str, code: &str, date: &str| {

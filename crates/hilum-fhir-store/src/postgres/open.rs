@@ -310,6 +310,20 @@ impl PgStore {
             .map_err(too_costly)
     }
 
+    pub(crate) async fn one_of_each(
+        &self,
+        params: Vec<ParamKey>,
+    ) -> Result<Vec<Stored>, StoreError> {
+        let params = keys(&params);
+        self.long(move |reading, shared| {
+            let max = shared.config.limits.distinct_max;
+            let pks = search::one_of_each(PgSource(&mut *reading), &params, max)?;
+            reads::fetch(reading, &pks, &shared.name)
+        })
+        .await
+        .map_err(too_costly)
+    }
+
     pub(crate) async fn references(
         &self,
         from: Vec<Pk>,

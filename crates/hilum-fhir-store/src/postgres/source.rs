@@ -98,6 +98,28 @@ impl<A: Ask> Source for PgSource<A> {
         Ok(count.unsigned_abs())
     }
 
+    fn token_behind(&mut self, index: i64, code: i64) -> Result<Option<i64>, StoreError> {
+        let found = self.pks(
+            "SELECT code FROM token WHERE param = $1 AND code > $2 ORDER BY code LIMIT 1",
+            &[&index, &code],
+        )?;
+        Ok(found.first().copied())
+    }
+
+    fn extra_behind(
+        &mut self,
+        index: i64,
+        code: i64,
+        extra: i64,
+    ) -> Result<Option<(i64, i64)>, StoreError> {
+        let found = self.pairs(
+            "SELECT extra, pk FROM token WHERE param = $1 AND code = $2 AND extra > $3 \
+             ORDER BY extra, pk LIMIT 1",
+            &[&index, &code, &extra],
+        )?;
+        Ok(found.first().copied())
+    }
+
     fn span(
         &mut self,
         range: &SpanRange,

@@ -122,6 +122,19 @@ impl Source for NoTables {
         Err(refused())
     }
 
+    fn token_behind(&mut self, _index: i64, _code: i64) -> Result<Option<i64>, StoreError> {
+        Err(refused())
+    }
+
+    fn extra_behind(
+        &mut self,
+        _index: i64,
+        _code: i64,
+        _extra: i64,
+    ) -> Result<Option<(i64, i64)>, StoreError> {
+        Err(refused())
+    }
+
     fn span(
         &mut self,
         _range: &SpanRange,

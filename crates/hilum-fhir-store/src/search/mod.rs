@@ -24,6 +24,7 @@ mod node;
 mod run;
 mod sort;
 mod test;
+mod values;
 
 use crate::catalog::Catalog;
 use crate::config::Limits;
@@ -96,6 +97,18 @@ pub(crate) trait Source {
         extra: Option<i64>,
         to: i64,
     ) -> Result<u64, StoreError>;
+
+    /// The smallest code of a token of an index behind `code`.
+    fn token_behind(&mut self, index: i64, code: i64) -> Result<Option<i64>, StoreError>;
+
+    /// The smallest second part of the tokens with a code behind `extra`, with the first resource
+    /// that has it.
+    fn extra_behind(
+        &mut self,
+        index: i64,
+        code: i64,
+        extra: i64,
+    ) -> Result<Option<(i64, i64)>, StoreError>;
 
     /// Lower ends and resources of a range of intervals, in that order, behind `from`.
     fn span(
@@ -212,6 +225,15 @@ pub(crate) fn matches<S: Source>(
     let mut exec = Exec::up_to(source, context, rows_max, seq);
     let hits = exec.page(query)?;
     Ok(hits.pks.into_iter().map(Pk).collect())
+}
+
+/// One resource for each different value of parameters; see [`values`].
+pub(crate) fn one_of_each<S: Source>(
+    mut source: S,
+    params: &[u32],
+    max: usize,
+) -> Result<Vec<i64>, StoreError> {
+    values::one_of_each(&mut source, params, max)
 }
 
 /// Tokens of the resources that some resources reference through parameters (all if empty).

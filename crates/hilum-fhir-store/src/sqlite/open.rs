@@ -282,6 +282,20 @@ impl SqliteStore {
             .await
     }
 
+    pub(crate) async fn one_of_each(
+        &self,
+        params: Vec<ParamKey>,
+    ) -> Result<Vec<Stored>, StoreError> {
+        self.long(move |conn, shared| {
+            let params: Vec<u32> = params.iter().map(|param| param.0).collect();
+            let source = SqliteSource::new(conn, &shared.name);
+            let max = shared.config.limits.distinct_max;
+            let pks = search::one_of_each(source, &params, max)?;
+            read::fetch(conn, &shared.name, &pks)
+        })
+        .await
+    }
+
     pub(crate) async fn references(
         &self,
         from: Vec<Pk>,

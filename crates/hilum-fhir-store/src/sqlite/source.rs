@@ -132,6 +132,30 @@ impl Source for SqliteSource<'_> {
         Ok(count.unsigned_abs())
     }
 
+    fn token_behind(&mut self, index: i64, code: i64) -> Result<Option<i64>, StoreError> {
+        let found = self.all(
+            "SELECT code FROM token WHERE param = ? AND code > ? ORDER BY code LIMIT 1",
+            (index, code),
+            first,
+        )?;
+        Ok(found.first().copied())
+    }
+
+    fn extra_behind(
+        &mut self,
+        index: i64,
+        code: i64,
+        extra: i64,
+    ) -> Result<Option<(i64, i64)>, StoreError> {
+        let found = self.all(
+            "SELECT extra, pk FROM token WHERE param = ? AND code = ? AND extra > ? \
+             ORDER BY extra, pk LIMIT 1",
+            (index, code, extra),
+            pair,
+        )?;
+        Ok(found.first().copied())
+    }
+
     fn span(
         &mut self,
         range: &SpanRange,

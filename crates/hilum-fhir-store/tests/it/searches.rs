@@ -1,8 +1,9 @@
 //! Searches by example; the model test compares everything else.
 
 use hilum_fhir_store::{
-    Chain, Criterion, Direction, Has, IndexValue, IntervalTest, NumberTest, Prefix, QuantityTest,
-    ReferenceTest, SortBy, SortKey, StringMode, Test, TokenTest, UnitTest, UriMode,
+    Chain, Criterion, Direction, Has, IndexValue, IntervalTest, Limits, NumberTest, Prefix,
+    QuantityTest, ReferenceTest, SortBy, SortKey, StoreError, StringMode, Test, TokenTest,
+    UnitTest, UriMode,
 };
 
 use crate::door::{Door, reference, token};
@@ -476,4 +477,49 @@ async fn a_long_list_is_narrowed_by_frequent_tokens_without_being_fetched() {
         .map(|n| format!("o{n}"))
         .collect();
     assert_eq!(found, expected);
+}
+
+#[tokio::test]
+async fn one_resource_for_each_different_value_is_listed() {
+    let limits = Limits {
+        distinct_max: 4,
+        ..Limits::default()
+    };
+    let door = Door::with(limits);
+    for (id, system, code) in [
+        ("a", "urn:x", "1"),
+        ("b", "urn:x", "1"),
+        ("c", "urn:y", "1"),
+        ("d", "urn:x", "2"),
+    ] {
+        door.put(
+            &format!("Patient/{id}"),
+            &[("identifier", token(system, code))],
+        )
+        .await;
+    }
+    let profile = IndexValue::Uri("http://a/p/x".into());
+    door.put("Patient/e", &[("profile", profile)]).await;
+    let params = vec![
+        door.param("Patient.identifier"),
+        door.param("Patient.profile"),
+    ];
+    let listed = door.store.one_of_each(params.clone()).await.unwrap();
+    let ids: Vec<&str> = listed.iter().map(|stored| &*stored.id).collect();
+    assert_eq!(ids, ["a", "c", "d", "e"]);
+    door.commit(vec![door.delete("Patient/c")]).await.unwrap();
+    assert_eq!(
+        door.store.one_of_each(params.clone()).await.unwrap().len(),
+        3
+    );
+    for (id, code) in [("f", "3"), ("g", "4")] {
+        door.put(&format!("Patient/{id}"), &[("identifier", token("", code))])
+            .await;
+    }
+    let refused = door.store.one_of_each(params).await.unwrap_err();
+    let named = StoreError::Limit {
+        limit: "distinct_max",
+        max: 4,
+    };
+    assert_eq!(refused.to_string(), named.to_string());
 }
