@@ -10,7 +10,7 @@ use crate::row::IndexRow;
 use crate::stored::Body;
 
 /// One atomic write: everything in it is stored, or nothing.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Commit {
     /// What must be so when it is written; checked inside the write transaction, before any change.
     pub expectations: Vec<Expect>,
@@ -94,7 +94,7 @@ pub enum Expect {
 }
 
 /// What a change does.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Method {
     /// A resource that does not exist (or was deleted) gets this content. If it exists, the commit
     /// ends with a conflict.
@@ -116,7 +116,7 @@ pub enum Method {
 }
 
 /// A change of one resource.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Change {
     /// Its type.
     pub resource_type: ResourceType,

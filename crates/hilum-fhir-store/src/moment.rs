@@ -1,8 +1,15 @@
 //! What a store held at a moment that is named by a change number: since versions are written once
 //! and never changed, reading page by page gives one consistent state, however long it takes.
 
+use std::time::Duration;
+
 use crate::id::{Pk, ResourceType, Seq};
 use crate::stored::Stored;
+
+/// Bytes of bodies after which a page ends.
+pub(crate) const PAGE_BYTES: u32 = 16 << 20;
+/// Longest listing of all matches of some searches.
+pub(crate) const LISTING_TIME: Duration = Duration::from_secs(600);
 
 /// Which of the versions of a moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -108,7 +108,7 @@ impl Tenant {
     async fn with_former(&self, active: &Active, commit: Commit) -> Result<Committed, StoreError> {
         let own = commit.expectations.len();
         for _ in 0..TRIES_MAX {
-            let mut tried = copy(&commit);
+            let mut tried = commit.clone();
             for (at, change) in commit.changes.iter().enumerate() {
                 let known = active.of(change.resource_type);
                 if known.is_empty() {
@@ -194,32 +194,6 @@ fn events(
         payload: bytes::Bytes::new(),
     };
     known.iter().filter(waits).map(event).collect()
-}
-
-/// A commit to be tried more than once.
-fn copy(commit: &Commit) -> Commit {
-    let change = |change: &Change| Change {
-        resource_type: change.resource_type,
-        id: change.id.clone(),
-        method: match &change.method {
-            Method::Create { body, rows } => Method::Create {
-                body: body.clone(),
-                rows: rows.clone(),
-            },
-            Method::Update { body, rows } => Method::Update {
-                body: body.clone(),
-                rows: rows.clone(),
-            },
-            Method::Delete => Method::Delete,
-        },
-    };
-    Commit {
-        expectations: commit.expectations.clone(),
-        changes: commit.changes.iter().map(change).collect(),
-        events: commit.events.clone(),
-        delivery: commit.delivery.clone(),
-        job: commit.job.clone(),
-    }
 }
 
 /// The type of a subscription's resource in the store.

@@ -8,11 +8,13 @@
 //! kind (one byte), length of the payload (varint), payload.
 
 mod build;
+mod difference;
 mod keys;
 mod read;
 mod unit;
 
 pub(crate) use build::pack;
+pub(crate) use difference::{Differs, difference};
 pub(crate) use keys::{IndexId, SHORT_DATE_MS, TableRow, short, table_rows};
 pub(crate) use read::{Cell, Rows};
 pub(crate) use unit::canonical;

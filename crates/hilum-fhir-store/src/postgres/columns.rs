@@ -1,11 +1,13 @@
 //! What a transaction writes, column by column: one statement writes all rows of a table, and the
 //! statements go out together.
 
+use std::convert::Infallible;
+
 use tokio_postgres::types::ToSql;
 
 use super::text::{clean, vector_of, word_text};
 use crate::body::Kept;
-use crate::entry::{Rows, TableRow, table_rows};
+use crate::entry::{Differs, TableRow, difference};
 use crate::normal::Tokens;
 use crate::prepare::Texts;
 
@@ -170,26 +172,13 @@ impl<'a> Columns<'a> {
 
     /// What the new index rows have and the old ones do not, and the opposite.
     pub(super) fn difference(&mut self, pk: i64, old: &[u8], new: &[u8], tokens: &Tokens) {
-        let (old, new) = (table_rows(Rows(old), tokens), table_rows(Rows(new), tokens));
-        let (mut was, mut is) = (old.iter().peekable(), new.iter().peekable());
-        loop {
-            match (was.peek(), is.peek()) {
-                (None, None) => return,
-                (Some(a), Some(b)) if a == b => {
-                    was.next();
-                    is.next();
-                }
-                (Some(a), b) if b.is_none_or(|b| a < b) => {
-                    self.remove(pk, a);
-                    was.next();
-                }
-                (_, Some(b)) => {
-                    self.insert(pk, b);
-                    is.next();
-                }
-                (Some(_), None) => return,
+        let Ok(()) = difference(old, new, tokens, |row| {
+            match row {
+                Differs::Gone(row) => self.remove(pk, row),
+                Differs::New(row) => self.insert(pk, row),
             }
-        }
+            Ok::<(), Infallible>(())
+        });
     }
 
     fn insert(&mut self, pk: i64, row: &TableRow<'_>) {

@@ -3,6 +3,7 @@
 use tokio_postgres::Row;
 
 use super::link::Link;
+use super::open::PgStore;
 use super::text::clean;
 use super::writing::Writing;
 use crate::error::StoreError;
@@ -16,6 +17,21 @@ macro_rules! columns {
 }
 
 const ONE: &str = concat!(columns!(), "WHERE id = $1");
+
+impl PgStore {
+    pub(crate) async fn change_job(&self, change: JobChange) -> Result<Option<Job>, StoreError> {
+        self.write(move |writing| apply(writing, &change)).await
+    }
+
+    pub(crate) async fn job(&self, id: &str) -> Result<Option<Job>, StoreError> {
+        let id = id.to_owned();
+        self.point(move |link| one(link, &id)).await
+    }
+
+    pub(crate) async fn jobs(&self) -> Result<Vec<Job>, StoreError> {
+        self.point(all).await
+    }
+}
 
 const fn number(state: JobState) -> i64 {
     match state {

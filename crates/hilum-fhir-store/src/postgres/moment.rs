@@ -2,7 +2,6 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::time::Duration;
 
 use super::open::PgStore;
 use super::read;
@@ -11,17 +10,13 @@ use super::source::PgSource;
 use crate::commit::method;
 use crate::error::StoreError;
 use crate::id::{Pk, Seq};
-use crate::moment::{Kept, Listing, MomentPage, MomentQuery};
+use crate::moment::{Kept, LISTING_TIME, Listing, MomentPage, MomentQuery, PAGE_BYTES};
 use crate::query::Query;
 use crate::search;
 use crate::stored::Stored;
 
 /// Versions that one page looks at, at least and at most.
 const LOOKED_AT: (i64, i64) = (100, 10_000);
-/// Bytes of bodies after which a page ends.
-const PAGE_BYTES: i64 = 16 << 20;
-/// Longest listing of all matches of some searches.
-const LISTING_TIME: Duration = Duration::from_secs(600);
 
 impl PgStore {
     pub(crate) async fn moment(&self, query: MomentQuery) -> Result<MomentPage, StoreError> {
@@ -76,7 +71,7 @@ fn page(
     let (mut seqs, mut bytes, mut last) = (Vec::new(), 0, after);
     let mut more = i64::try_from(rows.len()).is_ok_and(|looked_at| looked_at >= limit);
     for row in &rows {
-        if seqs.len() >= query.count as usize || bytes > PAGE_BYTES {
+        if seqs.len() >= query.count as usize || bytes > i64::from(PAGE_BYTES) {
             more = true;
             break;
         }

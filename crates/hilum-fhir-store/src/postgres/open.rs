@@ -13,27 +13,22 @@ use tokio::sync::{Semaphore, oneshot};
 use super::group::CommitOp;
 use super::link::{Link, Use};
 use super::reading::{Reading, read};
-use super::reindex::Item;
 use super::schema::{self, Keys};
 use super::source::PgSource;
 use super::writer::{Op, PgWriter, Task, Waiting};
 use super::writing::Writing;
-use super::{care, job, names, outbox, read as reads, reindex};
-use crate::commit::{Commit, Committed, OutboxRow};
+use super::{care, names, read as reads, reindex};
+use crate::commit::{Commit, Committed};
 use crate::config::{ParamSpec, Postgres, StoreConfig};
 use crate::cursor::Seal;
-use crate::entry::pack;
 use crate::error::StoreError;
 use crate::id::{ParamKey, Pk, ResourceType, Seq};
-use crate::job::{Job, JobChange};
 use crate::normal::Tokens;
-use crate::prepare::Texts;
 use crate::query::Query;
-use crate::reindex::{Counted, Progress};
-use crate::row::IndexRow;
+use crate::reindex::Counted;
 use crate::search::{self, Hits};
 use crate::shared::Shared;
-use crate::stored::{Found, HistoryPage, HistoryQuery, HistoryScope, Page, Stored};
+use crate::stored::{HistoryPage, HistoryQuery, HistoryScope, Page, Stored};
 use crate::threads::Threads;
 
 /// Kilobytes of commits that may be on their way at a time; a larger one goes alone.
@@ -42,8 +37,6 @@ const IN_FLIGHT_KIB: u32 = 64 << 10;
 const WAITING_MAX: usize = 4096;
 /// Connections for reads by id, so that these do not wait for searches.
 const POINT_READERS: usize = 2;
-/// Resources that one step of a reindex looks at, at most.
-const REINDEX_STEP_MAX: usize = 1000;
 /// Longest verification.
 const CARE_TIME: Duration = Duration::from_secs(4 * 3600);
 /// Longest name of a schema.
@@ -54,7 +47,7 @@ type Tool = Result<Link, Arc<str>>;
 
 /// A store in a schema of PostgreSQL.
 pub(crate) struct PgStore {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     place: Arc<Postgres>,
     /// `None` once closed.
     writer: Mutex<Option<(SyncSender<Op>, JoinHandle<()>)>>,
@@ -187,7 +180,7 @@ impl PgStore {
     }
 
     /// A read of one statement.
-    async fn point<T: Send + 'static>(
+    pub(super) async fn point<T: Send + 'static>(
         &self,
         work: impl Fn(&mut Link) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
@@ -286,19 +279,7 @@ impl PgStore {
         self.long(move |reading, shared| {
             let hits = hits(reading, shared, &query)?;
             let found = reads::fetch(reading, &hits.pks, &shared.name)?;
-            Ok(Page {
-                found: found
-                    .into_iter()
-                    .map(|stored| Found {
-                        pk: stored.pk,
-                        stored,
-                    })
-                    .collect(),
-                prev: hits.prev,
-                next: hits.next,
-                total: hits.total,
-                seq: hits.seq,
-            })
+            Ok(hits.page(found))
         })
         .await
         .map_err(too_costly)
@@ -353,92 +334,6 @@ impl PgStore {
 }
 
 impl PgStore {
-    pub(crate) async fn outbox(
-        &self,
-        after: i64,
-        max: usize,
-    ) -> Result<Vec<OutboxRow>, StoreError> {
-        self.point(move |link| outbox::rows(link, after, max)).await
-    }
-
-    pub(crate) async fn events(
-        &self,
-        topic: String,
-        numbers: (u64, u64),
-        max: usize,
-    ) -> Result<Vec<OutboxRow>, StoreError> {
-        self.point(move |link| outbox::events(link, &topic, numbers, max))
-            .await
-    }
-
-    pub(crate) async fn last_event(&self, topic: &str) -> Result<u64, StoreError> {
-        let topic = topic.to_owned();
-        self.point(move |link| outbox::last(link, &topic)).await
-    }
-
-    pub(crate) async fn trim_outbox(&self, to: i64) -> Result<(), StoreError> {
-        self.write(move |writing| {
-            let sql = "DELETE FROM outbox WHERE id <= $1";
-            writing.query(sql, &[&to]).map(drop)
-        })
-        .await
-    }
-
-    pub(crate) async fn change_job(&self, change: JobChange) -> Result<Option<Job>, StoreError> {
-        self.write(move |writing| job::apply(writing, &change))
-            .await
-    }
-
-    pub(crate) async fn job(&self, id: &str) -> Result<Option<Job>, StoreError> {
-        let id = id.to_owned();
-        self.point(move |link| job::one(link, &id)).await
-    }
-
-    pub(crate) async fn jobs(&self) -> Result<Vec<Job>, StoreError> {
-        self.point(job::all).await
-    }
-
-    pub(crate) async fn reindex(
-        &self,
-        max: usize,
-        rows_of: &(dyn Fn(&Stored) -> Vec<IndexRow> + Sync),
-    ) -> Result<Option<Progress>, StoreError> {
-        let progress = self.begin(false).await?;
-        let Some(progress) = progress.filter(|progress| !progress.finished) else {
-            return Ok(progress);
-        };
-        let max = max.clamp(1, REINDEX_STEP_MAX);
-        let next = self
-            .long(move |reading, shared| reindex::next(reading, &shared.name, &progress, max))
-            .await?;
-        let mut items = Vec::with_capacity(next.len());
-        for stored in &next {
-            let rows = rows_of(stored);
-            items.push(Item {
-                pk: stored.pk.0,
-                seq: stored.seq.0,
-                rows: pack(&rows, &self.shared.tokens, &self.shared.config.limits)?,
-                text: Texts::of(&rows, &self.shared.catalog()),
-            });
-        }
-        let last = next.last().map_or(progress.until, |last| last.pk);
-        self.write(move |writing| reindex::step(writing, &items, last.0))
-            .await
-    }
-
-    async fn begin(&self, anyway: bool) -> Result<Option<Progress>, StoreError> {
-        self.write(move |writing| reindex::begin(writing, anyway))
-            .await
-    }
-
-    pub(crate) async fn begin_reindex(&self) -> Result<Option<Progress>, StoreError> {
-        self.begin(true).await
-    }
-
-    pub(crate) async fn reindexing(&self) -> Result<Option<Progress>, StoreError> {
-        self.point(reindex::progress).await
-    }
-
     pub(crate) async fn counted(&self, params: Vec<ParamKey>) -> Result<Vec<Counted>, StoreError> {
         let (place, shared) = (self.place.clone(), self.shared.clone());
         let run = move |_: &mut Tool, cancel: &Cancel| {

@@ -3,6 +3,7 @@
 use tokio_postgres::Row;
 
 use super::link::Link;
+use super::open::PgStore;
 use super::text::clean;
 use crate::commit::OutboxRow;
 use crate::error::StoreError;
@@ -16,6 +17,39 @@ macro_rules! columns {
         "SELECT o.id, o.event, o.seq, coalesce(v.updated_ms, 0), o.topic, o.payload \
          FROM outbox o LEFT JOIN version v ON v.seq = o.seq "
     };
+}
+
+impl PgStore {
+    pub(crate) async fn outbox(
+        &self,
+        after: i64,
+        max: usize,
+    ) -> Result<Vec<OutboxRow>, StoreError> {
+        self.point(move |link| rows(link, after, max)).await
+    }
+
+    pub(crate) async fn events(
+        &self,
+        topic: String,
+        numbers: (u64, u64),
+        max: usize,
+    ) -> Result<Vec<OutboxRow>, StoreError> {
+        self.point(move |link| events(link, &topic, numbers, max))
+            .await
+    }
+
+    pub(crate) async fn last_event(&self, topic: &str) -> Result<u64, StoreError> {
+        let topic = topic.to_owned();
+        self.point(move |link| last(link, &topic)).await
+    }
+
+    pub(crate) async fn trim_outbox(&self, to: i64) -> Result<(), StoreError> {
+        self.write(move |writing| {
+            let sql = "DELETE FROM outbox WHERE id <= $1";
+            writing.query(sql, &[&to]).map(drop)
+        })
+        .await
+    }
 }
 
 /// Rows behind a number, in their order.

@@ -5,17 +5,21 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::columns::Columns;
 use super::link::Link;
+use super::open::PgStore;
 use super::read;
 use super::reading::{Ask, Reading};
 use super::writing::Writing;
-use crate::entry::{IndexId, Rows};
+use crate::entry::{IndexId, Rows, pack};
 use crate::error::StoreError;
 use crate::id::{ParamKey, Pk, ResourceType};
 use crate::prepare::Texts;
 use crate::reindex::{Counted, Progress};
+use crate::row::IndexRow;
 use crate::shared::Shared;
 use crate::stored::Stored;
 
+/// Resources that one step looks at, at most.
+const STEP_MAX: usize = 1000;
 /// Resources that are counted at a time.
 const COUNTED_BATCH: i64 = 2_000;
 
@@ -28,6 +32,48 @@ pub(super) struct Item {
     pub(super) seq: i64,
     pub(super) rows: Vec<u8>,
     pub(super) text: Texts,
+}
+
+impl PgStore {
+    pub(crate) async fn reindex(
+        &self,
+        max: usize,
+        rows_of: &(dyn Fn(&Stored) -> Vec<IndexRow> + Sync),
+    ) -> Result<Option<Progress>, StoreError> {
+        let progress = self.begin(false).await?;
+        let Some(progress) = progress.filter(|progress| !progress.finished) else {
+            return Ok(progress);
+        };
+        let max = max.clamp(1, STEP_MAX);
+        let next = self
+            .long(move |reading, shared| next(reading, &shared.name, &progress, max))
+            .await?;
+        let mut items = Vec::with_capacity(next.len());
+        for stored in &next {
+            let rows = rows_of(stored);
+            items.push(Item {
+                pk: stored.pk.0,
+                seq: stored.seq.0,
+                rows: pack(&rows, &self.shared.tokens, &self.shared.config.limits)?,
+                text: Texts::of(&rows, &self.shared.catalog()),
+            });
+        }
+        let last = next.last().map_or(progress.until, |last| last.pk);
+        self.write(move |writing| step(writing, &items, last.0))
+            .await
+    }
+
+    async fn begin(&self, anyway: bool) -> Result<Option<Progress>, StoreError> {
+        self.write(move |writing| begin(writing, anyway)).await
+    }
+
+    pub(crate) async fn begin_reindex(&self) -> Result<Option<Progress>, StoreError> {
+        self.begin(true).await
+    }
+
+    pub(crate) async fn reindexing(&self) -> Result<Option<Progress>, StoreError> {
+        self.point(progress).await
+    }
 }
 
 fn progress_of(row: &tokio_postgres::Row) -> Progress {

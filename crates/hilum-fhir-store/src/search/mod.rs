@@ -33,6 +33,7 @@ use crate::id::{Pk, Seq};
 use crate::moment::Listing;
 use crate::normal::Tokens;
 use crate::query::{Cursor, Query};
+use crate::stored::{Found, Page, Stored};
 
 pub use alone::{Condition, Searchable};
 pub(crate) use gather::{SpanRange, WideRange, WordMatch};
@@ -172,6 +173,23 @@ pub(crate) struct Hits {
     pub(crate) total: Option<u64>,
     pub(crate) seq: Seq,
     pub(crate) plan: String,
+}
+
+impl Hits {
+    /// The page, with what it found.
+    pub(crate) fn page(self, found: Vec<Stored>) -> Page {
+        let found = found.into_iter().map(|stored| Found {
+            pk: stored.pk,
+            stored,
+        });
+        Page {
+            found: found.collect(),
+            next: self.next,
+            prev: self.prev,
+            total: self.total,
+            seq: self.seq,
+        }
+    }
 }
 
 /// Runs a query for one page.

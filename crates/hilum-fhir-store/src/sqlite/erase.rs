@@ -5,9 +5,10 @@ use hilum_db::rusqlite::types::ToSql;
 use hilum_db::{DbError, Doing};
 use tokio::sync::oneshot;
 
-use super::apply::{before, count, difference, run, write_text};
+use super::apply::{before, count, run};
 use super::handler::{Op, StoreHandler};
 use super::job;
+use super::index::{difference, write_text};
 use super::open::SqliteStore;
 use crate::commit::{JobStep, method};
 use crate::erase::{EraseStep, Erased};

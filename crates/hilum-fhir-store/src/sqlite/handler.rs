@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 use super::apply;
 use super::erase::{self, Scrub};
 use super::job;
-use super::open::{load_catalog, register, retire};
+use super::names::{load_catalog, register, retire};
 use super::outbox;
 use super::reindex::{self, Step};
 use crate::catalog::Catalog;

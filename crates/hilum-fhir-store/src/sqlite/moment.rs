@@ -1,7 +1,5 @@
 //! What was there at a moment.
 
-use std::time::Duration;
-
 use hilum_db::rusqlite::{Connection, OptionalExtension};
 use hilum_db::{DbError, Doing};
 
@@ -11,18 +9,13 @@ use super::source::SqliteSource;
 use crate::commit::method;
 use crate::error::StoreError;
 use crate::id::{Pk, Seq};
-use crate::moment::{Kept, Listing, MomentPage, MomentQuery};
+use crate::moment::{Kept, LISTING_TIME, Listing, MomentPage, MomentQuery, PAGE_BYTES};
 use crate::query::Query;
 use crate::search;
 use crate::stored::Stored;
 
 /// Versions that one page looks at.
 const LOOKED_AT_MAX: u32 = 10_000;
-/// Bytes of bodies after which a page ends.
-const PAGE_BYTES: usize = 16 << 20;
-
-/// Longest listing of all matches of some searches.
-const LISTING_TIME: Duration = Duration::from_secs(600);
 
 impl SqliteStore {
     pub(crate) async fn moment(&self, query: MomentQuery) -> Result<MomentPage, StoreError> {
@@ -100,7 +93,7 @@ pub(super) fn page(
     let (mut versions, mut bytes) = (Vec::new(), 0);
     let (mut looked_at, mut last) = (0, after);
     while let Some(row) = rows.next().doing("read from", name)? {
-        if versions.len() >= query.count as usize || bytes > PAGE_BYTES {
+        if versions.len() >= query.count as usize || bytes > PAGE_BYTES as usize {
             return Ok(MomentPage {
                 versions,
                 next: Some(Seq(last)),

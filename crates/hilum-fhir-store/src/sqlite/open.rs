@@ -14,26 +14,24 @@ use tokio::sync::{Semaphore, oneshot};
 
 use super::care;
 use super::handler::{CommitOp, Op, StoreHandler};
-use super::outbox;
 use super::read;
 use super::reindex::{self, Item, Step};
 use super::schema::STORE;
 use super::source::SqliteSource;
-use crate::catalog::Catalog;
-use crate::commit::{Commit, Committed, OutboxRow};
+use crate::commit::{Commit, Committed};
 use crate::config::{ParamSpec, StoreConfig};
 use crate::cursor::Seal;
 use crate::entry::pack;
 use crate::error::StoreError;
-use crate::id::{ParamKey, ParamKind, Pk, ResourceType, Seq};
+use crate::id::{ParamKey, Pk, ResourceType, Seq};
 use crate::normal::Tokens;
 use crate::prepare::Texts;
 use crate::query::Query;
 use crate::reindex::{Counted, Progress};
 use crate::row::IndexRow;
 use crate::search::{self, Hits};
-use crate::shared::{KINDS, Shared};
-use crate::stored::{Found, HistoryPage, HistoryQuery, HistoryScope, Page, Stored};
+use crate::shared::Shared;
+use crate::stored::{HistoryPage, HistoryQuery, HistoryScope, Page, Stored};
 use crate::threads::Threads;
 
 /// Kilobytes of commits that may be on their way at a time; a larger one goes alone.
@@ -260,19 +258,7 @@ impl SqliteStore {
         self.long(move |conn, shared| {
             let hits = hits(conn, shared, &query)?;
             let found = read::fetch(conn, &shared.name, &hits.pks)?;
-            Ok(Page {
-                found: found
-                    .into_iter()
-                    .map(|stored| Found {
-                        pk: stored.pk,
-                        stored,
-                    })
-                    .collect(),
-                next: hits.next,
-                prev: hits.prev,
-                total: hits.total,
-                seq: hits.seq,
-            })
+            Ok(hits.page(found))
         })
         .await
     }
@@ -329,37 +315,8 @@ impl SqliteStore {
 }
 
 impl SqliteStore {
-    pub(crate) async fn outbox(
-        &self,
-        after: i64,
-        max: usize,
-    ) -> Result<Vec<OutboxRow>, StoreError> {
-        self.long(move |conn, shared| outbox::rows(conn, &shared.name, after, max))
-            .await
-    }
-
-    pub(crate) async fn events(
-        &self,
-        topic: String,
-        numbers: (u64, u64),
-        max: usize,
-    ) -> Result<Vec<OutboxRow>, StoreError> {
-        self.long(move |conn, shared| outbox::events(conn, &shared.name, &topic, numbers, max))
-            .await
-    }
-
-    pub(crate) async fn last_event(&self, topic: &str) -> Result<u64, StoreError> {
-        self.point(|conn, name| outbox::last(conn, name, topic))
-    }
-
     pub(crate) async fn change(&self, seq: Seq) -> Result<Option<Stored>, StoreError> {
         self.point(|conn, name| read::change(conn, name, seq))
-    }
-
-    pub(crate) async fn trim_outbox(&self, to: i64) -> Result<(), StoreError> {
-        let (done, outcome) = oneshot::channel();
-        self.submit(0, Op::Trim { to, done })?;
-        outcome.await.map_err(|_| StoreError::Closed)?
     }
 
     pub(crate) async fn reindex(
@@ -496,103 +453,6 @@ fn keys(file: &DbFile) -> Result<([u8; 16], Vec<u8>), DbError> {
     let cursor = key("cursor-key")?;
     file.checkpoint_all(&conn)?;
     Ok((index, cursor))
-}
-
-/// Parameters that are not kept up any more; those that are registered afterwards are built again.
-pub(super) fn retire(conn: &Connection, name: &str, params: &[ParamKey]) -> Result<(), DbError> {
-    for param in params {
-        conn.prepare_cached("UPDATE param SET building = 3 WHERE id = ?")
-            .and_then(|mut statement| statement.execute([param.0]))
-            .doing("retire a parameter of", name)?;
-    }
-    Ok(())
-}
-
-/// Adds what is not registered yet; returns the keys of `params`. A parameter of a type that has
-/// resources already is building until these are indexed again.
-pub(super) fn register(
-    conn: &Connection,
-    name: &str,
-    types: &[Arc<str>],
-    params: &[ParamSpec],
-    counts: &[i64],
-) -> Result<Vec<ParamKey>, DbError> {
-    let doing = "register names in";
-    for of in types {
-        let sql = "INSERT OR IGNORE INTO type SELECT coalesce(max(id) + 1, 0), ?1 FROM type";
-        conn.execute(sql, [of]).doing(doing, name)?;
-    }
-    let mut keys = Vec::with_capacity(params.len());
-    for spec in params {
-        let unknown = || {
-            DbError::new(
-                DbClass::Constraint,
-                "register a parameter of no type in",
-                name,
-            )
-        };
-        let of: i64 = conn
-            .prepare_cached("SELECT id FROM type WHERE name = ?")
-            .and_then(|mut statement| statement.query_row([&spec.resource_type], |row| row.get(0)))
-            .map_err(|_| unknown())?;
-        let used = usize::try_from(of)
-            .ok()
-            .and_then(|of| counts.get(of))
-            .is_some_and(|n| *n > 0);
-        let kind = KINDS
-            .iter()
-            .position(|kind| *kind == spec.kind)
-            .unwrap_or(0);
-        let insert = "INSERT OR IGNORE INTO param \
-                      SELECT coalesce(max(id) + 1, 0), ?1, ?2, ?3, ?4 FROM param";
-        conn.prepare_cached(insert)
-            .and_then(|mut statement| statement.execute((of, &spec.code, kind, used)))
-            .doing(doing, name)?;
-        let key: u32 = conn
-            .prepare_cached("SELECT id FROM param WHERE type = ? AND code = ?")
-            .and_then(|mut statement| statement.query_row((of, &spec.code), |row| row.get(0)))
-            .doing(doing, name)?;
-        // One that was retired is as good as new, but for its key.
-        conn.prepare_cached("UPDATE param SET building = ?1 WHERE id = ?2 AND building = 3")
-            .and_then(|mut statement| statement.execute((used, key)))
-            .doing(doing, name)?;
-        keys.push(ParamKey(key));
-    }
-    Ok(keys)
-}
-
-/// The registered names.
-pub(super) fn load_catalog(conn: &Connection, name: &str) -> Result<Catalog, DbError> {
-    let doing = "read the names of";
-    let mut catalog = Catalog::default();
-    let mut types = conn
-        .prepare("SELECT name FROM type ORDER BY id")
-        .doing(doing, name)?;
-    let names = types
-        .query_map([], |row| row.get::<_, String>(0))
-        .doing(doing, name)?;
-    for of in names {
-        catalog.add_type(of.doing(doing, name)?.into());
-    }
-    let sql = "SELECT t.name, p.code, p.kind, p.building FROM param p JOIN type t ON t.id = p.type \
-               ORDER BY p.id";
-    let mut params = conn.prepare(sql).doing(doing, name)?;
-    let rows = params
-        .query_map([], |row| {
-            let (of, code): (String, String) = (row.get(0)?, row.get(1)?);
-            Ok((of, code, row.get::<_, usize>(2)?, row.get::<_, bool>(3)?))
-        })
-        .doing(doing, name)?;
-    for row in rows {
-        let (of, code, kind, building) = row.doing(doing, name)?;
-        let spec = ParamSpec {
-            resource_type: of.into(),
-            code: code.into(),
-            kind: KINDS.get(kind).copied().unwrap_or(ParamKind::Token),
-        };
-        catalog.add_param(&spec, building);
-    }
-    Ok(catalog)
 }
 
 /// The file of a store with the settings that suit it, for [`Store::open_file`](crate::Store::open_file).

@@ -2,9 +2,11 @@
 
 use hilum_db::rusqlite::{Connection, OptionalExtension, Params, Row};
 use hilum_db::{DbError, Doing};
+use tokio::sync::oneshot;
 
 use super::apply::run;
-use super::handler::StoreHandler;
+use super::handler::{Op, StoreHandler};
+use super::open::SqliteStore;
 use crate::commit::{OutboxEvent, OutboxRow, Written};
 use crate::error::StoreError;
 use crate::id::Seq;
@@ -18,6 +20,37 @@ macro_rules! columns {
         "SELECT o.id, o.event, o.seq, coalesce(v.updated_ms, 0), o.topic, o.payload \
          FROM outbox o LEFT JOIN version v ON v.seq = o.seq"
     };
+}
+
+impl SqliteStore {
+    pub(crate) async fn outbox(
+        &self,
+        after: i64,
+        max: usize,
+    ) -> Result<Vec<OutboxRow>, StoreError> {
+        self.long(move |conn, shared| rows(conn, &shared.name, after, max))
+            .await
+    }
+
+    pub(crate) async fn events(
+        &self,
+        topic: String,
+        numbers: (u64, u64),
+        max: usize,
+    ) -> Result<Vec<OutboxRow>, StoreError> {
+        self.long(move |conn, shared| events(conn, &shared.name, &topic, numbers, max))
+            .await
+    }
+
+    pub(crate) async fn last_event(&self, topic: &str) -> Result<u64, StoreError> {
+        self.point(|conn, name| last(conn, name, topic))
+    }
+
+    pub(crate) async fn trim_outbox(&self, to: i64) -> Result<(), StoreError> {
+        let (done, outcome) = oneshot::channel();
+        self.submit(0, Op::Trim { to, done })?;
+        outcome.await.map_err(|_| StoreError::Closed)?
+    }
 }
 
 /// Numbers the events of a commit and writes them. A delete that found nothing has no event.

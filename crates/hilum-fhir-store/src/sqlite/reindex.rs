@@ -9,9 +9,10 @@ use std::collections::BTreeMap;
 use hilum_db::rusqlite::{Connection, OptionalExtension};
 use hilum_db::{DbError, Doing};
 
-use super::apply::{difference, run, write_text};
+use super::apply::run;
 use super::handler::StoreHandler;
-use super::open::load_catalog;
+use super::index::{difference, write_text};
+use super::names::load_catalog;
 use super::read;
 use crate::entry::{IndexId, Rows};
 use crate::error::StoreError;
