@@ -76,31 +76,25 @@ pub(crate) fn members(
             Fault::missing(IssueType::NotSupported, text)
         })?;
     let owner_stored = table.stored(owner).into_iter().collect::<Vec<_>>();
+    // A parameter belongs to one type, so these find no resource of another.
+    let members = compartment.members.iter();
+    let params: Vec<_> = members
+        .filter(|member| types.contains(&member.resource))
+        .flat_map(|member| {
+            member
+                .params
+                .iter()
+                .map(move |code| (member.resource, code))
+        })
+        .filter_map(|(of, code)| Some(table.param(of, code)?.key))
+        .collect();
     let mut each = Vec::new();
-    for member in compartment
-        .members
-        .iter()
-        .filter(|m| types.contains(&m.resource))
-    {
-        let Some(stored) = table.stored(member.resource) else {
-            continue;
-        };
-        let known = member.params.iter();
-        let keys: Vec<_> = known
-            .filter_map(|code| Some(table.param(member.resource, code)?.key))
-            .collect();
-        if !keys.is_empty() {
-            each.push(Criterion::And(vec![
-                Criterion::Types(vec![stored]),
-                Criterion::Param {
-                    params: keys,
-                    test: Test::Reference(vec![ReferenceTest::Local(
-                        owner_stored.clone(),
-                        id.to_owned(),
-                    )]),
-                },
-            ]));
-        }
+    if !params.is_empty() {
+        let owner = ReferenceTest::Local(owner_stored.clone(), id.to_owned());
+        each.push(Criterion::Param {
+            params,
+            test: Test::Reference(vec![owner]),
+        });
     }
     if types.contains(&owner) {
         let own = owner_stored.iter().map(|ty| (*ty, id.to_owned()));

@@ -153,7 +153,9 @@ fn body(route: &Route) -> Option<Value> {
             "parameter": [{ "name": "meta", "valueMeta": { "tag": [{ "system": "urn:example", "code": "a" }] } }],
         }))),
         // Their parameters may stand in the query.
-        Method::Post if route.path.ends_with("$export") => None,
+        Method::Post if route.path.ends_with("$export") || route.path.ends_with("$document") => {
+            None
+        }
         Method::Post | Method::Put => Some(resource(patient())),
         Method::Patch => Some(json!({
             "application/json-patch+json": {

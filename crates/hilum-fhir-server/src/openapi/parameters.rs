@@ -54,9 +54,12 @@ pub(super) fn of(route: &Route) -> Vec<Value> {
         name if name.starts_with("history-") => {
             all.extend([count(), query("_since", date()), query("_at", date())]);
         }
-        name if name.starts_with("everything-") => {
-            all.extend([count(), query("_since", date())]);
+        "everything-patient" => {
+            let care = [query("start", date()), query("end", date())];
+            all.extend([count(), query("_since", date())].into_iter().chain(care));
         }
+        "everything-encounter" => all.extend([count(), query("_since", date())]),
+        "document-persist" => all.push(query("persist", one_of(&["true", "false"]))),
         "read" | "vread" => {
             all.push(summary());
             all.push(header(

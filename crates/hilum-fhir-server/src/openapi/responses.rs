@@ -84,7 +84,9 @@ fn done(route: &Route) -> &'static [(&'static str, &'static str)] {
         name if name.starts_with("everything-") => &[("200", "Bundle")],
         name if name.starts_with("export") => &[("202", "")],
         name if name.starts_with("validate") => &[("200", "OperationOutcome")],
-        "meta" | "meta-add" | "meta-delete" => &[("200", "Parameters")],
+        "meta" | "meta-type" | "meta-system" | "meta-add" | "meta-delete" => {
+            &[("200", "Parameters")]
+        }
         "job-status" => &[("200", "file"), ("202", "")],
         "job-delete" => &[("202", "")],
         "job-file" => &[("200", "file")],

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use hilum_access::{Method, Permission};
 use hilum_component::BoxFuture;
 use hilum_fhir::definitions::TypeId;
-use hilum_fhir::json::write_node;
+use hilum_fhir::json::{write_node, write_string};
 use hilum_fhir::resource::{EditError, Editor};
 use hilum_fhir::{IssueType, Node, Problem, Resource, Style};
 use hilum_fhir_store::{
@@ -122,7 +122,10 @@ async fn in_use(call: &Call, types: &[TypeId]) -> Result<Reply, Fault> {
                 let key = (owned(item.child_text("system")), code);
                 list.entry(key).or_insert_with(|| {
                     let mut json = Vec::new();
-                    write_node(item, Style::Compact, &mut json);
+                    match item.text() {
+                        Some(profile) => write_string(profile, &mut json),
+                        None => write_node(item, Style::Compact, &mut json),
+                    }
                     json
                 });
             }

@@ -257,12 +257,80 @@ async fn everything_about_a_patient_is_found() {
     assert_eq!(matches.len(), 6, "{matches:?}");
     for (path, status) in [
         ("/Patient/none/$everything", 404),
-        ("/Patient/p1/$everything?start=2026-01-01", 400),
+        ("/Patient/p1/$everything?start=soon", 400),
+        ("/Patient/p1/$everything?begin=2026-01-01", 400),
+        ("/Encounter/e1/$everything?start=2026-01-01", 400),
         ("/Patient/p1/$everything?_since=x", 400),
         ("/Observation/b1/$everything", 404),
     ] {
         assert_eq!(server.get(path).await.status.as_u16(), status, "{path}");
     }
+}
+
+#[tokio::test]
+async fn everything_about_a_patient_is_limited_to_a_time_of_care() {
+    let server = record().await;
+    let about = json!({ "reference": "Patient/p1" });
+    for resource in [
+        json!({ "resourceType": "Condition", "id": "k1", "subject": about, "onsetDateTime": "1999-01-01", "code": { "text": "x" },
+            "clinicalStatus": { "coding": [{ "system": "http://terminology.hl7.org/CodeSystem/condition-clinical", "code": "active" }] } }),
+        json!({ "resourceType": "Encounter", "id": "e1", "subject": about, "status": "finished",
+            "class": { "system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "AMB" },
+            "period": { "start": "2025-12-30", "end": "2026-01-15" } }),
+        json!({ "resourceType": "Observation", "id": "b5", "status": "final", "code": { "text": "x" }, "subject": about }),
+    ] {
+        server.store(resource).await;
+    }
+    // What lasts, or has no time, is always there.
+    let always = "Condition/k1 Observation/b5 Patient/p1";
+    for (range, of_then) in [
+        ("start=2026-02-01", "Observation/b2 Observation/b3"),
+        ("end=2019", ""),
+        (
+            "start=2026-01-02&end=2026-02",
+            "Encounter/e1 Observation/b3",
+        ),
+        (
+            "start=2026-01-01&end=2026-01-01",
+            "Composition/c1 Encounter/e1 Observation/b1",
+        ),
+    ] {
+        let mut expected: Vec<_> = always
+            .split(' ')
+            .chain(of_then.split_whitespace())
+            .collect();
+        expected.sort_unstable();
+        let path = format!("/Patient/p1/$everything?{range}");
+        let whole = server.get(&path).await;
+        let matches =
+            |found: Vec<String>| found.into_iter().filter(|entry| !entry.starts_with('+'));
+        let mut found: Vec<_> = matches(whole.found()).collect();
+        found.sort();
+        assert_eq!(found, expected, "{range}: {}", whole.told());
+        // Page by page it is the same.
+        let mut next = Some(format!("{path}&_count=2"));
+        let mut paged = Vec::new();
+        while let Some(path) = next {
+            let page = server.get(&path).await;
+            paged.extend(matches(page.found()));
+            next = page.link("next");
+        }
+        paged.sort();
+        assert_eq!(paged, expected, "{range}");
+    }
+    let some = server
+        .get("/Patient/p1/$everything?start=2026-02-01&_type=Observation,Encounter&_type=Condition")
+        .await;
+    let mut found = some.found();
+    found.retain(|entry| !entry.starts_with('+'));
+    found.sort();
+    let expected = [
+        "Condition/k1",
+        "Observation/b2",
+        "Observation/b3",
+        "Observation/b5",
+    ];
+    assert_eq!(found, expected, "{}", some.told());
 }
 
 #[tokio::test]
@@ -322,6 +390,49 @@ async fn a_document_begins_with_its_composition() {
         .cloned()
         .collect();
     assert_eq!(errors, Vec::<Value>::new());
+}
+
+#[tokio::test]
+async fn a_document_is_stored_where_that_is_asked() {
+    let server = record().await;
+    let path = "/Composition/c1/$document";
+    let wanted = json!({ "resourceType": "Parameters", "parameter": [{ "name": "persist", "valueBoolean": true }] });
+    for (body, query) in [(wanted.to_string(), ""), (String::new(), "?persist=true")] {
+        let made = server
+            .request("POST", &format!("{path}{query}"), &[], body)
+            .await;
+        assert_eq!(made.status, StatusCode::OK, "{}", made.told());
+        let location = made
+            .header("location")
+            .split_once("/fhir")
+            .unwrap()
+            .1
+            .to_owned();
+        assert!(location.starts_with("/Bundle/"), "{location}");
+        let stored = server.get(&location).await;
+        assert_eq!(stored.json(), made.json());
+        assert_eq!(stored.json()["type"], "document");
+        assert_eq!(stored.found().len(), 4);
+    }
+    let passing = server.request("POST", path, &[], "").await;
+    assert_eq!(passing.json()["type"], "document", "{}", passing.told());
+    assert_eq!(passing.header("location"), "");
+    assert_eq!(server.get("/Bundle").await.found().len(), 2);
+    // A GET changes nothing.
+    let refused = server.get(&format!("{path}?persist=true")).await;
+    assert_eq!(
+        refused.status,
+        StatusCode::BAD_REQUEST,
+        "{}",
+        refused.told()
+    );
+    for query in ["?persist=x", "?graph=urn:x"] {
+        let refused = server
+            .request("POST", &format!("{path}{query}"), &[], "")
+            .await;
+        assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{query}");
+    }
+    assert_eq!(server.get("/Bundle").await.found().len(), 2);
 }
 
 #[tokio::test]
