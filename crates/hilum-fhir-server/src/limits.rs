@@ -21,6 +21,8 @@ pub struct Limits {
     pub body_within: Duration,
     /// Entries of a batch or a transaction.
     pub bundle_entries_max: usize,
+    /// How long the searches of one transaction may take together: others wait for them to write.
+    pub transaction_searches_within: Duration,
     /// Resources of a page that a client gets who does not ask for a number.
     pub page_default: usize,
     /// Resources of a page, however many are asked for.
@@ -61,6 +63,12 @@ pub struct Limits {
     pub export_patients_max: usize,
     /// Bytes of a body of lines that is imported, unpacked.
     pub import_bytes_max: u64,
+    /// How long the fetching of one source of an import may take.
+    pub import_fetch_within: Duration,
+    /// How often a source that breaks off is fetched.
+    pub import_fetch_tries: u32,
+    /// The pause before a source is fetched again; it doubles.
+    pub import_fetch_pause: Duration,
     /// Files of one import.
     pub import_inputs_max: usize,
     /// Lines that an import stores in one commit.
@@ -82,6 +90,7 @@ impl Default for Limits {
             head_within: Duration::from_secs(10),
             body_within: Duration::from_secs(60),
             bundle_entries_max: 20_000,
+            transaction_searches_within: Duration::from_secs(5),
             page_default: 50,
             page_max: 1_000,
             included_max: 5_000,
@@ -102,6 +111,9 @@ impl Default for Limits {
             export_file_bytes_max: 256 << 20,
             export_patients_max: 100_000,
             import_bytes_max: 20_000_000_000,
+            import_fetch_within: Duration::from_secs(4 * 3_600),
+            import_fetch_tries: 5,
+            import_fetch_pause: Duration::from_secs(2),
             import_inputs_max: 1_000,
             import_batch_max: 250,
             import_errors_max: 10_000,

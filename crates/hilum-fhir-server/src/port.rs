@@ -19,7 +19,7 @@ use crate::fault::{Fault, etag};
 use crate::request::{Conditions, Format, Kind, Media, Prefer, Return, pairs};
 use crate::route;
 use crate::server::Fhir;
-use crate::slot::Slot;
+use crate::slot::{Alone, Slot};
 
 /// Under which the stores are known to channels; no client uses it.
 pub(crate) const BASE: &str = "http://localhost";
@@ -59,15 +59,31 @@ impl Call {
         slot.ok_or_else(|| Fault::failed("the tenant has no place; this is a bug in hilum"))
     }
 
-    async fn slotted(&self, commit: Commit) -> Result<Committed, StoreError> {
+    async fn slotted(
+        &self,
+        commit: Commit,
+        alone: Option<&Alone>,
+    ) -> Result<Committed, StoreError> {
         let slot = self.slot().map_err(|_| StoreError::Closed)?;
-        slot.commit(&self.tenant, commit).await
+        match alone {
+            Some(_) => slot.commit_alone(&self.tenant, commit).await,
+            None => slot.commit(&self.tenant, commit).await,
+        }
     }
 
     /// Commits, under the id of the delivery where the request belongs to one.
-    pub(crate) async fn commit(&self, mut commit: Commit) -> Result<Committed, StoreError> {
+    pub(crate) async fn commit(&self, commit: Commit) -> Result<Committed, StoreError> {
+        self.commit_with(commit, None).await
+    }
+
+    /// As [`Call::commit`], perhaps while nobody else may commit.
+    pub(crate) async fn commit_with(
+        &self,
+        mut commit: Commit,
+        alone: Option<&Alone>,
+    ) -> Result<Committed, StoreError> {
         let Some(delivering) = &self.delivering else {
-            return self.slotted(commit).await;
+            return self.slotted(commit, alone).await;
         };
         let names = commit.changes.iter().map(|change| {
             let name = self.tenant.type_name(change.resource_type);
@@ -77,7 +93,7 @@ impl Call {
             id: DeliveryId(delivering.id.clone()),
             reply: Bytes::from(names.collect::<String>()),
         });
-        let committed = self.slotted(commit).await?;
+        let committed = self.slotted(commit, alone).await?;
         if committed.repeated.is_some() {
             // Set at most once: a request commits once.
             drop(delivering.known.set(committed.clone()));

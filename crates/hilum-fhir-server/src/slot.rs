@@ -11,18 +11,24 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use hilum_fhir_store::{Commit, Committed, Counted, Method, ParamKey, StoreError};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, OwnedRwLockWriteGuard};
 
 use crate::parameter;
 use crate::search::table::{Table, custom_specs, is_custom};
 use crate::tenant::Tenant;
 use crate::write;
 
+/// As long as it lives, only its owner commits: what is read meanwhile is what its commit left.
+/// Erasing, and other programs that write the same schema, are not kept away.
+pub(crate) struct Alone(#[expect(dead_code, reason = "it is held")] OwnedRwLockWriteGuard<()>);
+
 /// The place of a tenant.
 pub(crate) struct Slot {
     now: RwLock<Arc<Tenant>>,
     /// Shared by commits on their way to the store; taken alone to change the tenant.
     writing: tokio::sync::RwLock<()>,
+    /// Shared by commits; taken alone by who has to read what its own commit left.
+    others: Arc<tokio::sync::RwLock<()>>,
     changing: tokio::sync::Mutex<()>,
     /// There may be something to index again.
     pub(crate) wake: Notify,
@@ -39,6 +45,7 @@ impl Slot {
         Self {
             now: RwLock::new(Arc::new(tenant)),
             writing: tokio::sync::RwLock::default(),
+            others: Arc::default(),
             changing: tokio::sync::Mutex::default(),
             wake: Notify::new(),
             by_hand: AtomicBool::new(false),
@@ -61,32 +68,58 @@ impl Slot {
         *self.counted.lock().unwrap_or_else(PoisonError::into_inner) = counted;
     }
 
+    /// Waits for commits that are on their way, and keeps others back.
+    pub(crate) async fn alone(&self) -> Alone {
+        Alone(Arc::clone(&self.others).write_owned().await)
+    }
+
     /// Commits what was prepared with a tenant of this slot, and puts search parameters that it
     /// changes into use.
     pub(crate) async fn commit(
+        self: &Arc<Self>,
+        prepared_with: &Arc<Tenant>,
+        commit: Commit,
+    ) -> Result<Committed, StoreError> {
+        let _with_others = self.others.read().await;
+        self.commit_alone(prepared_with, commit).await
+    }
+
+    /// As [`Slot::commit`], for who is [`Alone`].
+    pub(crate) async fn commit_alone(
+        self: &Arc<Self>,
+        prepared_with: &Arc<Tenant>,
+        commit: Commit,
+    ) -> Result<Committed, StoreError> {
+        let parameters = parameter::stored_type(prepared_with);
+        let mut changes = commit.changes.iter();
+        if !changes.any(|change| Some(change.resource_type) == parameters) {
+            return self.write(prepared_with, commit).await;
+        }
+        // Goes on when the client hangs up: what is in use follows what is stored.
+        let (slot, prepared_with) = (Arc::clone(self), Arc::clone(prepared_with));
+        let whole = async move {
+            let committed = slot.write(&prepared_with, commit).await?;
+            if let Err(error) = slot.refresh().await {
+                // It is stored; the next change or start puts it into use.
+                tracing::error!(%error, "search parameters could not be put into use");
+            }
+            Ok(committed)
+        };
+        let done = tokio::spawn(whole).await;
+        done.unwrap_or(Err(StoreError::Closed))
+    }
+
+    async fn write(
         &self,
         prepared_with: &Tenant,
         mut commit: Commit,
     ) -> Result<Committed, StoreError> {
-        let parameters = parameter::stored_type(prepared_with);
-        let touched = |commit: &Commit| {
-            let mut changes = commit.changes.iter();
-            changes.any(|change| Some(change.resource_type) == parameters)
-        };
-        let touched = touched(&commit);
-        let committed = {
-            let _writing = self.writing.read().await;
-            let now = self.now();
-            if !Arc::ptr_eq(&now.table, &prepared_with.table) {
-                index_again(&now, &mut commit);
-            }
-            now.commit(commit).await?
-        };
-        if touched && let Err(error) = self.refresh().await {
-            // It is stored; the next change or start puts it into use.
-            tracing::error!(%error, "search parameters could not be put into use");
+        let _writing = self.writing.read().await;
+        let now = self.now();
+        if !Arc::ptr_eq(&now.table, &prepared_with.table) {
+            index_again(&now, &mut commit);
         }
-        Ok(committed)
+        now.commit(commit).await
     }
 
     /// Puts the search parameters that are stored into use, and takes others out of it.

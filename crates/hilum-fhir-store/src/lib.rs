@@ -76,5 +76,5 @@ pub use rows::index_values;
 pub use search::{Condition, Searchable};
 pub use sqlite::file as store_file;
 pub use store::Store;
-pub use stored::{Body, Found, HistoryPage, HistoryQuery, HistoryScope, Page, Stored};
+pub use stored::{Body, Found, HistoryPage, HistoryPart, HistoryQuery, HistoryScope, Page, Stored};
 pub use survey::{Server, Survey, survey};

@@ -78,6 +78,18 @@ pub enum HistoryScope {
     Instance(ResourceType, String),
 }
 
+/// Which part of a history a page is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum HistoryPart {
+    /// The newest versions.
+    #[default]
+    Newest,
+    /// The newest ones before this number: what follows the page that ended with it.
+    Before(Seq),
+    /// The oldest ones behind this number: what precedes the page that began with it.
+    Behind(Seq),
+}
+
 /// A page of history.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HistoryQuery {
@@ -87,8 +99,8 @@ pub struct HistoryQuery {
     pub from_ms: i64,
     /// Versions made before then.
     pub to_ms: i64,
-    /// Versions before this number: where the page before ended.
-    pub before: Option<Seq>,
+    /// Which of them.
+    pub part: HistoryPart,
     /// Versions of a page.
     pub count: u32,
 }
@@ -98,8 +110,54 @@ pub struct HistoryQuery {
 pub struct HistoryPage {
     /// The versions.
     pub versions: Vec<Stored>,
-    /// Where the next page begins: versions before this number.
+    /// Where the next page begins, if there is one: versions before this number.
     pub next: Option<Seq>,
+    /// Where the page before ends, if there is one: versions behind this number.
+    pub prev: Option<Seq>,
+}
+
+impl HistoryQuery {
+    /// The numbers between which versions are looked for, both left out.
+    pub(crate) const fn between(&self) -> (i64, i64) {
+        match self.part {
+            HistoryPart::Newest => (i64::MIN, i64::MAX),
+            HistoryPart::Before(seq) => (i64::MIN, seq.0),
+            HistoryPart::Behind(seq) => (seq.0, i64::MAX),
+        }
+    }
+
+    /// Whether the oldest versions are wanted first.
+    pub(crate) const fn is_up(&self) -> bool {
+        matches!(self.part, HistoryPart::Behind(_))
+    }
+
+    /// The page, of the versions in the order wanted, one more than the page has if there is more.
+    pub(crate) fn page(&self, mut versions: Vec<Stored>) -> HistoryPage {
+        let more = versions.len() > self.count as usize;
+        versions.truncate(self.count as usize);
+        if self.is_up() {
+            versions.reverse();
+        }
+        let (first, last) = (versions.first(), versions.last());
+        let (first, last) = (first.map(|one| one.seq), last.map(|one| one.seq));
+        let (next, prev) = match self.part {
+            HistoryPart::Newest => (last.filter(|_| more), None),
+            // The version that the number is of is on the other side.
+            HistoryPart::Before(seq) => (
+                last.filter(|_| more),
+                Some(first.unwrap_or(Seq(seq.0.saturating_sub(1).max(0)))),
+            ),
+            HistoryPart::Behind(seq) => (
+                Some(last.unwrap_or(Seq(seq.0.saturating_add(1)))),
+                first.filter(|_| more),
+            ),
+        };
+        HistoryPage {
+            versions,
+            next,
+            prev,
+        }
+    }
 }
 
 /// A match of a search.

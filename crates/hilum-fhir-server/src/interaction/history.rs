@@ -2,7 +2,9 @@
 
 use hilum_component::BoxFuture;
 use hilum_fhir::IssueType;
-use hilum_fhir_store::{HistoryQuery, HistoryScope, IntervalTest, Prefix, Seq, Stored};
+use hilum_fhir_store::{
+    HistoryPart, HistoryQuery, HistoryScope, IntervalTest, Prefix, Seq, Stored,
+};
 
 use super::{id_of, type_of};
 use crate::bundle::{Bundle, link_url};
@@ -61,9 +63,9 @@ async fn history(call: &Call, scope: HistoryScope, path: &str) -> Result<Reply, 
     };
     let since = range("_since")?.map(|test| test.start_ms);
     let at = range("_at")?;
-    let before = match call.query("_page") {
-        None => None,
-        Some(text) => Some(Seq(text.parse().map_err(|_| wrong("_page"))?)),
+    let part = match call.query("_page") {
+        None => HistoryPart::Newest,
+        Some(text) => read(text).ok_or_else(|| wrong("_page"))?,
     };
     let page = call
         .tenant
@@ -71,28 +73,31 @@ async fn history(call: &Call, scope: HistoryScope, path: &str) -> Result<Reply, 
             scope,
             from_ms: at.map_or(since.unwrap_or(i64::MIN), |at| at.start_ms),
             to_ms: at.map_or(i64::MAX, |at| at.end_ms),
-            before,
+            part,
             count,
         })
         .await?;
     let mut bundle = Bundle::new("history");
-    if since.is_none() && at.is_none() && before.is_none() && page.next.is_none() {
+    if since.is_none() && at.is_none() && part == HistoryPart::Newest && page.next.is_none() {
         bundle.total = Some(page.versions.len() as u64);
     }
-    let url = |page: Option<Seq>| {
+    let url = |part: HistoryPart| {
         let mut used: Vec<(String, String)> = call
             .query
             .iter()
             .filter(|(name, _)| name != "_page")
             .cloned()
             .collect();
-        used.extend(page.map(|seq| ("_page".to_owned(), seq.0.to_string())));
+        used.extend(written(part).map(|text| ("_page".to_owned(), text)));
         link_url(&format!("{}{path}", call.base), &used)
     };
-    bundle.link("self", url(before));
-    bundle.link("first", url(None));
+    bundle.link("self", url(part));
+    bundle.link("first", url(HistoryPart::Newest));
+    if let Some(prev) = page.prev {
+        bundle.link("prev", url(HistoryPart::Behind(prev)));
+    }
     if let Some(next) = page.next {
-        bundle.link("next", url(Some(next)));
+        bundle.link("next", url(HistoryPart::Before(next)));
     }
     for version in &page.versions {
         bundle.entry(|entry| {
@@ -105,6 +110,29 @@ async fn history(call: &Call, scope: HistoryScope, path: &str) -> Result<Reply, 
         });
     }
     Ok(Reply::json(bundle.finish()))
+}
+
+/// What stands in front of a number behind which a page is.
+const BEHIND: &str = "behind-";
+
+/// A part of a history as the value of `_page`.
+fn written(part: HistoryPart) -> Option<String> {
+    match part {
+        HistoryPart::Newest => None,
+        HistoryPart::Before(seq) => Some(seq.0.to_string()),
+        HistoryPart::Behind(seq) => Some(format!("{BEHIND}{}", seq.0)),
+    }
+}
+
+fn read(text: &str) -> Option<HistoryPart> {
+    let number = |text: &str| {
+        let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+        text.parse().ok().filter(|_| digits).map(Seq)
+    };
+    match text.strip_prefix(BEHIND) {
+        Some(text) => number(text).map(HistoryPart::Behind),
+        None => number(text).map(HistoryPart::Before),
+    }
 }
 
 /// The request that made a version, and its answer.

@@ -1,5 +1,8 @@
 //! Batches and transactions.
 
+use std::time::Duration;
+
+use hilum_fhir_server::Limits;
 use http::StatusCode;
 use serde_json::{Value, json};
 
@@ -359,4 +362,66 @@ async fn a_transaction_reads_its_own_moment() {
     versions.sort_unstable();
     let all: Vec<u32> = (1..=48).collect();
     assert_eq!(versions, all);
+}
+
+#[tokio::test]
+async fn searches_of_a_transaction_see_its_own_moment() {
+    let server = Server::start().await;
+    let counted = |answer: &Answer| {
+        let json = answer.json();
+        assert_eq!(statuses(answer), ["201", "200", "200"], "{json}");
+        let total = json["entry"][1]["resource"]["total"].as_u64().unwrap();
+        let newest = &json["entry"][2]["resource"]["entry"];
+        assert_eq!(newest.as_array().unwrap().len() as u64, total);
+        total
+    };
+    let basic = |n: u64| json!({ "resourceType": "Basic", "code": { "coding": [{ "code": n.to_string() }] } });
+    // Each one sees what those before it wrote, itself, and nothing of those behind it.
+    let rounds = (0..12).map(|n| {
+        let address = server.address.clone();
+        let parts = [
+            entry("POST", "Basic", basic(n), Value::Null),
+            entry("GET", "Basic?_summary=count", Value::Null, Value::Null),
+            entry("GET", "Basic/_history", Value::Null, Value::Null),
+        ];
+        async move {
+            let client = Server::client(&address);
+            client.post("/", &bundle("transaction", &parts)).await
+        }
+    });
+    let mut totals: Vec<u64> = at_once(rounds).await.iter().map(counted).collect();
+    totals.sort_unstable();
+    assert_eq!(totals, (1..=12).collect::<Vec<_>>());
+    // A condition that finds what an earlier entry of the same batch wrote.
+    let again = [
+        entry("POST", "Basic", basic(77), Value::Null),
+        entry(
+            "POST",
+            "Basic",
+            basic(77),
+            json!({ "ifNoneExist": "code=77" }),
+        ),
+        entry("GET", "Basic?code=77", Value::Null, Value::Null),
+    ];
+    let answer = server.post("/", &bundle("batch", &again)).await;
+    assert_eq!(
+        statuses(&answer),
+        ["201", "200", "200"],
+        "{}",
+        answer.told()
+    );
+    assert_eq!(answer.json()["entry"][2]["resource"]["total"], 1);
+    let limits = Limits {
+        transaction_searches_within: Duration::ZERO,
+        ..Limits::default()
+    };
+    let server = server.again_with(limits).await;
+    let parts = [
+        entry("POST", "Basic", basic(99), Value::Null),
+        entry("GET", "Basic?code=99", Value::Null, Value::Null),
+    ];
+    let answer = server.post("/", &bundle("transaction", &parts)).await;
+    assert_eq!(statuses(&answer), ["201", "422"], "{}", answer.told());
+    assert!(answer.text().contains("transaction_searches_within"));
+    assert_eq!(server.get("/Basic?code=99").await.found().len(), 1);
 }

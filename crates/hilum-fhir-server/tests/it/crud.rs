@@ -3,7 +3,7 @@
 use http::StatusCode;
 use serde_json::json;
 
-use crate::kit::Server;
+use crate::kit::{Answer, Server};
 
 #[tokio::test]
 async fn a_resource_is_created_read_changed_and_deleted() {
@@ -200,5 +200,50 @@ async fn conditions_on_versions_are_kept() {
         let answer = server.request(method, path, &[(header, value)], body).await;
         let told = format!("{method} {path} {header}: {value}: {}", answer.told());
         assert_eq!(answer.status.as_u16(), status, "{told}");
+    }
+}
+
+#[tokio::test]
+async fn a_history_is_read_page_by_page_in_both_directions() {
+    let server = Server::start().await;
+    for n in 0..5 {
+        for id in ["p1", "p2"] {
+            server
+                .store(json!({ "resourceType": "Patient", "id": id, "multipleBirthInteger": n }))
+                .await;
+        }
+    }
+    for (path, versions) in [
+        ("/_history", 10),
+        ("/Patient/_history", 10),
+        ("/Patient/p1/_history", 5),
+    ] {
+        let etags = |answer: &Answer| -> Vec<String> {
+            let json = answer.json();
+            let entries = json["entry"].as_array().unwrap().iter();
+            entries
+                .map(|entry| format!("{} {}", entry["fullUrl"], entry["response"]["etag"]))
+                .collect()
+        };
+        let mut page = server.get(&format!("{path}?_count=2&_since=2020")).await;
+        assert_eq!(page.link("prev"), None, "{path}: {}", page.told());
+        let mut forth = vec![etags(&page)];
+        while let Some(next) = page.link("next") {
+            page = server.get(&next).await;
+            forth.push(etags(&page));
+        }
+        assert_eq!(forth.iter().flatten().count(), versions, "{path}");
+        let mut back = vec![etags(&page)];
+        while let Some(prev) = page.link("prev") {
+            page = server.get(&prev).await;
+            back.push(etags(&page));
+        }
+        let all = |pages: &[Vec<String>]| pages.concat();
+        back.reverse();
+        assert_eq!(all(&back), all(&forth), "{path}");
+    }
+    for page in ["x", "-1", "behind-", "behind-x", "99999999999999999999"] {
+        let answer = server.get(&format!("/_history?_page={page}")).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{page}");
     }
 }

@@ -1,6 +1,10 @@
 //! Search parameters beside those of the standard, and finding old resources by them.
 
+use std::task::Poll;
+
+use hilum_component::{FhirMethod, FhirRequest};
 use hilum_fhir_server::{Limits, Validate};
+use hilum_testkit::wait::within;
 use http::StatusCode;
 use serde_json::{Value, json};
 
@@ -297,4 +301,61 @@ async fn a_composite_of_own_parameters_finds_what_belongs_together() {
             .found()
             .is_empty()
     );
+}
+
+/// Asks until the asking has waited so often, and then goes away; whether it was answered before.
+async fn impatient(server: &Server, body: &Value, waits: usize) -> bool {
+    let port = server.port();
+    let request = FhirRequest {
+        method: FhirMethod::Put,
+        target: format!("SearchParameter/{}", body["id"].as_str().unwrap()),
+        body: body.to_string().into(),
+        ..FhirRequest::default()
+    };
+    let mut asked = port.request("", request);
+    let mut waited = 0;
+    std::future::poll_fn(|context| match asked.as_mut().poll(context) {
+        Poll::Ready(answer) => {
+            assert!(matches!(answer.status, 200 | 201), "{answer:?}");
+            Poll::Ready(true)
+        }
+        Poll::Pending => {
+            waited += 1;
+            if waited >= waits {
+                Poll::Ready(false)
+            } else {
+                Poll::Pending
+            }
+        }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_parameter_that_is_stored_is_in_use_although_its_client_went_away() {
+    let server = Server::start().await;
+    for waits in 1.. {
+        let (id, code) = (format!("c{waits}"), format!("colour{waits}"));
+        let own = parameter(&id, &code, "token", COLOUR);
+        let answered = impatient(&server, &own, waits).await;
+        // What was on its way to the store before this is there afterwards.
+        server.store(patient("p1", "blue")).await;
+        let stored = server.get(&format!("/SearchParameter/{id}")).await;
+        if stored.status == StatusCode::OK {
+            let path = format!("/Patient?{code}=blue");
+            let in_use = async {
+                while server.get(&path).await.status == StatusCode::BAD_REQUEST {
+                    tokio::task::yield_now().await;
+                }
+            };
+            within(
+                &format!("it is stored after {waits} waits, and in use"),
+                in_use,
+            )
+            .await;
+        }
+        if answered {
+            return;
+        }
+    }
 }

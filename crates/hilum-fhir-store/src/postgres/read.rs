@@ -178,6 +178,41 @@ pub(super) fn change(link: &mut Link, seq: Seq) -> Result<Option<Stored>, StoreE
     one(&rows, link.name())
 }
 
+/// The part of the history that is asked for; what was erased is not in it.
+macro_rules! range {
+    () => {
+        "WHERE v.seq > $1 AND v.seq < $2 AND v.method <> 3 AND v.updated_ms >= $3 \
+         AND v.updated_ms < $4 "
+    };
+}
+
+/// The versions of a scope in either order.
+macro_rules! history {
+    ($from:literal, $of:literal, $order:literal, $up:expr) => {
+        if $up {
+            concat!(
+                columns!(),
+                $from,
+                range!(),
+                $of,
+                "ORDER BY ",
+                $order,
+                " LIMIT $5"
+            )
+        } else {
+            concat!(
+                columns!(),
+                $from,
+                range!(),
+                $of,
+                "ORDER BY ",
+                $order,
+                " DESC LIMIT $5"
+            )
+        }
+    };
+}
+
 /// A page of history, newest first.
 pub(super) fn history(
     reading: &mut Reading<'_>,
@@ -185,54 +220,60 @@ pub(super) fn history(
     query: &HistoryQuery,
     token: i64,
 ) -> Result<HistoryPage, StoreError> {
-    let before = query.before.map_or(i64::MAX, |seq| seq.0);
+    let (above, below) = query.between();
     let limit = i64::from(query.count) + 1;
-    let (from, to) = (query.from_ms, query.to_ms);
-    let mut versions = match &query.scope {
+    let (from, to, up) = (query.from_ms, query.to_ms, query.is_up());
+    let versions = match &query.scope {
         HistoryScope::System => {
-            let sql = concat!(
-                columns!(),
-                "FROM version v JOIN resource r ON r.pk = v.pk WHERE v.seq < $1 \
-                 AND v.method <> 3 AND v.updated_ms >= $2 AND v.updated_ms < $3 ORDER BY v.seq DESC LIMIT $4"
+            let sql = history!(
+                "FROM version v JOIN resource r ON r.pk = v.pk ",
+                "",
+                "v.seq",
+                up
             );
-            all(&reading.query(sql, &[&before, &from, &to, &limit])?, name)?
+            all(
+                &reading.query(sql, &[&above, &below, &from, &to, &limit])?,
+                name,
+            )?
         }
         HistoryScope::Type(of) => {
-            let sql = concat!(
-                columns!(),
-                "FROM version v JOIN resource r ON r.pk = v.pk WHERE v.seq < $1 \
-                 AND v.method <> 3 AND v.updated_ms >= $2 AND v.updated_ms < $3 AND v.type = $5 \
-                 ORDER BY v.seq DESC LIMIT $4"
+            let sql = history!(
+                "FROM version v JOIN resource r ON r.pk = v.pk ",
+                "AND v.type = $6 ",
+                "v.seq",
+                up
             );
             let of = i64::from(of.0);
             all(
-                &reading.query(sql, &[&before, &from, &to, &limit, &of])?,
+                &reading.query(sql, &[&above, &below, &from, &to, &limit, &of])?,
                 name,
             )?
         }
         HistoryScope::Instance(of, id) => {
             let key = (i64::from(of.0), clean(id));
-            let later = concat!(
-                columns!(),
-                "FROM resource r JOIN version v ON v.pk = r.pk AND v.seq <> v.pk \
-                 WHERE v.seq < $1 AND v.method <> 3 AND v.updated_ms >= $2 AND v.updated_ms < $3 \
-                 AND r.token = $5 AND r.type = $6 AND r.fhir_id IN ($7, '') \
-                 ORDER BY v.version DESC LIMIT $4"
+            let values: Values<'_> =
+                &[&above, &below, &from, &to, &limit, &token, &key.0, &&*key.1];
+            let later = history!(
+                "FROM resource r JOIN version v ON v.pk = r.pk AND v.seq <> v.pk ",
+                "AND r.token = $6 AND r.type = $7 AND r.fhir_id IN ($8, '') ",
+                "v.version",
+                up
             );
-            let values: Values<'_> = &[&before, &from, &to, &limit, &token, &key.0, &&*key.1];
-            let mut found = all(&reading.query(later, values)?, name)?;
-            let first = concat!(
-                columns!(),
-                "FROM resource r JOIN version v ON v.seq = r.pk \
-                 WHERE v.seq < $1 AND v.method <> 3 AND v.updated_ms >= $2 AND v.updated_ms < $3 \
-                 AND r.token = $5 AND r.type = $6 AND r.fhir_id IN ($7, '') LIMIT $4"
+            let later = all(&reading.query(later, values)?, name)?;
+            // The first one has the number of the resource itself.
+            let first = history!(
+                "FROM resource r JOIN version v ON v.seq = r.pk ",
+                "AND r.token = $6 AND r.type = $7 AND r.fhir_id IN ($8, '') ",
+                "v.seq",
+                up
             );
-            found.extend(all(&reading.query(first, values)?, name)?);
-            found
+            let first = all(&reading.query(first, values)?, name)?;
+            if up {
+                [first, later].concat()
+            } else {
+                [later, first].concat()
+            }
         }
     };
-    let more = versions.len() > query.count as usize;
-    versions.truncate(query.count as usize);
-    let next = versions.last().filter(|_| more).map(|last| last.seq);
-    Ok(HistoryPage { versions, next })
+    Ok(query.page(versions))
 }

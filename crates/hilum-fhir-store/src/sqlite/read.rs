@@ -159,6 +159,41 @@ pub(super) fn change(
     one(conn, name, sql, [seq.0])
 }
 
+/// The versions of a scope in either order.
+macro_rules! history {
+    ($from:literal, $of:literal, $order:literal, $up:expr) => {
+        if $up {
+            concat!(
+                "SELECT ",
+                columns!(),
+                $from,
+                $of,
+                range!(),
+                $order,
+                " LIMIT ?"
+            )
+        } else {
+            concat!(
+                "SELECT ",
+                columns!(),
+                $from,
+                $of,
+                range!(),
+                $order,
+                " DESC LIMIT ?"
+            )
+        }
+    };
+}
+
+/// The part of the history that is asked for; what was erased is not in it.
+macro_rules! range {
+    () => {
+        "v.seq > ? AND v.seq < ? AND v.method <> 3 AND v.updated_ms >= ? AND v.updated_ms < ? \
+         ORDER BY "
+    };
+}
+
 /// A page of history, newest first.
 pub(super) fn history(
     conn: &Connection,
@@ -166,59 +201,65 @@ pub(super) fn history(
     query: &HistoryQuery,
     token: i64,
 ) -> Result<HistoryPage, StoreError> {
-    let before = query.before.map_or(i64::MAX, |seq| seq.0);
+    let (above, below) = query.between();
     let limit = i64::from(query.count) + 1;
-    let (from, to) = (query.from_ms, query.to_ms);
-    let mut versions = Vec::new();
-    let mut take = |sql: &str, params: &[&dyn hilum_db::rusqlite::ToSql]| {
+    let (from, to, up) = (query.from_ms, query.to_ms, query.is_up());
+    let take = |sql: &str, params: &[&dyn hilum_db::rusqlite::ToSql]| {
         let mut statement = conn.prepare_cached(sql).doing("read history of", name)?;
         let mut rows = statement.query(params).doing("read history of", name)?;
+        let mut versions = Vec::new();
         while let Some(row) = rows.next().doing("read history of", name)? {
             versions.push(stored(row, name)?);
         }
-        Ok::<_, StoreError>(())
+        Ok::<_, StoreError>(versions)
     };
-    match &query.scope {
+    let versions = match &query.scope {
         HistoryScope::System => take(
-            concat!(
-                "SELECT ",
-                columns!(),
-                " FROM version v CROSS JOIN resource r ON r.pk = v.pk WHERE v.seq < ? \
-                 AND v.method <> 3 AND v.updated_ms >= ? AND v.updated_ms < ? ORDER BY v.seq DESC LIMIT ?"
+            history!(
+                " FROM version v CROSS JOIN resource r ON r.pk = v.pk WHERE ",
+                "",
+                "v.seq",
+                up
             ),
-            &[&before, &from, &to, &limit],
+            &[&above, &below, &from, &to, &limit],
         )?,
         HistoryScope::Type(of) => take(
-            concat!(
-                "SELECT ",
-                columns!(),
-                " FROM version v CROSS JOIN resource r ON r.pk = v.pk WHERE v.type = ? \
-                 AND v.method <> 3 AND v.seq < ? AND v.updated_ms >= ? AND v.updated_ms < ? \
-                 ORDER BY v.seq DESC LIMIT ?"
+            history!(
+                " FROM version v CROSS JOIN resource r ON r.pk = v.pk WHERE ",
+                "v.type = ? AND ",
+                "v.seq",
+                up
             ),
-            &[&of.0, &before, &from, &to, &limit],
+            &[&of.0, &above, &below, &from, &to, &limit],
         )?,
         HistoryScope::Instance(of, id) => {
-            let later = concat!(
-                "SELECT ",
-                columns!(),
-                " FROM resource r CROSS JOIN version v ON v.pk = r.pk AND v.seq <> v.pk \
-                 WHERE r.token = ? AND r.type = ? AND r.fhir_id IN (?, '') AND v.seq < ? \
-                 AND v.method <> 3 AND v.updated_ms >= ? AND v.updated_ms < ? ORDER BY v.version DESC LIMIT ?"
-            );
-            take(later, &[&token, &of.0, id, &before, &from, &to, &limit])?;
-            let first = concat!(
-                "SELECT ",
-                columns!(),
-                " FROM resource r CROSS JOIN version v ON v.seq = r.pk \
-                 WHERE r.token = ? AND r.type = ? AND r.fhir_id IN (?, '') AND v.seq < ? \
-                 AND v.method <> 3 AND v.updated_ms >= ? AND v.updated_ms < ? LIMIT ?"
-            );
-            take(first, &[&token, &of.0, id, &before, &from, &to, &limit])?;
+            let params: [&dyn hilum_db::rusqlite::ToSql; 8] =
+                [&token, &of.0, id, &above, &below, &from, &to, &limit];
+            let later = take(
+                history!(
+                    " FROM resource r CROSS JOIN version v ON v.pk = r.pk AND v.seq <> v.pk WHERE ",
+                    "r.token = ? AND r.type = ? AND r.fhir_id IN (?, '') AND ",
+                    "v.version",
+                    up
+                ),
+                &params,
+            )?;
+            // The first one has the number of the resource itself.
+            let first = take(
+                history!(
+                    " FROM resource r CROSS JOIN version v ON v.seq = r.pk WHERE ",
+                    "r.token = ? AND r.type = ? AND r.fhir_id IN (?, '') AND ",
+                    "v.seq",
+                    up
+                ),
+                &params,
+            )?;
+            if up {
+                [first, later].concat()
+            } else {
+                [later, first].concat()
+            }
         }
-    }
-    let more = versions.len() > query.count as usize;
-    versions.truncate(query.count as usize);
-    let next = versions.last().filter(|_| more).map(|last| last.seq);
-    Ok(HistoryPage { versions, next })
+    };
+    Ok(query.page(versions))
 }

@@ -1,31 +1,40 @@
 //! Commits: versions, conflicts, history, deliveries.
 
 use hilum_fhir_store::{
-    Change, Commit, Criterion, Delivery, DeliveryId, Expect, Expected, HistoryQuery, HistoryScope,
-    Limits, OutboxEvent, Seq, StoreError, Test, TokenTest,
+    Change, Commit, Criterion, Delivery, DeliveryId, Expect, Expected, HistoryPart, HistoryQuery,
+    HistoryScope, Limits, OutboxEvent, Seq, StoreError, Test, TokenTest,
 };
 
 use crate::door::{Door, body, token};
 
+/// The versions, page by page; on the way back they are the same.
 async fn history(door: &Door, scope: HistoryScope, count: u32) -> Vec<(String, u32, bool)> {
-    let mut before = None;
-    let mut all = Vec::new();
-    loop {
+    let page = async |part| {
         let query = HistoryQuery {
             scope: scope.clone(),
             from_ms: i64::MIN,
             to_ms: i64::MAX,
-            before,
+            part,
             count,
         };
-        let page = door.store.history(query).await.unwrap();
-        let one = |v: &hilum_fhir_store::Stored| (v.id.to_string(), v.version, v.body.is_some());
-        all.extend(page.versions.iter().map(one));
-        match page.next {
-            Some(next) => before = Some(next),
-            None => return all,
-        }
+        door.store.history(query).await.unwrap()
+    };
+    let mut last = page(HistoryPart::Newest).await;
+    assert_eq!(last.prev, None);
+    let mut forth = last.versions.clone();
+    while let Some(next) = last.next {
+        last = page(HistoryPart::Before(next)).await;
+        forth.extend(last.versions.iter().cloned());
     }
+    let mut back = last.versions.clone();
+    while let Some(prev) = last.prev {
+        last = page(HistoryPart::Behind(prev)).await;
+        assert!(last.next.is_some());
+        back.splice(0..0, last.versions.iter().cloned());
+    }
+    assert_eq!(back, forth);
+    let one = |v: &hilum_fhir_store::Stored| (v.id.to_string(), v.version, v.body.is_some());
+    forth.iter().map(one).collect()
 }
 
 #[tokio::test]

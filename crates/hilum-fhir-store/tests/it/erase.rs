@@ -2,8 +2,8 @@
 
 use hilum_db::Cancel;
 use hilum_fhir_store::{
-    Commit, Criterion, Delivery, DeliveryId, HistoryQuery, HistoryScope, IndexValue, JobState,
-    JobStep, Limits, NewJob, OutboxEvent, Seq, StoreError, StringMode, Test,
+    Commit, Criterion, Delivery, DeliveryId, HistoryPart, HistoryQuery, HistoryScope, IndexValue,
+    JobState, JobStep, Limits, NewJob, OutboxEvent, Seq, StoreError, StringMode, Test,
 };
 
 use crate::door::Door;
@@ -104,7 +104,7 @@ async fn nothing_of_what_was_erased_is_left_in_the_files() {
             scope: scope.clone(),
             from_ms: i64::MIN,
             to_ms: i64::MAX,
-            before: None,
+            part: HistoryPart::Newest,
             count: 1_000,
         };
         let page = door.store.history(query).await.unwrap();

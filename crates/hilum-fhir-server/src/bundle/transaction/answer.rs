@@ -1,13 +1,14 @@
 //! What a transaction answers, once it is written.
 //!
-//! What it reads by id is what was there at its own moment, whatever others wrote since. A search
-//! sees what is there when it is done.
+//! What it reads is what was there at its own moment: by id the version of then, whatever others wrote
+//! since; for searches others are kept from writing, for a bounded time.
 
 use std::collections::HashMap;
 
-use hilum_fhir::Resource;
+use hilum_fhir::{IssueType, Resource};
 use hilum_fhir_store::{Body, Committed, Stored, Written};
 use http::StatusCode;
+use tokio::time::{Instant, timeout_at};
 
 use super::Plan;
 use crate::bundle::batch;
@@ -16,6 +17,7 @@ use crate::bundle::writer::Bundle;
 use crate::call::{Answer, Call, Reply};
 use crate::fault::Fault;
 use crate::request::Return;
+use crate::slot::Alone;
 use crate::take::Taken;
 use crate::time::instant;
 use crate::write;
@@ -27,8 +29,9 @@ pub(super) async fn respond(
     plans: &[Plan],
     taken: &HashMap<usize, Taken>,
     bodies: &[(usize, Option<Body>)],
-    committed: &Committed,
+    (committed, alone): (&Committed, Option<Alone>),
 ) -> Result<Reply, Fault> {
+    let until = Instant::now() + call.fhir.limits.transaction_searches_within;
     let mut written: HashMap<usize, (&Written, Option<&Body>)> = HashMap::new();
     for (written_now, (at, body)) in committed.written.iter().zip(bodies) {
         written.insert(*at, (written_now, body.as_ref()));
@@ -41,7 +44,13 @@ pub(super) async fn respond(
     for (item, plan) in items.iter().zip(plans) {
         match plan {
             Plan::Read => {
-                let result = batch::one(&reading, bundle, item).await;
+                let one = batch::one(&reading, bundle, item);
+                let result = match &alone {
+                    None => one.await,
+                    Some(_) => timeout_at(until, one)
+                        .await
+                        .unwrap_or_else(|_| Err(too_long())),
+                };
                 batch::add(&mut answer, &result);
             }
             Plan::Delete(_) => {
@@ -77,6 +86,12 @@ pub(super) async fn respond(
         }
     }
     Ok(Reply::new(StatusCode::OK, Answer::Json(answer.finish())))
+}
+
+fn too_long() -> Fault {
+    let text = "the searches of the transaction take longer than `transaction_searches_within` \
+                allows; what it writes is stored, so ask once more";
+    Fault::new(StatusCode::UNPROCESSABLE_ENTITY, IssueType::TooCostly, text)
 }
 
 /// The answer about a resource that is stored.

@@ -89,6 +89,18 @@ fn writes(item: &Item) -> bool {
     item.method == http::Method::POST || item.method == http::Method::PUT
 }
 
+/// Whether a request reads something else than one resource by its id, of which every version is
+/// kept.
+fn searches(call: &Call, item: &Item) -> bool {
+    let entry = route::find(&call.fhir.entries, &item.method, &item.path);
+    let name = entry.map_or("", |(entry, _)| entry.route.name);
+    !writes(item)
+        && !matches!(
+            name,
+            "" | "read" | "vread" | "patch" | "conditional-patch" | "delete" | "conditional-delete"
+        )
+}
+
 /// Refuses what has no route or may not be in a transaction.
 fn allowed(call: &Call, item: &Item) -> Result<(), Fault> {
     let (entry, _) = route::find(&call.fhir.entries, &item.method, &item.path)?;
@@ -139,7 +151,12 @@ async fn once(
         ..Commit::default()
     };
     let conditions = prepared.owners.len();
-    let committed = match call.commit(commit).await {
+    let alone = if items.iter().any(|item| searches(call, item)) {
+        Some(call.slot()?.alone().await)
+    } else {
+        None
+    };
+    let committed = match call.commit_with(commit, alone.as_ref()).await {
         Ok(committed) => committed,
         Err(StoreError::Stale { .. }) => return Ok(None),
         Err(StoreError::Conflict { at, version, .. }) => {
@@ -159,7 +176,7 @@ async fn once(
         &prepared.plans,
         &taken,
         &bodies,
-        &committed,
+        (&committed, alone),
     )
     .await
     .map(Some)
