@@ -54,6 +54,10 @@ pub struct FhirOptions {
     pub origins: Vec<String>,
     /// The folder below which files may be imported; none where not set.
     pub import_folder: Option<PathBuf>,
+    /// Beginnings of URLs that files may be imported from; none where it is empty.
+    pub import_from: Vec<String>,
+    /// How those of `https` are trusted; they are refused where it is not set.
+    pub import_tls: Option<Arc<hilum_net::ClientTls>>,
     /// What it takes on.
     pub limits: Limits,
     /// What clients may subscribe to, and where they may be called.
@@ -173,6 +177,8 @@ impl Fhir {
             public: options.url,
             origins: options.origins,
             import_folder: options.import_folder,
+            import_from: options.import_from,
+            import_tls: options.import_tls,
             ids: Ids::default(),
             jobs: crate::jobs::Jobs::default(),
             hub,

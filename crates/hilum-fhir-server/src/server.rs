@@ -55,6 +55,10 @@ pub struct Fhir {
     pub(crate) origins: Vec<String>,
     /// Files below this folder may be imported.
     pub(crate) import_folder: Option<std::path::PathBuf>,
+    /// Files below these URLs may be imported.
+    pub(crate) import_from: Vec<String>,
+    /// How those of `https` are trusted.
+    pub(crate) import_tls: Option<Arc<hilum_net::ClientTls>>,
     pub(crate) bodies: Arc<Semaphore>,
     pub(crate) ids: crate::open::Ids,
     pub(crate) jobs: crate::jobs::Jobs,

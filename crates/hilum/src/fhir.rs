@@ -67,6 +67,8 @@ pub(crate) async fn start(
         url: plan.url.clone(),
         origins: plan.origins.clone(),
         import_folder: plan.import_folder.as_ref().map(PathBuf::from),
+        import_from: plan.import_from.clone(),
+        import_tls: import_tls(plan, site)?,
         limits,
         subscriptions: subscriptions(&plan.subscriptions),
         clock: Arc::new(now_ms),
@@ -211,6 +213,24 @@ async fn listener(plan: &FhirPlan) -> anyhow::Result<Listener> {
             plan.listen
         )
     })
+}
+
+/// How sources of imports are trusted, where some may be of `https`.
+fn import_tls(plan: &FhirPlan, site: &Path) -> anyhow::Result<Option<Arc<ClientTls>>> {
+    let secure = |url: &String| url.starts_with("https://");
+    if !plan.import_from.iter().any(secure) {
+        return Ok(None);
+    }
+    let roots = plan
+        .import_ca
+        .as_ref()
+        .map_or(Roots::System, |ca| Roots::File(site.join(ca)));
+    let tls = ClientTls::load(ClientTlsOptions {
+        roots,
+        ..ClientTlsOptions::default()
+    });
+    tls.map(|tls| Some(Arc::new(tls)))
+        .context("the certificates that `fhir: import-from` is trusted by")
 }
 
 /// The schema of the first store; this is where its password is read.

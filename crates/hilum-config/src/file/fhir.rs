@@ -44,6 +44,14 @@ pub(crate) struct FhirFile {
     /// Files below this folder may be named by `$import`; none where it is not set.
     #[serde(default)]
     pub(crate) import_folder: Option<String>,
+    /// Beginnings of URLs that `$import` may fetch files from, such as
+    /// `https://files.example/bulk/`; none where it is empty.
+    #[serde(default)]
+    pub(crate) import_from: Vec<String>,
+    /// Certificates (PEM) that those of `https` are trusted by, from the site's folder; the
+    /// system's where it is not set.
+    #[serde(default)]
+    pub(crate) import_ca: Option<String>,
     /// Connections at once.
     #[serde(default = "connections_max")]
     pub(crate) connections_max: u32,

@@ -114,6 +114,10 @@ pub struct FhirPlan {
     pub origins: Vec<String>,
     /// The folder below which files may be imported.
     pub import_folder: Option<String>,
+    /// Beginnings of URLs that files may be imported from.
+    pub import_from: Vec<String>,
+    /// The certificates that these are trusted by.
+    pub import_ca: Option<String>,
     /// Connections at once.
     pub connections_max: usize,
     /// Bytes of a request's body.
@@ -242,6 +246,8 @@ impl FhirPlan {
                 .and_then(|own| FhirDatabase::of(own).ok()),
             origins: file.origins.clone(),
             import_folder: file.import_folder.clone(),
+            import_from: file.import_from.clone(),
+            import_ca: file.import_ca.clone(),
             connections_max: file.connections_max as usize,
             body_max: file.body_max,
             page_max: file.page_max as usize,
@@ -316,7 +322,7 @@ pub(super) fn plan(
             );
         }
     }
-    subscriptions(section, report);
+    urls(section, report);
     if let Some(database) = &file.database {
         check_database(database, file, section, report);
     }
@@ -344,10 +350,14 @@ pub(super) fn plan(
     Some(plan)
 }
 
-/// What subscriptions may call is scheme, host and the beginning of a path.
-fn subscriptions(section: &Node, report: &mut Report) {
+/// What may be called is scheme, host and the beginning of a path.
+fn urls(section: &Node, report: &mut Report) {
     let allowed = section.get("subscriptions").and_then(|of| of.get("allow"));
-    for url in allowed.map(Node::items).unwrap_or_default() {
+    for url in [allowed, section.get("import-from")]
+        .into_iter()
+        .flatten()
+        .flat_map(Node::items)
+    {
         let text = url.text().unwrap_or_default();
         let rest = text
             .strip_prefix("https://")

@@ -5,6 +5,19 @@ use http::Uri;
 
 /// Reads an endpoint; the error says what is wrong with it.
 pub(super) fn endpoint(text: &str, allowed: &[String]) -> Result<Uri, &'static str> {
+    let uri = plain(text)?;
+    let local = uri.host().is_some_and(loopback);
+    if local || allowed.iter().any(|prefix| covers(prefix, &uri)) {
+        return Ok(uri);
+    }
+    Err(
+        "this server may not call the endpoint: it is neither on loopback nor below a URL of \
+         `fhir: subscriptions: allow:`",
+    )
+}
+
+/// Reads a URL that means what it shows: no credentials, no fragment, no way up.
+pub(crate) fn plain(text: &str) -> Result<Uri, &'static str> {
     let uri: Uri = text.parse().map_err(|_| "the endpoint is no URL")?;
     if !matches!(uri.scheme_str(), Some("http" | "https")) {
         return Err("the endpoint is no URL of http or https");
@@ -25,13 +38,7 @@ pub(super) fn endpoint(text: &str, allowed: &[String]) -> Result<Uri, &'static s
     if climbs {
         return Err("the endpoint climbs in its path");
     }
-    if loopback(authority.host()) || allowed.iter().any(|prefix| covers(prefix, &uri)) {
-        return Ok(uri);
-    }
-    Err(
-        "this server may not call the endpoint: it is neither on loopback nor below a URL of \
-         `fhir: subscriptions: allow:`",
-    )
+    Ok(uri)
 }
 
 /// A literal address or the one name that means the machine itself.
@@ -42,7 +49,7 @@ fn loopback(host: &str) -> bool {
 }
 
 /// Scheme, host and port are the same, and the path lies below that of the prefix.
-fn covers(prefix: &str, uri: &Uri) -> bool {
+pub(crate) fn covers(prefix: &str, uri: &Uri) -> bool {
     let Ok(prefix) = prefix.parse::<Uri>() else {
         return false;
     };
@@ -56,7 +63,7 @@ fn covers(prefix: &str, uri: &Uri) -> bool {
 }
 
 /// The port of a URL.
-pub(super) fn port(uri: &Uri) -> u16 {
+pub(crate) fn port(uri: &Uri) -> u16 {
     let usual = if uri.scheme_str() == Some("https") {
         443
     } else {

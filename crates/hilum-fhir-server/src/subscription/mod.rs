@@ -36,6 +36,7 @@ pub use options::SubscriptionOptions;
 pub use topic::{Interaction, TopicOptions, TriggerOptions};
 
 pub(crate) use active::Subscriptions;
+pub(crate) use allow::{covers, plain, port};
 pub(crate) use hub::Hub;
 pub(crate) use keeper::keep;
 pub(crate) use operation::{routes, websocket_url};

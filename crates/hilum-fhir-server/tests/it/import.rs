@@ -1,11 +1,20 @@
 //! `$import`, and what is exported can be imported.
 
+use std::collections::HashMap;
 use std::io::Write;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use hilum_fhir_server::{Limits, Validate};
+use hilum_net::{
+    ClientTls, ClientTlsOptions, HostPort, Identity, ListenOptions, Listener, Roots, ServerTls,
+    ServerTlsOptions, TlsVersion,
+};
+use hilum_testkit::certificates::Authority;
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::kit::Server;
+use crate::kit::{Server, Sources};
 
 const LINES: (&str, &str) = ("content-type", "application/fhir+ndjson");
 
@@ -239,4 +248,268 @@ async fn limits_of_an_import_end_it() {
         )
         .await;
     assert_eq!(refused.issues(), ["too-costly"]);
+}
+
+/// A server of files that answers with these very bytes, the first ones first; it says how often
+/// each was asked for.
+struct Files {
+    authority: String,
+    asked: Arc<Mutex<HashMap<String, usize>>>,
+}
+
+impl Files {
+    async fn serve(answers: &[(&'static str, Vec<Vec<u8>>)], tls: Option<Arc<ServerTls>>) -> Self {
+        let mut options = ListenOptions::new(HostPort::listen("127.0.0.1:0").unwrap());
+        options.tls = tls;
+        let listener = Listener::bind(options).await.unwrap();
+        let authority = format!("localhost:{}", listener.local_address().port());
+        let answers: HashMap<String, Vec<Vec<u8>>> = answers
+            .iter()
+            .map(|(path, answers)| ((*path).to_owned(), answers.clone()))
+            .collect();
+        let answers = Arc::new(answers);
+        let asked = Arc::new(Mutex::new(HashMap::<String, usize>::new()));
+        let counts = Arc::clone(&asked);
+        tokio::spawn(async move {
+            loop {
+                let incoming = listener.accept().await;
+                let (answers, counts) = (Arc::clone(&answers), Arc::clone(&counts));
+                tokio::spawn(async move {
+                    let Ok(mut connection) = incoming.handshake().await else {
+                        return;
+                    };
+                    let mut head = Vec::new();
+                    while !head.ends_with(b"\r\n\r\n") {
+                        match connection.stream.read_u8().await {
+                            Ok(byte) => head.push(byte),
+                            Err(_) => return,
+                        }
+                    }
+                    let head = String::from_utf8(head).unwrap();
+                    let path = head.split(' ').nth(1).unwrap().to_owned();
+                    let at = {
+                        let mut counts = counts.lock().unwrap();
+                        let count = counts.entry(path.clone()).or_default();
+                        *count += 1;
+                        *count - 1
+                    };
+                    let known = answers.get(&path).map_or(&[][..], Vec::as_slice);
+                    let answer = known.get(at).or(known.last());
+                    let none = b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n".to_vec();
+                    let answer = answer.unwrap_or(&none);
+                    let _gone = connection.stream.write_all(answer).await;
+                    if answer.ends_with(WAITS) {
+                        // Until the client goes away.
+                        let _gone = connection.stream.read_u8().await;
+                    }
+                    let _gone = connection.stream.shutdown().await;
+                });
+            }
+        });
+        Self { authority, asked }
+    }
+
+    fn asked(&self, path: &str) -> usize {
+        self.asked.lock().unwrap().get(path).copied().unwrap_or(0)
+    }
+}
+
+/// The end of an answer after which nothing comes and nothing ends.
+const WAITS: &[u8] = b"waits";
+
+fn ok(headers: &str, body: &[u8]) -> Vec<u8> {
+    let length = body.len();
+    let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n{headers}\r\n");
+    [head.as_bytes(), body].concat()
+}
+
+fn numbered(from: usize, to: usize) -> Vec<u8> {
+    let lines: Vec<String> = (from..to).map(|at| line(&format!("p{at}"))).collect();
+    lines.join("\n").into_bytes()
+}
+
+/// Begins an import of these URLs; the path of its status.
+async fn begun(server: &Server, urls: &[String]) -> String {
+    let inputs: Vec<Value> = urls.iter().map(|url| json!({ "url": url })).collect();
+    let manifest = json!({ "input": inputs }).to_string();
+    let json = [("content-type", "application/json")];
+    let begun = server.request("POST", "/$import", &json, manifest).await;
+    assert_eq!(begun.status, 202, "{}", begun.told());
+    let status = begun.header("content-location");
+    status.split_once("/fhir").unwrap().1.to_owned()
+}
+
+fn fast() -> Limits {
+    Limits {
+        import_fetch_pause: Duration::from_millis(1),
+        import_fetch_tries: 3,
+        ..Limits::default()
+    }
+}
+
+#[tokio::test]
+async fn files_of_other_servers_are_fetched_whole_and_again_when_they_break_off() {
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    packed.write_all(&numbered(0, 30)).unwrap();
+    let packed = ok("content-encoding: gzip\r\n", &packed.finish().unwrap());
+    let whole = ok("", &numbered(30, 100));
+    let torn = whole[..whole.len() / 2].to_vec();
+    let busy = b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n".to_vec();
+    let files = Files::serve(
+        &[
+            ("/bulk/packed", vec![packed]),
+            ("/bulk/torn?part=2", vec![torn, busy, whole]),
+        ],
+        None,
+    )
+    .await;
+    let base = format!("http://{}/bulk", files.authority);
+    let sources = Sources {
+        from: vec![format!("{base}/")],
+        tls: None,
+    };
+    let limits = Limits {
+        import_batch_max: 7,
+        ..fast()
+    };
+    let mut server = Server::importing(sources, limits.clone()).await;
+    let urls = [format!("{base}/packed"), format!("{base}/torn?part=2")];
+    let status = begun(&server, &urls).await;
+    for _ in 0..3 {
+        server = server.again_with(limits.clone()).await;
+    }
+    let manifest = server.ended(&status).await.json();
+    let output =
+        json!([{ "inputUrl": urls[0], "count": 30 }, { "inputUrl": urls[1], "count": 70 }]);
+    assert_eq!(manifest["output"], output, "{manifest}");
+    assert_eq!(manifest["error"], json!([]));
+    let history = server.get("/Patient/_history?_count=1000").await.json();
+    assert_eq!(history["entry"].as_array().unwrap().len(), 100);
+    assert!(files.asked("/bulk/torn?part=2") >= 3);
+}
+
+#[tokio::test]
+async fn only_what_the_site_names_is_fetched_and_within_limits() {
+    let redirect =
+        b"HTTP/1.1 302 Found\r\nlocation: /bulk/fine\r\ncontent-length: 0\r\n\r\n".to_vec();
+    let silent = [b"HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\n", WAITS].concat();
+    let long = [
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n800\r\n".to_vec(),
+        vec![b' '; 2_048],
+        b"\r\n0\r\n\r\n".to_vec(),
+    ]
+    .concat();
+    let endless = [
+        b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n".to_vec(),
+        numbered(0, 2),
+    ]
+    .concat();
+    let files = Files::serve(
+        &[
+            ("/bulk/fine", vec![ok("", &numbered(0, 2))]),
+            ("/bulk/redirect", vec![redirect]),
+            ("/bulk/silent", vec![silent]),
+            ("/bulk/large", vec![ok("", &numbered(0, 100))]),
+            ("/bulk/long", vec![long]),
+            ("/bulk/endless", vec![endless]),
+            ("/bulk/packed", vec![ok("content-encoding: br\r\n", b"x")]),
+        ],
+        None,
+    )
+    .await;
+    let base = format!("http://{}", files.authority);
+    let sources = Sources {
+        from: vec![format!("{base}/bulk")],
+        tls: None,
+    };
+    let limits = Limits {
+        import_bytes_max: 1_000,
+        body_within: Duration::from_millis(300),
+        ..fast()
+    };
+    let server = Server::importing(sources.clone(), limits.clone()).await;
+    for (path, told, tries) in [
+        ("/bulk/redirect", "redirects are not followed", 1),
+        ("/bulk/none", "404", 1),
+        ("/bulk/large", "import_bytes_max", 1),
+        ("/bulk/long", "import_bytes_max", 1),
+        ("/bulk/endless", "where it ends", 1),
+        ("/bulk/packed", "Content-Encoding", 1),
+        ("/bulk/silent", "tried 3 times", 3),
+    ] {
+        let status = begun(&server, &[format!("{base}{path}")]).await;
+        let ended = server.ended(&status).await;
+        assert_eq!(ended.status, 502, "{path}: {}", ended.told());
+        assert!(ended.text().contains(told), "{path}: {}", ended.told());
+        assert_eq!(files.asked(path), tries, "{path}");
+    }
+    assert_eq!(files.asked("/bulk/fine"), 0);
+    assert_eq!(total(&server, "Patient").await, 0);
+    let json = [("content-type", "application/json")];
+    for url in [
+        format!("{base}/other/x"),
+        format!("{base}/bulk/../other"),
+        format!("{base}/bulky"),
+        format!("http://user@{}/bulk/fine", files.authority),
+        format!("https://{}/bulk/fine", files.authority),
+        "http://127.0.0.1:1/bulk/fine".to_owned(),
+        "ftp://localhost/bulk/fine".to_owned(),
+    ] {
+        let manifest = json!({ "input": [{ "url": url }] }).to_string();
+        let refused = server.request("POST", "/$import", &json, manifest).await;
+        assert_eq!(refused.status, 400, "{url}: {}", refused.told());
+    }
+    let limits = Limits {
+        import_fetch_within: Duration::from_millis(50),
+        body_within: Duration::from_secs(60),
+        ..limits
+    };
+    let server = Server::importing(sources, limits).await;
+    let status = begun(&server, &[format!("{base}/bulk/silent")]).await;
+    let ended = server.ended(&status).await;
+    assert!(
+        ended.text().contains("import_fetch_within"),
+        "{}",
+        ended.told()
+    );
+}
+
+#[tokio::test]
+async fn files_of_https_are_fetched_from_who_shows_a_trusted_certificate() {
+    let folder = tempfile::tempdir().unwrap();
+    let authority = Authority::new(folder.path(), "ca").unwrap();
+    let stranger = Authority::new(folder.path(), "stranger").unwrap();
+    let own = authority.sign("files", &["localhost"]).unwrap();
+    let tls = ServerTls::load(ServerTlsOptions {
+        identity: Identity {
+            certificate: own.certificate,
+            key: own.key,
+        },
+        clients: Default::default(),
+        oldest: TlsVersion::default(),
+        protocols: Vec::new(),
+    });
+    let files = Files::serve(
+        &[("/p.ndjson", vec![ok("", &numbered(0, 2))])],
+        Some(Arc::new(tls.unwrap())),
+    )
+    .await;
+    let base = format!("https://{}", files.authority);
+    for (ca, status) in [(&authority.ca, 200), (&stranger.ca, 502)] {
+        let tls = ClientTls::load(ClientTlsOptions {
+            roots: Roots::File(ca.clone()),
+            ..ClientTlsOptions::default()
+        });
+        let sources = Sources {
+            from: vec![base.clone()],
+            tls: Some(Arc::new(tls.unwrap())),
+        };
+        let server = Server::importing(sources, fast()).await;
+        let begun = begun(&server, &[format!("{base}/p.ndjson")]).await;
+        let ended = server.ended(&begun).await;
+        assert_eq!(ended.status, status, "{}", ended.told());
+        let expected = if status == 200 { 2 } else { 0 };
+        assert_eq!(total(&server, "Patient").await, expected);
+    }
+    assert_eq!(files.asked("/p.ndjson"), 1);
 }

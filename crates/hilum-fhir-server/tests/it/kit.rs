@@ -11,7 +11,7 @@ use hilum_fhir_server::{
     Validate,
 };
 use hilum_fhir_store::Postgres;
-use hilum_net::{ConnectOptions, Connector, HostPort, ListenOptions, Listener};
+use hilum_net::{ClientTls, ConnectOptions, Connector, HostPort, ListenOptions, Listener};
 use hilum_testkit::cluster::shared_postgres;
 use hilum_testkit::database::{DATABASE, USER};
 use http::{HeaderMap, Request, StatusCode};
@@ -30,8 +30,16 @@ pub(crate) struct Server {
     serving: Option<tokio::task::JoinHandle<()>>,
     fhir: Option<Arc<Fhir>>,
     folder: Arc<tempfile::TempDir>,
+    sources: Sources,
     /// One connection is kept, so that the tests use it over and over.
     kept: Mutex<Option<Sender>>,
+}
+
+/// Where it may import from.
+#[derive(Clone, Default)]
+pub(crate) struct Sources {
+    pub(crate) from: Vec<String>,
+    pub(crate) tls: Option<Arc<ClientTls>>,
 }
 
 /// What was answered.
@@ -52,23 +60,36 @@ impl Server {
 
     pub(crate) async fn with(limits: Limits, validate: Validate) -> Self {
         let folder = Arc::new(tempfile::tempdir().unwrap());
-        Self::on(folder, limits, validate).await
+        Self::on(folder, limits, validate, Sources::default()).await
     }
 
-    async fn on(folder: Arc<tempfile::TempDir>, limits: Limits, validate: Validate) -> Self {
-        Self::open(folder, limits, validate, &|_| {}).await
+    /// A server that may import from elsewhere.
+    pub(crate) async fn importing(sources: Sources, limits: Limits) -> Self {
+        let folder = Arc::new(tempfile::tempdir().unwrap());
+        Self::on(folder, limits, Validate::Enforce, sources).await
+    }
+
+    async fn on(
+        folder: Arc<tempfile::TempDir>,
+        limits: Limits,
+        validate: Validate,
+        sources: Sources,
+    ) -> Self {
+        Self::open(folder, limits, validate, sources, &|_| {}).await
     }
 
     /// A server whose first tenant is opened in another way.
     pub(crate) async fn tuned(tune: &dyn Fn(&mut TenantOptions)) -> Self {
         let folder = Arc::new(tempfile::tempdir().unwrap());
-        Self::open(folder, Limits::default(), Validate::Enforce, tune).await
+        let (limits, sources) = (Limits::default(), Sources::default());
+        Self::open(folder, limits, Validate::Enforce, sources, tune).await
     }
 
     async fn open(
         folder: Arc<tempfile::TempDir>,
         limits: Limits,
         validate: Validate,
+        sources: Sources,
         tune: &dyn Fn(&mut TenantOptions),
     ) -> Self {
         // Every look at the clock takes a second, so that versions differ in what HTTP can say.
@@ -91,6 +112,8 @@ impl Server {
             url: None,
             origins: vec!["https://app.example".to_owned()],
             import_folder: Some(folder.path().join("import")),
+            import_from: sources.from.clone(),
+            import_tls: sources.tls.clone(),
             limits,
             subscriptions: SubscriptionOptions {
                 topics: vec![TopicOptions {
@@ -116,6 +139,7 @@ impl Server {
             serving: Some(tokio::spawn(Arc::clone(&fhir).serve(listener, stopped))),
             fhir: Some(fhir),
             folder,
+            sources,
             kept: Mutex::new(None),
         }
     }
@@ -128,6 +152,7 @@ impl Server {
             serving: None,
             fhir: None,
             folder: Arc::new(tempfile::tempdir().unwrap()),
+            sources: Sources::default(),
             kept: Mutex::new(None),
         }
     }
@@ -165,7 +190,8 @@ impl Server {
         drop(self.kept.get_mut().take());
         drop(self.fhir.take());
         self.serving.take().unwrap().await.unwrap();
-        Self::on(folder, limits, Validate::Enforce).await
+        let sources = self.sources.clone();
+        Self::on(folder, limits, Validate::Enforce, sources).await
     }
 
     /// The way of channels to it.

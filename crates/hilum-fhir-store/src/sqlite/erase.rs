@@ -7,8 +7,8 @@ use tokio::sync::oneshot;
 
 use super::apply::{before, count, run};
 use super::handler::{Op, StoreHandler};
-use super::job;
 use super::index::{difference, write_text};
+use super::job;
 use super::open::SqliteStore;
 use crate::commit::{JobStep, method};
 use crate::erase::{EraseStep, Erased};

@@ -1,11 +1,12 @@
 //! `$import`: resources from lines, one resource on each, into the store.
 //!
 //! They come as the body of the request, which is written to a file first, or lie in files below a
-//! folder that the site names; a manifest or a Parameters resource lists those. Each resource is
+//! folder or a URL that the site names; a manifest or a Parameters resource lists those. Each resource is
 //! stored under its id, as an update does it; one without an id gets one. A line that cannot be
 //! stored is told of in a file of OperationOutcomes, and the others go on.
 
 mod chunk;
+mod remote;
 mod sources;
 mod spool;
 mod work;
@@ -66,7 +67,7 @@ struct Asked {
 /// A file of lines.
 #[derive(Debug, Deserialize, Serialize)]
 struct Input {
-    /// Where it lies.
+    /// Where it lies; empty if it is fetched from its URL first.
     path: String,
     /// How the client named it; `None` is the body.
     url: Option<String>,
@@ -108,7 +109,8 @@ pub(crate) async fn streamed(call: &Call, request: Request<Incoming>) -> Result<
     let id = call.fhir.new_id();
     let folder = make_folder(&call.tenant, &id).await?;
     let path = folder.join(BODY);
-    let taken = spool::body(call, request.into_body(), coding, path.clone()).await;
+    let (limits, files) = (&call.fhir.limits, call.tenant.files.clone());
+    let taken = spool::body(limits, files, request.into_body(), coding, path.clone()).await;
     let begun = match taken {
         Ok(()) => {
             let input = Input {

@@ -1,5 +1,5 @@
 //! The files that an import is asked to read: only regular files below the folder that the site
-//! names, whatever links and dots a name holds.
+//! names, whatever links and dots a name holds, and what lies below a URL that it names.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use hilum_fhir::definitions::Definitions;
 use hilum_fhir::{IssueType, Node};
 use serde_json::Value;
 
-use super::Input;
+use super::{Input, remote};
 use crate::call::Call;
 use crate::fault::Fault;
 use crate::interaction::type_named;
@@ -42,9 +42,14 @@ pub(super) async fn inputs(call: &Call) -> Result<Vec<Input>, Fault> {
         if let Some(name) = &resource_type {
             type_named(call, name)?;
         }
-        let path = file(call, &url).await?;
+        let path = if remote::is(&url) {
+            remote::allowed(&call.fhir, &url)?;
+            String::new()
+        } else {
+            file(call, &url).await?.to_string_lossy().into_owned()
+        };
         inputs.push(Input {
-            path: path.to_string_lossy().into_owned(),
+            path,
             url: Some(url),
             resource_type,
         });
@@ -137,7 +142,7 @@ async fn file(call: &Call, url: &str) -> Result<PathBuf, Fault> {
         .or_else(|| url.strip_prefix("file:"));
     let name = name.unwrap_or(url);
     if name.contains("://") {
-        let text = "an input is a file below the import folder; other URLs are not supported";
+        let text = "an input is a file below the import folder, or a URL of http or https";
         return Err(Fault::bad(IssueType::NotSupported, text));
     }
     let name = decode(name).map_err(|_| wrong("the URL of an input is not UTF-8"))?;

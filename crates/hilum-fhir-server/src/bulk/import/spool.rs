@@ -2,33 +2,37 @@
 
 use std::io::{self, Write};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use http::{StatusCode, header};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 
-use hilum_db::AppendFile;
+use hilum_db::{AppendFile, Files};
 use hilum_fhir::IssueType;
 
-use crate::call::Call;
 use crate::fault::Fault;
 use crate::jobs::blocking;
+use crate::limits::Limits;
 use crate::request::Coding;
 
 /// The largest window of a zstd body, as for every body.
 const ZSTD_WINDOW_LOG_MAX: u32 = 23;
 
-/// Writes a body to a file; returns when it is on disk.
+/// Writes a body to a file, in place of one that was left half written; returns when it is on disk.
 pub(super) async fn body(
-    call: &Call,
+    limits: &Limits,
+    files: Arc<dyn Files>,
     mut body: Incoming,
     coding: Option<Coding>,
     path: PathBuf,
 ) -> Result<(), Fault> {
-    let limits = &call.fhir.limits;
-    let (files, folder) = (call.tenant.files.clone(), path.clone());
-    let made = files.clone();
-    let file = blocking(move || made.create(&path)).await?;
+    let (made, folder) = (files.clone(), path.clone());
+    let file = blocking(move || {
+        made.remove(&path)?;
+        made.create(&path)
+    })
+    .await?;
     let mut sink = Sink {
         unpacker: Unpacker::new(coding)?,
         file,

@@ -1,7 +1,7 @@
 //! The work of an import: some lines are read and checked while those before them are written. The
 //! progress is saved in the commit of its lines, so no line is stored twice.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use hilum_component::BoxFuture;
@@ -9,8 +9,8 @@ use hilum_fhir::{IssueType, Problem, json};
 use hilum_fhir_store::{Change, Commit, JobStep, Method, ResourceType, StoreError};
 use serde::{Deserialize, Serialize};
 
-use super::Asked;
 use super::chunk::{self, Line, Place};
+use super::{Asked, Input, remote};
 use crate::call::Call;
 use crate::fault::Fault;
 use crate::jobs::{Halt, Lines, Progress, Running, blocking};
@@ -34,9 +34,12 @@ pub(super) struct Made {
     input: usize,
     offset: u64,
     line: u64,
-    /// Bytes of each input.
+    /// Bytes of each input; of one that is fetched when it is.
     #[serde(default)]
-    bytes: Vec<u64>,
+    bytes: Vec<Option<u64>>,
+    /// It was fetched and lies in the folder of the job.
+    #[serde(default)]
+    fetched: bool,
     /// Resources of each input.
     pub(super) stored: Vec<u64>,
     refused: u64,
@@ -62,19 +65,29 @@ pub(super) fn run(mut running: Running) -> BoxFuture<'static, Result<(), Halt>> 
         let asked: Asked = running.request()?;
         let mut made: Made = running.progress()?;
         made.stored.resize(asked.inputs.len(), 0);
-        made.bytes = sizes(&running, &asked).await?;
+        made.bytes.resize(asked.inputs.len(), None);
+        for (known, size) in made.bytes.iter_mut().zip(sizes(&running, &asked).await?) {
+            *known = size.or(*known);
+        }
         while made.input < asked.inputs.len() {
-            one_input(&running, &asked, &mut made).await?;
+            let path = place(&mut running, &asked, &mut made).await?;
+            one_input(&running, &asked, &mut made, &path).await?;
             made.input += 1;
             (made.offset, made.line) = (0, 0);
+            if std::mem::take(&mut made.fetched) {
+                let told = text(&made);
+                running.save(&made, told).await?;
+                let files = running.files();
+                blocking(move || files.remove(&path)).await?;
+            }
         }
         let (text, part) = (text(&made), made.part());
         running.save_part(&made, text, part).await
     })
 }
 
-/// The bytes of the inputs.
-async fn sizes(running: &Running, asked: &Asked) -> Result<Vec<u64>, Fault> {
+/// The bytes of the inputs that are files.
+async fn sizes(running: &Running, asked: &Asked) -> Result<Vec<Option<u64>>, Fault> {
     let files = running.files();
     let paths: Vec<PathBuf> = asked
         .inputs
@@ -82,8 +95,12 @@ async fn sizes(running: &Running, asked: &Asked) -> Result<Vec<u64>, Fault> {
         .map(|input| input.path.clone().into())
         .collect();
     let sizes = move || {
-        let sizes = paths.iter().map(|path| Ok(files.len(path)?.unwrap_or(0)));
-        sizes.collect()
+        let named = |path: &&PathBuf| !path.as_os_str().is_empty();
+        let size = |path: &PathBuf| match Some(path).filter(named) {
+            Some(path) => files.len(path),
+            None => Ok(None),
+        };
+        paths.iter().map(size).collect()
     };
     blocking(sizes).await
 }
@@ -91,8 +108,8 @@ async fn sizes(running: &Running, asked: &Asked) -> Result<Vec<u64>, Fault> {
 impl Made {
     /// The bytes that were read, of all.
     fn part(&self) -> (u64, Option<u64>) {
-        let before: u64 = self.bytes.iter().take(self.input).sum();
-        (before + self.offset, Some(self.bytes.iter().sum()))
+        let before: u64 = self.bytes.iter().take(self.input).flatten().sum();
+        (before + self.offset, self.bytes.iter().copied().sum())
     }
 }
 
@@ -101,11 +118,45 @@ fn text(made: &Made) -> String {
     format!("{stored} resources stored, {} lines refused", made.refused)
 }
 
-/// Reads one file to its end.
-async fn one_input(running: &Running, asked: &Asked, made: &mut Made) -> Result<(), Halt> {
+fn input<'a>(asked: &'a Asked, made: &Made) -> Result<&'a Input, Fault> {
     let input = asked.inputs.get(made.input);
-    let input = input.ok_or_else(|| Fault::failed("the record of a job cannot be read"))?;
-    let path = PathBuf::from(&input.path);
+    input.ok_or_else(|| Fault::failed("the record of a job cannot be read"))
+}
+
+/// Where the file lies that is read now. One that lies on another server is fetched as a whole
+/// before its first line is stored, so that it is the same file to its end.
+async fn place(running: &mut Running, asked: &Asked, made: &mut Made) -> Result<PathBuf, Halt> {
+    let input = input(asked, made)?;
+    let (true, Some(url)) = (input.path.is_empty(), &input.url) else {
+        return Ok(PathBuf::from(&input.path));
+    };
+    let number = made.input + 1;
+    let path = running.folder().join(format!("input.{number}.ndjson"));
+    if !made.fetched {
+        let told = format!("{}, fetches input {number}", text(made));
+        running.save(made, told).await?;
+        remote::fetch(running, url, &path).await?;
+        made.fetched = true;
+        let (files, fetched) = (running.files(), path.clone());
+        let size = blocking(move || files.len(&fetched)).await?;
+        if let Some(known) = made.bytes.get_mut(made.input) {
+            *known = size;
+        }
+        let told = text(made);
+        running.save(made, told).await?;
+    }
+    Ok(path)
+}
+
+/// Reads one file to its end.
+async fn one_input(
+    running: &Running,
+    asked: &Asked,
+    made: &mut Made,
+    path: &Path,
+) -> Result<(), Halt> {
+    let input = input(asked, made)?;
+    let path = path.to_path_buf();
     let ready = |from: Place| {
         let call = running.call(&asked.base);
         prepare(call, path.clone(), input.resource_type.clone(), from)
