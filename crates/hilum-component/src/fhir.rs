@@ -12,6 +12,7 @@ use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use bytes::Bytes;
+use tokio::sync::watch;
 
 use crate::BoxFuture;
 
@@ -20,6 +21,95 @@ pub trait FhirPort: Send + Sync {
     /// Does what a request asks of a tenant's store; the empty name is the first one. Dropping the
     /// future gives the answer up, not the change.
     fn request(&self, tenant: &str, request: FhirRequest) -> BoxFuture<'_, FhirResponse>;
+
+    /// What was changed behind a place, in the order of the changes. The error says why that
+    /// cannot be told, without content.
+    fn changes(
+        &self,
+        tenant: &str,
+        wanted: FhirWanted,
+    ) -> BoxFuture<'_, Result<FhirChanges, String>>;
+
+    /// Changes whenever something may have been committed by this node; `None` if there is no such
+    /// tenant.
+    fn commits(&self, tenant: &str) -> Option<watch::Receiver<u64>>;
+}
+
+/// Which changes of a store are wanted.
+#[derive(Clone, PartialEq, Eq)]
+pub struct FhirWanted {
+    /// The types of the resources.
+    pub types: Vec<String>,
+    /// Criteria of a search that the resource matches: as it became, or as it was before it was
+    /// deleted. They are asked of the resource alone.
+    pub query: String,
+    /// Behind which place.
+    pub after: FhirPlace,
+    /// Changes that are looked at, at most.
+    pub max: usize,
+}
+
+/// A query may hold identifiers.
+impl fmt::Debug for FhirWanted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "FhirWanted({:?}, {:?})", self.types, self.after)
+    }
+}
+
+/// A place in the changes of a store, which have numbers without gaps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FhirPlace {
+    /// Before the first one.
+    Beginning,
+    /// Behind the last one.
+    End,
+    /// Before those of a time, in milliseconds since 1970.
+    Time(i64),
+    /// Behind the change of a number.
+    Number(i64),
+}
+
+/// Changes of a store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FhirChanges {
+    /// Those that match, in their order.
+    pub changes: Vec<FhirChange>,
+    /// The place behind all that was looked at. Where it is the place that was asked about, there
+    /// is nothing behind it.
+    pub to: i64,
+}
+
+/// One change.
+#[derive(Clone, PartialEq, Eq)]
+pub struct FhirChange {
+    /// Its number.
+    pub number: i64,
+    /// What was done.
+    pub interaction: FhirInteraction,
+    /// To which resource: `Patient/7`.
+    pub target: String,
+    /// When, in milliseconds since 1970.
+    pub at_ms: i64,
+    /// The resource as it became, in JSON; empty if it was deleted.
+    pub body: Bytes,
+}
+
+/// The body is content, and the target may be an identifier.
+impl fmt::Debug for FhirChange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "FhirChange({}, {:?})", self.number, self.interaction)
+    }
+}
+
+/// What is done to a resource.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FhirInteraction {
+    /// It did not exist before.
+    Create,
+    /// It existed before.
+    Update,
+    /// It exists no more.
+    Delete,
 }
 
 /// A request to a store, as it would be over HTTP (FHIR R4 http.html).

@@ -31,7 +31,8 @@ pub use destination::{
     Outcome, Reached,
 };
 pub use fhir::{
-    DELIVERY_ID_MAX, FhirDoor, FhirMethod, FhirPort, FhirRequest, FhirResponse, FhirStores,
+    DELIVERY_ID_MAX, FhirChange, FhirChanges, FhirDoor, FhirInteraction, FhirMethod, FhirPlace,
+    FhirPort, FhirRequest, FhirResponse, FhirStores, FhirWanted,
 };
 pub use format::{
     Answer, AnswerMode, Document, DocumentProblem, EditError, Format, FormatOptions, Identity,

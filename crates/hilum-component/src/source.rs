@@ -79,8 +79,7 @@ impl StopHandle {
     }
 }
 
-/// The scope of the state that holds what sources remember, under `CHANNEL/KEY`: a step that writes
-/// there in the commit of a message has the source recall it.
+/// The scope of the state that holds what sources remember, under `CHANNEL/KEY`.
 pub const SOURCE_SCOPE: &str = "hilum.source";
 
 /// Who sent a message.
@@ -112,6 +111,10 @@ pub struct Arrival {
     pub peer: Peer,
     /// What the source knows beside the bytes (file name, HTTP header, column).
     pub metadata: Metadata,
+    /// A key and a value that the source recalls from then on. Unlike what it
+    /// [remembers](Intake::remember) afterwards it is written in the commit of the message, so that
+    /// after a crash the place of the source and its messages agree.
+    pub remembers: Option<(Arc<str>, Bytes)>,
 }
 
 impl Arrival {
@@ -122,6 +125,7 @@ impl Arrival {
             payload: Payload::inline(bytes),
             peer,
             metadata: Metadata::new(),
+            remembers: None,
         }
     }
 }

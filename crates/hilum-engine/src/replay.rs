@@ -124,6 +124,7 @@ impl Engine {
             payload,
             peer,
             metadata: store::as_it_came(row.metadata),
+            remembers: None,
         };
         let origin = Origin::Linked {
             from: message,

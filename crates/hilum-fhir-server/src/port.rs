@@ -8,10 +8,13 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
-use hilum_component::{BoxFuture, DELIVERY_ID_MAX, FhirPort, FhirRequest, FhirResponse};
+use hilum_component::{
+    BoxFuture, DELIVERY_ID_MAX, FhirChanges, FhirPort, FhirRequest, FhirResponse, FhirWanted,
+};
 use hilum_fhir::IssueType;
 use hilum_fhir_store::{Commit, Committed, Delivery, DeliveryId, StoreError};
 use http::{Method, StatusCode, header};
+use tokio::sync::watch;
 
 use crate::bundle::Bundle;
 use crate::call::{Answer, Call, Content, Reply};
@@ -20,6 +23,7 @@ use crate::request::{Conditions, Format, Kind, Media, Prefer, Return, pairs};
 use crate::route;
 use crate::server::Fhir;
 use crate::slot::{Alone, Slot};
+use crate::subscription;
 
 /// Under which the stores are known to channels; no client uses it.
 pub(crate) const BASE: &str = "http://localhost";
@@ -160,6 +164,23 @@ impl FhirPort for Port {
                 body: Some(hilum_fhir::operation_outcome_json(&fault.problems).into()),
             })
         })
+    }
+
+    fn changes(
+        &self,
+        tenant: &str,
+        wanted: FhirWanted,
+    ) -> BoxFuture<'_, Result<FhirChanges, String>> {
+        let slot = self.0.tenants.get(tenant).map(Arc::clone);
+        Box::pin(async move {
+            let slot = slot.ok_or("there is no such tenant")?;
+            subscription::changes(&slot.now(), &wanted).await
+        })
+    }
+
+    fn commits(&self, tenant: &str) -> Option<watch::Receiver<u64>> {
+        let slot = self.0.tenants.get(tenant)?;
+        Some(slot.now().subscriptions.commits())
     }
 }
 

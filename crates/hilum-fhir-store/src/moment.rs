@@ -53,3 +53,16 @@ pub struct Listing {
     /// The matches of each search.
     pub matches: Vec<Vec<Pk>>,
 }
+
+/// The first of some changes, which are given by number and bytes: at most `max`, and as many as
+/// their bytes allow, but one at least.
+pub(crate) fn first_changes(mut found: Vec<(i64, i64)>, max: usize, page_bytes: usize) -> Vec<i64> {
+    found.sort_unstable();
+    let mut bytes = 0_usize;
+    let small = found.into_iter().take(max).take_while(|(_, size)| {
+        let before = bytes;
+        bytes = bytes.saturating_add(usize::try_from(*size).unwrap_or(0));
+        before < page_bytes
+    });
+    small.map(|(seq, _)| seq).collect()
+}

@@ -318,6 +318,21 @@ impl Store {
         ask!(self, at => at.numbered(seq).await)
     }
 
+    /// The changes of some types behind a number, in their order, at most `max` of them; fewer where
+    /// their bodies are large. What was erased is left out. None come behind the place where none
+    /// are given.
+    ///
+    /// # Errors
+    /// As the place fails.
+    pub async fn changes(
+        &self,
+        types: Vec<ResourceType>,
+        after: Seq,
+        max: usize,
+    ) -> Result<Vec<Stored>, StoreError> {
+        ask!(self, at => at.changes(types, after, max).await)
+    }
+
     /// The first change that is not older than a time; one behind the last if all are older.
     ///
     /// # Errors

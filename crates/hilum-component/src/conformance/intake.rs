@@ -171,6 +171,11 @@ impl IntakePort for FakeIntake {
                 let mut state = self.state();
                 let number = state.arrivals.len() as u64 + 1;
                 let reply = (state.respond)(number, &arrival);
+                if let Some((key, value)) = &arrival.remembers
+                    && reply.disposition != Disposition::Failed
+                {
+                    state.remembered.insert(key.to_string(), value.clone());
+                }
                 state.arrivals.push(arrival);
                 (number, reply)
             };

@@ -86,6 +86,18 @@ pub(super) enum Interaction {
     Transaction,
 }
 
+/// A change that becomes a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum On {
+    /// The resource did not exist before; the message is the resource.
+    Create,
+    /// It existed before; the message is the resource as it became.
+    Update,
+    /// It exists no more; the message is a Bundle of type `transaction` that deletes it.
+    Delete,
+}
+
 /// Takes what changed on a FHIR server.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -99,22 +111,26 @@ pub(super) struct SourceConfig {
     pub(super) system: Option<SystemName>,
     /// The types of resources to look for, each with a cursor of its own.
     pub(super) types: Vec<String>,
-    /// Further criteria of the search (`status=final&category=laboratory`).
+    /// Further criteria of the search (`status=final&category=laboratory`). A store of this node
+    /// asks them of each changed resource alone, so they take no chain, `_has` or value set there.
     pub(super) query: Option<String>,
+    /// Which changes of a store of this node become messages: `create`, `update`, `delete`; the
+    /// first two without it. A search of a server elsewhere cannot tell them apart.
+    pub(super) on: Option<Vec<On>>,
     /// Where the first look begins: `now`, `beginning`, or a time such as `2026-01-01T00:00:00Z`.
     #[serde(default = "now")]
     pub(super) start: String,
     /// Where the server's subscriptions (rest-hook) call; each call is followed by a look, whatever
     /// it carries. The keys are those of the source `http`.
     pub(super) notifications: Option<Notifications>,
-    /// How often to look.
+    /// How often to look. A store of this node says itself when something changes.
     #[serde(default = "every")]
     pub(super) every: Millis,
-    /// How far each look goes back before the last change that was seen, for changes that the
-    /// server shows late.
+    /// How far each look goes back before the last change that was seen, for changes that a server
+    /// elsewhere shows late.
     #[serde(default = "overlap")]
     pub(super) overlap: Millis,
-    /// Resources of one page.
+    /// Resources, or changes, of one page.
     #[serde(default = "page")]
     pub(super) page: u32,
     /// A key to show in a header.

@@ -6,6 +6,7 @@
 mod ask;
 mod config;
 mod destination;
+mod follow;
 mod judge;
 mod notified;
 mod peek;
@@ -27,7 +28,12 @@ pub(crate) fn source_spec() -> ComponentSpec {
         examples: &[
             Example {
                 title: "Changes of the node's own store",
-                yaml: "fhir: { from: local, types: [Observation], every: 1s }\n",
+                yaml: "fhir: { from: local, types: [Observation] }\n",
+                effect: None,
+            },
+            Example {
+                title: "Deletions as well, from the first change on",
+                yaml: "fhir: { from: local, types: [Patient, Coverage], on: [create, update, delete], start: beginning }\n",
                 effect: None,
             },
             Example {
@@ -48,14 +54,24 @@ pub(crate) fn source_spec() -> ComponentSpec {
                 beyond: "a server that puts resources below the path (R4 rest-hook with a payload) is answered 404: leave its `payload` out",
             },
             Limit {
-                name: "changes between two looks",
+                name: "changes of a store of this node",
+                value: "each once, in order",
+                beyond: "what was erased before it was taken is left out, and so is an update after which the resource no longer matches `query`",
+            },
+            Limit {
+                name: "changes between two looks at a server elsewhere",
                 value: "the last of each resource",
                 beyond: "a version that was replaced before the next look is not seen",
             },
             Limit {
-                name: "deletions",
+                name: "deletions elsewhere",
                 value: "none",
                 beyond: "a search does not find what was deleted",
+            },
+            Limit {
+                name: "subscriptions elsewhere",
+                value: "none",
+                beyond: "the Subscription that calls `notifications` is made there by its owner",
             },
             Limit {
                 name: "overlap",
@@ -68,7 +84,7 @@ pub(crate) fn source_spec() -> ComponentSpec {
                 beyond: "the look failed, and is made again",
             },
             Limit {
-                name: "repeats",
+                name: "repeats of a server elsewhere",
                 value: "a page whose messages are durable when the machine stops before the cursor is kept",
                 beyond: "it is read again",
             },

@@ -26,7 +26,7 @@ const IF_NONE_EXIST: HeaderName = HeaderName::from_static("if-none-exist");
 /// The largest message for a store of this node.
 const LOCAL_BYTES_MAX: u64 = 50_000_000;
 /// The word for a store of this node.
-const LOCAL: &str = "local";
+pub(super) const LOCAL: &str = "local";
 
 /// How a server is written in a configuration.
 pub(super) struct Server<'w> {

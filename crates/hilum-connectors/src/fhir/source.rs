@@ -1,4 +1,5 @@
-//! The source: a search on a schedule, a message for each resource that changed, the cursor kept.
+//! The source for a server elsewhere: a search on a schedule, a message for each resource that
+//! changed, the cursor kept. A store of this node is followed (`follow`).
 //!
 //! Each look asks for what changed since a little before the last change that was seen, oldest
 //! first, and leaves out the versions that were seen already. So a change that the server shows
@@ -10,8 +11,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hilum_component::{
-    Arrival, BoxFuture, BuildContext, Built, DeliveryError, Disposition, Intake, Peer as Sender,
-    Problem, Source, SourceError, SourceFactory, Stop,
+    Arrival, BoxFuture, BuildContext, Built, DeliveryError, Disposition, FhirPlace, Intake,
+    Peer as Sender, Problem, Source, SourceError, SourceFactory, Stop,
 };
 use hilum_message::{Metadata, Payload};
 use jiff::Timestamp;
@@ -19,9 +20,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::config::SourceConfig;
+use super::config::{On, SourceConfig};
+use super::follow::{Followed, Follower};
 use super::notified::{Calls, Notified};
-use super::peer::{Peer, Place, Server};
+use super::peer::{LOCAL, Peer, Place, Server};
 use crate::endpoint;
 
 /// The longest page.
@@ -57,12 +59,31 @@ pub(super) fn build(value: &Value, context: &BuildContext<'_>) -> Built<SourceFa
         return Err(problems);
     };
     let query = config.query.as_deref().unwrap_or_default();
+    let query = query.trim_matches('&').to_owned();
+    let every = config.every.duration().max(Duration::from_millis(1));
+    let address = place.address();
+    if let Place::Local { door, tenant } = place {
+        let followed = Arc::new(Followed {
+            door,
+            tenant,
+            address,
+            types: config.types,
+            query,
+            on: config.on.unwrap_or_else(|| vec![On::Create, On::Update]),
+            start: start.place(),
+            every,
+            page: config.page as usize,
+        });
+        return Ok(Arc::new(move || {
+            Box::new(Follower::new(Arc::clone(&followed)))
+        }));
+    }
     let settings = Arc::new(Settings {
         place,
         start,
         types: config.types,
-        query: query.trim_matches('&').to_owned(),
-        every: config.every.duration().max(Duration::from_millis(1)),
+        query,
+        every,
         overlap_ms: i64::try_from(config.overlap.0).unwrap_or(i64::MAX),
         page: config.page,
         within: config.answer_within.duration(),
@@ -96,6 +117,22 @@ fn check(config: &SourceConfig, problems: &mut Vec<Problem>) {
             let key = ["types", &at.to_string()];
             problems.push(Problem::at(&key, "expected each type of resource once"));
         }
+    }
+    let local = config.from.as_deref() == Some(LOCAL);
+    if config.on.is_some() && !local {
+        let text =
+            "a search of a server elsewhere does not tell creates, updates and deletes apart";
+        problems.push(Problem::at(&["on"], text));
+    }
+    if config.on.as_ref().is_some_and(Vec::is_empty) {
+        problems.push(Problem::at(
+            &["on"],
+            "at least one of create, update, delete is needed",
+        ));
+    }
+    if config.notifications.is_some() && local {
+        let text = "a store of this node says by itself when something changes";
+        problems.push(Problem::at(&["notifications"], text));
     }
     let query = config.query.as_deref().unwrap_or_default();
     let plain = |c: char| c.is_ascii_graphic() && !matches!(c, '#' | '?');
@@ -131,6 +168,17 @@ impl Start {
                 let text = "expected `now`, `beginning` or a time such as 2026-01-01T00:00:00Z";
                 Problem::at(&["start"], text)
             }),
+        }
+    }
+}
+
+impl Start {
+    /// The place in the changes of a store of this node.
+    fn place(self) -> FhirPlace {
+        match self {
+            Self::Now => FhirPlace::End,
+            Self::Beginning => FhirPlace::Beginning,
+            Self::At(time) => FhirPlace::Time(time.as_millisecond()),
         }
     }
 }
@@ -377,6 +425,7 @@ impl Looker {
                     connection: self.looks,
                 },
                 metadata,
+                remembers: None,
             };
             if intake.take(arrival).await.disposition == Disposition::Failed {
                 return Ok(false);

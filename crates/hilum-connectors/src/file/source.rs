@@ -331,6 +331,7 @@ impl FileSource {
                 payload,
                 peer,
                 metadata,
+                remembers: None,
             })
             .await;
         match reply.disposition {

@@ -200,6 +200,7 @@ async fn taken(route: &Route, intake: &Intake, request: Request<Incoming>, peer:
                 payload,
                 peer,
                 metadata,
+                remembers: None,
             };
             return route.reply(intake.take(arrival).await);
         }

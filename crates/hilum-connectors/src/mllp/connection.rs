@@ -208,6 +208,7 @@ impl<'a> Connection<'a> {
                     payload,
                     peer,
                     metadata,
+                    remembers: None,
                 });
             }
             Some(Event::Skipped(skipped)) => self.skipped(skipped).await?,

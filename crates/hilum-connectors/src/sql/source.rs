@@ -213,6 +213,7 @@ impl SqlSource {
             payload: Payload::inline(bytes),
             peer,
             metadata,
+            remembers: None,
         };
         Ok(intake.take(arrival).await.disposition)
     }

@@ -10,15 +10,16 @@ use hilum_component::conformance::{
     check_destination, check_source, delivery,
 };
 use hilum_component::{
-    Arrival, BlobWriter, BoxFuture, Class, Delivery, Destination, Disposition, FhirDoor,
-    FhirMethod, FhirPort, FhirRequest, FhirResponse, FhirStores, Intake, IntakePort, Partial, Peer,
-    Reply, Source, SourceError, Stop,
+    Arrival, BlobWriter, BoxFuture, Class, Delivery, Destination, Disposition, FhirChange,
+    FhirChanges, FhirDoor, FhirInteraction, FhirMethod, FhirPlace, FhirPort, FhirRequest,
+    FhirResponse, FhirStores, FhirWanted, Intake, IntakePort, Partial, Peer, Reply, Source,
+    SourceError, Stop,
 };
 use hilum_message::{BlobRange, BlobRef, Cut, Payload};
 use hilum_testkit::http::{HttpClient, HttpReaction, HttpReceiver};
 use hilum_testkit::wait;
 use serde_json::{Value, json};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 
 use crate::{Running, destination, destination_factory, source, source_factory};
 
@@ -93,6 +94,8 @@ async fn the_destination_keeps_the_contract_with_a_server_elsewhere() {
 /// A store of this node that is played.
 struct Store {
     door: FhirDoor,
+    changes: Plain<Vec<FhirChange>>,
+    commits: watch::Sender<u64>,
     requests: Plain<Vec<(String, FhirRequest)>>,
     answer: Plain<Option<FhirResponse>>,
 }
@@ -115,12 +118,41 @@ impl FhirPort for Port {
             }
         })
     }
+
+    fn changes(
+        &self,
+        tenant: &str,
+        wanted: FhirWanted,
+    ) -> BoxFuture<'_, Result<FhirChanges, String>> {
+        assert_eq!(tenant, "ward");
+        Box::pin(async move {
+            if wanted.query.contains("unknown") {
+                return Err("no such parameter".to_owned());
+            }
+            let changes = self.0.changes.lock().unwrap();
+            let after = match wanted.after {
+                FhirPlace::Beginning => 0,
+                FhirPlace::Number(number) => number,
+                FhirPlace::End | FhirPlace::Time(_) => changes.len() as i64,
+            };
+            let next = changes.iter().filter(|change| change.number > after);
+            let next: Vec<_> = next.take(wanted.max).cloned().collect();
+            let to = next.last().map_or(after, |change| change.number);
+            Ok(FhirChanges { changes: next, to })
+        })
+    }
+
+    fn commits(&self, _: &str) -> Option<watch::Receiver<u64>> {
+        Some(self.0.commits.subscribe())
+    }
 }
 
 impl Store {
     fn open() -> Arc<Self> {
         let store = Arc::new(Self {
             door: FhirDoor::default(),
+            changes: Plain::default(),
+            commits: watch::Sender::new(0),
             requests: Plain::default(),
             answer: Plain::default(),
         });
@@ -137,15 +169,40 @@ impl Store {
         });
     }
 
-    fn destination(&self, config: &Value) -> Arc<dyn Destination> {
-        let site = FakeSite {
+    fn site(&self) -> FakeSite {
+        FakeSite {
             fhir: Some(FhirStores {
                 tenants: vec!["ward".to_owned()],
                 door: self.door.clone(),
             }),
             ..FakeSite::default()
+        }
+    }
+
+    fn destination(&self, config: &Value) -> Arc<dyn Destination> {
+        destination_factory("fhir", config, &self.site()).unwrap()()
+    }
+
+    fn source(&self, config: &Value) -> Box<dyn Source> {
+        source_factory("fhir", config, &self.site()).unwrap()()
+    }
+
+    /// Commits a change of the patient `p`.
+    fn change(&self, interaction: FhirInteraction) {
+        let mut changes = self.changes.lock().unwrap();
+        let number = changes.len() as i64 + 1;
+        let body = match interaction {
+            FhirInteraction::Delete => Bytes::new(),
+            FhirInteraction::Create | FhirInteraction::Update => patient(number as u64),
         };
-        destination_factory("fhir", config, &site).unwrap()()
+        changes.push(FhirChange {
+            number,
+            interaction,
+            target: "Patient/p".to_owned(),
+            at_ms: 1_767_225_600_000,
+            body,
+        });
+        self.commits.send_modify(|count| *count += 1);
     }
 }
 
@@ -493,6 +550,76 @@ async fn the_source_keeps_the_contract() {
     server.answers(200, &page(&[], None)).await;
     let taken = Arc::default();
     check_source(&Changes { server, taken }).await;
+}
+
+#[tokio::test]
+async fn each_change_of_a_store_of_the_node_comes_once_and_as_soon_as_it_is_there() {
+    use FhirInteraction::{Create, Delete, Update};
+    let store = Store::open();
+    let config = json!({ "from": "local", "tenant": "ward", "types": ["Patient"], "every": "1h",
+        "on": ["create", "delete"], "start": "beginning", "page": 2 });
+    for interaction in [Create, Update, Update, Delete] {
+        store.change(interaction);
+    }
+    let intake = FakeIntake::new();
+    // The second one is not recorded at first.
+    intake.respond(|number, _| {
+        let disposition = match number {
+            2 => Disposition::Failed,
+            _ => Disposition::Accepted,
+        };
+        FakeIntake::reply(number, disposition, b"")
+    });
+    let running = Running::start(store.source(&config), Arc::clone(&intake)).await;
+    assert_eq!(running.address, "local/ward");
+    intake.wait_for(3).await;
+    store.change(Create);
+    intake.wait_for(4).await;
+    running.stop().await;
+    store.change(Delete);
+    let running = Running::start(store.source(&config), Arc::clone(&intake)).await;
+    intake.wait_for(5).await;
+    running.stop().await;
+    let deletion = r#"{"resourceType":"Bundle","type":"transaction","entry":[{"request":{"method":"DELETE","url":"Patient/p"}}]}"#;
+    let deletion = deletion.as_bytes().to_vec();
+    let found = intake.contents();
+    let expected = [
+        patient(1).to_vec(),
+        deletion.clone(),
+        deletion.clone(),
+        patient(5).to_vec(),
+        deletion,
+    ];
+    assert_eq!(found, expected);
+
+    let wrong =
+        json!({ "from": "local", "tenant": "ward", "types": ["Patient"], "query": "unknown=1" });
+    let refused = store.source(&wrong).open().await.unwrap_err();
+    assert!(
+        !refused.retry && refused.message.contains("no such parameter"),
+        "{refused}"
+    );
+    let site = store.site();
+    for (config, key) in [
+        (
+            json!({ "from": "http://127.0.0.1:1/fhir", "types": ["Patient"], "on": ["delete"] }),
+            "on",
+        ),
+        (
+            json!({ "from": "local", "types": ["Patient"], "on": [] }),
+            "on",
+        ),
+        (
+            json!({ "from": "local", "types": ["Patient"], "notifications": { "listen": "0" } }),
+            "notifications",
+        ),
+    ] {
+        let problems = source_factory("fhir", &config, &site).err().unwrap();
+        assert!(
+            problems.iter().any(|problem| problem.key == [key]),
+            "{problems:?}"
+        );
+    }
 }
 
 #[tokio::test]

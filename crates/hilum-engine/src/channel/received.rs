@@ -127,6 +127,7 @@ async fn one(core: &Arc<Core>, channel: &Arc<Channel>, sequence: u64) -> Result<
         payload,
         peer,
         metadata: row.metadata,
+        remembers: None,
     };
     let origin = Origin::Received {
         message: row.message,

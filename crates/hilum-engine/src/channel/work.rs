@@ -65,7 +65,10 @@ pub(crate) async fn take_in_with(
                     continue;
                 }
             },
-            Worked::New(processed, key) => {
+            Worked::New(mut processed, key) => {
+                processed
+                    .writes
+                    .extend(store::remembered(channel, &arrival));
                 accept(
                     core, channel, &plan, &arrival, &incoming, *processed, key, &origin,
                 )
@@ -219,7 +222,9 @@ async fn again(
 ) -> (Taken, Wait) {
     channel.figures.resent.add(1);
     let (id, peer) = (incoming.id, &arrival.peer);
-    let recorded = store::record_resend(core, channel, id, &arrival.payload, first, peer).await;
+    let writes = store::remembered(channel, arrival);
+    let recorded =
+        store::record_resend(core, channel, id, (&arrival.payload, writes), first, peer).await;
     let accepted = match recorded {
         Ok(accepted) => accepted,
         Err(failure) => {

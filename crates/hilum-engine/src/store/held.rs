@@ -290,6 +290,7 @@ pub(crate) async fn due(
         payload,
         peer,
         metadata: row.metadata,
+        remembers: None,
     };
     let origin = Origin::Linked {
         from: held.message,

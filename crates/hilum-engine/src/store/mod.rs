@@ -11,7 +11,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
-use hilum_component::{BlobWriter, ChannelPlan, Finding, Peer, Processed, SOURCE_SCOPE, Severity};
+use hilum_component::{
+    Arrival, BlobWriter, ChannelPlan, Finding, Peer, Processed, SOURCE_SCOPE, Severity, StateChange,
+};
 use hilum_journal::{AcceptError, AcceptRequest, Disposition, Publication, StateWrite};
 use hilum_message::{Accepted, BlobRef, MessageId, Payload};
 
@@ -142,7 +144,7 @@ pub(crate) async fn record_resend(
     core: &Core,
     channel: &Channel,
     again: MessageId,
-    received: &Payload,
+    (received, writes): (&Payload, Option<StateChange>),
     first_one: MessageId,
     peer: &Peer,
 ) -> Result<Accepted, AcceptFailure> {
@@ -152,6 +154,7 @@ pub(crate) async fn record_resend(
         replay_of: Some(first_one),
         peer: Some(Arc::clone(&peer.label)),
         plan: channel.plan().digest,
+        state_writes: writes.into_iter().map(request::write).collect(),
         ..AcceptRequest::new(again, Arc::clone(&channel.name), received.clone())
     };
     accept_all(core, vec![request], None).await.and_then(first)
@@ -211,6 +214,17 @@ pub(crate) async fn remember(
     )
     .await
     .map_err(|failure| std::io::Error::other(failure.text()))
+}
+
+/// The same as a change of the commit of a message.
+pub(crate) fn remembered(channel: &Channel, arrival: &Arrival) -> Option<StateChange> {
+    let (key, value) = arrival.remembers.as_ref()?;
+    Some(StateChange {
+        scope: SOURCE_SCOPE.to_owned(),
+        key: format!("{}/{key}", channel.name),
+        value: Some(value.clone()),
+        expires_ms: None,
+    })
 }
 
 /// What [`remember`] keeps.

@@ -246,7 +246,7 @@ fn read(read: StateRead) -> Read {
     }
 }
 
-fn write(change: StateChange) -> StateWrite {
+pub(super) fn write(change: StateChange) -> StateWrite {
     StateWrite {
         scope: Arc::from(change.scope),
         key: Arc::from(change.key),

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use hilum_fhir_store::{Query, ResourceType, StoreError, Stored};
+use tokio::sync::watch;
 
 use super::Hub;
 use super::commit::own_type;
@@ -33,6 +34,8 @@ pub(crate) struct Subscriptions {
     base: String,
     /// Up to where the channel has the outbox.
     accepted: AtomicI64,
+    /// Counts commits.
+    commits: watch::Sender<u64>,
     topics: OnceLock<Topics>,
     own: OnceLock<ResourceType>,
 }
@@ -104,6 +107,7 @@ impl Subscriptions {
             clock,
             base,
             accepted: AtomicI64::new(0),
+            commits: watch::Sender::new(0),
             topics: OnceLock::new(),
             own: OnceLock::new(),
         }
@@ -124,6 +128,16 @@ impl Subscriptions {
 
     pub(crate) fn clock(&self) -> Clock {
         Arc::clone(&self.clock)
+    }
+
+    /// Something may have been committed.
+    pub(super) fn committed(&self) {
+        self.commits.send_modify(|count| *count += 1);
+    }
+
+    /// Changes whenever something may have been committed here.
+    pub(crate) fn commits(&self) -> watch::Receiver<u64> {
+        self.commits.subscribe()
     }
 
     /// The channel has the outbox up to a row.

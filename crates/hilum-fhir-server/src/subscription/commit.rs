@@ -30,6 +30,13 @@ pub(super) struct Moment<'m> {
 impl Tenant {
     /// Writes a commit with the events that follow from it.
     pub(crate) async fn commit(self: &Arc<Self>, commit: Commit) -> Result<Committed, StoreError> {
+        let committed = self.gated(commit).await;
+        // Also after a failure: of that it is unknown whether it was written.
+        self.subscriptions.committed();
+        committed
+    }
+
+    async fn gated(self: &Arc<Self>, commit: Commit) -> Result<Committed, StoreError> {
         let own = self.subscriptions.resource_type();
         let touches = commit
             .changes
@@ -160,7 +167,7 @@ impl Tenant {
         at < watched.count()
     }
 
-    fn searchable_of(&self, stored: &Stored) -> Result<Searchable, StoreError> {
+    pub(super) fn searchable_of(&self, stored: &Stored) -> Result<Searchable, StoreError> {
         let damaged = StoreError::Invalid("what is stored cannot be read");
         let json = write::spliced(stored).unwrap_or_default();
         let Ok(resource) = write::trusted(&json) else {

@@ -7,6 +7,7 @@
 //!   are written in the same commit, numbered by the store.
 //! - `channel`: the built-in channel `hilum.subscriptions`, whose source is the outbox and which has
 //!   one destination for each subscription; `hook` and `socket` are the ways to a subscriber.
+//! - `follow`: changes for the channels of this node, which keep their own place.
 //! - `keeper`: handshakes, heartbeats, ends, and the trimming of the outbox.
 //!
 //! Invariants:
@@ -20,6 +21,7 @@ mod allow;
 mod channel;
 mod commit;
 mod criteria;
+mod follow;
 mod hook;
 mod hub;
 mod keeper;
@@ -37,6 +39,7 @@ pub use topic::{Interaction, TopicOptions, TriggerOptions};
 
 pub(crate) use active::Subscriptions;
 pub(crate) use allow::{covers, plain, port};
+pub(crate) use follow::changes;
 pub(crate) use hub::Hub;
 pub(crate) use keeper::keep;
 pub(crate) use operation::{routes, websocket_url};

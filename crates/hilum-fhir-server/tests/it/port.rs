@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use hilum_component::{FhirMethod, FhirPort, FhirRequest, FhirResponse};
+use hilum_component::{
+    FhirInteraction, FhirMethod, FhirPlace, FhirPort, FhirRequest, FhirResponse, FhirWanted,
+};
 use serde_json::{Value, json};
 
 use crate::kit::Server;
@@ -134,4 +136,107 @@ async fn what_is_wrong_is_told_as_over_http_and_may_be_mended() {
     assert_eq!(json_of(&found)["entry"].as_array().unwrap().len(), 1);
     let found = port.request("second", search).await;
     assert_eq!(json_of(&found)["entry"], Value::Null);
+}
+
+/// What was changed behind a place, as `interaction target`, and the place behind it.
+async fn changes(
+    port: &Arc<dyn FhirPort>,
+    types: &[&str],
+    query: &str,
+    after: FhirPlace,
+    max: usize,
+) -> Result<(Vec<String>, i64), String> {
+    let wanted = FhirWanted {
+        types: types.iter().map(|name| (*name).to_owned()).collect(),
+        query: query.to_owned(),
+        after,
+        max,
+    };
+    let found = port.changes("", wanted).await?;
+    let shown = found.changes.iter().map(|change| {
+        let deleted = change.interaction == FhirInteraction::Delete;
+        assert_eq!(change.body.is_empty(), deleted);
+        format!("{:?} {}", change.interaction, change.target)
+    });
+    Ok((shown.collect(), found.to))
+}
+
+#[tokio::test]
+async fn changes_are_told_in_order_by_those_who_ask_from_where_they_were() {
+    let server = Server::start().await;
+    let port = server.port();
+    let mut commits = port.commits("").unwrap();
+    assert!(port.commits("nobody").is_none());
+    let result = |status: &str| json!({"resourceType": "Observation", "id": "o", "status": status, "code": {"text": "x"}});
+    let patient = json!({"resourceType": "Patient", "id": "p"});
+    server.put("/Observation/o", &result("preliminary")).await;
+    assert!(commits.has_changed().unwrap());
+    commits.mark_unchanged();
+    server.put("/Patient/p", &patient).await;
+    server.put("/Observation/o", &result("final")).await;
+    server.request("DELETE", "/Observation/o", &[], "").await;
+    server.put("/Observation/o", &result("amended")).await;
+    let both = ["Observation", "Patient"];
+    let all = [
+        "Create Observation/o",
+        "Create Patient/p",
+        "Update Observation/o",
+        "Delete Observation/o",
+        "Create Observation/o",
+    ];
+    let found = changes(&port, &both, "", FhirPlace::Beginning, 100).await;
+    assert_eq!(found, Ok((all.map(str::to_owned).to_vec(), 5)));
+    let mut after = FhirPlace::Beginning;
+    for expected in all {
+        let (found, to) = changes(&port, &both, "", after, 1).await.unwrap();
+        assert_eq!(found, [expected]);
+        after = FhirPlace::Number(to);
+    }
+    for place in [after, FhirPlace::End, FhirPlace::Time(i64::MAX)] {
+        let found = changes(&port, &both, "", place, 9).await;
+        assert_eq!(found, Ok((Vec::new(), 5)), "{place:?}");
+    }
+    // What was deleted counts as what it was.
+    for (status, expected) in [
+        ("final", &all[2..4]),
+        ("amended", &all[4..]),
+        ("registered", &[]),
+    ] {
+        let query = format!("status={status}");
+        let found = changes(&port, &["Observation"], &query, FhirPlace::Beginning, 9).await;
+        let (found, to) = found.unwrap();
+        assert_eq!(
+            (found.as_slice(), to),
+            (
+                expected
+                    .iter()
+                    .map(|one| (*one).to_owned())
+                    .collect::<Vec<_>>()
+                    .as_slice(),
+                5
+            ),
+            "{status}"
+        );
+    }
+    // What was erased is left out.
+    let mode = json!({"resourceType": "Parameters", "parameter": [{"name": "mode", "valueCode": "erase"}]});
+    server.post("/Observation/o/$erase", &mode).await;
+    let (found, _) = changes(&port, &both, "", FhirPlace::Beginning, 9)
+        .await
+        .unwrap();
+    assert_eq!(found, ["Create Patient/p"]);
+    for (types, query, place, text) in [
+        (
+            "Observation",
+            "patient.name=x",
+            FhirPlace::Beginning,
+            "alone",
+        ),
+        ("Nothing", "", FhirPlace::Beginning, "no type"),
+        ("Observation", "colour=red", FhirPlace::Beginning, "colour"),
+        ("Patient", "", FhirPlace::Number(77), "another store"),
+    ] {
+        let error = changes(&port, &[types], query, place, 9).await.unwrap_err();
+        assert!(error.contains(text), "{error}");
+    }
 }

@@ -9,8 +9,10 @@ use super::reading::{Ask, Reading};
 use super::source::PgSource;
 use crate::commit::method;
 use crate::error::StoreError;
-use crate::id::{Pk, Seq};
-use crate::moment::{Kept, LISTING_TIME, Listing, MomentPage, MomentQuery, PAGE_BYTES};
+use crate::id::{Pk, ResourceType, Seq};
+use crate::moment::{
+    Kept, LISTING_TIME, Listing, MomentPage, MomentQuery, PAGE_BYTES, first_changes,
+};
 use crate::query::Query;
 use crate::search;
 use crate::stored::Stored;
@@ -31,6 +33,16 @@ impl PgStore {
     ) -> Result<Vec<Stored>, StoreError> {
         let pks: Vec<i64> = pks.into_iter().map(|pk| pk.0).collect();
         self.long(move |reading, shared| versions(reading, &shared.name, &pks, to.0))
+            .await
+    }
+
+    pub(crate) async fn changes(
+        &self,
+        types: Vec<ResourceType>,
+        after: Seq,
+        max: usize,
+    ) -> Result<Vec<Stored>, StoreError> {
+        self.long(move |reading, shared| changes(reading, &shared.name, (&types, after.0), max))
             .await
     }
 
@@ -90,6 +102,25 @@ fn page(
         versions: read::numbered(reading, &seqs, name)?,
         next: more.then_some(Seq(last)),
     })
+}
+
+/// Changes of some types behind a number.
+fn changes(
+    reading: &mut Reading<'_>,
+    name: &str,
+    (types, after): (&[ResourceType], i64),
+    max: usize,
+) -> Result<Vec<Stored>, StoreError> {
+    let sql = "SELECT seq, bytes FROM version WHERE type = $1 AND seq > $2 AND method <> $3 \
+               ORDER BY seq LIMIT $4";
+    let limit = i64::try_from(max).unwrap_or(i64::MAX);
+    let mut found = Vec::new();
+    for of in types {
+        let rows = reading.query(sql, &[&i64::from(of.0), &after, &method::ERASED, &limit])?;
+        found.extend(rows.iter().map(|row| (row.get(0), row.get(1))));
+    }
+    let page_bytes = usize::try_from(PAGE_BYTES).unwrap_or(usize::MAX);
+    read::numbered(reading, &first_changes(found, max, page_bytes), name)
 }
 
 /// The versions that resources had at a moment; those that did not exist then, or were deleted, are

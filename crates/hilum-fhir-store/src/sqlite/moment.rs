@@ -8,8 +8,10 @@ use super::read;
 use super::source::SqliteSource;
 use crate::commit::method;
 use crate::error::StoreError;
-use crate::id::{Pk, Seq};
-use crate::moment::{Kept, LISTING_TIME, Listing, MomentPage, MomentQuery, PAGE_BYTES};
+use crate::id::{Pk, ResourceType, Seq};
+use crate::moment::{
+    Kept, LISTING_TIME, Listing, MomentPage, MomentQuery, PAGE_BYTES, first_changes,
+};
 use crate::query::Query;
 use crate::search;
 use crate::stored::Stored;
@@ -30,6 +32,16 @@ impl SqliteStore {
     ) -> Result<Vec<Stored>, StoreError> {
         let pks: Vec<i64> = pks.into_iter().map(|pk| pk.0).collect();
         self.long(move |conn, shared| versions(conn, &shared.name, &pks, to.0))
+            .await
+    }
+
+    pub(crate) async fn changes(
+        &self,
+        types: Vec<ResourceType>,
+        after: Seq,
+        max: usize,
+    ) -> Result<Vec<Stored>, StoreError> {
+        self.long(move |conn, shared| changes(conn, &shared.name, (&types, after.0), max))
             .await
     }
 
@@ -119,6 +131,32 @@ pub(super) fn page(
         versions,
         next: more.then_some(Seq(last)),
     })
+}
+
+/// Changes of some types behind a number.
+fn changes(
+    conn: &Connection,
+    name: &str,
+    (types, after): (&[ResourceType], i64),
+    max: usize,
+) -> Result<Vec<Stored>, StoreError> {
+    let sql = "SELECT seq, bytes FROM version WHERE type = ? AND seq > ? AND method <> ? \
+               ORDER BY seq LIMIT ?";
+    let mut statement = conn.prepare_cached(sql).doing("read from", name)?;
+    let limit = i64::try_from(max).unwrap_or(i64::MAX);
+    let mut found: Vec<(i64, i64)> = Vec::new();
+    for of in types {
+        let rows = statement.query_map((of.0, after, method::ERASED, limit), |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        });
+        let rows: Result<Vec<_>, _> = rows.doing("read from", name)?.collect();
+        found.extend(rows.doing("read from", name)?);
+    }
+    let mut out = Vec::new();
+    for seq in first_changes(found, max, PAGE_BYTES) {
+        out.extend(read::numbered(conn, name, seq)?);
+    }
+    Ok(out)
 }
 
 /// The versions that resources had at a moment; those that did not exist then, or were deleted, are

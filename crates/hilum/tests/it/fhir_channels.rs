@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use hilum_testkit::http::HttpClient;
+use hilum_testkit::http::{HttpClient, HttpMessage, HttpReceiver};
 use hilum_testkit::ports::free_port;
 use hilum_testkit::site::SiteFolder;
 use hilum_testkit::wait::until;
@@ -52,7 +52,11 @@ fn by_http(folder: &SiteFolder, site: &Path, fhir: u16) {
             "fhir: local",
             format!("fhir: {{ to: \"{url}\" }}"),
         ),
-        ("board", "from: local", format!("from: \"{url}\"")),
+        (
+            "board",
+            "from: local",
+            format!("from: \"{url}\"\n    every: 1s"),
+        ),
     ] {
         let file = format!("channels/{channel}.yaml");
         let text = std::fs::read_to_string(site.join(&file)).unwrap();
@@ -181,7 +185,8 @@ async fn a_posted_result_is_stored_and_what_is_stored_comes_back() {
     // An application stores a result itself; the board gets that one and no other again.
     std::fs::remove_file(board("k1")).unwrap();
     let running = run();
-    let (status, _) = stored(fhir, "k2").await;
+    let body = RESULT.replace("ID", "k2");
+    let (status, _) = change(fhir, "PUT /fhir/Observation/k2", &body).await;
     assert_eq!(status, 201);
     until("the other result is on the board", || board("k2").exists()).await;
     assert!(!board("k1").exists(), "the cursor outlives the node");
@@ -189,15 +194,138 @@ async fn a_posted_result_is_stored_and_what_is_stored_comes_back() {
     running.end();
 }
 
-/// Puts a result as an application does.
-async fn stored(port: u16, id: &str) -> (u16, Value) {
+/// What a receiver got, as `Type/id version`, or what was deleted.
+fn followed(received: &[HttpMessage]) -> Vec<String> {
+    let shown = received.iter().map(|message| {
+        let body: Value = serde_json::from_slice(&message.body).unwrap();
+        if body["resourceType"] == "Bundle" {
+            let request = &body["entry"][0]["request"];
+            return format!("{} {}", request["method"], request["url"]).replace('"', "");
+        }
+        let version = &body["meta"]["versionId"];
+        format!("{}/{} {version}", body["resourceType"], body["id"]).replace('"', "")
+    });
+    shown.collect()
+}
+
+const PATIENT: &str = r#"{"resourceType":"Patient","id":"ID"}"#;
+
+async fn put(fhir: u16, of: &str, id: &str, body: &str) {
+    let line = format!("PUT /fhir/{of}/{id}");
+    let (status, told) = change(fhir, &line, &body.replace("ID", id)).await;
+    assert!(status < 300, "{line}: {status} {told}");
+}
+
+/// Creates, updates, deletes and creates again; gives what a channel is to see of it.
+async fn many_changes(fhir: u16) -> Vec<String> {
+    let mut expected = Vec::new();
+    for n in 1..=4 {
+        let id = format!("k{n}");
+        put(fhir, "Observation", &id, RESULT).await;
+        put(fhir, "Patient", &id, PATIENT).await;
+        put(fhir, "Observation", &id, RESULT).await;
+        let (status, _) = change(fhir, &format!("DELETE /fhir/Observation/{id}"), "").await;
+        assert!(status < 300, "{status}");
+        put(fhir, "Device", &id, &PATIENT.replace("Patient", "Device")).await;
+        put(fhir, "Observation", &id, RESULT).await;
+        expected.extend([
+            format!("Observation/{id} 1"),
+            format!("Patient/{id} 1"),
+            format!("Observation/{id} 2"),
+            format!("DELETE Observation/{id}"),
+            format!("Observation/{id} 4"),
+        ]);
+    }
+    expected
+}
+
+#[tokio::test]
+async fn every_change_of_the_store_reaches_a_channel_once_and_in_order_though_the_node_dies() {
+    let [admin, fhir] = [(); 2].map(|()| free_port().unwrap());
+    let folder = SiteFolder::new().unwrap();
+    let node = format!(
+        "site: followed\nadmin: 127.0.0.1:{admin}\nfhir: {{ listen: \"127.0.0.1:{fhir}\" }}\n"
+    );
+    folder.file("site/hilum.yaml", node).unwrap();
+    let (site, data) = (folder.path().join("site"), folder.path().join("data"));
+    let arguments = ["run", text(&site), "--data", text(&data)];
+    let run = || {
+        let mut node = Running::start(&arguments);
+        let line = node.line();
+        assert!(line.contains("ready"), "{line}");
+        node
+    };
+    let running = run();
+    let mut expected = many_changes(fhir).await;
+    running.terminate();
+    running.end();
+
+    // A channel that comes later finds all of it, and dies again and again between its commit and
+    // whatever would follow it.
+    let hook = HttpReceiver::start().await.unwrap();
+    let channel = format!(
+        "channel: followed
+about: Every change to the application
+owner: it@st-elsewhere.example
+from: {{ fhir: {{ from: local, types: [Patient, Observation], on: [create, update, delete], start: beginning, every: 1h }} }}
+format: fhir
+order: channel
+to: {{ app: {{ http: {{ url: \"http://{}/in\" }} }} }}
+",
+        hook.address()
+    );
+    folder.file("site/channels/followed.yaml", channel).unwrap();
+    for commits in [1, 2, 5] {
+        let mut dying = hilum(&arguments);
+        dying
+            .env("HILUM_FAILPOINT", format!("after-commit:{commits}"))
+            .stderr(Stdio::null())
+            .stdout(Stdio::null());
+        let mut dying = dying.spawn().unwrap();
+        let ended = tokio::task::spawn_blocking(move || dying.wait()).await;
+        assert!(
+            !ended.unwrap().unwrap().success(),
+            "it died at the failpoint"
+        );
+    }
+    let running = run();
+    // What comes while the channel runs comes without a look at the clock.
+    put(fhir, "Patient", "last", PATIENT).await;
+    expected.push("Patient/last 1".to_owned());
+    let at = format!("127.0.0.1:{admin}");
+    until("the last change is told", || {
+        followed(&hook.received()).last() == expected.last()
+    })
+    .await;
+    // A delivery may be repeated after a crash, a message may not.
+    let mut received = followed(&hook.received());
+    received.dedup();
+    assert_eq!(received, expected);
+    let messages = crate::kit::json_lines(&[
+        "messages",
+        "--at",
+        &at,
+        "--channel",
+        "followed",
+        "--limit",
+        "100",
+        "--json",
+    ]);
+    assert_eq!(messages.len(), expected.len());
+    running.terminate();
+    running.end();
+}
+
+/// What an application changes.
+async fn change(port: u16, line: &str, body: &str) -> (u16, Value) {
     let address = std::net::SocketAddr::from(([127, 0, 0, 1], port));
     let mut client = HttpClient::connect(address).await.unwrap();
-    let line = format!("PUT /fhir/Observation/{id}");
     let headers = [("content-type", "application/fhir+json")];
-    let body = RESULT.replace("ID", id);
-    let answer = client.exchange(&line, &headers, body.as_bytes()).await;
-    let answer = answer.unwrap();
+    let headers = if body.is_empty() { &[][..] } else { &headers };
+    let answer = client
+        .exchange(line, headers, body.as_bytes())
+        .await
+        .unwrap();
     let body = serde_json::from_slice(&answer.body).unwrap_or(Value::Null);
     (answer.status().unwrap(), body)
 }

@@ -103,6 +103,7 @@ impl Sender {
             payload,
             peer,
             metadata,
+            remembers: None,
         };
         intake.take(arrival).await
     }
