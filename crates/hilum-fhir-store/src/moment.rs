@@ -56,13 +56,13 @@ pub struct Listing {
 
 /// The first of some changes, which are given by number and bytes: at most `max`, and as many as
 /// their bytes allow, but one at least.
-pub(crate) fn first_changes(mut found: Vec<(i64, i64)>, max: usize, page_bytes: usize) -> Vec<i64> {
+pub(crate) fn first_changes(mut found: Vec<(i64, i64)>, max: usize) -> Vec<i64> {
     found.sort_unstable();
-    let mut bytes = 0_usize;
+    let mut bytes = 0_i64;
     let small = found.into_iter().take(max).take_while(|(_, size)| {
         let before = bytes;
-        bytes = bytes.saturating_add(usize::try_from(*size).unwrap_or(0));
-        before < page_bytes
+        bytes = bytes.saturating_add(*size);
+        before < i64::from(PAGE_BYTES)
     });
     small.map(|(seq, _)| seq).collect()
 }

@@ -58,6 +58,12 @@ impl Event {
             focus: tenant.store.change(row.seq).await?,
         })
     }
+
+    /// Bytes of the resource.
+    pub(super) fn bytes(&self) -> usize {
+        let body = self.focus.as_ref().and_then(|focus| focus.body.as_ref());
+        body.map_or(0, |body| body.bytes.len())
+    }
 }
 
 /// What a status says of a subscription.

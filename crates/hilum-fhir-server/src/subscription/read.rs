@@ -28,6 +28,8 @@ pub(super) const GUIDE: &str =
 const HEADERS_MAX: usize = 20;
 /// Longest timeout that a subscription may ask for.
 const TIMEOUT_MAX: Duration = Duration::from_secs(120);
+/// Events that one notification tells, at most.
+const TOGETHER_MAX: usize = 100;
 /// Shortest heartbeat that a subscription may ask for.
 const HEARTBEAT_MIN: Duration = Duration::from_secs(1);
 
@@ -78,6 +80,8 @@ pub(crate) struct Subscribed {
     /// The form of what is sent; none is a call without a body, of R4 alone.
     pub(crate) payload: Option<Format>,
     pub(crate) content: Content,
+    /// Events that one notification may tell; one for a subscription of R4.
+    pub(crate) together_max: usize,
     pub(crate) heartbeat: Option<Duration>,
     /// From then on it is off.
     pub(crate) end_ms: Option<i64>,
@@ -202,6 +206,7 @@ pub(super) fn read(tenant: &Tenant, resource: &Resource) -> Result<Subscribed, V
     let (Some(way), true) = (way, problems.is_empty()) else {
         return Err(problems);
     };
+    let backport = topic.is_some();
     let digest = digest(&way, topic.as_deref(), payload, content);
     Ok(Subscribed {
         id: resource.id().unwrap_or_default().to_owned(),
@@ -214,6 +219,7 @@ pub(super) fn read(tenant: &Tenant, resource: &Resource) -> Result<Subscribed, V
         way,
         payload,
         content,
+        together_max: channel.filter(|_| backport).map_or(1, together_max),
         heartbeat: heartbeat.map(|period| period.max(HEARTBEAT_MIN)),
         end_ms,
         digest,
@@ -260,6 +266,13 @@ fn topic_watches(tenant: &Tenant, root: Node<'_>, url: &str) -> Result<Vec<Watch
         }
     });
     Ok(watches.collect())
+}
+
+/// Events that one notification may tell.
+fn together_max(channel: Node<'_>) -> usize {
+    let asked = extension(channel, "max-count").and_then(|asked| asked.child_text("value"));
+    let asked = asked.and_then(|text| text.parse().ok());
+    asked.map_or(1, |asked: usize| asked.clamp(1, TOGETHER_MAX))
 }
 
 /// An extension of the backport guide that counts seconds.

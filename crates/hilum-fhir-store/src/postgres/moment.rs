@@ -119,8 +119,7 @@ fn changes(
         let rows = reading.query(sql, &[&i64::from(of.0), &after, &method::ERASED, &limit])?;
         found.extend(rows.iter().map(|row| (row.get(0), row.get(1))));
     }
-    let page_bytes = usize::try_from(PAGE_BYTES).unwrap_or(usize::MAX);
-    read::numbered(reading, &first_changes(found, max, page_bytes), name)
+    read::numbered(reading, &first_changes(found, max), name)
 }
 
 /// The versions that resources had at a moment; those that did not exist then, or were deleted, are

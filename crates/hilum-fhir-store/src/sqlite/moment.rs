@@ -153,7 +153,7 @@ fn changes(
         found.extend(rows.doing("read from", name)?);
     }
     let mut out = Vec::new();
-    for seq in first_changes(found, max, PAGE_BYTES) {
+    for seq in first_changes(found, max) {
         out.extend(read::numbered(conn, name, seq)?);
     }
     Ok(out)

@@ -516,3 +516,61 @@ async fn a_client_of_websockets_hears_what_it_is_bound_to_and_what_it_missed() {
     node.terminate();
     node.end();
 }
+
+#[tokio::test]
+async fn events_that_are_there_together_come_together_where_the_subscriber_takes_several() {
+    let site = Node::new();
+    let node = site.run();
+    let hook = HttpReceiver::start().await.unwrap();
+    let mut several = topical("several", TOPIC, &hook, "full-resource");
+    several["channel"]["extension"] = json!([
+        {"url": format!("{GUIDE}max-count"), "valuePositiveInt": 3},
+    ]);
+    site.put(&several).await;
+    site.reaches("several", "active").await;
+    let entry = |n: u32| {
+        json!({
+            "resource": observation(&format!("t{n}"), "2823-3"),
+            "request": {"method": "PUT", "url": format!("Observation/t{n}")},
+        })
+    };
+    let entries: Vec<Value> = (1..=7).map(entry).collect();
+    let transaction = json!({"resourceType": "Bundle", "type": "transaction", "entry": entries});
+    let (status, told_of) = site.ask("POST /fhir", &transaction).await;
+    assert_eq!(status, 200, "{told_of}");
+    let bundles = || {
+        let received = hook.received();
+        let bundles = received.iter().map(body);
+        let events = bundles.filter(|bundle| told(bundle, "type") == "event-notification");
+        events.collect::<Vec<_>>()
+    };
+    until("all are told", || bundles().len() >= 3).await;
+    let shown = |bundle: &Value| {
+        let parameters = bundle["entry"][0]["resource"]["parameter"]
+            .as_array()
+            .unwrap();
+        let events = parameters
+            .iter()
+            .filter(|one| one["name"] == "notification-event");
+        let numbers: Vec<&str> = events
+            .map(|event| event["part"][0]["valueString"].as_str().unwrap())
+            .collect();
+        let entries = bundle["entry"].as_array().unwrap().iter().skip(1);
+        let ids: Vec<&str> = entries
+            .map(|entry| entry["resource"]["id"].as_str().unwrap())
+            .collect();
+        let since = told(bundle, "events-since-subscription-start");
+        format!("{numbers:?} {ids:?} {}", since.as_str().unwrap()).replace('"', "")
+    };
+    let all: Vec<String> = bundles().iter().map(shown).collect();
+    assert_eq!(
+        all,
+        [
+            "[1, 2, 3] [t1, t2, t3] 3",
+            "[4, 5, 6] [t4, t5, t6] 6",
+            "[7] [t7] 7"
+        ]
+    );
+    node.terminate();
+    node.end();
+}
