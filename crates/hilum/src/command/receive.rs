@@ -81,8 +81,12 @@ async fn receive(arguments: &Receive, output: &Output) -> anyhow::Result<Exit> {
     }
     // The last answer is on its way while the message is already counted.
     receiver.idle().await;
-    if let Some(failure) = bridge.and_then(|(bridge, _)| bridge.failure()) {
-        output.note(failure);
+    if let Some((mut bridge, _)) = bridge {
+        receiver.down().await;
+        bridge.finish().await;
+        if let Some(failure) = bridge.failure() {
+            output.note(failure);
+        }
     }
     summary(&total, receiver.connections(), output)?;
     Ok(Exit::Done)

@@ -5,6 +5,7 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use anyhow::Context;
 use hilum_net::{
@@ -12,13 +13,19 @@ use hilum_net::{
     ListenOptions, Listener, NetError, Roots, ServerTls, ServerTlsOptions, Stream, TlsVersion,
 };
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use crate::args::{ReceiveTls, SendTls};
 
-/// A bridge; it ends when it is dropped.
+/// How long connections may take to end by themselves.
+const FINISH_WITHIN: Duration = Duration::from_secs(2);
+
+/// A bridge; it takes no more connections when it is dropped.
 pub(super) struct Bridge {
     task: JoinHandle<()>,
+    /// Closed when no connection is left; nothing is ever sent.
+    carried: mpsc::Receiver<()>,
     failed: Arc<Mutex<Option<String>>>,
 }
 
@@ -29,6 +36,13 @@ impl Drop for Bridge {
 }
 
 impl Bridge {
+    /// Takes no more connections, and lets those that are there bring over what is on its way.
+    pub(super) async fn finish(&mut self) {
+        self.task.abort();
+        // A peer that does not go away is not waited for any longer.
+        drop(tokio::time::timeout(FINISH_WITHIN, self.carried.recv()).await);
+    }
+
     /// Why the last connection could not be made, if one could not.
     pub(super) fn failure(&self) -> Option<String> {
         let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
@@ -59,10 +73,13 @@ impl Bridge {
         let address = listener.local_addr().context("cannot listen on loopback")?;
         let failed: Arc<Mutex<Option<String>>> = Arc::default();
         let told = Arc::clone(&failed);
+        let (carrying, carried) = mpsc::channel(1);
         let task = tokio::spawn(async move {
             while let Ok((plain, _)) = listener.accept().await {
                 let (connector, told) = (connector.clone(), Arc::clone(&told));
+                let carrying = carrying.clone();
                 tokio::spawn(async move {
+                    let _carrying = carrying;
                     match connector.connect().await {
                         Ok(connection) => carry(plain, connection.stream).await,
                         Err(error) => note(&told, &error),
@@ -70,7 +87,12 @@ impl Bridge {
                 });
             }
         });
-        Ok((Self { task, failed }, address))
+        let bridge = Self {
+            task,
+            carried,
+            failed,
+        };
+        Ok((bridge, address))
     }
 
     /// From TLS connections at an address to plain ones to `to`; gives the address it listens at.
@@ -97,11 +119,13 @@ impl Bridge {
         let address = listener.local_address();
         let failed: Arc<Mutex<Option<String>>> = Arc::default();
         let told = Arc::clone(&failed);
+        let (carrying, carried) = mpsc::channel(1);
         let task = tokio::spawn(async move {
             loop {
                 let incoming = listener.accept().await;
-                let told = Arc::clone(&told);
+                let (carrying, told) = (carrying.clone(), Arc::clone(&told));
                 tokio::spawn(async move {
+                    let _carrying = carrying;
                     let connection = match incoming.handshake().await {
                         Ok(connection) => connection,
                         Err(error) => return note(&told, &error),
@@ -112,7 +136,12 @@ impl Bridge {
                 });
             }
         });
-        Ok((Self { task, failed }, address))
+        let bridge = Self {
+            task,
+            carried,
+            failed,
+        };
+        Ok((bridge, address))
     }
 }
 
