@@ -90,6 +90,7 @@ impl BuildContext<'_> {
             message: format!("not an expression: {}", error.message),
             hint: error.hint,
             system: None,
+            secret: false,
         })
     }
 
@@ -137,7 +138,9 @@ pub struct Problem {
     /// What to write instead.
     pub hint: Option<String>,
     /// The keys lead into the file of this system instead of the component's configuration.
-    pub system: Option<String>,
+    pub system: Option<Box<str>>,
+    /// A secret stands there in clear text, so the text of the place is not shown.
+    pub secret: bool,
 }
 
 impl Problem {
@@ -149,12 +152,20 @@ impl Problem {
             message: message.into(),
             hint: None,
             system: None,
+            secret: false,
         }
+    }
+
+    /// About a secret that stands in clear text.
+    #[must_use]
+    pub fn secret(mut self) -> Self {
+        self.secret = true;
+        self
     }
 
     /// The same problem, at a place in the file of a system.
     #[must_use]
-    pub fn in_system(mut self, system: impl Into<String>, key: &[&str]) -> Self {
+    pub fn in_system(mut self, system: impl Into<Box<str>>, key: &[&str]) -> Self {
         self.key = key.iter().map(|&part| part.to_owned()).collect();
         self.system = Some(system.into());
         self

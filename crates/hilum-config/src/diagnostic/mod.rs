@@ -6,12 +6,14 @@
 
 mod codes;
 mod render;
+mod secret;
 mod suggest;
 
 use serde::Serialize;
 
 pub use codes::{Explanation, all as explanations, explain};
 pub use render::{Summary, render, summary};
+pub(crate) use secret::without_passwords;
 pub(crate) use suggest::{closest, did_you_mean};
 
 use crate::yaml::{Files, Span};
@@ -203,16 +205,18 @@ impl Report {
     /// The problems with their places, by file and line.
     pub(crate) fn finish(self, files: &Files) -> Vec<Diagnostic> {
         let all = self.drafts.len();
+        let hidden = self.drafts.iter().filter(|draft| draft.secret);
+        let hidden: Vec<Span> = hidden.filter_map(|draft| draft.span).collect();
         let mut found: Vec<Diagnostic> = self
             .drafts
             .into_iter()
-            .map(|draft| finish(draft, files))
+            .map(|draft| finish(draft, files, &hidden))
             .collect();
         found.sort_by(|a, b| order(a).cmp(&order(b)));
         found.truncate(DIAGNOSTICS_MAX);
         if all > DIAGNOSTICS_MAX {
             let text = format!("{} more problems are not shown", all - DIAGNOSTICS_MAX);
-            found.push(finish(Draft::of_site("E0004", text), files));
+            found.push(finish(Draft::of_site("E0004", text), files, &hidden));
         }
         found
     }
@@ -226,8 +230,8 @@ fn order(diagnostic: &Diagnostic) -> (Option<(&str, u32, u32)>, Severity, &str) 
     (place, diagnostic.severity, diagnostic.code)
 }
 
-fn finish(draft: Draft, files: &Files) -> Diagnostic {
-    let place = |span: Span| place(files, span, draft.secret);
+fn finish(draft: Draft, files: &Files, hidden: &[Span]) -> Diagnostic {
+    let place = |span: Span| place(files, span, hidden);
     Diagnostic {
         code: draft.code,
         severity: draft.severity,
@@ -242,19 +246,26 @@ fn finish(draft: Draft, files: &Files) -> Diagnostic {
                 })
             })
             .collect(),
-        message: draft.message,
-        remedy: draft.remedy,
+        message: without_passwords(&draft.message).into_owned(),
+        remedy: draft
+            .remedy
+            .map(|text| without_passwords(&text).into_owned()),
     }
 }
 
-fn place(files: &Files, span: Span, secret: bool) -> Option<Place> {
+/// A place without the text of a secret, and without the line that one stands on, whatever the
+/// problem is about.
+fn place(files: &Files, span: Span, hidden: &[Span]) -> Option<Place> {
     let file = files.get(span.file)?;
     let (line, column) = file.position(span.start);
-    let (text, source) = if secret {
-        (String::new(), String::new())
-    } else {
-        (file.slice(span).to_owned(), file.line(line).to_owned())
+    let beside = || hidden.iter().filter(|secret| secret.file == span.file);
+    let overlaps = |secret: &Span| secret.start < span.end && span.start < secret.end;
+    let text = shown(file.slice(span), beside().any(overlaps));
+    let on_line = |secret: &Span| {
+        let (first, last) = (file.position(secret.start).0, file.position(secret.end).0);
+        (first..=last).contains(&line)
     };
+    let source = shown(file.line(line), beside().any(on_line));
     Some(Place {
         file: file.path.to_string(),
         line,
@@ -263,4 +274,14 @@ fn place(files: &Files, span: Span, secret: bool) -> Option<Place> {
         text,
         source,
     })
+}
+
+/// Text of a file, unless a secret stands in it; one within a URL is found where nothing else was said
+/// about it.
+fn shown(text: &str, secret: bool) -> String {
+    if secret || secret::has_password(text) {
+        String::new()
+    } else {
+        text.to_owned()
+    }
 }

@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::check::{Piece, Use, UseKind};
+use crate::diagnostic::without_passwords;
 use crate::yaml::{Kind, Node};
 
 /// A site.
@@ -203,7 +204,10 @@ fn push(at: &[String], text: &str, uses: &[&Use], start: usize, out: &mut Vec<Ru
         .map(|used| used.text.clone());
     out.push(RuleSummary {
         target: at.join(" "),
-        rule: text.chars().take(RULE_CHARS_MAX).collect(),
+        rule: without_passwords(text)
+            .chars()
+            .take(RULE_CHARS_MAX)
+            .collect(),
         sources: sources.flat_map(|used| used.paths.clone()).collect(),
         table,
     });

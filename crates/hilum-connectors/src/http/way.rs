@@ -52,8 +52,14 @@ impl Written<'_> {
             Some(_) | None => return Err(problem("begins with neither http:// nor https://")),
         };
         let authority = uri.authority().ok_or_else(|| problem("names no host"))?;
-        if authority.as_str().contains('@') {
-            return Err(problem("holds a user").hint("write `basic: { user, password }`"));
+        if let Some((user, _)) = authority.as_str().rsplit_once('@') {
+            let problem = problem("holds a user").hint("write `basic: { user, password }`");
+            let with_password = user.contains(':');
+            return Err(if with_password {
+                problem.secret()
+            } else {
+                problem
+            });
         }
         let host = authority
             .host()

@@ -197,8 +197,9 @@ impl Target {
         let (place, database) = rest
             .split_once('/')
             .ok_or_else(|| problem("the address names no database"))?;
-        if user.contains(':') {
-            return Err(problem("the address holds a password").hint("write `password: env:NAME`"));
+        if user.contains(':') || database.contains("password=") {
+            let hint = "write `password: env:NAME`, and change the password";
+            return Err(problem("the address holds a password").hint(hint).secret());
         }
         let password = password.map(|secret| {
             context

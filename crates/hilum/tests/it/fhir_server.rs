@@ -163,3 +163,55 @@ async fn the_stores_of_a_site_may_be_schemas_of_postgresql() {
     node.terminate();
     node.end();
 }
+
+#[test]
+fn a_password_in_a_url_is_told_as_a_secret_and_shown_nowhere() {
+    let folder = SiteFolder::new().unwrap();
+    let url = "postgres://hilum:hunter2@db.example/hospital";
+    let node = format!("site: s\nfhir:\n  database:\n    url: {url}\n");
+    folder.file("hilum.yaml", node).unwrap();
+    let system = format!("system: ward\nabout: x\naddresses: {{ sql: \"{url}\", nothing: x }}\n");
+    folder.file("systems/ward.yaml", system).unwrap();
+    let channel = |name: &str, to: &str| {
+        let text = format!(
+            "channel: {name}\nabout: x\nowner: us@example.org\nfrom: {{ mllp: {{ listen: \"127.0.0.1:0\" }} }}\n\
+             format: hl7v2\nto:\n  ward: {to}\n"
+        );
+        folder.file(&format!("channels/{name}.yaml"), text).unwrap();
+    };
+    let sql = |more: &str| format!("{{ sql: {{ {more}, statement: \"select 1\" }} }}");
+    channel("a", &sql(&format!("url: \"{url}\"")));
+    channel("b", &sql("system: ward"));
+    channel(
+        "c",
+        "{ http: { url: \"https://hilum:hunter2@db.example/in\" } }",
+    );
+    // The URL itself is not looked at, since the line has another problem before it.
+    channel("d", &sql(&format!("url: \"{url}\", unknown: 1")));
+    channel(
+        "e",
+        "{ http: { url: \"https://hilum:hunter2 @db.example/in\" } }",
+    );
+    channel(
+        "f",
+        &sql("url: \"mysql://hilum@db.example/h?password=hunter2\""),
+    );
+    for form in [&["check"][..], &["--json", "check"]] {
+        let arguments: Vec<&str> = form.iter().copied().chain([text(folder.path())]).collect();
+        let (out, told) = ends(&arguments, 1);
+        let shown = format!("{out}{told}");
+        assert!(!shown.contains("hunter2"), "{shown}");
+        for place in [
+            "hilum.yaml",
+            "systems/ward.yaml",
+            "channels/a.yaml",
+            "channels/f.yaml",
+        ] {
+            assert!(shown.contains(place), "{shown}");
+        }
+        assert!(shown.contains("change the password"), "{shown}");
+    }
+    let (_, told) = ends(&["check", text(folder.path())], 1);
+    let secrets = told.matches("error[E0116]").count();
+    assert_eq!(secrets, 5, "{told}");
+}

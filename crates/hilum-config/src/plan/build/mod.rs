@@ -149,7 +149,7 @@ impl<'g, V: Fn() -> SiteView<'g>> Builder<'_, 'g, V> {
     /// A component's problem, with its place in the file of the channel or of the system.
     fn place(&self, piece: &Piece, problem: Problem) -> Draft {
         let system = problem.system.as_ref();
-        let system = system.and_then(|name| self.gathered.systems.get(name));
+        let system = system.and_then(|name| self.gathered.systems.get(&**name));
         let span = match system {
             Some(system) => system.tree.find(&problem.key).1,
             None => span_of(piece, &problem),
@@ -159,7 +159,11 @@ impl<'g, V: Fn() -> SiteView<'g>> Builder<'_, 'g, V> {
         } else {
             "E0118"
         };
-        let draft = Draft::error(code, span, clipped_message(&problem.message));
+        let draft = if problem.secret {
+            Draft::clear_secret(span)
+        } else {
+            Draft::error(code, span, clipped_message(&problem.message))
+        };
         let draft = match system {
             Some(_) => draft.related(piece.name_span, "needed here"),
             None => draft,
