@@ -1,7 +1,10 @@
 //! What the management API knows of the FHIR server beside it: where it is, and its long work. The
 //! program hands it over, so that this crate knows no FHIR.
 
+use std::path::{Path, PathBuf};
+
 use hilum_component::BoxFuture;
+use hilum_journal::Cancel;
 use serde::Serialize;
 
 /// Work of the FHIR server that takes longer than a request, and is not done.
@@ -42,3 +45,27 @@ impl std::fmt::Debug for FhirSide {
         write!(f, "FhirSide({})", self.url)
     }
 }
+
+/// A store of resources, for who looks after the data of a node. Its methods block.
+pub trait FhirStore: Send + Sync {
+    /// Its file without the folder, or its place in a database without user and password.
+    fn name(&self) -> String;
+
+    /// Copies one moment of it into a folder, synced, while it is in use.
+    fn back_up(&self, to: &Path, cancel: &Cancel) -> Result<FhirCopy, String>;
+
+    /// What does not hold together: kinds and numbers only; empty is good.
+    fn verify(&self, cancel: &Cancel) -> Result<Vec<String>, String>;
+}
+
+/// What became of the copy of a store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FhirCopy {
+    /// It is this file.
+    Made(PathBuf),
+    /// Another program has to copy it: how.
+    By(String),
+}
+
+/// The stores of a data folder and of the FHIR server on it.
+pub type FhirStores = Vec<Box<dyn FhirStore>>;

@@ -16,7 +16,7 @@ mod openapi;
 pub mod route;
 mod server;
 
-pub use backup::{BackupError, PLANS, back_up};
-pub use fhir::{FhirSide, FhirWork, FhirWorkList};
+pub use backup::{BackupError, Copied, Elsewhere, PLANS, back_up, verify};
+pub use fhir::{FhirCopy, FhirSide, FhirStore, FhirStores, FhirWork, FhirWorkList};
 pub use route::{Admin, ApiError, message_json};
 pub use server::{ADMIN_BODY_BYTES_MAX, ADMIN_CONNECTIONS_MAX, serve};

@@ -47,7 +47,9 @@ mod terms;
 mod time;
 mod write;
 
-pub use hilum_fhir_store::{Clock as StoreClock, Place, Postgres, StoreError, Survey, survey};
+pub use hilum_fhir_store::{
+    Clock as StoreClock, Place, Postgres, StoreError, Survey, back_up_file, survey, verify_file,
+};
 pub use jobs::{JobFailure, Work, WorkState};
 pub use limits::Limits;
 pub use open::{FhirOptions, OpenError, TenantOptions};

@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hilum_component::Stop;
+use hilum_db::Cancel;
 use hilum_fhir::IssueType;
+use hilum_fhir_store::StoreError;
 use hilum_net::{Connection, Listener};
 use http::{HeaderMap, Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Limited};
@@ -131,6 +133,14 @@ impl Fhir {
             _ => rest,
         };
         Ok((tenant.now(), rest))
+    }
+
+    /// What does not hold together in the store of a tenant; kinds and numbers only, empty is good.
+    /// Blocks for as long as reading everything takes.
+    pub fn verify(&self, tenant: &str, cancel: &Cancel) -> Result<Vec<String>, StoreError> {
+        let slot = self.tenants.get(tenant);
+        let slot = slot.ok_or(StoreError::Invalid("there is no such tenant"))?;
+        slot.now().store.verify(cancel)
     }
 
     /// Serves until `stop`, then lets the requests end that have begun.

@@ -77,4 +77,4 @@ pub use search::{Condition, Searchable};
 pub use sqlite::file as store_file;
 pub use store::Store;
 pub use stored::{Body, Found, HistoryPage, HistoryPart, HistoryQuery, HistoryScope, Page, Stored};
-pub use survey::{Server, Survey, survey};
+pub use survey::{Server, Survey, back_up_file, survey, verify_file};

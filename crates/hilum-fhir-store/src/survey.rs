@@ -1,6 +1,10 @@
 //! A look at a store from beside it: it changes nothing, makes nothing, and may run while a program
 //! uses the store.
 
+use std::path::Path;
+
+use hilum_db::Cancel;
+
 use crate::config::{Clock, Place};
 use crate::error::StoreError;
 use crate::{postgres, sqlite};
@@ -44,4 +48,22 @@ pub fn survey(place: &Place, clock: &Clock) -> Result<Survey, StoreError> {
         Place::Sqlite(path) => sqlite::survey(path),
         Place::Postgres(place) => postgres::survey(place, clock),
     }
+}
+
+/// What does not hold together in the file of a store; kinds and numbers only, empty is good. As
+/// [`Store::verify`](crate::Store::verify), without opening the store. Blocks.
+///
+/// # Errors
+/// If it was cancelled, or the file cannot be opened.
+pub fn verify_file(path: &Path, cancel: &Cancel) -> Result<Vec<String>, StoreError> {
+    sqlite::verify_file(path, cancel)
+}
+
+/// Copies one moment of the file of a store to another, synced. As
+/// [`Store::backup`](crate::Store::backup), without opening the store. Blocks.
+///
+/// # Errors
+/// If reading or writing fails or it was cancelled; `to` is then no backup.
+pub fn back_up_file(path: &Path, to: &Path, cancel: &Cancel) -> Result<(), StoreError> {
+    sqlite::back_up_file(path, to, cancel)
 }

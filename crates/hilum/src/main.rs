@@ -13,6 +13,7 @@ mod kept;
 mod output;
 mod packages;
 mod plans;
+mod stores;
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! Care for the journal while it is in use: backup and verification, one at a time.
+//! Care for the data of a node while it is in use: backup and verification, one at a time.
 //!
 //! Both read everything, which may take long: a request starts them, and another asks how far they
 //! are. They end with the node.
@@ -13,7 +13,8 @@ use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::{Admin, ApiError, Call, Entry, Reply};
-use crate::backup::back_up;
+use crate::backup::{self, back_up};
+use crate::fhir::FhirStore;
 
 /// A backup or a verification.
 pub(crate) struct Job {
@@ -98,7 +99,7 @@ pub(super) fn routes() -> Vec<Entry> {
                     Method::Post,
                     "/api/v1/backup",
                     administer,
-                    "Begins to copy the journal to a folder; /api/v1/care says how far it is",
+                    "Begins to copy the journal and the FHIR stores to a folder; /api/v1/care says how far it is",
                 )
             },
             handle: backup,
@@ -109,7 +110,7 @@ pub(super) fn routes() -> Vec<Entry> {
                 Method::Post,
                 "/api/v1/verify",
                 administer,
-                "Begins to compare the journal with its checksums; /api/v1/care says how far it is",
+                "Begins to compare the journal and the FHIR stores with their checksums; /api/v1/care says how far it is",
             ),
             handle: verify,
         },
@@ -162,11 +163,16 @@ fn backup(admin: Arc<Admin>, call: Call) -> Answer {
             return Err(ApiError::new(StatusCode::CONFLICT, "conflict", text));
         }
         let folder = to.clone();
-        start(&admin, "backup", Some(to), move |journal, job| {
+        start(&admin, "backup", Some(to), move |journal, stores, job| {
             let tell = |done, of| job.tell(done, of);
-            let made = back_up(journal, &folder, &job.cancel, &tell);
+            let made = back_up(journal, stores, &folder, &job.cancel, &tell);
             let made = made.map_err(|error| chain(&error))?;
-            Ok(json!({ "files": made }))
+            let elsewhere = made
+                .elsewhere
+                .iter()
+                .map(|other| json!({ "store": other.store, "remedy": other.remedy }));
+            let elsewhere: Vec<Value> = elsewhere.collect();
+            Ok(json!({ "files": made.files, "elsewhere": elsewhere }))
         })
     })
 }
@@ -177,9 +183,9 @@ fn is_used(folder: &Path) -> bool {
 
 fn verify(admin: Arc<Admin>, _call: Call) -> Answer {
     Box::pin(async move {
-        start(&admin, "verify", None, |journal, job| {
+        start(&admin, "verify", None, |journal, stores, job| {
             let tell = |done, of| job.tell(done, of);
-            let findings = journal.verify_telling(&job.cancel, &tell);
+            let findings = backup::verify(journal, stores, &job.cancel, &tell);
             let findings = findings.map_err(|error| chain(&error))?;
             let shown: Vec<Value> = findings.iter().map(finding).collect();
             Ok(json!({ "findings": shown }))
@@ -195,7 +201,7 @@ fn start(
     admin: &Admin,
     what: &'static str,
     to: Option<PathBuf>,
-    work: impl FnOnce(&Journal, &Job) -> Result<Value, String> + Send + 'static,
+    work: impl FnOnce(&Journal, &[Box<dyn FhirStore>], &Job) -> Result<Value, String> + Send + 'static,
 ) -> Result<Reply, ApiError> {
     let mut current = admin.care.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(running) = current
@@ -212,13 +218,14 @@ fn start(
         cancel: Cancel::new(),
         progress: Mutex::default(),
     });
-    tracing::info!(what, to = ?job.to, "care of the journal began by the management API");
+    tracing::info!(what, to = ?job.to, "care of the data began by the management API");
     let (own, journal) = (Arc::clone(&job), admin.engine.journal().clone());
+    let stores = (admin.stores)();
     tokio::task::spawn_blocking(move || {
-        let ended = work(&journal, &own);
-        drop(journal);
+        let ended = work(&journal, &stores, &own);
+        drop((journal, stores));
         if let Err(error) = &ended {
-            tracing::warn!(what, %error, "care of the journal failed");
+            tracing::warn!(what, %error, "care of the data failed");
         }
         own.progress().ended = Some(ended);
     });

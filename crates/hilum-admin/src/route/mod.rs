@@ -16,7 +16,7 @@ use hilum_engine::{Engine, ReloadReport};
 use http::StatusCode;
 use serde_json::Value;
 
-use crate::fhir::FhirSide;
+use crate::fhir::{FhirSide, FhirStores};
 
 /// Loads the site's folder again and hands the plan to the engine.
 pub type Reload = Box<dyn Fn() -> BoxFuture<'static, Result<ReloadReport, ApiError>> + Send + Sync>;
@@ -29,7 +29,12 @@ pub struct Admin {
     pub(crate) care: Mutex<Option<Arc<care::Job>>>,
     /// The FHIR server of the node, if it has one.
     pub(crate) fhir: Option<FhirSide>,
+    /// The stores of resources, as they are when it is asked.
+    pub(crate) stores: Stores,
 }
+
+/// Gives the stores that backup and verification are about.
+pub type Stores = Box<dyn Fn() -> FhirStores + Send + Sync>;
 
 impl Admin {
     /// An API over a running engine.
@@ -40,7 +45,15 @@ impl Admin {
             reload,
             care: Mutex::new(None),
             fhir: None,
+            stores: Box::new(Vec::new),
         }
+    }
+
+    /// With stores of resources to look after.
+    #[must_use]
+    pub fn with_stores(mut self, stores: Stores) -> Self {
+        self.stores = stores;
+        self
     }
 
     /// Beside a FHIR server.

@@ -1,19 +1,34 @@
 //! Looking after the file: whether it holds together, and copies of it.
+//!
+//! What is here may run while a program uses the file, and changes nothing in it.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
 use hilum_db::rusqlite::{Connection, Params};
-use hilum_db::{DbError, Doing, integrity};
+use hilum_db::{Cancel, DbClass, DbError, Doing, Readers, RealFiles, integrity};
+use hilum_message::IndexKey;
 
+use super::open::file;
+use super::schema::STORE;
 use crate::entry::{Rows, TableRow, table_rows};
 use crate::error::StoreError;
-use crate::shared::Shared;
+use crate::normal::Tokens;
+
+/// Longest backup or verification.
+pub(super) const CARE_TIME: Duration = Duration::from_secs(24 * 3600);
 
 /// Findings after which verification stops: a damaged file has many.
 const FINDINGS_MAX: usize = 100;
 
 /// What does not hold together; names kinds and numbers only. Empty is good.
-pub(super) fn verify(conn: &Connection, shared: &Shared) -> Result<Vec<String>, StoreError> {
-    let mut found = integrity(conn, &shared.name)?;
-    let name = &shared.name;
+pub(super) fn verify(
+    conn: &Connection,
+    name: &str,
+    tokens: &Tokens,
+) -> Result<Vec<String>, StoreError> {
+    let mut found = integrity(conn, name)?;
     let one = |sql: &str| number(conn, name, sql, []);
     let last = one("SELECT value FROM meta WHERE name = 'seq'")?;
     if (
@@ -64,18 +79,77 @@ pub(super) fn verify(conn: &Connection, shared: &Shared) -> Result<Vec<String>, 
             found.push(format!("{what}: {count}"));
         }
     }
-    index_rows(conn, shared, &mut found)?;
+    index_rows(conn, name, tokens, &mut found)?;
     found.truncate(FINDINGS_MAX);
     Ok(found)
+}
+
+/// As [`verify`], of a file that this program need not have opened.
+pub(crate) fn verify_file(path: &Path, cancel: &Cancel) -> Result<Vec<String>, StoreError> {
+    let file = file(path, Arc::new(RealFiles));
+    let readers = Readers::new(file, 1);
+    let mut found = Ok(Vec::new());
+    let read = readers.read_within(CARE_TIME, cancel, |conn| {
+        found = verify_unknown(conn, readers.file().name());
+        Ok(())
+    });
+    match read.map_err(StoreError::from).and(found) {
+        Err(StoreError::Db(error)) if error.class() == DbClass::Corrupt => {
+            Ok(vec!["the file is damaged beyond reading".to_owned()])
+        }
+        found => found,
+    }
+}
+
+/// The tables of another version are not known: SQLite alone looks at them.
+fn verify_unknown(conn: &Connection, name: &str) -> Result<Vec<String>, StoreError> {
+    let version = number(conn, name, "PRAGMA user_version", [])?;
+    let kind = number(conn, name, "PRAGMA application_id", [])?;
+    let newest = i64::try_from(STORE.steps.len()).unwrap_or(i64::MAX);
+    if kind != i64::from(STORE.application_id) {
+        return Ok(vec!["it is no store of FHIR resources".to_owned()]);
+    }
+    if version != newest {
+        let mut found = integrity(conn, name)?;
+        if version > newest {
+            found.push(format!("a newer program wrote it (tables {version})"));
+        }
+        return Ok(found);
+    }
+    let key: Vec<u8> = conn
+        .query_row(
+            "SELECT value FROM meta WHERE name = 'index-key'",
+            [],
+            |row| row.get(0),
+        )
+        .doing("verify", name)?;
+    let Ok(key) = <[u8; 16]>::try_from(key) else {
+        return Ok(vec!["its key is damaged".to_owned()]);
+    };
+    verify(conn, name, &Tokens::new(IndexKey::new(key)))
+}
+
+/// Copies one moment of a file, synced, while a program may write to it.
+pub(crate) fn back_up_file(path: &Path, to: &Path, cancel: &Cancel) -> Result<(), StoreError> {
+    let file = file(path, Arc::new(RealFiles));
+    copy(&Readers::new(file, 1), to, cancel)
+}
+
+/// Copies one moment of the file of some readers.
+pub(super) fn copy(readers: &Readers, to: &Path, cancel: &Cancel) -> Result<(), StoreError> {
+    let from = readers.file();
+    let target = from.clone_at(to);
+    let copy = |conn: &Connection| hilum_db::backup(conn, from.name(), &target, cancel);
+    Ok(readers.read_within(CARE_TIME, cancel, copy)?)
 }
 
 /// Every packed row is in its table, and the tables hold nothing else.
 fn index_rows(
     conn: &Connection,
-    shared: &Shared,
+    name: &str,
+    keys: &Tokens,
     found: &mut Vec<String>,
 ) -> Result<(), StoreError> {
-    let name = &*shared.name;
     let mut statement = conn
         .prepare("SELECT pk, rows FROM resource WHERE deleted = 0")
         .doing("verify", name)?;
@@ -84,7 +158,7 @@ fn index_rows(
     while let Some(row) = resources.next().doing("verify", name)? {
         let pk: i64 = row.get(0).doing("verify", name)?;
         let packed: Vec<u8> = row.get(1).doing("verify", name)?;
-        for row in table_rows(Rows(&packed), &shared.tokens) {
+        for row in table_rows(Rows(&packed), keys) {
             match row {
                 TableRow::Token { .. } | TableRow::Word { .. } => tokens += 1,
                 TableRow::Span { wide, .. } => {

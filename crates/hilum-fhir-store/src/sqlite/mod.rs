@@ -17,6 +17,7 @@ mod schema;
 mod source;
 mod survey;
 
+pub(crate) use care::{back_up_file, verify_file};
 pub(crate) use open::SqliteStore;
 pub use open::file;
 pub(crate) use survey::survey;

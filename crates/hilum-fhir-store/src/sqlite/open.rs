@@ -12,7 +12,7 @@ use hilum_db::{
 use hilum_message::IndexKey;
 use tokio::sync::{Semaphore, oneshot};
 
-use super::care;
+use super::care::{self, CARE_TIME};
 use super::handler::{CommitOp, Op, StoreHandler};
 use super::read;
 use super::reindex::{self, Item, Step};
@@ -45,8 +45,6 @@ const POINT_CACHE_KIB: u32 = 8 << 10;
 /// Page cache of a searching connection: candidates lie all over the file, and a page that is not
 /// in the cache costs more than testing what is on it.
 const SEARCH_CACHE_KIB: u32 = 64 << 10;
-/// Longest backup or verification.
-const CARE_TIME: Duration = Duration::from_secs(4 * 3600);
 
 /// A store in a SQLite file.
 pub(crate) struct SqliteStore {
@@ -382,16 +380,14 @@ impl SqliteStore {
     pub(crate) fn verify(&self, cancel: &Cancel) -> Result<Vec<String>, StoreError> {
         let mut found = Err(StoreError::Closed);
         self.searchers.read_within(CARE_TIME, cancel, |conn| {
-            found = care::verify(conn, &self.shared);
+            found = care::verify(conn, &self.shared.name, &self.shared.tokens);
             Ok(())
         })?;
         found
     }
 
     pub(crate) fn backup(&self, to: &Path, cancel: &Cancel) -> Result<(), StoreError> {
-        let target = self.searchers.file().clone_at(to);
-        let copy = |conn: &Connection| hilum_db::backup(conn, &self.shared.name, &target, cancel);
-        Ok(self.searchers.read_within(CARE_TIME, cancel, copy)?)
+        care::copy(&self.searchers, to, cancel)
     }
 }
 

@@ -7,7 +7,8 @@ use hilum_net::HostPort;
 
 /// `hilum verify`
 ///
-/// Ends with 1 if something is not as it was written.
+/// Looks at the journal and at the stores of the FHIR server; at those in PostgreSQL only where a
+/// running node is asked. Ends with 1 if something is not as it was written.
 #[derive(Debug, Args)]
 pub(crate) struct Verify {
     /// The folder given to `hilum run --data`; the node that runs at --at without it
@@ -18,6 +19,8 @@ pub(crate) struct Verify {
 }
 
 /// `hilum backup`
+///
+/// What a FHIR server keeps in PostgreSQL is not in the copy; a running node says what copies it.
 #[derive(Debug, Args)]
 pub(crate) struct Backup {
     /// The folder given to `hilum run --data`; the node that runs at --at without it

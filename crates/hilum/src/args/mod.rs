@@ -99,9 +99,9 @@ pub(crate) enum Command {
     Reload(Ask),
     /// Runs two plans over the messages of a day and shows what differs; nothing is sent
     Compare(Compare),
-    /// Compares a journal with its checksums, also while a node runs on it
+    /// Compares a data folder (journal and FHIR stores) with its checksums, also while a node runs on it
     Verify(Verify),
-    /// Copies a journal, also while a node runs on it
+    /// Copies a data folder (journal and FHIR stores), also while a node runs on it
     Backup(Backup),
     /// Looks into the files of a journal, and mends their index
     Db(Db),

@@ -1,5 +1,5 @@
 //! `hilum verify` and `hilum backup`: of a running node over its management API, of a data folder
-//! without one by itself.
+//! without one by itself. What a FHIR server keeps in a database only its node knows of.
 
 use std::io::{IsTerminal, stderr};
 use std::path::Path;
@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use hilum_admin::back_up;
+use hilum_admin::{back_up, verify as compared};
 use hilum_journal::{Cancel, Journal, JournalOptions};
 use hilum_net::HostPort;
 use serde_json::{Value, json};
@@ -80,7 +80,8 @@ pub(crate) fn verify(arguments: &Verify, output: &Output) -> anyhow::Result<Exit
         (None, Some(data)) => {
             let (_lock, journal) = open(data)?;
             let tell = |done, of| progress("verified", done, of, output);
-            let findings = journal.verify_telling(&Cancel::new(), &tell)?;
+            let stores = crate::stores::in_folder(data);
+            let findings = compared(&journal, &stores, &Cancel::new(), &tell)?;
             let shown = findings.iter().map(|finding| {
                 json!({
                     "file": &*finding.file, "sequence": finding.sequence, "text": finding.text,
@@ -116,15 +117,10 @@ pub(crate) fn backup(arguments: &Backup, output: &Output) -> anyhow::Result<Exit
     let to = std::path::absolute(&arguments.to)
         .with_context(|| format!("cannot name {}", arguments.to.display()))?;
     let data = arguments.data.as_deref();
-    let files: Vec<String> = match (node(data, &arguments.node.at)?, data) {
+    let made: Value = match (node(data, &arguments.node.at)?, data) {
         (Some(remote), _) => {
             remote.post("/api/v1/backup", &json!({ "to": to }))?;
-            let ended = watch(&remote, "copied", output)?;
-            let files = ended["files"].as_array().cloned().unwrap_or_default();
-            files
-                .iter()
-                .filter_map(|file| file.as_str().map(str::to_owned))
-                .collect()
+            watch(&remote, "copied", output)?
         }
         (None, Some(data)) => {
             let used = std::fs::read_dir(&to).is_ok_and(|mut inside| inside.next().is_some());
@@ -134,20 +130,32 @@ pub(crate) fn backup(arguments: &Backup, output: &Output) -> anyhow::Result<Exit
             }
             let (_lock, journal) = open(data)?;
             let tell = |done, of| progress("copied", done, of, output);
-            let files = back_up(&journal, &to, &Cancel::new(), &tell)
+            let stores = crate::stores::in_folder(data);
+            let made = back_up(&journal, &stores, &to, &Cancel::new(), &tell)
                 .with_context(|| format!("cannot back up to {}", to.display()))?;
-            let files = files.iter().map(|file| file.display().to_string());
-            files.collect()
+            json!({ "files": made.files })
         }
         (None, None) => bail!("name a data folder, or a node with --at"),
     };
     clear(output);
-    for file in &files {
+    for file in made["files"].as_array().into_iter().flatten() {
         if output.json() {
             output.value(&json!({ "file": file }))?;
         } else {
-            output.line(file);
+            output.line(file.as_str().unwrap_or_default());
         }
+    }
+    for other in made["elsewhere"].as_array().into_iter().flatten() {
+        let text = |name: &str| other[name].as_str().unwrap_or_default();
+        if output.json() {
+            output.value(&json!({ "not-copied": text("store"), "remedy": text("remedy") }))?;
+            continue;
+        }
+        output.note(format_args!(
+            "not in the backup: the FHIR store {}; {}",
+            text("store"),
+            text("remedy")
+        ));
     }
     Ok(Exit::Done)
 }

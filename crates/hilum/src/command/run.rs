@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use hilum_admin::route::Stores;
 use hilum_admin::{ADMIN_CONNECTIONS_MAX, Admin, ApiError};
 use hilum_component::{FhirDoor, Plan, Stop};
 use hilum_config::{FhirPlan, Secrets};
@@ -133,7 +134,9 @@ async fn serve(
         address = format!(", management at http://{at}");
         let reload = reloader(arguments, &kept, &running, &stores);
         let fhir = served.as_ref().map(crate::fhir::side);
-        let admin = Admin::new(Arc::clone(&engine), reload).with_fhir(fhir);
+        let admin = Admin::new(Arc::clone(&engine), reload)
+            .with_fhir(fhir)
+            .with_stores(kept_stores(&stores.0, served.as_ref(), &arguments.data));
         let admin = Arc::new(admin);
         tokio::spawn(hilum_admin::serve(listener, admin, stop));
     }
@@ -173,6 +176,19 @@ async fn serve(
         _ = interrupted.recv() => Ok(Exit::Failed),
         _ = terminated.recv() => Ok(Exit::Failed),
     }
+}
+
+/// What a backup copies beside the journal.
+fn kept_stores(plan: &Option<FhirPlan>, served: Option<&Served>, data: &Path) -> Stores {
+    let (server, data) = (
+        plan.clone()
+            .zip(served.map(|served| Arc::clone(&served.fhir))),
+        data.to_owned(),
+    );
+    Box::new(move || match &server {
+        Some((plan, fhir)) => crate::stores::of_node(plan, fhir, &data),
+        None => crate::stores::in_folder(&data),
+    })
 }
 
 /// What goes on beside the engine: it follows the subscriptions, and tells of jobs that failed.

@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::kit::{Running, copy};
 use crate::{ends, examples, text};
 
-async fn ask(port: u16, line: &str, body: &str) -> (u16, Value) {
+pub(crate) async fn ask(port: u16, line: &str, body: &str) -> (u16, Value) {
     let address = std::net::SocketAddr::from(([127, 0, 0, 1], port));
     let mut client = HttpClient::connect(address).await.unwrap();
     let kind: &[(&str, &str)] = if body.is_empty() {

@@ -10,6 +10,7 @@ mod disk;
 mod doctor;
 mod fhir;
 mod fhir_bulk;
+mod fhir_care;
 mod fhir_channels;
 mod fhir_kill;
 mod fhir_server;
