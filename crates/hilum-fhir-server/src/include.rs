@@ -67,9 +67,6 @@ async fn towards(
     room: usize,
 ) -> Result<Vec<Pk>, Fault> {
     let table = &call.tenant.table;
-    let Some(source) = include.source else {
-        return Ok(Vec::new());
-    };
     let fits = |to: &&Stored| {
         include.target.is_none() || table.type_of(to.resource_type) == include.target
     };
@@ -77,10 +74,31 @@ async fn towards(
     if pks.is_empty() {
         return Ok(pks);
     }
-    let keys = keys(call, include, source);
+    let keys = match include.source {
+        Some(source) => keys(call, include, source),
+        None => pointing(call, from),
+    };
     Ok(call
         .tenant
         .store
         .referencing(pks, keys, room.saturating_add(1))
         .await?)
+}
+
+/// The keys of every parameter that may refer to one of the types of these resources.
+fn pointing(call: &Call, to: &[Stored]) -> Vec<ParamKey> {
+    let table = &call.tenant.table;
+    let mut types: Vec<TypeId> = to
+        .iter()
+        .filter_map(|stored| table.type_of(stored.resource_type))
+        .collect();
+    types.sort_unstable();
+    types.dedup();
+    let all = table.all().into_iter().flat_map(|ty| table.params(ty));
+    let references = all.filter(|param| param.def.kind == SearchParamKind::Reference);
+    let points = |param: &crate::search::table::Param<'_>| {
+        let targets = table.targets(param.def);
+        types.iter().any(|ty| targets.contains(ty))
+    };
+    references.filter(points).map(|param| param.key).collect()
 }

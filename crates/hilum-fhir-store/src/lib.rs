@@ -72,7 +72,7 @@ pub use query::{
 };
 pub use reindex::{Counted, Progress};
 pub use row::{CompositePart, IndexRow, IndexValue};
-pub use rows::index_values;
+pub use rows::{index_values, version_below};
 pub use search::{Condition, Searchable};
 pub use sqlite::file as store_file;
 pub use store::Store;

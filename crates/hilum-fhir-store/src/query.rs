@@ -170,6 +170,8 @@ pub enum StringMode {
     Prefix,
     /// The value is exactly it (`:exact`).
     Exact,
+    /// The value is it; case and accents do not matter (`eq` of a `_filter`).
+    Equal,
     /// It occurs in the value; case and accents do not matter (`:contains`).
     Contains,
     /// The value ends with it; case and accents do not matter (`ew` of a `_filter`).

@@ -76,16 +76,41 @@ fn references(reference: ReferenceValue<'_>, push: &mut dyn FnMut(IndexValue)) {
         });
     }
     match (reference.url, reference.resource_type, reference.id) {
-        (Some(url), _, _) => push(IndexValue::ReferenceUrl {
-            url: url.into_owned(),
-            version: owned(reference.version),
-        }),
+        (Some(url), _, _) => {
+            let version = owned(reference.version);
+            for below in version.iter().flat_map(|version| versions_above(version)) {
+                push(IndexValue::ReferenceUrl {
+                    url: url.to_string(),
+                    version: Some(below),
+                });
+            }
+            push(IndexValue::ReferenceUrl {
+                url: url.into_owned(),
+                version,
+            });
+        }
         (None, Some(resource_type), Some(id)) => push(IndexValue::Reference {
             resource_type: resource_type.into_owned(),
             id: id.into_owned(),
         }),
         (None, _, _) => {}
     }
+}
+
+/// Parts of a version that are looked for by `:below`.
+const VERSION_PARTS_MAX: usize = 4;
+
+/// `1.*` and `1.2.*` of `1.2.3`: a search for what is below the version 1 finds it by the first one
+/// (FHIR R4 search.html#versions). No version is written like this.
+fn versions_above(version: &str) -> impl Iterator<Item = String> {
+    let dots = version.match_indices('.').take(VERSION_PARTS_MAX);
+    dots.filter_map(|(at, _)| version.get(..at).map(version_below))
+}
+
+/// What a canonical reference with a version below this one is found by, in the place of its version.
+#[must_use]
+pub fn version_below(version: &str) -> String {
+    format!("{version}.*")
 }
 
 fn owned(text: Option<Cow<'_, str>>) -> Option<String> {

@@ -16,7 +16,7 @@ use crate::write;
 
 pub(super) fn system(call: Call) -> BoxFuture<'static, Result<Reply, Fault>> {
     Box::pin(async move {
-        if call.query.is_empty() {
+        if said(&call.query).next().is_none() {
             let text = "a search over all types needs a parameter; GET metadata says what there is";
             return Err(Fault::bad(IssueType::Required, text));
         }
@@ -53,9 +53,16 @@ pub(super) fn compartment(call: Call) -> BoxFuture<'static, Result<Reply, Fault>
     })
 }
 
+/// Parameters that say something: empty ones are ignored (FHIR R4 search.html#errors). They are not
+/// in conditions, which would then mean every resource.
+fn said(query: &[(String, String)]) -> impl Iterator<Item = &(String, String)> {
+    query.iter().filter(|(_, value)| !value.is_empty())
+}
+
 async fn read(call: &Call, ty: Option<TypeId>) -> Result<Search, Fault> {
-    let known = call.known(&call.query).await?;
-    crate::search::parse(call.reading(&known), ty, &call.query)
+    let pairs: Vec<_> = said(&call.query).cloned().collect();
+    let known = call.known(&pairs).await?;
+    crate::search::parse(call.reading(&known), ty, &pairs)
 }
 
 /// That a resource of one of the types belongs to the compartment of a resource.
@@ -171,6 +178,11 @@ pub(crate) async fn page(call: &Call, search: Search, path: &str) -> Result<Repl
         Vec::new()
     } else {
         included(call, &includes, &matches).await?
+    };
+    // The list of elements is about the matches alone (FHIR R4 search.html#elements).
+    let view = match view {
+        View::Elements(_) => View::Full,
+        view => view,
     };
     for stored in &included {
         add(call, &mut bundle, stored, &view, "include")?;

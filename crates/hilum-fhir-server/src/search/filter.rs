@@ -1,14 +1,14 @@
 //! `_filter` (FHIR R4 search_filter.html): comparisons joined by `and`, `or` and `not`.
 //!
 //! A comparison is turned into the parameter that means the same (`name co "x"` is
-//! `name:contains=x`), so that both ways of asking have one meaning. A path with a condition in
-//! brackets is not understood.
+//! `name:contains=x`), so that both ways of asking have one meaning. `and` and `or` are taken from
+//! left to right, neither before the other. A path with a condition in brackets is not understood.
 
 use hilum_fhir::definitions::{SearchParamKind, TypeId};
 use hilum_fhir_store::{Criterion, Prefix, StringMode, Test};
 
 use super::key::{Keys, Refused};
-use super::split::unescape;
+use super::split::{split, unescape};
 use crate::terms::Asked;
 
 /// Parentheses within each other.
@@ -26,7 +26,7 @@ pub(crate) fn parse(keys: &Keys<'_>, types: &[TypeId], text: &str) -> Result<Cri
         at: 0,
         terms: 0,
     };
-    let criterion = reader.or(0)?;
+    let criterion = reader.logic(0)?;
     match reader.peek() {
         None => Ok(criterion),
         Some(_) => Err(wrong("goes on where it should end")),
@@ -36,11 +36,6 @@ pub(crate) fn parse(keys: &Keys<'_>, types: &[TypeId], text: &str) -> Result<Cri
 /// The sets of codes that a filter names.
 pub(crate) fn sets(text: &str) -> Vec<Asked> {
     let tokens = tokens(text).unwrap_or_default();
-    let value = |token: &Token| match token {
-        Token::Word(text) => Some(escaped(text, false)),
-        Token::Quoted(text) => Some(escaped(text, true)),
-        Token::Open | Token::Close => None,
-    };
     let mut sets = Vec::new();
     for pair in tokens.windows(2) {
         let [Token::Word(operator), of] = pair else {
@@ -48,13 +43,47 @@ pub(crate) fn sets(text: &str) -> Vec<Asked> {
         };
         let Some(text) = value(of) else { continue };
         match operator.to_ascii_lowercase().as_str() {
-            "in" => sets.push(Asked::In(unescape(&text))),
+            "in" | "ni" => sets.push(Asked::In(unescape(&text))),
             "ss" => sets.push(Asked::Above(text)),
             "sb" => sets.push(Asked::Below(text)),
             _ => {}
         }
     }
     sets
+}
+
+/// A value as a parameter writes it.
+fn value(token: &Token) -> Option<String> {
+    match token {
+        Token::Word(text) => Some(expanded(escaped(text, false))),
+        Token::Quoted(text) => Some(expanded(escaped(text, true))),
+        Token::Open | Token::Close => None,
+    }
+}
+
+/// Systems that a filter may call by these names.
+const SYSTEMS: [(&str, &str); 4] = [
+    ("loinc", "http://loinc.org"),
+    ("snomed", "http://snomed.info/sct"),
+    ("rxnorm", "http://www.nlm.nih.gov/research/umls/rxnorm"),
+    ("ucum", "http://unitsofmeasure.org"),
+];
+
+/// A value with the URL of a system in the place of its name.
+fn expanded(text: String) -> String {
+    let parts = split(&text, '|');
+    let Some(at) = parts.len().checked_sub(2) else {
+        return text;
+    };
+    let named = parts.get(at).copied().unwrap_or_default();
+    let Some((_, url)) = SYSTEMS.iter().find(|(name, _)| *name == named) else {
+        return text;
+    };
+    let mut parts = parts;
+    if let Some(place) = parts.get_mut(at) {
+        *place = url;
+    }
+    parts.join("|")
 }
 
 fn wrong(text: &str) -> Refused {
@@ -137,26 +166,31 @@ impl Reader<'_, '_> {
         found
     }
 
-    fn or(&mut self, depth: usize) -> Result<Criterion, Refused> {
-        let mut each = vec![self.and(depth)?];
-        while self.word("or") {
-            each.push(self.and(depth)?);
+    fn logic(&mut self, depth: usize) -> Result<Criterion, Refused> {
+        let mut left = self.term(depth)?;
+        loop {
+            left = if self.word("and") {
+                let right = self.term(depth)?;
+                match left {
+                    Criterion::And(mut each) => {
+                        each.push(right);
+                        Criterion::And(each)
+                    }
+                    left => Criterion::And(vec![left, right]),
+                }
+            } else if self.word("or") {
+                let right = self.term(depth)?;
+                match left {
+                    Criterion::Or(mut each) => {
+                        each.push(right);
+                        Criterion::Or(each)
+                    }
+                    left => Criterion::Or(vec![left, right]),
+                }
+            } else {
+                return Ok(left);
+            };
         }
-        Ok(match each.len() {
-            1 => each.remove(0),
-            _ => Criterion::Or(each),
-        })
-    }
-
-    fn and(&mut self, depth: usize) -> Result<Criterion, Refused> {
-        let mut each = vec![self.term(depth)?];
-        while self.word("and") {
-            each.push(self.term(depth)?);
-        }
-        Ok(match each.len() {
-            1 => each.remove(0),
-            _ => Criterion::And(each),
-        })
     }
 
     fn term(&mut self, depth: usize) -> Result<Criterion, Refused> {
@@ -175,7 +209,7 @@ impl Reader<'_, '_> {
         }
         match self.next() {
             Some(Token::Open) => {
-                let inner = self.or(depth + 1)?;
+                let inner = self.logic(depth + 1)?;
                 match self.next() {
                     Some(Token::Close) => Ok(inner),
                     _ => Err(wrong("lacks a closing parenthesis")),
@@ -190,12 +224,8 @@ impl Reader<'_, '_> {
         let Some(Token::Word(operator)) = self.next() else {
             return Err(wrong("lacks an operator after a parameter"));
         };
-        let value = match self.next() {
-            Some(Token::Quoted(text)) => escaped(&text, true),
-            Some(Token::Word(text)) => escaped(&text, false),
-            Some(Token::Open | Token::Close) | None => {
-                return Err(wrong("lacks a value after an operator"));
-            }
+        let Some(value) = self.next().as_ref().and_then(value) else {
+            return Err(wrong("lacks a value after an operator"));
         };
         let operator = operator.to_ascii_lowercase();
         if operator == "pr" {
@@ -208,18 +238,10 @@ impl Reader<'_, '_> {
         }
         let kind = self.kind(path)?;
         match (kind, operator.as_str()) {
-            (SearchParamKind::String, "eq") => self.ask(&format!("{path}:exact"), &value),
+            (SearchParamKind::String, "eq") => self.string(path, &value, StringMode::Equal),
             (SearchParamKind::String, "co") => self.ask(&format!("{path}:contains"), &value),
             (SearchParamKind::String, "sw") => self.ask(path, &value),
-            (SearchParamKind::String, "ew") => {
-                let mut found = self.ask(&format!("{path}:contains"), &value)?;
-                each_test(&mut found, &mut |test| {
-                    if let Test::String(mode, _) = test {
-                        *mode = StringMode::Suffix;
-                    }
-                });
-                Ok(found)
-            }
+            (SearchParamKind::String, "ew") => self.string(path, &value, StringMode::Suffix),
             (SearchParamKind::Date, "po") => {
                 let mut found = self.ask(path, &value)?;
                 each_test(&mut found, &mut |test| {
@@ -231,10 +253,11 @@ impl Reader<'_, '_> {
                 Ok(found)
             }
             (SearchParamKind::String, "ne") => {
-                let equal = self.ask(&format!("{path}:exact"), &value)?;
+                let equal = self.string(path, &value, StringMode::Equal)?;
                 Ok(Criterion::Not(Box::new(equal)))
             }
             (SearchParamKind::Token, "ne") => self.ask(&format!("{path}:not"), &value),
+            (SearchParamKind::Token, "ni") => self.ask(&format!("{path}:not-in"), &value),
             (SearchParamKind::Token, "in") => self.ask(&format!("{path}:in"), &value),
             (SearchParamKind::Token, "ss") => self.ask(&format!("{path}:above"), &value),
             (SearchParamKind::Token, "sb") => self.ask(&format!("{path}:below"), &value),
@@ -251,6 +274,17 @@ impl Reader<'_, '_> {
                 "has an operator that its parameter does not know, or none that is known",
             )),
         }
+    }
+
+    /// Strings compared in a way that no parameter writes.
+    fn string(&self, path: &str, value: &str, how: StringMode) -> Result<Criterion, Refused> {
+        let mut found = self.ask(&format!("{path}:contains"), value)?;
+        each_test(&mut found, &mut |test| {
+            if let Test::String(mode, _) = test {
+                *mode = how;
+            }
+        });
+        Ok(found)
     }
 
     fn ask(&self, key: &str, value: &str) -> Result<Criterion, Refused> {

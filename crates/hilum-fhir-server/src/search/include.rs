@@ -9,7 +9,7 @@ use super::table::Table;
 /// References to follow from matches, or towards them.
 #[derive(Clone, Debug)]
 pub(crate) struct Include {
-    /// From the type of the resource that refers; every type for `*`.
+    /// From the type of the resource that refers; none is every type (`*`).
     pub(crate) source: Option<TypeId>,
     /// By this parameter; by every one for `*`.
     pub(crate) param: Option<ParamKey>,
@@ -51,11 +51,9 @@ pub(crate) fn parse(
     let reverse = name == "_revinclude";
     let wrong = |text: &str| Refused::unknown(format!("`{name}` {text}"));
     if value == "*" {
-        if reverse {
-            return Err(wrong("needs a type: `TYPE:*`"));
-        }
         return Ok(Include {
             iterate,
+            reverse,
             ..Include::EVERYTHING
         });
     }

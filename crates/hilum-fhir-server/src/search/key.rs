@@ -6,11 +6,12 @@ use std::sync::atomic::Ordering;
 
 use hilum_fhir::IssueType;
 use hilum_fhir::definitions::{SearchParamKind, TypeId};
-use hilum_fhir_store::{Chain, Criterion, Has, ParamKey, ResourceType, Test};
+use hilum_fhir_store::{Chain, Criterion, Has, ParamKey, ResourceType};
 
 use super::date;
 use super::split::{split, unescape};
 use super::table::{CONTENT, Param, TEXT, Table};
+use super::text as words;
 use super::value::{self, Context, is_id, prefixed};
 use crate::fault::suggestion;
 use crate::terms::Codes;
@@ -225,6 +226,9 @@ impl Keys<'_> {
         if types.iter().any(|ty| table.param(*ty, code).is_none()) {
             return Err(self.unknown(types, code));
         }
+        if let (None, Some(found)) = (modifier, self.canonical(types, code, text)) {
+            return found;
+        }
         let groups = self.groups(types, code);
         if groups.len() > 1 {
             let each = groups
@@ -273,6 +277,39 @@ impl Keys<'_> {
         })
     }
 
+    /// `url=URL|VERSION` of types that have a version of their own (FHIR R4 search.html#uri); `None`
+    /// for everything else.
+    fn canonical(
+        &self,
+        types: &[TypeId],
+        code: &str,
+        text: &str,
+    ) -> Option<Result<Criterion, Refused>> {
+        let is = |ty: &TypeId, code: &str, kind| {
+            let param = self.context.table.param(*ty, code);
+            param.is_some_and(|param| param.def.kind == kind)
+        };
+        let versioned = |ty: &TypeId| {
+            is(ty, "url", SearchParamKind::Uri) && is(ty, "version", SearchParamKind::Token)
+        };
+        let parts = split(text, ',');
+        let any = code == "url" && parts.iter().any(|part| split(part, '|').len() == 2);
+        if !any || !types.iter().all(versioned) {
+            return None;
+        }
+        let each = parts.into_iter().map(|part| match split(part, '|')[..] {
+            [url, version] if !version.is_empty() => Ok(Criterion::And(vec![
+                self.plain(types, code, None, url)?,
+                self.plain(types, "version", None, version)?,
+            ])),
+            [url] => self.plain(types, code, None, url),
+            _ => Err(Refused::value(
+                "`url` has a value that is neither URL nor URL|VERSION",
+            )),
+        });
+        Some(each.collect::<Result<_, _>>().map(one_or))
+    }
+
     fn last_updated(&self, text: &str) -> Result<Criterion, Refused> {
         let tests = split(text, ',').into_iter().map(|part| {
             let (prefix, rest) = prefixed(part).ok()?;
@@ -295,7 +332,7 @@ impl Keys<'_> {
         Ok(Criterion::Resources(resources))
     }
 
-    /// Words that must all occur; of several values one is enough.
+    /// Words and what joins them; of several values one is enough.
     fn full_text(&self, types: &[TypeId], code: &str, text: &str) -> Result<Criterion, Refused> {
         let table = self.context.table;
         let params: Vec<ParamKey> = types
@@ -305,25 +342,11 @@ impl Keys<'_> {
         if params.len() < types.len() {
             return Err(self.unknown(types, code));
         }
-        let mut each = Vec::new();
-        for part in split(text, ',') {
-            let plain = unescape(part);
-            let words: Vec<String> = plain
-                .split(|c: char| !c.is_alphanumeric())
-                .filter(|word| !word.is_empty())
-                .map(str::to_owned)
-                .collect();
-            if words.is_empty() {
-                return Err(Refused::value(format!(
-                    "`{code}` has a value without a word"
-                )));
-            }
-            each.push(Criterion::Param {
-                params: params.clone(),
-                test: Test::FullText(words),
-            });
-        }
-        Ok(one_or(each))
+        let each = split(text, ',').into_iter().map(|part| {
+            words::parse(&params, &unescape(part))
+                .map_err(|wrong| Refused::value(format!("`{code}` {wrong}")))
+        });
+        Ok(one_or(each.collect::<Result<_, _>>()?))
     }
 
     pub(crate) fn unknown(&self, types: &[TypeId], code: &str) -> Refused {

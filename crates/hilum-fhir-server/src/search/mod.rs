@@ -11,6 +11,7 @@ mod joint;
 mod key;
 mod split;
 pub(crate) mod table;
+mod text;
 mod value;
 
 use std::collections::HashSet;
@@ -143,6 +144,11 @@ pub(crate) fn parse(
             }
         }
     }
+    if search.view == View::Text && !search.includes.is_empty() {
+        // FHIR R4 search.html#summary.
+        let text = "`_summary=text` cannot be combined with `_include` and `_revinclude`";
+        return Err(Fault::bad(IssueType::NotSupported, text));
+    }
     if let Some(ty) = ty {
         let also = joint::implied(&table.params(ty), &search.query.criteria);
         search.query.criteria.extend(also);
@@ -234,7 +240,13 @@ impl Search {
                 }
             }
             "_summary" => self.view = summary(value)?,
-            "_elements" => self.view = View::Elements(self.elements(keys, value)?),
+            "_elements" => {
+                let mut names = self.elements(keys, value)?;
+                if let View::Elements(before) = &mut self.view {
+                    names.append(before);
+                }
+                self.view = View::Elements(names);
+            }
             "_page" => self.page = Some(value.to_owned()),
             "_explain" => {
                 self.explain = match value {
@@ -244,7 +256,14 @@ impl Search {
                 }
             }
             "_contained" if value == "false" => {}
-            "_contained" | "_containedType" | "_query" | "near" => {
+            // A query by a name that is not known is refused in any case (FHIR R4 search.html#query).
+            "_query" => {
+                return Err(Refused {
+                    may_be_ignored: false,
+                    ..Refused::unknown("`_query` names a query that this server does not have")
+                });
+            }
+            "_contained" | "_containedType" | "near" => {
                 return Err(Refused::unknown(format!("`{name}` is not supported")));
             }
             "_filter" => {

@@ -38,6 +38,17 @@ pub(crate) fn unescape(text: &str) -> String {
     out
 }
 
+/// Whether every `\` of a part escapes something (FHIR R4 search.html#escaping).
+pub(crate) fn is_escaped(text: &str) -> bool {
+    let mut rest = text.chars();
+    while let Some(c) = rest.next() {
+        if c == '\\' && !matches!(rest.next(), Some(',' | '$' | '|' | '\\')) {
+            return false;
+        }
+    }
+    true
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -53,5 +64,13 @@ mod tests {
         check("a\\\\,b", &["a\\", "b"]);
         check("\\|\\$\\x\\", &["|$\\x\\"]);
         check("", &[""]);
+        for (text, fine) in [
+            ("a\\,b", true),
+            ("a\\\\", true),
+            ("a\\b", false),
+            ("a\\", false),
+        ] {
+            assert_eq!(is_escaped(text), fine, "{text}");
+        }
     }
 }

@@ -1,13 +1,15 @@
 //! One value of a parameter, by the parameter's kind.
 
 use hilum_fhir::definitions::{SearchParamKind, TypeId};
+use hilum_fhir::search::below_mime_type;
 use hilum_fhir_store::{
-    NumberTest, Prefix, QuantityTest, ReferenceTest, StringMode, Test, TokenTest, UnitTest, UriMode,
+    NumberTest, Prefix, QuantityTest, ReferenceTest, StringMode, Test, TokenTest, UnitTest,
+    UriMode, version_below,
 };
 
 use super::date;
 use super::key::Known;
-use super::split::{split, unescape};
+use super::split::{is_escaped, split, unescape};
 use super::table::{Param, Table};
 use crate::terms::Asked;
 
@@ -42,6 +44,9 @@ pub(crate) fn test(
     if parts.iter().any(|part| part.is_empty()) {
         return Err("has an empty value".to_owned());
     }
+    if parts.iter().any(|part| !is_escaped(part)) {
+        return Err("has a `\\` that escapes nothing; itself is written `\\\\`".to_owned());
+    }
     let plain = || parts.iter().map(|part| unescape(part)).collect::<Vec<_>>();
     let kind = param.def.kind;
     match (kind, modifier) {
@@ -71,10 +76,21 @@ pub(crate) fn test(
             context,
             parts.iter().map(|part| Asked::Above((*part).to_owned())),
         ),
+        (SearchParamKind::Token, Some("below")) if parts.iter().all(|part| is_mime(part)) => {
+            // FHIR R4 search.html#mimetype: the type alone, and with parameters.
+            let each = plain().into_iter();
+            let each = each.flat_map(|base| [below_mime_type(&base), base]);
+            Ok(Test::Token(each.map(TokenTest::Code).collect()))
+        }
         (SearchParamKind::Token, Some("below")) => listed(
             context,
             parts.iter().map(|part| Asked::Below((*part).to_owned())),
         ),
+        (SearchParamKind::Reference, Some("below")) => parts
+            .iter()
+            .map(|part| below_canonical(part))
+            .collect::<Result<Vec<_>, _>>()
+            .map(|each| Test::Reference(each.concat())),
         (SearchParamKind::Reference, Some("identifier")) => parts
             .iter()
             .map(|part| token(part))
@@ -114,7 +130,9 @@ fn modifiers(kind: SearchParamKind, name: &str) -> Wrong {
         SearchParamKind::String => ":missing, :exact, :contains",
         SearchParamKind::Token => ":missing, :not, :text, :of-type, :in, :not-in, :above, :below",
         SearchParamKind::Uri => ":missing, :above, :below",
-        SearchParamKind::Reference => ":missing, :identifier, or a type of resource",
+        SearchParamKind::Reference => {
+            ":missing, :identifier, :below of a canonical URL, or a type of resource"
+        }
         SearchParamKind::Number
         | SearchParamKind::Date
         | SearchParamKind::Quantity
@@ -269,6 +287,26 @@ fn token(text: &str) -> Result<TokenTest, Wrong> {
         [system, code] => TokenTest::SystemCode(unescape(system), unescape(code)),
         _ => return Err("has a value with more than one `|`; escape it as `\\|`".to_owned()),
     })
+}
+
+/// A MIME type without parameters.
+fn is_mime(text: &str) -> bool {
+    text.contains('/') && !text.contains(['|', ':', ';', '\\'])
+}
+
+/// A canonical URL with every version, or with one and those below it
+/// (FHIR R4 search.html#versions).
+fn below_canonical(text: &str) -> Result<Vec<ReferenceTest>, Wrong> {
+    let parts: Vec<String> = split(text, '|').into_iter().map(unescape).collect();
+    let url = |text: String| ReferenceTest::Url(text);
+    match parts.as_slice() {
+        [base] if base.contains(':') => Ok(vec![url(base.clone())]),
+        [base, version] if base.contains(':') && !version.is_empty() => Ok(vec![
+            url(format!("{base}|{version}")),
+            url(format!("{base}|{}", version_below(version))),
+        ]),
+        _ => Err("has the modifier `:below` with a value that is no canonical URL".to_owned()),
+    }
 }
 
 fn of_type(text: &str) -> Result<(Option<String>, String, String), Wrong> {

@@ -19,6 +19,7 @@ mod conditional;
 mod crud;
 mod erase;
 mod export;
+mod finding;
 mod guide;
 mod hostile;
 mod import;

@@ -104,7 +104,8 @@ async fn hospital() -> Server {
     server
 }
 
-async fn check(server: &Server, cases: &[(&str, &str)]) {
+/// Paths, and the ids that each finds in alphabetical order.
+pub(crate) async fn check(server: &Server, cases: &[(&str, &str)]) {
     let mut wrong = Vec::new();
     let base = server.base();
     for (path, expected) in cases {

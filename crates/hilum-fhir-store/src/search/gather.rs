@@ -85,10 +85,10 @@ pub(super) fn ranges(param: u32, test: &CellTest) -> Option<Vec<Range>> {
                         StringMode::Contains | StringMode::Suffix => {
                             Range::Word(value, WordMatch::Contains(text.clone()))
                         }
-                        StringMode::Exact => Range::Token {
+                        StringMode::Exact | StringMode::Equal => Range::Token {
                             index: value,
                             code: *word,
-                            extra: Some(*exact),
+                            extra: (*mode == StringMode::Exact).then_some(*exact),
                         },
                     }),
             );

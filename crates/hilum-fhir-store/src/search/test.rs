@@ -102,6 +102,7 @@ impl CellTest {
             (Self::String(mode, texts, hashes), Cell::String { exact, folded }) => match mode {
                 StringMode::Prefix => texts.iter().any(|text| folded.starts_with(&**text)),
                 StringMode::Contains => texts.iter().any(|text| folded.contains(&**text)),
+                StringMode::Equal => texts.iter().any(|text| **text == *folded),
                 StringMode::Suffix => texts.iter().any(|text| folded.ends_with(&**text)),
                 StringMode::Exact => {
                     let mut both = texts.iter().zip(hashes);

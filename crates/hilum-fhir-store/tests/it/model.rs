@@ -122,6 +122,7 @@ fn wish(of: &'static str) -> BoxedStrategy<Wish> {
             StringMode::Exact,
             StringMode::Contains,
             StringMode::Suffix,
+            StringMode::Equal,
         ]);
         let text = proptest::sample::select(vec!["m", "Meier", "ann", "MÜL", "Müller", "e"]);
         (mode, text)
@@ -251,6 +252,7 @@ impl Wish {
                     StringMode::Exact => found == text,
                     StringMode::Prefix => plain(found).starts_with(&plain(text)),
                     StringMode::Contains => plain(found).contains(&plain(text)),
+                    StringMode::Equal => plain(found) == plain(text),
                     StringMode::Suffix => plain(found).ends_with(&plain(text)),
                 }
             }),

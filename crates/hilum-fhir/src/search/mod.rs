@@ -22,7 +22,7 @@ use std::fmt;
 pub use date::{date_range_ms, instant_ms};
 pub use params::{CustomParam, ParamError, ParamId, ParamSet, SearchParam};
 pub use reference::{ReferenceTarget, parse_reference};
-pub use value::{Extracted, content_text, extract, narrative_text};
+pub use value::{Extracted, below_mime_type, content_text, extract, narrative_text};
 
 /// A value that a search finds, as it stands in the resource.
 #[derive(Clone, PartialEq)]
@@ -95,7 +95,8 @@ pub struct ReferenceValue<'r> {
     pub id: Option<Cow<'r, str>>,
     /// The version, from the URL or behind `|`.
     pub version: Option<Cow<'r, str>>,
-    /// The URL without version, where it is absolute (`http:`, `urn:`) or a canonical one.
+    /// The URL without version, where it is absolute (`http:`, `urn:`) or a canonical one; `#id` of
+    /// a contained resource.
     pub url: Option<Cow<'r, str>>,
     /// System and value of the logical identifier, for `:identifier`.
     pub identifier: Option<(MaybeText<'r>, MaybeText<'r>)>,

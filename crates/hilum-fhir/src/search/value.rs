@@ -204,9 +204,20 @@ fn tokens<'r>(system: Option<&'static str>, node: Node<'r>, found: &mut Vec<Sear
         _ => {
             if let Some(text) = node.text() {
                 found.push(token(system.map(Cow::Borrowed), Some(Cow::Borrowed(text))));
+                // `text/xml; charset=UTF-8` is below `text/xml` (FHIR R4 search.html#mimetype).
+                if let Some((base, _)) = text.split_once(';') {
+                    found.push(token(None, Some(Cow::Owned(below_mime_type(base.trim())))));
+                }
             }
         }
     }
+}
+
+/// What stands in an index for a MIME type with parameters, beside the whole of it; no type is
+/// written like this.
+#[must_use]
+pub fn below_mime_type(base: &str) -> String {
+    format!("{base};*")
 }
 
 fn coding(node: Node<'_>) -> Option<SearchValue<'_>> {
@@ -419,7 +430,8 @@ fn references<'r>(node: Node<'r>, found: &mut Vec<SearchValue<'r>>) {
 
 fn target<'r>(text: &'r str, value: &mut ReferenceValue<'r>) {
     match parse_reference(text) {
-        ReferenceTarget::Contained(_) => {}
+        // Nothing else is found by it, but the element is not missing.
+        ReferenceTarget::Contained(_) => value.url = Some(Cow::Borrowed(text)),
         ReferenceTarget::Relative {
             resource_type,
             id,

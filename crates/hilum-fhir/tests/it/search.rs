@@ -134,7 +134,7 @@ fn a_patient_is_found_by_what_is_written_in_it() {
                 "organization",
                 &["Organization/o1/2 https://h/fhir/Organization/o1"],
             ),
-            ("link", &[]),
+            ("link", &["// #none"]),
         ],
     );
     let resource = json::parse(patient.as_bytes(), &Limits::default()).unwrap();
