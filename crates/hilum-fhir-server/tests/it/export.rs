@@ -385,3 +385,69 @@ async fn a_job_that_was_cut_off_goes_on_and_an_old_one_is_forgotten() {
     }
     panic!("the job is not forgotten");
 }
+
+/// What an export tells of itself until it is done.
+async fn told(server: &Server, path: &str) -> Vec<String> {
+    let status = server.begin("GET", path, "").await;
+    let deadline = tokio::time::Instant::now() + 2 * hilum_testkit::wait::PATIENCE;
+    let mut told: Vec<String> = Vec::new();
+    while tokio::time::Instant::now() < deadline {
+        let answer = server.get(&status).await;
+        if answer.status != 202 {
+            assert_eq!(answer.status, 200, "{path}: {}", answer.told());
+            return told;
+        }
+        let progress = answer.header("x-progress");
+        if told.last().is_none_or(|last| last != progress) {
+            told.push(progress.to_owned());
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    panic!("{path} does not end: {told:?}");
+}
+
+#[tokio::test]
+async fn an_export_tells_how_much_of_how_much_is_done() {
+    let limits = Limits {
+        export_file_resources_max: 1,
+        // Between two files it rests for long enough to be asked.
+        job_rest_percent: 1_500,
+        ..Limits::default()
+    };
+    let server = fill(Server::with(limits, Validate::Off).await).await;
+    let entry = |at: usize| {
+        json!({ "resource": patient(&format!("n{at}"), "Many"),
+        "request": { "method": "PUT", "url": format!("Patient/n{at}") } })
+    };
+    let entries: Vec<Value> = (0..600).map(entry).collect();
+    let bundle = json!({ "resourceType": "Bundle", "type": "transaction", "entry": entries });
+    assert_eq!(server.post("/", &bundle).await.status, 200);
+    for (path, expected) in [
+        (
+            "/$export?_type=Device,Patient",
+            "501 of 604 resources exported, 1 of 2 types done",
+        ),
+        (
+            "/$export?_type=Device,Patient&_typeFilter=Patient%3Fname%3DMany",
+            "501 of 601 resources exported, 1 of 2 types done",
+        ),
+        (
+            "/Group/g1/$export?_type=Observation,Patient",
+            "1 of 3 resources exported, 0 of 2 types done",
+        ),
+        (
+            "/$export?_type=Device,Patient&_since=2020-01-01T00:00:00Z",
+            "501 resources exported, 1 of 2 types done",
+        ),
+        (
+            "/Patient/$export?_type=Observation,Patient",
+            "503 resources exported, 1 of 2 types done",
+        ),
+    ] {
+        let told = told(&server, path).await;
+        assert!(
+            told.iter().any(|text| text == expected),
+            "{path}: {told:#?}"
+        );
+    }
+}

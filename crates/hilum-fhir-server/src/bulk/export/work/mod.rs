@@ -1,8 +1,11 @@
 //! The work of an export: type by type, file by file. Progress is saved with each file that is
 //! complete, so what a restart repeats is one file.
 
+mod group;
+mod told;
+
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use hilum_component::BoxFuture;
@@ -20,13 +23,14 @@ use crate::fault::Fault;
 use crate::jobs::{Halt, Lines, Running, blocking};
 use crate::request::pairs;
 use crate::search::View;
-use crate::tenant::Tenant;
 use crate::write;
 
 /// Resources that are read at once.
 const PAGE: u32 = 500;
 /// Patients that one search names.
 const PATIENTS_AT_ONCE: usize = 1_000;
+/// Bytes of a resource in a listing.
+const LISTED_BYTES: u64 = 8;
 /// How often the progress is told.
 const TELL_EVERY: Duration = Duration::from_secs(2);
 
@@ -52,6 +56,9 @@ pub(super) struct Made {
     /// Where the running step goes on: a change, or a place in a listing.
     after: i64,
     exported: u64,
+    /// About how many there are, where that is known.
+    #[serde(default)]
+    total: Option<u64>,
     pub(super) files: Vec<File>,
 }
 
@@ -80,7 +87,7 @@ pub(super) fn run(running: Running) -> BoxFuture<'static, Result<(), Halt>> {
     Box::pin(async move {
         let asked: Asked = running.request()?;
         let made: Made = running.progress()?;
-        let patients = patients(&running, &asked).await?;
+        let patients = group::patients(&running, &asked).await?;
         let mut work = Work {
             from: 0,
             to: made.to.unwrap_or(running.job.seq.0),
@@ -105,6 +112,9 @@ impl Work {
             self.to = self.to.min(store.seq_at(until).await?.0 - 1);
         }
         let steps = self.steps();
+        if self.made.total.is_none() {
+            self.made.total = self.total(&steps).await?;
+        }
         for (at, step) in steps.iter().enumerate().skip(self.made.steps) {
             let listed = self.listed(step);
             loop {
@@ -124,21 +134,25 @@ impl Work {
     }
 
     async fn save(&mut self) -> Result<(), Halt> {
+        self.tell(0).await
+    }
+
+    /// Saves what is complete, and tells of what is written besides.
+    async fn tell(&mut self, written: u64) -> Result<(), Halt> {
         self.told = Instant::now();
-        let text = format!("{} resources exported", self.made.exported);
-        let part = (self.made.exported, None);
-        self.running.save_part(&self.made, text, part).await
+        let done = self.made.exported + written;
+        // What is counted is what there is now, and what is exported was there at the moment.
+        let total = self.made.total.map(|total| total.max(done));
+        let text = self.text(done, total);
+        self.running
+            .save_part(&self.made, text, (done, total))
+            .await
     }
 
     /// Tells how far it is, and leaves the machine to others for a while.
     async fn pause(&mut self, written: u64) -> Result<(), Halt> {
         if self.told.elapsed() >= TELL_EVERY {
-            self.told = Instant::now();
-            let done = self.made.exported + written;
-            let text = format!("{done} resources exported");
-            self.running
-                .save_part(&self.made, text, (done, None))
-                .await?;
+            self.tell(written).await?;
         }
         self.running.rest().await;
         Ok(())
@@ -202,7 +216,7 @@ impl Work {
                 pks.sort_unstable();
                 pks.dedup();
                 let bytes: Vec<u8> = pks.iter().flat_map(|pk| pk.to_le_bytes()).collect();
-                let path = folder.join(format!("{name}.list"));
+                let path = list_path(&folder, &name);
                 files.remove(&path)?;
                 let mut file = files.create(&path)?;
                 file.append(&bytes)?;
@@ -271,7 +285,7 @@ impl Work {
 
     /// Writes a file of what was listed; whether there is more.
     async fn file_of_listing(&mut self, step: &Step) -> Result<bool, Halt> {
-        let path = self.running.folder().join(format!("{}.list", step.name));
+        let path = list_path(&self.running.folder(), &step.name);
         let mut lines = None;
         let mut after = self.made.after;
         loop {
@@ -395,7 +409,7 @@ impl Work {
         Ok(former)
     }
 
-    fn path(&self, step: &Step) -> std::path::PathBuf {
+    fn path(&self, step: &Step) -> PathBuf {
         self.running.folder().join(self.name(step))
     }
 
@@ -442,61 +456,14 @@ impl Work {
     }
 }
 
+/// Where it is listed which resources of a type the searches found.
+fn list_path(folder: &Path, name: &str) -> PathBuf {
+    folder.join(format!("{name}.list"))
+}
+
 /// Whether the resources of a type are searched, not walked through.
 fn searched(asked: &Asked, limited: bool, name: &str) -> bool {
     limited || asked.filters.iter().any(|(of, _)| of == name)
-}
-
-/// The ids of the patients that an export is limited to.
-async fn patients(running: &Running, asked: &Asked) -> Result<Option<BTreeSet<String>>, Halt> {
-    let named: BTreeSet<String> = asked.patients.iter().cloned().collect();
-    let Level::Group(id) = &asked.level else {
-        return Ok((!named.is_empty()).then_some(named));
-    };
-    let tenant = &running.tenant;
-    let members = members(tenant, id, running.job.seq).await?;
-    if members.len() > running.fhir.limits.export_patients_max {
-        let text = format!(
-            "the group has more than {} patients",
-            running.fhir.limits.export_patients_max
-        );
-        return Err(Fault::bad(IssueType::TooCostly, text).into());
-    }
-    if named.is_empty() {
-        return Ok(Some(members));
-    }
-    Ok(Some(members.intersection(&named).cloned().collect()))
-}
-
-/// The patients of a group as of a moment; members that are inactive are left out.
-async fn members(tenant: &Tenant, id: &str, at: Seq) -> Result<BTreeSet<String>, Fault> {
-    let gone = || Fault::missing(IssueType::NotFound, "there is no such group");
-    let stored = tenant
-        .table
-        .type_named("Group")
-        .and_then(|ty| tenant.table.stored(ty));
-    let stored = tenant
-        .read(stored.ok_or_else(gone)?, id)
-        .await?
-        .ok_or_else(gone)?;
-    let then = tenant.store.versions_at(vec![stored.pk], at).await?;
-    let json = then.first().and_then(write::spliced).ok_or_else(gone)?;
-    let group = write::trusted(&json)?;
-    let mut members = BTreeSet::new();
-    for member in group.root().children_named("member") {
-        if member.child_text("inactive") == Some("true") {
-            continue;
-        }
-        let entity = member
-            .child("entity")
-            .and_then(|entity| entity.child_text("reference"));
-        let id = entity.and_then(|text| text.rsplit_once("Patient/"));
-        if let Some((_, id)) = id {
-            let id = id.split('/').next().unwrap_or_default();
-            members.insert(id.to_owned());
-        }
-    }
-    Ok(members)
 }
 
 /// The elements that are wanted of a type.
