@@ -1,9 +1,9 @@
 //! The codes that value sets and code systems list, for searches with `:in`, `:not-in`, `:above` and
 //! `:below` (FHIR R4 search.html#token).
 //!
-//! A value set that is stored comes before one of the standard. What a search names is read
+//! What is stored comes before what is of the standard. What a search names is read
 //! beforehand, with everything that it refers to; then the codes are worked out without waiting.
-//! This is no terminology service: what cannot be listed from complete code systems that are stored,
+//! This is no terminology service: what cannot be listed from complete code systems, stored or of R4,
 //! and from enumerated value sets, is refused with the reason.
 
 mod expand;
@@ -137,7 +137,10 @@ impl Library {
                 }
                 Needed::System(url) if !library.systems.contains_key(&url) => {
                     let found = library.find(call, "CodeSystem", &url).await?;
-                    let found = found.map(|found| found.map(|found| System::new(&found)));
+                    let found = found.map(|found| match found {
+                        Some(found) => Some(System::new(&found)),
+                        None => System::of_standard(&url),
+                    });
                     library.systems.insert(url, found);
                 }
                 Needed::Set(_) | Needed::System(_) => {}

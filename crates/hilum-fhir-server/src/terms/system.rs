@@ -1,7 +1,8 @@
-//! A code system that is stored: its codes, and which of them subsume which.
+//! A code system that is stored or of the standard: its codes, and which of them subsume which.
 
 use std::collections::{BTreeSet, HashMap};
 
+use hilum_fhir::definitions::code_system;
 use hilum_fhir::{Node, Resource};
 
 /// Which way from a code.
@@ -55,6 +56,42 @@ impl System {
         system
     }
 
+    /// A code system of FHIR R4, if all of its codes are at hand.
+    pub(super) fn of_standard(url: &str) -> Option<Self> {
+        let placed = code_system(url)?;
+        let mut system = Self {
+            complete: true,
+            ..Self::default()
+        };
+        // The places of the code before and of those above it.
+        let mut above: Vec<usize> = Vec::new();
+        let mut named = Vec::new();
+        for of in placed {
+            let at = system.push(of.code);
+            above.truncate(of.level.saturating_sub(1));
+            if let Some(parent) = above.last().copied() {
+                system.link(parent, at);
+            }
+            above.push(at);
+            named.extend(of.also_below().map(|child| (at, child)));
+        }
+        for (parent, child) in named {
+            if let Some(child) = system.places.get(child).copied() {
+                system.link(parent, child);
+            }
+        }
+        Some(system)
+    }
+
+    fn push(&mut self, code: &str) -> usize {
+        let at = self.codes.len();
+        self.codes.push(code.to_owned());
+        self.places.insert(code.to_owned(), at);
+        self.parents.push(Vec::new());
+        self.children.push(Vec::new());
+        at
+    }
+
     // The depth of a resource is bounded where it is read.
     fn add(
         &mut self,
@@ -66,11 +103,7 @@ impl System {
         let Some(code) = concept.child_text("code") else {
             return;
         };
-        let at = self.codes.len();
-        self.codes.push(code.to_owned());
-        self.places.insert(code.to_owned(), at);
-        self.parents.push(Vec::new());
-        self.children.push(Vec::new());
+        let at = self.push(code);
         named.extend(parent.map(|parent| (parent, at)));
         for property in concept.children_named("property") {
             let is_parent = match property.child_text("code") {

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::kit::Server;
+use crate::standard::check;
 
 const FOOD: &str = "http://acme.org/food";
 
@@ -221,4 +222,84 @@ async fn what_cannot_be_listed_is_refused_with_the_reason() {
         .get(&format!("/Observation?code:in={}", many.join(",")))
         .await;
     assert_eq!(costly.issues(), ["too-costly"], "{}", costly.told());
+}
+
+#[tokio::test]
+async fn code_systems_of_the_standard_have_their_hierarchy() {
+    let server = Server::start().await;
+    let clinical = "http://terminology.hl7.org/CodeSystem/condition-clinical";
+    for code in ["active", "relapse", "inactive", "remission"] {
+        let status = json!({ "coding": [{ "system": clinical, "code": code }] });
+        server
+            .store(
+                json!({ "resourceType": "Condition", "id": code, "clinicalStatus": status,
+                "subject": { "reference": "Patient/p" } }),
+            )
+            .await;
+    }
+    let active = json!({ "include": [{ "system": clinical,
+        "filter": [{ "property": "concept", "op": "is-a", "value": "active" }] }] });
+    for resource in [
+        set("active", &active),
+        json!({ "resourceType": "Patient", "id": "p", "gender": "female" }),
+        json!({ "resourceType": "Patient", "id": "q", "gender": "male" }),
+        json!({ "resourceType": "Encounter", "id": "e", "status": "planned",
+            "class": { "system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "ACUTE" } }),
+    ] {
+        server.store(resource).await;
+    }
+    let cases = [
+        (
+            "/Condition?clinical-status:below={clinical}%7Cactive",
+            "active relapse",
+        ),
+        (
+            "/Condition?clinical-status:above={clinical}%7Crelapse",
+            "active relapse",
+        ),
+        (
+            "/Condition?clinical-status:below={clinical}%7Crelapse",
+            "relapse",
+        ),
+        (
+            "/Condition?clinical-status:in=http://acme.org/ValueSet/active",
+            "active relapse",
+        ),
+        (
+            "/Condition?clinical-status:not-in=http://acme.org/ValueSet/active",
+            "inactive remission",
+        ),
+        (
+            "/Condition?_filter=clinical-status%20sb%20{clinical}%7Cinactive",
+            "inactive remission",
+        ),
+        (
+            "/Encounter?class:below=http://terminology.hl7.org/CodeSystem/v3-ActCode%7C_ActEncounterCode",
+            "e",
+        ),
+        (
+            "/Encounter?class:below=http://terminology.hl7.org/CodeSystem/v3-ActCode%7CIMP",
+            "e",
+        ),
+        (
+            "/Encounter?class:below=http://terminology.hl7.org/CodeSystem/v3-ActCode%7CAMB",
+            "",
+        ),
+        (
+            "/Patient?gender:below=http://hl7.org/fhir/administrative-gender%7Cmale",
+            "q",
+        ),
+    ];
+    let cases = cases.map(|(path, found)| (path.replace("{clinical}", clinical), found));
+    let cases: Vec<(&str, &str)> = cases
+        .iter()
+        .map(|(path, found)| (path.as_str(), *found))
+        .collect();
+    check(&server, &cases).await;
+    // What is stored comes first.
+    let own = json!({ "resourceType": "CodeSystem", "id": "own", "status": "active", "url": clinical,
+        "content": "complete", "concept": [{ "code": "active" }, { "code": "relapse" }] });
+    server.store(own).await;
+    let path = format!("/Condition?clinical-status:below={clinical}%7Cactive");
+    check(&server, &[(path.as_str(), "active")]).await;
 }

@@ -15,6 +15,7 @@ mod element;
 mod kind;
 mod names;
 mod other;
+mod systems;
 mod terms;
 #[cfg(test)]
 mod tests;
@@ -29,6 +30,7 @@ pub use other::{
     Compartment, CompartmentMember, Operation, SearchComponent, SearchParamDef, SearchParamDefId,
     SearchParamKind,
 };
+pub use systems::{PlacedCode, code_system};
 pub use terms::{Concept, Membership, ValueSetDef};
 
 use names::NameIndex;

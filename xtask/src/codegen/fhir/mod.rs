@@ -17,7 +17,12 @@ use super::packages::{Package, fetch};
 const GENERATED: &str = "crates/hilum-fhir/src/generated";
 
 /// What the program writes.
-const MADE: [&str; 3] = ["r4.bin", "r4-profiles.ndjson", "r4-base.bin"];
+const MADE: [&str; 4] = [
+    "r4.bin",
+    "r4-profiles.ndjson",
+    "r4-base.bin",
+    "r4-systems.bin",
+];
 const RECORDED: &str = "r4.sha256";
 
 const PACKAGE: Package = Package {
@@ -104,7 +109,7 @@ fn make(package: &Path, folder: &Path) -> Result<(Vec<Made>, String)> {
 
 fn provenance(counts: &str) -> Result<String> {
     let mut text = String::from(
-        "# Where r4.bin, r4-profiles.ndjson and r4-base.bin come from\n\n\
+        "# Where the tables of R4 come from\n\n\
          Made by `cargo xtask codegen` from this package, and from nothing else:\n\n\
          | Package | Registry | Licence | sha256 | Gives |\n|---|---|---|---|---|\n",
     );
@@ -132,6 +137,8 @@ fn provenance(counts: &str) -> Result<String> {
          without texts and mappings.\n\
          - The third file has the elements of the snapshots of those types whole, with texts and mappings, \
          deflated; snapshots of profiles are made on top of them.\n\
+         - The fourth file has the codes of every code system that the package has whole, with the codes \
+         below each, without texts; deflated.\n\
          - A search parameter stands once per type, its expression cut to the alternatives of that \
          type. Those of extensions and examples are left out, and those without an expression but \
          `_text` and `_content`.\n\n",

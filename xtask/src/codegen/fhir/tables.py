@@ -376,6 +376,28 @@ def elements(types):
     return zlib.compress(text.encode(), 9)
 
 
+def systems(found):
+    """The codes of the code systems that the package has whole, deflated.
+
+    A line with the URL of each, then a line for each code: a tab for each level, the code, and, each
+    after a byte 1, codes that a property names as its children as well.
+    """
+    lines = []
+
+    def write(concepts, level):
+        for concept in concepts:
+            named = [p["valueCode"] for p in concept.get("property", []) if p["code"] == "child"]
+            lines.append("\t" * level + "\1".join([concept["code"], *named]))
+            write(concept.get("concept", []), level + 1)
+
+    for system in sorted(found, key=lambda d: d["url"].encode()):
+        meaning = system.get("hierarchyMeaning", "is-a")
+        if system["content"] == "complete" and meaning == "is-a":
+            lines.append(system["url"])
+            write(system.get("concept", []), 1)
+    return zlib.compress("\n".join(lines).encode(), 9)
+
+
 def main():
     folder = pathlib.Path(sys.argv[2])
     tables = Tables(read(sys.argv[1]))
@@ -384,6 +406,7 @@ def main():
     lines = "".join(slim(profile) + "\n" for profile in profiles)
     (folder / "r4-profiles.ndjson").write_bytes(lines.encode())
     (folder / "r4-base.bin").write_bytes(elements(tables.types))
+    (folder / "r4-systems.bin").write_bytes(systems(tables.found["CodeSystem"]))
     print(tables.counts())
 
 
