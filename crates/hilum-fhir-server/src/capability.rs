@@ -106,7 +106,9 @@ fn statement(call: &Call) -> Vec<u8> {
     let mut json = Json(Vec::with_capacity(600_000));
     json.raw("{\"resourceType\":\"CapabilityStatement\",\"status\":\"active\",");
     json.pair("date", &instant((fhir.clock)()));
-    json.raw(",\"kind\":\"instance\",\"software\":{\"name\":\"hilum\",");
+    json.raw(",\"kind\":\"instance\",\"instantiates\":[");
+    write_string(BACKPORT_SERVER, &mut json.0);
+    json.raw("],\"software\":{\"name\":\"hilum\",");
     json.pair("version", env!("CARGO_PKG_VERSION"));
     json.raw("},\"implementation\":{\"description\":\"hilum FHIR server\",");
     json.pair("url", &call.base);
@@ -164,7 +166,33 @@ fn supported_profiles(json: &mut Json, tenant: &Tenant, ty: TypeId) {
     let urls = profiles
         .filter(|profile| profile.ty == ty)
         .map(|profile| profile.url.clone());
-    json.list("supportedProfile", urls, Comma::Before);
+    let own = (tenant.table.name(ty) == SUBSCRIPTION).then(|| BACKPORT.to_owned());
+    json.list("supportedProfile", urls.chain(own), Comma::Before);
+}
+
+const SUBSCRIPTION: &str = "Subscription";
+/// Subscriptions R5 Backport 1.1.0, conformance.html#profile-support-1.
+const BACKPORT: &str =
+    "http://hl7.org/fhir/uv/subscriptions-backport/StructureDefinition/backport-subscription";
+const BACKPORT_SERVER: &str = "http://hl7.org/fhir/uv/subscriptions-backport/CapabilityStatement/backport-subscription-server-r4";
+const TOPIC: &str = "http://hl7.org/fhir/uv/subscriptions-backport/StructureDefinition/capabilitystatement-subscriptiontopic-canonical";
+
+/// The topics that clients may subscribe to.
+fn topics(json: &mut Json, tenant: &Tenant, name: &str) {
+    let topics = tenant.subscriptions.topics();
+    if name != SUBSCRIPTION || topics.is_empty() {
+        return;
+    }
+    json.raw(",\"extension\":[");
+    for (at, url) in topics.keys().enumerate() {
+        json.comma(at);
+        json.raw("{");
+        json.pair("url", TOPIC);
+        json.raw(",");
+        json.pair("valueCanonical", url);
+        json.raw("}");
+    }
+    json.raw("]");
 }
 
 fn resource(json: &mut Json, entries: &[Entry], tenant: &Tenant, ty: TypeId) {
@@ -173,6 +201,7 @@ fn resource(json: &mut Json, entries: &[Entry], tenant: &Tenant, ty: TypeId) {
     let has = |wanted: &str| entries.iter().any(|entry| entry.route.name == wanted);
     json.raw("{");
     json.pair("type", name);
+    topics(json, tenant, name);
     supported_profiles(json, tenant, ty);
     json.raw(",\"interaction\":[");
     let own = entries.iter().filter_map(|entry| match entry.claim {

@@ -55,7 +55,7 @@ pub use limits::Limits;
 pub use open::{FhirOptions, OpenError, TenantOptions};
 pub use server::Fhir;
 pub use subscription::{
-    Interaction, SUBSCRIPTIONS, SubscriptionOptions, TopicOptions, TriggerOptions,
+    Interaction, SUBSCRIPTIONS, SubscriptionOptions, TestResult, TopicOptions, TriggerOptions,
 };
 pub use tenant::Validate;
 pub use time::Clock;

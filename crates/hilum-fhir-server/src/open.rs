@@ -140,6 +140,8 @@ impl Fhir {
     pub async fn open(options: FhirOptions) -> Result<Arc<Self>, OpenError> {
         let validator = Arc::new(Validator::new());
         let hub = Arc::new(Hub::new());
+        let here = options.subscriptions.here.clone();
+        let url = options.url.clone().or(here);
         let mut tenants = BTreeMap::new();
         // Tenants with the same packages share what was made of them.
         let mut known: Vec<(Vec<PathBuf>, Arc<Guides>)> = Vec::new();
@@ -151,7 +153,7 @@ impl Fhir {
                 Arc::clone(&hub),
                 options.subscriptions.clone(),
                 Arc::clone(&options.clock),
-                own_url(options.url.as_deref(), &tenant.name),
+                own_url(url.as_deref(), &tenant.name),
             );
             let custom_max = options.limits.custom_parameters_max;
             let packages = tenant.packages.clone();

@@ -87,6 +87,7 @@ pub(crate) fn take(
     let resource = local.as_ref().unwrap_or(resource);
     let mut warnings = Vec::new();
     crate::parameter::check(tenant, resource)?;
+    subscription::check_topic(tenant, resource)?;
     match tenant.validates(ty) {
         Validate::Off => {}
         mode => {

@@ -21,6 +21,10 @@ pub trait Shapes {
     fn named(&self, namespace: Option<&str>, name: &str) -> Option<Shape>;
     /// Whether a shape is of a type or of one below it.
     fn is(&self, shape: Shape, ty: Shape) -> bool;
+    /// What a variable of the caller is; `None` where that is not known.
+    fn variable(&self, _name: &str) -> Option<Vec<Shape>> {
+        None
+    }
 }
 
 /// What is wrong with a name.
@@ -82,6 +86,7 @@ impl Check<'_> {
         match &expr.kind {
             Kind::This => focus.clone(),
             Kind::Variable(Variable::Context) => Some(self.start.to_vec()),
+            Kind::Variable(Variable::Named(name)) => self.shapes.variable(name),
             Kind::Steps { head, steps } => {
                 let mut seen = self.expr(head, focus);
                 let mut unordered = false;

@@ -70,7 +70,10 @@ pub(crate) async fn start(
         import_from: plan.import_from.clone(),
         import_tls: import_tls(plan, site)?,
         limits,
-        subscriptions: subscriptions(&plan.subscriptions),
+        subscriptions: SubscriptionOptions {
+            here: Some(format!("http://{}", listener.local_address())),
+            ..subscriptions(&plan.subscriptions)
+        },
         clock: Arc::new(now_ms),
     };
     let fhir = Fhir::open(options).await?;
@@ -176,12 +179,14 @@ fn subscriptions(plan: &FhirSubscriptions) -> SubscriptionOptions {
             previous: trigger.previous.clone(),
             current: trigger.current.clone(),
             require_both: trigger.require_both,
+            ..TriggerOptions::default()
         }
     };
     let topics = plan.topics.iter().map(|topic| TopicOptions {
         url: topic.url.clone(),
         triggers: topic.triggers.iter().map(trigger).collect(),
         filters: topic.filters.clone(),
+        ..TopicOptions::default()
     });
     SubscriptionOptions {
         allow: plan.allow.clone(),

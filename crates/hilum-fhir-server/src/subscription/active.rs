@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 use hilum_fhir_store::{Query, ResourceType, StoreError, Stored};
 use tokio::sync::watch;
 
 use super::Hub;
+use super::basic;
 use super::commit::own_type;
 use super::options::SubscriptionOptions;
 use super::read::{self, Status, Subscribed};
@@ -36,8 +37,18 @@ pub(crate) struct Subscriptions {
     accepted: AtomicI64,
     /// Counts commits.
     commits: watch::Sender<u64>,
-    topics: OnceLock<Topics>,
+    topics: RwLock<Offered>,
+    /// Subscriptions that cannot be served, with the reason; their status is to say it.
+    broken: Mutex<Vec<(String, String)>>,
     own: OnceLock<ResourceType>,
+}
+
+/// What may be subscribed to.
+#[derive(Clone, Default)]
+struct Offered {
+    configured: Arc<Topics>,
+    stored: Arc<basic::Stored>,
+    all: Arc<Topics>,
 }
 
 /// One state of the active subscriptions.
@@ -52,7 +63,7 @@ impl Active {
     fn new(all: BTreeMap<String, Arc<Subscribed>>) -> Self {
         let mut by_type: HashMap<ResourceType, Vec<Arc<Subscribed>>> = HashMap::new();
         let mut before = HashSet::new();
-        let live = all.values().filter(|one| one.status.is_live());
+        let live = all.values().filter(|one| one.is_live());
         for subscribed in live {
             for watch in &subscribed.watches {
                 let of = by_type.entry(watch.resource_type).or_default();
@@ -108,7 +119,8 @@ impl Subscriptions {
             base,
             accepted: AtomicI64::new(0),
             commits: watch::Sender::new(0),
-            topics: OnceLock::new(),
+            topics: RwLock::default(),
+            broken: Mutex::default(),
             own: OnceLock::new(),
         }
     }
@@ -154,9 +166,43 @@ impl Subscriptions {
         &self.base
     }
 
-    pub(crate) fn topics(&self) -> &Topics {
-        static NONE: Topics = Topics::new();
-        self.topics.get().unwrap_or(&NONE)
+    fn offered(&self) -> Offered {
+        let offered = self.topics.read().unwrap_or_else(PoisonError::into_inner);
+        offered.clone()
+    }
+
+    /// What may be subscribed to.
+    pub(crate) fn topics(&self) -> Arc<Topics> {
+        self.offered().all
+    }
+
+    /// The topics that are resources.
+    pub(super) fn stored_topics(&self) -> Arc<basic::Stored> {
+        self.offered().stored
+    }
+
+    /// The site itself has a topic with this URL.
+    pub(super) fn configured(&self, url: &str) -> bool {
+        self.offered().configured.contains_key(url)
+    }
+
+    fn offer(&self, configured: Arc<Topics>, stored: basic::Stored) {
+        let mut all = (*configured).clone();
+        for (url, topic) in stored.values() {
+            all.entry(url.clone()).or_insert_with(|| Arc::clone(topic));
+        }
+        let mut offered = self.topics.write().unwrap_or_else(PoisonError::into_inner);
+        *offered = Offered {
+            configured,
+            stored: Arc::new(stored),
+            all: Arc::new(all),
+        };
+    }
+
+    /// Takes what is to be told of subscriptions that cannot be served.
+    pub(super) fn take_broken(&self) -> Vec<(String, String)> {
+        let mut broken = self.broken.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut *broken)
     }
 
     /// The type of Subscriptions in the store.
@@ -172,10 +218,10 @@ impl Subscriptions {
 
 impl Tenant {
     /// Reads the subscriptions that are stored; done once, before anything is served.
-    async fn load_subscriptions(&self, topics: Topics) -> Result<(), Fault> {
+    async fn load_subscriptions(&self) -> Result<(), Fault> {
         let subscriptions = &self.subscriptions;
-        // Set here alone.
-        drop(subscriptions.topics.set(topics));
+        let configured = subscriptions.offered().configured;
+        subscriptions.offer(configured, basic::stored(self).await?);
         let Some(own) = own_type(self) else {
             return Ok(());
         };
@@ -189,7 +235,9 @@ impl Tenant {
         loop {
             let page = self.search(query.clone()).await?;
             for found in &page.found {
-                if let Some(one) = self.subscribed(&found.stored) {
+                if let Some(mut one) = self.subscribed(&found.stored) {
+                    // The program ended amid its handshake.
+                    one.held = self.store.last_event(&one.id).await? > 0;
                     all.insert(one.id.clone(), Arc::new(one));
                 }
             }
@@ -205,7 +253,9 @@ impl Tenant {
     /// Compiles the topics and reads the subscriptions that are stored.
     pub(crate) async fn open_subscriptions(&self) -> Result<(), OpenError> {
         let topics = topic::compile(self, &self.subscriptions.options.topics)?;
-        self.load_subscriptions(topics).await.map_err(|fault| {
+        self.subscriptions
+            .offer(Arc::new(topics), basic::Stored::new());
+        self.load_subscriptions().await.map_err(|fault| {
             let first = fault
                 .problems
                 .first()
@@ -237,6 +287,22 @@ impl Tenant {
         }
     }
 
+    /// Follows what is stored now of topics, and has the subscriptions to them mean it.
+    pub(super) async fn reread_topics(&self) {
+        let subscriptions = &self.subscriptions;
+        match basic::stored(self).await {
+            Ok(stored) => subscriptions.offer(subscriptions.offered().configured, stored),
+            Err(error) => {
+                tracing::error!(%error, "the topics cannot be read; they stay as they were");
+                return;
+            }
+        }
+        let active = subscriptions.active();
+        let topical = active.all().filter(|one| one.topic.is_some());
+        let ids: Vec<String> = topical.map(|one| one.id.clone()).collect();
+        self.reread(&ids).await;
+    }
+
     /// Follows what is stored now of some subscriptions.
     pub(super) async fn reread(&self, ids: &[String]) {
         let subscriptions = &self.subscriptions;
@@ -254,9 +320,10 @@ impl Tenant {
                 }
             };
             let known = match one {
-                Some(one)
+                Some(mut one)
                     if all.len() < subscriptions.options.active_max || all.contains_key(id) =>
                 {
+                    one.held = all.get(id).is_some_and(|known| known.is_live());
                     all.insert(id.clone(), Arc::new(one))
                 }
                 Some(_) => {
@@ -288,6 +355,12 @@ impl Tenant {
                     .map(|problem| problem.text.as_ref())
                     .unwrap_or_default();
                 tracing::warn!(subscription = %stored.id, "a subscription is not active: {text}");
+                let refused = resource.root().child_text("error");
+                if !refused.is_some_and(read::is_refused) {
+                    let broken = &self.subscriptions.broken;
+                    let mut broken = broken.lock().unwrap_or_else(PoisonError::into_inner);
+                    broken.push((stored.id.to_string(), text.to_owned()));
+                }
                 None
             }
         }

@@ -1,17 +1,19 @@
 //! Events in commits: what is about to be written is held against the active subscriptions.
 //!
 //! A change that no subscription of its type waits for costs one look into a map. A change of a
-//! Subscription itself is done alone, so that every other commit was prepared with the
+//! Subscription itself, or of a topic, is done alone, so that every other commit was prepared with the
 //! subscriptions that are active when it is written.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use hilum_fhir::Resource;
 use hilum_fhir_store::{
     Change, Commit, Committed, Expect, Expected, Method, OutboxEvent, ResourceType, Searchable,
     StoreError, Stored,
 };
 
 use super::active::Active;
+use super::basic;
 use super::read::Subscribed;
 use crate::tenant::Tenant;
 use crate::write;
@@ -22,9 +24,33 @@ const TRIES_MAX: usize = 8;
 /// One change, as a subscription looks at it.
 pub(super) struct Moment<'m> {
     /// The resource as it will be; none if it is deleted.
-    pub(super) now: Option<&'m Searchable>,
+    pub(super) now: Option<&'m Seen>,
     /// The resource as it is; none if it does not exist, or nobody asked.
-    pub(super) before: Option<&'m Searchable>,
+    pub(super) before: Option<&'m Seen>,
+    pub(super) at_ms: i64,
+}
+
+/// A resource, as conditions look at it.
+pub(super) struct Seen {
+    pub(super) searchable: Searchable,
+    json: bytes::Bytes,
+    /// Read when an expression asks for it.
+    tree: OnceLock<Option<Resource>>,
+}
+
+impl Seen {
+    fn new(searchable: Searchable, json: bytes::Bytes) -> Self {
+        Self {
+            searchable,
+            json,
+            tree: OnceLock::new(),
+        }
+    }
+
+    pub(super) fn tree(&self) -> Option<&Resource> {
+        let read = || write::trusted(&self.json).ok();
+        self.tree.get_or_init(read).as_ref()
+    }
 }
 
 impl Tenant {
@@ -38,26 +64,26 @@ impl Tenant {
 
     async fn gated(self: &Arc<Self>, commit: Commit) -> Result<Committed, StoreError> {
         let own = self.subscriptions.resource_type();
-        let touches = commit
-            .changes
-            .iter()
-            .any(|change| Some(change.resource_type) == own);
-        if !touches {
+        let topics = self.subscriptions.stored_topics();
+        let basics = basic::stored_type(self);
+        let mut changes = commit.changes.iter();
+        let of_topics = changes.any(|change| basic::concerns(change, basics, &topics));
+        let changes = commit.changes.iter();
+        let of_subscriptions = changes.filter(|change| Some(change.resource_type) == own);
+        let ids: Vec<String> = of_subscriptions.map(|change| change.id.clone()).collect();
+        if ids.is_empty() && !of_topics {
             let _others = self.subscriptions.gate.read().await;
             return self.notifying(commit).await;
         }
         // Goes on when the client hangs up: what is in memory follows what is stored.
         let tenant = Arc::clone(self);
         let alone = async move {
-            let ids: Vec<String> = commit
-                .changes
-                .iter()
-                .filter(|change| Some(change.resource_type) == own)
-                .map(|change| change.id.clone())
-                .collect();
             let _alone = tenant.subscriptions.gate.write().await;
             let committed = tenant.notifying(commit).await;
             // Also after a failure: of that it is unknown whether it was written.
+            if of_topics {
+                tenant.reread_topics().await;
+            }
             tenant.reread(&ids).await;
             committed
         };
@@ -81,14 +107,9 @@ impl Tenant {
                 let moment = Moment {
                     now: now.as_ref(),
                     before: None,
+                    at_ms: self.subscriptions.now_ms(),
                 };
-                commit.events.extend(events(
-                    known,
-                    change,
-                    at,
-                    &moment,
-                    self.subscriptions.now_ms(),
-                ));
+                commit.events.extend(events(known, change, at, &moment));
             }
             let any = !commit.events.is_empty();
             let committed = self.store.commit(commit).await;
@@ -101,13 +122,14 @@ impl Tenant {
         committed
     }
 
-    fn now_of(&self, change: &Change) -> Result<Option<Searchable>, StoreError> {
-        let rows = match &change.method {
-            Method::Create { rows, .. } | Method::Update { rows, .. } => rows,
+    fn now_of(&self, change: &Change) -> Result<Option<Seen>, StoreError> {
+        let (body, rows) = match &change.method {
+            Method::Create { body, rows } | Method::Update { body, rows } => (body, rows),
             Method::Delete => return Ok(None),
         };
         let of = change.resource_type;
-        self.store.searchable(of, &change.id, rows).map(Some)
+        let searchable = self.store.searchable(of, &change.id, rows)?;
+        Ok(Some(Seen::new(searchable, body.bytes.clone())))
     }
 
     /// A commit whose events depend on what was there before: it is read, expected to be so still
@@ -124,7 +146,7 @@ impl Tenant {
                 let stored = self.store.read(change.resource_type, &change.id).await?;
                 let stored = stored.filter(|stored| stored.body.is_some());
                 let before = match &stored {
-                    Some(stored) => Some(self.searchable_of(stored)?),
+                    Some(stored) => Some(self.seen(stored)?),
                     None => None,
                 };
                 tried.expectations.push(Expect::Version {
@@ -137,17 +159,12 @@ impl Tenant {
                 let moment = Moment {
                     now: now.as_ref(),
                     before: before.as_ref(),
+                    at_ms: self.subscriptions.now_ms(),
                 };
                 if moment.now.is_none() && moment.before.is_none() {
                     continue;
                 }
-                tried.events.extend(events(
-                    known,
-                    change,
-                    at,
-                    &moment,
-                    self.subscriptions.now_ms(),
-                ));
+                tried.events.extend(events(known, change, at, &moment));
             }
             match self.store.commit(tried).await {
                 // Not what the caller expects, but what was read here.
@@ -167,15 +184,19 @@ impl Tenant {
         at < watched.count()
     }
 
-    pub(super) fn searchable_of(&self, stored: &Stored) -> Result<Searchable, StoreError> {
-        let damaged = StoreError::Invalid("what is stored cannot be read");
+    /// What is stored, as conditions look at it.
+    pub(super) fn seen(&self, stored: &Stored) -> Result<Seen, StoreError> {
         let json = write::spliced(stored).unwrap_or_default();
         let Ok(resource) = write::trusted(&json) else {
-            return Err(damaged);
+            return Err(StoreError::Invalid("what is stored cannot be read"));
         };
         let rows = self.rows(&resource);
-        self.store
-            .searchable(stored.resource_type, &stored.id, &rows)
+        let of = stored.resource_type;
+        let searchable = self.store.searchable(of, &stored.id, &rows)?;
+        Ok(Seen {
+            tree: OnceLock::from(Some(resource)),
+            ..Seen::new(searchable, json.into())
+        })
     }
 }
 
@@ -185,11 +206,10 @@ fn events(
     change: &Change,
     at: usize,
     moment: &Moment<'_>,
-    now_ms: i64,
 ) -> Vec<OutboxEvent> {
     let of = change.resource_type;
     let waits = |one: &&Arc<Subscribed>| {
-        one.end_ms.is_none_or(|end| end > now_ms)
+        one.end_ms.is_none_or(|end| end > moment.at_ms)
             && one
                 .watches
                 .iter()

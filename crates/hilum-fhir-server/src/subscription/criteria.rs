@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use hilum_fhir_store::{Condition, ResourceType, StoreError};
 
+use super::commit::Seen;
 use crate::limits::Limits;
 use crate::request::{Handling, pairs};
 use crate::search::{Context, Keys, Known, Reading, View};
@@ -14,6 +15,12 @@ use crate::tenant::Tenant;
 pub(crate) struct Criteria {
     pub(crate) resource_type: ResourceType,
     pub(crate) condition: Arc<Condition>,
+}
+
+impl Criteria {
+    pub(super) fn holds(&self, seen: &Seen) -> bool {
+        self.condition.holds(&seen.searchable)
+    }
 }
 
 /// Compiles `Observation?code=...`; without `?` every resource of the type is meant. The error is a

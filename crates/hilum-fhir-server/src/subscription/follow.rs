@@ -65,8 +65,8 @@ async fn matches(
         return Ok(true);
     };
     let holds = |of: &Stored| {
-        let searchable = tenant.searchable_of(of)?;
-        Ok::<_, StoreError>(criteria.condition.holds(&searchable))
+        let seen = tenant.seen(of)?;
+        Ok::<_, StoreError>(criteria.holds(&seen))
     };
     if stored.body.is_some() {
         return holds(stored);

@@ -78,7 +78,7 @@ impl Hook {
         &self,
         method: Method,
         below: Option<&str>,
-        content: Option<(&'static str, Bytes)>,
+        content: Option<(HeaderValue, Bytes)>,
         delivery: Option<&str>,
     ) -> Result<StatusCode, DeliveryError> {
         let asked = self.once(method, below, content, delivery);
@@ -104,7 +104,7 @@ impl Hook {
         &self,
         method: Method,
         below: Option<&str>,
-        content: Option<(&'static str, Bytes)>,
+        content: Option<(HeaderValue, Bytes)>,
         delivery: Option<&str>,
     ) -> Result<StatusCode, DeliveryError> {
         let connection = self
@@ -132,7 +132,7 @@ impl Hook {
         &self,
         method: Method,
         below: Option<&str>,
-        content: Option<(&'static str, Bytes)>,
+        content: Option<(HeaderValue, Bytes)>,
         delivery: Option<&str>,
     ) -> Result<Request<Full<Bytes>>, DeliveryError> {
         let path = self.uri.path().trim_end_matches('/');

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hilum_component::{Class, Stop};
-use http::Method;
+use http::{HeaderValue, Method};
 
 use super::notification::{Kind, Told};
-use super::read::{Content, REFUSED, Status, Subscribed, Way};
+use super::read::{BROKEN, Payload, REFUSED, Status, Subscribed, Way};
 use super::status::change_or_log;
 use crate::request::Format;
 use crate::server::Fhir;
@@ -33,6 +33,16 @@ pub(crate) async fn keep(fhir: Arc<Fhir>, mut stop: Stop) {
     loop {
         for slot in fhir.tenants.values() {
             let tenant = slot.now();
+            for (id, reason) in tenant.subscriptions.take_broken() {
+                let slot = Arc::clone(slot);
+                work.spawn(async move {
+                    let text = format!("{BROKEN}: {reason}");
+                    let from = [Status::Requested, Status::Active, Status::Error];
+                    change_or_log(&slot, &id, &from, Status::Refused, Some(&text)).await;
+                    // No destination has this name.
+                    format!("broken:{id}")
+                });
+            }
             for subscribed in tenant.subscriptions.active().all() {
                 let name = tenant.destination(&subscribed.id);
                 if busy.contains(&name) {
@@ -142,9 +152,17 @@ async fn handshake(slot: &Arc<Slot>, subscribed: &Subscribed, name: &str) {
             }
         }
     }
-    // One that never was active has no events to lose: it rests until it is requested again.
-    let (from, to) = ([Status::Requested], Status::Refused);
-    change_or_log(slot, &subscribed.id, &from, to, Some(&refused)).await;
+    // One that never was active has no events to lose: it rests until it is requested again. What
+    // waits for another one is tried on.
+    let (to, text) = if subscribed.held {
+        (
+            Status::Error,
+            format!("notifications fail and are tried on: {refused}"),
+        )
+    } else {
+        (Status::Refused, refused)
+    };
+    change_or_log(slot, &subscribed.id, &[Status::Requested], to, Some(&text)).await;
 }
 
 /// Sends a notification without events, once.
@@ -171,17 +189,14 @@ async fn say(
         ..Told::of(tenant, subscribed, events)
     };
     let now_ms = tenant.subscriptions.now_ms();
-    let bundle = told.bundle(kind, &[], Content::Empty, now_ms);
+    let bundle = told.bundle(kind, &[], subscribed.content, now_ms);
+    let (media, bytes) = content(subscribed.payload.as_ref(), bundle)?;
     match &subscribed.way {
-        Way::Hook(hook) => {
-            let content = content(subscribed.payload.unwrap_or(Format::Json), bundle)?;
-            hook.send(Method::POST, None, Some(content), None)
-                .await
-                .map(drop)
-        }
+        Way::Hook(hook) => hook
+            .send(Method::POST, None, Some((media, bytes)), None)
+            .await
+            .map(drop),
         Way::Socket => {
-            let format = subscribed.payload.unwrap_or(Format::Json);
-            let (_, bytes) = content(format, bundle)?;
             let text = String::from_utf8_lossy(&bytes);
             let name = tenant.destination(&subscribed.id);
             // Who is not connected is told when it comes.
@@ -193,17 +208,19 @@ async fn say(
 
 /// A notification in the form that the subscriber wants, with its media type.
 pub(super) fn content(
-    format: Format,
+    payload: Option<&Payload>,
     json: Vec<u8>,
-) -> Result<(&'static str, Bytes), hilum_component::DeliveryError> {
-    Ok(match format {
-        Format::Json => ("application/fhir+json", json.into()),
+) -> Result<(HeaderValue, Bytes), hilum_component::DeliveryError> {
+    let payload = payload.cloned().unwrap_or_default();
+    let bytes = match payload.format {
+        Format::Json => json.into(),
         Format::Xml => {
             let xml = write::converted(&json, Format::Xml, false).map_err(|_| {
                 let text = "the notification cannot be written as XML";
                 hilum_component::DeliveryError::reject("hook-form", text)
             })?;
-            ("application/fhir+xml", xml.into())
+            xml.into()
         }
-    })
+    };
+    Ok((payload.media, bytes))
 }

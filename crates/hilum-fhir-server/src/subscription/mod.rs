@@ -1,8 +1,10 @@
 //! Subscriptions: clients that are told when something changes (FHIR R4 subscription.html, and the
 //! Subscriptions R5 Backport guide for topics, notification Bundles and replay).
 //!
-//! - `read`: a Subscription resource as the server understands it, or why it is refused.
-//! - `criteria`: conditions, compiled once; `topic`: what the site offers to subscribe to.
+//! - `read`: a Subscription resource as the server understands it, or why it is refused; `asked`:
+//!   what its channel asks for.
+//! - `criteria`: conditions, compiled once; `topic`: what is offered to subscribe to, by the site or
+//!   by resources (`basic`).
 //! - `commit`: what is about to be written is held against the active subscriptions, and the events
 //!   are written in the same commit, numbered by the store.
 //! - `channel`: the built-in channel `hilum.subscriptions`, whose source is the outbox and which has
@@ -18,6 +20,8 @@
 
 mod active;
 mod allow;
+mod asked;
+mod basic;
 mod channel;
 mod commit;
 mod criteria;
@@ -35,7 +39,9 @@ mod topic;
 
 pub use channel::SUBSCRIPTIONS;
 pub use options::SubscriptionOptions;
-pub use topic::{Interaction, TopicOptions, TriggerOptions};
+pub use topic::{Interaction, TestResult, TopicOptions, TriggerOptions};
+
+pub(crate) use basic::check as check_topic;
 
 pub(crate) use active::Subscriptions;
 pub(crate) use allow::{covers, plain, port};

@@ -101,7 +101,8 @@ impl<'s> Told<'s> {
     pub(super) fn parameters(&self, kind: Kind, events: &[Event], content: Content) -> Vec<u8> {
         let mut parameters =
             vec![json!({"name": "subscription", "valueReference": {"reference": self.url()}})];
-        if let Some(topic) = self.topic {
+        // Who wants nothing in it is not told what it is about either.
+        if let Some(topic) = self.topic.filter(|_| content != Content::Empty) {
             parameters.push(json!({"name": "topic", "valueCanonical": topic}));
         }
         parameters.push(json!({"name": "status", "valueCode": self.status}));

@@ -6,10 +6,11 @@ use hilum_component::BoxFuture;
 use hilum_fhir::{IssueType, Resource};
 use hilum_fhir_store::Stored;
 use http::{StatusCode, header};
+use serde_json::json;
 
 use super::notification::{Event, Kind, Told};
 use super::read::{Content, Way, is_canonical};
-use super::socket::TOKEN_GOOD_MS;
+use super::socket::{BOUND_MAX, TOKEN_GOOD_MS};
 use crate::bundle::Bundle;
 use crate::call::{Call, Reply};
 use crate::fault::Fault;
@@ -42,6 +43,8 @@ pub(crate) fn routes() -> Vec<Entry> {
     let (get, post) = (Method::Get, Method::Post);
     #[rustfmt::skip]
     let routes = vec![
+        entry("subscription-token-some", get, "/Subscription/$get-ws-binding-token", FhirRead, "A token that binds a websocket to subscriptions", token_claim, token_of_some),
+        entry("subscription-token-some-post", post, "/Subscription/$get-ws-binding-token", FhirRead, "A token that binds a websocket to subscriptions", token_claim, token_of_some),
         entry("websocket", get, "/websocket", FhirRead, "Notifications for clients that connect", Claim::Field, not_upgraded),
         entry("subscription-token", get, "/Subscription/{id}/$get-ws-binding-token", FhirRead, "A token that binds a websocket to a subscription", token_claim, token),
         entry("subscription-token-post", post, "/Subscription/{id}/$get-ws-binding-token", FhirRead, "A token that binds a websocket to a subscription", token_claim, token),
@@ -88,6 +91,15 @@ fn value<'p>(given: &'p [(String, String)], name: &str) -> Option<&'p str> {
     Some(&found.1)
 }
 
+/// The values of a parameter that may be given several times, or several at once.
+fn all(given: &[(String, String)], name: &str) -> Vec<String> {
+    let values = given.iter().filter(|(known, _)| known == name);
+    values
+        .flat_map(|(_, value)| value.split(','))
+        .map(str::to_owned)
+        .collect()
+}
+
 /// A stored subscription with what a status tells of it.
 struct Known {
     stored: Stored,
@@ -132,7 +144,8 @@ async fn named(call: &Call) -> Result<Known, Fault> {
 
 fn one_status(call: Call) -> BoxFuture<'static, Result<Reply, Fault>> {
     Box::pin(async move {
-        parameters(&call, &[]).await?;
+        // Of one subscription the guide has these two ignored.
+        parameters(&call, &["id", "status"]).await?;
         let known = named(&call).await?;
         answer(&call, vec![known]).await
     })
@@ -143,7 +156,7 @@ async fn answer(call: &Call, known: Vec<Known>) -> Result<Reply, Fault> {
     bundle.total = Some(known.len() as u64);
     for one in &known {
         let told = one.told(call).await?;
-        let json = told.parameters(Kind::QueryStatus, &[], Content::Empty);
+        let json = told.parameters(Kind::QueryStatus, &[], Content::IdOnly);
         bundle.entry(|entry| {
             entry.resource(&json);
             entry.search_mode("match");
@@ -155,14 +168,12 @@ async fn answer(call: &Call, known: Vec<Known>) -> Result<Reply, Fault> {
 fn statuses(call: Call) -> BoxFuture<'static, Result<Reply, Fault>> {
     Box::pin(async move {
         let given = parameters(&call, &["id", "status"]).await?;
-        let all = |name: &str| -> Vec<String> {
-            let values = given.iter().filter(|(known, _)| known == name);
-            values
-                .flat_map(|(_, value)| value.split(','))
-                .map(str::to_owned)
-                .collect()
-        };
-        let (ids, wanted) = (all("id"), all("status"));
+        let (ids, wanted) = (all(&given, "id"), all(&given, "status"));
+        let codes = ["requested", "active", "error", "off"];
+        if wanted.iter().any(|code| !codes.contains(&code.as_str())) {
+            let text = "`status` is none of requested, active, error, off";
+            return Err(Fault::bad(IssueType::Value, text));
+        }
         let own = call.tenant.subscriptions.resource_type();
         let Some(own) = own else {
             return answer(&call, Vec::new()).await;
@@ -213,35 +224,55 @@ fn not_upgraded(_: Call) -> BoxFuture<'static, Result<Reply, Fault>> {
 
 fn token(call: Call) -> BoxFuture<'static, Result<Reply, Fault>> {
     Box::pin(async move {
-        parameters(&call, &[]).await?;
+        parameters(&call, &["id"]).await?;
         let known = named(&call).await?;
-        let subscriptions = &call.tenant.subscriptions;
-        let active = subscriptions.active();
-        let id = &*known.stored.id;
-        let socket = active
-            .get(id)
-            .is_some_and(|one| matches!(one.way, Way::Socket) && one.status.is_live());
-        if !socket {
-            let text = "the subscription is not active, or not over websockets";
-            return Err(Fault::bad(IssueType::Invalid, text));
-        }
-        let token = call.fhir.new_id();
-        let now_ms = subscriptions.now_ms();
-        let sockets = &subscriptions.hub().sockets;
-        sockets.token(token.clone(), &call.tenant.name, id, now_ms)?;
-        let url = websocket_url(&call.base);
-        let until = instant(now_ms.saturating_add(TOKEN_GOOD_MS));
-        let answer = serde_json::json!({
-            "resourceType": "Parameters",
-            "parameter": [
-                {"name": "token", "valueString": token},
-                {"name": "expiration", "valueDateTime": until},
-                {"name": "subscription", "valueString": id},
-                {"name": "websocket-url", "valueUrl": url},
-            ],
-        });
-        Ok(Reply::json(answer.to_string().into_bytes()))
+        opened(&call, vec![known.stored.id.to_string()])
     })
+}
+
+fn token_of_some(call: Call) -> BoxFuture<'static, Result<Reply, Fault>> {
+    Box::pin(async move {
+        let given = parameters(&call, &["id"]).await?;
+        let ids = all(&given, "id");
+        if ids.is_empty() {
+            let text = "name subscriptions by `id`; a token for all there are is not given";
+            return Err(Fault::bad(IssueType::Required, text));
+        }
+        if ids.len() > BOUND_MAX {
+            let text = format!("more than {BOUND_MAX} subscriptions on one connection");
+            return Err(Fault::bad(IssueType::TooCostly, text));
+        }
+        opened(&call, ids)
+    })
+}
+
+/// A token that opens subscriptions.
+fn opened(call: &Call, ids: Vec<String>) -> Result<Reply, Fault> {
+    let subscriptions = &call.tenant.subscriptions;
+    let active = subscriptions.active();
+    let socket = |id: &String| {
+        let known = active.get(id);
+        known.is_some_and(|one| matches!(one.way, Way::Socket) && one.status.is_live())
+    };
+    if !ids.iter().all(socket) {
+        let text = "the subscription is not active, or not over websockets";
+        return Err(Fault::bad(IssueType::Invalid, text));
+    }
+    let token = call.fhir.new_id();
+    let now_ms = subscriptions.now_ms();
+    let until = instant(now_ms.saturating_add(TOKEN_GOOD_MS));
+    let mut parameters = vec![
+        json!({"name": "token", "valueString": token}),
+        json!({"name": "expiration", "valueDateTime": until}),
+    ];
+    let named = ids.iter();
+    parameters.extend(named.map(|id| json!({"name": "subscription", "valueString": id})));
+    let url = websocket_url(&call.base);
+    parameters.push(json!({"name": "websocket-url", "valueUrl": url}));
+    let sockets = &subscriptions.hub().sockets;
+    sockets.token(token, &call.tenant.name, ids, now_ms)?;
+    let answer = json!({"resourceType": "Parameters", "parameter": parameters});
+    Ok(Reply::json(answer.to_string().into_bytes()))
 }
 
 fn some_events(call: Call) -> BoxFuture<'static, Result<Reply, Fault>> {

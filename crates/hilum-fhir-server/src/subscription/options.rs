@@ -7,6 +7,9 @@ use super::topic::TopicOptions;
 /// Limits and permissions of subscriptions, each with its default.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SubscriptionOptions {
+    /// Scheme and host that notifications name the server by, where its own URL is not set: the
+    /// address that it listens at.
+    pub here: Option<String>,
     /// Beginnings of URLs that may be called, such as `https://app.example/hooks/`; loopback always
     /// may.
     pub allow: Vec<String>,
@@ -34,6 +37,7 @@ impl Default for SubscriptionOptions {
     fn default() -> Self {
         const DAY: Duration = Duration::from_secs(24 * 3600);
         Self {
+            here: None,
             allow: Vec::new(),
             active_max: 1_000,
             failures_max: 5,

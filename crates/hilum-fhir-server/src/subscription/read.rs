@@ -10,12 +10,13 @@ use std::time::Duration;
 use hilum_fhir::resource::Editor;
 use hilum_fhir::{IssueType, Node, Problem, Resource};
 use hilum_fhir_store::ResourceType;
-use http::{HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderValue, StatusCode};
 
-use super::allow;
+use super::asked::{self, Wrong};
 use super::commit::Moment;
 use super::criteria::{self, Criteria};
 use super::hook::Hook;
+use super::topic;
 use crate::fault::Fault;
 use crate::request::Format;
 use crate::search::instant_of;
@@ -24,14 +25,6 @@ use crate::tenant::Tenant;
 /// Where the extensions of the backport guide are defined.
 pub(super) const GUIDE: &str =
     "http://hl7.org/fhir/uv/subscriptions-backport/StructureDefinition/backport-";
-/// Headers that one subscription may set.
-const HEADERS_MAX: usize = 20;
-/// Longest timeout that a subscription may ask for.
-const TIMEOUT_MAX: Duration = Duration::from_secs(120);
-/// Events that one notification tells, at most.
-const TOGETHER_MAX: usize = 100;
-/// Shortest heartbeat that a subscription may ask for.
-const HEARTBEAT_MIN: Duration = Duration::from_secs(1);
 
 /// What a notification holds of the resources that it is about.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -57,6 +50,23 @@ impl Content {
     }
 }
 
+/// The form of what is sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Payload {
+    pub(crate) format: Format,
+    /// As the subscription writes it, which is how it is sent.
+    pub(crate) media: HeaderValue,
+}
+
+impl Default for Payload {
+    fn default() -> Self {
+        Self {
+            format: Format::Json,
+            media: HeaderValue::from_static("application/fhir+json"),
+        }
+    }
+}
+
 /// The way to a subscriber.
 #[derive(Clone, Debug)]
 pub(crate) enum Way {
@@ -72,13 +82,16 @@ pub(crate) struct Subscribed {
     pub(crate) id: String,
     /// As it stands in the resource.
     pub(crate) status: Status,
+    /// It was active before it was requested again: its events go on, and what waits for it waits
+    /// for the handshake.
+    pub(crate) held: bool,
     /// The canonical URL of the topic, of a subscription to one.
     pub(crate) topic: Option<String>,
     /// What it waits for.
     pub(super) watches: Vec<Watch>,
     pub(crate) way: Way,
     /// The form of what is sent; none is a call without a body, of R4 alone.
-    pub(crate) payload: Option<Format>,
+    pub(crate) payload: Option<Payload>,
     pub(crate) content: Content,
     /// Events that one notification may tell; one for a subscription of R4.
     pub(crate) together_max: usize,
@@ -89,6 +102,13 @@ pub(crate) struct Subscribed {
     pub(crate) digest: [u8; 32],
 }
 
+impl Subscribed {
+    /// It has events and a destination.
+    pub(crate) fn is_live(&self) -> bool {
+        self.status.is_live() || (self.status == Status::Requested && self.held)
+    }
+}
+
 /// The states of a subscription (FHIR R4 valueset-subscription-status.html).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Status {
@@ -96,7 +116,7 @@ pub(crate) enum Status {
     Active,
     /// Notifications fail and are tried on.
     Error,
-    /// The handshake failed; in the resource it is an error as well.
+    /// The handshake failed, or its topic is gone; in the resource it is an error as well.
     Refused,
     Off,
 }
@@ -111,7 +131,7 @@ impl Status {
         }
     }
 
-    /// It has events and a destination.
+    /// Notifications are sent.
     pub(crate) const fn is_live(self) -> bool {
         matches!(self, Self::Active | Self::Error)
     }
@@ -120,7 +140,7 @@ impl Status {
         match code {
             "requested" => Self::Requested,
             "active" => Self::Active,
-            "error" if error.is_some_and(|text| text.starts_with(REFUSED)) => Self::Refused,
+            "error" if error.is_some_and(is_refused) => Self::Refused,
             "error" => Self::Error,
             _ => Self::Off,
         }
@@ -153,13 +173,13 @@ impl Watch {
 
     pub(super) fn holds(&self, moment: &Moment<'_>) -> bool {
         let triggered = match &self.trigger {
-            Trigger::Now(criteria) => moment.now.is_some_and(|now| criteria.condition.holds(now)),
+            Trigger::Now(criteria) => moment.now.is_some_and(|now| criteria.holds(now)),
             Trigger::Topic(trigger) => trigger.holds(moment),
         };
         triggered
             && moment.now.or(moment.before).is_some_and(|of| {
                 let mut filters = self.filters.iter();
-                filters.all(|filter| filter.condition.holds(of))
+                filters.all(|filter| filter.holds(of))
             })
     }
 }
@@ -167,60 +187,38 @@ impl Watch {
 /// Reads a subscription; the error is all that is wrong with it.
 pub(super) fn read(tenant: &Tenant, resource: &Resource) -> Result<Subscribed, Vec<Problem>> {
     let root = resource.root();
-    let mut problems = Vec::new();
-    let mut wrong = |place: &str, code: IssueType, text: String| {
-        problems.push(Problem::error(code, text).at(format!("Subscription.{place}")));
-    };
+    let mut wrong = Wrong::new();
     let text = root.child_text("criteria").unwrap_or_default();
     let topic = is_canonical(text).then(|| text.to_owned());
     let watches = match &topic {
-        Some(url) => topic_watches(tenant, root, url),
-        None => criteria::compile(tenant, text).map(|criteria| {
-            vec![Watch {
-                resource_type: criteria.resource_type,
-                trigger: Trigger::Now(criteria),
-                filters: Vec::new(),
-            }]
-        }),
+        Some(url) => topic_watches(tenant, root, url, &mut wrong),
+        None => plain_watches(tenant, root, text, &mut wrong),
     };
-    let watches = watches.unwrap_or_else(|text| {
-        wrong("criteria", IssueType::NotSupported, text);
-        Vec::new()
-    });
-    let channel = root.child("channel");
-    let (payload, content) = channel
-        .map_or(Ok((None, Content::default())), |channel| {
-            payload(channel, topic.is_some())
-        })
-        .unwrap_or_else(|text| {
-            wrong("channel.payload", IssueType::NotSupported, text.to_owned());
-            (None, Content::default())
-        });
-    let way = channel
-        .ok_or(("channel", "the subscription has no channel"))
-        .and_then(|channel| way(tenant, channel))
-        .map_err(|(place, text)| wrong(place, IssueType::NotSupported, text.to_owned()))
-        .ok();
-    let heartbeat = channel.and_then(|channel| seconds(channel, "heartbeat-period"));
+    let asked = asked::channel(tenant, root, topic.is_some(), &mut wrong);
     let end_ms = root.child_text("end").and_then(instant_of);
-    let (Some(way), true) = (way, problems.is_empty()) else {
-        return Err(problems);
+    let (Some(way), true) = (asked.way, wrong.none()) else {
+        return Err(wrong.all());
     };
-    let backport = topic.is_some();
-    let digest = digest(&way, topic.as_deref(), payload, content);
+    let digest = digest(
+        &way,
+        topic.as_deref(),
+        asked.payload.as_ref(),
+        asked.content,
+    );
     Ok(Subscribed {
         id: resource.id().unwrap_or_default().to_owned(),
         status: Status::of(
             root.child_text("status").unwrap_or_default(),
             root.child_text("error"),
         ),
+        held: false,
         topic,
         watches,
         way,
-        payload,
-        content,
-        together_max: channel.filter(|_| backport).map_or(1, together_max),
-        heartbeat: heartbeat.map(|period| period.max(HEARTBEAT_MIN)),
+        payload: asked.payload,
+        content: asked.content,
+        together_max: asked.together_max,
+        heartbeat: asked.heartbeat,
         end_ms,
         digest,
     })
@@ -233,148 +231,68 @@ pub(super) fn is_canonical(criteria: &str) -> bool {
         .any(|scheme| criteria.starts_with(scheme))
 }
 
-fn topic_watches(tenant: &Tenant, root: Node<'_>, url: &str) -> Result<Vec<Watch>, String> {
+/// Extensions of the criteria with their places: the filters of a topic.
+fn filters<'r>(root: Node<'r>) -> impl Iterator<Item = (String, &'r str, Node<'r>)> {
+    let given = root.child("criteria").into_iter().flat_map(asked::of_guide);
+    given.map(|(at, (name, one))| (format!("criteria.extension[{at}]"), name, one))
+}
+
+fn plain_watches(tenant: &Tenant, root: Node<'_>, text: &str, wrong: &mut Wrong) -> Vec<Watch> {
+    for (place, _, _) in filters(root) {
+        let text = "the extension is of subscriptions to topics, and the criteria name none";
+        wrong.tell(&place, IssueType::NotSupported, text);
+    }
+    match criteria::compile(tenant, text) {
+        Ok(criteria) => vec![Watch {
+            resource_type: criteria.resource_type,
+            trigger: Trigger::Now(criteria),
+            filters: Vec::new(),
+        }],
+        Err(text) => {
+            wrong.tell("criteria", IssueType::NotSupported, text);
+            Vec::new()
+        }
+    }
+}
+
+fn topic_watches(tenant: &Tenant, root: Node<'_>, url: &str, wrong: &mut Wrong) -> Vec<Watch> {
     let topics = tenant.subscriptions.topics();
-    let topic = topics.get(url).ok_or_else(|| {
+    let Some(topic) = topic::named(&topics, url) else {
         let known: Vec<&str> = topics.keys().map(String::as_str).collect();
-        format!(
-            "there is no such topic here; topics: {}",
-            if known.is_empty() {
-                "none".to_owned()
-            } else {
-                known.join(", ")
-            }
-        )
-    })?;
-    let name = format!("{GUIDE}filter-criteria");
-    let given = root.child("criteria").into_iter().flat_map(|criteria| {
-        let extensions = criteria.children_named("extension");
-        extensions.collect::<Vec<_>>()
-    });
-    let mut filters = Vec::new();
-    for extension in given.filter(|one| one.child_text("url") == Some(&*name)) {
-        let text = extension.child_text("value").unwrap_or_default();
-        filters.push(topic.filter(tenant, text)?);
+        let known = if known.is_empty() {
+            "none".to_owned()
+        } else {
+            known.join(", ")
+        };
+        let text = format!("there is no such topic here; topics: {known}");
+        wrong.tell("criteria", IssueType::NotSupported, text);
+        return Vec::new();
+    };
+    let mut compiled = Vec::new();
+    for (place, name, extension) in filters(root) {
+        let filter = match (name, asked::text_of(extension, "string")) {
+            ("filter-criteria", Some(text)) => topic.filter(tenant, text),
+            ("filter-criteria", None) => Err("the filter is no valueString".to_owned()),
+            _ => Err("this extension of the backport guide is not supported here".to_owned()),
+        };
+        match filter {
+            Ok(filter) => compiled.push(filter),
+            Err(text) => wrong.tell(&place, IssueType::NotSupported, text),
+        }
     }
     let watches = topic.triggers.iter().map(|trigger| {
         let of = trigger.resource_type;
-        let own = filters.iter().filter(|filter| filter.resource_type == of);
+        let own = compiled.iter().filter(|filter| filter.resource_type == of);
         Watch {
             resource_type: of,
             trigger: Trigger::Topic(Arc::clone(trigger)),
             filters: own.cloned().collect(),
         }
     });
-    Ok(watches.collect())
+    watches.collect()
 }
 
-/// Events that one notification may tell.
-fn together_max(channel: Node<'_>) -> usize {
-    let asked = extension(channel, "max-count").and_then(|asked| asked.child_text("value"));
-    let asked = asked.and_then(|text| text.parse().ok());
-    asked.map_or(1, |asked: usize| asked.clamp(1, TOGETHER_MAX))
-}
-
-/// An extension of the backport guide that counts seconds.
-fn seconds(channel: Node<'_>, name: &str) -> Option<Duration> {
-    let text = extension(channel, name)?.child_text("value")?;
-    text.parse().ok().map(Duration::from_secs)
-}
-
-fn extension<'r>(of: Node<'r>, name: &str) -> Option<Node<'r>> {
-    let mut extensions = of.children_named("extension");
-    extensions.find(|one| {
-        let url = one.child_text("url").unwrap_or_default();
-        url.strip_prefix(GUIDE) == Some(name)
-    })
-}
-
-fn payload(channel: Node<'_>, backport: bool) -> Result<(Option<Format>, Content), &'static str> {
-    let payload = channel.child("payload");
-    let mime = payload.and_then(Node::text).unwrap_or_default();
-    let plain = mime.split(';').next().unwrap_or_default().trim();
-    let format = match plain {
-        "" if backport => Some(Format::Json),
-        "" => None,
-        "application/fhir+json" | "application/json" => Some(Format::Json),
-        "application/fhir+xml" | "application/xml" => Some(Format::Xml),
-        _ => return Err("the payload is neither application/fhir+json nor application/fhir+xml"),
-    };
-    if !backport {
-        let content = if format.is_some() {
-            Content::Full
-        } else {
-            Content::Empty
-        };
-        return Ok((format, content));
-    }
-    let code = payload
-        .and_then(|payload| extension(payload, "payload-content"))
-        .and_then(|extension| extension.child_text("value"));
-    let content = match code {
-        None => Content::default(),
-        Some(code) => Content::of(code)
-            .ok_or("the content of the payload is none of empty, id-only, full-resource")?,
-    };
-    Ok((format, content))
-}
-
-type Misplaced = (&'static str, &'static str);
-
-fn way(tenant: &Tenant, channel: Node<'_>) -> Result<Way, Misplaced> {
-    match channel.child_text("type").unwrap_or_default() {
-        "rest-hook" => {}
-        "websocket" => return Ok(Way::Socket),
-        _ => {
-            let text = "the channel is neither rest-hook nor websocket";
-            return Err(("channel.type", text));
-        }
-    }
-    let options = tenant.subscriptions.options();
-    let text = channel.child_text("endpoint");
-    let text = text.ok_or(("channel.endpoint", "a rest-hook needs an endpoint"))?;
-    let uri = allow::endpoint(text, &options.allow).map_err(|text| ("channel.endpoint", text))?;
-    let mut headers = Vec::new();
-    for line in channel.children_named("header").filter_map(Node::text) {
-        headers.push(header_of(line).map_err(|text| ("channel.header", text))?);
-    }
-    if headers.len() > HEADERS_MAX {
-        let text = "the channel has more than 20 headers";
-        return Err(("channel.header", text));
-    }
-    let within = seconds(channel, "timeout").map_or(options.answer_within, |asked| {
-        asked.clamp(Duration::from_secs(1), TIMEOUT_MAX)
-    });
-    let hook = Hook::new(uri, headers, within).map_err(|text| ("channel.endpoint", text))?;
-    Ok(Way::Hook(Arc::new(hook)))
-}
-
-/// Headers that are the server's own, or would change where a request ends.
-const OWN: [HeaderName; 8] = [
-    header::HOST,
-    header::CONTENT_LENGTH,
-    header::CONTENT_TYPE,
-    header::TRANSFER_ENCODING,
-    header::CONNECTION,
-    header::UPGRADE,
-    header::TE,
-    header::EXPECT,
-];
-
-fn header_of(line: &str) -> Result<(HeaderName, HeaderValue), &'static str> {
-    let (name, value) = line.split_once(':').ok_or("a header is no `Name: value`")?;
-    let name = HeaderName::from_bytes(name.trim().as_bytes())
-        .map_err(|_| "a header has a name that is none")?;
-    if OWN.contains(&name) {
-        return Err("a header is one that the server writes itself");
-    }
-    let mut value = HeaderValue::from_str(value.trim())
-        .map_err(|_| "a header has a value that cannot be sent")?;
-    value.set_sensitive(true);
-    Ok((name, value))
-}
-
-fn digest(way: &Way, topic: Option<&str>, payload: Option<Format>, content: Content) -> [u8; 32] {
+fn digest(way: &Way, topic: Option<&str>, payload: Option<&Payload>, content: Content) -> [u8; 32] {
     use sha2::Digest as _;
     let mut digest = sha2::Sha256::new();
     match way {
@@ -390,6 +308,13 @@ fn digest(way: &Way, topic: Option<&str>, payload: Option<Format>, content: Cont
 
 /// What a handshake that was not taken is told with; such a subscription was never active.
 pub(super) const REFUSED: &str = "the endpoint did not take the handshake";
+/// What one is told with that can be served no more, because its topic is gone.
+pub(super) const BROKEN: &str = "the subscription cannot be served";
+
+/// The error of a subscription that rests until it is requested again.
+pub(super) fn is_refused(error: &str) -> bool {
+    error.starts_with(REFUSED) || error.starts_with(BROKEN)
+}
 
 /// A Subscription that a client writes, as it is stored: one of R4 is active at once, one to a topic
 /// is requested until its endpoint has taken the handshake. One that is switched off is stored as it

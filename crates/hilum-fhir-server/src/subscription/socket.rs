@@ -21,18 +21,18 @@ use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 
 use super::keeper;
 use super::notification::{Kind, Told};
-use super::read::{Content, Status, Way};
+use super::read::{Status, Subscribed, Way};
 use crate::call::{Answer, Reply};
 use crate::fault::Fault;
-use crate::request::Format;
 use crate::slot::Slot;
+use crate::tenant::Tenant;
 
 /// Clients that are connected at once.
 const SOCKETS_MAX: usize = 256;
 /// Bytes of a message of a client: a word and an id, or a token.
 const MESSAGE_MAX: usize = 4_096;
 /// Subscriptions of one client.
-const BOUND_MAX: usize = 100;
+pub(super) const BOUND_MAX: usize = 100;
 /// Notifications on their way to one client.
 const OUTGOING_MAX: usize = 16;
 /// Silence after which a client is asked whether it is there.
@@ -62,7 +62,7 @@ pub(super) struct Sockets {
 
 /// What a token opens.
 struct Token {
-    id: String,
+    ids: Vec<String>,
     tenant: String,
     until_ms: i64,
 }
@@ -134,12 +134,12 @@ impl Sockets {
         bound.clear();
     }
 
-    /// Makes a token for a subscription.
+    /// Makes a token for subscriptions.
     pub(super) fn token(
         &self,
         token: String,
         tenant: &str,
-        id: &str,
+        ids: Vec<String>,
         now_ms: i64,
     ) -> Result<(), Fault> {
         let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
@@ -150,7 +150,7 @@ impl Sockets {
             return Err(Fault::new(status, IssueType::Throttled, text));
         }
         let opens = Token {
-            id: id.to_owned(),
+            ids,
             tenant: tenant.to_owned(),
             until_ms: now_ms.saturating_add(TOKEN_GOOD_MS),
         };
@@ -158,10 +158,10 @@ impl Sockets {
         Ok(())
     }
 
-    fn opened(&self, token: &str, tenant: &str, now_ms: i64) -> Option<String> {
+    fn opened(&self, token: &str, tenant: &str, now_ms: i64) -> Option<Vec<String>> {
         let tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
         let known = tokens.get(token)?;
-        (known.until_ms > now_ms && known.tenant == tenant).then(|| known.id.clone())
+        (known.until_ms > now_ms && known.tenant == tenant).then(|| known.ids.clone())
     }
 }
 
@@ -295,19 +295,27 @@ async fn serve(mut socket: Socket, slot: &Arc<Slot>) {
                 continue;
             }
         };
-        let (answer, to) = asked(slot, text).await;
-        let over = bound >= BOUND_MAX && to.is_some();
-        let answer = if over {
-            format!("error more than {BOUND_MAX} subscriptions on one connection")
-        } else {
-            answer
+        let answers = match asked(slot, text).await {
+            Ok(answers) if bound + answers.len() > BOUND_MAX => Err(format!(
+                "more than {BOUND_MAX} subscriptions on one connection"
+            )),
+            answers => answers,
         };
-        if !write(&mut socket, Message::text(answer)).await {
-            return;
-        }
-        if let Some(to) = to.filter(|_| !over) {
-            bound += 1;
-            hub.sockets.bind(to, line.clone());
+        match answers {
+            Ok(answers) => {
+                for Bound { answer, to } in answers {
+                    if !write(&mut socket, Message::text(answer)).await {
+                        return;
+                    }
+                    bound += 1;
+                    hub.sockets.bind(to, line.clone());
+                }
+            }
+            Err(why) => {
+                if !write(&mut socket, Message::text(format!("error {why}"))).await {
+                    return;
+                }
+            }
         }
     }
 }
@@ -317,51 +325,63 @@ async fn write(socket: &mut Socket, message: Message) -> bool {
     matches!(sent, Ok(Ok(())))
 }
 
-/// The answer to what a client says, and the destination that it is bound to by it.
-async fn asked(slot: &Arc<Slot>, text: &str) -> (String, Option<String>) {
+/// A destination that a client is bound to, and what it is told about that.
+struct Bound {
+    answer: String,
+    to: String,
+}
+
+/// What comes of what a client says; the error is for the client.
+async fn asked(slot: &Arc<Slot>, text: &str) -> Result<Vec<Bound>, String> {
     let tenant = slot.now();
     let subscriptions = &tenant.subscriptions;
-    let no = |why: &str| (format!("error {why}"), None);
     let (word, rest) = text.trim().split_once(' ').unwrap_or((text.trim(), ""));
     let rest = rest.trim();
-    let (id, with_token) = match word {
-        "bind" => (rest.to_owned(), false),
+    match word {
+        "bind" => {
+            let subscribed = over_sockets(&tenant, rest)?;
+            if subscribed.topic.is_some() {
+                return Err("a subscription to a topic is bound with a token".to_owned());
+            }
+            let (answer, to) = (format!("bound {rest}"), tenant.destination(rest));
+            Ok(vec![Bound { answer, to }])
+        }
         "bind-with-token" => {
             let sockets = &subscriptions.hub().sockets;
-            match sockets.opened(rest, &tenant.name, subscriptions.now_ms()) {
-                Some(id) => (id, true),
-                None => return no("the token is not good"),
+            let ids = sockets.opened(rest, &tenant.name, subscriptions.now_ms());
+            let mut bound = Vec::new();
+            for id in ids.ok_or("the token is not good")? {
+                let answer = handshake(&tenant, &*over_sockets(&tenant, &id)?).await?;
+                let to = tenant.destination(&id);
+                bound.push(Bound { answer, to });
             }
+            Ok(bound)
         }
-        _ => return no("say `bind ID` or `bind-with-token TOKEN`"),
-    };
-    let active = subscriptions.active();
-    let known = active
-        .get(&id)
-        .filter(|one| matches!(one.way, Way::Socket) && one.status.is_live());
-    let Some(subscribed) = known else {
-        return no("there is no active subscription with this id over websockets");
-    };
-    let to = tenant.destination(&id);
-    if !with_token {
-        if subscribed.topic.is_some() {
-            return no("a subscription to a topic is bound with a token");
-        }
-        return (format!("bound {id}"), Some(to));
+        _ => Err("say `bind ID` or `bind-with-token TOKEN`".to_owned()),
     }
-    let Ok(events) = tenant.store.last_event(&id).await else {
-        return no("the events cannot be counted now");
-    };
+}
+
+fn over_sockets(tenant: &Tenant, id: &str) -> Result<Arc<Subscribed>, String> {
+    let active = tenant.subscriptions.active();
+    let known = active.get(id);
+    let known = known.filter(|one| matches!(one.way, Way::Socket) && one.status.is_live());
+    let none = || "there is no active subscription with this id over websockets".to_owned();
+    known.cloned().ok_or_else(none)
+}
+
+/// What a client that is bound to a topic hears first.
+async fn handshake(tenant: &Tenant, subscribed: &Subscribed) -> Result<String, String> {
+    let events = tenant.store.last_event(&subscribed.id).await;
+    let events = events.map_err(|_| "the events cannot be counted now")?;
     let told = Told {
         status: Status::Active.code(),
-        ..Told::of(&tenant, subscribed, events)
+        ..Told::of(tenant, subscribed, events)
     };
-    let now_ms = subscriptions.now_ms();
-    let bundle = told.bundle(Kind::Handshake, &[], Content::Empty, now_ms);
-    match keeper::content(subscribed.payload.unwrap_or(Format::Json), bundle) {
-        Ok((_, bytes)) => (String::from_utf8_lossy(&bytes).into_owned(), Some(to)),
-        Err(_) => no("the handshake cannot be written"),
-    }
+    let now_ms = tenant.subscriptions.now_ms();
+    let bundle = told.bundle(Kind::Handshake, &[], subscribed.content, now_ms);
+    let (_, bytes) = keeper::content(subscribed.payload.as_ref(), bundle)
+        .map_err(|_| "the handshake cannot be written")?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 #[cfg(test)]

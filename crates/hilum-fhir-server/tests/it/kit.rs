@@ -123,6 +123,7 @@ impl Server {
                         ..TriggerOptions::default()
                     }],
                     filters: vec!["Observation?status".to_owned()],
+                    ..TopicOptions::default()
                 }],
                 ..SubscriptionOptions::default()
             },

@@ -35,6 +35,7 @@ mod standard;
 mod strict;
 mod subscriptions;
 mod synthea;
+mod topics;
 mod us_core;
 mod walk;
 

@@ -34,5 +34,6 @@ mod standard;
 mod strict;
 mod subscriptions;
 mod synthea;
+mod topics;
 mod us_core;
 mod walk;

@@ -25,6 +25,27 @@ fn with(path: &str, value: Value) -> Value {
     changed
 }
 
+/// One whose channel has these besides.
+fn channel(more: Value) -> Value {
+    let mut changed = subscription("Observation?code=1234-5");
+    let own = changed["channel"].as_object_mut().unwrap();
+    own.extend(more.as_object().unwrap().clone());
+    changed
+}
+
+/// One whose channel has an extension of the guide.
+fn asking(name: &str, value: Value) -> Value {
+    let mut extension = json!({"url": format!("{GUIDE}{name}")});
+    let own = extension.as_object_mut().unwrap();
+    own.extend(value.as_object().unwrap().clone());
+    channel(json!({"extension": [extension]}))
+}
+
+fn to_topic(mut subscription: Value) -> Value {
+    subscription["criteria"] = TOPIC.into();
+    subscription
+}
+
 #[tokio::test]
 async fn what_cannot_be_done_is_refused_with_its_place() {
     let server = Server::start().await;
@@ -59,6 +80,51 @@ async fn what_cannot_be_done_is_refused_with_its_place() {
             ),
             "channel.header",
             "itself",
+        ),
+        (
+            channel(json!({"payload": "application/fhir+json;fhirVersion=5.0"})),
+            "channel.payload",
+            "fhirVersion=4.0",
+        ),
+        (
+            channel(json!({"_type": {"extension": [{
+                "url": format!("{GUIDE}channel-type"), "valueCoding": {"code": "zulip"},
+            }]}})),
+            "channel.type",
+            "another type",
+        ),
+        (
+            asking("heartbeat-period", json!({"valueUnsignedInt": 60})),
+            "channel.extension[0]",
+            "of subscriptions to topics",
+        ),
+        (
+            asking("timeout", json!({"valueUnsignedInt": 121})),
+            "channel.extension[0]",
+            "1 to 120",
+        ),
+        (
+            asking("timeout", json!({"valueString": "60"})),
+            "channel.extension[0]",
+            "valueUnsignedInt",
+        ),
+        (
+            to_topic(asking("max-count", json!({"valueInteger": 5}))),
+            "channel.extension[0]",
+            "valuePositiveInt",
+        ),
+        (
+            to_topic(asking("heartbeat-period", json!({"valueUnsignedInt": 0}))),
+            "channel.extension[0]",
+            "valueUnsignedInt from 1",
+        ),
+        (
+            to_topic(asking(
+                "notification-url-location",
+                json!({"valueCode": "none"}),
+            )),
+            "channel.extension[0]",
+            "not supported",
         ),
         (subscription("Observation?colour=red"), "criteria", "colour"),
         (subscription("Nothing?code=1"), "criteria", "no type"),
@@ -106,6 +172,13 @@ async fn what_cannot_be_done_is_refused_with_its_place() {
         let told = issue.to_string();
         assert!(told.contains(text), "{text}: {told}");
     }
+    let mut filtered = to_topic(subscription(""));
+    filtered["_criteria"] = json!({"extension": [
+        {"url": format!("{GUIDE}filter-criteria"), "valueString": "Observation?status=final"},
+        {"url": format!("{GUIDE}filter-criteria"), "valueString": "Observation?subject=Patient/1"},
+    ]});
+    let issue = server.put("/Subscription/s1", &filtered).await.json()["issue"][0].clone();
+    assert_eq!(issue["expression"][0], "Subscription.criteria.extension[1]");
     // One that is off asks for nothing.
     let mut off = with("/channel/endpoint", "https://evil.example/in".into());
     off["status"] = "off".into();
@@ -187,7 +260,31 @@ async fn events_are_numbered_and_can_be_asked_for() {
         .await
         .json();
     assert_eq!(empty["entry"].as_array().unwrap().len(), 1);
+    // Of one subscription the guide has `id` and `status` ignored.
+    let one = server
+        .get("/Subscription/s1/$status?id=other&status=off")
+        .await
+        .json();
+    assert_eq!(told(&one, 0, "status"), "active");
+    let asked = json!({"resourceType": "Parameters", "parameter": [
+        {"name": "id", "valueId": "other"}, {"name": "id", "valueId": "s1"},
+        {"name": "status", "valueCode": "error"}, {"name": "status", "valueCode": "active"},
+    ]});
+    let some = server.post("/Subscription/$status", &asked).await.json();
+    assert_eq!(some["total"], 1, "{some}");
+    let first = server
+        .get("/Subscription/s1/$events?eventsUntilNumber=1&content=id-only")
+        .await
+        .json();
+    assert_eq!(told(&first, 0, "events-since-subscription-start"), "4");
+    assert_eq!(first["entry"].as_array().unwrap().len(), 2);
+    let request = &first["entry"][0]["request"];
+    let url = "http://localhost/fhir/Subscription/s1/$status";
+    assert_eq!(*request, json!({"method": "GET", "url": url}));
     for (path, code) in [
+        ("/Subscription/$status?status=gone", 400),
+        ("/Subscription/$get-ws-binding-token", 400),
+        ("/Subscription/$get-ws-binding-token?id=s1", 400),
         ("/Subscription/none/$status", 404),
         ("/Subscription/s1/$events?content=much", 400),
         ("/Subscription/s1/$events?eventsSinceNumber=x", 400),
@@ -207,6 +304,18 @@ async fn events_are_numbered_and_can_be_asked_for() {
         .iter()
         .find(|one| one["type"] == "Subscription")
         .unwrap();
+    let listed = |name: &str| own[name].as_array().cloned().unwrap_or_default();
+    assert!(listed("supportedProfile").contains(&format!("{GUIDE}subscription").into()));
+    let of_topics = format!(
+        "{}capabilitystatement-subscriptiontopic-canonical",
+        GUIDE.trim_end_matches("backport-")
+    );
+    assert_eq!(
+        listed("extension"),
+        [json!({"url": of_topics, "valueCanonical": TOPIC})]
+    );
+    let url = "http://hl7.org/fhir/uv/subscriptions-backport/CapabilityStatement/backport-subscription-server-r4";
+    assert_eq!(statement["instantiates"], json!([url]));
     let mut claimed: Vec<&str> = own["operation"]
         .as_array()
         .unwrap()
@@ -231,7 +340,7 @@ async fn a_subscription_to_a_topic_is_shaken_hands_with_and_hears_that_it_lives(
             }]},
             "channel": {
                 "type": "rest-hook", "endpoint": format!("http://{}/in", hook.address()),
-                "payload": "application/fhir+xml",
+                "payload": "application/fhir+xml; fhirVersion=4.0",
                 "_payload": {"extension": [
                     {"url": format!("{GUIDE}payload-content"), "valueCode": content},
                 ]},
@@ -255,6 +364,11 @@ async fn a_subscription_to_a_topic_is_shaken_hands_with_and_hears_that_it_lives(
     assert_eq!(answer.json()["status"], "requested", "{}", answer.told());
     until("it was asked", || !hook.received().is_empty()).await;
     hook.react(HttpReaction::status(200));
+    assert_eq!(
+        hook.received()[0].header("content-type"),
+        Some("application/fhir+xml; fhirVersion=4.0"),
+        "as it was asked for"
+    );
     let text = |at: usize| String::from_utf8_lossy(&hook.received()[at].body).into_owned();
     assert!(
         text(0).contains("valueCode value=\"handshake\""),

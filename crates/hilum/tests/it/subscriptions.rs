@@ -37,7 +37,6 @@ impl Node {
 admin: 127.0.0.1:{admin}
 fhir:
   listen: 127.0.0.1:{fhir}
-  url: http://127.0.0.1:{fhir}
   subscriptions:
     failures-max: 3
     retry-first: 20ms
@@ -368,6 +367,7 @@ async fn who_refuses_what_is_told_is_not_called_for_ever() {
         1,
         "empty is empty"
     );
+    assert_eq!(told(&bundle, "topic"), Value::Null, "nor what it is about");
     node.terminate();
     node.end();
 }
@@ -405,6 +405,49 @@ async fn a_topic_looks_at_what_was_and_what_is() {
     let status = site.get("Subscription/started/$status").await;
     let since = told(&status, "events-since-subscription-start");
     assert_eq!(since, "2", "{status}");
+    node.terminate();
+    node.end();
+}
+
+#[tokio::test]
+async fn what_waits_for_a_subscription_that_is_requested_again_is_not_lost() {
+    let site = Node::new();
+    let node = site.run();
+    let mut hook = HttpReceiver::start().await.unwrap();
+    site.put(&topical("results", TOPIC, &hook, "full-resource"))
+        .await;
+    site.reaches("results", "active").await;
+    hook.down().await;
+    site.put(&observation("r1", "2823-3")).await;
+    site.reaches("results", "error").await;
+    // A new key, and the endpoint is still away: what waits is kept, and new events are as well.
+    let mut again = topical("results", TOPIC, &hook, "full-resource");
+    again["status"] = "active".into();
+    again["channel"]["header"] = json!(["Authorization: Bearer another"]);
+    site.put(&again).await;
+    assert_eq!(
+        site.get("Subscription/results").await["status"],
+        "requested"
+    );
+    site.put(&observation("r2", "2823-3")).await;
+    let known = site.reaches("results", "error").await;
+    assert!(
+        known["error"].as_str().unwrap().contains("handshake"),
+        "{known}"
+    );
+    hook.up().await.unwrap();
+    until("both are there", || numbers(&hook).len() >= 2).await;
+    assert_eq!(numbers(&hook), ["1", "2"]);
+    site.reaches("results", "active").await;
+    assert_eq!(site.destination("results")["dead"], 0);
+    let last = hook.received().pop().unwrap();
+    assert_eq!(last.header("authorization"), Some("Bearer another"));
+    let kinds: Vec<Value> = hook
+        .received()
+        .iter()
+        .map(|one| told(&body(one), "type"))
+        .collect();
+    assert_eq!(kinds[0], "handshake");
     node.terminate();
     node.end();
 }
@@ -509,6 +552,34 @@ async fn a_client_of_websockets_hears_what_it_is_bound_to_and_what_it_missed() {
     let number = |bundle: &Value| told(bundle, "notification-event")[0]["valueString"].clone();
     assert_eq!(number(&bundles[1]), "1");
     assert_eq!(number(&bundles[2]), "2");
+
+    // One token for several.
+    let mut more = socket("more", TOPIC);
+    more["channel"]["payload"] = "application/fhir+json".into();
+    site.put(&more).await;
+    let token = site
+        .get("Subscription/$get-ws-binding-token?id=results&id=more")
+        .await;
+    let parameters = token["parameter"].as_array().unwrap();
+    let of = parameters
+        .iter()
+        .filter(|one| one["name"] == "subscription");
+    let of: Vec<&Value> = of.map(|one| &one["valueString"]).collect();
+    assert_eq!(of, ["results", "more"]);
+    let mut client = Client::connect(&site).await;
+    let token = parameters[0]["valueString"].as_str().unwrap();
+    client.say(&format!("bind-with-token {token}")).await;
+    let mut named = Vec::new();
+    for _ in 0..2 {
+        let bundle = serde_json::from_str::<Value>(&client.hear().await).unwrap();
+        assert_eq!(told(&bundle, "type"), "handshake");
+        let of = told(&bundle, "subscription")["reference"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        named.push(of.rsplit('/').next().unwrap().to_owned());
+    }
+    assert_eq!(named, ["results", "more"]);
 
     // A page of another origin may not listen in.
     let (_, head) = upgrade(&site, "Origin: https://evil.example\r\n").await;

@@ -67,7 +67,7 @@ impl Fhir {
         for slot in self.tenants.values() {
             let tenant = slot.now();
             for subscribed in tenant.subscriptions.active().all() {
-                if !subscribed.status.is_live() {
+                if !subscribed.is_live() {
                     continue;
                 }
                 let name: Arc<str> = tenant.destination(&subscribed.id).into();

@@ -11,7 +11,6 @@ use hilum_fhir::json::write_node;
 use hilum_fhir::{Node, Style};
 use http::Method;
 
-use crate::request::Format;
 use crate::slot::Slot;
 use crate::subscription::hook::Hook;
 use crate::subscription::read::{Status, Subscribed, Way};
@@ -20,6 +19,11 @@ use crate::write;
 
 /// How long an attempt waits for a client.
 const CLIENT_WITHIN: Duration = Duration::from_secs(3);
+
+/// How long an attempt waits for a handshake.
+const SHAKEN_WITHIN: Duration = Duration::from_secs(3);
+/// The code of an attempt that was not made because of it.
+const HANDSHAKE: &str = "handshake";
 
 /// The destination of one subscription.
 pub(super) struct Notified {
@@ -73,10 +77,31 @@ impl Notified {
 
     async fn one(&self, delivery: &Delivery) -> Outcome {
         let text = delivery.payload.text();
+        if !self.shaken().await {
+            let text = "the subscription was requested again and its endpoint did not take the \
+                        handshake yet";
+            return Err(DeliveryError::retry(HANDSHAKE, text));
+        }
         match &self.subscribed.way {
             Way::Hook(hook) => self.hook(hook, text, &delivery.id.to_string()).await,
             Way::Socket => self.socket(text).await,
         }
+    }
+
+    /// Waits a little while the subscription waits for its handshake; false if it still does.
+    async fn shaken(&self) -> bool {
+        let waits = || {
+            let tenant = self.slot.now();
+            let active = tenant.subscriptions.active();
+            let known = active.get(&self.subscribed.id);
+            known.is_some_and(|known| known.status == Status::Requested)
+        };
+        let mut changes = self.slot.now().subscriptions.hub().changes();
+        let changed = changes.wait_for(|_| !waits());
+        matches!(
+            tokio::time::timeout(SHAKEN_WITHIN, changed).await,
+            Ok(Ok(_))
+        )
     }
 
     /// FHIR R4 subscription.html#websockets: a ping alone; else the notification.
@@ -85,8 +110,7 @@ impl Notified {
         let text = match &subscribed.topic {
             None => format!("ping {}", subscribed.id),
             Some(_) => {
-                let format = subscribed.payload.unwrap_or(Format::Json);
-                let (_, bytes) = keeper::content(format, bundle.to_vec())?;
+                let (_, bytes) = keeper::content(subscribed.payload.as_ref(), bundle.to_vec())?;
                 String::from_utf8_lossy(&bytes).into_owned()
             }
         };
@@ -104,20 +128,20 @@ impl Notified {
 
     async fn hook(&self, hook: &Hook, bundle: &[u8], delivery: &str) -> Outcome {
         let subscribed = &self.subscribed;
-        let sent = match (&subscribed.topic, subscribed.payload) {
-            (Some(_), format) => {
-                let content = keeper::content(format.unwrap_or(Format::Json), bundle.to_vec())?;
+        let sent = match (&subscribed.topic, &subscribed.payload) {
+            (Some(_), payload) => {
+                let content = keeper::content(payload.as_ref(), bundle.to_vec())?;
                 hook.send(Method::POST, None, Some(content), Some(delivery))
                     .await?
             }
             // FHIR R4 subscription.html#rest-hook: a call alone, or an update of the resource.
             (None, None) => hook.send(Method::POST, None, None, Some(delivery)).await?,
-            (None, Some(format)) => {
+            (None, Some(payload)) => {
                 let Some((below, json)) = focus(bundle) else {
                     let text = "the notification holds no resource";
                     return Err(DeliveryError::reject("no-focus", text));
                 };
-                let content = keeper::content(format, json)?;
+                let content = keeper::content(Some(payload), json)?;
                 hook.send(Method::PUT, Some(&below), Some(content), Some(delivery))
                     .await?
             }
