@@ -67,10 +67,7 @@ impl Slot {
         shown.done.store(progress.done, Ordering::Relaxed);
         shown.total.store(progress.total, Ordering::Relaxed);
         if !progress.finished {
-            if !std::mem::replace(runs, true) {
-                let now = (tenant.subscriptions.clock())();
-                self.indexing_since_ms.store(now, Ordering::Relaxed);
-            }
+            *runs = true;
         } else if std::mem::take(runs) {
             self.ended(&tenant, &progress).await?;
         }
@@ -81,7 +78,7 @@ impl Slot {
     async fn ended(&self, tenant: &Tenant, progress: &Progress) -> Result<(), StoreError> {
         let custom = tenant.table.custom();
         let mut params: Vec<ParamKey> = custom.iter().map(|(_, param, _)| param.key).collect();
-        if self.take_by_hand() {
+        if progress.whole {
             let types = tenant.table.all();
             let all = types.into_iter().flat_map(|ty| tenant.table.params(ty));
             params.extend(all.map(|param| param.key));
@@ -164,7 +161,6 @@ fn begin(call: Call) -> BoxFuture<'static, Result<Reply, Fault>> {
             return Err(Fault::new(StatusCode::CONFLICT, IssueType::Conflict, text));
         }
         let slot = call.slot()?;
-        slot.by_hand.store(true, Ordering::Relaxed);
         let progress = store.begin_reindex().await?;
         slot.wake.notify_one();
         let reply = Reply::new(StatusCode::ACCEPTED, Answer::Json(told(&call, progress)?));

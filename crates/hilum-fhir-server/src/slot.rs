@@ -7,7 +7,6 @@
 //! was prepared before is indexed again while no change can happen, so a reindex that begins
 //! afterwards finds every resource that lacks the new values.
 
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use hilum_fhir_store::{Commit, Committed, Counted, Method, ParamKey, StoreError};
@@ -32,10 +31,6 @@ pub(crate) struct Slot {
     changing: tokio::sync::Mutex<()>,
     /// There may be something to index again.
     pub(crate) wake: Notify,
-    /// The running reindex was begun by hand, so it is about every parameter.
-    pub(crate) by_hand: AtomicBool,
-    /// When the running reindex was begun or taken up, Unix milliseconds; 0 while there is none.
-    pub(crate) indexing_since_ms: AtomicI64,
     /// What parameters were found to find when the last reindex had ended.
     counted: Mutex<Vec<Counted>>,
 }
@@ -48,8 +43,6 @@ impl Slot {
             others: Arc::default(),
             changing: tokio::sync::Mutex::default(),
             wake: Notify::new(),
-            by_hand: AtomicBool::new(false),
-            indexing_since_ms: AtomicI64::new(0),
             counted: Mutex::default(),
         }
     }
@@ -160,11 +153,6 @@ impl Slot {
         drop(writing);
         self.wake.notify_one();
         Ok(())
-    }
-
-    /// Whether the reindex that ended was about every parameter.
-    pub(crate) fn take_by_hand(&self) -> bool {
-        self.by_hand.swap(false, Ordering::Relaxed)
     }
 }
 

@@ -17,6 +17,10 @@ pub struct Progress {
     pub total: u64,
     /// All were, and the parameters are complete.
     pub finished: bool,
+    /// When it began, Unix milliseconds; 0 if an older program began it.
+    pub began_ms: i64,
+    /// It was begun though nothing was building, so it is about every parameter.
+    pub whole: bool,
 }
 
 impl fmt::Display for Progress {

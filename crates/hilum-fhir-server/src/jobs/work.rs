@@ -3,7 +3,6 @@
 //! Kinds, numbers and reasons as the OperationOutcome of a job tells them; no content.
 
 use std::sync::PoisonError;
-use std::sync::atomic::Ordering;
 
 use hilum_fhir_store::{Job, JobState, StoreError};
 use serde::Serialize;
@@ -45,7 +44,7 @@ pub struct Work {
     pub done: Option<u64>,
     /// What there is to do, where that is known.
     pub total: Option<u64>,
-    /// When it was asked for; for a reindex when this server began with it. Unix milliseconds.
+    /// When it was asked for, or began, Unix milliseconds.
     pub since_ms: Option<i64>,
     /// How far it is, or why it failed.
     pub text: String,
@@ -105,7 +104,6 @@ impl Fhir {
             let tenant = slot.now();
             let reindex = tenant.store.reindexing().await?;
             if let Some(progress) = reindex.filter(|progress| !progress.finished) {
-                let since = slot.indexing_since_ms.load(Ordering::Relaxed);
                 all.push(Work {
                     tenant: tenant.name.clone(),
                     kind: "reindex".to_owned(),
@@ -113,7 +111,7 @@ impl Fhir {
                     job: None,
                     done: Some(progress.done),
                     total: Some(progress.total),
-                    since_ms: (since > 0).then_some(since),
+                    since_ms: (progress.began_ms > 0).then_some(progress.began_ms),
                     text: progress.to_string(),
                 });
             }

@@ -23,7 +23,8 @@ const STEP_MAX: usize = 1000;
 /// Resources that are counted at a time.
 const COUNTED_BATCH: i64 = 2_000;
 
-const PROGRESS: &str = "SELECT position, until, done, total, finished FROM reindex";
+const PROGRESS: &str =
+    "SELECT position, until, done, total, finished, began_ms, whole FROM reindex";
 
 /// A resource that is indexed again.
 pub(super) struct Item {
@@ -83,6 +84,8 @@ fn progress_of(row: &tokio_postgres::Row) -> Progress {
         done: row.get::<_, i64>(2).unsigned_abs(),
         total: row.get::<_, i64>(3).unsigned_abs(),
         finished: row.get(4),
+        began_ms: row.get(5),
+        whole: row.get(6),
     }
 }
 
@@ -115,12 +118,16 @@ pub(super) fn begin(
     let sql = "UPDATE param SET building = 2 WHERE building = 1 RETURNING id";
     let building = !writing.query(sql, &[])?.is_empty();
     if building || anyway {
+        let runs = writing.query(PROGRESS, &[])?;
+        let runs = runs.first().map(progress_of).filter(|job| !job.finished);
+        let whole = anyway || runs.is_some_and(|job| job.whole);
+        let now_ms = writing.shared.config.clock.now_ms();
         // A job that runs begins anew, because the new parameters need all resources.
         writing.query("DELETE FROM reindex", &[])?;
-        let sql = "INSERT INTO reindex \
-                   SELECT 0, $1, 0, coalesce(sum(count), 0)::bigint, false FROM counter";
+        let sql = "INSERT INTO reindex (position, until, done, total, finished, began_ms, whole) \
+                   SELECT 0, $1, 0, coalesce(sum(count), 0)::bigint, false, $2, $3 FROM counter";
         let until = writing.numbers.seq;
-        writing.query(sql, &[&until])?;
+        writing.query(sql, &[&until, &now_ms, &whole])?;
     }
     Ok(writing.query(PROGRESS, &[])?.first().map(progress_of))
 }

@@ -11,7 +11,8 @@ use super::link::Link;
 use crate::error::StoreError;
 
 /// Steps of the schema, each applied once.
-pub(super) const STEPS: &[&str] = &[r#"
+pub(super) const STEPS: &[&str] = &[
+    r#"
 CREATE TABLE store (one boolean PRIMARY KEY CHECK (one), version bigint NOT NULL,
   index_key bytea NOT NULL, cursor_key bytea NOT NULL, seq bigint NOT NULL,
   updated_ms bigint NOT NULL, outbox bigint NOT NULL, names bigint NOT NULL);
@@ -57,7 +58,11 @@ CREATE TABLE delivery (token bigint PRIMARY KEY, first bigint NOT NULL, last big
 CREATE TABLE job (id text COLLATE "C" PRIMARY KEY, kind text NOT NULL, state bigint NOT NULL,
   seq bigint NOT NULL, created_ms bigint NOT NULL, changed_ms bigint NOT NULL,
   request bytea NOT NULL, progress bytea NOT NULL);
-CREATE INDEX delivery_last ON delivery (last)"#];
+CREATE INDEX delivery_last ON delivery (last)"#,
+    r#"
+ALTER TABLE reindex ADD COLUMN began_ms bigint NOT NULL DEFAULT 0,
+  ADD COLUMN whole boolean NOT NULL DEFAULT false"#,
+];
 
 /// The key of the advisory lock under which one process at a time makes tables.
 const LOCK: &str =

@@ -41,7 +41,7 @@ pub(super) struct Item {
 
 /// How far the job is; `None` if there is none.
 pub(super) fn progress(conn: &Connection, name: &str) -> Result<Option<Progress>, DbError> {
-    let sql = "SELECT position, until, done, total, finished FROM reindex";
+    let sql = "SELECT position, until, done, total, finished, began_ms, whole FROM reindex";
     let mut statement = conn
         .prepare_cached(sql)
         .doing("look at the reindex of", name)?;
@@ -54,6 +54,8 @@ pub(super) fn progress(conn: &Connection, name: &str) -> Result<Option<Progress>
                 done: done.unsigned_abs(),
                 total: total.unsigned_abs(),
                 finished: row.get(4)?,
+                began_ms: row.get(5)?,
+                whole: row.get(6)?,
             })
         })
         .optional()
@@ -149,10 +151,14 @@ fn begin(
     }
     let total: i64 = handler.state.counts.iter().sum();
     let until = handler.state.seq;
+    let runs = progress(conn, &name)?.filter(|job| !job.finished);
+    let whole = anyway || runs.is_some_and(|job| job.whole);
+    let now_ms = handler.shared.config.clock.now_ms();
     // A job that runs begins anew, because the new parameters need all resources.
     run(handler, conn, "DELETE FROM reindex", &[])?;
-    let begin = "INSERT INTO reindex VALUES (0, ?, 0, ?, 0)";
-    run(handler, conn, begin, &[&until, &total])?;
+    let begin = "INSERT INTO reindex (position, until, done, total, finished, began_ms, whole) \
+                 VALUES (0, ?, 0, ?, 0, ?, ?)";
+    run(handler, conn, begin, &[&until, &total, &now_ms, &whole])?;
     progress(conn, &name)
 }
 

@@ -69,5 +69,7 @@ CREATE TABLE outbox (id INTEGER PRIMARY KEY AUTOINCREMENT, seq INTEGER NOT NULL,
   topic TEXT NOT NULL, event INTEGER NOT NULL, payload BLOB NOT NULL);
 CREATE UNIQUE INDEX outbox_event ON outbox (topic, event);
 CREATE TABLE topic (name TEXT PRIMARY KEY, events INTEGER NOT NULL) WITHOUT ROWID", "
-CREATE INDEX delivery_last ON delivery (last)"],
+CREATE INDEX delivery_last ON delivery (last)", "
+ALTER TABLE reindex ADD COLUMN began_ms INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE reindex ADD COLUMN whole INTEGER NOT NULL DEFAULT 0"],
 };

@@ -145,8 +145,11 @@ async fn a_new_parameter_is_building_until_a_resumed_reindex_is_through() {
     // Written by its own commit while the job runs: the job leaves it alone.
     door.put("Patient/p20", &[("gender", token("", "female"))])
         .await;
+    let before = door.store.reindexing().await.unwrap().unwrap();
+    assert!(before.began_ms > 0 && !before.whole, "{before:?}");
     let door = door.reopen();
     assert!(building(&door));
+    assert_eq!(door.store.reindexing().await.unwrap(), Some(before));
     while !door
         .store
         .reindex(10, &rows_of)
@@ -204,6 +207,17 @@ async fn a_reindex_can_be_begun_though_nothing_is_building() {
     };
     let begun = door.store.begin_reindex().await.unwrap().unwrap();
     assert_eq!((begun.done, begun.total, begun.finished), (0, 1, false));
+    assert!(begun.whole && begun.began_ms > 0, "{begun:?}");
+    let spec = ParamSpec {
+        resource_type: "Patient".into(),
+        code: "colour".into(),
+        kind: ParamKind::Token,
+    };
+    // It begins anew with the new parameter, and stays about all of them, also after a restart.
+    door.store.define(vec![spec], Vec::new()).await.unwrap();
+    let first = door.store.reindex(1, &rows_of).await.unwrap().unwrap();
+    assert!(first.whole && !first.finished, "{first:?}");
+    let door = door.reopen();
     while !door
         .store
         .reindex(10, &rows_of)
