@@ -68,7 +68,8 @@ pub(crate) struct FhirExport {
 /// `hilum fhir import`
 #[derive(Debug, Args)]
 pub(crate) struct FhirImport {
-    /// Files (.ndjson, .ndjson.gz, .ndjson.zst), or folders of them
+    /// Files (.ndjson, .ndjson.gz, .ndjson.zst), or folders of them; the same command goes on where
+    /// the import of a folder was cut off
     #[arg(value_name = "PATH", required = true)]
     pub(crate) paths: Vec<PathBuf>,
     #[command(flatten)]

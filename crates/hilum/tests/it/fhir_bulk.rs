@@ -209,3 +209,46 @@ fn erasing_counts_first_and_search_parameters_are_told() {
     node.terminate();
     node.end();
 }
+
+#[tokio::test]
+async fn an_import_of_a_folder_that_was_cut_off_goes_on_with_the_file_it_was_at() {
+    let folder = SiteFolder::new().unwrap();
+    let (node, at) = node(&folder);
+    let patients = |prefix: &str, count: usize| -> String {
+        let one = |n| json!({ "resourceType": "Patient", "id": format!("{prefix}{n}") });
+        (0..count).map(|n| format!("{}\n", one(n))).collect()
+    };
+    folder.file("in/1.ndjson", patients("a", 3)).unwrap();
+    folder.file("in/2.ndjson", patients("b", 30_000)).unwrap();
+    folder.file("in/3.ndjson", patients("c", 3)).unwrap();
+    let from = folder.path().join("in");
+    let import = ["fhir", "import", text(&from), "--at", &at, "--json"];
+    let record = from.join(".import.json");
+    let cut = Running::start(&import);
+    let at_second = || {
+        let known = std::fs::read_to_string(&record);
+        known.is_ok_and(|known| known.contains("2.ndjson"))
+    };
+    hilum_testkit::wait::until("it is at the second file", at_second).await;
+    cut.kill();
+    let told = json_lines(&import);
+    let last = told.last().unwrap();
+    assert_eq!(
+        (&last["stored"], &last["refused"], &last["files"]),
+        (&json!(30_006), &json!(0), &json!(3)),
+        "{told:?}"
+    );
+    assert!(!record.exists());
+    // Nothing was stored twice.
+    let out = folder.path().join("out");
+    ends(&["fhir", "export", "--to", text(&out), "--at", &at], 0);
+    let lines = std::fs::read_to_string(out.join("Patient.1.ndjson")).unwrap();
+    assert_eq!(lines.lines().count(), 30_006);
+    assert!(
+        lines
+            .lines()
+            .all(|line| line.contains("\"versionId\":\"1\""))
+    );
+    node.terminate();
+    node.end();
+}

@@ -12,6 +12,7 @@ use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use super::server::{Server, said};
+use super::whole;
 use crate::args::FhirExport;
 use crate::command::node::part;
 use crate::output::{Exit, Output};
@@ -165,13 +166,4 @@ fn fetch_all(
         }
     }
     Ok(files)
-}
-
-/// Makes a file that is complete or not there.
-fn whole(path: &Path, make: impl FnOnce(&Path) -> anyhow::Result<()>) -> anyhow::Result<()> {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".part");
-    let part = path.with_file_name(name);
-    make(&part)?;
-    std::fs::rename(&part, path).with_context(|| format!("cannot write {}", path.display()))
 }

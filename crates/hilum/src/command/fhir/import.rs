@@ -1,6 +1,8 @@
 //! `hilum fhir import`: files of resources, one on each line, into a FHIR server.
 //!
-//! Each file is an import of its own. Packed ones go out as they are: the server unpacks them.
+//! Each file is an import of its own. Packed ones go out as they are: the server unpacks them. While
+//! a folder is imported, a file in it ([`Open`]) says which of its files are done and which job the
+//! server has for the next one, so that the same command goes on where it was cut off.
 
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -9,7 +11,8 @@ use anyhow::{Context, bail};
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use super::server::{Server, said};
+use super::open::{Open, Seen};
+use super::server::{Answer, Server, said};
 use crate::args::FhirImport;
 use crate::output::{Exit, Output};
 
@@ -23,26 +26,32 @@ const ENDINGS: &[(&str, Option<&str>)] = &[
 const SHOWN_MAX: usize = 20;
 
 pub(super) fn run(arguments: &FhirImport, output: &Output) -> anyhow::Result<Exit> {
-    let mut files = Vec::new();
+    let mut given = Vec::new();
     for path in &arguments.paths {
-        gather(path, &mut files)?;
+        given.push((path.is_dir().then_some(path), gather(path)?));
     }
-    if files.is_empty() {
+    let count: usize = given.iter().map(|(_, files)| files.len()).sum();
+    if count == 0 {
         bail!("there is no file that ends with .ndjson, .ndjson.gz or .ndjson.zst");
     }
     let server = Server::of(&arguments.node)?;
     let (mut stored, mut refused) = (0, 0);
-    for (file, packed) in &files {
-        let (good, bad) = one(&server, file, *packed, output)?;
-        stored += good;
-        refused += bad;
+    for (folder, files) in given {
+        let mut open = match folder {
+            Some(folder) => Open::of(folder, &server.place(), output)?,
+            None => Open::none(),
+        };
+        for (file, packed) in &files {
+            let (good, bad) = one(&server, file, *packed, &mut open, output)?;
+            stored += good;
+            refused += bad;
+        }
+        open.end()?;
     }
     if output.json() {
-        output.value(
-            &json!({ "done": true, "files": files.len(), "stored": stored,
-            "refused": refused }),
-        )?;
-    } else if files.len() > 1 {
+        output.value(&json!({ "done": true, "files": count, "stored": stored,
+            "refused": refused }))?;
+    } else if count > 1 {
         output.line(format_args!(
             "{stored} resources stored, {refused} lines refused"
         ));
@@ -53,7 +62,8 @@ pub(super) fn run(arguments: &FhirImport, output: &Output) -> anyhow::Result<Exi
 type Packed = (PathBuf, Option<&'static str>);
 
 /// The files of a folder by their names; a file that was named is taken whatever it is called.
-fn gather(path: &Path, files: &mut Vec<Packed>) -> anyhow::Result<()> {
+fn gather(path: &Path) -> anyhow::Result<Vec<Packed>> {
+    let mut files = Vec::new();
     let name = path.to_string_lossy();
     let known = ENDINGS.iter().find(|(ending, _)| name.ends_with(ending));
     if !path.is_dir() {
@@ -61,7 +71,7 @@ fn gather(path: &Path, files: &mut Vec<Packed>) -> anyhow::Result<()> {
             bail!("there is no {}", path.display());
         }
         files.push((path.to_owned(), known.and_then(|(_, packed)| *packed)));
-        return Ok(());
+        return Ok(files);
     }
     let entries = std::fs::read_dir(path).with_context(|| format!("cannot read {name}"))?;
     let inside = entries.map(|entry| Ok(entry?.path()));
@@ -76,24 +86,70 @@ fn gather(path: &Path, files: &mut Vec<Packed>) -> anyhow::Result<()> {
             files.push((one.clone(), *packed));
         }
     }
-    Ok(())
+    Ok(files)
 }
 
-/// Imports a file; how many resources were stored and lines refused.
+/// Imports a file, or goes on with the import that the server has of it; how many resources were
+/// stored and lines refused.
 fn one(
     server: &Server,
     file: &Path,
     packed: Option<&str>,
+    open: &mut Open,
     output: &Output,
 ) -> anyhow::Result<(u64, u64)> {
+    let (status, answer) = match open.seen(file)? {
+        Seen::Done { stored, refused } => {
+            return told(file, (stored, refused), &[], output);
+        }
+        Seen::Begun(status) => {
+            let answer = ended(server, file, &status, output)?;
+            // The server forgets jobs a day after their end, and a restored one never had it.
+            if answer.status == StatusCode::NOT_FOUND {
+                begin(server, file, packed, open, output)?
+            } else {
+                (status, answer)
+            }
+        }
+        Seen::Never => begin(server, file, packed, open, output)?,
+    };
+    if answer.status != StatusCode::OK {
+        open.forget(file)?;
+        bail!("{}: {}", file.display(), said(&answer));
+    }
+    let sum = |part: &str| -> u64 {
+        let files = answer.body[part].as_array().into_iter().flatten();
+        files.filter_map(|file| file["count"].as_u64()).sum()
+    };
+    let counts = (sum("output"), sum("error"));
+    let problems = problems(server, &answer.body)?;
+    open.done(file, counts)?;
+    server.good(Method::DELETE, &status, &[], String::new())?;
+    told(file, counts, &problems, output)
+}
+
+/// Sends a file, and waits for the end of its import.
+fn begin(
+    server: &Server,
+    file: &Path,
+    packed: Option<&str>,
+    open: &mut Open,
+    output: &Output,
+) -> anyhow::Result<(String, Answer)> {
     let mut headers = vec![("content-type", "application/fhir+ndjson")];
     headers.extend(packed.map(|coding| ("content-encoding", coding)));
     let begun = server.send("/$import", &headers, file)?;
     let at = begun.headers.get("content-location");
     let at = at.and_then(|at| at.to_str().ok()).unwrap_or_default();
     let status = server.path(at)?.to_owned();
+    open.begun(file, &status)?;
+    let answer = ended(server, file, &status, output)?;
+    Ok((status, answer))
+}
+
+fn ended(server: &Server, file: &Path, status: &str, output: &Output) -> anyhow::Result<Answer> {
     let watched = std::io::stderr().is_terminal() && !output.json();
-    let answer = server.ended(&status, |told| {
+    let answer = server.ended(status, |told| {
         if watched {
             output.progress(format_args!("{}: {told}", file.display()));
         }
@@ -101,16 +157,15 @@ fn one(
     if watched {
         output.progress("");
     }
-    if answer.status != StatusCode::OK {
-        bail!("{}: {}", file.display(), said(&answer));
-    }
-    let sum = |part: &str| -> u64 {
-        let files = answer.body[part].as_array().into_iter().flatten();
-        files.filter_map(|file| file["count"].as_u64()).sum()
-    };
-    let (stored, refused) = (sum("output"), sum("error"));
-    let problems = problems(server, &answer.body)?;
-    server.good(Method::DELETE, &status, &[], String::new())?;
+    Ok(answer)
+}
+
+fn told(
+    file: &Path,
+    (stored, refused): (u64, u64),
+    problems: &[String],
+    output: &Output,
+) -> anyhow::Result<(u64, u64)> {
     if output.json() {
         output.value(
             &json!({ "file": file.display().to_string(), "stored": stored,
@@ -121,7 +176,7 @@ fn one(
             "{}: {stored} resources stored, {refused} lines refused",
             file.display()
         ));
-        for problem in &problems {
+        for problem in problems {
             output.line(format_args!("    {problem}"));
         }
         let more = refused.saturating_sub(problems.len() as u64);

@@ -4,10 +4,14 @@ mod convert;
 mod erase;
 mod export;
 mod import;
+mod open;
 mod parameters;
 mod server;
 mod validate;
 
+use std::path::Path;
+
+use anyhow::Context;
 use hilum_fhir::{Limits, Problems, Resource, json, xml};
 
 use crate::args::{Fhir, FhirCommand};
@@ -33,4 +37,13 @@ fn read(bytes: &[u8]) -> Result<Resource, Problems> {
     } else {
         json::parse(bytes, &Limits::default())
     }
+}
+
+/// Makes a file that is complete or not there.
+fn whole(path: &Path, make: impl FnOnce(&Path) -> anyhow::Result<()>) -> anyhow::Result<()> {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".part");
+    let part = path.with_file_name(name);
+    make(&part)?;
+    std::fs::rename(&part, path).with_context(|| format!("cannot write {}", path.display()))
 }

@@ -73,6 +73,11 @@ impl Server {
         })
     }
 
+    /// The server and its tenant, to know them again.
+    pub(super) fn place(&self) -> String {
+        format!("{}{}", self.at, self.base)
+    }
+
     /// The path below the tenant of a URL that the server gave.
     pub(super) fn path<'u>(&self, url: &'u str) -> anyhow::Result<&'u str> {
         let path = url.split_once("://").map_or(url, |(_, rest)| rest);
