@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use super::node::{Compiled, Node};
-use super::run::Exec;
+use super::run::{CAPS, Exec};
 use super::test::CellTest;
 use super::{Row, Source};
 use crate::entry::{Cell, Rows};
@@ -55,19 +55,57 @@ impl<S: Source> Exec<'_, S> {
         })
     }
 
+    /// A test for the few resources that are referenced, if an index names those that reference them;
+    /// else one that looks for what references a candidate, which [`Exec::settle`] may replace.
     pub(super) fn compile_has(&mut self, has: &Has, depth: usize) -> Result<Node, StoreError> {
         let params: Vec<u32> = has.params.iter().map(|param| param.0).collect();
         let mut inner = self.compile_all(vec![has.resource_type.0], &has.criteria, depth + 1)?;
-        let Some(found) = self.all_of(&mut inner)? else {
-            self.note(|| format!("references through {params:?} are followed from each candidate"));
+        let Some(list) = self.few(&inner, CAPS[0])? else {
             return Ok(Node::Referenced {
                 params,
                 inner: Box::new(inner),
             });
         };
+        self.referenced_by(&params, &list.pks, &mut inner)
+    }
+
+    /// Lists what some resources reference, where a test looked for what references a candidate and
+    /// an index names the former after all. There may be thousands, so a page is tried to be found
+    /// without it first.
+    pub(super) fn settle(&mut self, nodes: &mut [Node]) -> Result<(), StoreError> {
+        for node in nodes {
+            match node {
+                Node::Referenced { params, inner } => match self.candidates(inner)? {
+                    Some(candidates) => *node = self.referenced_by(params, &candidates, inner)?,
+                    None => self.note(|| {
+                        format!("references through {params:?} are followed from each candidate")
+                    }),
+                },
+                Node::And(nodes) | Node::Or(nodes) => self.settle(nodes)?,
+                Node::Not(node) => self.settle(std::slice::from_mut(node))?,
+                Node::Cells { .. }
+                | Node::Missing(_)
+                | Node::Pks(_)
+                | Node::FullText(_)
+                | Node::Tokens(_)
+                | Node::Updated { .. }
+                | Node::Types(_)
+                | Node::Follow { .. } => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// What the matches among some candidates reference.
+    fn referenced_by(
+        &mut self,
+        params: &[u32],
+        candidates: &[i64],
+        inner: &mut Compiled,
+    ) -> Result<Node, StoreError> {
         let mut tokens = Vec::new();
-        for row in &found {
-            references(row, &params, &mut tokens);
+        for row in self.matches_among(candidates, inner)? {
+            references(&row, params, &mut tokens);
         }
         tokens.sort_unstable();
         tokens.dedup();
@@ -85,12 +123,20 @@ impl<S: Source> Exec<'_, S> {
         let Some(candidates) = self.candidates(inner)? else {
             return Ok(None);
         };
+        self.matches_among(&candidates, inner).map(Some)
+    }
+
+    fn matches_among(
+        &mut self,
+        candidates: &[i64],
+        inner: &mut Compiled,
+    ) -> Result<Vec<Row>, StoreError> {
         let mut found = Vec::new();
-        for row in self.rows(&candidates)? {
+        for row in self.rows(candidates)? {
             if self.fulfils(inner, &row)? {
                 found.push(row);
             }
         }
-        Ok(Some(found))
+        Ok(found)
     }
 }

@@ -23,12 +23,13 @@ impl<S: Source> Exec<'_, S> {
     /// Everything that can match, in the order of `pk`, if some test is not frequent.
     pub(super) fn candidates(
         &mut self,
-        compiled: &Compiled,
+        compiled: &mut Compiled,
     ) -> Result<Option<Vec<i64>>, StoreError> {
-        match self.few(compiled, CAPS[0])? {
-            Some(list) => Ok(Some(list.pks)),
-            None => Ok(self.many(compiled)?.map(|list| list.pks)),
+        if let Some(list) = self.few(compiled, CAPS[0])? {
+            return Ok(Some(list.pks));
         }
+        self.settle(&mut compiled.nodes)?;
+        Ok(self.many(compiled)?.map(|list| list.pks))
     }
 
     /// The candidates if some test has at most `cap` matches.

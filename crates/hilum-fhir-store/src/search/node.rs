@@ -11,6 +11,8 @@ use crate::error::StoreError;
 
 /// Referencing resources that are looked at together.
 const REFERENCING_BATCH: usize = 64;
+/// References that are read in the time of fetching one row.
+const REFERENCES_PER_FETCH: usize = 16;
 
 /// A condition on a resource.
 #[derive(Clone, Debug)]
@@ -263,18 +265,57 @@ impl<S: Source> Exec<'_, S> {
                     way: Way::Up,
                     limit: REFERENCING_BATCH,
                 };
-                let pks = self.source.token(index, row.token, None, part)?;
+                let mut pks = self.source.token(index, row.token, None, part)?;
                 let Some(last) = pks.last().copied() else {
                     break;
                 };
+                let ended = pks.len() < part.limit;
+                pks.dedup();
+                self.spend(1 + pks.len() / REFERENCES_PER_FETCH)?;
+                let certain = self.keep_tokens(inner, &mut pks)?;
+                if certain && !pks.is_empty() {
+                    return Ok(true);
+                }
                 for referencing in self.rows(&pks)? {
                     if self.fulfils(inner, &referencing)? {
                         return Ok(true);
                     }
                 }
+                if ended {
+                    break;
+                }
                 above = last;
             }
         }
         Ok(false)
+    }
+
+    /// Takes from some resources those that lack a token which is asked for; true if what is left
+    /// matches.
+    fn keep_tokens(&mut self, inner: &Compiled, pks: &mut Vec<i64>) -> Result<bool, StoreError> {
+        let mut certain = !inner.nodes.is_empty();
+        for node in &inner.nodes {
+            let ranges = node.ranges().unwrap_or_default();
+            let narrowed = match (&ranges[..], &pks[..]) {
+                (_, []) => return Ok(false),
+                ([Range::Token { index, code, extra }], [first, ..]) => {
+                    let part = Part {
+                        above: first - 1,
+                        to: pks.last().copied().unwrap_or(*first),
+                        way: Way::Up,
+                        limit: REFERENCING_BATCH * 4,
+                    };
+                    let found = self.source.token(index.0, *code, *extra, part)?;
+                    let all = found.len() < part.limit;
+                    if all {
+                        pks.retain(|pk| found.binary_search(pk).is_ok());
+                    }
+                    all
+                }
+                _ => false,
+            };
+            certain = certain && narrowed && self.is_certain(inner, node);
+        }
+        Ok(certain)
     }
 }

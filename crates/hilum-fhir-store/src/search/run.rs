@@ -19,8 +19,23 @@ const DENSITY_SAMPLE: usize = 512;
 const GLANCE: usize = 8;
 /// Entries of an index that are read in the time of fetching one row.
 const ENTRIES_PER_FETCH: u64 = 8;
-/// First and largest batch of a walk.
+/// The smallest batch of a walk.
+const BATCH_MIN: usize = 8;
+/// First batch of a walk, at most, and the largest one.
 const BATCH: (usize, usize) = (64, 1024);
+
+/// Part of what a walk may cost before it is asked whether it will find a page.
+const DOUBT_AT: u64 = 8;
+
+/// A walk that is given up when it finds too little.
+#[derive(Clone, Copy, Debug)]
+struct Trial {
+    /// What it may cost.
+    allowed: u64,
+    want: u64,
+    /// Matches so far.
+    found: u64,
+}
 
 /// A search that is being done.
 pub(super) struct Exec<'a, S> {
@@ -35,6 +50,9 @@ pub(super) struct Exec<'a, S> {
     types: Vec<u16>,
     /// The only resources that can match, sorted, while a walk is tried that knows them.
     among: Option<Vec<i64>>,
+    trial: Option<Trial>,
+    /// Matches that the page needs.
+    want: usize,
     plan: Vec<String>,
 }
 
@@ -73,6 +91,8 @@ impl<'a, S: Source> Exec<'a, S> {
             criteria: 0,
             types: Vec::new(),
             among: None,
+            trial: None,
+            want: BATCH.0,
             plan: Vec::new(),
         }
     }
@@ -143,8 +163,9 @@ impl<'a, S: Source> Exec<'a, S> {
         let mut compiled = self.compile_all(self.types.clone(), &query.criteria, 0)?;
         let order = Order::new(query, self.context);
         let count = query.count as usize;
+        self.want = count + 1;
         // A list as long as the rows that a glance may fetch is read in a fraction of the time.
-        let glance = (count + 1).saturating_mul(GLANCE);
+        let glance = self.want.saturating_mul(GLANCE);
         let few = self.few(&compiled, CAPS[0].max(glance).min(CAPS[1]))?;
         let (mut matches, total) = match few {
             Some(list) => self.matches_of(&list, &mut compiled, &order, query)?,
@@ -193,13 +214,14 @@ impl<'a, S: Source> Exec<'a, S> {
         order: &Order,
         query: &Query,
     ) -> Result<(Vec<Match>, Option<u64>), StoreError> {
+        self.settle(&mut compiled.nodes)?;
         if let Some(mut list) = self.many(compiled)? {
             if let Some(matches) = self.try_walk(&mut list, compiled, order, query)? {
                 return Ok((matches, None));
             }
             return self.matches_of(&list, compiled, order, query);
         }
-        let want = query.count as usize + 1;
+        let want = self.want;
         let matches = self.walk(compiled, order, query.after.as_ref(), want)?;
         let total = match query.total {
             Total::Accurate => Some(self.count(compiled)?),
@@ -222,7 +244,7 @@ impl<'a, S: Source> Exec<'a, S> {
         if let Some(matches) = self.straight(compiled, order, query)? {
             return Ok(Some(matches));
         }
-        let allowed = (query.count as usize + 1).saturating_mul(GLANCE);
+        let allowed = self.want.saturating_mul(GLANCE);
         self.walk_within(allowed as u64, compiled, order, query)
     }
 
@@ -243,7 +265,7 @@ impl<'a, S: Source> Exec<'a, S> {
         let [Range::Token { index, code, extra }] = &ranges[..] else {
             return Ok(None);
         };
-        let want = query.count as usize + 1;
+        let want = self.want;
         let mut part = self.part(Way::Up, want);
         if let Some(cursor) = &query.after {
             part.above = cursor.last.0;
@@ -301,8 +323,14 @@ impl<'a, S: Source> Exec<'a, S> {
         let allowed = self.budget.min(allowed);
         let kept = self.budget - allowed;
         self.budget = allowed;
-        let want = query.count as usize + 1;
+        let want = self.want;
+        self.trial = Some(Trial {
+            allowed,
+            want: want as u64,
+            found: 0,
+        });
         let walked = self.walk(compiled, order, query.after.as_ref(), want);
+        self.trial = None;
         self.budget += kept;
         match walked {
             Ok(matches) => Ok(Some(matches)),
@@ -314,8 +342,41 @@ impl<'a, S: Source> Exec<'a, S> {
         }
     }
 
+    /// How much a walk fetches at first: where nearly everything matches, the page.
+    pub(super) fn first_batch(&self) -> usize {
+        (self.want + self.want / 4).clamp(BATCH_MIN, BATCH.0)
+    }
+
+    /// A walk found a match.
+    pub(super) fn met_match(&mut self) {
+        if let Some(trial) = &mut self.trial {
+            trial.found += 1;
+        }
+    }
+
+    /// Ends a trial that would find less than half of a page at the pace so far.
+    fn doubt(&self) -> Result<(), StoreError> {
+        let Some(Trial {
+            allowed,
+            want,
+            found,
+        }) = self.trial
+        else {
+            return Ok(());
+        };
+        let spent = allowed.saturating_sub(self.budget);
+        let late = spent >= allowed / DOUBT_AT;
+        if late && (found + 1).saturating_mul(allowed) < spent.saturating_mul(want) / 2 {
+            return Err(StoreError::TooCostly {
+                plan: String::new(),
+            });
+        }
+        Ok(())
+    }
+
     /// Fetches what a walk met, if it can match at all.
     pub(super) fn met(&mut self, pks: &[i64]) -> Result<Vec<Row>, StoreError> {
+        self.doubt()?;
         let Some(among) = &self.among else {
             return self.rows(pks);
         };
@@ -340,7 +401,7 @@ impl<'a, S: Source> Exec<'a, S> {
         let after = query.after.as_ref().map_or(0, |cursor| cursor.last.0);
         let from = list.pks.partition_point(|pk| *pk <= after);
         let rest = list.pks.iter().skip(from);
-        let page = rest.take(query.count as usize + 1).map(|pk| Match {
+        let page = rest.take(self.want).map(|pk| Match {
             keys: Vec::new(),
             pk: *pk,
         });
@@ -359,7 +420,7 @@ impl<'a, S: Source> Exec<'a, S> {
         order: &Order,
         query: &Query,
     ) -> Result<(Vec<Match>, Option<u64>), StoreError> {
-        let want = query.count as usize + 1;
+        let want = self.want;
         let counts = match query.total {
             Total::None => false,
             Total::Estimate => list.len() <= CAPS[1],
@@ -373,7 +434,7 @@ impl<'a, S: Source> Exec<'a, S> {
         };
         let mut total = 0;
         let mut matches = Vec::new();
-        let mut batch = BATCH.0;
+        let mut batch = if early { self.first_batch() } else { BATCH.1 };
         let mut rest = list.get(from..).unwrap_or_default();
         while !rest.is_empty() {
             let (now, later) = rest.split_at(batch.min(rest.len()));
@@ -428,7 +489,7 @@ impl<'a, S: Source> Exec<'a, S> {
     ) -> Result<(), StoreError> {
         let stream = self.stream(compiled)?;
         self.note(|| format!("walks {stream:?}"));
-        let mut part = self.part(way, BATCH.0);
+        let mut part = self.part(way, self.first_batch());
         if above != 0 {
             part.above = above;
         }
@@ -439,7 +500,11 @@ impl<'a, S: Source> Exec<'a, S> {
             };
             pks.dedup();
             for row in self.met(&pks)? {
-                if self.fulfils(compiled, &row)? && !take(self, &row)? {
+                if !self.fulfils(compiled, &row)? {
+                    continue;
+                }
+                self.met_match();
+                if !take(self, &row)? {
                     return Ok(());
                 }
             }

@@ -11,8 +11,8 @@ use crate::error::StoreError;
 use crate::id::ParamKind;
 use crate::query::{Cursor, Direction, Query, SortBy, SortValue};
 
-/// Values of an index that are looked at together: first, and at most.
-const BATCH: (usize, usize) = (32, 512);
+/// Values of an index that are looked at together, at most.
+const BATCH_MAX: usize = 512;
 
 /// A match and its place in the order.
 #[derive(Clone, Debug)]
@@ -293,6 +293,7 @@ impl<S: Source> Exec<'_, S> {
                 && row.pk <= self.until
                 && self.fulfils(compiled, &row)?
             {
+                self.met_match();
                 found.offer(one);
             }
         }
@@ -310,7 +311,7 @@ impl<S: Source> Exec<'_, S> {
             (_, Way::Up) => 0,
             (_, Way::Down) => i64::MAX,
         };
-        let mut limit = BATCH.0;
+        let mut limit = self.first_batch();
         loop {
             let to = if way == Way::Up { i64::MAX } else { 0 };
             let part = Part {
@@ -319,7 +320,7 @@ impl<S: Source> Exec<'_, S> {
                 way,
                 limit,
             };
-            limit = (limit * 2).min(BATCH.1);
+            limit = (limit * 2).min(BATCH_MAX);
             let of = self.only_type();
             let changes = self.source.recent(of, part)?;
             let Some((last, _)) = changes.last().copied() else {
@@ -360,10 +361,10 @@ impl<S: Source> Exec<'_, S> {
             Some(SortValue::Ordinal(low)) => Some((*low, outside)),
             Some(SortValue::Text(_) | SortValue::Missing) | None => None,
         });
-        let mut limit = BATCH.0;
+        let mut limit = self.first_batch();
         loop {
             let mut group = self.source.span(&range, from, way, limit)?;
-            limit = (limit * 2).min(BATCH.1);
+            limit = (limit * 2).min(BATCH_MAX);
             let Some(last) = group.last().copied() else {
                 return Ok(());
             };
@@ -405,7 +406,7 @@ impl<S: Source> Exec<'_, S> {
         loop {
             let words =
                 self.source
-                    .words(index.0, &WordMatch::All, from.as_deref(), way, BATCH.1)?;
+                    .words(index.0, &WordMatch::All, from.as_deref(), way, BATCH_MAX)?;
             self.spend(words.len())?;
             let Some((last, _)) = words.last().cloned() else {
                 return Ok(());
@@ -430,7 +431,7 @@ impl<S: Source> Exec<'_, S> {
         found: &mut Found<'_>,
     ) -> Result<(), StoreError> {
         let single = found.order.keys.len() == 1;
-        let mut part = self.part(found.order.way(), BATCH.0);
+        let mut part = self.part(found.order.way(), self.first_batch());
         if above != 0 {
             part.above = above;
         }
@@ -446,7 +447,7 @@ impl<S: Source> Exec<'_, S> {
                 return Ok(());
             }
             part.above = last;
-            part.limit = (part.limit * 2).min(BATCH.1);
+            part.limit = (part.limit * 2).min(BATCH_MAX);
         }
     }
 
