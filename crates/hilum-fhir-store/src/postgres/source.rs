@@ -160,6 +160,28 @@ impl<A: Ask> Source for PgSource<A> {
         }
     }
 
+    fn within(&mut self, range: &SpanRange, limit: usize) -> Result<Vec<i64>, StoreError> {
+        let SpanRange {
+            index,
+            unit,
+            low,
+            high,
+        } = range;
+        self.pks(
+            "SELECT pk FROM span WHERE param = $1 AND unit = $2 AND low BETWEEN $3 AND $4 \
+             AND high BETWEEN $5 AND $6 LIMIT $7",
+            &[
+                index,
+                unit,
+                &low.0,
+                &low.1,
+                &high.0,
+                &high.1,
+                &rows_limit(limit),
+            ],
+        )
+    }
+
     fn wide(&mut self, range: &WideRange, limit: usize) -> Result<Vec<i64>, StoreError> {
         self.pks(
             "SELECT pk FROM wide WHERE param = $1 AND unit = $2 AND high >= $3 AND low <= $4 \

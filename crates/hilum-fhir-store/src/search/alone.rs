@@ -145,6 +145,10 @@ impl Source for NoTables {
         Err(refused())
     }
 
+    fn within(&mut self, _range: &SpanRange, _limit: usize) -> Result<Vec<i64>, StoreError> {
+        Err(refused())
+    }
+
     fn wide(&mut self, _range: &WideRange, _limit: usize) -> Result<Vec<i64>, StoreError> {
         Err(refused())
     }

@@ -31,6 +31,7 @@ impl<S: Source> Exec<'_, S> {
                 node => nodes.push(node),
             }
         }
+        nodes.sort_by_key(Node::rank);
         Ok(Compiled { types, nodes })
     }
 

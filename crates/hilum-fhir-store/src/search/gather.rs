@@ -172,6 +172,15 @@ fn tokens(index: IndexId, set: &TokenSet, out: &mut Vec<Range>) -> Option<()> {
     Some(())
 }
 
+/// Whether a comparison is one of the ends of an interval with bounds, so that [`spans`] has no more
+/// than what passes.
+pub(super) const fn is_between_ends(prefix: Prefix) -> bool {
+    match prefix {
+        Prefix::Eq | Prefix::Lt | Prefix::Sa | Prefix::Eb => true,
+        Prefix::Ne | Prefix::Gt | Prefix::Ge | Prefix::Le | Prefix::Ap => false,
+    }
+}
+
 /// Intervals no longer than `short_max` are found by their lower end alone; longer ones that reach
 /// into a range from below are found by their upper end.
 fn spans(
@@ -327,8 +336,7 @@ impl<S: Source> Exec<'_, S> {
                 }
             }
             Range::Span(range) => {
-                let found = self.source.span(range, None, Way::Up, room)?;
-                pks.extend(found.iter().map(|(_, pk)| *pk));
+                pks.extend(self.source.within(range, room)?);
             }
             Range::Wide(range) => {
                 pks.extend(self.source.wide(range, room)?);

@@ -9,6 +9,8 @@ use crate::id::ParamKey;
 
 /// Candidates that are worth another look at an index before they are fetched.
 const NARROW_MIN: usize = 64;
+/// The first cap of all.
+const CAP_MIN: usize = 64;
 /// Matches that a sample must have to tell that a test is frequent.
 const DENSE_SAMPLE: usize = 64;
 
@@ -39,8 +41,14 @@ impl<S: Source> Exec<'_, S> {
         cap: usize,
     ) -> Result<Option<List>, StoreError> {
         let ranges: Vec<Option<Vec<Range>>> = compiled.nodes.iter().map(Node::ranges).collect();
-        let cap = cap.min(self.context.limits.frequent_at);
-        self.listed(compiled, &ranges, cap, &mut Vec::new())
+        for cap in [CAP_MIN, cap] {
+            let cap = cap.min(self.context.limits.frequent_at);
+            let list = self.listed(compiled, &ranges, cap, &mut Vec::new())?;
+            if list.is_some() {
+                return Ok(list);
+            }
+        }
+        Ok(None)
     }
 
     /// The candidates if some test is not frequent, or the type has few resources.
@@ -76,22 +84,25 @@ impl<S: Source> Exec<'_, S> {
         frequent: &mut Vec<usize>,
     ) -> Result<Option<List>, StoreError> {
         let mut lists: Vec<Vec<i64>> = Vec::new();
-        let mut certain = true;
+        let mut known = vec![false; ranges.len()];
+        let mut room = cap;
         for (at, (node, ranges)) in compiled.nodes.iter().zip(ranges).enumerate() {
             let Some(ranges) = ranges.as_deref().filter(|_| !frequent.contains(&at)) else {
-                certain = false;
                 continue;
             };
-            match self.gather(ranges, cap)? {
+            match self.gather(ranges, room)? {
                 Ok(list) => {
-                    certain &= self.is_certain(compiled, node);
                     let found = list.len();
                     self.note(|| format!("{}: {found}", node.name()));
+                    if let Some(known) = known.get_mut(at) {
+                        *known = self.is_certain(compiled, node);
+                    }
+                    // A longer list than one that is known narrows little for what it costs.
+                    room = room.min(found.max(NARROW_MIN));
                     lists.push(list);
                 }
                 Err(()) => {
-                    certain = false;
-                    if cap == CAPS[1] && self.is_dense(ranges)? {
+                    if room == CAPS[1] && self.is_dense(ranges)? {
                         frequent.push(at);
                     }
                 }
@@ -105,11 +116,11 @@ impl<S: Source> Exec<'_, S> {
         for other in lists {
             first.retain(|pk| other.binary_search(pk).is_ok());
         }
-        self.narrow(ranges, &mut first)?;
+        self.narrow(compiled, ranges, &mut first, &mut known)?;
         self.note(|| format!("{} candidates", first.len()));
         Ok(Some(List {
             pks: first,
-            certain,
+            certain: known.into_iter().all(|known| known),
         }))
     }
 
@@ -140,12 +151,15 @@ impl<S: Source> Exec<'_, S> {
     /// what belongs together (a patient's) was often stored together, so the list spans little.
     fn narrow(
         &mut self,
+        compiled: &Compiled,
         ranges: &[Option<Vec<Range>>],
         list: &mut Vec<i64>,
+        known: &mut [bool],
     ) -> Result<(), StoreError> {
-        for ranges in ranges.iter().flatten() {
-            let ([Range::Token { index, code, extra }], [first, .., last]) =
-                (&ranges[..], &list[..])
+        let nodes = compiled.nodes.iter().zip(ranges);
+        for ((node, ranges), known) in nodes.zip(known).filter(|(_, known)| !**known) {
+            let (Some([Range::Token { index, code, extra }]), [first, .., last]) =
+                (ranges.as_deref(), &list[..])
             else {
                 continue;
             };
@@ -162,6 +176,7 @@ impl<S: Source> Exec<'_, S> {
             self.spend(found.len())?;
             if found.len() < part.limit {
                 list.retain(|pk| found.binary_search(pk).is_ok());
+                *known = self.is_certain(compiled, node);
             }
         }
         Ok(())

@@ -120,6 +120,9 @@ pub(crate) trait Source {
         limit: usize,
     ) -> Result<Vec<(i64, i64)>, StoreError>;
 
+    /// Resources of a range of intervals, in no order; one may come twice.
+    fn within(&mut self, range: &SpanRange, limit: usize) -> Result<Vec<i64>, StoreError>;
+
     /// Resources of a range of long intervals, in no order.
     fn wide(&mut self, range: &WideRange, limit: usize) -> Result<Vec<i64>, StoreError>;
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::gather::{Range, ranges};
+use super::gather::{Range, is_between_ends, ranges};
 use super::run::Exec;
 use super::test::{CellTest, Interval};
 use super::{Part, Row, Source, TextMatch, Way};
@@ -97,7 +97,29 @@ impl Node {
         }
     }
 
-    /// Its only range holds its matches and nothing else.
+    /// Which nodes are asked first: those that have few matches as a rule, and last those that cost
+    /// more than a look at the packed values.
+    pub(super) const fn rank(&self) -> u8 {
+        match self {
+            Self::Pks(_) | Self::Tokens(_) | Self::Types(_) => 0,
+            Self::Cells { test, .. } => match test {
+                CellTest::Reference(_)
+                | CellTest::ReferenceIdentifier(_)
+                | CellTest::OfType(_)
+                | CellTest::Composite(_) => 1,
+                CellTest::Token(_)
+                | CellTest::TokenText(_)
+                | CellTest::String(..)
+                | CellTest::Uri(..) => 2,
+                CellTest::Date(_) | CellTest::Number(_) | CellTest::Quantity(_) => 3,
+            },
+            Self::Updated { .. } | Self::And(_) | Self::Or(_) => 4,
+            Self::Missing(_) | Self::Not(_) => 5,
+            Self::FullText(_) | Self::Follow { .. } | Self::Referenced { .. } => 6,
+        }
+    }
+
+    /// Its ranges hold its matches and nothing else.
     pub(super) fn is_exact(&self) -> bool {
         match self {
             Self::Cells { test, .. } => match test {
@@ -105,10 +127,11 @@ impl Node {
                 | CellTest::ReferenceIdentifier(_)
                 | CellTest::OfType(_)
                 | CellTest::Reference(_) => true,
+                CellTest::Date(intervals) | CellTest::Number(intervals) => intervals
+                    .iter()
+                    .all(|interval| is_between_ends(interval.prefix)),
                 CellTest::TokenText(_)
                 | CellTest::String(..)
-                | CellTest::Date(_)
-                | CellTest::Number(_)
                 | CellTest::Quantity(_)
                 | CellTest::Uri(..)
                 | CellTest::Composite(_) => false,

@@ -205,6 +205,31 @@ impl Source for SqliteSource<'_> {
         }
     }
 
+    fn within(&mut self, range: &SpanRange, limit: usize) -> Result<Vec<i64>, StoreError> {
+        let SpanRange {
+            index,
+            unit,
+            low,
+            high,
+        } = *range;
+        let limit = rows_limit(limit);
+        // Each condition that need not be asked is worth asking for thousands of rows.
+        if high == (i64::MIN, i64::MAX) {
+            return self.all(
+                "SELECT pk FROM span WHERE param = ? AND unit = ? AND low >= ? AND low <= ? \
+                 LIMIT ?",
+                (index, unit, low.0, low.1, limit),
+                first,
+            );
+        }
+        self.all(
+            "SELECT pk FROM span WHERE param = ? AND unit = ? AND low >= ? AND low <= ? \
+             AND high >= ? AND high <= ? LIMIT ?",
+            (index, unit, low.0, low.1, high.0, high.1, limit),
+            first,
+        )
+    }
+
     fn wide(&mut self, range: &WideRange, limit: usize) -> Result<Vec<i64>, StoreError> {
         self.all(
             "SELECT pk FROM wide WHERE param = ? AND unit = ? AND high >= ? AND low <= ? LIMIT ?",
