@@ -67,8 +67,9 @@ pub use id::{DeliveryId, ParamKey, ParamKind, Pk, ResourceType, Seq};
 pub use job::{Job, JobState, NewJob};
 pub use moment::{Kept, Listing, MomentPage, MomentQuery};
 pub use query::{
-    Chain, Criterion, Cursor, Direction, Has, IntervalTest, NumberTest, Prefix, QuantityTest,
-    Query, ReferenceTest, SortBy, SortKey, StringMode, Test, TokenTest, Total, UnitTest, UriMode,
+    Chain, Contained, Criterion, Cursor, Direction, Has, IntervalTest, NumberTest, Prefix,
+    QuantityTest, Query, ReferenceTest, SortBy, SortKey, StringMode, Test, TokenTest, Total,
+    UnitTest, UriMode,
 };
 pub use reindex::{Counted, Progress};
 pub use row::{CompositePart, IndexRow, IndexValue};

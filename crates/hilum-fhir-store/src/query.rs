@@ -62,6 +62,8 @@ pub enum Criterion {
     Chain(Box<Chain>),
     /// A referencing resource fulfils conditions.
     Has(Box<Has>),
+    /// A resource that it contains fulfils conditions (`_contained`).
+    Contained(Box<Contained>),
     /// Its id is one of these (`_id`).
     Ids(Vec<String>),
     /// It is one of these resources (`_list`).
@@ -78,7 +80,18 @@ pub enum Criterion {
     Not(Box<Self>),
 }
 
-/// A condition on the resource that a parameter references (`subject:Patient.name=peter`).
+/// A condition on a resource that is contained. Chains lead out of it; `_has`, full text and another
+/// such condition are not understood.
+#[derive(Clone, Debug)]
+pub struct Contained {
+    /// Its types.
+    pub types: Vec<ResourceType>,
+    /// What it must fulfil.
+    pub criteria: Vec<Criterion>,
+}
+
+/// A condition on the resource that a parameter references (`subject:Patient.name=peter`), also if it
+/// is contained in the one that refers to it.
 #[derive(Clone, Debug)]
 pub struct Chain {
     /// The reference parameters.

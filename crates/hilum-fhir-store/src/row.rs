@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::id::ParamKey;
+use crate::id::{ParamKey, ResourceType};
 
 /// One value of one parameter.
 #[derive(Clone, Debug, PartialEq)]
@@ -11,6 +11,22 @@ pub struct IndexRow {
     pub param: ParamKey,
     /// The value.
     pub value: IndexValue,
+}
+
+impl IndexRow {
+    /// What the parameters of a contained resource's type say about it: its type with the type's
+    /// name, its id, its rows.
+    #[must_use]
+    pub fn contained(of: ResourceType, resource_type: &str, id: &str, rows: Vec<Self>) -> Self {
+        Self {
+            param: ParamKey(crate::entry::contained(of.0)),
+            value: IndexValue::Contained {
+                resource_type: resource_type.to_owned(),
+                id: id.to_owned(),
+                rows,
+            },
+        }
+    }
 }
 
 /// A value by kind, as it stands in the resource; the store folds, hashes and rounds it.
@@ -90,6 +106,15 @@ pub enum IndexValue {
     /// The values of a composite's components, one tuple each; a component with several values has
     /// all of them in its place.
     Composite(Vec<CompositePart>),
+    /// A contained resource, made by [`IndexRow::contained`].
+    Contained {
+        /// The type's name.
+        resource_type: String,
+        /// Its id within the resource, without `#`.
+        id: String,
+        /// Its own rows.
+        rows: Vec<IndexRow>,
+    },
     /// Text whose words are found: of the narrative for a parameter with the code `_text`, of
     /// everything for `_content`.
     FullText(String),
@@ -121,6 +146,7 @@ impl fmt::Debug for IndexValue {
             Self::ReferenceIdentifier { .. } => "ReferenceIdentifier",
             Self::Uri(_) => "Uri",
             Self::Composite(_) => "Composite",
+            Self::Contained { .. } => "Contained",
             Self::FullText(_) => "FullText",
         })
     }

@@ -1,6 +1,7 @@
 //! The interactions of FHIR R4 http.html, one file for each kind.
 
 mod conditional;
+mod contained;
 mod create;
 mod delete;
 mod history;

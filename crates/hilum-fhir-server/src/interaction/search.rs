@@ -5,8 +5,9 @@ use std::collections::HashSet;
 use hilum_component::BoxFuture;
 use hilum_fhir::definitions::TypeId;
 use hilum_fhir::{IssueType, Problem, Severity};
-use hilum_fhir_store::{Criterion, Pk, ReferenceTest, Stored, Test};
+use hilum_fhir_store::{Criterion, Cursor, Pk, ReferenceTest, Stored, Test};
 
+use super::contained::{self, Alone};
 use super::{id_of, type_named, type_of};
 use crate::bundle::{Bundle, link_url};
 use crate::call::{Call, Reply};
@@ -20,7 +21,8 @@ pub(super) fn system(call: Call) -> BoxFuture<'static, Result<Reply, Fault>> {
             let text = "a search over all types needs a parameter; GET metadata says what there is";
             return Err(Fault::bad(IssueType::Required, text));
         }
-        let search = read(&call, None).await?;
+        let pairs: Vec<_> = said(&call.query).cloned().collect();
+        let search = read(&call, None, &pairs).await?;
         page(&call, search, "").await
     })
 }
@@ -28,9 +30,19 @@ pub(super) fn system(call: Call) -> BoxFuture<'static, Result<Reply, Fault>> {
 pub(super) fn of_type(call: Call) -> BoxFuture<'static, Result<Reply, Fault>> {
     Box::pin(async move {
         let (ty, _) = type_of(&call)?;
-        let search = read(&call, Some(ty)).await?;
+        let mut pairs: Vec<_> = said(&call.query).cloned().collect();
+        let asked = contained::take(&mut pairs)?;
+        let mut search = read(&call, Some(ty), &pairs).await?;
         let path = format!("/{}", call.part("type"));
-        page(&call, search, &path).await
+        let Some(asked) = asked else {
+            return page(&call, search, &path).await;
+        };
+        let about = |(name, _): &&(String, String)| name.starts_with("_contained");
+        search.used.extend(call.query.iter().filter(about).cloned());
+        match asked.apply(&call, ty, &mut search)? {
+            Some(alone) if !search.explain => parts(&call, search, &path, &alone).await,
+            _ => page(&call, search, &path).await,
+        }
     })
 }
 
@@ -44,7 +56,8 @@ pub(super) fn compartment(call: Call) -> BoxFuture<'static, Result<Reply, Fault>
             "" | "*" => None,
             name => Some(type_named(&call, name)?.0),
         };
-        let mut search = read(&call, inside).await?;
+        let pairs: Vec<_> = said(&call.query).cloned().collect();
+        let mut search = read(&call, inside, &pairs).await?;
         let members = members(&call, owner, id, &search.types)?;
         search.restrict(members);
         let shown = if name.is_empty() { "*" } else { name };
@@ -59,10 +72,13 @@ fn said(query: &[(String, String)]) -> impl Iterator<Item = &(String, String)> {
     query.iter().filter(|(_, value)| !value.is_empty())
 }
 
-async fn read(call: &Call, ty: Option<TypeId>) -> Result<Search, Fault> {
-    let pairs: Vec<_> = said(&call.query).cloned().collect();
-    let known = call.known(&pairs).await?;
-    crate::search::parse(call.reading(&known), ty, &pairs)
+async fn read(
+    call: &Call,
+    ty: Option<TypeId>,
+    pairs: &[(String, String)],
+) -> Result<Search, Fault> {
+    let known = call.known(pairs).await?;
+    crate::search::parse(call.reading(&known), ty, pairs)
 }
 
 /// That a resource of one of the types belongs to the compartment of a resource.
@@ -156,20 +172,13 @@ pub(crate) async fn page(call: &Call, search: Search, path: &str) -> Result<Repl
     {
         bundle.total = Some(found.found.len() as u64);
     }
-    let base = format!("{}{path}", call.base);
-    let url = |page: Option<String>| {
-        let mut used = used.clone();
-        used.extend(page.map(|page| ("_page".to_owned(), page)));
-        link_url(&base, &used)
-    };
-    bundle.link("self", url(page));
-    bundle.link("first", url(None));
-    if let Some(prev) = &found.prev {
-        bundle.link("prev", url(Some(call.tenant.seal_cursor(prev))));
-    }
-    if let Some(next) = &found.next {
-        bundle.link("next", url(Some(call.tenant.seal_cursor(next))));
-    }
+    link(
+        call,
+        &mut bundle,
+        path,
+        (&used, page),
+        (&found.prev, &found.next),
+    );
     let matches: Vec<Stored> = found.found.into_iter().map(|found| found.stored).collect();
     for stored in &matches {
         add(call, &mut bundle, stored, &view, "match")?;
@@ -187,13 +196,102 @@ pub(crate) async fn page(call: &Call, search: Search, path: &str) -> Result<Repl
     for stored in &included {
         add(call, &mut bundle, stored, &view, "include")?;
     }
+    say(&mut bundle, &ignored);
+    Ok(Reply::json(bundle.finish()))
+}
+
+/// The links of a page: itself, the first one, and those beside it.
+fn link(
+    call: &Call,
+    bundle: &mut Bundle,
+    path: &str,
+    (used, page): (&[(String, String)], Option<String>),
+    (prev, next): (&Option<Cursor>, &Option<Cursor>),
+) {
+    let base = format!("{}{path}", call.base);
+    let url = |page: Option<String>| {
+        let mut used = used.to_vec();
+        used.extend(page.map(|page| ("_page".to_owned(), page)));
+        link_url(&base, &used)
+    };
+    bundle.link("self", url(page));
+    bundle.link("first", url(None));
+    if let Some(prev) = prev {
+        bundle.link("prev", url(Some(call.tenant.seal_cursor(prev))));
+    }
+    if let Some(next) = next {
+        bundle.link("next", url(Some(call.tenant.seal_cursor(next))));
+    }
+}
+
+/// Says what was left out of a search.
+fn say(bundle: &mut Bundle, ignored: &[Problem]) {
     if !ignored.is_empty() {
-        let outcome = hilum_fhir::operation_outcome_json(&ignored);
+        let outcome = hilum_fhir::operation_outcome_json(ignored);
         bundle.entry(|entry| {
             entry.resource(&outcome);
             entry.search_mode("outcome");
         });
     }
+}
+
+/// One page of contained resources without what contains them: those of as many containers as have
+/// no more than a page of them together.
+async fn parts(call: &Call, search: Search, path: &str, alone: &Alone) -> Result<Reply, Fault> {
+    let Search {
+        mut query,
+        ignored,
+        used,
+        page,
+        ..
+    } = search;
+    query.after = match &page {
+        None => None,
+        Some(text) => Some(call.tenant.open_cursor(text)?),
+    };
+    let most = query.count as usize;
+    let mut found = call.tenant.search(query.clone()).await?;
+    let (mut matches, mut containers) = (Vec::new(), 0);
+    for container in &found.found {
+        let more = alone.of(call, &container.stored)?;
+        if matches.len() + more.len() > most {
+            break;
+        }
+        containers += 1;
+        let name = call.tenant.type_name(container.stored.resource_type);
+        let url = format!("{}/{name}/{}", call.base, container.stored.id);
+        matches.extend(
+            more.into_iter()
+                .map(|(end, json)| (format!("{url}{end}"), json)),
+        );
+    }
+    if containers < found.found.len() {
+        if containers == 0 {
+            let text = "one resource contains more matches than `_count`; ask for more";
+            return Err(Fault::bad(IssueType::TooCostly, text));
+        }
+        query.count = u32::try_from(containers).unwrap_or(u32::MAX);
+        found = call.tenant.search(query).await?;
+    }
+    let mut bundle = Bundle::new("searchset");
+    if page.is_none() && found.next.is_none() {
+        bundle.total = Some(matches.len() as u64);
+    }
+    link(
+        call,
+        &mut bundle,
+        path,
+        (&used, page),
+        (&found.prev, &found.next),
+    );
+    for (url, json) in &matches {
+        bundle.entry(|entry| {
+            entry.full_url(url);
+            entry.resource(json);
+            entry.search_mode("match");
+        });
+    }
+    say(&mut bundle, &ignored);
     Ok(Reply::json(bundle.finish()))
 }
 

@@ -50,6 +50,9 @@ pub(super) fn of(route: &Route) -> Vec<Value> {
                 query("_elements", one_of(&["id", "meta", "id,meta"])),
                 query("_explain", one_of(&["true", "false"])),
             ]);
+            if name == "search-type" {
+                all.push(query("_contained", one_of(&["true", "both", "false"])));
+            }
         }
         name if name.starts_with("history-") => {
             all.extend([count(), query("_since", date()), query("_at", date())]);

@@ -339,6 +339,10 @@ fn each_test(criterion: &mut Criterion, change: &mut dyn FnMut(&mut Test)) {
             .criteria
             .iter_mut()
             .for_each(|inner| each_test(inner, change)),
+        Criterion::Contained(of) => of
+            .criteria
+            .iter_mut()
+            .for_each(|inner| each_test(inner, change)),
         Criterion::And(all) | Criterion::Or(all) => {
             all.iter_mut().for_each(|inner| each_test(inner, change));
         }

@@ -32,7 +32,7 @@ use crate::limits::Limits;
 use crate::request::Handling;
 
 /// Parameters that say how the result looks, for suggestions.
-const RESULT: [&str; 16] = [
+const RESULT: [&str; 18] = [
     "_id",
     "_lastUpdated",
     "_list",
@@ -48,6 +48,8 @@ const RESULT: [&str; 16] = [
     "_elements",
     "_include",
     "_revinclude",
+    "_contained",
+    "_containedType",
     "_explain",
 ];
 
@@ -263,9 +265,11 @@ impl Search {
                     ..Refused::unknown("`_query` names a query that this server does not have")
                 });
             }
-            "_contained" | "_containedType" | "near" => {
-                return Err(Refused::unknown(format!("`{name}` is not supported")));
+            "_contained" | "_containedType" => {
+                let text = format!("`{name}` is for searches of one type, outside of compartments");
+                return Err(Refused::unknown(text));
             }
+            "near" => return Err(Refused::unknown("`near` is not supported")),
             "_filter" => {
                 let criterion = filter::parse(&keys, &self.types, value)?;
                 self.query.criteria.push(criterion);

@@ -16,6 +16,7 @@ mod bundle;
 mod clients;
 mod codes;
 mod conditional;
+mod contained;
 mod crud;
 mod erase;
 mod export;

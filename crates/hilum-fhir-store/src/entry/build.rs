@@ -1,6 +1,6 @@
 //! From the caller's rows to a packing.
 
-use super::{TOKEN_SORT_CHARS, canonical, kind};
+use super::{CONTAINS, MARK, TOKEN_SORT_CHARS, canonical, kind};
 use crate::config::Limits;
 use crate::error::StoreError;
 use crate::normal::{Tokens, cut, fold, ordinal};
@@ -15,28 +15,17 @@ pub(crate) fn pack(
     tokens: &Tokens,
     limits: &Limits,
 ) -> Result<Vec<u8>, StoreError> {
-    if rows.len() > limits.rows_max {
+    let within = |row: &IndexRow| match &row.value {
+        IndexValue::Contained { rows, .. } => rows.len(),
+        _ => 0,
+    };
+    if rows.len() + rows.iter().map(within).sum::<usize>() > limits.rows_max {
         return Err(StoreError::Limit {
             limit: "rows_max",
             max: limits.rows_max as u64,
         });
     }
-    let packer = Packer { tokens, limits };
-    let mut packed: Vec<(u32, Vec<u8>)> = Vec::with_capacity(rows.len());
-    for row in rows {
-        let mut bytes = Vec::with_capacity(32);
-        if packer.value(&row.value, &mut bytes) {
-            packed.push((row.param.0, bytes));
-        }
-    }
-    packed.sort_unstable();
-    packed.dedup();
-    let mut out = Vec::with_capacity(packed.iter().map(|(_, bytes)| bytes.len() + 3).sum());
-    for (param, bytes) in packed {
-        varint(u64::from(param), &mut out);
-        out.extend_from_slice(&bytes);
-    }
-    Ok(out)
+    Ok(Packer { tokens, limits }.rows(rows, 0))
 }
 
 pub(super) fn varint(mut value: u64, out: &mut Vec<u8>) {
@@ -53,6 +42,24 @@ struct Packer<'a> {
 }
 
 impl Packer<'_> {
+    fn rows(&self, rows: &[IndexRow], mark: u32) -> Vec<u8> {
+        let mut packed: Vec<(u32, Vec<u8>)> = Vec::with_capacity(rows.len());
+        for row in rows {
+            let mut bytes = Vec::with_capacity(32);
+            if self.value(&row.value, &mut bytes) {
+                packed.push((row.param.0 | mark, bytes));
+            }
+        }
+        packed.sort_unstable();
+        packed.dedup();
+        let mut out = Vec::with_capacity(packed.iter().map(|(_, bytes)| bytes.len() + 3).sum());
+        for (param, bytes) in packed {
+            varint(u64::from(param), &mut out);
+            out.extend_from_slice(&bytes);
+        }
+        out
+    }
+
     /// Writes kind, length and payload; false if the value says nothing that could be searched.
     fn value(&self, value: &IndexValue, out: &mut Vec<u8>) -> bool {
         let mut body = Vec::with_capacity(24);
@@ -106,10 +113,7 @@ impl Packer<'_> {
                 kind::REFERENCE
             }
             IndexValue::ReferenceUrl { url, version } => {
-                push(self.tokens.url(url), &mut body);
-                if let Some(version) = version {
-                    push(self.tokens.url(&format!("{url}|{version}")), &mut body);
-                }
+                self.url(url, version.as_deref(), &mut body);
                 kind::REFERENCE_URL
             }
             IndexValue::ReferenceIdentifier { system, value } => {
@@ -124,6 +128,14 @@ impl Packer<'_> {
                 self.composite(parts, &mut body);
                 kind::COMPOSITE
             }
+            IndexValue::Contained {
+                resource_type,
+                id,
+                rows,
+            } => {
+                self.contained(resource_type, id, rows, &mut body);
+                kind::CONTAINED
+            }
             // Kept by the full-text index alone.
             IndexValue::FullText(_) => return false,
         };
@@ -131,6 +143,22 @@ impl Packer<'_> {
         varint(body.len() as u64, out);
         out.extend_from_slice(&body);
         true
+    }
+
+    fn url(&self, url: &str, version: Option<&str>, out: &mut Vec<u8>) {
+        push(self.tokens.url(url), out);
+        if let Some(version) = version {
+            push(self.tokens.url(&format!("{url}|{version}")), out);
+        }
+    }
+
+    fn contained(&self, resource_type: &str, id: &str, rows: &[IndexRow], out: &mut Vec<u8>) {
+        push(self.tokens.url(&format!("#{id}")), out);
+        push(self.tokens.resource(resource_type, id), out);
+        // Nothing is contained in what is contained.
+        let own = rows.iter().filter(|row| row.param.0 < CONTAINS);
+        let own: Vec<IndexRow> = own.cloned().collect();
+        out.extend_from_slice(&self.rows(&own, MARK));
     }
 
     fn token(&self, system: Option<&str>, code: Option<&str>, out: &mut Vec<u8>) {

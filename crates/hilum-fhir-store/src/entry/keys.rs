@@ -1,6 +1,7 @@
 //! The rows of the index tables that a packing stands for.
 
-use super::{Cell, Rows};
+use super::contained::type_of;
+use super::{CONTAINS, Cell, Rows};
 use crate::normal::Tokens;
 
 /// Longest interval that the `span` table finds from either side by its lower end: a day, because
@@ -103,6 +104,12 @@ fn push<'a>(param: u32, cell: Cell<'a>, tokens: &Tokens, out: &mut Vec<TableRow<
             out.push(token(IndexId::beside(param), code, system));
         }
         Cell::Uri(uri) => out.push(word(value, uri, 0)),
+        Cell::Contained { rows, .. } => {
+            out.push(token(IndexId::value(CONTAINS), type_of(param), 0));
+            for (param, cell) in rows.iter() {
+                push(param, cell, tokens, out);
+            }
+        }
         Cell::Composite(parts) => {
             let mut parts = parts.iter();
             let (Some(first), second) = (parts.next(), parts.next()) else {
@@ -127,7 +134,8 @@ fn push<'a>(param: u32, cell: Cell<'a>, tokens: &Tokens, out: &mut Vec<TableRow<
                         | Cell::ReferenceUrl { .. }
                         | Cell::ReferenceIdentifier { .. }
                         | Cell::Uri(_)
-                        | Cell::Composite(_) => {
+                        | Cell::Composite(_)
+                        | Cell::Contained { .. } => {
                             let extra = equality(cell, tokens).map_or(0, short);
                             token(value, code, extra)
                         }
@@ -167,9 +175,11 @@ fn equality(cell: Cell<'_>, tokens: &Tokens) -> Option<i64> {
         Cell::String { folded: text, .. } | Cell::TokenText(text) | Cell::Uri(text) => {
             Some(tokens.word(text))
         }
-        Cell::Date { .. } | Cell::Number { .. } | Cell::Quantity { .. } | Cell::Composite(_) => {
-            None
-        }
+        Cell::Date { .. }
+        | Cell::Number { .. }
+        | Cell::Quantity { .. }
+        | Cell::Composite(_)
+        | Cell::Contained { .. } => None,
     }
 }
 

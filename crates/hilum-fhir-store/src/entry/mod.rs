@@ -6,14 +6,20 @@
 //!
 //! A packing is a sequence of rows in the order of their parameters, each: parameter (varint),
 //! kind (one byte), length of the payload (varint), payload.
+//!
+//! A contained resource is one row under a number of its type behind those of all parameters; its
+//! payload holds a packing of its own, whose parameters are marked, so that neither its values nor
+//! their rows in the index tables are taken for those of the resource that contains it.
 
 mod build;
+mod contained;
 mod difference;
 mod keys;
 mod read;
 mod unit;
 
 pub(crate) use build::pack;
+pub(crate) use contained::{CONTAINS, MARK, contained};
 pub(crate) use difference::{Differs, difference};
 pub(crate) use keys::{IndexId, SHORT_DATE_MS, TableRow, short, table_rows};
 pub(crate) use read::{Cell, Rows};
@@ -33,6 +39,7 @@ mod kind {
     pub(super) const REFERENCE_IDENTIFIER: u8 = 10;
     pub(super) const URI: u8 = 11;
     pub(super) const COMPOSITE: u8 = 12;
+    pub(super) const CONTAINED: u8 = 13;
 }
 
 /// Characters of a token that are kept for sorting.

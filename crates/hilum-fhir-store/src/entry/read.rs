@@ -3,7 +3,7 @@
 use super::kind;
 
 /// The rows of a packing.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Rows<'a>(pub(crate) &'a [u8]);
 
 /// One value, hashed and folded.
@@ -52,6 +52,13 @@ pub(crate) enum Cell<'a> {
     },
     Uri(&'a str),
     Composite(Parts<'a>),
+    Contained {
+        /// As references within the resource name it.
+        local: i64,
+        /// By type and id.
+        token: i64,
+        rows: Rows<'a>,
+    },
 }
 
 /// The components of a composite.
@@ -215,6 +222,11 @@ impl<'a> Bytes<'a> {
             },
             kind::URI => Cell::Uri(body.text()?),
             kind::COMPOSITE => Cell::Composite(Parts(body.0)),
+            kind::CONTAINED => Cell::Contained {
+                local: body.long()?,
+                token: body.long()?,
+                rows: Rows(body.0),
+            },
             _ => return None,
         })
     }

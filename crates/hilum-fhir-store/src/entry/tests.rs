@@ -99,3 +99,43 @@ fn damaged_packings_end_instead_of_failing() {
     }
     assert_eq!(table_rows(Rows(&bytes), &tokens()).len(), 2);
 }
+
+#[test]
+fn what_is_contained_is_packed_apart_from_its_container() {
+    let code = |code: &str| IndexValue::Token {
+        system: None,
+        code: Some(code.into()),
+    };
+    let row = |param, value| IndexRow {
+        param: ParamKey(param),
+        value,
+    };
+    let of = crate::id::ResourceType(9);
+    let inner = vec![row(5, code("in")), row(6, code("more"))];
+    let rows = [
+        row(5, code("out")),
+        IndexRow::contained(of, "Medication", "m", inner),
+    ];
+    let bytes = pack(&rows, &tokens(), &Limits::default()).unwrap();
+    assert_eq!(Rows(&bytes).of(5).count(), 1);
+    assert_eq!(Rows(&bytes).of(5 | MARK).count(), 0);
+    let Some(Cell::Contained { local, rows, .. }) = Rows(&bytes).of(contained(9)).next() else {
+        panic!("the contained resource is there");
+    };
+    assert_eq!(local, tokens().url("#m"));
+    let params: Vec<u32> = rows.iter().map(|(param, _)| param).collect();
+    assert_eq!(params, [5 | MARK, 6 | MARK]);
+    // One row of its own, one that tells what it contains, two of what that says.
+    assert_eq!(table_rows(Rows(&bytes), &tokens()).len(), 4);
+
+    let limits = Limits {
+        rows_max: 3,
+        ..Limits::default()
+    };
+    let inner = vec![row(5, code("in")), row(6, code("more"))];
+    let rows = [
+        row(5, code("out")),
+        IndexRow::contained(of, "Medication", "m", inner),
+    ];
+    assert!(pack(&rows, &tokens(), &limits).is_err());
+}

@@ -61,6 +61,7 @@ fn needs_tables(node: &Node) -> bool {
         | Node::FullText(_)
         | Node::Updated { .. }
         | Node::Follow { .. }
+        | Node::Inside { .. }
         | Node::Referenced { .. } => true,
         Node::And(nodes) | Node::Or(nodes) => nodes.iter().any(needs_tables),
         Node::Not(node) => needs_tables(node),
@@ -84,6 +85,7 @@ fn holds(node: &Node, of: &Searchable) -> bool {
         | Node::FullText(_)
         | Node::Updated { .. }
         | Node::Follow { .. }
+        | Node::Inside { .. }
         | Node::Referenced { .. } => false,
     }
 }

@@ -35,9 +35,19 @@ impl<S: Source> Exec<'_, S> {
         chain: &Chain,
         depth: usize,
     ) -> Result<Node, StoreError> {
-        let params: Vec<u32> = chain.params.iter().map(|param| param.0).collect();
+        let elsewhere = self.compile_elsewhere(chain, depth)?;
+        self.or_contained(chain, elsewhere, depth)
+    }
+
+    /// What a chain finds among resources that are not contained.
+    fn compile_elsewhere(&mut self, chain: &Chain, depth: usize) -> Result<Node, StoreError> {
+        let params = self.keys(&chain.params);
         let types = chain.types.iter().map(|of| of.0).collect();
-        let mut inner = self.compile_all(types, &chain.criteria, depth + 1)?;
+        let (mark, led_out) = (self.mark, self.led_out);
+        (self.mark, self.led_out) = (0, led_out || mark != 0);
+        let inner = self.compile_all(types, &chain.criteria, depth + 1);
+        (self.mark, self.led_out) = (mark, led_out);
+        let mut inner = inner?;
         let Some(found) = self.all_of(&mut inner)? else {
             self.note(|| format!("chain through {params:?} is followed from each candidate"));
             return Ok(Node::Follow {
@@ -58,6 +68,9 @@ impl<S: Source> Exec<'_, S> {
     /// A test for the few resources that are referenced, if an index names those that reference them;
     /// else one that looks for what references a candidate, which [`Exec::settle`] may replace.
     pub(super) fn compile_has(&mut self, has: &Has, depth: usize) -> Result<Node, StoreError> {
+        if self.mark != 0 {
+            return Err(StoreError::Invalid("`_has` of what is contained"));
+        }
         let params: Vec<u32> = has.params.iter().map(|param| param.0).collect();
         let mut inner = self.compile_all(vec![has.resource_type.0], &has.criteria, depth + 1)?;
         let Some(list) = self.few(&inner, CAPS[0])? else {
@@ -90,7 +103,8 @@ impl<S: Source> Exec<'_, S> {
                 | Node::Tokens(_)
                 | Node::Updated { .. }
                 | Node::Types(_)
-                | Node::Follow { .. } => {}
+                | Node::Follow { .. }
+                | Node::Inside { .. } => {}
             }
         }
         Ok(())

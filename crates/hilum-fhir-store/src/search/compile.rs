@@ -45,7 +45,7 @@ impl<S: Source> Exec<'_, S> {
             Criterion::Param { params, test } => self.cells(params, test)?,
             Criterion::ParamNot { params, test } => Node::Not(Box::new(self.cells(params, test)?)),
             Criterion::Missing { params, missing } => {
-                let node = Node::Missing(keys(params));
+                let node = Node::Missing(self.keys(params));
                 if *missing {
                     node
                 } else {
@@ -54,6 +54,7 @@ impl<S: Source> Exec<'_, S> {
             }
             Criterion::Chain(chain) => self.compile_chain(chain, depth)?,
             Criterion::Has(has) => self.compile_has(has, depth)?,
+            Criterion::Contained(of) => self.compile_contained(of, depth)?,
             Criterion::Ids(ids) => self.ids(ids, types)?,
             Criterion::Resources(list) => {
                 over("values_max", list.len(), self.context.limits.values_max)?;
@@ -137,6 +138,11 @@ impl<S: Source> Exec<'_, S> {
 
     /// Full text is looked up at once: few matches are a list, many are asked for one by one.
     fn full_text(&mut self, params: &[ParamKey], words: &[String]) -> Result<Node, StoreError> {
+        if self.mark != 0 {
+            return Err(StoreError::Invalid(
+                "a full-text search of what is contained",
+            ));
+        }
         let narrative = params.iter().any(|param| {
             let known = self.context.catalog.definition(*param);
             known.is_some_and(|param| &*param.code == "_text")
@@ -159,6 +165,10 @@ impl<S: Source> Exec<'_, S> {
         Ok(Node::Pks(pks))
     }
 
+    pub(super) fn keys(&self, params: &[ParamKey]) -> Vec<u32> {
+        params.iter().map(|param| param.0 | self.mark).collect()
+    }
+
     fn cells(&mut self, params: &[ParamKey], test: &Test) -> Result<Node, StoreError> {
         if let Test::FullText(words) = test {
             return self.full_text(params, words);
@@ -173,7 +183,7 @@ impl<S: Source> Exec<'_, S> {
             }
         }
         Ok(Node::Cells {
-            params: keys(params),
+            params: self.keys(params),
             test: self.test(test)?,
         })
     }
@@ -313,10 +323,6 @@ impl<S: Source> Exec<'_, S> {
         keys.dedup();
         keys
     }
-}
-
-fn keys(params: &[ParamKey]) -> Vec<u32> {
-    params.iter().map(|param| param.0).collect()
 }
 
 fn over(limit: &'static str, value: usize, max: usize) -> Result<(), StoreError> {

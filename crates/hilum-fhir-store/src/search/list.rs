@@ -141,6 +141,7 @@ impl<S: Source> Exec<'_, S> {
             | Node::Types(_)
             | Node::Follow { .. }
             | Node::Referenced { .. }
+            | Node::Inside { .. }
             | Node::And(_)
             | Node::Or(_)
             | Node::Not(_) => false,

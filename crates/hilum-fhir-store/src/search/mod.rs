@@ -18,6 +18,7 @@
 mod alone;
 mod chain;
 mod compile;
+mod contained;
 mod gather;
 mod list;
 mod node;

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::contained;
 use super::gather::{Range, is_between_ends, ranges};
 use super::run::Exec;
 use super::test::{CellTest, Interval};
@@ -49,6 +50,12 @@ pub(super) enum Node {
         params: Vec<u32>,
         inner: Box<Compiled>,
     },
+    /// A resource that it contains fulfils all; one that it references through one of the
+    /// parameters, if there are any.
+    Inside {
+        through: Vec<u32>,
+        inner: Box<Compiled>,
+    },
     And(Vec<Self>),
     Or(Vec<Self>),
     Not(Box<Self>),
@@ -88,6 +95,7 @@ impl Node {
                 Some(all)
             }
             Self::And(nodes) => nodes.iter().find_map(Self::ranges),
+            Self::Inside { inner, .. } => Some(contained::ranges(inner)),
             Self::Missing(_)
             | Self::FullText(_)
             | Self::Types(_)
@@ -144,6 +152,7 @@ impl Node {
             | Self::Types(_)
             | Self::Follow { .. }
             | Self::Referenced { .. }
+            | Self::Inside { .. }
             | Self::And(_)
             | Self::Or(_)
             | Self::Not(_) => false,
@@ -177,6 +186,9 @@ impl Node {
             Self::Types(types) => format!("{} types", types.len()),
             Self::Follow { params, .. } => format!("chain through {params:?}"),
             Self::Referenced { params, .. } => format!("referenced through {params:?}"),
+            Self::Inside { inner, .. } => {
+                format!("{} conditions on what is contained", inner.nodes.len())
+            }
             Self::And(nodes) => format!("all of {}", nodes.len()),
             Self::Or(nodes) => format!("any of {}", nodes.len()),
             Self::Not(node) => format!("not {}", node.name()),
@@ -223,6 +235,7 @@ impl<S: Source> Exec<'_, S> {
                 known,
             } => self.follows(params, inner, known, row)?,
             Node::Referenced { params, inner } => self.is_referenced(params, inner, row)?,
+            Node::Inside { through, inner } => self.contains(through, inner, row)?,
             Node::And(nodes) => {
                 for node in nodes {
                     if !self.holds(node, row)? {

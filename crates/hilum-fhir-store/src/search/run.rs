@@ -47,6 +47,12 @@ pub(super) struct Exec<'a, S> {
     seq: i64,
     budget: u64,
     pub(super) criteria: usize,
+    /// What parameters are marked with while conditions on contained resources are compiled.
+    pub(super) mark: u32,
+    /// A chain has led out of a contained resource.
+    pub(super) led_out: bool,
+    /// The types of what is contained in something, once that was looked up.
+    pub(super) contained: Option<Vec<u16>>,
     types: Vec<u16>,
     /// The only resources that can match, sorted, while a walk is tried that knows them.
     among: Option<Vec<i64>>,
@@ -89,6 +95,9 @@ impl<'a, S: Source> Exec<'a, S> {
             seq,
             budget,
             criteria: 0,
+            mark: 0,
+            led_out: false,
+            contained: None,
             types: Vec::new(),
             among: None,
             trial: None,

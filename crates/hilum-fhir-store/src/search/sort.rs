@@ -186,7 +186,8 @@ fn value(by: &By, way: Direction, row: &Row) -> SortValue {
                 Cell::TokenText(_)
                 | Cell::OfType { .. }
                 | Cell::ReferenceIdentifier { .. }
-                | Cell::Composite(_) => continue,
+                | Cell::Composite(_)
+                | Cell::Contained { .. } => continue,
             };
             let better = match way {
                 Direction::Ascending => found < best,
