@@ -121,7 +121,7 @@ impl Node {
                 | CellTest::Uri(..) => 2,
                 CellTest::Date(_) | CellTest::Number(_) | CellTest::Quantity(_) => 3,
             },
-            Self::Updated { .. } | Self::And(_) | Self::Or(_) => 4,
+            Self::Updated { .. } | Self::Inside { .. } | Self::And(_) | Self::Or(_) => 4,
             Self::Missing(_) | Self::Not(_) => 5,
             Self::FullText(_) | Self::Follow { .. } | Self::Referenced { .. } => 6,
         }
