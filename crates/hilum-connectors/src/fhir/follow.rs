@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use hilum_component::{
     Arrival, BoxFuture, Disposition, FhirChange, FhirDoor, FhirInteraction, FhirPlace, FhirPort,
-    FhirWanted, Intake, Peer, Source, SourceError, Stop,
+    FhirWanted, Intake, Peer, Problem, Source, SourceError, Stop,
 };
 use hilum_message::{Metadata, Payload};
 use jiff::Timestamp;
@@ -36,6 +36,57 @@ pub(super) struct Followed {
     pub(super) start: FhirPlace,
     pub(super) every: Duration,
     pub(super) page: usize,
+}
+
+/// The first of some criteria that cannot be asked of a changed resource alone, as far as its name
+/// tells; what only the definitions of FHIR tell, the store says when the source starts.
+pub(super) fn refused(query: &str) -> Option<Problem> {
+    let mut from = 0;
+    for part in query.split('&') {
+        let name = part.split('=').next().unwrap_or_default();
+        let found = name.replace("%3A", ":").replace("%3a", ":");
+        if let Some((what, hint)) = beyond_itself(&found) {
+            let text =
+                format!("a store of this node asks this of each changed resource alone: {what}");
+            return Some(Problem {
+                span: Some(from..from + name.len()),
+                ..Problem::at(&["query"], text).hint(hint)
+            });
+        }
+        from += part.len() + 1;
+    }
+    None
+}
+
+/// Why a criterion is about more than one resource, and what to write instead.
+fn beyond_itself(name: &str) -> Option<(&'static str, &'static str)> {
+    const DECIDE: &str =
+        "leave it out, and decide with `accept` of the channel, which sees the resource";
+    let (plain, modifier) = name.split_once(':').unwrap_or((name, ""));
+    if plain == "_has" {
+        Some(("`_has` looks at others that refer to it", DECIDE))
+    } else if name.contains('.') {
+        let hint = "compare what stands in it, as in `subject=Patient/7` or \
+                    `subject:identifier=urn:mrn|7`, or decide with `accept` of the channel";
+        Some(("a chain looks at what it refers to", hint))
+    } else if matches!(modifier, "in" | "not-in") {
+        Some((
+            "a value set is not part of it",
+            "name the codes: `code=a,b`",
+        ))
+    } else if plain == "_list" {
+        Some(("a list changes without its members", DECIDE))
+    } else if matches!(plain, "_text" | "_content") {
+        Some(("words are found by the index of the store", DECIDE))
+    } else if matches!(
+        plain,
+        "_include" | "_revinclude" | "_summary" | "_elements" | "_total" | "_page" | "_explain"
+    ) {
+        let hint = "leave it out: a change comes as a whole and alone";
+        Some(("this shapes the result of a search", hint))
+    } else {
+        None
+    }
 }
 
 /// A source that follows.

@@ -21,7 +21,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::config::{On, SourceConfig};
-use super::follow::{Followed, Follower};
+use super::follow::{self, Followed, Follower};
 use super::notified::{Calls, Notified};
 use super::peer::{LOCAL, Peer, Place, Server};
 use crate::endpoint;
@@ -144,6 +144,8 @@ fn check(config: &SourceConfig, problems: &mut Vec<Problem>) {
     if !query.chars().all(plain) || taken {
         let text = "expected criteria such as `status=final&category=laboratory`, encoded as in a URL, without _lastUpdated, _sort and _count";
         problems.push(Problem::at(&["query"], text));
+    } else if local {
+        problems.extend(follow::refused(query));
     }
     if config.page == 0 || config.page > PAGE_MAX {
         let text = format!("expected 1 to {PAGE_MAX}");
