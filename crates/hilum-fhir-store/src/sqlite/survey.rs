@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use hilum_db::{Doing, Files, RealFiles, integrity};
+use hilum_db::{DbError, Doing, Files, RealFiles, integrity};
 
 use super::open::file;
 use super::schema::STORE;
@@ -21,15 +21,23 @@ pub(crate) fn survey(path: &Path) -> Result<Survey, StoreError> {
         newest,
         ..Survey::default()
     };
-    let Some(bytes) = length(path) else {
+    let Some(bytes) = length(path).filter(|bytes| *bytes > 0) else {
         return Ok(found);
     };
     found.bytes = Some((bytes, length(&file.wal_path()).unwrap_or(0)));
+    // SQLite opens what it may not write to all the same.
+    std::fs::OpenOptions::new()
+        .append(true)
+        .open(path)
+        .map_err(|error| DbError::io("write to", path, error))?;
     let conn = file.open_reader()?;
     let number = |sql: &str| {
         conn.query_row(sql, [], |row| row.get::<_, i64>(0))
             .doing("look into", file.name())
     };
+    if number("PRAGMA application_id")? != i64::from(STORE.application_id) {
+        return Err(StoreError::Invalid("it is a file of another kind"));
+    }
     let version = number("PRAGMA user_version")?;
     found.version = Some(version);
     if bytes <= CHECKED_BYTES_MAX {

@@ -8,7 +8,7 @@ use hilum_db::{Files, RealFiles, probe_sync};
 use hilum_journal::{FileSurvey, RowSurvey, survey};
 
 use super::ports::{Process, locked_by};
-use super::{Report, now_ms, size, span};
+use super::{Level, Report, now_ms, size, span};
 use crate::command::run::LOCK;
 
 /// Free space below which someone has to act soon, and at once.
@@ -75,13 +75,23 @@ fn free(data: &Path, report: &mut Report) {
     );
     let remedy =
         "make room, or let `keep:` of hilum.yaml drop old days sooner (docs/runbook/disk-full.md)";
-    // A percentage alone alarms on large disks, a number alone on small ones: both must be low.
-    if free < FREE_BYTES.1 || percent < FREE_PERCENT.1 && free < FREE_BYTES.0 {
-        report.fail("disk", text, remedy);
-    } else if free < FREE_BYTES.0 && percent < FREE_PERCENT.0 {
-        report.warn("disk", text, remedy);
+    match room(free, whole) {
+        Level::Fail => report.fail("disk", text, remedy),
+        Level::Warn => report.warn("disk", text, remedy),
+        Level::Ok => report.ok("disk", text),
+    }
+}
+
+/// How bad it is that so much of a disk is free. A percentage alone alarms on large disks, a number
+/// alone on small ones: both must be low.
+fn room(free: u64, whole: u64) -> Level {
+    let below = |percent: u64| u128::from(free) * 100 < u128::from(whole) * u128::from(percent);
+    if free < FREE_BYTES.1 || below(FREE_PERCENT.1) && free < FREE_BYTES.0 {
+        Level::Fail
+    } else if free < FREE_BYTES.0 && below(FREE_PERCENT.0) {
+        Level::Warn
     } else {
-        report.ok("disk", text);
+        Level::Ok
     }
 }
 
@@ -215,6 +225,28 @@ fn waiting(rows: &[&RowSurvey], report: &mut Report) {
                 format!("{name}: {count} wait, the oldest for {}", span(age)),
                 "`hilum status` says why; ask the owner of the system (docs/runbook/queue-grows.md)",
             );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Level, room};
+
+    #[test]
+    fn a_disk_is_nearly_full_by_what_is_free_and_by_its_share() {
+        const GB: u64 = 1_000_000_000;
+        for (free, whole, expected) in [
+            (20 * GB, 1_000 * GB, Level::Ok),
+            (10 * GB, 1_000 * GB, Level::Ok),
+            (10 * GB - 1, 1_000 * GB, Level::Fail),
+            (10 * GB - 1, 99 * GB, Level::Ok),
+            (10 * GB - 1, 101 * GB, Level::Warn),
+            (GB, 40 * GB, Level::Warn),
+            (GB - 1, 2 * GB, Level::Fail),
+            (0, 0, Level::Fail),
+        ] {
+            assert_eq!(room(free, whole), expected, "{free} of {whole}");
         }
     }
 }

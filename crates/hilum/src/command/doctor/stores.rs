@@ -32,11 +32,12 @@ pub(super) fn check(plan: &FhirPlan, site: &Path, data: Option<&Path>, report: &
     };
     let clock = StoreClock::new(now_ms);
     for (name, place) in places {
-        let name = if name.is_empty() {
+        let whose = if name.is_empty() {
             "the first store".to_owned()
         } else {
             format!("the store of {name}")
         };
+        let name = format!("{whose}, {}", where_it_is(&place));
         match survey(&place, &clock) {
             Ok(found) => told(&name, &found, report),
             Err(error) => failed(&name, &place, &error, report),
@@ -44,12 +45,29 @@ pub(super) fn check(plan: &FhirPlan, site: &Path, data: Option<&Path>, report: &
     }
 }
 
+/// A file, or a schema of a database without user and password.
+fn where_it_is(place: &Place) -> String {
+    match place {
+        Place::Sqlite(path) => path.display().to_string(),
+        Place::Postgres(place) => place.name(),
+        other => format!("{other:?}"),
+    }
+}
+
 fn failed(name: &str, place: &Place, error: &StoreError, report: &mut Report) {
     let mut text = format!("{name}: {error}");
-    if let Some(source) = std::error::Error::source(error) {
-        text.push_str(&format!(": {source}"));
+    let mut source = std::error::Error::source(error);
+    while let Some(error) = source {
+        text.push_str(&format!(": {error}"));
+        source = error.source();
     }
     let remedy = match place {
+        Place::Sqlite(_) if text.contains("another kind") => {
+            "move it away; bring back a backup of the store, or let the next start make a new one"
+        }
+        Place::Sqlite(_) if text.contains("ermission denied") || text.contains("ead-only") => {
+            "run this as the user of the service; otherwise give that user the right to write to the file and its folder"
+        }
         Place::Sqlite(_) => {
             "check the disk; bring back a backup of the file if it is damaged (docs/runbook/damaged-file.md)"
         }
