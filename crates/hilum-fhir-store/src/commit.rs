@@ -24,6 +24,18 @@ pub struct Commit {
     /// The job that this is a step of; its progress is saved with the changes, so no step is done
     /// twice. If the job is gone nothing is written.
     pub job: Option<JobStep>,
+    /// Whom the events were worked out for, in a store that other programs write as well.
+    pub watched: Option<Watched>,
+}
+
+/// The state of what makes events, as all programs that write a store agree on it. Where it is
+/// another one by now the commit ends with [`StoreError::Outdated`](crate::StoreError::Outdated).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Watched {
+    /// What [`Store::watched`](crate::Store::watched) said.
+    pub known: u64,
+    /// This commit changes it: it is one more from then on.
+    pub changes: bool,
 }
 
 /// How far a job is with a commit.

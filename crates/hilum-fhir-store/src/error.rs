@@ -26,6 +26,9 @@ pub enum StoreError {
         /// Which expectation.
         at: usize,
     },
+    /// What makes events has changed since the commit was prepared ([`Watched`](crate::Watched)).
+    #[error("what makes events has changed since the commit was prepared")]
+    Outdated,
     /// The search took too long and was stopped.
     #[error("the search costs too much")]
     TooCostly {

@@ -53,12 +53,13 @@ mod store;
 mod stored;
 mod survey;
 mod threads;
+mod together;
 
 pub use body::instant;
 pub use catalog::{Catalog, Param};
 pub use commit::{
     Change, Commit, Committed, Delivery, Expect, Expected, JobStep, Method, OutboxEvent, OutboxRow,
-    Written,
+    Watched, Written,
 };
 pub use config::{Clock, Limits, ParamSpec, Place, Postgres, StoreConfig};
 pub use erase::{EraseStep, Erased};

@@ -27,12 +27,12 @@ use crate::stored::{HistoryPage, HistoryQuery, Page, Stored};
 /// An open store. Clones are the same store; it closes when the last one is dropped.
 #[derive(Clone, Debug)]
 pub struct Store {
-    inner: Arc<Backend>,
+    pub(crate) inner: Arc<Backend>,
 }
 
 /// Where it is kept.
 #[derive(Debug)]
-enum Backend {
+pub(crate) enum Backend {
     Sqlite(SqliteStore),
     Postgres(PgStore),
 }

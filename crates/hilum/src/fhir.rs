@@ -11,7 +11,7 @@ use hilum_engine::Engine;
 use hilum_fhir::definitions::Definitions;
 use hilum_fhir_server::{
     Fhir, FhirOptions, Interaction, JobFailure, Limits, Place, Postgres, SubscriptionOptions,
-    TenantOptions, TopicOptions, TriggerOptions, Validate, Work, WorkState,
+    TenantOptions, TestResult, TopicOptions, TriggerOptions, Validate, Work, WorkState,
 };
 use hilum_net::{
     ClientTls, ClientTlsOptions, ConnectOptions, Connector, HostPort, Identity, ListenOptions,
@@ -166,6 +166,13 @@ fn told(failure: &JobFailure) -> String {
 }
 
 fn subscriptions(plan: &FhirSubscriptions) -> SubscriptionOptions {
+    let result = |passes| {
+        if passes {
+            TestResult::Passes
+        } else {
+            TestResult::Fails
+        }
+    };
     let trigger = |trigger: &FhirTrigger| {
         let all = [
             Interaction::Create,
@@ -179,7 +186,9 @@ fn subscriptions(plan: &FhirSubscriptions) -> SubscriptionOptions {
             previous: trigger.previous.clone(),
             current: trigger.current.clone(),
             require_both: trigger.require_both,
-            ..TriggerOptions::default()
+            for_create: result(trigger.create_passes),
+            for_delete: result(trigger.delete_passes),
+            fhirpath: trigger.fhirpath.clone(),
         }
     };
     let topics = plan.topics.iter().map(|topic| TopicOptions {
@@ -196,6 +205,7 @@ fn subscriptions(plan: &FhirSubscriptions) -> SubscriptionOptions {
         give_up_after: plan.give_up_after.duration(),
         keep: plan.keep.duration(),
         keep_max: plan.keep_max,
+        lease: plan.lease.duration(),
         topics: topics.collect(),
         ..SubscriptionOptions::default()
     }

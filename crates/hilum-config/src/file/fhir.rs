@@ -92,6 +92,10 @@ pub(crate) struct SubscriptionsFile {
     /// Events that are kept for `$events`, all subscriptions of a store together.
     #[serde(default = "keep_max")]
     pub(crate) keep_max: u64,
+    /// Of several nodes on one database, how long the one that sends the notifications may be silent
+    /// before another one does.
+    #[serde(default = "lease")]
+    pub(crate) lease: Millis,
     /// What clients may subscribe to beside searches.
     #[serde(default)]
     pub(crate) topics: Vec<TopicFile>,
@@ -107,6 +111,7 @@ impl Default for SubscriptionsFile {
             give_up_after: week(),
             keep: week(),
             keep_max: keep_max(),
+            lease: lease(),
             topics: Vec::new(),
         }
     }
@@ -137,15 +142,36 @@ pub(crate) struct TriggerFile {
     /// What is done to it; anything where it is empty.
     #[serde(default)]
     pub(crate) on: Vec<InteractionFile>,
-    /// A search that must match the resource as it was: `status:not=in-progress`. A create passes.
+    /// A search that must match the resource as it was: `status:not=in-progress`.
     #[serde(default)]
     pub(crate) previous: Option<String>,
-    /// A search that must match the resource as it will be. A delete passes.
+    /// What `previous` comes to for a create, where nothing was.
+    #[serde(default)]
+    pub(crate) result_for_create: TestResultFile,
+    /// A search that must match the resource as it will be.
     #[serde(default)]
     pub(crate) current: Option<String>,
+    /// What `current` comes to for a delete, where nothing will be.
+    #[serde(default)]
+    pub(crate) result_for_delete: TestResultFile,
     /// Both searches must match; else one is enough.
     #[serde(default)]
     pub(crate) require_both: bool,
+    /// FHIRPath that must be true as well, over `%previous` and `%current`:
+    /// `%current.status = 'finished'`.
+    #[serde(default)]
+    pub(crate) fhirpath: Option<String>,
+}
+
+/// What a search comes to for a resource that is not there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum TestResultFile {
+    /// It matches.
+    #[default]
+    TestPasses,
+    /// It does not match.
+    TestFails,
 }
 
 /// What is done to a resource.
@@ -174,6 +200,10 @@ const fn retry_longest() -> Millis {
 
 const fn week() -> Millis {
     Millis(7 * 24 * 3_600_000)
+}
+
+const fn lease() -> Millis {
+    Millis(10_000)
 }
 
 const fn keep_max() -> u64 {

@@ -20,8 +20,8 @@ pub(crate) use channel::{
     AcknowledgeFile, AlertFile, AlertsFile, ChannelFile, DestinationFile, RemovedFile,
 };
 pub(crate) use fhir::{
-    DatabaseFile, FhirFile, InteractionFile, SubscriptionsFile, TopicFile, TriggerFile,
-    ValidateFile,
+    DatabaseFile, FhirFile, InteractionFile, SubscriptionsFile, TestResultFile, TopicFile,
+    TriggerFile, ValidateFile,
 };
 pub(crate) use node::{EnvironmentFile, NodeFile, RetryFile};
 pub(crate) use system::{ControlIdFile, SystemFile};

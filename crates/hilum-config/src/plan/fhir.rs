@@ -10,12 +10,14 @@ use super::gather::Gathered;
 use crate::check::parse_address;
 use crate::diagnostic::{Draft, Report, did_you_mean};
 use crate::file::{
-    DatabaseFile, FhirFile, InteractionFile, SubscriptionsFile, TopicFile, TriggerFile,
-    ValidateFile,
+    DatabaseFile, FhirFile, InteractionFile, SubscriptionsFile, TestResultFile, TopicFile,
+    TriggerFile, ValidateFile,
 };
 use crate::site::Folder;
 use crate::yaml::Node;
 
+/// Shortest lease of the node that sends notifications; it is kept by asking four times in it.
+const LEASE_MIN: Millis = Millis(1_000);
 /// Characters of the name of a schema (PostgreSQL's `NAMEDATALEN`).
 const SCHEMA_CHARS_MAX: usize = 63;
 
@@ -145,6 +147,8 @@ pub struct FhirSubscriptions {
     pub keep: Millis,
     /// How many events are kept.
     pub keep_max: u64,
+    /// How long the node that delivers may be silent.
+    pub lease: Millis,
     /// What there is beside searches.
     pub topics: Vec<FhirTopic>,
 }
@@ -169,10 +173,16 @@ pub struct FhirTrigger {
     pub on: [bool; 3],
     /// A search on the resource as it was.
     pub previous: Option<String>,
+    /// A create passes it.
+    pub create_passes: bool,
     /// A search on the resource as it will be.
     pub current: Option<String>,
+    /// A delete passes it.
+    pub delete_passes: bool,
     /// Both must match.
     pub require_both: bool,
+    /// An expression over both.
+    pub fhirpath: Option<String>,
 }
 
 impl FhirSubscriptions {
@@ -187,8 +197,11 @@ impl FhirSubscriptions {
                     on(InteractionFile::Delete),
                 ],
                 previous: trigger.previous.clone(),
+                create_passes: trigger.result_for_create == TestResultFile::TestPasses,
                 current: trigger.current.clone(),
+                delete_passes: trigger.result_for_delete == TestResultFile::TestPasses,
                 require_both: trigger.require_both,
+                fhirpath: trigger.fhirpath.clone(),
             }
         };
         let topic = |topic: &TopicFile| FhirTopic {
@@ -204,6 +217,7 @@ impl FhirSubscriptions {
             give_up_after: file.give_up_after,
             keep: file.keep,
             keep_max: file.keep_max,
+            lease: file.lease,
             topics: file.topics.iter().map(topic).collect(),
         }
     }
@@ -333,12 +347,7 @@ pub(super) fn plan(
     for place in std::iter::once(section).chain(tenants.iter().map(|(_, tenant)| tenant)) {
         resource_types(place, &options.resource_types, report);
     }
-    if file.page_max == 0 || file.connections_max == 0 {
-        let at = section
-            .get("page-max")
-            .or_else(|| section.get("connections-max"));
-        wrong(at, section, "the number is 0", "write at least 1", report);
-    }
+    numbers(file, section, report);
     let plan = FhirPlan::of(file);
     super::packages::packages(section, None, &plan.first, folder, options, report);
     for (key, place) in tenants {
@@ -348,6 +357,27 @@ pub(super) fn plan(
         }
     }
     Some(plan)
+}
+
+/// Numbers that are too small.
+fn numbers(file: &FhirFile, section: &Node, report: &mut Report) {
+    if file.page_max == 0 || file.connections_max == 0 {
+        let at = section
+            .get("page-max")
+            .or_else(|| section.get("connections-max"));
+        wrong(at, section, "the number is 0", "write at least 1", report);
+    }
+    if file.subscriptions.lease < LEASE_MIN {
+        let own = section.get("subscriptions");
+        let at = own.and_then(|own| own.get("lease"));
+        wrong(
+            at,
+            section,
+            "the lease is too short",
+            "write at least 1s",
+            report,
+        );
+    }
 }
 
 /// What may be called is scheme, host and the beginning of a path.

@@ -345,6 +345,8 @@ async fn step(
     made: &mut Made,
     some: &[(ResourceType, String)],
 ) -> Result<(), Halt> {
+    // What is erased tells and is told nothing more.
+    running.tenant.unsubscribe(some).await?;
     let mut after = made.clone();
     after.count(&running.tenant, some);
     let counted = after.clone();

@@ -1,10 +1,10 @@
 //! The active subscriptions of a tenant, in memory: what every commit is held against.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
-use hilum_fhir_store::{Query, ResourceType, StoreError, Stored};
+use hilum_fhir_store::{Query, ResourceType, StoreError, Stored, Watched};
 use tokio::sync::watch;
 
 use super::Hub;
@@ -12,8 +12,8 @@ use super::basic;
 use super::commit::own_type;
 use super::options::SubscriptionOptions;
 use super::read::{self, Status, Subscribed};
+use super::share::Share;
 use super::topic::{self, Topics};
-use crate::fault::Fault;
 use crate::open::OpenError;
 use crate::tenant::Tenant;
 use crate::time::Clock;
@@ -41,6 +41,10 @@ pub(crate) struct Subscriptions {
     /// Subscriptions that cannot be served, with the reason; their status is to say it.
     broken: Mutex<Vec<(String, String)>>,
     own: OnceLock<ResourceType>,
+    /// Where other nodes may use the store.
+    share: OnceLock<Share>,
+    /// The state of what makes events that is known here, as the store counts it.
+    watched: AtomicU64,
 }
 
 /// What may be subscribed to.
@@ -122,6 +126,8 @@ impl Subscriptions {
             topics: RwLock::default(),
             broken: Mutex::default(),
             own: OnceLock::new(),
+            share: OnceLock::new(),
+            watched: AtomicU64::new(0),
         }
     }
 
@@ -205,6 +211,29 @@ impl Subscriptions {
         std::mem::take(&mut *broken)
     }
 
+    /// Where other nodes may use the store: what this one does of the delivering.
+    pub(super) fn share(&self) -> Option<&Share> {
+        self.share.get()
+    }
+
+    /// Notifications are sent by this node.
+    pub(super) fn delivers(&self) -> bool {
+        self.share().is_none_or(|share| share.turn().is_some())
+    }
+
+    /// What a commit has to tell of how its events were worked out, in a store that others write.
+    pub(super) fn watched(&self, changes: bool) -> Option<Watched> {
+        self.share().map(|_| Watched {
+            known: self.watched.load(Ordering::Acquire),
+            changes,
+        })
+    }
+
+    /// This node was the one that changed what makes events.
+    pub(super) fn changed_from(&self, watched: Watched) {
+        self.watched.store(watched.known + 1, Ordering::Release);
+    }
+
     /// The type of Subscriptions in the store.
     pub(super) fn resource_type(&self) -> Option<ResourceType> {
         self.own.get().copied()
@@ -217,9 +246,11 @@ impl Subscriptions {
 }
 
 impl Tenant {
-    /// Reads the subscriptions that are stored; done once, before anything is served.
-    async fn load_subscriptions(&self) -> Result<(), Fault> {
+    /// Reads the topics and subscriptions that are stored.
+    async fn load_subscriptions(&self) -> Result<(), StoreError> {
         let subscriptions = &self.subscriptions;
+        // Asked first: what changes meanwhile is read again.
+        let watched = self.store.watched().await?;
         let configured = subscriptions.offered().configured;
         subscriptions.offer(configured, basic::stored(self).await?);
         let Some(own) = own_type(self) else {
@@ -231,13 +262,16 @@ impl Tenant {
             count: PAGE,
             ..Query::default()
         };
-        let mut all = BTreeMap::new();
+        let (mut all, before) = (BTreeMap::new(), subscriptions.active());
         loop {
-            let page = self.search(query.clone()).await?;
+            let page = self.store.search(query.clone()).await?;
             for found in &page.found {
                 if let Some(mut one) = self.subscribed(&found.stored) {
-                    // The program ended amid its handshake.
-                    one.held = self.store.last_event(&one.id).await? > 0;
+                    one.held = before.get(&one.id).is_some_and(|known| known.is_live());
+                    if one.status == Status::Requested && !one.held {
+                        // The program ended amid its handshake, or another node got the wish.
+                        one.held = self.store.last_event(&one.id).await? > 0;
+                    }
                     all.insert(one.id.clone(), Arc::new(one));
                 }
             }
@@ -247,21 +281,37 @@ impl Tenant {
             }
         }
         subscriptions.replace(all);
+        subscriptions.watched.store(watched, Ordering::Release);
         Ok(())
     }
 
-    /// Compiles the topics and reads the subscriptions that are stored.
+    /// Reads again what other nodes have changed.
+    pub(super) async fn follow_others(&self) -> Result<(), StoreError> {
+        let subscriptions = &self.subscriptions;
+        let known = || subscriptions.watched.load(Ordering::Acquire);
+        if self.store.watched().await? == known() {
+            return Ok(());
+        }
+        let _alone = subscriptions.gate.write().await;
+        if self.store.watched().await? != known() {
+            self.load_subscriptions().await?;
+            subscriptions.hub.changed();
+        }
+        Ok(())
+    }
+
+    /// Compiles the topics and reads the subscriptions that are stored; done before anything is
+    /// served.
     pub(crate) async fn open_subscriptions(&self) -> Result<(), OpenError> {
         let topics = topic::compile(self, &self.subscriptions.options.topics)?;
         self.subscriptions
             .offer(Arc::new(topics), basic::Stored::new());
-        self.load_subscriptions().await.map_err(|fault| {
-            let first = fault
-                .problems
-                .first()
-                .map(|problem| problem.text.to_string());
-            OpenError::Subscriptions(self.name.clone(), first.unwrap_or_default())
-        })
+        if self.store.is_shared() {
+            let share = || Share::new(self.node());
+            self.subscriptions.share.get_or_init(share);
+        }
+        let loaded = self.load_subscriptions().await;
+        loaded.map_err(|error| OpenError::Subscriptions(self.name.clone(), error.to_string()))
     }
 
     /// Forgets events that the channel has and that are too old, or too many.

@@ -63,6 +63,20 @@ impl Tenant {
     }
 
     async fn gated(self: &Arc<Self>, commit: Commit) -> Result<Committed, StoreError> {
+        if self.subscriptions.share().is_none() {
+            return self.once(commit).await;
+        }
+        for _ in 0..TRIES_MAX {
+            match self.once(commit.clone()).await {
+                // Another node has changed a subscription.
+                Err(StoreError::Outdated) => self.follow_others().await?,
+                outcome => return outcome,
+            }
+        }
+        Err(StoreError::Busy)
+    }
+
+    async fn once(self: &Arc<Self>, mut commit: Commit) -> Result<Committed, StoreError> {
         let own = self.subscriptions.resource_type();
         let topics = self.subscriptions.stored_topics();
         let basics = basic::stored_type(self);
@@ -73,13 +87,19 @@ impl Tenant {
         let ids: Vec<String> = of_subscriptions.map(|change| change.id.clone()).collect();
         if ids.is_empty() && !of_topics {
             let _others = self.subscriptions.gate.read().await;
+            commit.watched = self.subscriptions.watched(false);
             return self.notifying(commit).await;
         }
         // Goes on when the client hangs up: what is in memory follows what is stored.
         let tenant = Arc::clone(self);
         let alone = async move {
             let _alone = tenant.subscriptions.gate.write().await;
+            let watched = tenant.subscriptions.watched(true);
+            commit.watched = watched;
             let committed = tenant.notifying(commit).await;
+            if let (Some(watched), Ok(_)) = (watched, &committed) {
+                tenant.subscriptions.changed_from(watched);
+            }
             // Also after a failure: of that it is unknown whether it was written.
             if of_topics {
                 tenant.reread_topics().await;
@@ -89,6 +109,34 @@ impl Tenant {
         };
         let done = tokio::spawn(alone).await;
         done.unwrap_or(Err(StoreError::Closed))
+    }
+
+    /// Deletes the subscriptions and topics among some resources, so that nobody goes by them when
+    /// they are erased.
+    pub(crate) async fn unsubscribe(
+        self: &Arc<Self>,
+        some: &[(ResourceType, String)],
+    ) -> Result<(), StoreError> {
+        let own = self.subscriptions.resource_type();
+        let topics = self.subscriptions.stored_topics();
+        let basics = basic::stored_type(self);
+        let concerned = |(of, id): &&(ResourceType, String)| {
+            Some(*of) == own || (Some(*of) == basics && topics.contains_key(id))
+        };
+        let deletes = some.iter().filter(concerned).map(|(of, id)| Change {
+            resource_type: *of,
+            id: id.clone(),
+            method: Method::Delete,
+        });
+        let changes: Vec<Change> = deletes.collect();
+        if changes.is_empty() {
+            return Ok(());
+        }
+        let commit = Commit {
+            changes,
+            ..Commit::default()
+        };
+        self.commit(commit).await.map(drop)
     }
 
     async fn notifying(&self, commit: Commit) -> Result<Committed, StoreError> {

@@ -45,6 +45,12 @@ impl Hub {
         self.outbox.notified().await;
     }
 
+    /// This node delivers from now on.
+    pub(super) fn deliver(&self) {
+        self.chores.notify_one();
+        self.outbox.notify_one();
+    }
+
     /// Subscriptions have changed.
     pub(super) fn changed(&self) {
         self.changes.send_modify(|count| *count += 1);

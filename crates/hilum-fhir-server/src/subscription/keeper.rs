@@ -10,6 +10,7 @@ use http::{HeaderValue, Method};
 
 use super::notification::{Kind, Told};
 use super::read::{BROKEN, Payload, REFUSED, Status, Subscribed, Way};
+use super::share;
 use super::status::change_or_log;
 use crate::request::Format;
 use crate::server::Fhir;
@@ -30,10 +31,18 @@ pub(crate) async fn keep(fhir: Arc<Fhir>, mut stop: Stop) {
     let mut work = tokio::task::JoinSet::new();
     let mut busy = std::collections::HashSet::new();
     let mut looks = 0_u32;
+    let mut sharing = tokio::task::JoinSet::new();
+    for slot in fhir.tenants.values() {
+        sharing.spawn(share::follow(Arc::clone(slot), stop.clone()));
+    }
     loop {
         for slot in fhir.tenants.values() {
             let tenant = slot.now();
-            for (id, reason) in tenant.subscriptions.take_broken() {
+            let broken = tenant.subscriptions.take_broken();
+            if !tenant.subscriptions.delivers() {
+                continue;
+            }
+            for (id, reason) in broken {
                 let slot = Arc::clone(slot);
                 work.spawn(async move {
                     let text = format!("{BROKEN}: {reason}");
@@ -65,6 +74,7 @@ pub(crate) async fn keep(fhir: Arc<Fhir>, mut stop: Stop) {
         tokio::select! {
             () = stop.requested() => {
                 fhir.hub.sockets.close();
+                while sharing.join_next().await.is_some() {}
                 return;
             }
             () = tokio::time::sleep(LOOK_EVERY) => {}

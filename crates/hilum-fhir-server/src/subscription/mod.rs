@@ -10,6 +10,7 @@
 //! - `channel`: the built-in channel `hilum.subscriptions`, whose source is the outbox and which has
 //!   one destination for each subscription; `hook` and `socket` are the ways to a subscriber.
 //! - `follow`: changes for the channels of this node, which keep their own place.
+//! - `share`: several nodes on one store, of which one delivers.
 //! - `keeper`: handshakes, heartbeats, ends, and the trimming of the outbox.
 //!
 //! Invariants:
@@ -33,6 +34,7 @@ mod notification;
 mod operation;
 mod options;
 mod read;
+mod share;
 mod socket;
 mod status;
 mod topic;

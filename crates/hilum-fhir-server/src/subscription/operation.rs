@@ -249,6 +249,12 @@ fn token_of_some(call: Call) -> BoxFuture<'static, Result<Reply, Fault>> {
 /// A token that opens subscriptions.
 fn opened(call: &Call, ids: Vec<String>) -> Result<Reply, Fault> {
     let subscriptions = &call.tenant.subscriptions;
+    if !subscriptions.delivers() {
+        let text = "another node of the store delivers now; ask that one, or again in a while";
+        let status = StatusCode::SERVICE_UNAVAILABLE;
+        let fault = Fault::new(status, IssueType::Transient, text);
+        return Err(fault.with(header::RETRY_AFTER, "10"));
+    }
     let active = subscriptions.active();
     let socket = |id: &String| {
         let known = active.get(id);

@@ -29,6 +29,8 @@ pub struct SubscriptionOptions {
     pub keep: Duration,
     /// Events of one tenant that are kept.
     pub keep_max: u64,
+    /// How long a node of several on one store that delivers may be silent before another one does.
+    pub lease: Duration,
     /// What the site offers to subscribe to.
     pub topics: Vec<TopicOptions>,
 }
@@ -47,6 +49,7 @@ impl Default for SubscriptionOptions {
             answer_within: Duration::from_secs(30),
             keep: DAY.saturating_mul(7),
             keep_max: 1_000_000,
+            lease: Duration::from_secs(10),
             topics: Vec::new(),
         }
     }

@@ -14,7 +14,7 @@ use hilum_fhir::IssueType;
 use http::{HeaderMap, StatusCode, header};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
-use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
+use tokio::sync::{Notify, Semaphore, mpsc, oneshot, watch};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
@@ -58,6 +58,8 @@ pub(super) struct Sockets {
     tokens: Mutex<HashMap<String, Token>>,
     somebody: Notify,
     places: Arc<Semaphore>,
+    /// Counts the times that clients were sent away.
+    kicks: watch::Sender<u64>,
 }
 
 /// What a token opens.
@@ -74,6 +76,7 @@ impl Sockets {
             tokens: Mutex::default(),
             somebody: Notify::new(),
             places: Arc::new(Semaphore::new(SOCKETS_MAX)),
+            kicks: watch::Sender::new(0),
         }
     }
 
@@ -130,6 +133,13 @@ impl Sockets {
     /// Lets every client go.
     pub(super) fn close(&self) {
         self.places.close();
+        let mut bound = self.bound.lock().unwrap_or_else(PoisonError::into_inner);
+        bound.clear();
+    }
+
+    /// Sends every client away: another node delivers.
+    pub(super) fn kick(&self) {
+        self.kicks.send_modify(|kicks| *kicks += 1);
         let mut bound = self.bound.lock().unwrap_or_else(PoisonError::into_inner);
         bound.clear();
     }
@@ -260,6 +270,7 @@ async fn serve(mut socket: Socket, slot: &Arc<Slot>) {
     ping.tick().await;
     // What a client has not answered since.
     let mut silent = 0_u32;
+    let mut kicks = hub.sockets.kicks.subscribe();
     loop {
         let message = tokio::select! {
             message = socket.next() => match message {
@@ -277,6 +288,7 @@ async fn serve(mut socket: Socket, slot: &Arc<Slot>) {
                 let (Ok(()) | Err(())) = written.send(());
                 continue;
             }
+            _ = kicks.changed() => return,
             _ = ping.tick() => {
                 silent += 1;
                 let alive = silent < 3 && !hub.sockets.places.is_closed();
@@ -335,6 +347,11 @@ struct Bound {
 async fn asked(slot: &Arc<Slot>, text: &str) -> Result<Vec<Bound>, String> {
     let tenant = slot.now();
     let subscriptions = &tenant.subscriptions;
+    if !subscriptions.delivers() {
+        return Err(
+            "another node delivers now; connect to that one, or again in a while".to_owned(),
+        );
+    }
     let (word, rest) = text.trim().split_once(' ').unwrap_or((text.trim(), ""));
     let rest = rest.trim();
     match word {

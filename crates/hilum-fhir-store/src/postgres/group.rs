@@ -16,8 +16,8 @@ use super::source::{PgSource, small};
 use super::text::clean;
 use super::writing::Writing;
 use crate::commit::{
-    Commit, Committed, Delivery, Expect, Expected, JobStep, OutboxEvent, Written, decode_written,
-    encode_written, method,
+    Commit, Committed, Delivery, Expect, Expected, JobStep, OutboxEvent, Watched, Written,
+    decode_written, encode_written, method,
 };
 use crate::error::StoreError;
 use crate::id::{Pk, ResourceType, Seq};
@@ -35,6 +35,7 @@ pub(super) struct CommitOp {
     events: Vec<OutboxEvent>,
     delivery: Option<(i64, Delivery)>,
     job: Option<JobStep>,
+    watched: Option<Watched>,
 }
 
 impl CommitOp {
@@ -50,6 +51,7 @@ impl CommitOp {
             events: commit.events,
             delivery,
             job: commit.job,
+            watched: commit.watched,
         };
         Ok((op, bytes))
     }
@@ -244,6 +246,10 @@ impl<'a> Group<'a> {
         {
             return Ok(Ok(known.clone()));
         }
+        let watched = i64::try_from(op.watched.map_or(0, |watched| watched.known)).unwrap_or(0);
+        if op.watched.is_some() && watched != writing.numbers.watched {
+            return Ok(Err(StoreError::Outdated));
+        }
         if let Err(reason) = self.expectations(writing, &op.expectations)? {
             return Ok(Err(reason));
         }
@@ -281,6 +287,9 @@ impl<'a> Group<'a> {
                     }));
                 }
             }
+        }
+        if op.watched.is_some_and(|watched| watched.changes) {
+            writing.numbers.watched += 1;
         }
         self.events(writing, &op.events, &written);
         self.steps.extend(&op.job);

@@ -18,6 +18,7 @@ mod schema;
 mod source;
 mod survey;
 mod text;
+mod together;
 mod writer;
 mod writing;
 

@@ -54,6 +54,8 @@ pub(crate) struct PgStore {
     points: Threads<Tool>,
     searchers: Threads<Tool>,
     in_flight: Semaphore,
+    /// Tells this program from others that write the schema.
+    pub(super) program: i64,
 }
 
 impl std::fmt::Debug for PgStore {
@@ -82,16 +84,18 @@ impl PgStore {
                     Err(error) => return failed(&told, error),
                 };
                 let (shared, mut writer) = writer;
+                let program = writer.id();
                 if let Err(error) = writer.open() {
                     return failed(&told, error);
                 }
-                if told.send(Ok(shared)).is_ok() {
+                if told.send(Ok((shared, program))).is_ok() {
                     drop(told);
                     writer.run(&waiting);
                 }
             })
             .map_err(|error| DbError::io("start the writer of", name.as_ref().as_ref(), error))?;
-        let shared: Arc<Shared> = opened.recv().map_err(|_| StoreError::Closed)??;
+        let (shared, program): (Arc<Shared>, i64) =
+            opened.recv().map_err(|_| StoreError::Closed)??;
         let limit = shared.config.limits.search_time;
         let (own, own_name) = (place.clone(), name.clone());
         let tool = move || {
@@ -105,6 +109,7 @@ impl PgStore {
             in_flight: Semaphore::new(IN_FLIGHT_KIB as usize),
             place,
             shared,
+            program,
         })
     }
 

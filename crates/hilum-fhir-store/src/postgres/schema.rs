@@ -4,6 +4,10 @@
 //! is the writer, across processes; `writer` says which group of a process was the last that was
 //! committed, which decides the fate of one whose connection was lost.
 //!
+//! What programs on one schema agree on is only here: `store.watched` counts the changes of what makes
+//! events, `lease` says who does a work that one of them does, and `told` up to which event each
+//! topic was told.
+//!
 //! Texts compare by their bytes (`COLLATE "C"`), as in SQLite. Long URIs are cut in `word`, because
 //! an entry of an index has less than 3 kB; the hash is of the whole text.
 
@@ -62,6 +66,11 @@ CREATE INDEX delivery_last ON delivery (last)"#,
     r#"
 ALTER TABLE reindex ADD COLUMN began_ms bigint NOT NULL DEFAULT 0,
   ADD COLUMN whole boolean NOT NULL DEFAULT false"#,
+    r#"
+ALTER TABLE store ADD watched bigint NOT NULL DEFAULT 0;
+CREATE TABLE lease (name text COLLATE "C" PRIMARY KEY, holder bigint NOT NULL,
+  node bigint NOT NULL, tenure bigint NOT NULL, until timestamptz NOT NULL);
+CREATE TABLE told (topic text COLLATE "C" PRIMARY KEY, event bigint NOT NULL)"#,
 ];
 
 /// The key of the advisory lock under which one process at a time makes tables.

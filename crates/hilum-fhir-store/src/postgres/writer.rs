@@ -83,6 +83,11 @@ impl PgWriter {
         }
     }
 
+    /// Tells this writer from those of other programs.
+    pub(super) const fn id(&self) -> i64 {
+        self.mark.writer
+    }
+
     /// Registers the names of the configuration and loads all.
     pub(super) fn open(&mut self) -> Result<(), StoreError> {
         let shared = self.shared.clone();

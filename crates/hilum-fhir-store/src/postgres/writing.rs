@@ -24,6 +24,8 @@ pub(super) struct Numbers {
     pub(super) outbox: i64,
     /// Counts the changes of types and parameters.
     pub(super) names: i64,
+    /// Counts the changes of what makes events.
+    pub(super) watched: i64,
 }
 
 /// Which transaction of which process this is.
@@ -80,7 +82,7 @@ impl<'a> Writing<'a> {
         let mut all: Vec<(&'static str, Values<'_>)> = vec![
             ("BEGIN ISOLATION LEVEL READ COMMITTED", &[]),
             (
-                "SELECT seq, updated_ms, outbox, names FROM store FOR UPDATE",
+                "SELECT seq, updated_ms, outbox, names, watched FROM store FOR UPDATE",
                 &[],
             ),
         ];
@@ -95,6 +97,7 @@ impl<'a> Writing<'a> {
             updated_ms: row.get(1),
             outbox: row.get(2),
             names: row.get(3),
+            watched: row.get(4),
         };
         if self.numbers.seq != self.seen.seq {
             // Another process has written, so words may be gone.
@@ -136,9 +139,10 @@ impl<'a> Writing<'a> {
             updated_ms,
             outbox,
             names,
+            watched,
         } = self.numbers;
         let Mark { writer, batch } = self.mark;
-        let store: Values<'_> = &[&seq, &updated_ms, &outbox, &names];
+        let store: Values<'_> = &[&seq, &updated_ms, &outbox, &names, &watched];
         let mark: Values<'_> = &[&writer, &batch, &updated_ms];
         let calls = columns.calls();
         let mut all: Vec<(&'static str, Values<'_>)> = calls
@@ -148,7 +152,8 @@ impl<'a> Writing<'a> {
         if last {
             all.extend([
                 (
-                    "UPDATE store SET seq = $1, updated_ms = $2, outbox = $3, names = $4",
+                    "UPDATE store SET seq = $1, updated_ms = $2, outbox = $3, names = $4, \
+                     watched = $5",
                     store,
                 ),
                 (

@@ -44,6 +44,7 @@ pub(super) fn commit(
             StoreError::Db(error) => Err(error),
             StoreError::Conflict { .. }
             | StoreError::Stale { .. }
+            | StoreError::Outdated
             | StoreError::TooCostly { .. }
             | StoreError::Limit { .. }
             | StoreError::Invalid(_)

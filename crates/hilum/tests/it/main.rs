@@ -27,6 +27,7 @@ mod power;
 mod reading;
 mod ready;
 mod relay;
+mod subscription_nodes;
 mod subscriptions;
 
 use std::path::PathBuf;

@@ -18,18 +18,23 @@ use tokio_tungstenite::tungstenite::protocol::Role;
 use crate::kit::{Running, json as command_json};
 use crate::{ends, text};
 
-const TOPIC: &str = "http://hilum.example/topics/result";
+pub(crate) const TOPIC: &str = "http://hilum.example/topics/result";
 const STARTED: &str = "http://hilum.example/topics/encounter-started";
 
 /// A site with a FHIR server that tries again soon.
-struct Node {
-    folder: SiteFolder,
-    admin: u16,
+pub(crate) struct Node {
+    pub(crate) folder: SiteFolder,
+    pub(crate) admin: u16,
     fhir: u16,
 }
 
 impl Node {
     fn new() -> Self {
+        Self::with("", "")
+    }
+
+    /// With more in the sections of the server and of its subscriptions.
+    pub(crate) fn with(server: &str, subscriptions: &str) -> Self {
         let [admin, fhir] = [(); 2].map(|()| free_port().unwrap());
         let folder = SiteFolder::new().unwrap();
         let yaml = format!(
@@ -37,8 +42,8 @@ impl Node {
 admin: 127.0.0.1:{admin}
 fhir:
   listen: 127.0.0.1:{fhir}
-  subscriptions:
-    failures-max: 3
+{server}  subscriptions:
+{subscriptions}    failures-max: 3
     retry-first: 20ms
     retry-longest: 100ms
     topics:
@@ -63,7 +68,7 @@ fhir:
         }
     }
 
-    fn run(&self) -> Running {
+    pub(crate) fn run(&self) -> Running {
         let (site, data) = (
             self.folder.path().join("site"),
             self.folder.path().join("data"),
@@ -74,7 +79,7 @@ fhir:
         node
     }
 
-    async fn ask(&self, line: &str, body: &Value) -> (u16, Value) {
+    pub(crate) async fn ask(&self, line: &str, body: &Value) -> (u16, Value) {
         let address = SocketAddr::from(([127, 0, 0, 1], self.fhir));
         let mut client = HttpClient::connect(address).await.unwrap();
         let (kind, bytes): (&[_], _) = if body.is_null() {
@@ -88,7 +93,7 @@ fhir:
         (answer.status().unwrap(), body)
     }
 
-    async fn put(&self, resource: &Value) {
+    pub(crate) async fn put(&self, resource: &Value) {
         let place = format!(
             "PUT /fhir/{}/{}",
             resource["resourceType"].as_str().unwrap(),
@@ -98,12 +103,12 @@ fhir:
         assert!(status < 300, "{place}: {status} {told}");
     }
 
-    async fn get(&self, path: &str) -> Value {
+    pub(crate) async fn get(&self, path: &str) -> Value {
         self.ask(&format!("GET /fhir/{path}"), &Value::Null).await.1
     }
 
     /// Waits until a subscription is in a state; gives it.
-    async fn reaches(&self, id: &str, status: &str) -> Value {
+    pub(crate) async fn reaches(&self, id: &str, status: &str) -> Value {
         let path = format!("Subscription/{id}");
         for _ in 0..2_000 {
             let known = self.get(&path).await;
@@ -116,7 +121,7 @@ fhir:
     }
 
     /// The destination of a subscription as `hilum status` shows it.
-    fn destination(&self, id: &str) -> Value {
+    pub(crate) fn destination(&self, id: &str) -> Value {
         let at = format!("127.0.0.1:{}", self.admin);
         let status = command_json(&["status", "--at", &at, "--json"]);
         let channels = status["channels"].as_array().unwrap();
@@ -130,7 +135,7 @@ fhir:
     }
 }
 
-fn observation(id: &str, code: &str) -> Value {
+pub(crate) fn observation(id: &str, code: &str) -> Value {
     json!({
         "resourceType": "Observation", "id": id, "status": "final",
         "code": {"coding": [{"system": "http://loinc.org", "code": code}]},
@@ -140,7 +145,7 @@ fn observation(id: &str, code: &str) -> Value {
 }
 
 /// A subscription of R4.
-fn plain(id: &str, criteria: &str, hook: &HttpReceiver, payload: Option<&str>) -> Value {
+pub(crate) fn plain(id: &str, criteria: &str, hook: &HttpReceiver, payload: Option<&str>) -> Value {
     let mut subscription = json!({
         "resourceType": "Subscription", "id": id, "status": "requested", "reason": "test",
         "criteria": criteria,
@@ -159,7 +164,7 @@ fn plain(id: &str, criteria: &str, hook: &HttpReceiver, payload: Option<&str>) -
 const GUIDE: &str = "http://hl7.org/fhir/uv/subscriptions-backport/StructureDefinition/backport-";
 
 /// A subscription to a topic.
-fn topical(id: &str, topic: &str, hook: &HttpReceiver, content: &str) -> Value {
+pub(crate) fn topical(id: &str, topic: &str, hook: &HttpReceiver, content: &str) -> Value {
     let mut subscription = plain(id, topic, hook, Some("application/fhir+json"));
     subscription["channel"]["_payload"] = json!({"extension": [
         {"url": format!("{GUIDE}payload-content"), "valueCode": content},
@@ -172,7 +177,7 @@ fn body(message: &HttpMessage) -> Value {
 }
 
 /// A value of the status in a notification.
-fn told(bundle: &Value, name: &str) -> Value {
+pub(crate) fn told(bundle: &Value, name: &str) -> Value {
     let status = &bundle["entry"][0]["resource"];
     let parameters = status["parameter"].as_array().into_iter().flatten();
     let mut found = parameters.filter(|parameter| parameter["name"] == name);
@@ -185,7 +190,7 @@ fn told(bundle: &Value, name: &str) -> Value {
 }
 
 /// The numbers of the events that came, in the order in which they came.
-fn numbers(hook: &HttpReceiver) -> Vec<String> {
+pub(crate) fn numbers(hook: &HttpReceiver) -> Vec<String> {
     let received = hook.received();
     let bundles = received.iter().map(body);
     bundles
@@ -405,6 +410,27 @@ async fn a_topic_looks_at_what_was_and_what_is() {
     let status = site.get("Subscription/started/$status").await;
     let since = told(&status, "events-since-subscription-start");
     assert_eq!(since, "2", "{status}");
+    node.terminate();
+    node.end();
+}
+
+#[tokio::test]
+async fn an_erased_subscription_is_told_nothing_more() {
+    let site = Node::new();
+    let node = site.run();
+    let hook = HttpReceiver::start().await.unwrap();
+    site.put(&plain("calls", "Observation", &hook, None)).await;
+    site.put(&observation("o1", "2823-3")).await;
+    until("it is told", || hook.received().len() == 1).await;
+    let line = "POST /fhir/Subscription/calls/$erase?mode=erase";
+    let (status, told) = site.ask(line, &Value::Null).await;
+    assert_eq!(status, 200, "{told}");
+    until("it is gone", || site.destination("calls").is_null()).await;
+    let other = HttpReceiver::start().await.unwrap();
+    site.put(&plain("other", "Observation", &other, None)).await;
+    site.put(&observation("o2", "2823-3")).await;
+    until("the other is told", || !other.received().is_empty()).await;
+    assert_eq!(hook.received().len(), 1);
     node.terminate();
     node.end();
 }

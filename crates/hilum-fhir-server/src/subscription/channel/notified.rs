@@ -11,15 +11,19 @@ use hilum_fhir::json::write_node;
 use hilum_fhir::{Node, Style};
 use http::Method;
 
+use super::outbox::{NUMBER, TENURE};
 use crate::slot::Slot;
 use crate::subscription::hook::Hook;
 use crate::subscription::read::{Status, Subscribed, Way};
+use crate::subscription::share::Turn;
 use crate::subscription::{keeper, status};
 use crate::write;
 
 /// How long an attempt waits for a client.
 const CLIENT_WITHIN: Duration = Duration::from_secs(3);
 
+/// How long an attempt waits for the turn of this node.
+const TURN_WITHIN: Duration = Duration::from_secs(3);
 /// How long an attempt waits for a handshake.
 const SHAKEN_WITHIN: Duration = Duration::from_secs(3);
 /// The code of an attempt that was not made because of it.
@@ -37,6 +41,10 @@ impl Destination for Notified {
         Box::pin(async move {
             let mut outcomes = Vec::with_capacity(deliveries.len());
             for delivery in deliveries {
+                if let Some(outcome) = self.passed(delivery).await {
+                    outcomes.push(outcome);
+                    continue;
+                }
                 let outcome = self.one(delivery).await;
                 self.note(delivery, &outcome).await;
                 outcomes.push(outcome);
@@ -73,6 +81,42 @@ impl Notified {
             subscribed: Arc::clone(subscribed),
             name: name.to_owned(),
         }
+    }
+
+    /// Where several nodes use the store: what becomes of a delivery that this one does not make. One
+    /// of a former tenure may have been made by another; whatever came in this one, or is repeated in
+    /// this turn, is made.
+    async fn passed(&self, delivery: &Delivery) -> Option<Outcome> {
+        let tenant = self.slot.now();
+        let share = tenant.subscriptions.share()?;
+        let arrived = i64::try_from(delivery.arrived_ms).unwrap_or(i64::MAX);
+        let tenure = delivery.metadata.get(TENURE);
+        let tenure = tenure.and_then(|tenure| tenure.parse::<u64>().ok());
+        for look in 0..2 {
+            let turn = share.turn();
+            let own = |turn: Turn| tenure == Some(turn.tenure) || arrived >= turn.since_ms;
+            if turn.is_some_and(own) {
+                return None;
+            }
+            let told = match tenant.store.told(&self.subscribed.id).await {
+                Ok(told) => told,
+                Err(error) => return Some(Err(DeliveryError::retry("store", error.to_string()))),
+            };
+            if event(delivery).is_some_and(|event| event <= told) {
+                return Some(Ok(Delivered {
+                    reply: None,
+                    summary: "told by another node".to_owned(),
+                }));
+            }
+            if turn.is_some() {
+                return None;
+            }
+            if look == 0 {
+                share.await_turn(TURN_WITHIN).await;
+            }
+        }
+        let text = "another node of the store delivers";
+        Some(Err(DeliveryError::retry("another-node", text)))
     }
 
     async fn one(&self, delivery: &Delivery) -> Outcome {
@@ -162,6 +206,9 @@ impl Notified {
         };
         match outcome {
             Ok(_) => {
+                if let (Some(share), Some(event)) = (subscriptions.share(), event(delivery)) {
+                    share.note(&known.id, event);
+                }
                 subscriptions.hub().sent(&self.name, subscriptions.now_ms());
                 if known.status == Status::Error {
                     let (from, to) = ([Status::Error], Status::Active);
@@ -182,6 +229,11 @@ impl Notified {
             }
         }
     }
+}
+
+/// The number of the last event that a delivery tells.
+fn event(delivery: &Delivery) -> Option<u64> {
+    delivery.metadata.get(NUMBER)?.parse().ok()
 }
 
 /// The resource that a notification is about: its place below an endpoint, and its JSON.

@@ -2,7 +2,8 @@
 //!
 //! An event is accepted once: the number of the last one of a subscription is written in the commit
 //! of the message that tells it. After a crash the source begins where it had remembered to be and
-//! passes over what has such a number.
+//! passes over what has such a number. Where several nodes use a store, the one that delivers begins
+//! behind what was told (`share`).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +17,7 @@ use super::TO;
 use crate::server::Fhir;
 use crate::subscription::notification::{Event, Kind, Told};
 use crate::subscription::read::{Content, Status, Subscribed};
+use crate::subscription::share::Share;
 use crate::tenant::Tenant;
 
 /// Events that are read from an outbox at once.
@@ -30,7 +32,10 @@ const AGAIN_AFTER: Duration = Duration::from_secs(1);
 const TOGETHER_BYTES: usize = 1_000_000;
 
 /// The name of the value of a message that says the number of its last event.
-const NUMBER: &str = "event";
+pub(super) const NUMBER: &str = "event";
+
+/// The name of the value that says in which tenure of the node that was.
+pub(super) const TENURE: &str = "tenure";
 
 /// The outboxes of a server as a source.
 pub(super) struct Outbox(Arc<Fhir>);
@@ -104,8 +109,17 @@ impl Outbox {
 /// after the other, those of several beside each other.
 async fn page(tenant: &Arc<Tenant>, intake: &Intake) -> Looked {
     let place = format!("outbox/{}", tenant.name);
-    let from = intake.recall(&place).await;
-    let from = from.map_or(0, |bytes| i64::try_from(number(&bytes)).unwrap_or(0));
+    // Where several nodes use the store, the place is in it.
+    let shared = tenant.subscriptions.share();
+    let shared = shared.map(|share| (share, share.turn()));
+    let from = match shared {
+        None => {
+            let from = intake.recall(&place).await;
+            from.map_or(0, |bytes| i64::try_from(number(&bytes)).unwrap_or(0))
+        }
+        Some((_, Some(turn))) => turn.place,
+        Some((_, None)) => return Looked::Empty,
+    };
     tenant.subscriptions.accepted(from);
     let rows = match tenant.store.outbox(from, PAGE).await {
         Ok(rows) => rows,
@@ -138,6 +152,11 @@ async fn page(tenant: &Arc<Tenant>, intake: &Intake) -> Looked {
     if !all {
         return Looked::Failed;
     }
+    if let Some((share, Some(turn))) = shared {
+        share.advance(turn, last);
+        tenant.subscriptions.accepted(last);
+        return Looked::More;
+    }
     let value = Bytes::from(last.to_string());
     if let Err(error) = intake.remember(&place, value).await {
         tracing::error!(%error, "the place in the outbox cannot be remembered; its events are passed over");
@@ -159,6 +178,15 @@ async fn line(tenant: &Arc<Tenant>, intake: &Intake, id: &str, rows: &[OutboxRow
     let key: Arc<str> = format!("accepted/{to}").into();
     let known = intake.recall(&key).await;
     let known = known.map_or(0, |bytes| number(&bytes));
+    // Or told, by another node.
+    let told = match tenant.store.told(id).await {
+        Ok(told) => told,
+        Err(error) => {
+            tracing::error!(subscription = %id, %error, "an event cannot be read; it is read again");
+            return false;
+        }
+    };
+    let known = known.max(told);
     let mut rows: &[OutboxRow] = rows;
     while let Some((first, rest)) = rows.split_first() {
         if first.event <= known {
@@ -188,6 +216,9 @@ async fn line(tenant: &Arc<Tenant>, intake: &Intake, id: &str, rows: &[OutboxRow
         let mut metadata = Metadata::new();
         metadata.set(TO, to.as_str());
         metadata.set(NUMBER, last.as_str());
+        if let Some(turn) = tenant.subscriptions.share().and_then(Share::turn) {
+            metadata.set(TENURE, turn.tenure.to_string());
+        }
         let peer = Peer::inside(Arc::from("outbox"));
         let arrival = Arrival {
             metadata,
