@@ -5,8 +5,6 @@ use std::time::Duration;
 /// What one server takes on; beyond it a request is refused, and the answer names the limit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Connections at once.
-    pub connections_max: usize,
     /// Bytes of the head of a request: its line and all headers.
     pub head_bytes_max: usize,
     /// Bytes of a request's URL.
@@ -82,7 +80,6 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            connections_max: 256,
             head_bytes_max: 64 * 1024,
             url_bytes_max: 16 * 1024,
             body_bytes_max: 50_000_000,

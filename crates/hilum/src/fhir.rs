@@ -57,7 +57,6 @@ pub(crate) async fn start(
     });
     let tenants = tenants.collect();
     let limits = Limits {
-        connections_max: plan.connections_max,
         body_bytes_max: usize::try_from(plan.body_max.0).unwrap_or(usize::MAX),
         page_max: plan.page_max,
         ..Limits::default()

@@ -26,6 +26,7 @@ mod hostile;
 mod import;
 mod kit;
 mod later;
+mod limits;
 mod operations;
 mod parameters;
 mod port;

@@ -16,6 +16,7 @@ mod door;
 mod erase;
 mod file;
 mod jobs;
+mod limits;
 mod model;
 mod moment;
 mod power;

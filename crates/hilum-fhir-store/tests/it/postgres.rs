@@ -15,6 +15,7 @@ mod commits;
 mod door;
 mod erase;
 mod jobs;
+mod limits;
 mod model;
 mod moment;
 mod searches;

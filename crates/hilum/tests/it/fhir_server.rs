@@ -215,3 +215,41 @@ fn a_password_in_a_url_is_told_as_a_secret_and_shown_nowhere() {
     let secrets = told.matches("error[E0116]").count();
     assert_eq!(secrets, 5, "{told}");
 }
+
+#[tokio::test]
+async fn one_connection_more_than_the_site_allows_is_closed() {
+    let [admin, fhir] = [(); 2].map(|()| free_port().unwrap());
+    let folder = SiteFolder::new().unwrap();
+    let node = format!(
+        "site: s\nadmin: 127.0.0.1:{admin}\nfhir: {{ listen: \"127.0.0.1:{fhir}\", connections-max: 2 }}\n"
+    );
+    folder.file("site/hilum.yaml", node).unwrap();
+    let (site, data) = (folder.path().join("site"), folder.path().join("data"));
+    let mut node = Running::start(&["run", text(&site), "--data", text(&data)]);
+    let line = node.line();
+    assert!(line.contains("ready"), "{line}");
+    let address = std::net::SocketAddr::from(([127, 0, 0, 1], fhir));
+    let asked = async |client: &mut HttpClient| {
+        let answer = client.exchange("GET /fhir/Patient", &[], b"").await;
+        answer.ok().and_then(|answer| answer.status())
+    };
+    let mut first = HttpClient::connect(address).await.unwrap();
+    let mut second = HttpClient::connect(address).await.unwrap();
+    assert_eq!(asked(&mut first).await, Some(200));
+    assert_eq!(asked(&mut second).await, Some(200));
+    let mut third = HttpClient::connect(address).await.unwrap();
+    assert_eq!(asked(&mut third).await, None);
+    assert_eq!(asked(&mut first).await, Some(200), "the others go on");
+    // There is room again when one of them leaves.
+    drop(second);
+    for _ in 0..1_000 {
+        let mut next = HttpClient::connect(address).await.unwrap();
+        if asked(&mut next).await == Some(200) {
+            node.terminate();
+            node.end();
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    panic!("the place of a connection that left stays taken");
+}
