@@ -95,24 +95,24 @@ pub(crate) fn find<'e>(
     } else {
         method.as_str()
     };
-    let mut allowed: Vec<&'static str> = Vec::new();
-    for entry in entries {
-        let Some(parts) = fits(entry, path) else {
-            continue;
-        };
-        if entry.route.method.name() != wanted {
-            let name = entry.route.method.name();
-            if !allowed.contains(&name) {
-                allowed.push(name);
-            }
-            continue;
-        }
+    let answering = entries
+        .iter()
+        .filter(|entry| entry.route.method.name() == wanted)
+        .find_map(|entry| Some((entry, fits(entry, path)?)));
+    if let Some((entry, parts)) = answering {
         let parts = parts
             .into_iter()
             .map(|(name, value)| Some((name, crate::request::decode(value).ok()?)))
             .collect::<Option<Vec<_>>>();
         let parts = parts.ok_or_else(|| Fault::bad(IssueType::Value, "the path is not UTF-8"))?;
         return Ok((entry, parts));
+    }
+    let mut allowed: Vec<&'static str> = Vec::new();
+    for entry in entries.iter().filter(|entry| fits(entry, path).is_some()) {
+        let name = entry.route.method.name();
+        if !allowed.contains(&name) {
+            allowed.push(name);
+        }
     }
     if allowed.is_empty() {
         return Err(nothing(entries, path));

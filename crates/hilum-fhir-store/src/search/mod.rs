@@ -6,9 +6,12 @@
 //! # How a search is done
 //! 1. [`compile`] turns criteria into [`Node`]s: hashes, folded words, closed intervals. A chain
 //!    whose inner search finds few resources becomes a test for their references.
+//!    A `_has` whose inner search finds more is a test of each candidate; only if a short walk finds
+//!    no page so, it lists what is referenced.
 //! 2. Each node that can name its matches (an equality, a range, a word) is asked for them with a
-//!    rising cap. Nodes that stay below the first cap that anyone stays below are intersected as
-//!    sorted lists: these are the candidates.
+//!    rising cap, those first that have few as a rule. Nodes that stay below the first cap that anyone
+//!    stays below are intersected as sorted lists: these are the candidates. Between the first caps
+//!    and the larger ones a short walk is tried, which ends when its pace will not fill the page.
 //! 3. If none stays below the largest cap, every match is frequent, so walking along the order of
 //!    the page meets matches soon: by `pk`, or by the index of the first sort key.
 //! 4. Each candidate's packed rows answer all remaining tests with one fetch.
