@@ -9,6 +9,7 @@
 
 mod fhir;
 mod file;
+mod followed;
 mod http;
 mod mllp;
 mod others;
