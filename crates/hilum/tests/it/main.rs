@@ -28,6 +28,7 @@ mod reading;
 mod ready;
 mod relay;
 mod subscription_nodes;
+mod subscription_sockets;
 mod subscriptions;
 
 use std::path::PathBuf;

@@ -4,10 +4,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use hilum_testkit::cluster::shared_postgres;
 use hilum_testkit::database::{DATABASE, PASSWORD, USER};
-use hilum_testkit::http::HttpReceiver;
+use hilum_testkit::http::{HttpReaction, HttpReceiver};
 use hilum_testkit::wait::until;
 use serde_json::Value;
 
+use crate::ends;
 use crate::subscriptions::{Node, TOPIC, numbers, observation, plain, told, topical};
 
 /// Two nodes that do not run yet; `None` without a server.
@@ -166,4 +167,47 @@ async fn no_event_is_lost_when_the_node_is_killed_amid_its_work() {
     assert!(twice <= 3, "{twice} came twice");
     second.terminate();
     second.end();
+}
+
+#[tokio::test]
+async fn a_dead_letter_can_be_sent_again_after_a_restart() {
+    let Some([a, _]) = nodes() else {
+        println!("not run: subscriptions of two nodes (no servers)");
+        return;
+    };
+    let node = a.run();
+    let hook = HttpReceiver::start().await.unwrap();
+    a.put(&topical("results", TOPIC, &hook, "id-only")).await;
+    a.reaches("results", "active").await;
+    hook.react(HttpReaction::status(422));
+    a.put(&observation("o1", "2823-3")).await;
+    until("it was refused", || numbers(&hook) == all(1)).await;
+    until("and is dead", || a.destination("results")["dead"] == 1).await;
+    hook.react(HttpReaction::status(200));
+    a.put(&observation("o2", "2823-3")).await;
+    until("the next one came", || numbers(&hook) == all(2)).await;
+    node.terminate();
+    node.end();
+
+    // No other node had its part meanwhile, so it knows that it told the one and not the other.
+    let node = a.run();
+    let at = format!("127.0.0.1:{}", a.admin);
+    let asked = [
+        "dead-letters",
+        "hilum.subscriptions",
+        "results",
+        "--at",
+        &at,
+        "--json",
+    ];
+    let (listed, _) = ends(&asked, 0);
+    let letter: Value = serde_json::from_str(listed.lines().next().unwrap()).unwrap();
+    let delivery = letter["delivery"]
+        .as_str()
+        .unwrap_or_else(|| panic!("{letter}"));
+    ends(&["requeue", delivery, "--reason", "mended", "--at", &at], 0);
+    until("it came", || numbers(&hook).len() == 3).await;
+    assert_eq!(numbers(&hook), ["1", "2", "1"]);
+    node.terminate();
+    node.end();
 }
