@@ -62,6 +62,7 @@ pub(super) fn of(route: &Route) -> Vec<Value> {
             all.extend([count(), query("_since", date())].into_iter().chain(care));
         }
         "everything-encounter" => all.extend([count(), query("_since", date())]),
+        "snapshot-named" => all.push(query("url", json!({ "type": "string", "format": "uri" }))),
         "document-persist" => all.push(query("persist", one_of(&["true", "false"]))),
         "read" | "vread" => {
             all.push(summary());

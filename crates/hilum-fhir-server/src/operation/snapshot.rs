@@ -29,7 +29,7 @@ const CLAIM: Claim = Claim::Operation(
 /// Profiles that one snapshot is built on, at most.
 const BASES_MAX: usize = 64;
 
-pub(super) fn routes() -> [Entry; 2] {
+pub(super) fn routes() -> [Entry; 4] {
     let (permission, about) = (Permission::FhirOperate, "A profile with its snapshot");
     let of =
         |name, method, path, handle| entry(name, method, path, permission, about, CLAIM, handle);
@@ -45,6 +45,18 @@ pub(super) fn routes() -> [Entry; 2] {
             Method::Get,
             "/StructureDefinition/{id}/$snapshot",
             stored,
+        ),
+        of(
+            "snapshot-stored-post",
+            Method::Post,
+            "/StructureDefinition/{id}/$snapshot",
+            stored,
+        ),
+        of(
+            "snapshot-named",
+            Method::Get,
+            "/StructureDefinition/$snapshot",
+            named,
         ),
     ]
 }
@@ -63,6 +75,27 @@ fn given(call: Call) -> BoxFuture<'static, Result<Reply, Fault>> {
             }
         };
         made(&call, definition).await
+    })
+}
+
+/// Of the one with the URL that the query names.
+fn named(call: Call) -> BoxFuture<'static, Result<Reply, Fault>> {
+    Box::pin(async move {
+        call.knows_only(&["url"])?;
+        let Some(url) = call.query("url") else {
+            let text = "the request needs the parameter `url`, or a StructureDefinition by POST";
+            return Err(Fault::bad(IssueType::Required, text));
+        };
+        let definition = with_url(&call, url).await?;
+        made(&call, definition).await
+    })
+}
+
+async fn with_url(call: &Call, url: &str) -> Result<Resource, Fault> {
+    let found = look(&call.tenant, url).await?;
+    found.ok_or_else(|| {
+        let text = "no StructureDefinition has this `url`";
+        Fault::missing(IssueType::NotFound, text)
     })
 }
 
@@ -99,11 +132,7 @@ async fn inner(call: &Call, parameters: &Resource) -> Result<Resource, Fault> {
                 return write::trusted(&bytes);
             }
             (Some("url"), _, Some(url)) => {
-                let found = look(&call.tenant, url).await?;
-                return found.ok_or_else(|| {
-                    let text = "no StructureDefinition has this `url`";
-                    Fault::missing(IssueType::NotFound, text)
-                });
+                return with_url(call, url).await;
             }
             _ => {}
         }

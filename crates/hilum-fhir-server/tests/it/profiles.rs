@@ -203,8 +203,31 @@ async fn a_profile_gets_its_snapshot_from_what_is_stored_and_from_packages() {
     assert_eq!(least(&made, "Patient.gender"), 1);
     let answer = server.get("/StructureDefinition/first/$snapshot").await;
     assert_eq!(least(&answer.json(), "Patient.birthDate"), 1);
+    let path = "/StructureDefinition/first/$snapshot";
+    let answer = server.request("POST", path, &[], "").await;
+    assert_eq!(least(&answer.json(), "Patient.birthDate"), 1);
+    let named = |url: &str| format!("/StructureDefinition/$snapshot?url={url}");
+    let url = "http://example.org/StructureDefinition/first";
+    let answer = server.get(&named(url)).await;
+    assert_eq!(least(&answer.json(), "Patient.birthDate"), 1);
+    for (path, status) in [
+        (named("urn:none"), StatusCode::NOT_FOUND),
+        (
+            "/StructureDefinition/$snapshot".to_owned(),
+            StatusCode::BAD_REQUEST,
+        ),
+        (
+            "/StructureDefinition/none/$snapshot".to_owned(),
+            StatusCode::NOT_FOUND,
+        ),
+    ] {
+        let answer = server.get(&path).await;
+        assert_eq!(answer.status, status, "{path}: {}", answer.told());
+    }
+    let statement = server.get("/metadata").await.text();
+    assert!(statement.contains("OperationDefinition/StructureDefinition-snapshot"));
     let asked = json!({"resourceType": "Parameters", "parameter": [
-        {"name": "url", "valueUri": "http://example.org/StructureDefinition/first"}]});
+        {"name": "url", "valueUri": url}]});
     let answer = server.post("/StructureDefinition/$snapshot", &asked).await;
     assert_eq!(answer.status, StatusCode::OK, "{}", answer.told());
     let wrong = profile(

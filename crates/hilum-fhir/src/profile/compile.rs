@@ -16,7 +16,7 @@ use crate::resource::{Node, Resource};
 const MIN_LENGTH: &str = "http://hl7.org/fhir/StructureDefinition/minLength";
 
 /// Levels of nesting in a profile that are followed.
-const DEPTH_MAX: usize = 40;
+pub(super) const DEPTH_MAX: usize = 40;
 
 /// Which part of a StructureDefinition is read first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -13,6 +13,7 @@ mod custom;
 mod date;
 mod params;
 mod reference;
+mod text;
 mod value;
 mod way;
 
@@ -22,7 +23,8 @@ use std::fmt;
 pub use date::{date_range_ms, instant_ms};
 pub use params::{CustomParam, ParamError, ParamId, ParamSet, SearchParam};
 pub use reference::{ReferenceTarget, parse_reference};
-pub use value::{Extracted, below_mime_type, content_text, extract, narrative_text};
+pub use text::{content_text, narrative_text};
+pub use value::{Extracted, below_mime_type, extract};
 
 /// A value that a search finds, as it stands in the resource.
 #[derive(Clone, PartialEq)]

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{Library, SnapshotError, base, with_snapshot};
+use super::{
+    ELEMENTS_MAX, LOOKS_MAX, Library, NESTED_MAX, SnapshotError, base, tree, with_snapshot,
+};
 use crate::{Limits, Resource, json};
 
 fn definition(url: &str, on: &str, differential: &str) -> Resource {
@@ -134,4 +136,87 @@ fn what_cannot_be_built_says_why() {
     library.add(Arc::new(circle.clone()));
     let error = with_snapshot(&circle, &library).unwrap_err();
     assert!(matches!(error, SnapshotError::Circle(_)), "{error}");
+}
+
+#[test]
+fn profiles_on_profiles_are_followed_so_far() {
+    // `urn:0` is on Patient, each other one on the one before.
+    let made = |count: usize| {
+        let mut library = Library::new();
+        let on = |at: usize| match at {
+            0 => PATIENT.to_owned(),
+            at => format!("urn:{}", at - 1),
+        };
+        for at in 0..count {
+            let profile = definition(&format!("urn:{at}"), &on(at), "");
+            library.add(Arc::new(profile));
+        }
+        with_snapshot(&definition("urn:top", &on(count), ""), &library)
+    };
+    assert!(made(NESTED_MAX).is_ok());
+    let beyond = made(NESTED_MAX + 1).unwrap_err();
+    assert!(matches!(beyond, SnapshotError::Circle(_)), "{beyond}");
+}
+
+#[test]
+fn paths_are_followed_so_far() {
+    let made = |segments: usize| {
+        let path = format!("Patient{}", ".extension".repeat(segments - 1));
+        let element = format!(r#"{{"path":"{path}","max":"1"}}"#);
+        with_snapshot(&definition("urn:p", PATIENT, &element), &Library::new())
+    };
+    assert!(made(tree::DEPTH_MAX).is_ok());
+    let beyond = made(tree::DEPTH_MAX + 1).unwrap_err();
+    assert!(matches!(beyond, SnapshotError::Path(_)), "{beyond}");
+}
+
+/// So many slices of an element, each opened by a constraint on a child.
+fn sliced(element: &str, child: &str, count: usize) -> Resource {
+    let slicing = r#""slicing":{"discriminator":[{"type":"value","path":"id"}],"rules":"open"}"#;
+    let mut list = vec![format!(r#"{{"path":"{element}",{slicing}}}"#)];
+    for at in 0..count {
+        list.push(format!(r#"{{"path":"{element}","sliceName":"s{at}"}}"#));
+        list.push(format!(r#"{{"path":"{element}.{child}","min":1}}"#));
+    }
+    definition("urn:p", PATIENT, &list.join(","))
+}
+
+#[test]
+fn a_snapshot_ends_at_its_limit_of_elements() {
+    // A logical model that comes with its snapshot, on two levels; the profile adds nothing.
+    let model = |url: &str, more: &str| {
+        let text = format!(
+            r#"{{"resourceType":"StructureDefinition","url":"{url}","name":"M","status":"draft",
+            "kind":"logical","abstract":false,"type":"Model",{more}}}"#
+        );
+        json::parse(text.as_bytes(), &Limits::default()).unwrap()
+    };
+    let made = |count: usize| {
+        let element = |at: usize| match (at / 200, at % 200) {
+            (0, 0) => r#"{"path":"Model"}"#.to_owned(),
+            (outer, 0) => format!(r#"{{"path":"Model.e{outer}"}}"#),
+            (0, inner) => format!(r#"{{"path":"Model.first{inner}"}}"#),
+            (outer, inner) => format!(r#"{{"path":"Model.e{outer}.f{inner}"}}"#),
+        };
+        let elements: Vec<String> = (0..count).map(element).collect();
+        let snapshot = format!(r#""snapshot":{{"element":[{}]}}"#, elements.join(","));
+        let mut library = Library::new();
+        library.add(Arc::new(model("urn:model", &snapshot)));
+        let on = r#""baseDefinition":"urn:model","derivation":"constraint""#;
+        let made = with_snapshot(&model("urn:p", on), &library);
+        made.map(|made| ids(&made, "").len())
+    };
+    assert_eq!(made(ELEMENTS_MAX), Ok(ELEMENTS_MAX));
+    assert_eq!(made(ELEMENTS_MAX + 1), Err(SnapshotError::Size));
+}
+
+#[test]
+fn a_snapshot_looks_at_so_many_other_definitions() {
+    // The base is one of them.
+    let made = |count| {
+        let sliced = sliced("Patient.identifier", "system", count);
+        with_snapshot(&sliced, &Library::new()).map(drop)
+    };
+    assert_eq!(made(LOOKS_MAX - 1), Ok(()));
+    assert_eq!(made(LOOKS_MAX), Err(SnapshotError::Size));
 }

@@ -169,6 +169,30 @@ fn a_json_patch_leaves_a_resource_or_says_why_not() {
     );
     let problems = apply(&many).unwrap_err();
     assert_eq!(problems.0[0].code.code(), "too-long");
+    let deep = |levels: usize| {
+        let (open, close) = ("[".repeat(levels), "]".repeat(levels));
+        apply(&format!(
+            r#"[{{"op":"test","path":"/none","value":{open}{close}}}]"#
+        ))
+        .unwrap_err()
+    };
+    // The list and its operation are two levels; a document has 200.
+    assert_eq!(deep(198).0[0].code.code(), "not-found");
+    assert_eq!(deep(200).0[0].code.code(), "structure");
+}
+
+#[test]
+fn a_fhirpath_patch_has_so_many_operations() {
+    let operation = r#"{"name":"operation","part":[{"name":"type","valueCode":"delete"},
+        {"name":"path","valueString":"Observation.method"}]}"#;
+    let after = |count: usize| {
+        let operations = vec![operation; count].join(",");
+        let patch = format!(r#"{{"resourceType":"Parameters","parameter":[{operations}]}}"#);
+        patch::apply_fhirpath(&patient(OBSERVATION), &patient(&patch)).map(drop)
+    };
+    assert!(after(patch::OPERATIONS_MAX).is_ok());
+    let problems = after(patch::OPERATIONS_MAX + 1).unwrap_err();
+    assert_eq!(problems.0[0].code.code(), "too-long");
 }
 
 /// A FHIRPath Patch of one operation, its parts given as JSON.

@@ -388,6 +388,15 @@ fn a_search_parameter_that_cannot_be_used_says_why() {
         format!(r#""code":"p","base":["Patient"],"type":"{kind}","expression":"{expression}""#)
     };
     check(&one("token", "Patient.name.use"), &["Some(Token)"]);
+    // 64 characters and one more.
+    let named = |count: usize| {
+        one("token", "Patient.name.use").replace("\"p\"", &format!("{:?}", "p".repeat(count)))
+    };
+    check(&named(64), &["Some(Token)"]);
+    check(
+        &named(65),
+        &["SearchParameter.code: the code cannot be written in a URL"],
+    );
     check(
         &one("date", "Patient.deceased.ofType(dateTime)"),
         &["Some(Date)"],
