@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
+use std::time::Duration;
 
 use hilum_db::Cancel;
 use hilum_fhir_store::{
-    Change, Commit, Limits, Method, Place, Store, StoreConfig, StoreError, Written,
+    Change, Commit, Limits, Method, OutboxEvent, Place, Store, StoreConfig, StoreError, Watched,
+    Written,
 };
 use hilum_testkit::cluster::shared_postgres;
 use hilum_testkit::database::{Database, PASSWORD, postgres};
@@ -142,6 +144,83 @@ async fn two_programs_may_write_one_schema() {
             ..
         }
     ));
+}
+
+#[tokio::test]
+async fn of_two_programs_one_has_a_lease_and_both_know_what_makes_events() {
+    let Some(port) = shared_postgres().unwrap() else {
+        println!("not run: on PostgreSQL (no servers)");
+        return;
+    };
+    let schema = format!("lease_{}", std::process::id());
+    let [a, b] = [(); 2].map(|()| Store::open(config(port, &schema)).unwrap());
+    assert!(a.is_shared());
+    let (long, short) = (Duration::from_secs(600), Duration::from_millis(1));
+    // The node 1 has it until it gives it back; the node 2 begins another tenure.
+    assert_eq!(a.lease("work", 1, long).await.unwrap(), Some(1));
+    assert_eq!(b.lease("work", 2, long).await.unwrap(), None);
+    b.release("work").await.unwrap();
+    assert_eq!(b.lease("work", 2, long).await.unwrap(), None, "not theirs");
+    a.release("work").await.unwrap();
+    assert_eq!(a.lease("work", 1, long).await.unwrap(), Some(1));
+    assert_eq!(b.lease("other", 2, long).await.unwrap(), Some(1));
+    a.release("work").await.unwrap();
+    assert_eq!(b.lease("work", 2, short).await.unwrap(), Some(2));
+    // It runs out by itself.
+    let mut tenure = None;
+    while tenure.is_none() {
+        tenure = a.lease("work", 1, long).await.unwrap();
+    }
+    assert_eq!(tenure, Some(3));
+
+    // A commit whose events were worked out with another state writes nothing.
+    let watched = |known, changes| Some(Watched { known, changes });
+    let put = async |store: &Store, id: &str, watched| {
+        let change = Change {
+            resource_type: store.catalog().resource_type("Patient").unwrap(),
+            id: id.to_owned(),
+            method: Method::Create {
+                body: body(&format!("Patient/{id}")),
+                rows: Vec::new(),
+            },
+        };
+        let event = OutboxEvent {
+            topic: "s1".to_owned(),
+            change: 0,
+            payload: bytes::Bytes::new(),
+        };
+        let commit = Commit {
+            changes: vec![change],
+            events: vec![event],
+            watched,
+            ..Commit::default()
+        };
+        store.commit(commit).await
+    };
+    assert_eq!(a.watched().await.unwrap(), 0);
+    put(&a, "p1", watched(0, true)).await.unwrap();
+    assert_eq!(b.watched().await.unwrap(), 1);
+    let late = put(&b, "p2", watched(0, false)).await.unwrap_err();
+    assert!(matches!(late, StoreError::Outdated), "{late}");
+    put(&b, "p2", watched(1, false)).await.unwrap();
+    let taken = put(&b, "p2", watched(1, true)).await.unwrap_err();
+    assert!(matches!(taken, StoreError::Conflict { .. }), "{taken}");
+    assert_eq!(a.watched().await.unwrap(), 1, "what failed changed nothing");
+
+    // What one has told the other knows; it never goes back.
+    assert_eq!(b.untold().await.unwrap(), 0);
+    a.set_told(vec![("s1".to_owned(), 1)]).await.unwrap();
+    assert_eq!(
+        (b.told("s1").await.unwrap(), b.told("s2").await.unwrap()),
+        (1, 0)
+    );
+    assert_eq!(b.untold().await.unwrap(), 1);
+    a.set_told(vec![("s1".to_owned(), 2), ("s2".to_owned(), 7)])
+        .await
+        .unwrap();
+    b.set_told(vec![("s1".to_owned(), 1)]).await.unwrap();
+    assert_eq!(a.told("s1").await.unwrap(), 2);
+    assert_eq!(a.untold().await.unwrap(), 2, "there is nothing more");
 }
 
 #[tokio::test]
