@@ -24,7 +24,7 @@ use crate::tenant::Tenant;
 
 /// The name of the lease.
 const WORK: &str = "subscriptions";
-/// How often it is looked at whether another node has changed a subscription.
+/// How often it is looked at whether another node has changed a subscription, or written events.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// Subscriptions whose place is noted at once.
 const NOTED_MAX: usize = 1_000;
@@ -174,6 +174,7 @@ pub(super) async fn follow(slot: Arc<Slot>, mut stop: Stop) {
                 "it cannot be asked whether other nodes changed subscriptions; it is tried again");
         }
         tenant.note(share).await;
+        tenant.look_for_events(share).await;
         tokio::select! {
             () = stop.requested() => {
                 tenant.note(share).await;
@@ -241,6 +242,16 @@ impl Tenant {
         if lost {
             tracing::warn!(tenant = %self.name, "this node delivers the notifications of the store no more");
             subscriptions.hub().sockets.kick();
+        }
+    }
+
+    /// Rings where another node has written events, which rings nothing here.
+    async fn look_for_events(&self, share: &Share) {
+        let Some(turn) = share.turn() else { return };
+        // What cannot be read now is looked for again.
+        let more = self.store.outbox(turn.place, 1).await;
+        if more.is_ok_and(|rows| !rows.is_empty()) {
+            self.subscriptions.hub().wake();
         }
     }
 
