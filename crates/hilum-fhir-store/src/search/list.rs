@@ -43,7 +43,7 @@ impl<S: Source> Exec<'_, S> {
         let ranges: Vec<Option<Vec<Range>>> = compiled.nodes.iter().map(Node::ranges).collect();
         for cap in [CAP_MIN, cap] {
             let cap = cap.min(self.context.limits.frequent_at);
-            let list = self.listed(compiled, &ranges, cap, &mut Vec::new())?;
+            let list = self.listed(compiled, &ranges, cap, &[])?;
             if list.is_some() {
                 return Ok(list);
             }
@@ -56,8 +56,16 @@ impl<S: Source> Exec<'_, S> {
         let ranges: Vec<Option<Vec<Range>>> = compiled.nodes.iter().map(Node::ranges).collect();
         let most = self.context.limits.frequent_at;
         let mut frequent = Vec::new();
-        for cap in [CAPS[1].min(most), most] {
-            let list = self.listed(compiled, &ranges, cap, &mut frequent)?;
+        for (at, ranges) in ranges.iter().enumerate() {
+            if ranges.is_none() || self.is_dense(ranges.as_deref().unwrap_or_default())? {
+                frequent.push(at);
+            }
+        }
+        // A smaller cap tells several apart; one alone is read to its end anyway.
+        let several = ranges.len() - frequent.len() > 1;
+        let caps: &[usize] = if several { &[CAPS[1], most] } else { &[most] };
+        for cap in caps {
+            let list = self.listed(compiled, &ranges, *cap.min(&most), &frequent)?;
             if list.is_some() {
                 return Ok(list);
             }
@@ -75,13 +83,14 @@ impl<S: Source> Exec<'_, S> {
         Ok(Some(List { pks, certain }))
     }
 
-    /// What all tests with fewer matches than `cap` have in common, if there is one.
+    /// What all tests with fewer matches than `cap` have in common, if there is one; those that are
+    /// known to be frequent are not listed.
     fn listed(
         &mut self,
         compiled: &Compiled,
         ranges: &[Option<Vec<Range>>],
         cap: usize,
-        frequent: &mut Vec<usize>,
+        frequent: &[usize],
     ) -> Result<Option<List>, StoreError> {
         let mut lists: Vec<Vec<i64>> = Vec::new();
         let mut known = vec![false; ranges.len()];
@@ -90,23 +99,17 @@ impl<S: Source> Exec<'_, S> {
             let Some(ranges) = ranges.as_deref().filter(|_| !frequent.contains(&at)) else {
                 continue;
             };
-            match self.gather(ranges, room)? {
-                Ok(list) => {
-                    let found = list.len();
-                    self.note(|| format!("{}: {found}", node.name()));
-                    if let Some(known) = known.get_mut(at) {
-                        *known = self.is_certain(compiled, node);
-                    }
-                    // A longer list than one that is known narrows little for what it costs.
-                    room = room.min(found.max(NARROW_MIN));
-                    lists.push(list);
-                }
-                Err(()) => {
-                    if room == CAPS[1] && self.is_dense(ranges)? {
-                        frequent.push(at);
-                    }
-                }
+            let Ok(list) = self.gather(ranges, room)? else {
+                continue;
+            };
+            let found = list.len();
+            self.note(|| format!("{}: {found}", node.name()));
+            if let Some(known) = known.get_mut(at) {
+                *known = self.is_certain(compiled, node);
             }
+            // A longer list than one that is known narrows little for what it costs.
+            room = room.min(found.max(NARROW_MIN));
+            lists.push(list);
         }
         lists.sort_by_key(Vec::len);
         let mut lists = lists.into_iter();
