@@ -370,16 +370,11 @@ impl Tenant {
                 }
             };
             let known = match one {
-                Some(mut one)
-                    if all.len() < subscriptions.options.active_max || all.contains_key(id) =>
-                {
+                // Its limit was asked when it was taken; what is stored as active is served, also if
+                // a transaction brought several.
+                Some(mut one) => {
                     one.held = all.get(id).is_some_and(|known| known.is_live());
                     all.insert(id.clone(), Arc::new(one))
-                }
-                Some(_) => {
-                    tracing::error!(subscription = %id, limit = "active_max",
-                        "a subscription is not active: there are too many");
-                    continue;
                 }
                 None => all.remove(id),
             };
