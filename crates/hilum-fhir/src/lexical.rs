@@ -12,7 +12,8 @@ const STRING_CHARS_MAX: usize = 1_048_576;
 const ID_CHARS_MAX: usize = 64;
 
 /// Why a text is no value of a primitive type; `None` if it is one.
-pub(crate) fn fault(kind: PrimitiveKind, text: &str) -> Option<&'static str> {
+#[must_use]
+pub fn fault(kind: PrimitiveKind, text: &str) -> Option<&'static str> {
     let bytes = text.as_bytes();
     let (holds, rule) = match kind {
         PrimitiveKind::Boolean => (matches!(text, "true" | "false"), "not true or false"),

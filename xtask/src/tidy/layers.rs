@@ -17,6 +17,11 @@ const EDGES: &[(&str, &[&str])] = &[
     ("hilum-hl7v2", &["hilum-message", "hilum-fhirpath"]),
     ("hilum-tree", &["hilum-message", "hilum-fhirpath"]),
     ("hilum-fhir", &["hilum-ucum", "hilum-fhirpath"]),
+    // 0c: from one format to another.
+    (
+        "hilum-convert",
+        &["hilum-hl7v2", "hilum-fhir", "hilum-ucum"],
+    ),
     // 1a: the contract, and the network.
     ("hilum-component", &["hilum-message", "hilum-fhirpath"]),
     ("hilum-net", &[]),

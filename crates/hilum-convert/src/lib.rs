@@ -1,0 +1,20 @@
+//! HL7 v2 to FHIR R4 by rows.
+//!
+//! The rows stand in map files (`maps/` of this crate, and a site's own beside them);
+//! `docs/reference/maps.md` is their language. They are read and compiled once to a plan of numbers;
+//! a conversion looks up no name and reads no row.
+//!
+//! Invariants: pure, no clock and no randomness, so that the same message and settings give the same
+//! Bundle; no message makes it panic; what it does not carry over it reports, with the place and
+//! never with content.
+
+#![cfg_attr(not(test), warn(clippy::indexing_slicing))]
+
+mod maps;
+#[allow(dead_code, reason = "the conversion reads what the compiler writes")]
+mod plan;
+mod problem;
+pub mod text;
+
+pub use maps::Maps;
+pub use problem::{Problem, Problems, Spot};

@@ -1,0 +1,471 @@
+//! Rows of messages and of the identity.
+
+use std::collections::HashMap;
+
+use hilum_fhir::definitions::{Child, Definitions};
+use hilum_hl7v2::dictionary::{Dictionary, Node, NodeKind, Structure};
+
+use super::compile::Compiler;
+use super::condition::condition;
+use super::merge::{Filed, Merged};
+use super::source::{Reading, is_segment, segment_id};
+use super::target::{self, Places, type_named};
+use super::{
+    Cond, Fields, IdentityDef, Joined, KeyDef, LinkDef, LinkEnd, MessagePlan, Number, PlaceStep,
+    RoleDef, SegRef, SegmentRow, Src, Way,
+};
+use crate::problem::Fault;
+use crate::text::{Entry, IdentityRow, Key, Link, LinkTo, MessageRow, Role, Step};
+
+/// The newest structure of a name.
+pub(crate) fn newest(id: &str) -> Option<Structure> {
+    Dictionary::get()
+        .versions()
+        .rev()
+        .find_map(|version| version.structure(id))
+}
+
+pub(super) fn compile(compiler: &mut Compiler<'_>) {
+    let all = compiler.all;
+    for (id, (with, merged)) in &all.messages {
+        let (rows, lenient) = match with {
+            None => (merged, false),
+            Some(with) => match all.messages.get(with) {
+                Some((None, rows)) => (rows, true),
+                Some(_) | None => {
+                    let names = all.messages.iter().filter(|(_, (with, _))| with.is_none());
+                    let fault = Fault::new(0, with, "there is no message with rows of this name");
+                    let fault = fault.nearest(names.map(|(name, _)| name.as_str()));
+                    compiler.fault(merged.file, merged.spot, fault);
+                    continue;
+                }
+            },
+        };
+        let Some(structure) = newest(id) else {
+            let newest = Dictionary::get().versions().next_back();
+            let names: Vec<_> =
+                newest.map_or_else(Vec::new, |v| v.structures().map(|s| s.id()).collect());
+            let fault = Fault::new(8, id, "no message structure of HL7 v2").nearest(names);
+            compiler.fault(merged.file, merged.spot, fault);
+            continue;
+        };
+        message(
+            compiler,
+            id,
+            structure,
+            rows,
+            with.is_some().then_some(merged),
+            lenient,
+        );
+    }
+    for row in &all.identity {
+        identity(compiler, row);
+    }
+}
+
+fn message(
+    compiler: &mut Compiler<'_>,
+    id: &str,
+    structure: Structure,
+    rows: &Merged<MessageRow>,
+    own: Option<&Merged<MessageRow>>,
+    lenient: bool,
+) {
+    let mut plan = MessagePlan {
+        id: id.to_owned(),
+        rows: Vec::new(),
+        by_node: vec![Vec::new(); usize::from(structure.node_count())],
+        by_segment: HashMap::new(),
+        reads: HashMap::new(),
+    };
+    let own = own.map(|own| own.rows.iter().map(|row| (row, false)));
+    let rows = rows.rows.iter().map(|row| (row, lenient));
+    for ((file, entry), lenient) in rows.chain(own.into_iter().flatten()) {
+        let node = match node(structure, &entry.row) {
+            Ok(node) => node,
+            Err(_) if lenient => continue,
+            Err(fault) => {
+                compiler.row_fault(*file, entry, 0, fault);
+                continue;
+            }
+        };
+        let Some(row) = segment_row(compiler, *file, entry) else {
+            continue;
+        };
+        let number = Number::try_from(plan.rows.len()).unwrap_or(Number::MAX);
+        let by_node = node.and_then(|node| plan.by_node.get_mut(usize::from(node)));
+        if let Some(list) = by_node {
+            list.push(number);
+        }
+        if let Some(key) = segment_id(&entry.row.segment) {
+            plan.by_segment.entry(key).or_default().push(number);
+        }
+        plan.rows.push(row);
+    }
+    let number = Number::try_from(compiler.plan.messages.len()).unwrap_or(Number::MAX);
+    compiler.plan.by_structure.insert(id.to_owned(), number);
+    compiler.plan.messages.push(plan);
+}
+
+/// The node of a row; none for a segment that the structure does not have (a site's Z segment).
+fn node(structure: Structure, row: &MessageRow) -> Result<Option<u16>, Fault> {
+    let mut at = structure.root();
+    let mut column = 0;
+    for group in &row.groups {
+        at = find(at, group, false).ok_or_else(|| {
+            let mut names = Vec::new();
+            collect(at, NodeKind::Group, &mut names);
+            Fault::new(
+                column,
+                group,
+                format!("{} has no such group there", structure.id()),
+            )
+            .nearest(names)
+        })?;
+        column += group.chars().count() + 1;
+    }
+    match find(at, &row.segment, true) {
+        Some(node) => Ok(Some(node.index())),
+        None if row.segment.starts_with('Z') => Ok(None),
+        None => {
+            let mut names = Vec::new();
+            collect(at, NodeKind::Segment, &mut names);
+            let reason = format!("{} has no such segment there", structure.id());
+            Err(Fault::new(column, &row.segment, reason).nearest(names))
+        }
+    }
+}
+
+/// Whether paths pass through a node without naming it.
+fn is_transparent(node: Node) -> bool {
+    node.kind() == NodeKind::Choice || node.name().ends_with("_SUPPGRP")
+}
+
+fn find(of: Node, name: &str, segment: bool) -> Option<Node> {
+    for child in of.children() {
+        let kind = (child.kind() == NodeKind::Segment) == segment;
+        if kind && child.name() == name {
+            return Some(child);
+        }
+        if is_transparent(child)
+            && let Some(found) = find(child, name, segment)
+        {
+            return Some(found);
+        }
+    }
+    None
+}
+
+fn collect(of: Node, kind: NodeKind, names: &mut Vec<&'static str>) {
+    for child in of.children() {
+        if child.kind() == kind {
+            names.push(child.name());
+        }
+        if is_transparent(child) {
+            collect(child, kind, names);
+        }
+    }
+}
+
+pub(super) fn role(
+    compiler: &mut Compiler<'_>,
+    role: &Role,
+    at: usize,
+) -> Result<(Number, Child), Fault> {
+    let child = type_named(&role.resource, at)?;
+    if !Definitions::r4().type_def(child.ty).is_resource() {
+        return Err(Fault::new(at, &role.resource, "not a type of resource"));
+    }
+    let text = match &role.name {
+        Some(name) => format!("{}[{name}]", role.resource),
+        None => role.resource.clone(),
+    };
+    let next = Number::try_from(compiler.plan.roles.len()).unwrap_or(Number::MAX);
+    let number = *compiler.roles.entry(text.clone()).or_insert(next);
+    if number == next {
+        compiler.plan.roles.push(RoleDef { text, ty: child.ty });
+    }
+    Ok((number, child))
+}
+
+fn segment_row(
+    compiler: &mut Compiler<'_>,
+    file: u32,
+    entry: &Entry<MessageRow>,
+) -> Option<SegmentRow> {
+    let row = &entry.row;
+    let reading = Reading {
+        of: row.segment.clone(),
+        is_segment: true,
+        own: None,
+    };
+    let mut failed = false;
+    let mut fail = |compiler: &mut Compiler<'_>, column: usize, fault: Fault| {
+        failed = true;
+        compiler.row_fault(file, entry, column, fault);
+    };
+    if !is_segment(&row.segment) {
+        fail(
+            compiler,
+            0,
+            Fault::new(0, &row.segment, "there is no such segment"),
+        );
+    }
+    let (number, child) = match role(compiler, row.role.as_ref()?, if row.each { 5 } else { 0 }) {
+        Ok(found) => found,
+        Err(fault) => {
+            fail(compiler, 1, fault);
+            return None;
+        }
+    };
+    let condition = match row.condition.as_ref().map(|test| condition(&reading, test)) {
+        None => None,
+        Some(Ok(condition)) => Some(condition),
+        Some(Err(fault)) => {
+            fail(compiler, 2, fault);
+            None
+        }
+    };
+    let map = match row
+        .map
+        .as_ref()
+        .map(|name| compiler.map_for(name, child, 0))
+    {
+        None => None,
+        Some(Ok(map)) => Some(map),
+        Some(Err(fault)) => {
+            fail(compiler, 3, fault);
+            None
+        }
+    };
+    let mut links = Vec::new();
+    for link in &row.links {
+        match self::link(compiler, link, child) {
+            Ok(link) => links.push(link),
+            Err(fault) => fail(compiler, 4, fault),
+        }
+    }
+    if failed {
+        return None;
+    }
+    Some(SegmentRow {
+        id: Compiler::row_id(file, entry),
+        role: number,
+        is_bundle: child.ty == Definitions::r4().known().bundle,
+        each: row.each,
+        condition,
+        map,
+        links,
+        depth: Number::try_from(row.groups.len()).unwrap_or(Number::MAX),
+    })
+}
+
+fn link(compiler: &mut Compiler<'_>, link: &Link, own: Child) -> Result<LinkDef, Fault> {
+    let (holder, root) = match &link.holder {
+        None => (None, own),
+        Some(of) => {
+            let (number, child) = role(compiler, of, link.at)?;
+            (Some(number), child)
+        }
+    };
+    let (to, ty) = match &link.to {
+        LinkTo::This => (LinkEnd::This, Some(own)),
+        LinkTo::Text(text) => (LinkEnd::Text(text.as_str().into()), None),
+        LinkTo::Role(of) => {
+            let (number, child) = role(compiler, of, link.at)?;
+            (LinkEnd::Role(number), Some(child))
+        }
+    };
+    let mut places = Places::new(root);
+    let moved = |mut fault: Fault| {
+        fault.at += link.at;
+        fault
+    };
+    let place = places.place(&link.target).map_err(moved)?;
+    let def = places.get(place).map(|def| (def.child, def.primitive));
+    match (ty, def) {
+        (Some(to), Some((child, _))) => {
+            let name = Definitions::r4().type_def(to.ty).name;
+            let last = link.target.steps.last().map(|place| &place.step);
+            let element = match last {
+                Some(Step::Element { name, .. }) => name.as_str(),
+                _ => "",
+            };
+            target::reference(child, element, name, 0).map_err(moved)?;
+        }
+        (None, Some((_, None))) => {
+            return Err(Fault::new(
+                link.at,
+                &link.target.text,
+                "a constant is written to a primitive",
+            ));
+        }
+        _ => {}
+    }
+    Ok(LinkDef {
+        holder,
+        places: places.defs,
+        place,
+        to,
+    })
+}
+
+fn identity(compiler: &mut Compiler<'_>, (file, entry): &Filed<IdentityRow>) {
+    let row = &entry.row;
+    let reading = Reading {
+        of: String::new(),
+        is_segment: true,
+        own: None,
+    };
+    let made = (|| {
+        let child = type_named(&row.resource, 0).map_err(|fault| (0, fault))?;
+        let key = match &row.key {
+            Key::None => KeyDef::None,
+            Key::Join(parts) => KeyDef::Join(reading.join(parts).map_err(|fault| (1, fault))?),
+            Key::Element(of) => {
+                let mut places = Places::new(child);
+                let place = places.place(of).map_err(|fault| (1, fault))?;
+                let mut way = Vec::new();
+                let mut at = place;
+                while let Some(def) = places.get(at).filter(|_| at != 0) {
+                    if matches!(def.step, PlaceStep::Refer { .. } | PlaceStep::Back { .. }) {
+                        return Err((1, Fault::new(0, &of.text, "a key lies within the resource")));
+                    }
+                    way.push(def.child);
+                    at = def.parent;
+                }
+                way.reverse();
+                let identifier = Definitions::r4().type_named("Identifier");
+                if way.last().map(|child| child.ty) != identifier {
+                    return Err((1, Fault::new(0, &of.text, "a key is an Identifier")));
+                }
+                KeyDef::Element(way)
+            }
+        };
+        let test = row.condition.as_ref().map(|test| condition(&reading, test));
+        let condition = test.transpose().map_err(|fault| (2, fault))?;
+        Ok(IdentityDef {
+            id: Compiler::row_id(*file, entry),
+            ty: child.ty,
+            key,
+            condition,
+            how: row.how,
+        })
+    })();
+    match made {
+        Ok(row) => compiler.plan.identity.push(row),
+        Err((column, fault)) => compiler.row_fault(*file, entry, column, fault),
+    }
+}
+
+/// Notes which fields of which segments the rows of each message read.
+pub(super) fn reads(compiler: &mut Compiler<'_>) {
+    let plan = &mut compiler.plan;
+    let maps: Vec<HashMap<[u8; 3], Fields>> = plan
+        .maps
+        .iter()
+        .map(|map| {
+            let mut reads = HashMap::new();
+            let own = segment_id(&map.name.from).filter(|_| map.is_segment);
+            for row in &map.rows {
+                note(&mut reads, own, &row.source);
+                if let Some(condition) = &row.condition {
+                    note_condition(&mut reads, own, condition);
+                }
+                if let Way::Function(_, parts, _) = &row.way {
+                    note_join(&mut reads, own, parts);
+                }
+            }
+            reads
+        })
+        .collect();
+    let below: Vec<Vec<Number>> = plan
+        .maps
+        .iter()
+        .map(|map| {
+            let inner = map.rows.iter().filter_map(|row| match row.way {
+                Way::Map { map, .. } => Some(map),
+                Way::Type
+                | Way::Constant(_)
+                | Way::Codes(_)
+                | Way::Capture(..)
+                | Way::Role(..)
+                | Way::Given(_)
+                | Way::Function(..) => None,
+            });
+            inner.collect()
+        })
+        .collect();
+    for message in &mut plan.messages {
+        let mut seen = vec![false; maps.len()];
+        let mut open: Vec<Number> = message.rows.iter().filter_map(|row| row.map).collect();
+        while let Some(number) = open.pop() {
+            let at = number as usize;
+            if seen.get(at).is_none_or(|seen| *seen) {
+                continue;
+            }
+            if let Some(seen) = seen.get_mut(at) {
+                *seen = true;
+            }
+            open.extend(below.get(at).into_iter().flatten());
+            for (segment, fields) in maps.get(at).into_iter().flatten() {
+                message.reads.entry(*segment).or_default().0 |= fields.0;
+            }
+        }
+    }
+}
+
+fn note(reads: &mut HashMap<[u8; 3], Fields>, own: Option<[u8; 3]>, src: &Src) {
+    let segment = |of: &SegRef| match of {
+        SegRef::Own => own,
+        SegRef::Other(id) => Some(*id),
+    };
+    match src {
+        Src::Field {
+            segment: of, field, ..
+        } => {
+            if let Some(id) = segment(of) {
+                reads.entry(id).or_default().add(*field);
+            }
+        }
+        Src::Once | Src::Segment(_) | Src::Value { .. } => {}
+    }
+}
+
+fn note_join(reads: &mut HashMap<[u8; 3], Fields>, own: Option<[u8; 3]>, parts: &[Joined]) {
+    for part in parts {
+        if let Joined::Path(src) = part {
+            note(reads, own, src);
+        }
+    }
+}
+
+fn note_condition(reads: &mut HashMap<[u8; 3], Fields>, own: Option<[u8; 3]>, condition: &Cond) {
+    match condition {
+        Cond::And(parts) | Cond::Or(parts) => {
+            parts
+                .iter()
+                .for_each(|part| note_condition(reads, own, part));
+        }
+        Cond::Not(inner) => note_condition(reads, own, inner),
+        Cond::Valued(src)
+        | Cond::Empty(src)
+        | Cond::Text(src, ..)
+        | Cond::In(src, _)
+        | Cond::Count(src, ..)
+        | Cond::Length(src, ..)
+        | Cond::StartsWith(src, _)
+        | Cond::EndsWith(src, _)
+        | Cond::Contains(src, _)
+        | Cond::Matches(src, _) => note(reads, own, src),
+        Cond::Same(left, _, right) => {
+            note(reads, own, left);
+            note(reads, own, right);
+        }
+        Cond::TargetEmpty
+        | Cond::TargetExists
+        | Cond::Setting(..)
+        | Cond::SettingIn(..)
+        | Cond::SettingExists(_) => {}
+    }
+}
