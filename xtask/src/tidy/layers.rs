@@ -32,6 +32,10 @@ const EDGES: &[(&str, &[&str])] = &[
         "hilum-journal",
         &["hilum-message", "hilum-component", "hilum-db"],
     ),
+    (
+        "hilum-terminology",
+        &["hilum-message", "hilum-ucum", "hilum-fhir", "hilum-db"],
+    ),
     ("hilum-access", &["hilum-message", "hilum-component"]),
     (
         "hilum-config",
@@ -103,6 +107,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "hilum-net",
             "hilum-db",
             "hilum-access",
+            "hilum-terminology",
             "hilum-fhir-store",
         ],
     ),
