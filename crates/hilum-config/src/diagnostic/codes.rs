@@ -131,6 +131,9 @@ static CODES: [Explanation; CODES_COUNT] = codes! {
 "E0125" "a FHIR package cannot be used, or not wholly"
 "A package is a `.tgz` for FHIR R4 as the registry of FHIR has it, with a `package.json`. Nothing is fetched, so what it is built on has to be in the list too. A warning names packages that are missing, whose value sets are then not checked."
 "packages: [packages/hl7.fhir.au.core-1.0.0.tgz]" => "packages: [packages/hl7.fhir.au.base-5.0.0.tgz, packages/hl7.fhir.au.core-1.0.0.tgz]"
+"E0126" "the time zone of a system is not known"
+"Times that a system sends without an offset are in its zone, named as in the IANA time zone database. The machine that checks must know it (`tzdata`)."
+"zone: CET+1" => "zone: Europe/Berlin"
 "E0201" "name and file do not agree"
 "A channel, a system and an environment have the name of their file, so that each is found and none is there twice."
 "channel: lab   # in channels/lab-results.yaml" => "channel: lab-results"
@@ -218,4 +221,4 @@ static CODES: [Explanation; CODES_COUNT] = codes! {
 };
 
 /// The number of rows above, which a static array must know.
-const CODES_COUNT: usize = 59;
+const CODES_COUNT: usize = 60;
