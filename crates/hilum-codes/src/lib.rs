@@ -11,6 +11,7 @@
 
 #![cfg_attr(not(test), deny(clippy::indexing_slicing))]
 
+mod list;
 mod risk;
 mod scan;
 mod shown;
@@ -18,6 +19,7 @@ mod similar;
 mod table;
 mod time;
 
+pub use list::{LIST_MAX, list};
 pub use risk::{Risk, alone};
 pub use shown::{CODE_SHOWN_MAX, shown};
 pub use similar::{Candidate, Candidates, Match};

@@ -71,7 +71,7 @@ impl std::fmt::Debug for Admin {
     }
 }
 
-pub use messages::message_json;
+pub use messages::{message_json, trace_json};
 
 /// Why a request is not done.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -63,7 +63,7 @@ impl fmt::Display for Mistake {
 }
 
 /// The text of a file; the error says what it is instead.
-fn text_of(bytes: &[u8]) -> Result<&str, Mistake> {
+pub(crate) fn text_of(bytes: &[u8]) -> Result<&str, Mistake> {
     const REMEDY: &str = "save the table as CSV in UTF-8";
     if bytes.starts_with(&[0xFF, 0xFE]) || bytes.starts_with(&[0xFE, 0xFF]) {
         return Err(Mistake::at(1, "the table is UTF-16 and not UTF-8").remedy(REMEDY));
