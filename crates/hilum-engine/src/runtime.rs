@@ -16,7 +16,6 @@ use tokio::task::JoinSet;
 use crate::alert::Alert;
 use crate::channel::Channel;
 use crate::clock::Ids;
-use crate::codes::Codes;
 use crate::in_flight::InFlight;
 use crate::kept::KeptPlans;
 use crate::lanes::{Entry, QueueId};
@@ -67,7 +66,6 @@ pub(crate) struct Core {
     pub(crate) disk_full: AtomicBool,
     pub(crate) space: Space,
     pub(crate) held: HeldMessages,
-    pub(crate) codes: Codes,
     pub(crate) kept: Arc<dyn KeptPlans>,
     /// Work whose source has given up waiting.
     left: Mutex<JoinSet<()>>,
@@ -99,7 +97,6 @@ impl Core {
     ) -> (Self, mpsc::Receiver<Alert>) {
         let (alerts, receiver) = mpsc::channel(ALERTS_WAITING_MAX);
         let index_key = journal.index_key();
-        let codes = Codes::load(&journal);
         let core = Self {
             journal,
             pool,
@@ -109,7 +106,6 @@ impl Core {
             disk_full: AtomicBool::new(false),
             space,
             held: HeldMessages::default(),
-            codes,
             kept,
             received_wake: Notify::new(),
             left: Mutex::new(JoinSet::new()),

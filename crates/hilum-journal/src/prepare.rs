@@ -51,7 +51,6 @@ pub(crate) fn prepare(
         outbound: outbound.map(Into::into),
         body,
         request,
-        merged: Vec::new(),
         sum: 0,
     };
     prepared.sum = checksum(&prepared);

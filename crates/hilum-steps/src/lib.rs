@@ -11,7 +11,6 @@ mod filter;
 mod normalise;
 mod route;
 pub mod script;
-mod sender;
 mod set;
 mod settings;
 mod split;
@@ -31,7 +30,6 @@ pub fn specs() -> Vec<ComponentSpec> {
         split::spec(),
         validate::spec(),
         normalise::spec(),
-        sender::spec(),
         script::spec(),
     ]
 }

@@ -1,5 +1,5 @@
-//! `cargo xtask codegen`: makes the committed tables of HL7 v2 and FHIR from registry packages, and
-//! the pages of the reference from the source.
+//! `cargo xtask codegen`: makes the committed tables of HL7 v2, FHIR and terminology from registry
+//! packages, and the pages of the reference from the source.
 //!
 //! The packages are named by version and checked by sha256, fetched once into
 //! `target/registry-packages` through their ordinary clients, merged (every disagreement is written
@@ -13,6 +13,7 @@ mod merge;
 mod packages;
 mod reference;
 mod report;
+mod terminology;
 mod ucum;
 
 use std::fs;
@@ -33,6 +34,7 @@ pub(crate) fn run(check: bool) -> Result<()> {
     }
     ucum::run(&root, &cache, check)?;
     fhir::run(&root, &cache, check)?;
+    terminology::run(&root, &cache, check)?;
     if check && !packages::all_present(&cache) {
         return check_recorded(&generated);
     }

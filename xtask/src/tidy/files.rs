@@ -24,6 +24,10 @@ const LARGE: &[(&str, &str)] = &[
         "crates/hilum-fhir/src/generated/r4-base.bin",
         "the types of FHIR R4 with their texts, which snapshots of profiles are made on top of",
     ),
+    (
+        "crates/hilum-terminology/src/generated/shipped.bin",
+        "HL7 Terminology with the definitions of FHIR R4, packed in chunks that are unpacked alone",
+    ),
 ];
 
 /// Names that say nothing about what is inside.

@@ -1,7 +1,6 @@
 //! The routes: one list, each with the permission it needs and what it does.
 
 mod care;
-mod codes;
 mod messages;
 mod node;
 mod operate;
@@ -71,7 +70,7 @@ impl std::fmt::Debug for Admin {
     }
 }
 
-pub use messages::{message_json, trace_json};
+pub use messages::message_json;
 
 /// Why a request is not done.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -169,7 +168,6 @@ pub(crate) fn all() -> Vec<Entry> {
         .chain(search::routes())
         .chain(steps::routes())
         .chain(operate::routes())
-        .chain(codes::routes())
         .chain(care::routes())
         .collect()
 }

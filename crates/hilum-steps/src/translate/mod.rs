@@ -5,14 +5,14 @@
 //! stands for a plain code. Each look-up leaves a line in the trace that names table and line.
 
 mod config;
+mod table;
 mod v2;
 
 use std::sync::Arc;
 
-use hilum_codes::{Coding, Equivalence, ROWS_MAX, Table, TableOptions, Used, shown};
 use hilum_component::{
     Build, BuildContext, Built, ComponentSpec, Example, Finding, Flow, Halted, Limit, Problem,
-    Rule, Severity, Step, StepContext, StepExample, TraceLine, UnmappedCode, UnmappedFate, Working,
+    Rule, Severity, Step, StepContext, StepExample, TraceLine, Working,
 };
 use hilum_fhirpath::NodeId;
 use hilum_hl7v2::Message;
@@ -20,7 +20,8 @@ use hilum_message::Phi;
 use serde_json::Value;
 
 use crate::settings::{Problems, not_evaluated, not_written, read, schema};
-use config::{Config, Default, Risk, Unmapped};
+use config::{Config, Default, Unmapped};
+use table::{Coding, ROWS_MAX, Row, Table};
 
 /// What documentation, editor and checks know of the step.
 pub(crate) fn spec() -> ComponentSpec {
@@ -78,22 +79,14 @@ fn build(config: &Value, context: &BuildContext<'_>) -> Built<Arc<dyn Step>> {
     let mut problems = Problems::default();
     let field = problems.keep(context.rule(&["field"], config.field.as_str()));
     let bytes = problems.keep(context.file(&["table"], config.table.as_str()));
-    let options = TableOptions {
-        name: config.table.as_str(),
-        field: config.field.as_str(),
-        declared: config.risk == Some(Risk::High),
-        reverse: config.reverse,
-    };
-    let table = bytes.and_then(|bytes| match Table::read(&bytes, options) {
+    let table = bytes.and_then(|bytes| match Table::read(&bytes, config.reverse) {
         Ok(table) => Some(table),
         Err(found) => {
-            for mistake in found {
-                let text = format!("{}, {mistake}", config.table.as_str());
-                let problem = Problem::at(&["table"], text);
-                problems.add(match mistake.remedy {
-                    Some(remedy) => problem.hint(remedy),
-                    None => problem,
-                });
+            for problem in found {
+                problems.add(Problem::at(
+                    &["table"],
+                    format!("{}, {problem}", config.table.as_str()),
+                ));
             }
             None
         }
@@ -114,7 +107,6 @@ fn build(config: &Value, context: &BuildContext<'_>) -> Built<Arc<dyn Step>> {
             field,
             table,
             name: config.table.as_str().to_owned(),
-            path: config.field.as_str().to_owned(),
             default: config.default,
             unmapped: config.unmapped,
             unit,
@@ -128,8 +120,6 @@ struct Translate {
     field: Rule,
     table: Table,
     name: String,
-    /// The expression of the field, as it was written.
-    path: String,
     default: Option<Default>,
     unmapped: Unmapped,
     unit: Option<u32>,
@@ -138,7 +128,7 @@ struct Translate {
 
 /// What is to be done about one code.
 enum Found<'t> {
-    Row(&'t Used),
+    Row(&'t Row),
     Default(Coding),
     Stays,
 }
@@ -199,26 +189,6 @@ impl Step for Translate {
         }
         Ok(Flow::Next)
     }
-
-    fn warnings(&self) -> Vec<Problem> {
-        let Some(risk) = self
-            .table
-            .risk()
-            .filter(|_| !self.table.unapproved().is_empty())
-        else {
-            return Vec::new();
-        };
-        let lines: Vec<_> = self.table.unapproved().iter().map(u64::to_string).collect();
-        let text = format!(
-            "{} is about {risk}, and rows count that nobody approved: line {}",
-            self.name,
-            lines.join(", ")
-        );
-        vec![Problem::at(&["table"], text).hint(
-            "let two different people look at each row: `by` or `reviewed-by`, and `approved-by` \
-             with the status `approved`",
-        )]
-    }
 }
 
 fn text_of(value: Option<hilum_fhirpath::Scalar<'_>>) -> Option<String> {
@@ -245,14 +215,10 @@ impl Translate {
         location: &str,
         context: &mut StepContext<'_>,
     ) -> Result<Found<'_>, Halted> {
-        let row = self
-            .table
-            .find(&from.system, &from.code, context.arrived_ms);
-        if let Some(row) = row {
+        if let Some(row) = self.table.find(&from.system, &from.code) {
             return Ok(Found::Row(row));
         }
-        self.register(from, context);
-        let text = format!("no row of {} has {}", self.name, told(&from.code));
+        let text = format!("no row of {} has {}", self.name, shown(&from.code));
         match self.unmapped {
             Unmapped::Keep => {}
             Unmapped::Flag => context.findings.push(Finding {
@@ -279,37 +245,12 @@ impl Translate {
         }))
     }
 
-    /// What the register is told of a code that no row has: never more than may be shown.
-    fn register(&self, from: &Coding, context: &mut StepContext<'_>) {
-        let fate = match (self.unmapped, &self.default) {
-            (Unmapped::Reject, _) => UnmappedFate::Rejected,
-            (_, Some(_)) => UnmappedFate::Defaulted,
-            (Unmapped::Flag, None) => UnmappedFate::Flagged,
-            (Unmapped::Keep, None) => UnmappedFate::Kept,
-        };
-        let code = shown(&from.code);
-        context.unmapped(UnmappedCode {
-            table: self.name.clone(),
-            field: self.path.clone(),
-            system: shown_system(&from.system),
-            code: code.map_or_else(|| format!("({})", from.code.chars().count()), str::to_owned),
-            display: code
-                .map(|_| from.display.chars().take(DISPLAY_MAX).collect())
-                .unwrap_or_default(),
-            fate,
-            count: 1,
-        });
-    }
-
     fn note(&self, before: &str, location: &str, found: &Found<'_>, context: &mut StepContext<'_>) {
         context.note(|step| {
             let (after, note) = match found {
                 Found::Row(row) => (
                     Some(row.to.code.clone()),
-                    match row.equivalence {
-                        Equivalence::Equivalent => format!("{}:{}", self.name, row.line),
-                        other => format!("{}:{} ({})", self.name, row.line, other.word()),
-                    },
+                    format!("{}:{}", self.name, row.line),
                 ),
                 Found::Default(to) => (Some(to.code.clone()), format!("{}: default", self.name)),
                 Found::Stays => (None, format!("{}: no row", self.name)),
@@ -326,25 +267,14 @@ impl Translate {
 }
 
 /// A code as a finding may show it: what does not look like a code is only counted.
-fn told(code: &str) -> String {
-    shown(code).map_or_else(
-        || format!("a code of {} characters", code.chars().count()),
-        |code| format!("the code {code}"),
-    )
-}
-
-/// Characters of the text of an unmapped code that are kept.
-const DISPLAY_MAX: usize = 80;
-/// Characters of a code system, which may be an address.
-const SYSTEM_MAX: usize = 80;
-
-/// A code system as the register may show it: a name or an address, else only its length.
-fn shown_system(system: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.:/#+%".contains(c);
-    if system.len() <= SYSTEM_MAX && system.chars().all(plain) {
-        system.to_owned()
+fn shown(code: &str) -> String {
+    const CODE_MAX: usize = 20;
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/' | ':');
+    let digits = code.chars().filter(char::is_ascii_digit).count();
+    if code.len() <= CODE_MAX && code.chars().all(plain) && digits <= 8 {
+        format!("the code {code}")
     } else {
-        format!("({})", system.chars().count())
+        format!("a code of {} characters", code.chars().count())
     }
 }
 

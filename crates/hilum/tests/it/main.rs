@@ -6,7 +6,6 @@
     reason = "a test fails by panicking"
 )]
 
-mod codes;
 mod disk;
 mod doctor;
 mod fhir;
