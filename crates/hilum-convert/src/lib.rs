@@ -10,11 +10,17 @@
 
 #![cfg_attr(not(test), warn(clippy::indexing_slicing))]
 
+mod finding;
 mod maps;
-#[allow(dead_code, reason = "the conversion reads what the compiler writes")]
 mod plan;
 mod problem;
+mod run;
+mod settings;
 pub mod text;
+mod value;
 
+pub use finding::{Finding, FindingCode, Location};
 pub use maps::Maps;
 pub use problem::{Problem, Problems, Spot};
+pub use run::{Converted, Reason, to_fhir};
+pub use settings::{Arrived, BundleType, FixedZone, LocalTime, Original, Settings, Zone};

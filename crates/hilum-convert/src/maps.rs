@@ -2,6 +2,8 @@
 
 use std::sync::OnceLock;
 
+use hilum_hl7v2::structure::DictionaryStructures;
+
 use crate::plan::{Plan, compile};
 use crate::problem::{Problem, Problems};
 use crate::text::MapFile;
@@ -12,9 +14,9 @@ static SHIPPED: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/maps.rs"))
 /// Maps made ready.
 #[derive(Debug)]
 pub struct Maps {
-    #[allow(dead_code, reason = "the conversion reads it")]
     pub(crate) plan: Plan,
     files: Vec<MapFile>,
+    structures: DictionaryStructures,
 }
 
 impl Maps {
@@ -64,7 +66,17 @@ impl Maps {
         let read = |(name, text): &(&str, &str)| MapFile::read(name, text, &mut problems);
         let files: Vec<MapFile> = files.iter().map(read).collect();
         let (plan, problems) = compile(&files, problems);
-        (Self { plan, files }, problems)
+        let structures = DictionaryStructures::new();
+        let maps = Self {
+            plan,
+            files,
+            structures,
+        };
+        (maps, problems)
+    }
+
+    pub(crate) fn structures(&self) -> &DictionaryStructures {
+        &self.structures
     }
 
     /// The files as they were read.

@@ -137,6 +137,68 @@ pub(crate) fn has_unknown(span: &[u8], delimiters: &Delimiters) -> bool {
     false
 }
 
+/// Blank lines or blanks that one formatting command may stand for.
+const BLANKS_MAX: usize = 200;
+
+/// Text of a span with formatting commands as line breaks and blanks.
+pub(crate) fn plain<'s>(
+    span: &'s [u8],
+    delimiters: &Delimiters,
+    decoding: &Decoding,
+) -> Cow<'s, str> {
+    let mut out: Vec<u8> = Vec::with_capacity(span.len());
+    let mut changed = false;
+    let mut rest = span;
+    while let Some(at) = memchr(delimiters.escape, rest) {
+        let (text, tail) = rest.split_at_checked(at).unwrap_or((rest, &[]));
+        out.extend_from_slice(text);
+        let after = tail.get(1..).unwrap_or_default();
+        let Some(body) = body(after, delimiters.escape) else {
+            out.extend_from_slice(tail);
+            rest = &[];
+            break;
+        };
+        let whole = body.len().saturating_add(2);
+        match layout(body) {
+            Some((byte, count)) => {
+                changed = true;
+                out.extend(std::iter::repeat_n(byte, count));
+            }
+            // What is no command keeps its first mark only, as an unknown sequence does.
+            None if matches!(meaning(body, delimiters), Meaning::Unknown) => {
+                out.push(delimiters.escape);
+                rest = after;
+                continue;
+            }
+            None => out.extend_from_slice(tail.get(..whole).unwrap_or(tail)),
+        }
+        rest = tail.get(whole..).unwrap_or_default();
+    }
+    if !changed {
+        return unescape(span, delimiters, decoding);
+    }
+    out.extend_from_slice(rest);
+    Cow::Owned(unescape(&out, delimiters, decoding).into_owned())
+}
+
+/// The bytes that a formatting command stands for in plain text.
+fn layout(body: &[u8]) -> Option<(u8, usize)> {
+    let (command, number) = match body {
+        b"H" | b"N" => return Some((b' ', 0)),
+        [b'.', a, b, number @ ..] if formatting(*a, *b, number) => ([*a, *b], number),
+        _ => return None,
+    };
+    let number = std::str::from_utf8(number).ok();
+    let number = number.and_then(|number| number.parse::<usize>().ok());
+    let count = number.unwrap_or(1).min(BLANKS_MAX);
+    Some(match &command {
+        b"br" | b"ce" => (b'\n', 1),
+        b"sp" => (b'\n', count),
+        b"sk" => (b' ', count),
+        _ => (b' ', 0),
+    })
+}
+
 /// Text of a span as written, decoded only.
 pub(crate) fn decode<'b>(span: &'b [u8], decoding: &Decoding) -> Cow<'b, str> {
     decoding.text(decoding.view, span)
@@ -325,6 +387,22 @@ mod tests {
         check(br"\", r"\");
         check(br"\\F\", r"\|");
         check(br"\.sp2\x\.in+4\", r"\.sp2\x\.in+4\");
+    }
+
+    #[test]
+    fn formatting_becomes_lines_and_blanks_in_plain_text() {
+        let check = |span: &[u8], expected: &str| {
+            let plain = plain(span, &Delimiters::default(), &UTF8);
+            assert_eq!(plain, expected, "{span:?}");
+        };
+        check(
+            br"a\.br\b\.sp2\c\.sk3\d\H\e\N\f\.in+4\g",
+            "a\nb\n\nc   defg",
+        );
+        check(br"a\F\b\.br\\X0D\c", "a|b\n\rc");
+        check(br"4\5 and \.br\x", "4\\5 and \nx");
+        check(br"<br>\T\", "<br>&");
+        check(br"end\", r"end\");
     }
 
     #[test]

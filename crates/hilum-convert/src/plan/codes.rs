@@ -19,7 +19,6 @@ pub(super) fn compile(compiler: &mut Compiler<'_>) {
         let mut table = CodeTable {
             name: name.clone(),
             from: head.from.as_deref().map(Into::into),
-            table: head.table,
             rows: Vec::new(),
             by_code: HashMap::new(),
             other: None,

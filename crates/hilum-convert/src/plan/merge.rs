@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::problem::{Problem, Spot, nearest};
 use crate::text::{
-    Block, CodeRow, Entry, Head, IdentityRow, MapFile, MapName, MapRow, MessageRow, Origin, Rows,
-    Sign,
+    Block, CodeRow, Entry, Head, IdentityRow, MapFile, MapName, MapRow, MessageRow, Rows, Sign,
 };
 
 /// A row with the number of its file.
@@ -16,16 +15,14 @@ pub(super) type Filed<R> = (u32, Entry<R>);
 pub(super) struct Merged<R> {
     pub(super) file: u32,
     pub(super) spot: Spot,
-    pub(super) origin: Option<Origin>,
     pub(super) rows: Vec<Filed<R>>,
 }
 
 impl<R> Merged<R> {
-    const fn new(file: u32, spot: Spot, origin: Option<Origin>) -> Self {
+    const fn new(file: u32, spot: Spot) -> Self {
         Self {
             file,
             spot,
-            origin,
             rows: Vec::new(),
         }
     }
@@ -161,10 +158,7 @@ pub(super) fn merge(files: &[MapFile], problems: &mut Vec<Problem>) -> Everythin
 impl Everything {
     fn add(&mut self, block: Block, into: &mut Into<'_>) {
         let Block {
-            spot,
-            head,
-            origin,
-            rows,
+            spot, head, rows, ..
         } = block;
         let file = into.file;
         match (head, rows) {
@@ -176,10 +170,7 @@ impl Everything {
                 if !check(into, spot, &text, known, is_signed(&rows), names) {
                     return;
                 }
-                let merged = self
-                    .maps
-                    .entry(name)
-                    .or_insert(Merged::new(file, spot, origin));
+                let merged = self.maps.entry(name).or_insert(Merged::new(file, spot));
                 into.apply(&mut merged.rows, rows, map_key);
             }
             (Head::Message { id, with }, Rows::Message(rows)) => {
@@ -189,7 +180,7 @@ impl Everything {
                 if !check(into, spot, &id, known, is_signed(&rows), names) {
                     return;
                 }
-                let fresh = || (with, Merged::new(file, spot, origin));
+                let fresh = || (with, Merged::new(file, spot));
                 let (_, merged) = self.messages.entry(id).or_insert_with(fresh);
                 into.apply(&mut merged.rows, rows, message_key);
             }
@@ -208,7 +199,7 @@ impl Everything {
                 if !check(into, spot, &name, known, is_signed(&rows), names) {
                     return;
                 }
-                let fresh = || (CodesHead::default(), Merged::new(file, spot, origin));
+                let fresh = || (CodesHead::default(), Merged::new(file, spot));
                 let (head, merged) = self.codes.entry(name).or_insert_with(fresh);
                 head.from = from.or(head.from.take());
                 head.table = table.or(head.table.take());

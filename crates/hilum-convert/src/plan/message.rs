@@ -11,8 +11,8 @@ use super::merge::{Filed, Merged};
 use super::source::{Reading, is_segment, segment_id};
 use super::target::{self, Places, type_named};
 use super::{
-    Cond, Fields, IdentityDef, Joined, KeyDef, LinkDef, LinkEnd, MessagePlan, Number, PlaceStep,
-    RoleDef, SegRef, SegmentRow, Src, Way,
+    Cond, Fields, Holder, IdentityDef, Joined, KeyDef, LinkDef, LinkEnd, MessagePlan, Number,
+    PlaceStep, RoleDef, SegRef, SegmentRow, Src, Way,
 };
 use crate::problem::Fault;
 use crate::text::{Entry, IdentityRow, Key, Link, LinkTo, MessageRow, Role, Step};
@@ -72,7 +72,6 @@ fn message(
     lenient: bool,
 ) {
     let mut plan = MessagePlan {
-        id: id.to_owned(),
         rows: Vec::new(),
         by_node: vec![Vec::new(); usize::from(structure.node_count())],
         by_segment: HashMap::new(),
@@ -181,9 +180,9 @@ pub(super) fn role(
         None => role.resource.clone(),
     };
     let next = Number::try_from(compiler.plan.roles.len()).unwrap_or(Number::MAX);
-    let number = *compiler.roles.entry(text.clone()).or_insert(next);
+    let number = *compiler.roles.entry(text).or_insert(next);
     if number == next {
-        compiler.plan.roles.push(RoleDef { text, ty: child.ty });
+        compiler.plan.roles.push(RoleDef { ty: child.ty });
     }
     Ok((number, child))
 }
@@ -238,29 +237,40 @@ fn segment_row(
             None
         }
     };
-    let mut links = Vec::new();
+    let mut holders = Vec::new();
     for link in &row.links {
-        match self::link(compiler, link, child) {
-            Ok(link) => links.push(link),
-            Err(fault) => fail(compiler, 4, fault),
+        if let Err(fault) = self::link(compiler, link, child, &mut holders) {
+            fail(compiler, 4, fault);
         }
     }
+    let holders = holders.into_iter().map(|(role, places, links)| Holder {
+        role,
+        places: places.defs,
+        links,
+    });
     if failed {
         return None;
     }
     Some(SegmentRow {
-        id: Compiler::row_id(file, entry),
         role: number,
         is_bundle: child.ty == Definitions::r4().known().bundle,
         each: row.each,
         condition,
         map,
-        links,
+        holders: holders.collect(),
         depth: Number::try_from(row.groups.len()).unwrap_or(Number::MAX),
     })
 }
 
-fn link(compiler: &mut Compiler<'_>, link: &Link, own: Child) -> Result<LinkDef, Fault> {
+/// A holder in the making.
+type Held = (Option<Number>, Places, Vec<LinkDef>);
+
+fn link(
+    compiler: &mut Compiler<'_>,
+    link: &Link,
+    own: Child,
+    holders: &mut Vec<Held>,
+) -> Result<(), Fault> {
     let (holder, root) = match &link.holder {
         None => (None, own),
         Some(of) => {
@@ -276,38 +286,41 @@ fn link(compiler: &mut Compiler<'_>, link: &Link, own: Child) -> Result<LinkDef,
             (LinkEnd::Role(number), Some(child))
         }
     };
-    let mut places = Places::new(root);
+    let known = holders.iter().position(|(role, ..)| *role == holder);
+    let at = known.unwrap_or(holders.len());
+    if known.is_none() {
+        holders.push((holder, Places::new(root), Vec::new()));
+    }
+    let Some((_, places, links)) = holders.get_mut(at) else {
+        return Ok(());
+    };
     let moved = |mut fault: Fault| {
         fault.at += link.at;
         fault
     };
     let place = places.place(&link.target).map_err(moved)?;
-    let def = places.get(place).map(|def| (def.child, def.primitive));
-    match (ty, def) {
-        (Some(to), Some((child, _))) => {
+    let Some(def) = places.get(place) else {
+        return Ok(());
+    };
+    let text = match ty {
+        Some(to) => {
             let name = Definitions::r4().type_def(to.ty).name;
             let last = link.target.steps.last().map(|place| &place.step);
             let element = match last {
                 Some(Step::Element { name, .. }) => name.as_str(),
                 _ => "",
             };
-            target::reference(child, element, name, 0).map_err(moved)?;
+            let (reference, _) = target::reference(def.child, element, name, 0).map_err(moved)?;
+            reference.text
         }
-        (None, Some((_, None))) => {
-            return Err(Fault::new(
-                link.at,
-                &link.target.text,
-                "a constant is written to a primitive",
-            ));
+        None if def.primitive.is_none() => {
+            let reason = "a constant is written to a primitive";
+            return Err(Fault::new(link.at, &link.target.text, reason));
         }
-        _ => {}
-    }
-    Ok(LinkDef {
-        holder,
-        places: places.defs,
-        place,
-        to,
-    })
+        None => def.child,
+    };
+    links.push(LinkDef { place, text, to });
+    Ok(())
 }
 
 fn identity(compiler: &mut Compiler<'_>, (file, entry): &Filed<IdentityRow>) {
@@ -345,7 +358,6 @@ fn identity(compiler: &mut Compiler<'_>, (file, entry): &Filed<IdentityRow>) {
         let test = row.condition.as_ref().map(|test| condition(&reading, test));
         let condition = test.transpose().map_err(|fault| (2, fault))?;
         Ok(IdentityDef {
-            id: Compiler::row_id(*file, entry),
             ty: child.ty,
             key,
             condition,
@@ -396,7 +408,29 @@ pub(super) fn reads(compiler: &mut Compiler<'_>) {
             inner.collect()
         })
         .collect();
+    let mut everywhere: HashMap<[u8; 3], Fields> = HashMap::new();
+    // The engine itself reads the time and the structure.
+    for field in [7, 9] {
+        everywhere.entry(*b"MSH").or_default().add(field);
+    }
+    for row in &plan.identity {
+        if let Some(condition) = &row.condition {
+            note_condition(&mut everywhere, None, condition);
+        }
+        if let KeyDef::Join(parts) = &row.key {
+            note_join(&mut everywhere, None, parts);
+        }
+    }
     for message in &mut plan.messages {
+        message.reads.clone_from(&everywhere);
+        for (segment, rows) in &message.by_segment {
+            let conditions = rows
+                .iter()
+                .filter_map(|row| message.rows.get(*row as usize));
+            for condition in conditions.filter_map(|row| row.condition.as_ref()) {
+                note_condition(&mut message.reads, Some(*segment), condition);
+            }
+        }
         let mut seen = vec![false; maps.len()];
         let mut open: Vec<Number> = message.rows.iter().filter_map(|row| row.map).collect();
         while let Some(number) = open.pop() {

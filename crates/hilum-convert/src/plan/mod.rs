@@ -54,6 +54,10 @@ pub(crate) struct PlaceDef {
     pub(crate) primitive: Option<PrimitiveKind>,
     /// Each repetition of the source has its own.
     pub(crate) each: bool,
+    /// Each value has its own: the last element of a list, without a slot.
+    pub(crate) fresh: bool,
+    /// It or a place above it is one for each repetition.
+    pub(crate) per_value: bool,
 }
 
 /// How a place is found from the one above it.
@@ -88,6 +92,8 @@ pub(crate) struct Row {
     pub(crate) source: Src,
     /// More than one repetition may be written.
     pub(crate) many: bool,
+    /// The source has a simple type: separators in it are text.
+    pub(crate) whole: bool,
     pub(crate) condition: Option<Cond>,
     pub(crate) place: Number,
     pub(crate) way: Way,
@@ -218,7 +224,6 @@ pub(crate) struct Coding {
 pub(crate) struct CodeTable {
     pub(crate) name: String,
     pub(crate) from: Option<Box<str>>,
-    pub(crate) table: Option<u16>,
     pub(crate) rows: Vec<CodeTarget>,
     /// Rows of a code, in the order of the file.
     pub(crate) by_code: HashMap<Box<str>, Vec<Number>>,
@@ -239,7 +244,6 @@ pub(crate) struct CodeTarget {
 /// The rows of one structure.
 #[derive(Debug)]
 pub(crate) struct MessagePlan {
-    pub(crate) id: String,
     pub(crate) rows: Vec<SegmentRow>,
     /// Rows of a node of the structure.
     pub(crate) by_node: Vec<Vec<Number>>,
@@ -254,8 +258,6 @@ pub(crate) struct MessagePlan {
 pub(crate) struct Fields(pub(crate) u128);
 
 impl Fields {
-    pub(crate) const ALL: Self = Self(u128::MAX);
-
     const fn bit(field: u32) -> u128 {
         1 << if field > 127 { 127 } else { field }
     }
@@ -272,33 +274,38 @@ impl Fields {
 /// A role, by number.
 #[derive(Debug)]
 pub(crate) struct RoleDef {
-    pub(crate) text: String,
     pub(crate) ty: TypeId,
 }
 
 /// A row of a message made ready.
 #[derive(Debug)]
 pub(crate) struct SegmentRow {
-    pub(crate) id: RowId,
     pub(crate) role: Number,
     /// The role is the Bundle itself.
     pub(crate) is_bundle: bool,
     pub(crate) each: bool,
     pub(crate) condition: Option<Cond>,
     pub(crate) map: Option<Number>,
-    pub(crate) links: Vec<LinkDef>,
+    pub(crate) holders: Vec<Holder>,
     /// Groups of its path, for a segment that stands elsewhere.
     pub(crate) depth: u32,
+}
+
+/// A resource that links are written to.
+#[derive(Debug)]
+pub(crate) struct Holder {
+    /// The role; `None` for the row's own resource.
+    pub(crate) role: Option<Number>,
+    pub(crate) places: Vec<PlaceDef>,
+    pub(crate) links: Vec<LinkDef>,
 }
 
 /// A link made ready.
 #[derive(Debug)]
 pub(crate) struct LinkDef {
-    /// The role that holds it; `None` for the row's own resource.
-    pub(crate) holder: Option<Number>,
-    /// The steps to it.
-    pub(crate) places: Vec<PlaceDef>,
     pub(crate) place: Number,
+    /// The text in the Reference; of a constant the primitive itself.
+    pub(crate) text: Child,
     pub(crate) to: LinkEnd,
 }
 
@@ -313,7 +320,6 @@ pub(crate) enum LinkEnd {
 /// A row of the identity made ready.
 #[derive(Debug)]
 pub(crate) struct IdentityDef {
-    pub(crate) id: RowId,
     pub(crate) ty: TypeId,
     pub(crate) key: KeyDef,
     pub(crate) condition: Option<Cond>,

@@ -6,7 +6,7 @@ use super::compile::Compiler;
 use super::condition::{condition, regex};
 use super::merge::Everything;
 use super::message;
-use super::source::Reading;
+use super::source::{Reading, is_simple};
 use super::target::{self, Places};
 use super::{CodesInto, CodesUse, Coding, Number, Row, Src, Way};
 use crate::problem::Fault;
@@ -108,6 +108,7 @@ fn row(
         id: Compiler::row_id(file, entry),
         source,
         many: places.many(place, true),
+        whole: reading.own.as_ref().is_some_and(is_simple),
         condition,
         place,
         way,

@@ -151,3 +151,23 @@ impl Reading {
         parts.collect()
     }
 }
+
+/// Types whose values are text, whatever separators stand in them.
+const SIMPLE: [&str; 7] = ["ST", "TX", "FT", "NM", "SI", "varies", "Varies"];
+
+/// Whether a source is a field or value of a simple type as a whole.
+pub(super) fn is_simple(source: &Source) -> bool {
+    if source.component != 0 {
+        return false;
+    }
+    let Some(field) = source.field else {
+        return SIMPLE.contains(&source.name.as_str());
+    };
+    let field = u16::try_from(field).unwrap_or(u16::MAX);
+    let mut versions = Dictionary::get().versions().rev();
+    let ty = versions.find_map(|version| {
+        let field = version.segment(&source.name)?.field(field)?;
+        Some(field.data_type())
+    });
+    ty.is_some_and(|ty| SIMPLE.contains(&ty) || ty.is_empty() || ty == "*")
+}

@@ -80,6 +80,8 @@ impl Places {
             child: target,
             primitive: primitive(target),
             each: false,
+            fresh: false,
+            per_value: false,
         }];
         Self {
             defs,
@@ -185,12 +187,15 @@ impl Places {
                 (key(from, name, None, false, last), step, holder, false)
             }
         };
+        let above = self.get(parent).is_some_and(|def| def.per_value);
         let def = PlaceDef {
             parent,
             step,
             child,
             primitive: primitive(child),
             each,
+            fresh: key.ends_with('+'),
+            per_value: above || each,
         };
         Ok(self.add((parent, key), def))
     }

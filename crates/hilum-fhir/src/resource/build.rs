@@ -217,10 +217,48 @@ impl Builder {
         answer
     }
 
+    /// A resource of this type without any content.
+    pub(crate) fn empty(kind: Kind, nodes: usize, bytes: usize) -> Self {
+        let mut builder = Self {
+            text: String::with_capacity(bytes),
+            read: 0,
+            entries: Vec::with_capacity(nodes),
+        };
+        builder.push_new(NONE, NONE, kind);
+        builder
+    }
+
+    /// The text of a node's value.
+    pub(crate) fn value(&self, index: u32) -> Option<&str> {
+        let entry = self.entry(index).filter(|entry| entry.flags & VALUE != 0)?;
+        let start = entry.start as usize;
+        self.text.get(start..start + entry.length as usize)
+    }
+
+    /// Notes that the value stands in a string of JSON as it is.
+    pub(crate) fn set_plain(&mut self, index: u32) {
+        if let Some(entry) = self.entries.get_mut(index as usize) {
+            entry.flags |= PLAIN;
+        }
+    }
+
+    /// As [`Self::compact`], and where each node went.
+    pub(crate) fn compact_tracked(self) -> (Resource, Vec<u32>) {
+        let mut entries = Vec::with_capacity(self.entries.len());
+        let mut way = vec![NONE; self.entries.len()];
+        self.keep(0, NONE, NONE, &mut entries, Some(&mut way));
+        let resource = Resource {
+            text: self.text,
+            read: self.read,
+            entries,
+        };
+        (resource, way)
+    }
+
     /// The resource without what was taken out and without what has neither value nor children.
     pub(crate) fn compact(self) -> Resource {
         let mut entries = Vec::with_capacity(self.entries.len());
-        self.keep(0, NONE, NONE, &mut entries);
+        self.keep(0, NONE, NONE, &mut entries, None);
         Resource {
             text: self.text,
             read: self.read,
@@ -229,7 +267,14 @@ impl Builder {
     }
 
     /// Copies a node with what is below it; `None` where nothing is left of it.
-    fn keep(&self, index: u32, parent: u32, before: u32, entries: &mut Vec<Entry>) -> Option<u32> {
+    fn keep(
+        &self,
+        index: u32,
+        parent: u32,
+        before: u32,
+        entries: &mut Vec<Entry>,
+        mut way: Option<&mut Vec<u32>>,
+    ) -> Option<u32> {
         let own = narrow(entries.len());
         entries.push(Entry {
             parent,
@@ -239,7 +284,7 @@ impl Builder {
         });
         let mut last = NONE;
         for (child, _) in self.children(index) {
-            if let Some(kept) = self.keep(child, own, last, entries) {
+            if let Some(kept) = self.keep(child, own, last, entries, way.as_deref_mut()) {
                 last = kept;
             }
         }
@@ -259,6 +304,9 @@ impl Builder {
         };
         if let Some(link) = link {
             *link = own;
+        }
+        if let Some(place) = way.and_then(|way| way.get_mut(index as usize)) {
+            *place = own;
         }
         Some(own)
     }

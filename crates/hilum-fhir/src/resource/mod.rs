@@ -12,6 +12,7 @@
 //! `Debug` shows type and size, never content.
 
 mod build;
+mod draft;
 mod edit;
 mod node;
 mod tree;
@@ -22,6 +23,7 @@ use crate::definitions::{Definitions, ElementId, TypeId};
 use crate::problem::{Lines, Position};
 
 pub(crate) use build::{Builder, Kind};
+pub use draft::{At, Draft};
 pub use edit::{EditError, Editor};
 pub use node::{Ancestors, Children, Node};
 

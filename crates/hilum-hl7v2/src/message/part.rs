@@ -216,6 +216,17 @@ impl<'m> Part<'m> {
         }
     }
 
+    /// The value as plain text: escapes resolved, formatting commands as the line breaks and blanks
+    /// that they stand for (HL7 v2.5.1 §2.7.6), highlighting left out. Separators of lower levels stay.
+    pub fn plain_text(&self) -> Cow<'m, str> {
+        let raw = self.raw();
+        let message = self.message;
+        if self.is_separators() || memchr(message.delimiters.escape, raw).is_none() {
+            return escape::decode(raw, &message.decoding);
+        }
+        escape::plain(raw, &message.delimiters, &message.decoding)
+    }
+
     /// The explicit null `""`, which asks the receiver to delete the value.
     pub fn is_null(&self) -> bool {
         self.raw() == b"\"\""

@@ -76,6 +76,73 @@ impl DictionaryStructures {
     }
 }
 
+/// Where the segments of a message belong in the newest form of its structure.
+#[derive(Debug, Clone)]
+pub struct Arrangement {
+    structure: Structure,
+    assignment: Assignment,
+}
+
+impl Arrangement {
+    /// The structure.
+    #[must_use]
+    pub const fn structure(&self) -> Structure {
+        self.structure
+    }
+
+    /// The innermost group that a segment lies in, as a number; 0 is the message.
+    #[must_use]
+    pub fn group(&self, segment: usize) -> u32 {
+        let place = self.assignment.places.get(segment);
+        place.map_or(0, |place| place.occurrence)
+    }
+
+    /// The node of a segment; `None` where the structure does not know it there.
+    #[must_use]
+    pub fn node(&self, segment: usize) -> Option<u16> {
+        self.assignment.places.get(segment)?.node
+    }
+
+    /// Whether a segment stands where the structure has it.
+    #[must_use]
+    pub fn is_in_order(&self, segment: usize) -> bool {
+        let place = self.assignment.places.get(segment);
+        place.is_some_and(|place| place.fit == Fit::InOrder)
+    }
+
+    /// The group around a group; that of the message is the message.
+    #[must_use]
+    pub fn parent(&self, group: u32) -> u32 {
+        let found = self.assignment.occurrences.get(group as usize);
+        found.map_or(0, |found| found.parent)
+    }
+}
+
+impl DictionaryStructures {
+    /// Where the segments belong in the newest form of the structure that the message names,
+    /// whatever its version is: the names of groups changed over the years, and a newer form
+    /// knows the segments of the older ones.
+    #[must_use]
+    pub fn arrange(&self, message: &Message) -> Option<Arrangement> {
+        let code = message.component("MSH", 9, 1)?;
+        let trigger = message.component("MSH", 9, 2);
+        let trigger = trigger.as_deref().unwrap_or("");
+        let id = message.component("MSH", 9, 3);
+        let mut versions = Dictionary::get().versions().rev();
+        let (version, structure) = versions.find_map(|version| {
+            let found = version.structure_for(&code, trigger, id.as_deref())?;
+            // An event may name a structure that a younger version no longer has.
+            Some((version, found))
+        })?;
+        let grammar = self.grammar(version, structure);
+        let assignment = assign(&grammar, keys(message));
+        Some(Arrangement {
+            structure,
+            assignment,
+        })
+    }
+}
+
 /// The version and structure that a message names, as far as the dictionary knows them.
 #[must_use]
 pub fn structure_of(message: &Message) -> Option<(Version, Structure)> {

@@ -1,0 +1,440 @@
+//! The Bundle around the resources: what is the same is one, ids derive from the message, and the
+//! transaction updates what is known.
+
+use std::collections::HashMap;
+
+use hilum_fhir::definitions::{Child, Definitions};
+use hilum_fhir::{At, Resource};
+
+use super::names::names;
+use super::{Made, Pending, Reason, Run, narrow};
+use crate::plan::{IdentityDef, KeyDef};
+use crate::settings::{BundleType, Original};
+use crate::text::How;
+use crate::value::{encode, hash};
+
+/// The system of identifiers that derive from texts of a message.
+const DERIVED: &str = "urn:hilum:derived";
+
+/// The media type of HL7 v2 with `|` and `^`.
+const ER7: &str = "x-application/hl7-v2+er7";
+
+/// Which of the resources that were made stand in the Bundle.
+#[derive(Debug)]
+pub(super) struct Unified {
+    /// By what each is known.
+    known: Vec<Option<Known>>,
+    /// The one that it became.
+    same: Vec<Option<u32>>,
+}
+
+/// By what a resource is known.
+#[derive(Clone, Debug)]
+struct Known {
+    system: String,
+    value: String,
+    how: How,
+}
+
+impl Run<'_, '_> {
+    pub(super) fn bundle_type(&mut self) {
+        let text = match self.settings.bundle {
+            BundleType::Transaction => "transaction",
+            BundleType::Message => "message",
+            BundleType::Collection => "collection",
+        };
+        let root = self.draft.root();
+        self.put(root, names().bundle_type, text);
+    }
+
+    /// Writes a text that has the form of its element.
+    fn put(&mut self, parent: At, child: Child, text: &str) {
+        if let Some(at) = self.draft.single(parent, child)
+            && self.draft.text(at).is_none()
+        {
+            let _known = self.draft.set(at, text);
+        }
+    }
+
+    /// Keeps the message as it came.
+    pub(super) fn original(&mut self) {
+        let names = names();
+        if self.settings.original == Original::None {
+            return;
+        }
+        let data = encode::base64(&self.message.write());
+        if data.is_empty() {
+            return;
+        }
+        match self.settings.original {
+            Original::None => {}
+            Original::Binary => {
+                if let Some(made) = self.make(names.binary, 0, true) {
+                    let node = self.node(made);
+                    self.put(node, names.binary_content, ER7);
+                    self.put(node, names.binary_data, &data);
+                }
+            }
+            Original::DocumentReference => {
+                if let Some(made) = self.make(names.document, 0, true) {
+                    let node = self.node(made);
+                    self.put(node, names.document_status, "current");
+                    let content = self.draft.append(node, names.document_content);
+                    if let Some(attachment) = self.draft.single(content, names.attachment) {
+                        self.put(attachment, names.attachment_type, ER7);
+                        self.put(attachment, names.attachment_data, &data);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Makes one of what is the same, and leaves out what came to nothing.
+    pub(super) fn unify(&mut self) -> Unified {
+        let count = self.made.len();
+        let alive = self.alive();
+        let known: Vec<Option<Known>> = (0..count)
+            .map(|at| match alive.get(at) {
+                Some(true) => self.known(narrow(at)),
+                _ => None,
+            })
+            .collect();
+        let same = self.same(&known, &alive);
+        for pending in std::mem::take(&mut self.pending) {
+            match same.get(pending.made as usize).copied().flatten() {
+                Some(made) => self.pending.push(Pending { made, ..pending }),
+                // What it referred to came to nothing.
+                None => self.draft.remove(pending.text),
+            }
+        }
+        for (at, to) in same.iter().enumerate().skip(1) {
+            if *to != Some(narrow(at))
+                && let Some(made) = self.made.get(at)
+            {
+                self.draft.remove(made.entry);
+            }
+        }
+        Unified { known, same }
+    }
+
+    /// Which resources say something: by a value, or by a reference to one that does.
+    fn alive(&self) -> Vec<bool> {
+        let mut alive: Vec<bool> = self
+            .made
+            .iter()
+            .map(|made| !self.draft.is_empty(made.node))
+            .collect();
+        let mut held: Vec<(usize, u32)> = Vec::new();
+        for (at, made) in self.made.iter().enumerate().skip(1) {
+            if alive.get(at) == Some(&false) {
+                self.strong_below(made.node, at, &mut held);
+            }
+        }
+        let mut changed = true;
+        while changed {
+            changed = false;
+            for (holder, to) in &held {
+                let lives = alive.get(*to as usize) == Some(&true);
+                if let Some(holder) = alive.get_mut(*holder).filter(|holder| lives && !**holder) {
+                    *holder = true;
+                    changed = true;
+                }
+            }
+        }
+        alive
+    }
+
+    /// The resources that an element refers to of its own.
+    fn strong_below(&self, at: At, holder: usize, held: &mut Vec<(usize, u32)>) {
+        let found = self
+            .pending
+            .iter()
+            .find(|pending| pending.text == at && !pending.weak);
+        held.extend(found.map(|pending| (holder, pending.made)));
+        for (child, ..) in self.draft.children(at) {
+            self.strong_below(child, holder, held);
+        }
+    }
+
+    /// Writes ids, references and requests.
+    pub(super) fn identify(&mut self, unified: &Unified) {
+        let Unified { known, same } = unified;
+        let count = self.made.len();
+        let ids: Vec<String> = (0..count)
+            .map(|at| self.id(at, known.get(at).and_then(Option::as_ref)))
+            .collect();
+        for pending in std::mem::take(&mut self.pending) {
+            if let Some(id) = ids.get(pending.made as usize) {
+                let _known = self.draft.set(pending.text, &format!("urn:uuid:{id}"));
+            }
+        }
+        for at in 1..count {
+            let (Some(made), Some(id)) = (self.made.get(at).copied(), ids.get(at)) else {
+                continue;
+            };
+            if same.get(at).copied().flatten() != Some(narrow(at)) {
+                continue;
+            }
+            self.put(made.entry, names().full_url, &format!("urn:uuid:{id}"));
+            if self.settings.bundle == BundleType::Transaction {
+                self.request(made, known.get(at).and_then(Option::as_ref), id);
+            }
+        }
+    }
+
+    /// Which resource each one becomes: itself, an earlier one that is the same, or none.
+    fn same(&self, known: &[Option<Known>], alive: &[bool]) -> Vec<Option<u32>> {
+        let mut first: HashMap<(usize, String, String), u32> = HashMap::new();
+        let mut contents: HashMap<(u64, u64), u32> = HashMap::new();
+        let mut same: Vec<Option<u32>> = Vec::with_capacity(known.len());
+        for (at, known) in known.iter().enumerate() {
+            let Some(made) = self.made.get(at).copied() else {
+                continue;
+            };
+            let number = narrow(at);
+            // The Bundle, and what a map made and nothing was written to.
+            if at == 0 {
+                same.push(Some(number));
+                continue;
+            }
+            if alive.get(at) != Some(&true) {
+                same.push(None);
+                continue;
+            }
+            let ty = self.draft.type_id(made.node).map_or(0, |ty| ty.index());
+            let other = match known {
+                Some(known) => *first
+                    .entry((ty, known.system.clone(), known.value.clone()))
+                    .or_insert(number),
+                // What a row of the message made stands for itself.
+                None if made.is_role => number,
+                None => *contents.entry(self.content(made.node)).or_insert(number),
+            };
+            same.push(Some(other));
+        }
+        self.keep_richest(&mut same);
+        same
+    }
+
+    /// Of those that are the same, the one with the most elements stays.
+    fn keep_richest(&self, same: &mut [Option<u32>]) {
+        let mut best: HashMap<u32, (usize, u32)> = HashMap::new();
+        let pairs: Vec<(usize, u32)> = same
+            .iter()
+            .enumerate()
+            .filter_map(|(at, to)| Some((at, (*to)?)))
+            .collect();
+        if pairs.iter().all(|(at, to)| narrow(*at) == *to) {
+            return;
+        }
+        for (at, to) in &pairs {
+            let Some(made) = self.made.get(*at) else {
+                continue;
+            };
+            let size = self.size(made.node) + usize::from(made.is_role) * 1_000_000;
+            let entry = best.entry(*to).or_insert((size, narrow(*at)));
+            if size > entry.0 {
+                *entry = (size, narrow(*at));
+            }
+        }
+        for to in same.iter_mut().flatten() {
+            if let Some((_, richest)) = best.get(to) {
+                *to = *richest;
+            }
+        }
+    }
+
+    fn size(&self, at: At) -> usize {
+        let children = self.draft.children(at);
+        1 + children.map(|(child, ..)| self.size(child)).sum::<usize>()
+    }
+
+    /// What a resource says, references aside, as numbers.
+    fn content(&self, at: At) -> (u64, u64) {
+        let mut text = String::new();
+        self.spell(at, &mut text);
+        hash::digest(&[&text])
+    }
+
+    fn spell(&self, at: At, out: &mut String) {
+        if let Some(text) = self.draft.text(at) {
+            out.push_str(text);
+        }
+        if let Some(pending) = self.pending.iter().find(|pending| pending.text == at) {
+            out.push_str(&pending.made.to_string());
+        }
+        for (child, element, ty) in self.draft.children(at) {
+            out.push_str(&format!("\u{1}{}.{}\u{2}", element.index(), ty.index()));
+            self.spell(child, out);
+            out.push('\u{3}');
+        }
+    }
+
+    /// By what a resource is known again, as the rows of the identity say.
+    fn known(&mut self, made: u32) -> Option<Known> {
+        let Made { node, segment, .. } = *self.made.get(made as usize)?;
+        let ty = self.draft.type_id(node)?;
+        let plan = self.plan;
+        let rows: Vec<&IdentityDef> = plan.identity.iter().filter(|row| row.ty == ty).collect();
+        for row in rows {
+            if let Some(condition) = &row.condition {
+                let scope = super::condition::Scope::of_segment(segment);
+                if self.holds(condition, &scope) != Some(true) {
+                    continue;
+                }
+            }
+            let found = match &row.key {
+                KeyDef::None => None,
+                KeyDef::Element(way) => self.identifier(node, way),
+                KeyDef::Join(parts) => {
+                    let value = self.joined(segment, None, None, parts);
+                    let system = DERIVED.to_owned();
+                    let found = (!value.is_empty()).then_some((system, value));
+                    if let Some((system, value)) = &found {
+                        self.add_identifier(node, system, value);
+                    }
+                    found
+                }
+            };
+            if let Some((system, value)) = found {
+                return Some(Known {
+                    system,
+                    value,
+                    how: row.how,
+                });
+            }
+        }
+        None
+    }
+
+    /// The first identifier with a value on a way of elements; one with a system first.
+    fn identifier(&self, node: At, way: &[Child]) -> Option<(String, String)> {
+        let mut open = vec![node];
+        for step in way {
+            let next = open.iter().flat_map(|at| {
+                let children = self.draft.children(*at);
+                children
+                    .filter(|(_, element, ty)| *element == step.element && *ty == step.ty)
+                    .map(|(at, ..)| at)
+            });
+            open = next.collect();
+        }
+        let names = names();
+        let text = |at: At, child: Child| {
+            self.draft
+                .child(at, child)
+                .and_then(|at| self.draft.text(at))
+        };
+        let mut plain = None;
+        for at in open {
+            let Some(value) = text(at, names.value) else {
+                continue;
+            };
+            match text(at, names.system) {
+                Some(system) => return Some((system.to_owned(), value.to_owned())),
+                None => plain = plain.or(Some((String::new(), value.to_owned()))),
+            }
+        }
+        plain
+    }
+
+    fn add_identifier(&mut self, node: At, system: &str, value: &str) {
+        let names = names();
+        let ty = self.draft.type_id(node);
+        let scope = ty.map(|ty| Definitions::r4().type_def(ty).root);
+        let child = scope.and_then(|scope| Definitions::r4().child(scope, "identifier"));
+        let Some(child) = child.filter(|child| child.ty == names.identifier) else {
+            return;
+        };
+        let list = Definitions::r4().element(child.element).is_list();
+        let at = if list {
+            Some(self.draft.append(node, child))
+        } else {
+            self.draft.single(node, child)
+        };
+        if let Some(at) = at {
+            self.put(at, names.system, system);
+            self.put(at, names.value, value);
+        }
+    }
+
+    /// The id of a resource in this Bundle: the same again for the same message.
+    fn id(&self, at: usize, known: Option<&Known>) -> String {
+        let node = self.made.get(at).map(|made| made.node);
+        let ty = node.and_then(|node| self.draft.type_id(node));
+        let ty = ty.map_or("", |ty| Definitions::r4().type_def(ty).name);
+        match known {
+            Some(known) => hash::uuid(&[self.arrived.id, ty, &known.system, &known.value]),
+            None => hash::uuid(&[self.arrived.id, ty, &at.to_string()]),
+        }
+    }
+
+    fn request(&mut self, made: Made, known: Option<&Known>, id: &str) {
+        let names = names();
+        let Some(ty) = self.draft.type_id(made.node) else {
+            return;
+        };
+        let ty = Definitions::r4().type_def(ty);
+        let Some(request) = self.draft.single(made.entry, names.request) else {
+            return;
+        };
+        let has_identifier = Definitions::r4().child(ty.root, "identifier").is_some();
+        match known.filter(|_| has_identifier) {
+            Some(known) => {
+                let mut query = String::from("identifier=");
+                if !known.system.is_empty() {
+                    encode::percent(&known.system, &mut query);
+                    query.push_str("%7C");
+                }
+                encode::percent(&known.value, &mut query);
+                match known.how {
+                    How::Update => {
+                        self.put(request, names.method, "PUT");
+                        self.put(request, names.url, &format!("{}?{query}", ty.name));
+                    }
+                    How::Create => {
+                        self.put(request, names.method, "POST");
+                        self.put(request, names.url, ty.name);
+                        self.put(request, names.if_none_exist, &query);
+                    }
+                }
+            }
+            // A replay writes the same resource again and not a second one.
+            None => {
+                let resource_id = Definitions::r4().child(ty.root, "id");
+                if let Some(child) = resource_id {
+                    self.put(made.node, child, id);
+                }
+                self.put(request, names.method, "PUT");
+                self.put(request, names.url, &format!("{}/{id}", ty.name));
+            }
+        }
+    }
+
+    /// The Bundle, and why its elements are there.
+    pub(super) fn finish(self) -> (Resource, Vec<Reason>) {
+        if !self.settings.explain {
+            return (self.draft.finish(), Vec::new());
+        }
+        let (bundle, places) = self.draft.finish_tracked();
+        let mut reasons = Vec::with_capacity(self.reasons.len());
+        for (at, row, source) in self.reasons {
+            let Some(node) = places.node(&bundle, at) else {
+                continue;
+            };
+            reasons.push(Reason {
+                element: node.path(),
+                file: self
+                    .plan
+                    .files
+                    .get(row.file as usize)
+                    .cloned()
+                    .unwrap_or_default(),
+                line: row.spot.line,
+                source,
+                value: node.text().unwrap_or_default().to_owned(),
+            });
+        }
+        (bundle, reasons)
+    }
+}

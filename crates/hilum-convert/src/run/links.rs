@@ -1,0 +1,190 @@
+//! References between resources of a message, when all of them are made.
+
+use super::{Late, Run, Slot, Spot};
+use crate::plan::{Holder, LinkEnd, MessagePlan, Number};
+
+impl<'p> Run<'p, '_> {
+    pub(super) fn links(&mut self, rows: &'p MessagePlan) {
+        for late in std::mem::take(&mut self.late) {
+            match late {
+                Late::Row { row, made, segment } => {
+                    let Some(row) = rows.rows.get(row as usize) else {
+                        continue;
+                    };
+                    for holder in &row.holders {
+                        self.link(holder, made, segment);
+                    }
+                }
+                Late::Role {
+                    role,
+                    holder,
+                    text,
+                    segment,
+                } => {
+                    let found = self.roles_near(role, segment);
+                    if let Some(made) = found.first() {
+                        self.refer_in(holder, holder, text, *made, true);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The resources of a role in the innermost group that has any, those in the group itself
+    /// first; of those in it the last that was made.
+    fn roles_near(&self, role: Number, segment: u32) -> Vec<u32> {
+        let mut group = self
+            .segments
+            .get(segment as usize)
+            .map_or(0, |segment| segment.group);
+        loop {
+            let known = || self.roles.iter().filter(|known| known.role == role);
+            let mut found: Vec<u32> = known()
+                .filter(|known| known.group == group)
+                .map(|known| known.made)
+                .collect();
+            if found.is_empty() {
+                let inside = known().filter(|known| self.is_within(known.group, group));
+                found = inside.map(|known| known.made).collect();
+            }
+            if !found.is_empty() {
+                return found;
+            }
+            if group == 0 {
+                return found;
+            }
+            group = self.parent(group);
+        }
+    }
+
+    fn link(&mut self, holder: &'p Holder, made: u32, segment: u32) {
+        let target = match holder.role {
+            None => made,
+            Some(role) => match self.nearest_before(role, segment) {
+                Some(found) => found,
+                None => return,
+            },
+        };
+        // What each link with a role refers to; one run for each of them.
+        let ends: Vec<Vec<u32>> = holder
+            .links
+            .iter()
+            .map(|link| match &link.to {
+                LinkEnd::Role(role) => self.roles_near(*role, segment),
+                LinkEnd::This | LinkEnd::Text(_) => Vec::new(),
+            })
+            .collect();
+        let has_roles = holder
+            .links
+            .iter()
+            .any(|link| matches!(link.to, LinkEnd::Role(_)));
+        let runs = ends.iter().map(Vec::len).max().unwrap_or(0);
+        let runs = if has_roles { runs } else { 1 };
+        for run in 0..runs {
+            self.link_once(holder, made, target, segment, run, &ends);
+        }
+    }
+
+    fn link_once(
+        &mut self,
+        holder: &'p Holder,
+        made: u32,
+        target: u32,
+        segment: u32,
+        run: usize,
+        ends: &[Vec<u32>],
+    ) {
+        let base = self.slots.len();
+        let spot = Spot {
+            at: self.node(target),
+            made: target,
+        };
+        for (link, ends) in holder.links.iter().zip(ends) {
+            let to = match &link.to {
+                LinkEnd::This => Some(made),
+                LinkEnd::Role(_) => ends.get(run).copied(),
+                LinkEnd::Text(_) => None,
+            };
+            if matches!(link.to, LinkEnd::Role(_)) && to.is_none_or(|to| to == target) {
+                continue;
+            }
+            if let (Some(to), Some(def)) = (to, holder.places.get(link.place as usize))
+                && def.fresh
+                && self.is_linked(spot, def.child.element, to)
+            {
+                continue;
+            }
+            let Some(at) = self.spot_in(&holder.places, base, spot, segment, link.place, 0) else {
+                continue;
+            };
+            match (&link.to, to) {
+                (LinkEnd::Text(text), _) => {
+                    if self.draft.text(at.at).is_none() {
+                        // The compiler has looked at the form of constants.
+                        let _known = self.draft.set(at.at, text);
+                    }
+                }
+                (_, Some(to)) => {
+                    if self.draft.is_empty(at.at) {
+                        self.refer_in(spot.at, at.at, link.text, to, true);
+                    }
+                }
+                (LinkEnd::This | LinkEnd::Role(_), None) => {}
+            }
+        }
+        let _slots: Vec<Slot> = self.slots.drain(base..).collect();
+    }
+
+    /// Whether a list of a resource refers to another one already.
+    fn is_linked(
+        &self,
+        holder: Spot,
+        element: hilum_fhir::definitions::ElementId,
+        to: u32,
+    ) -> bool {
+        let mut known = self
+            .pending
+            .iter()
+            .filter(|pending| pending.made == to && pending.parent == holder.at);
+        known.any(|pending| {
+            let mut children = self.draft.children(holder.at);
+            children.any(|(at, of, _)| at == pending.holder && of == element)
+        })
+    }
+
+    /// The resource of a role that a row of a segment means: around it, else the nearest.
+    fn nearest_before(&self, role: Number, segment: u32) -> Option<u32> {
+        let group = self
+            .segments
+            .get(segment as usize)
+            .map_or(0, |segment| segment.group);
+        if let Some(made) = self.role_made_before(role, group, segment) {
+            return Some(made);
+        }
+        self.roles_near(role, segment).first().copied()
+    }
+
+    /// Around a group, the last of a role that was made from this segment or one before it.
+    fn role_made_before(&self, role: Number, mut group: u32, segment: u32) -> Option<u32> {
+        loop {
+            let here = || {
+                self.roles
+                    .iter()
+                    .filter(|known| known.role == role && known.group == group)
+            };
+            let before = |made: u32| {
+                self.made
+                    .get(made as usize)
+                    .is_some_and(|made| made.segment <= segment)
+            };
+            let last = here().rev().find(|known| before(known.made));
+            if let Some(found) = last.or_else(|| here().next()) {
+                return Some(found.made);
+            }
+            if group == 0 {
+                return None;
+            }
+            group = self.parent(group);
+        }
+    }
+}

@@ -1,0 +1,535 @@
+//! One conversion: the plan run over a message.
+
+mod bundle;
+mod complete;
+mod condition;
+mod links;
+mod mend;
+mod names;
+mod place;
+mod read;
+mod write;
+
+use hilum_fhir::{At, Draft, Resource};
+use hilum_hl7v2::Message;
+use hilum_hl7v2::structure::Arrangement;
+
+use crate::finding::{Finding, FindingCode, Location};
+use crate::maps::Maps;
+use crate::plan::{MessagePlan, Number, Plan, RowId, SegmentRow};
+use crate::settings::{Arrived, Settings};
+use crate::value::time::{Clock, Time};
+
+use names::names;
+use read::Value;
+
+/// Maps within maps.
+const DEPTH_MAX: u32 = 24;
+
+/// Resources that one message may become.
+const RESOURCES_MAX: usize = 20_000;
+
+/// Findings that are kept of one message.
+const FINDINGS_MAX: usize = 1_000;
+
+/// What a message became.
+#[derive(Debug)]
+pub struct Converted {
+    /// The Bundle.
+    pub bundle: Resource,
+    /// What was not carried over as it stands.
+    pub findings: Vec<Finding>,
+    /// Valued fields and segments that no row reads.
+    pub unmapped: Vec<Location>,
+    /// Why each element is there, if that was asked for.
+    pub reasons: Vec<Reason>,
+}
+
+/// Why an element is there. It holds content.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reason {
+    /// The element, as a path in the Bundle.
+    pub element: String,
+    /// The map file.
+    pub file: String,
+    /// The line of the row.
+    pub line: u32,
+    /// Where the value stood; `None` for a constant that depends on nothing.
+    pub source: Option<Location>,
+    /// The value as it was written.
+    pub value: String,
+}
+
+/// A resource of the Bundle.
+#[derive(Clone, Copy, Debug)]
+struct Made {
+    /// Its entry; of the Bundle itself its root.
+    entry: At,
+    node: At,
+    /// The segment that it was made from.
+    segment: u32,
+    /// It was made by a row of the message and not within a map.
+    is_role: bool,
+}
+
+/// A role that a resource has in a group.
+#[derive(Clone, Copy, Debug)]
+struct RoleAt {
+    role: Number,
+    group: u32,
+    made: u32,
+}
+
+/// A reference whose text is written when all resources are known.
+#[derive(Clone, Copy, Debug)]
+struct Pending {
+    /// The Reference.
+    holder: At,
+    /// Its `reference`.
+    text: At,
+    /// What holds the Reference.
+    parent: At,
+    made: u32,
+    /// It alone is no reason for what holds it to be there: a link, or a way back.
+    weak: bool,
+}
+
+/// A reference whose resource is looked for when all resources are made.
+#[derive(Clone, Copy, Debug)]
+enum Late {
+    /// The links of a row of the message.
+    Row {
+        row: Number,
+        made: u32,
+        segment: u32,
+    },
+    /// `reference(Role)`.
+    Role {
+        role: Number,
+        holder: At,
+        text: hilum_fhir::definitions::Child,
+        segment: u32,
+    },
+}
+
+/// A place that was made in a run of a map.
+#[derive(Clone, Copy, Debug)]
+struct Slot {
+    place: Number,
+    repetition: u32,
+    spot: Spot,
+}
+
+/// An element with the resource that it is in.
+#[derive(Clone, Copy, Debug)]
+struct Spot {
+    at: At,
+    made: u32,
+}
+
+/// A run of a map.
+#[derive(Clone, Copy)]
+struct Frame<'m> {
+    map: Number,
+    target: Spot,
+    segment: u32,
+    value: Option<Value<'m>>,
+    /// Where its slots begin.
+    base: usize,
+    depth: u32,
+}
+
+struct Segment {
+    id: [u8; 3],
+    group: u32,
+}
+
+struct Run<'p, 'm> {
+    plan: &'p Plan,
+    rows: Option<&'p MessagePlan>,
+    message: &'m Message,
+    settings: &'p Settings,
+    arrived: Arrived<'p>,
+    arrangement: Option<Arrangement>,
+    segments: Vec<Segment>,
+    clock_offset: Option<i32>,
+    draft: Draft,
+    made: Vec<Made>,
+    last_entry: Option<At>,
+    roles: Vec<RoleAt>,
+    slots: Vec<Slot>,
+    pending: Vec<Pending>,
+    /// Extensions with their URLs.
+    extensions: Vec<(At, At)>,
+    late: Vec<Late>,
+    findings: Vec<Finding>,
+    reasons: Vec<(At, RowId, Option<Location>)>,
+}
+
+/// Converts a message. The same message, maps, settings and arrival give the same Bundle.
+#[must_use]
+pub fn to_fhir(
+    maps: &Maps,
+    message: &Message,
+    settings: &Settings,
+    arrived: &Arrived<'_>,
+) -> Converted {
+    let arrangement = maps.structures().arrange(message);
+    let plan = &maps.plan;
+    let id = arrangement
+        .as_ref()
+        .map(|arrangement| arrangement.structure().id());
+    let rows = id.and_then(|id| plan.by_structure.get(id));
+    let rows = rows.and_then(|number| plan.messages.get(*number as usize));
+    let bytes = message
+        .segments()
+        .map(|segment| segment.raw().len())
+        .sum::<usize>();
+    let segments = message.segments().enumerate().map(|(at, segment)| Segment {
+        id: segment.name(),
+        group: arrangement.as_ref().map_or(0, |found| found.group(at)),
+    });
+    let mut run = Run {
+        plan,
+        rows,
+        message,
+        settings,
+        arrived: *arrived,
+        segments: segments.collect(),
+        arrangement,
+        clock_offset: None,
+        // A Bundle of a result has about one element for eight bytes of its message.
+        draft: Draft::new(names().bundle, bytes / 6 + 64, bytes * 4 + 1024),
+        made: Vec::with_capacity(32),
+        last_entry: None,
+        roles: Vec::with_capacity(32),
+        slots: Vec::with_capacity(32),
+        pending: Vec::with_capacity(64),
+        extensions: Vec::new(),
+        late: Vec::with_capacity(32),
+        findings: Vec::new(),
+        reasons: Vec::new(),
+    };
+    run.all();
+    let unmapped = run.unmapped();
+    let mut findings = std::mem::take(&mut run.findings);
+    findings.sort_by(|one, other| one.place.cmp(&other.place).then_with(|| one.cmp(other)));
+    findings.dedup();
+    let (bundle, reasons) = run.finish();
+    Converted {
+        bundle,
+        findings,
+        unmapped,
+        reasons,
+    }
+}
+
+impl<'p, 'm> Run<'p, 'm> {
+    fn all(&mut self) {
+        let root = self.draft.root();
+        self.made.push(Made {
+            entry: root,
+            node: root,
+            segment: 0,
+            is_role: true,
+        });
+        self.bundle_type();
+        self.clock_offset = self
+            .message
+            .component("MSH", 7, 1)
+            .and_then(|time| Time::read(&time)?.offset());
+        match self.rows {
+            Some(rows) => {
+                for segment in 0..self.segments.len() {
+                    self.segment(rows, segment);
+                }
+                self.links(rows);
+            }
+            None => self.finding(
+                FindingCode::UnknownStructure,
+                Location {
+                    segment: *b"MSH",
+                    ordinal: 1,
+                    field: 9,
+                    ..Location::default()
+                },
+                None,
+            ),
+        }
+        self.prune_extensions();
+        self.original();
+        let same = self.unify();
+        self.complete();
+        self.identify(&same);
+    }
+
+    /// Runs the rows of a segment.
+    fn segment(&mut self, rows: &'p MessagePlan, at: usize) {
+        let Some(segment) = self.segments.get(at) else {
+            return;
+        };
+        let (id, group) = (segment.id, segment.group);
+        let Some(arrangement) = &self.arrangement else {
+            return;
+        };
+        let node = arrangement.node(at);
+        let in_order = arrangement.is_in_order(at);
+        let by_node = node.and_then(|node| rows.by_node.get(usize::from(node)));
+        let found = match by_node.filter(|rows| !rows.is_empty()) {
+            Some(found) => Some(found),
+            // A segment that stands nowhere is taken where the rows first name it.
+            None if node.is_none() => rows.by_segment.get(&id),
+            None => None,
+        };
+        let Some(found) = found else { return };
+        let number = narrow(at);
+        if !in_order && id[0] != b'Z' {
+            self.finding(FindingCode::MisplacedSegment, self.whole(number), None);
+        }
+        // By name alone, only the rows of one path: the shortest.
+        let depth = match node {
+            Some(_) => None,
+            None => found
+                .iter()
+                .filter_map(|row| rows.rows.get(*row as usize))
+                .map(|row| row.depth)
+                .min(),
+        };
+        for row_number in found {
+            let Some(row) = rows.rows.get(*row_number as usize) else {
+                continue;
+            };
+            if depth.is_some_and(|depth| row.depth != depth) {
+                continue;
+            }
+            self.row_of_message(*row_number, row, number, group);
+        }
+    }
+
+    fn row_of_message(&mut self, number: Number, row: &'p SegmentRow, segment: u32, group: u32) {
+        if let Some(condition) = &row.condition {
+            let scope = condition::Scope::of_segment(segment);
+            if self.holds(condition, &scope) != Some(true) {
+                return;
+            }
+        }
+        let Some(made) = self.role(row, segment, group) else {
+            return;
+        };
+        if let Some(map) = row.map {
+            let target = Spot {
+                at: self.node(made),
+                made,
+            };
+            self.run_map(map, target, segment, None, 0);
+        }
+        if !row.holders.is_empty() {
+            self.late.push(Late::Row {
+                row: number,
+                made,
+                segment,
+            });
+        }
+    }
+
+    /// The resource of a row: that of its role in the group or around it, else a new one.
+    fn role(&mut self, row: &SegmentRow, segment: u32, group: u32) -> Option<u32> {
+        if row.is_bundle {
+            return Some(0);
+        }
+        if !row.each
+            && let Some(made) = self.role_around(row.role, group)
+        {
+            return Some(made);
+        }
+        let ty = self.plan.roles.get(row.role as usize)?.ty;
+        let made = self.make(ty, segment, true)?;
+        self.roles.push(RoleAt {
+            role: row.role,
+            group,
+            made,
+        });
+        Some(made)
+    }
+
+    /// The resource of a role in a group, in what the group holds, or in a group around it: ORC may
+    /// stand in a group of its own beside OBR.
+    fn role_around(&self, role: Number, mut group: u32) -> Option<u32> {
+        if group != 0 {
+            let mut known = self.roles.iter().rev().filter(|known| known.role == role);
+            if let Some(found) = known.find(|known| self.is_within(known.group, group)) {
+                return Some(found.made);
+            }
+        }
+        loop {
+            let found = self
+                .roles
+                .iter()
+                .rev()
+                .find(|known| known.role == role && known.group == group);
+            if let Some(found) = found {
+                return Some(found.made);
+            }
+            if group == 0 {
+                return None;
+            }
+            group = self.parent(group);
+        }
+    }
+
+    fn parent(&self, group: u32) -> u32 {
+        self.arrangement
+            .as_ref()
+            .map_or(0, |found| found.parent(group))
+    }
+
+    /// Whether a group lies in another one, or is it.
+    fn is_within(&self, mut inner: u32, outer: u32) -> bool {
+        loop {
+            if inner == outer {
+                return true;
+            }
+            if inner == 0 {
+                return false;
+            }
+            inner = self.parent(inner);
+        }
+    }
+
+    fn node(&self, made: u32) -> At {
+        let found = self.made.get(made as usize);
+        found.map_or(self.draft.root(), |made| made.node)
+    }
+
+    /// A new resource in the Bundle.
+    fn make(
+        &mut self,
+        ty: hilum_fhir::definitions::TypeId,
+        segment: u32,
+        is_role: bool,
+    ) -> Option<u32> {
+        if self.made.len() >= RESOURCES_MAX {
+            self.finding(
+                FindingCode::LimitReached,
+                self.whole(segment),
+                Some("resources"),
+            );
+            return None;
+        }
+        let names = names();
+        let root = self.draft.root();
+        let entry = self.draft.append_behind(root, self.last_entry, names.entry);
+        self.last_entry = Some(entry);
+        let node = self.draft.append(entry, Draft::typed(names.resource, ty));
+        let made = narrow(self.made.len());
+        self.made.push(Made {
+            entry,
+            node,
+            segment,
+            is_role,
+        });
+        Some(made)
+    }
+
+    fn run_map(
+        &mut self,
+        map: Number,
+        target: Spot,
+        segment: u32,
+        value: Option<Value<'m>>,
+        depth: u32,
+    ) {
+        if depth >= DEPTH_MAX {
+            self.finding(
+                FindingCode::LimitReached,
+                self.whole(segment),
+                Some("maps within maps"),
+            );
+            return;
+        }
+        let plan = self.plan;
+        let Some(rows) = plan.maps.get(map as usize) else {
+            return;
+        };
+        let base = self.slots.len();
+        let frame = Frame {
+            map,
+            target,
+            segment,
+            value,
+            base,
+            depth,
+        };
+        for row in &rows.rows {
+            self.row(&frame, row);
+        }
+        self.slots.truncate(base);
+    }
+
+    fn finding(&mut self, code: FindingCode, place: Location, detail: Option<&str>) {
+        if self.findings.len() < FINDINGS_MAX {
+            self.findings.push(Finding {
+                code,
+                place,
+                detail: detail.map(str::to_owned),
+            });
+        }
+    }
+
+    fn clock(&self) -> Clock<'p> {
+        Clock {
+            offset: self.clock_offset,
+            zone: self.settings.zone.as_deref(),
+        }
+    }
+
+    /// A segment as a place.
+    fn whole(&self, segment: u32) -> Location {
+        let at = segment as usize;
+        let id = self.segments.get(at).map_or([0; 3], |segment| segment.id);
+        let before = self
+            .segments
+            .iter()
+            .take(at)
+            .filter(|segment| segment.id == id);
+        Location {
+            segment: id,
+            ordinal: narrow(before.count() + 1),
+            ..Location::default()
+        }
+    }
+
+    /// Valued fields and segments that no row reads.
+    fn unmapped(&self) -> Vec<Location> {
+        let mut places = Vec::new();
+        for (at, segment) in self.message.segments().enumerate() {
+            let id = segment.name();
+            let reads = self.rows.and_then(|rows| rows.reads.get(&id));
+            let Some(reads) = reads else {
+                places.push(self.whole(narrow(at)));
+                continue;
+            };
+            let first = if &id == b"MSH" { 3 } else { 1 };
+            for number in first..=segment.field_count() {
+                if reads.has(number) {
+                    continue;
+                }
+                let valued = segment
+                    .field(number)
+                    .is_some_and(|field| !field.is_blank() && !field.is_null());
+                if valued {
+                    places.push(Location {
+                        field: number,
+                        ..self.whole(narrow(at))
+                    });
+                }
+            }
+        }
+        places
+    }
+}
+
+/// Counts of one message fit: it is smaller than 4 GB.
+fn narrow(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}

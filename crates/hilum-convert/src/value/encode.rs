@@ -1,0 +1,89 @@
+//! Base64, and text in URLs.
+
+const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+/// Bytes in base64 (RFC 4648 §4).
+pub(crate) fn base64(bytes: &[u8]) -> String {
+    let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    let digit = |bits: u32| {
+        DIGITS
+            .get((bits & 63) as usize)
+            .map_or('A', |digit| char::from(*digit))
+    };
+    for chunk in bytes.chunks(3) {
+        let mut word = 0_u32;
+        for at in 0..3 {
+            word = word << 8 | u32::from(chunk.get(at).copied().unwrap_or(0));
+        }
+        out.push(digit(word >> 18));
+        out.push(digit(word >> 12));
+        out.push(if chunk.len() > 1 {
+            digit(word >> 6)
+        } else {
+            '='
+        });
+        out.push(if chunk.len() > 2 { digit(word) } else { '=' });
+    }
+    out
+}
+
+/// Hexadecimal digits as base64; `None` where they are none.
+pub(crate) fn hex_to_base64(text: &str) -> Option<String> {
+    let digits: Vec<u8> = text
+        .bytes()
+        .filter(|byte| !byte.is_ascii_whitespace())
+        .collect();
+    let (pairs, rest) = digits.as_chunks::<2>();
+    if !rest.is_empty() || pairs.is_empty() {
+        return None;
+    }
+    let bytes: Option<Vec<u8>> = pairs
+        .iter()
+        .map(|[high, low]| {
+            let high = char::from(*high).to_digit(16)?;
+            let low = char::from(*low).to_digit(16)?;
+            u8::try_from(high << 4 | low).ok()
+        })
+        .collect();
+    Some(base64(&bytes?))
+}
+
+/// Text as a part of a URL: what is not unreserved is a percent escape (RFC 3986 §2.3).
+pub(crate) fn percent(text: &str, out: &mut String) {
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
+            out.push(char::from(byte));
+        } else {
+            out.push('%');
+            for half in [byte >> 4, byte & 15] {
+                let digit = char::from_digit(u32::from(half), 16).unwrap_or('0');
+                out.push(digit.to_ascii_uppercase());
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_of_every_length_are_written() {
+        let check = |bytes: &[u8], expected: &str| assert_eq!(base64(bytes), expected);
+        check(b"", "");
+        check(b"f", "Zg==");
+        check(b"fo", "Zm8=");
+        check(b"foo", "Zm9v");
+        check(b"foobar", "Zm9vYmFy");
+        check(&[0xff, 0xfe], "//4=");
+        assert_eq!(hex_to_base64("66 6F6f").as_deref(), Some("Zm9v"));
+        assert_eq!(hex_to_base64("6"), None);
+    }
+
+    #[test]
+    fn what_is_not_unreserved_is_escaped() {
+        let mut out = String::new();
+        percent("a|b ä-~", &mut out);
+        assert_eq!(out, "a%7Cb%20%C3%A4-~");
+    }
+}

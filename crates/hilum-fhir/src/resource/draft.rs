@@ -1,0 +1,294 @@
+//! Making a resource from nothing, by ids of the tables and not by names.
+//!
+//! Elements come in any order and stand in that of the standard; text goes into one buffer. What
+//! stays without value and children is gone in the end, so that a place may be made before it is
+//! known whether anything is written there.
+
+use super::build::{Builder, Kind};
+use super::{Entry, NONE, Node, Resource, definitions};
+use crate::definitions::{Child, ElementId, PrimitiveKind, TypeId};
+use crate::lexical;
+
+/// A resource in the making.
+#[derive(Debug)]
+pub struct Draft {
+    builder: Builder,
+}
+
+/// An element of a [`Draft`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct At(u32);
+
+const fn kind(child: Child) -> Kind {
+    Kind {
+        element: child.element,
+        ty: child.ty,
+        scope: child.scope,
+    }
+}
+
+impl Draft {
+    /// A resource of a type, with room for so many elements and bytes of text.
+    #[must_use]
+    pub fn new(ty: TypeId, nodes: usize, bytes: usize) -> Self {
+        let root = definitions().type_def(ty).root;
+        let kind = Kind {
+            element: root,
+            ty,
+            scope: root,
+        };
+        Self {
+            builder: Builder::empty(kind, nodes, bytes),
+        }
+    }
+
+    /// The resource itself.
+    #[must_use]
+    pub const fn root(&self) -> At {
+        At(0)
+    }
+
+    /// How many elements were made.
+    #[must_use]
+    pub fn node_count(&self) -> usize {
+        self.builder.len()
+    }
+
+    /// The only element of this name, made where it is not there yet; `None` where the element has
+    /// another type already (`valueString` beside `valueQuantity`).
+    pub fn single(&mut self, parent: At, child: Child) -> Option<At> {
+        let (mut before, mut other) = (NONE, None);
+        for (at, entry) in self.builder.children(parent.0) {
+            if entry.element < child.element {
+                before = at;
+            } else if entry.element == child.element {
+                if entry.ty == child.ty {
+                    return Some(At(at));
+                }
+                other = Some(at);
+            } else {
+                break;
+            }
+        }
+        if let Some(other) = other {
+            if !self.is_empty(At(other)) {
+                return None;
+            }
+            self.builder.unlink(other);
+        }
+        Some(At(self.builder.push_new(parent.0, before, kind(child))))
+    }
+
+    /// A new element, the last of its list.
+    pub fn append(&mut self, parent: At, child: Child) -> At {
+        let mut before = NONE;
+        for (at, entry) in self.builder.children(parent.0) {
+            if entry.element > child.element {
+                break;
+            }
+            before = at;
+        }
+        At(self.builder.push_new(parent.0, before, kind(child)))
+    }
+
+    /// As [`Self::append`], where the last of the list is known.
+    pub fn append_behind(&mut self, parent: At, last: Option<At>, child: Child) -> At {
+        match last {
+            Some(last) => At(self.builder.push_new(parent.0, last.0, kind(child))),
+            None => self.append(parent, child),
+        }
+    }
+
+    /// A new element, the first of its list.
+    pub fn prepend(&mut self, parent: At, child: Child) -> At {
+        let mut before = NONE;
+        for (at, entry) in self.builder.children(parent.0) {
+            if entry.element >= child.element {
+                break;
+            }
+            before = at;
+        }
+        At(self.builder.push_new(parent.0, before, kind(child)))
+    }
+
+    /// Gives an element that holds a resource (`Bundle.entry.resource`) the type of it.
+    #[must_use]
+    pub fn typed(child: Child, ty: TypeId) -> Child {
+        Child {
+            ty,
+            scope: definitions().type_def(ty).root,
+            ..child
+        }
+    }
+
+    /// The children of an element, in order.
+    pub fn children(&self, of: At) -> impl Iterator<Item = (At, ElementId, TypeId)> {
+        let children = self.builder.children(of.0);
+        children.map(|(at, entry)| (At(at), entry.element, entry.ty))
+    }
+
+    /// The first child of this element and type.
+    #[must_use]
+    pub fn child(&self, of: At, child: Child) -> Option<At> {
+        let mut children = self.children(of);
+        let found = children.find(|(_, element, ty)| *element == child.element && *ty == child.ty);
+        found.map(|(at, ..)| at)
+    }
+
+    fn entry(&self, at: At) -> Option<&Entry> {
+        self.builder.entry(at.0)
+    }
+
+    /// The type of an element.
+    #[must_use]
+    pub fn type_id(&self, at: At) -> Option<TypeId> {
+        self.entry(at).map(|entry| entry.ty)
+    }
+
+    /// The text of a primitive.
+    #[must_use]
+    pub fn text(&self, at: At) -> Option<&str> {
+        self.builder.value(at.0)
+    }
+
+    /// Gives a primitive its value.
+    ///
+    /// # Errors
+    /// Where the text has not the form of the type; the reason is without content.
+    pub fn set(&mut self, at: At, text: &str) -> Result<(), &'static str> {
+        let ty = self.entry(at).map(|entry| entry.ty);
+        let kind = ty.and_then(|ty| definitions().type_def(ty).primitive());
+        let Some(kind) = kind else {
+            return Err("only a primitive has a value");
+        };
+        if let Some(fault) = lexical::fault(kind, text) {
+            return Err(fault);
+        }
+        if !self.builder.has_room(text.len()) {
+            return Err("the resource becomes too large");
+        }
+        self.builder.set_text(at.0, text);
+        let number = matches!(
+            kind,
+            PrimitiveKind::Boolean
+                | PrimitiveKind::Integer
+                | PrimitiveKind::UnsignedInt
+                | PrimitiveKind::PositiveInt
+                | PrimitiveKind::Decimal
+        );
+        let quoted = |byte: u8| matches!(byte, b'"' | b'\\') || byte < b' ';
+        if !number && !text.bytes().any(quoted) {
+            self.builder.set_plain(at.0);
+        }
+        Ok(())
+    }
+
+    /// Whether there is no value at an element or below it.
+    #[must_use]
+    pub fn is_empty(&self, at: At) -> bool {
+        self.builder.value(at.0).is_none()
+            && self
+                .builder
+                .children(at.0)
+                .all(|(child, _)| self.is_empty(At(child)))
+    }
+
+    /// Takes an element out, with everything in it.
+    pub fn remove(&mut self, at: At) {
+        self.builder.unlink(at.0);
+    }
+
+    /// The resource.
+    #[must_use]
+    pub fn finish(self) -> Resource {
+        self.builder.compact()
+    }
+
+    /// The resource, and which of its nodes an element became.
+    #[must_use]
+    pub fn finish_tracked(self) -> (Resource, Places) {
+        let (resource, way) = self.builder.compact_tracked();
+        (resource, Places(way))
+    }
+}
+
+/// Where the elements of a draft are in the resource.
+#[derive(Clone, Debug)]
+pub struct Places(Vec<u32>);
+
+impl Places {
+    /// The node that an element became; `None` where nothing was left of it.
+    #[must_use]
+    pub fn node<'r>(&self, resource: &'r Resource, at: At) -> Option<Node<'r>> {
+        let index = self.0.get(at.0 as usize).copied()?;
+        ((index as usize) < resource.entries.len()).then(|| Node::new(resource, index))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::json::{self, Style};
+
+    fn child(draft: &Draft, of: At, name: &str) -> Child {
+        let scope = draft.entry(of).expect("an element").scope;
+        definitions().child(scope, name).expect("a name")
+    }
+
+    fn written(resource: &Resource) -> String {
+        let mut out = Vec::new();
+        json::write(resource, Style::Compact, &mut out);
+        String::from_utf8(out).expect("text")
+    }
+
+    #[test]
+    fn elements_stand_in_the_order_of_the_standard_whatever_order_they_came_in() {
+        let patient = definitions().type_named("Patient").expect("a type");
+        let mut draft = Draft::new(patient, 16, 64);
+        let root = draft.root();
+        let birth = draft
+            .single(root, child(&draft, root, "birthDate"))
+            .expect("free");
+        draft.set(birth, "1970-01").expect("a date");
+        let name = draft.append(root, child(&draft, root, "name"));
+        for (element, text) in [("given", "Ann"), ("family", "O\"Hara"), ("given", "B.")] {
+            let at = child(&draft, name, element);
+            let at = draft.append(name, at);
+            draft.set(at, text).expect("a text");
+        }
+        let empty = draft.append(root, child(&draft, root, "name"));
+        assert!(draft.is_empty(empty) && !draft.is_empty(name));
+        let first = draft.prepend(root, child(&draft, root, "name"));
+        let text = child(&draft, first, "text");
+        let text = draft.single(first, text).expect("free");
+        draft.set(text, "first").expect("a text");
+        let (resource, places) = draft.finish_tracked();
+        assert_eq!(
+            written(&resource),
+            r#"{"resourceType":"Patient","name":[{"text":"first"},{"family":"O\"Hara","given":["Ann","B."]}],"birthDate":"1970-01"}"#
+        );
+        let place = |at| places.node(&resource, at).map(|node| node.path());
+        assert_eq!(place(name).as_deref(), Some("Patient.name[1]"));
+        assert_eq!(place(empty), None);
+    }
+
+    #[test]
+    fn a_choice_has_one_type_and_a_value_has_the_form_of_its_type() {
+        let observation = definitions().type_named("Observation").expect("a type");
+        let mut draft = Draft::new(observation, 16, 64);
+        let root = draft.root();
+        let string = child(&draft, root, "valueString");
+        let quantity = child(&draft, root, "valueQuantity");
+        // What is empty gives way.
+        draft.single(root, quantity).expect("free");
+        let at = draft.single(root, string).expect("free");
+        assert_eq!(draft.set(at, "\u{1}"), Err("a control character"));
+        draft.set(at, "x").expect("a text");
+        assert_eq!(draft.single(root, quantity), None);
+        assert_eq!(draft.single(root, string), Some(at));
+        assert_eq!(
+            written(&draft.finish()),
+            r#"{"resourceType":"Observation","valueString":"x"}"#
+        );
+    }
+}
