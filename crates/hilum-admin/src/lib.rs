@@ -18,5 +18,5 @@ mod server;
 
 pub use backup::{BackupError, Copied, Elsewhere, PLANS, back_up, verify};
 pub use fhir::{FhirCopy, FhirSide, FhirStore, FhirStores, FhirWork, FhirWorkList};
-pub use route::{Admin, ApiError, message_json};
+pub use route::{Admin, ApiError, message_json, trace_json};
 pub use server::{ADMIN_BODY_BYTES_MAX, ADMIN_CONNECTIONS_MAX, serve};

@@ -34,6 +34,16 @@ const REPROCESSED: Metric = Metric(
     "counter",
     "Messages processed again because state had changed",
 );
+const UNMAPPED: Metric = Metric(
+    "hilum_unmapped_codes_total",
+    "counter",
+    "Codes that no table has, each counted once a message",
+);
+const UNMAPPED_KNOWN: Metric = Metric(
+    "hilum_unmapped_codes",
+    "gauge",
+    "Different codes in the register of codes that no table has",
+);
 const ANSWER: Metric = Metric(
     "hilum_answer_seconds",
     "histogram",
@@ -151,6 +161,7 @@ fn channels(text: &mut String, engine: &Engine) {
         (&RECEIVED_BYTES, |f| f.received_bytes.get()),
         (&RESENT, |f| f.resent.get()),
         (&REPROCESSED, |f| f.reprocessed.get()),
+        (&UNMAPPED, |f| f.unmapped.get()),
     ] {
         head(text, metric);
         for channel in &all {
@@ -161,6 +172,16 @@ fn channels(text: &mut String, engine: &Engine) {
                 value(channel.figures()),
             );
         }
+    }
+    head(text, &UNMAPPED_KNOWN);
+    for channel in &all {
+        let known = engine.unmapped_count(&channel.name);
+        sample(
+            text,
+            UNMAPPED_KNOWN.0,
+            &label(&[("channel", &channel.name)]),
+            known,
+        );
     }
     head(text, &DISPOSED);
     for channel in &all {
@@ -273,12 +294,14 @@ mod tests {
     use super::*;
 
     /// All metrics, in the order of the page of the reference.
-    const ALL: [&Metric; 19] = [
+    const ALL: [&Metric; 21] = [
         &RECEIVED,
         &RECEIVED_BYTES,
         &DISPOSED,
         &RESENT,
         &REPROCESSED,
+        &UNMAPPED,
+        &UNMAPPED_KNOWN,
         &ANSWER,
         &WAITING,
         &WAITING_BYTES,

@@ -60,6 +60,38 @@ pub struct SystemInfo {
     pub control_id_optional: bool,
     /// The character set of its messages where they do not say.
     pub charset: Option<String>,
+    /// The group of systems that send to one channel.
+    pub group: Option<String>,
+    /// How it names itself in HL7 v2.
+    pub sends_as: SendsAs,
+    /// The IANA name of the zone of times without an offset.
+    pub zone: Option<String>,
+    /// Who assigns the identifiers that it sends.
+    pub identifiers: Vec<Authority>,
+    /// The URIs of its code systems by the names that its messages give them (CWE-3).
+    pub code_systems: BTreeMap<String, String>,
+}
+
+/// How a system names itself in HL7 v2; what is absent fits anything.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SendsAs {
+    /// MSH-3.1.
+    pub application: Option<String>,
+    /// MSH-4.1.
+    pub facility: Option<String>,
+}
+
+/// An assigning authority as a system writes it, and what its identifiers are.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Authority {
+    /// The authority as messages write it (CX-4.1).
+    pub name: String,
+    /// Its object identifier.
+    pub oid: Option<String>,
+    /// Its URI in FHIR.
+    pub uri: Option<String>,
+    /// The type of its identifiers (table 0203).
+    pub kind: Option<String>,
 }
 
 /// What a component is built with.

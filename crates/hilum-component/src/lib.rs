@@ -25,7 +25,7 @@ mod state;
 mod step;
 mod value;
 
-pub use context::{BuildContext, Problem, Site, SystemInfo};
+pub use context::{Authority, BuildContext, Problem, SendsAs, Site, SystemInfo};
 pub use destination::{
     AnswerRow, AnswerTable, BlobReader, Class, Delivered, Delivery, DeliveryError, Destination,
     Outcome, Reached,
@@ -57,7 +57,10 @@ pub use source::{
 };
 pub use spec::{Build, Built, ComponentKind, ComponentSpec, Example, Limit, Registry, StepExample};
 pub use state::{StateChange, StateRead, StateView, Stored, TimerChange};
-pub use step::{Flow, Halted, Meter, Step, StepContext, TraceLine, Unlimited, Working};
+pub use step::{
+    Flow, Halted, Meter, Step, StepContext, TraceLine, UNMAPPED_PER_MESSAGE_MAX, Unlimited,
+    UnmappedCode, UnmappedFate, Working,
+};
 pub use value::{Expr, Millis, PathText, Secret, SiteFile, Size, SystemName};
 
 /// A boxed future, as every asynchronous part of the contract returns it.

@@ -135,6 +135,45 @@ pub struct TraceLine {
     pub note: String,
 }
 
+/// Different unmapped codes of one message that are told apart; further ones are only counted.
+pub const UNMAPPED_PER_MESSAGE_MAX: usize = 100;
+
+/// A code that no table has, for the register of unmapped codes.
+///
+/// Only what is safe to be shown: a code that looks like an identifier or like free text is told by
+/// its length alone, and then its text is not told at all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnmappedCode {
+    /// The table that it was looked for in, as the site names it.
+    pub table: String,
+    /// The field, as the step is set by: a path, never content.
+    pub field: String,
+    /// Its code system, as the message names it.
+    pub system: String,
+    /// The code, or its number of characters in brackets.
+    pub code: String,
+    /// Its text; empty if the message gave none or it must not be shown.
+    pub display: String,
+    /// What was done about it.
+    pub fate: UnmappedFate,
+    /// How often the message has it.
+    pub count: u32,
+}
+
+/// What was done about a code that no table has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum UnmappedFate {
+    /// It stayed as it was.
+    Kept,
+    /// It stayed, with a finding.
+    Flagged,
+    /// A default was written.
+    Defaulted,
+    /// The message was rejected.
+    Rejected,
+}
+
 /// What a step may use beside the message.
 pub struct StepContext<'a> {
     /// The channel's name.
@@ -164,6 +203,9 @@ pub(crate) struct Changes {
     pub(crate) reads: Vec<StateRead>,
     pub(crate) writes: BTreeMap<(String, String), StateChange>,
     pub(crate) timers: Vec<TimerChange>,
+    pub(crate) unmapped: Vec<UnmappedCode>,
+    /// Unmapped codes beyond [`UNMAPPED_PER_MESSAGE_MAX`].
+    pub(crate) unmapped_more: u32,
 }
 
 impl StepContext<'_> {
@@ -215,6 +257,24 @@ impl StepContext<'_> {
     pub fn wake(&mut self, scope: &str, key: &str, due_ms: Option<u64>) {
         let (scope, key) = (scope.to_owned(), key.to_owned());
         self.changes.timers.push(TimerChange { scope, key, due_ms });
+    }
+
+    /// Notes a code that no table has. It is counted with the message in one commit, whatever
+    /// becomes of the message.
+    pub fn unmapped(&mut self, code: UnmappedCode) {
+        let changes = &mut *self.changes;
+        let room = changes.unmapped.len() < UNMAPPED_PER_MESSAGE_MAX;
+        let known = changes.unmapped.iter_mut().find(|known| {
+            known.code == code.code
+                && known.system == code.system
+                && known.field == code.field
+                && known.table == code.table
+        });
+        match known {
+            Some(known) => known.count = known.count.saturating_add(code.count),
+            None if room => changes.unmapped.push(code),
+            None => changes.unmapped_more = changes.unmapped_more.saturating_add(code.count),
+        }
     }
 
     /// Adds a line to the trace if somebody asks for one.

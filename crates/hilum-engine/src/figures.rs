@@ -70,6 +70,8 @@ pub struct ChannelFigures {
     pub resent: Counter,
     /// Messages that were processed again because what they had read of the state was stale.
     pub reprocessed: Counter,
+    /// Codes that no table has, each counted once a message.
+    pub unmapped: Counter,
     /// From arrival to answer.
     pub answer: Latency,
     /// When the last message came, Unix milliseconds; 0 before the first.

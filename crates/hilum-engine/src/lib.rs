@@ -16,6 +16,7 @@
 pub mod alert;
 mod channel;
 mod clock;
+mod codes;
 mod figures;
 mod in_flight;
 mod kept;
@@ -31,6 +32,7 @@ mod status;
 mod store;
 
 pub use alert::{ALERT_TOPIC, Alert};
+pub use codes::{FORGOTTEN_AFTER_MS, Forget, Seen, UNMAPPED_CODES_MAX, Unmapped};
 pub use figures::{
     ChannelFigures, Counter, DISPOSITIONS, LATENCY_BOUNDS_US, Latency, QueueFigures,
 };

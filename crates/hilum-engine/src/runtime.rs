@@ -16,6 +16,7 @@ use tokio::task::JoinSet;
 use crate::alert::Alert;
 use crate::channel::Channel;
 use crate::clock::Ids;
+use crate::codes::Codes;
 use crate::in_flight::InFlight;
 use crate::kept::KeptPlans;
 use crate::lanes::{Entry, QueueId};
@@ -66,6 +67,7 @@ pub(crate) struct Core {
     pub(crate) disk_full: AtomicBool,
     pub(crate) space: Space,
     pub(crate) held: HeldMessages,
+    pub(crate) codes: Codes,
     pub(crate) kept: Arc<dyn KeptPlans>,
     /// Work whose source has given up waiting.
     left: Mutex<JoinSet<()>>,
@@ -97,6 +99,7 @@ impl Core {
     ) -> (Self, mpsc::Receiver<Alert>) {
         let (alerts, receiver) = mpsc::channel(ALERTS_WAITING_MAX);
         let index_key = journal.index_key();
+        let codes = Codes::load(&journal);
         let core = Self {
             journal,
             pool,
@@ -106,6 +109,7 @@ impl Core {
             disk_full: AtomicBool::new(false),
             space,
             held: HeldMessages::default(),
+            codes,
             kept,
             received_wake: Notify::new(),
             left: Mutex::new(JoinSet::new()),

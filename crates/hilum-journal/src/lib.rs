@@ -100,7 +100,7 @@ pub use journal::{
 pub use model::{
     AcceptRequest, Attempt, CommitSink, CommittedMessage, DeliveryRef, DeliveryState, Disposition,
     Hold, MessageFinding, NewDelivery, NewState, OrderKeys, Outcome, PendingDelivery, Resend,
-    Settlement, Severity, StateRead, StateWrite, StoredBlob, TimerWrite, Token,
+    Settlement, Severity, StateMerge, StateRead, StateWrite, StoredBlob, TimerWrite, Token,
 };
 pub use options::{Background, Clock, FreeSpace, JournalLimits, JournalOptions};
 pub use read::{StoredAttempt, StoredDelivery, StoredMessage};

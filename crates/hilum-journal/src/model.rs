@@ -197,6 +197,29 @@ impl std::fmt::Debug for StateWrite {
     }
 }
 
+/// A change of a state value that depends on what the value is when the message is committed, such
+/// as a count. The writer makes it in commit order, so it is never stale and needs no read.
+#[derive(Clone)]
+pub struct StateMerge {
+    /// The scope.
+    pub scope: Arc<str>,
+    /// The key.
+    pub key: Arc<str>,
+    /// What is added.
+    pub value: Bytes,
+    /// When the value is forgotten, Unix milliseconds.
+    pub expires_ms: Option<u64>,
+    /// Gives the new value from the one that is there, if one is, and what is added. It runs on
+    /// the writer's thread: quick, and without a panic.
+    pub merge: fn(Option<&[u8]>, &[u8]) -> Vec<u8>,
+}
+
+impl std::fmt::Debug for StateMerge {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "StateMerge({}, {} bytes)", self.scope, self.value.len())
+    }
+}
+
 /// A timer that is set or removed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TimerWrite {
@@ -264,6 +287,8 @@ pub struct AcceptRequest {
     pub state_reads: Vec<StateRead>,
     /// State that it changes.
     pub state_writes: Vec<StateWrite>,
+    /// State that it adds to.
+    pub state_merges: Vec<StateMerge>,
     /// Timers that it sets or removes.
     pub timers: Vec<TimerWrite>,
     /// Blobs written for it.
@@ -301,6 +326,7 @@ impl AcceptRequest {
             deliveries: Vec::new(),
             state_reads: Vec::new(),
             state_writes: Vec::new(),
+            state_merges: Vec::new(),
             timers: Vec::new(),
             blobs: Vec::new(),
             completes: None,

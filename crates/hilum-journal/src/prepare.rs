@@ -51,6 +51,7 @@ pub(crate) fn prepare(
         outbound: outbound.map(Into::into),
         body,
         request,
+        merged: Vec::new(),
         sum: 0,
     };
     prepared.sum = checksum(&prepared);

@@ -11,6 +11,7 @@ mod filter;
 mod normalise;
 mod route;
 pub mod script;
+mod sender;
 mod set;
 mod settings;
 mod split;
@@ -30,6 +31,7 @@ pub fn specs() -> Vec<ComponentSpec> {
         split::spec(),
         validate::spec(),
         normalise::spec(),
+        sender::spec(),
         script::spec(),
     ]
 }

@@ -17,6 +17,8 @@ const EDGES: &[(&str, &[&str])] = &[
     ("hilum-hl7v2", &["hilum-message", "hilum-fhirpath"]),
     ("hilum-tree", &["hilum-message", "hilum-fhirpath"]),
     ("hilum-fhir", &["hilum-ucum", "hilum-fhirpath"]),
+    // The code tables of a site: steps, conversions and commands read them.
+    ("hilum-codes", &[]),
     // 0c: from one format to another.
     (
         "hilum-convert",
@@ -83,6 +85,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "hilum-fhirpath",
             "hilum-hl7v2",
             "hilum-tree",
+            "hilum-codes",
             "hilum-component",
         ],
     ),
@@ -144,6 +147,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "hilum-hl7v2",
             "hilum-fhir",
             "hilum-tree",
+            "hilum-codes",
             "hilum-component",
             "hilum-net",
             "hilum-db",
@@ -182,6 +186,7 @@ const PURE: &[&str] = &[
     "hilum-hl7v2",
     "hilum-fhir",
     "hilum-tree",
+    "hilum-codes",
 ];
 
 /// Crates that bring a runtime, a socket, a file or a clock with them.

@@ -196,7 +196,8 @@ fn dead_letters(admin: Arc<Admin>, call: Call) -> Answer {
 }
 
 /// Everything that is known of a message, without its content.
-fn trace_json(trace: &MessageTrace) -> Value {
+#[must_use]
+pub fn trace_json(trace: &MessageTrace) -> Value {
     let deliveries = trace.deliveries.iter().map(|(delivery, attempts)| {
         let mut value = delivery_json(delivery);
         value["attempts"] = Value::Array(attempts.iter().map(attempt_json).collect());

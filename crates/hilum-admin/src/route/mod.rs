@@ -1,6 +1,7 @@
 //! The routes: one list, each with the permission it needs and what it does.
 
 mod care;
+mod codes;
 mod messages;
 mod node;
 mod operate;
@@ -70,7 +71,7 @@ impl std::fmt::Debug for Admin {
     }
 }
 
-pub use messages::message_json;
+pub use messages::{message_json, trace_json};
 
 /// Why a request is not done.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -168,6 +169,7 @@ pub(crate) fn all() -> Vec<Entry> {
         .chain(search::routes())
         .chain(steps::routes())
         .chain(operate::routes())
+        .chain(codes::routes())
         .chain(care::routes())
         .collect()
 }

@@ -361,6 +361,10 @@ fn steps(
     };
     let (mut timers, writes) = (changes.timers, changes.writes);
     processed.reads = changes.reads;
+    if processed.hold.is_none() {
+        processed.unmapped = changes.unmapped;
+        processed.unmapped_more = changes.unmapped_more;
+    }
     match result {
         Ok(()) => {
             processed.writes = writes.into_values().collect();

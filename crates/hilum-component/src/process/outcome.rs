@@ -7,7 +7,7 @@ use hilum_message::{IndexToken, MessageId, Metadata, OrderKey, Payload};
 use super::Incoming;
 use crate::{
     AfterReject, AnswerMode, DocumentProblem, Identity, SealedAnswer, Severity, StateChange,
-    StateRead, TimerChange, Verdict,
+    StateRead, TimerChange, UnmappedCode, Verdict,
 };
 
 /// What was decided about a message.
@@ -181,6 +181,11 @@ pub struct Processed {
     pub writes: Vec<StateChange>,
     /// Timers it sets.
     pub timers: Vec<TimerChange>,
+    /// Codes that no table has; also of a message that was rejected or filtered. A message that is
+    /// held has none until it goes on, so that they are counted once.
+    pub unmapped: Vec<UnmappedCode>,
+    /// Unmapped codes beyond the limit of one message.
+    pub unmapped_more: u32,
     /// How long it waits, if it is held.
     pub hold: Option<Hold>,
     /// The application answer, if the format has answers.
@@ -207,6 +212,8 @@ impl Processed {
             reads: Vec::new(),
             writes: Vec::new(),
             timers: Vec::new(),
+            unmapped: Vec::new(),
+            unmapped_more: 0,
             hold: None,
             answer: None,
             answer_mode: AnswerMode::Original,

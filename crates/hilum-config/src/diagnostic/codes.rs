@@ -131,6 +131,9 @@ static CODES: [Explanation; CODES_COUNT] = codes! {
 "E0125" "a FHIR package cannot be used, or not wholly"
 "A package is a `.tgz` for FHIR R4 as the registry of FHIR has it, with a `package.json`. Nothing is fetched, so what it is built on has to be in the list too. A warning names packages that are missing, whose value sets are then not checked."
 "packages: [packages/hl7.fhir.au.core-1.0.0.tgz]" => "packages: [packages/hl7.fhir.au.base-5.0.0.tgz, packages/hl7.fhir.au.core-1.0.0.tgz]"
+"E0126" "the time zone of a system is not known"
+"Times that a system sends without an offset are in its zone, named as in the IANA time zone database. The machine that checks must know it (`tzdata`)."
+"zone: CET+1" => "zone: Europe/Berlin"
 "E0201" "name and file do not agree"
 "A channel, a system and an environment have the name of their file, so that each is found and none is there twice."
 "channel: lab   # in channels/lab-results.yaml" => "channel: lab-results"
@@ -209,8 +212,8 @@ static CODES: [Explanation; CODES_COUNT] = codes! {
 "W0312" "a key has no effect"
 "`required` makes a failure of the destination's own steps fail the whole message; without such steps nothing can fail. An application answer goes as it is to whoever asked for it."
 "ehr: { mllp: { system: ehr }, required: true }" => "ehr: { mllp: { system: ehr } }"
-"W0313" "a part of a file has no effect"
-"A step was given a file that asks for more than the step can do, such as a conformance profile with programs of its own. The step works without that part."
+"W0313" "a file of a step needs a look"
+"A step was given a file that asks for more than the step can do, such as a conformance profile with programs of its own; the step works without that part. Or it was given a code table of high risk in which rows count that nobody approved."
 "validate: { profile: profiles/elr.xml, constraints: profiles/with-plug-ins.xml }" => "validate: { profile: profiles/elr.xml, constraints: profiles/constraints.xml }"
 "W0314" "a path likely names nothing"
 "No version of the standard has the segment or the field; segments of one's own begin with `Z`. Segments are written in capitals: `pid-3` is a subtraction."
@@ -218,4 +221,4 @@ static CODES: [Explanation; CODES_COUNT] = codes! {
 };
 
 /// The number of rows above, which a static array must know.
-const CODES_COUNT: usize = 59;
+const CODES_COUNT: usize = 60;

@@ -38,9 +38,23 @@ pub(crate) struct SystemFile {
         with = "std::collections::BTreeMap<String, std::collections::BTreeMap<String, serde_json::Value>>"
     )]
     pub(crate) settings: Free,
+    /// Systems of one group send to one channel, which tells them apart with the step `sender`.
+    #[serde(default)]
+    pub(crate) group: Option<Name>,
+    /// How it names itself in its messages; needed in a group.
+    #[serde(default)]
+    pub(crate) sends_as: Option<SendsAsFile>,
+    /// The time zone of times without an offset, as the IANA names it: `Europe/Berlin`. The node's
+    /// zone where it is not set.
+    #[serde(default)]
+    pub(crate) zone: Option<String>,
     /// Who assigns the identifiers that it sends.
     #[serde(default)]
     pub(crate) identifiers: Vec<IdentifierFile>,
+    /// The URIs of its own code systems, by the names that its messages give them (CWE-3):
+    /// `WinPath: http://st-elsewhere.example/codes/winpath`.
+    #[serde(default)]
+    pub(crate) code_systems: std::collections::BTreeMap<String, String>,
     /// What its negative answers mean; the first row that fits decides.
     #[serde(default)]
     pub(crate) answers: Vec<AnswerRow>,
@@ -50,6 +64,18 @@ pub(crate) struct SystemFile {
     /// The character set of its messages where they do not say (`8859/1`, `UNICODE UTF-8`).
     #[serde(default)]
     pub(crate) charset: Option<String>,
+}
+
+/// How a system names itself in HL7 v2.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) struct SendsAsFile {
+    /// MSH-3, its first component.
+    #[serde(default)]
+    pub(crate) application: Option<String>,
+    /// MSH-4, its first component.
+    #[serde(default)]
+    pub(crate) facility: Option<String>,
 }
 
 /// An assigning authority and what its identifiers are.

@@ -5,6 +5,7 @@ use jiff::tz::TimeZone;
 
 use crate::diagnostic::{Draft, Report};
 use crate::file::AlertFile;
+use crate::site::ZONE_REMEDY;
 use crate::yaml::Node;
 
 const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
@@ -124,9 +125,7 @@ fn hours(text: &str, zone: Option<&str>, node: &Node, report: &mut Report) -> Op
         .filter(|zone| TimeZone::get(zone).is_err());
     if let Some(zone) = unknown {
         let text = format!("this machine knows no time zone `{zone}`");
-        let remedy = "write it as in the IANA time zone database, such as `Europe/Berlin`; if it \
-                      is right, install the system's time zone data (`tzdata`)";
-        report.push(Draft::error("E0122", span, text).remedy(remedy));
+        report.push(Draft::error("E0122", span, text).remedy(ZONE_REMEDY));
         return None;
     }
     Some(window)

@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use hilum_component::{AnswerTable, SystemInfo};
+use hilum_component::{AnswerTable, Authority, SendsAs, SystemInfo};
+use jiff::tz::TimeZone;
 use serde_json::Value;
 
 use super::view::SecretState;
 use crate::check::{Scope, check};
 use crate::diagnostic::{Draft, Report};
-use crate::file::{ControlIdFile, SystemFile, schema_of};
+use crate::file::{ControlIdFile, IdentifierFile, SystemFile, schema_of};
 use crate::yaml::{Kind, Node, Span, Value as Meaning};
 
 /// Keys below `settings` that hold secrets, whatever the technology.
@@ -23,6 +24,10 @@ const SECRET_KEYS: [&str; 8] = [
     "client-secret",
     "bearer",
 ];
+
+/// What to do about a time zone that is not known.
+pub(crate) const ZONE_REMEDY: &str = "write it as in the IANA time zone database, such as \
+    `Europe/Berlin`; if it is right, install the system's time zone data (`tzdata`)";
 
 /// A system of the site.
 #[derive(Clone, Debug)]
@@ -51,6 +56,9 @@ pub(crate) fn read_system(
     let (data, _) = check(scope, &schema_of::<SystemFile>(), node, &mut own);
     if let Some(settings) = node.get("settings") {
         secrets(scope, settings, &mut own);
+    }
+    if let Some((node, zone)) = node.get("zone").and_then(|node| Some((node, node.text()?))) {
+        zone_known(node, zone, &mut own);
     }
     let clean = own.errors() == 0;
     report.absorb(own);
@@ -95,6 +103,31 @@ fn info(file: SystemFile) -> SystemInfo {
         answers: AnswerTable { rows: file.answers },
         control_id_optional: file.control_id == ControlIdFile::Optional,
         charset: file.charset,
+        group: file.group.map(|group| group.0),
+        sends_as: file.sends_as.map_or_else(SendsAs::default, |own| SendsAs {
+            application: own.application,
+            facility: own.facility,
+        }),
+        zone: file.zone,
+        identifiers: file.identifiers.into_iter().map(authority).collect(),
+        code_systems: file.code_systems,
+    }
+}
+
+fn authority(file: IdentifierFile) -> Authority {
+    Authority {
+        name: file.authority,
+        oid: file.oid,
+        uri: file.uri,
+        kind: file.kind,
+    }
+}
+
+/// The time zone is one that this machine knows.
+fn zone_known(node: &Node, zone: &str, report: &mut Report) {
+    if TimeZone::get(zone).is_err() {
+        let text = format!("this machine knows no time zone `{zone}`");
+        report.push(Draft::error("E0126", node.span, text).remedy(ZONE_REMEDY));
     }
 }
 

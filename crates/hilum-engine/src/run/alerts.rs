@@ -61,6 +61,14 @@ pub(super) async fn watch(core: Arc<Core>, mut stop: Stop) {
             () = stop.requested() => return,
         }
         for channel in core.channels() {
+            if let Some(count) = core.codes.news(&channel.name, core.now_ms()) {
+                core.publish_alert(alert(
+                    &core,
+                    &channel,
+                    &unmapped(&channel.name, count),
+                    "event",
+                ));
+            }
             let plan = channel.plan();
             let observed = observe(&core, &channel, &plan);
             let standing = evaluate(&plan.alerts, &observed, core.now_ms());
@@ -87,6 +95,19 @@ pub(super) async fn watch(core: Arc<Core>, mut stop: Stop) {
             was_low = low;
             core.publish_alert(space(&core, low));
         }
+    }
+}
+
+/// Codes came that no table has.
+fn unmapped(channel: &str, count: u64) -> Standing {
+    let codes = if count == 1 { "code" } else { "codes" };
+    Standing {
+        kind: "unmapped-codes",
+        destination: None,
+        text: format!(
+            "{count} new {codes} came that no table has; `hilum codes unmapped --channel {channel}` \
+             lists them"
+        ),
     }
 }
 

@@ -83,6 +83,7 @@ pub(crate) async fn accept_all(
         match core.journal.accept_all(requests.clone(), publication).await {
             Ok(accepted) => {
                 core.disk_full.store(false, Ordering::Relaxed);
+                count_unmapped(core, &requests);
                 return Ok(accepted);
             }
             Err(AcceptError::QueueFull) => room.await,
@@ -94,6 +95,18 @@ pub(crate) async fn accept_all(
                 }
                 return Err(AcceptFailure::Failed(chain(&error)));
             }
+        }
+    }
+}
+
+/// Counts codes that no table has, when their messages are recorded.
+fn count_unmapped(core: &Core, requests: &[AcceptRequest]) {
+    for request in requests {
+        let codes = request.state_merges.len();
+        if codes > 0
+            && let Some(channel) = core.channel(&request.channel)
+        {
+            channel.figures.unmapped.add(codes as u64);
         }
     }
 }

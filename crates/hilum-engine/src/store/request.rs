@@ -92,6 +92,7 @@ fn request(
         keys: processed.keys.iter().copied().collect(),
     });
     let metadata = for_row(&processed);
+    let state_merges = core.codes.merges(&channel.name, &processed);
     AcceptRequest {
         message: processed.id,
         channel: Arc::clone(&channel.name),
@@ -119,6 +120,7 @@ fn request(
             .collect(),
         state_reads: processed.reads.into_iter().map(read).collect(),
         state_writes: processed.writes.into_iter().map(write).collect(),
+        state_merges,
         timers: processed.timers.into_iter().map(timer).collect(),
         blobs: Vec::new(),
         completes: None,

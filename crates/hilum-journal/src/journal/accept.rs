@@ -105,9 +105,11 @@ impl Inner {
                 limit: limits.children_max.saturating_add(1),
             });
         }
-        let changes = requests
-            .iter()
-            .any(|request| !request.state_writes.is_empty() || !request.timers.is_empty());
+        let changes = requests.iter().any(|request| {
+            !request.state_writes.is_empty()
+                || !request.state_merges.is_empty()
+                || !request.timers.is_empty()
+        });
         if changes && self.core.state.waiting() >= limits.unfolded_max {
             self.core.wake.notify();
             return Err(AcceptError::QueueFull);

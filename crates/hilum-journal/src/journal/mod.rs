@@ -13,6 +13,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
 
+use bytes::Bytes;
 use hilum_db::{Cancel, DbError, Writer, WriterFigures};
 use hilum_message::IndexKey;
 use tokio::sync::watch;
@@ -259,6 +260,22 @@ impl Journal {
     pub fn state(&self, scope: &str, key: &str) -> Result<StateValue, JournalError> {
         let core = &self.inner.core;
         Ok(core.state.get(scope, key, core.clock.now_ms())?)
+    }
+
+    /// The values of a scope whose keys begin with `prefix`, in the order of their keys, at most
+    /// `limit`.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn state_of(
+        &self,
+        scope: &str,
+        prefix: &str,
+        limit: usize,
+    ) -> Result<Vec<(Arc<str>, Bytes)>, JournalError> {
+        let core = &self.inner.core;
+        let now_ms = core.clock.now_ms();
+        Ok(core.state.scan(scope, prefix, limit, now_ms)?)
     }
 
     /// Timers that are due now, the earliest first.

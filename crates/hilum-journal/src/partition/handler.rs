@@ -4,16 +4,17 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use bytes::Bytes;
 use hilum_db::rusqlite::{Connection, params};
 use hilum_db::{DbClass, DbError, Doing, Handler, Recovery};
 use hilum_message::Failpoint;
 
 use super::insert::{insert_message, insert_parts};
-use super::ops::{AcceptOp, Body, Op, Reply, Verdict};
+use super::ops::{AcceptOp, Body, Op, Prepared, Reply, Verdict};
 use super::shared::PartitionShared;
 use crate::codec::Dictionary;
 use crate::error::AcceptError;
-use crate::model::{DeliveryState, StateRead};
+use crate::model::{DeliveryState, StateRead, StateWrite};
 use crate::schema::NameKind;
 use crate::shared::Core;
 use crate::state::StateKey;
@@ -34,7 +35,8 @@ pub(crate) struct PartitionHandler {
     pub(super) names: Vec<(NameKind, Arc<[u8]>, i64)>,
     names_marked: usize,
     next_name: i64,
-    changed: HashMap<StateKey, u64>,
+    /// Values that this group has changed so far, with their versions.
+    changed: HashMap<StateKey, (u64, Option<Bytes>)>,
     tallies: HashMap<(i64, i64), (i64, i64)>,
     looks: u32,
     /// Dictionaries that are known to lie in the file, and those written in this group.
@@ -121,7 +123,7 @@ impl PartitionHandler {
         for read in reads {
             let key = (read.scope.clone(), read.key.clone());
             let version = match self.changed.get(&key) {
-                Some(version) => *version,
+                Some((version, _)) => *version,
                 None => self.core.state.version(&read.scope, &read.key)?,
             };
             if version != read.version {
@@ -171,6 +173,7 @@ impl PartitionHandler {
         if let Some(settled) = op.settles.filter(|d| self.shared.holds(d.sequence)) {
             self.settle_row(conn, settled, DeliveryState::Delivered, None)?;
         }
+        self.merge(&mut op.messages)?;
         for at in 0..op.messages.len() {
             let sequence = self.core.next_sequence();
             op.sequences.push(sequence);
@@ -184,9 +187,51 @@ impl PartitionHandler {
             insert_parts(self, conn, message, sequence)?;
         }
         for (message, &sequence) in op.messages.iter().zip(&op.sequences) {
+            for write in message.writes() {
+                self.changed.insert(
+                    (write.scope.clone(), write.key.clone()),
+                    (sequence, write.value.clone()),
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes the values that depend on those that are there, in the order of the messages.
+    fn merge(&self, messages: &mut [Prepared]) -> Result<(), DbError> {
+        if messages
+            .iter()
+            .all(|message| message.request.state_merges.is_empty())
+        {
+            return Ok(());
+        }
+        let mut own: HashMap<StateKey, Option<Bytes>> = HashMap::new();
+        for message in messages {
+            message.merged.clear();
             for write in &message.request.state_writes {
-                self.changed
-                    .insert((write.scope.clone(), write.key.clone()), sequence);
+                let key = (write.scope.clone(), write.key.clone());
+                own.insert(key, write.value.clone());
+            }
+            for merge in &message.request.state_merges {
+                let key = (merge.scope.clone(), merge.key.clone());
+                let known = match own.get(&key) {
+                    Some(value) => value.clone(),
+                    None => match self.changed.get(&key) {
+                        Some((_, value)) => value.clone(),
+                        None => {
+                            let state = &self.core.state;
+                            state.get(&key.0, &key.1, self.now_ms)?.value
+                        }
+                    },
+                };
+                let value: Bytes = (merge.merge)(known.as_deref(), &merge.value).into();
+                message.merged.push(StateWrite {
+                    scope: key.0.clone(),
+                    key: key.1.clone(),
+                    value: Some(value.clone()),
+                    expires_ms: merge.expires_ms,
+                });
+                own.insert(key, Some(value));
             }
         }
         Ok(())

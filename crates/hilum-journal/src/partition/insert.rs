@@ -125,7 +125,7 @@ pub(super) fn insert_parts(
             .and_then(|mut statement| statement.execute(row))
             .doing("note a blob in", handler.file())?;
     }
-    for (n, write) in request.state_writes.iter().enumerate() {
+    for (n, write) in message.writes().enumerate() {
         let sql = "INSERT INTO state_log (seq, n, scope, key, value, expires_ms) \
                    VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
         conn.prepare_cached(sql)

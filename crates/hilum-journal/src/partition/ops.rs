@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use crate::bytes::RESEND_BYTES;
 use crate::codec::{Dictionary, Stored};
 use crate::error::AcceptError;
-use crate::model::{AcceptRequest, Attempt, DeliveryRef};
+use crate::model::{AcceptRequest, Attempt, DeliveryRef, StateWrite};
 
 /// A message ready to be written: everything that costs time was done by the task that accepts.
 #[derive(Debug)]
@@ -24,10 +24,17 @@ pub(crate) struct Prepared {
     pub(crate) findings: Option<Vec<u8>>,
     pub(crate) hold: Option<Vec<u8>>,
     pub(crate) resend: Option<[u8; RESEND_BYTES]>,
+    /// What its merges came to, made by the writer each time it is applied.
+    pub(crate) merged: Vec<StateWrite>,
     pub(crate) sum: i64,
 }
 
 impl Prepared {
+    /// Every value that it changes.
+    pub(crate) fn writes(&self) -> impl Iterator<Item = &StateWrite> {
+        self.request.state_writes.iter().chain(&self.merged)
+    }
+
     /// The answer where the body lies elsewhere, else how many bytes of it lie behind the text.
     pub(crate) fn answer(&self) -> (Option<&[u8]>, Option<u64>) {
         let answer = self.request.answer.as_deref();

@@ -24,6 +24,7 @@ impl PartitionHandler {
                 let last = messages.len();
                 for (message, sequence) in messages.into_iter().zip(sequences) {
                     let mut request = message.request;
+                    request.state_writes.extend(message.merged);
                     self.core.claimed(&request.blobs);
                     let proof = Accepted::after_synced_append(request.message, sequence);
                     proofs.push(proof);

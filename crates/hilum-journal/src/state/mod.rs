@@ -8,7 +8,7 @@
 mod control;
 mod fold;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
@@ -129,7 +129,7 @@ impl StateMemory {
         let mut changes = Vec::new();
         for (message, &sequence) in messages.iter().zip(sequences) {
             let request = &message.request;
-            let values = request.state_writes.iter().cloned().map(ChangeOf::Value);
+            let values = message.writes().cloned().map(ChangeOf::Value);
             let timers = request.timers.iter().cloned();
             let timers = timers.map(|timer| ChangeOf::Timer(request.channel.clone(), timer));
             let all = values.chain(timers);
@@ -225,6 +225,51 @@ impl StateMemory {
                 value: (!expired(expires_ms)).then(|| value.into()),
             },
         })
+    }
+
+    /// The values of a scope whose keys begin with `prefix`, in the order of their keys.
+    pub(crate) fn scan(
+        &self,
+        scope: &str,
+        prefix: &str,
+        limit: usize,
+        now_ms: u64,
+    ) -> Result<Vec<(Arc<str>, Bytes)>, DbError> {
+        // Memory before the file: a value folded in between is then seen in either.
+        let unfolded = self.unfolded.read().unwrap_or_else(PoisonError::into_inner);
+        let changed: BTreeMap<Arc<str>, (Option<Bytes>, Option<u64>)> = unfolded
+            .values
+            .get(scope)
+            .into_iter()
+            .flatten()
+            .filter(|(key, _)| key.starts_with(prefix))
+            .map(|(key, entry)| (key.clone(), (entry.value.clone(), entry.expires_ms)))
+            .collect();
+        drop(unfolded);
+        let bound = limit.saturating_add(changed.len());
+        let rows = self.control.read(&Cancel::new(), |conn| {
+            let sql = "SELECT key, value FROM state WHERE scope = ?1 AND key >= ?2 \
+                       AND substr(key, 1, length(?2)) = ?2 \
+                       AND (expires_ms IS NULL OR expires_ms > ?3) ORDER BY key LIMIT ?4";
+            let read = || {
+                let mut statement = conn.prepare_cached(sql)?;
+                let rows = statement.query_map(params![scope, prefix, now_ms, bound], |row| {
+                    let key: Arc<str> = row.get::<_, String>(0)?.into();
+                    Ok((key, Bytes::from(row.get::<_, Vec<u8>>(1)?)))
+                })?;
+                rows.collect::<Result<Vec<_>, _>>()
+            };
+            read().doing("read state from", "control.db")
+        })?;
+        let mut found: BTreeMap<Arc<str>, Bytes> = rows.into_iter().collect();
+        for (key, (value, expires_ms)) in changed {
+            let value = value.filter(|_| expires_ms.is_none_or(|at| at > now_ms));
+            match value {
+                Some(value) => found.insert(key, value),
+                None => found.remove(&key),
+            };
+        }
+        Ok(found.into_iter().take(limit).collect())
     }
 
     /// Timers due until `until_ms`, the earliest first.

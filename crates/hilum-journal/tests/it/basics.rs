@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 use hilum_journal::{
-    AcceptError, Disposition, Hold, Outcome, Publication, Resend, StateRead, StateWrite, TimerWrite,
+    AcceptError, Disposition, Hold, Outcome, Publication, Resend, StateMerge, StateRead,
+    StateWrite, TimerWrite,
 };
 use hilum_message::{BlobRange, Cut, Payload};
 
@@ -76,6 +77,74 @@ fn what_was_accepted_is_there_after_a_restart_and_in_commit_order() {
     assert_eq!(all.len(), 19);
     let next = run(door.journal.accept(request(100, 1))).unwrap();
     assert!(next.sequence() > proofs[19].sequence());
+}
+
+#[test]
+fn values_that_add_up_are_made_in_commit_order_and_never_stale() {
+    fn sum(known: Option<&[u8]>, added: &[u8]) -> Vec<u8> {
+        let number = |bytes: &[u8]| std::str::from_utf8(bytes).unwrap().parse::<u64>().unwrap();
+        (known.map_or(0, number) + number(added))
+            .to_string()
+            .into_bytes()
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let adding = |n: u64, keys: &[&str]| {
+        let mut message = request(n, 0);
+        message.state_merges = keys
+            .iter()
+            .map(|key| StateMerge {
+                scope: "codes".into(),
+                key: (*key).into(),
+                value: Bytes::from_static(b"1"),
+                expires_ms: (*key == "old").then_some(1),
+                merge: sum,
+            })
+            .collect();
+        message
+    };
+    let all = |door: &crate::door::Door| {
+        let found = door.journal.state_of("codes", "", 10).unwrap();
+        found
+            .into_iter()
+            .map(|(key, value)| format!("{key}={}", String::from_utf8_lossy(&value)))
+            .collect::<Vec<_>>()
+    };
+    let door = open(dir.path(), |_| {});
+    // One commit of several messages, each with the same key, and many in one group.
+    let together = vec![adding(1, &["K", "K"]), adding(2, &["K", "NA", "old"])];
+    run(door.journal.accept_all(together, None)).unwrap();
+    let waiting: Vec<_> = (3..43)
+        .map(|n| door.journal.accept(adding(n, &["K"])))
+        .collect();
+    run(async {
+        for accepted in waiting {
+            accepted.await.unwrap();
+        }
+    });
+    assert_eq!(all(&door), ["K=43", "NA=1"]);
+    door.journal.maintain().unwrap();
+    run(door.journal.accept(adding(50, &["K", "N"]))).unwrap();
+    assert_eq!(all(&door), ["K=44", "N=1", "NA=1"]);
+    assert_eq!(
+        door.journal.state_of("codes", "N", 1).unwrap()[0]
+            .0
+            .as_ref(),
+        "N"
+    );
+    assert_eq!(door.journal.state_of("codes", "N", 9).unwrap().len(), 2);
+    door.close();
+    let door = open(dir.path(), |_| {});
+    assert_eq!(all(&door), ["K=44", "N=1", "NA=1"]);
+    let mut gone = request(60, 0);
+    gone.state_writes = vec![StateWrite {
+        scope: "codes".into(),
+        key: "K".into(),
+        value: None,
+        expires_ms: None,
+    }];
+    run(door.journal.accept(gone)).unwrap();
+    run(door.journal.accept(adding(61, &["K"]))).unwrap();
+    assert_eq!(all(&door), ["K=1", "N=1", "NA=1"]);
 }
 
 #[test]

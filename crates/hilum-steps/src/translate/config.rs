@@ -11,8 +11,14 @@ pub(crate) struct Config {
     /// The codes to translate: every occurrence that the path selects.
     pub(crate) field: Expr,
     /// The table, CSV with the columns `source,code,display,target,code,display` and, if wanted,
-    /// `unit,status,by,on,note`.
+    /// `unit,equivalence,status,by,on,reviewed-by,reviewed-on,approved-by,approved-on,from,until,note`.
+    /// Rows count while they are `approved` and the message arrived within `from` and `until`.
     pub(crate) table: SiteFile,
+    /// `high` for a table in which a wrong row can harm a patient at once: each row that counts
+    /// needs two different people, and no rows are suggested for it. Tables of blood groups,
+    /// susceptibilities, units, allergies and drugs are recognised by their name, their field and
+    /// their code systems.
+    pub(crate) risk: Option<Risk>,
     /// What is written where no row fits.
     pub(crate) default: Option<Default>,
     /// Read the table from right to left.
@@ -28,6 +34,14 @@ pub(crate) struct Config {
     /// to 6).
     #[serde(default)]
     pub(crate) keep_original: bool,
+}
+
+/// How much a wrong row can do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Risk {
+    /// A wrong row can harm a patient at once.
+    High,
 }
 
 /// What is written where no row fits.

@@ -5,14 +5,14 @@
 //! stands for a plain code. Each look-up leaves a line in the trace that names table and line.
 
 mod config;
-mod table;
 mod v2;
 
 use std::sync::Arc;
 
+use hilum_codes::{Coding, Equivalence, ROWS_MAX, Table, TableOptions, Used, shown};
 use hilum_component::{
     Build, BuildContext, Built, ComponentSpec, Example, Finding, Flow, Halted, Limit, Problem,
-    Rule, Severity, Step, StepContext, StepExample, TraceLine, Working,
+    Rule, Severity, Step, StepContext, StepExample, TraceLine, UnmappedCode, UnmappedFate, Working,
 };
 use hilum_fhirpath::NodeId;
 use hilum_hl7v2::Message;
@@ -20,8 +20,7 @@ use hilum_message::Phi;
 use serde_json::Value;
 
 use crate::settings::{Problems, not_evaluated, not_written, read, schema};
-use config::{Config, Default, Unmapped};
-use table::{Coding, ROWS_MAX, Row, Table};
+use config::{Config, Default, Risk, Unmapped};
 
 /// What documentation, editor and checks know of the step.
 pub(crate) fn spec() -> ComponentSpec {
@@ -79,14 +78,22 @@ fn build(config: &Value, context: &BuildContext<'_>) -> Built<Arc<dyn Step>> {
     let mut problems = Problems::default();
     let field = problems.keep(context.rule(&["field"], config.field.as_str()));
     let bytes = problems.keep(context.file(&["table"], config.table.as_str()));
-    let table = bytes.and_then(|bytes| match Table::read(&bytes, config.reverse) {
+    let options = TableOptions {
+        name: config.table.as_str(),
+        field: config.field.as_str(),
+        declared: config.risk == Some(Risk::High),
+        reverse: config.reverse,
+    };
+    let table = bytes.and_then(|bytes| match Table::read(&bytes, options) {
         Ok(table) => Some(table),
         Err(found) => {
-            for problem in found {
-                problems.add(Problem::at(
-                    &["table"],
-                    format!("{}, {problem}", config.table.as_str()),
-                ));
+            for mistake in found {
+                let text = format!("{}, {mistake}", config.table.as_str());
+                let problem = Problem::at(&["table"], text);
+                problems.add(match mistake.remedy {
+                    Some(remedy) => problem.hint(remedy),
+                    None => problem,
+                });
             }
             None
         }
@@ -107,6 +114,7 @@ fn build(config: &Value, context: &BuildContext<'_>) -> Built<Arc<dyn Step>> {
             field,
             table,
             name: config.table.as_str().to_owned(),
+            path: config.field.as_str().to_owned(),
             default: config.default,
             unmapped: config.unmapped,
             unit,
@@ -120,6 +128,8 @@ struct Translate {
     field: Rule,
     table: Table,
     name: String,
+    /// The expression of the field, as it was written.
+    path: String,
     default: Option<Default>,
     unmapped: Unmapped,
     unit: Option<u32>,
@@ -128,7 +138,7 @@ struct Translate {
 
 /// What is to be done about one code.
 enum Found<'t> {
-    Row(&'t Row),
+    Row(&'t Used),
     Default(Coding),
     Stays,
 }
@@ -189,6 +199,26 @@ impl Step for Translate {
         }
         Ok(Flow::Next)
     }
+
+    fn warnings(&self) -> Vec<Problem> {
+        let Some(risk) = self
+            .table
+            .risk()
+            .filter(|_| !self.table.unapproved().is_empty())
+        else {
+            return Vec::new();
+        };
+        let lines: Vec<_> = self.table.unapproved().iter().map(u64::to_string).collect();
+        let text = format!(
+            "{} is about {risk}, and rows count that nobody approved: line {}",
+            self.name,
+            lines.join(", ")
+        );
+        vec![Problem::at(&["table"], text).hint(
+            "let two different people look at each row: `by` or `reviewed-by`, and `approved-by` \
+             with the status `approved`",
+        )]
+    }
 }
 
 fn text_of(value: Option<hilum_fhirpath::Scalar<'_>>) -> Option<String> {
@@ -215,10 +245,14 @@ impl Translate {
         location: &str,
         context: &mut StepContext<'_>,
     ) -> Result<Found<'_>, Halted> {
-        if let Some(row) = self.table.find(&from.system, &from.code) {
+        let row = self
+            .table
+            .find(&from.system, &from.code, context.arrived_ms);
+        if let Some(row) = row {
             return Ok(Found::Row(row));
         }
-        let text = format!("no row of {} has {}", self.name, shown(&from.code));
+        self.register(from, context);
+        let text = format!("no row of {} has {}", self.name, told(&from.code));
         match self.unmapped {
             Unmapped::Keep => {}
             Unmapped::Flag => context.findings.push(Finding {
@@ -245,12 +279,37 @@ impl Translate {
         }))
     }
 
+    /// What the register is told of a code that no row has: never more than may be shown.
+    fn register(&self, from: &Coding, context: &mut StepContext<'_>) {
+        let fate = match (self.unmapped, &self.default) {
+            (Unmapped::Reject, _) => UnmappedFate::Rejected,
+            (_, Some(_)) => UnmappedFate::Defaulted,
+            (Unmapped::Flag, None) => UnmappedFate::Flagged,
+            (Unmapped::Keep, None) => UnmappedFate::Kept,
+        };
+        let code = shown(&from.code);
+        context.unmapped(UnmappedCode {
+            table: self.name.clone(),
+            field: self.path.clone(),
+            system: shown_system(&from.system),
+            code: code.map_or_else(|| format!("({})", from.code.chars().count()), str::to_owned),
+            display: code
+                .map(|_| from.display.chars().take(DISPLAY_MAX).collect())
+                .unwrap_or_default(),
+            fate,
+            count: 1,
+        });
+    }
+
     fn note(&self, before: &str, location: &str, found: &Found<'_>, context: &mut StepContext<'_>) {
         context.note(|step| {
             let (after, note) = match found {
                 Found::Row(row) => (
                     Some(row.to.code.clone()),
-                    format!("{}:{}", self.name, row.line),
+                    match row.equivalence {
+                        Equivalence::Equivalent => format!("{}:{}", self.name, row.line),
+                        other => format!("{}:{} ({})", self.name, row.line, other.word()),
+                    },
                 ),
                 Found::Default(to) => (Some(to.code.clone()), format!("{}: default", self.name)),
                 Found::Stays => (None, format!("{}: no row", self.name)),
@@ -267,14 +326,25 @@ impl Translate {
 }
 
 /// A code as a finding may show it: what does not look like a code is only counted.
-fn shown(code: &str) -> String {
-    const CODE_MAX: usize = 20;
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/' | ':');
-    let digits = code.chars().filter(char::is_ascii_digit).count();
-    if code.len() <= CODE_MAX && code.chars().all(plain) && digits <= 8 {
-        format!("the code {code}")
+fn told(code: &str) -> String {
+    shown(code).map_or_else(
+        || format!("a code of {} characters", code.chars().count()),
+        |code| format!("the code {code}"),
+    )
+}
+
+/// Characters of the text of an unmapped code that are kept.
+const DISPLAY_MAX: usize = 80;
+/// Characters of a code system, which may be an address.
+const SYSTEM_MAX: usize = 80;
+
+/// A code system as the register may show it: a name or an address, else only its length.
+fn shown_system(system: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.:/#+%".contains(c);
+    if system.len() <= SYSTEM_MAX && system.chars().all(plain) {
+        system.to_owned()
     } else {
-        format!("a code of {} characters", code.chars().count())
+        format!("({})", system.chars().count())
     }
 }
 

@@ -1,12 +1,11 @@
 //! Codes in HL7 v2: which components stand for a code, and how they are written.
 
+use hilum_codes::Coding;
 use hilum_component::{Document, EditError, Problem};
 use hilum_fhirpath::NodeId;
 use hilum_hl7v2::dictionary::Version;
 use hilum_hl7v2::structure::version_of;
 use hilum_hl7v2::{Level, Message, Part, Path};
-
-use super::table::Coding;
 
 /// A code in a message.
 pub(super) struct Place {

@@ -8,8 +8,8 @@ use bytes::Bytes;
 use hilum_component::{
     Acknowledge, Build, BuildContext, ChannelPlan, ComponentKind, DestinationKind, DestinationPlan,
     Format, FormatOptions, Incoming, Meter, Millis, Order, Problem, ProcessEnvironment, Processed,
-    Registry, ResendPlan, RetryPlan, Site, Size, SourceKind, SourcePlan, StepPlan, SystemInfo,
-    TraceLine, Unlimited, process,
+    Registry, ResendPlan, RetryPlan, SendsAs, Site, Size, SourceKind, SourcePlan, StepPlan,
+    SystemInfo, TraceLine, Unlimited, process,
 };
 use hilum_fhirpath::NoHost;
 use hilum_message::{IndexKey, MessageId, Metadata, Payload, PlanDigest};
@@ -38,11 +38,26 @@ impl Site for Files {
     fn secret(&self, _: &str) -> Result<String, String> {
         Err("no secrets here".to_owned())
     }
-    fn system(&self, _: &str) -> Option<Arc<SystemInfo>> {
-        None
+    fn system(&self, name: &str) -> Option<Arc<SystemInfo>> {
+        let file = self.0.get(&format!("systems/{name}.yaml"))?;
+        let file = yaml::parse(std::str::from_utf8(file).ok()?);
+        let text = |value: &Value| value.as_str().map(str::to_owned);
+        Some(Arc::new(SystemInfo {
+            name: name.to_owned(),
+            group: text(&file["group"]),
+            sends_as: SendsAs {
+                application: text(&file["sends-as"]["application"]),
+                facility: text(&file["sends-as"]["facility"]),
+            },
+            ..SystemInfo::default()
+        }))
     }
     fn system_names(&self) -> Vec<String> {
-        Vec::new()
+        let name = |file: &String| {
+            let name = file.strip_prefix("systems/")?.strip_suffix(".yaml")?;
+            Some(name.to_owned())
+        };
+        self.0.keys().filter_map(name).collect()
     }
     fn folder(&self) -> &Path {
         Path::new("")

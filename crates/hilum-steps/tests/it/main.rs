@@ -7,6 +7,7 @@ mod filter;
 mod normalise;
 mod route;
 mod script;
+mod sender;
 mod set;
 mod split;
 mod translate;

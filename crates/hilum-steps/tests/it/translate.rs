@@ -1,4 +1,6 @@
-use crate::channel::{Channel, Files, outcome, problems};
+use hilum_component::{UNMAPPED_PER_MESSAGE_MAX, UnmappedFate};
+
+use crate::channel::{Channel, Files, outcome, problems, steps};
 
 const TABLE: &str = "source,code,display,target,code,display,unit\n\
     L,K,Kalium,LN,2823-3,Potassium,mmol/L\n";
@@ -69,6 +71,86 @@ fn an_unknown_code_is_kept_flagged_or_rejected() {
     assert_eq!(
         outcome(&run("reject")),
         ["rejected: no row of t.csv has the code ZZ9 at OBX[2]-3"]
+    );
+}
+
+#[test]
+fn unmapped_codes_are_registered_whatever_becomes_of_the_message() {
+    let run = |settings: &str| {
+        let steps = format!("translate: {{ field: OBX-3, table: t.csv, {settings} }}");
+        let obx = "OBX|1|NM|ZZ9^Glucose^L\nOBX|2|NM|ZZ9^^L\nOBX|3|NM|van den Berg^Jane^L";
+        let processed = Channel::new("hl7v2", FILES, &steps).run(&oru(obx));
+        let codes = processed.unmapped.into_iter();
+        codes
+            .map(|code| (code.code, code.display, code.fate, code.count))
+            .collect::<Vec<_>>()
+    };
+    let all = |fate| {
+        [
+            ("ZZ9".to_owned(), "Glucose".to_owned(), fate, 2),
+            ("(12)".to_owned(), String::new(), fate, 1),
+        ]
+    };
+    assert_eq!(run("unmapped: keep"), all(UnmappedFate::Kept));
+    assert_eq!(run("unmapped: flag"), all(UnmappedFate::Flagged));
+    assert_eq!(run("default: { code: U }"), all(UnmappedFate::Defaulted));
+    // The first one ends the message.
+    let rejected = run("unmapped: reject");
+    assert_eq!(rejected.len(), 1);
+    assert_eq!((rejected[0].2, rejected[0].3), (UnmappedFate::Rejected, 1));
+}
+
+#[test]
+fn unmapped_codes_of_one_message_are_limited() {
+    let obx = |count: usize| -> String {
+        let lines = (0..count).map(|n| format!("OBX|{n}|NM|Z{n}^^L"));
+        oru(&lines.collect::<Vec<_>>().join("\n"))
+    };
+    let run = |count| {
+        let steps = "translate: { field: OBX-3, table: t.csv }";
+        let processed = Channel::new("hl7v2", FILES, steps).run(&obx(count));
+        (processed.unmapped.len(), processed.unmapped_more)
+    };
+    let max = UNMAPPED_PER_MESSAGE_MAX;
+    assert_eq!((run(max), run(max + 1)), ((max, 0), (max, 1)));
+}
+
+#[test]
+fn rows_count_on_their_days_only() {
+    let table = "code,target,code,display,equivalence,from,until\n\
+        K,LN,old,,,,2020-12-31\nK,LN,new,Potassium,wider,2021-01-01,\n";
+    let files = &[("t.csv", table)];
+    let mut channel = Channel::new("hl7v2", files, "translate: { field: OBX-3, table: t.csv }");
+    let processed = channel.run(&oru("OBX|1|NM|K||4"));
+    assert_eq!(outcome(&processed), [oru("OBX|1|NM|new^Potassium^LN||4")]);
+    assert_eq!(channel.trace[0].note, "t.csv:3 (wider)");
+}
+
+#[test]
+fn a_table_of_high_risk_needs_two_people() {
+    let table = "code,target,code,status,by,approved-by\nA,T,1,approved,ann,ann\n";
+    let files = Files::of(&[("units.csv", table), ("t.csv", table)]);
+    let found = problems(
+        "hl7v2",
+        &files,
+        "translate: { field: OBX-3, table: units.csv }",
+    );
+    let expected = "line 2: one person alone approved this row, and the table is about";
+    assert_eq!(found, [format!("table: units.csv, {expected} units")]);
+    let found = problems("hl7v2", &files, "translate: { field: OBX-6, table: t.csv }");
+    assert_eq!(found, [format!("table: t.csv, {expected} units")]);
+    let declared = "translate: { field: OBX-3, table: t.csv, risk: high }";
+    let found = problems("hl7v2", &files, declared);
+    let what = "what the site declares to be of high risk";
+    assert_eq!(found, [format!("table: t.csv, {expected} {what}")]);
+    assert!(problems("hl7v2", &files, "translate: { field: OBX-3, table: t.csv }").is_empty());
+    let files = Files::of(&[("units.csv", "code,target,code\nA,T,1\n")]);
+    let step = "translate: { field: OBX-3, table: units.csv }";
+    let warnings = steps("hl7v2", &files, step).unwrap()[0].step.warnings();
+    assert!(
+        warnings[0]
+            .message
+            .ends_with("rows count that nobody approved: line 2")
     );
 }
 

@@ -264,6 +264,35 @@ const HELP: &[Help] = &[
         &[("", "after `hilum check` of the folder that the node runs")],
     ),
     (
+        "codes",
+        &[
+            (1, "a change touches messages, or a table was left out"),
+            NODE[0],
+        ],
+        &[
+            (
+                "unmapped --channel lab-results",
+                "which codes no table has, and how often they came",
+            ),
+            (
+                "suggest st-elsewhere --table tables/local-to-loinc.csv --against loinc.csv",
+                "draft rows by the similarity of texts, to be reviewed",
+            ),
+            (
+                "review tables/local-to-loinc.csv --code GLU --target 2345-7 --by \"Ann Example\"",
+                "a draft is reviewed",
+            ),
+            (
+                "approve tables/local-to-loinc.csv --code GLU --by \"Bob Example\"",
+                "a reviewed row is used from now on",
+            ),
+            (
+                "impact st-elsewhere --table tables/local-to-loinc.csv --since 30d",
+                "which past messages the table of now translates otherwise",
+            ),
+        ],
+    ),
+    (
         "compare",
         &[(1, "there are differences"), (4, "no node answers")],
         &[

@@ -1,5 +1,6 @@
 //! The arguments of every command; their help texts are here and nowhere else.
 
+mod codes;
 mod fhir;
 mod help;
 mod journal;
@@ -11,6 +12,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+pub(crate) use codes::{
+    Approve, Codes, CodesCommand, CodesImpact, ForgetCodes, Retire, Sign, Suggest, Unmapped,
+};
 pub(crate) use fhir::{
     Fhir, FhirCommand, FhirConvert, FhirErase, FhirExport, FhirForm, FhirImport, FhirNode,
     FhirParameters, FhirValidate,
@@ -97,6 +101,8 @@ pub(crate) enum Command {
     Reject(Decide),
     /// Loads the folder of a running node again
     Reload(Ask),
+    /// The code tables of a site: codes without a map, suggestions, approval, what a change touches
+    Codes(Codes),
     /// Runs two plans over the messages of a day and shows what differs; nothing is sent
     Compare(Compare),
     /// Compares a data folder (journal and FHIR stores) with its checksums, also while a node runs on it

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use bytes::Bytes;
-use hilum_admin::message_json;
+use hilum_admin::{message_json, trace_json};
 use hilum_journal::{Journal, Query};
 use hilum_message::MessageId;
 use hilum_net::HostPort;
@@ -136,6 +136,17 @@ impl<'a> History<'a> {
                 Ok((page.messages.iter().map(message_json).collect(), page.next))
             }
         }
+    }
+
+    /// The deliveries of a message, as the management API shows them.
+    pub(crate) fn deliveries(&self, id: MessageId) -> anyhow::Result<Vec<Value>> {
+        let trace = match self {
+            Self::Node(remote) => remote.get(&format!("/api/v1/messages/{id}"))?,
+            Self::Folder {
+                journal, runtime, ..
+            } => trace_json(&runtime.block_on(journal.trace(id))?),
+        };
+        Ok(trace["deliveries"].as_array().cloned().unwrap_or_default())
     }
 
     /// The bytes of a message as they were received.

@@ -1,6 +1,7 @@
 //! One file a command.
 
 mod check;
+mod codes;
 mod compare;
 mod completions;
 mod db;
@@ -53,6 +54,7 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> anyhow::Result<Exit
         Command::Release(arguments) => node::release(arguments, output),
         Command::Reject(arguments) => node::reject(arguments, output),
         Command::Reload(arguments) => node::reload(arguments, output),
+        Command::Codes(arguments) => codes::run(arguments, output),
         Command::Compare(arguments) => compare::run(arguments, output),
         Command::Db(arguments) => db::run(arguments, output),
         Command::Verify(arguments) => journal::verify(arguments, output),

@@ -6,6 +6,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod codes;
 mod disk;
 mod doctor;
 mod fhir;

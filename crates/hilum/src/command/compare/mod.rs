@@ -21,7 +21,7 @@ use hilum_message::{Metadata, Payload};
 use tokio::time::Instant;
 
 use self::group::Groups;
-use self::seen::Side;
+pub(super) use self::seen::Side;
 use super::check::options;
 use super::history::{History, Span, day};
 use super::node::Remote;

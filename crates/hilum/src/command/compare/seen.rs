@@ -18,30 +18,30 @@ use tokio::time::Instant;
 const STEPS_WITHIN: Duration = Duration::from_secs(10);
 
 /// A plan and its state.
-pub(super) struct Side {
+pub(in crate::command) struct Side {
     plan: Arc<ChannelPlan>,
     state: State,
 }
 
 /// What a plan made of a message.
-pub(super) struct Seen {
-    pub(super) processed: Processed,
-    pub(super) lines: Vec<TraceLine>,
+pub(in crate::command) struct Seen {
+    pub(in crate::command) processed: Processed,
+    pub(in crate::command) lines: Vec<TraceLine>,
 }
 
 impl Side {
-    pub(super) fn new(plan: Arc<ChannelPlan>) -> Self {
+    pub(in crate::command) fn new(plan: Arc<ChannelPlan>) -> Self {
         Self {
             plan,
             state: State::default(),
         }
     }
 
-    pub(super) fn plan(&self) -> &ChannelPlan {
+    pub(in crate::command) fn plan(&self) -> &ChannelPlan {
         &self.plan
     }
 
-    pub(super) fn process(&mut self, incoming: Incoming) -> Seen {
+    pub(in crate::command) fn process(&mut self, incoming: Incoming) -> Seen {
         self.state.now_ms = incoming.arrived_ms;
         let mut lines = Vec::new();
         let mut environment = ProcessEnvironment {
