@@ -15,7 +15,15 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
         bail!("no shared test material: set HILUM_SHARED to its folder");
     }
     let mut cargo = shell::cargo();
-    cargo.args(["nextest", "run", "-p", "hilum-fhir", "_suite"]);
+    cargo.args([
+        "nextest",
+        "run",
+        "-p",
+        "hilum-fhir",
+        "-p",
+        "hilum-convert",
+        "_suite",
+    ]);
     shell::succeed(cargo.env("HILUM_SCORES", "write"))?;
     println!("wrote docs/scores");
     Ok(())

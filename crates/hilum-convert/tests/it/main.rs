@@ -2,12 +2,15 @@
 
 #![expect(
     clippy::expect_used,
+    clippy::unwrap_used,
     clippy::print_stdout,
     reason = "helpers of tests, one of which says that nothing was run"
 )]
 
 mod conversion;
+mod kit;
 mod language;
+mod pairs;
 mod samples;
 mod shipped;
 mod values;

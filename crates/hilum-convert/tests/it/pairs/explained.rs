@@ -1,0 +1,139 @@
+//! Why fields differ: the rows of `explained.txt`.
+//!
+//! Columns separated by two or more spaces: set (`*` for any), pairs (a pattern of their names), kind
+//! (`missing`, `differs`, `extra`, `*`), path (a pattern), whose (`theirs`, `ours`, `defect`), reason.
+//! In a pattern `*` stands for any text. The first row that fits counts.
+
+use super::compare::Difference;
+
+const ROWS: &str = include_str!("explained.txt");
+
+/// Whose choice a difference is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Whose {
+    Theirs,
+    Ours,
+    Defect,
+}
+
+struct Row {
+    line: usize,
+    set: &'static str,
+    pairs: &'static str,
+    kind: &'static str,
+    path: &'static str,
+    whose: Whose,
+    reason: &'static str,
+    used: usize,
+}
+
+/// All rows, with how often each was used.
+pub(super) struct Explanations {
+    rows: Vec<Row>,
+}
+
+impl Explanations {
+    pub(super) fn read() -> Self {
+        let mut rows = Vec::new();
+        for (at, line) in ROWS.lines().enumerate() {
+            if line.starts_with('#') || line.trim().is_empty() {
+                continue;
+            }
+            let columns: Vec<&'static str> = line
+                .split("  ")
+                .map(str::trim)
+                .filter(|column| !column.is_empty())
+                .collect();
+            let [set, pairs, kind, path, whose, reason] = columns[..] else {
+                panic!("explained.txt:{}: six columns are needed: {line}", at + 1);
+            };
+            let whose = match whose {
+                "theirs" => Whose::Theirs,
+                "ours" => Whose::Ours,
+                "defect" => Whose::Defect,
+                other => panic!("explained.txt:{}: whose choice is `{other}`?", at + 1),
+            };
+            rows.push(Row {
+                line: at + 1,
+                set,
+                pairs,
+                kind,
+                path,
+                whose,
+                reason,
+                used: 0,
+            });
+        }
+        Self { rows }
+    }
+
+    /// Whose choice a difference is, where a row tells.
+    pub(super) fn of(&mut self, set: &str, pair: &str, one: &Difference) -> Option<Whose> {
+        let row = self.rows.iter_mut().find(|row| {
+            (row.set == "*" || row.set == set)
+                && (row.kind == "*" || row.kind == one.kind.name())
+                && fits(row.pairs, pair)
+                && fits(row.path, &one.path)
+        })?;
+        row.used += 1;
+        Some(row.whose)
+    }
+
+    /// Lines of rows that fit nothing.
+    pub(super) fn unused(&self) -> Vec<usize> {
+        self.rows
+            .iter()
+            .filter(|row| row.used == 0)
+            .map(|row| row.line)
+            .collect()
+    }
+
+    pub(super) fn write(&self, page: &mut String) {
+        for (whose, title) in [
+            (Whose::Defect, "Defects of ours"),
+            (Whose::Theirs, "Their choices"),
+            (Whose::Ours, "Our choices"),
+        ] {
+            page.push_str(&format!("### {title}\n\n"));
+            let mut rows = self.rows.iter().filter(|row| row.whose == whose).peekable();
+            if rows.peek().is_none() {
+                page.push_str("None.\n\n");
+                continue;
+            }
+            page.push_str("| Set | Fields | Kind | Path | Why |\n|---|---|---|---|---|\n");
+            for row in rows {
+                let place = if row.pairs == "*" {
+                    row.path.to_owned()
+                } else {
+                    format!("{} in {}", row.path, row.pairs)
+                };
+                page.push_str(&format!(
+                    "| {} | {} | {} | `{place}` | {} |\n",
+                    row.set, row.used, row.kind, row.reason
+                ));
+            }
+            page.push('\n');
+        }
+        while page.ends_with("\n\n") {
+            page.pop();
+        }
+    }
+}
+
+/// Whether a text fits a pattern in which `*` stands for any text.
+fn fits(pattern: &str, text: &str) -> bool {
+    let mut parts = pattern.split('*');
+    let Some(mut rest) = parts.next().and_then(|first| text.strip_prefix(first)) else {
+        return false;
+    };
+    let mut last = None;
+    for part in parts {
+        if let Some(part) = last.replace(part) {
+            match rest.find(part) {
+                Some(at) => rest = rest.get(at + part.len()..).unwrap_or_default(),
+                None => return false,
+            }
+        }
+    }
+    last.map_or(rest.is_empty(), |last| rest.ends_with(last))
+}
