@@ -27,7 +27,7 @@ pub use diagnostic::{
     DIAGNOSTICS_MAX, Diagnostic, Explanation, Place, Related, Severity, Summary, explain,
     explanations, render, summary,
 };
-pub use document::{Form, Impact, ImpactChannel, Role, document, impact};
+pub use document::{Block, Form, Impact, ImpactChannel, Role, document, impact, rendered};
 pub use kept::{KeptError, KeptPlan, KeptPlans};
 pub use plan::{
     ChannelSummary, CheckPackages, FhirDatabase, FhirDatabaseTls, FhirPlan, FhirSubscriptions,

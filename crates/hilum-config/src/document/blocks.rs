@@ -10,7 +10,8 @@ use crate::site::Folder;
 const ROWS_MAX: usize = 1_000;
 
 /// A part of a document.
-pub(super) enum Block {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Block {
     /// Level from 1, text, and a name to link to.
     Heading(u8, String, String),
     /// Sentences.

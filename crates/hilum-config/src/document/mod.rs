@@ -8,6 +8,7 @@ mod html;
 mod impact;
 mod markdown;
 
+pub use blocks::Block;
 pub use impact::{Impact, ImpactChannel, Role, impact};
 
 use crate::plan::SiteSummary;
@@ -22,13 +23,19 @@ pub enum Form {
     Markdown,
 }
 
+/// A document in a form; the title is that of a page of HTML.
+#[must_use]
+pub fn rendered(title: &str, blocks: &[Block], form: Form) -> String {
+    match form {
+        Form::Html => html::render(title, blocks),
+        Form::Markdown => markdown::render(blocks),
+    }
+}
+
 /// The mapping documentation of a site: for each channel where messages come from, what is read,
 /// by which rule it is written, with which table, and where messages go.
 #[must_use]
 pub fn document(site: &SiteSummary, folder: &Folder, form: Form) -> String {
     let blocks = blocks::blocks(site, folder);
-    match form {
-        Form::Html => html::render(&site.name, &blocks),
-        Form::Markdown => markdown::render(&blocks),
-    }
+    rendered(&site.name, &blocks, form)
 }

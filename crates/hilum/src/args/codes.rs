@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use super::SiteArgs;
+use super::fhir::FhirNode;
 use super::node::{Node, When};
 
 /// `hilum codes`
@@ -180,4 +181,40 @@ pub(crate) struct CodesImpact {
     pub(crate) data: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) node: Node,
+}
+
+/// `hilum verify-interface`
+///
+/// A report to be signed: for each test code what the laboratory sent, what each receiver got and
+/// what the FHIR store holds, side by side. Use test patients. Ends with 1 if something differs.
+#[derive(Debug, Args)]
+pub(crate) struct VerifyInterface {
+    #[command(flatten)]
+    pub(crate) site: SiteArgs,
+    /// The channel of the results
+    #[arg(long, value_name = "NAME", required = true)]
+    pub(crate) channel: String,
+    /// Files with messages, which are processed as they would be on arrival and not sent; messages
+    /// that a node has received without it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) sample: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) when: When,
+    /// How many results of each test are shown, the newest first
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub(crate) each: u16,
+    /// The form of the report
+    #[arg(long, value_name = "FORM", default_value = "markdown", value_parser = ["markdown", "html"])]
+    pub(crate) form: String,
+    /// Writes the report to this file instead
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    /// The name of whoever reviews it
+    #[arg(long, value_name = "NAME")]
+    pub(crate) reviewer: Option<String>,
+    /// Shows texts, values, ranges and flags, which belong to a patient
+    #[arg(long)]
+    pub(crate) reveal: bool,
+    #[command(flatten)]
+    pub(crate) fhir: FhirNode,
 }

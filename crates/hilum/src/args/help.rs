@@ -293,6 +293,23 @@ const HELP: &[Help] = &[
         ],
     ),
     (
+        "verify-interface",
+        &[
+            (1, "something differs, is missing or was not delivered"),
+            NODE[0],
+        ],
+        &[
+            (
+                "st-elsewhere --channel lab-results --since 1d --each 1",
+                "codes and units of the last day, and whether the rest is equal",
+            ),
+            (
+                "st-elsewhere --channel lab-results --sample samples/oru.hl7 --reveal --form html --out report.html",
+                "of test messages, with values, to be printed and signed",
+            ),
+        ],
+    ),
+    (
         "compare",
         &[(1, "there are differences"), (4, "no node answers")],
         &[

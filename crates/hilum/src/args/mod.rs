@@ -14,6 +14,7 @@ use clap::{Args, Parser, Subcommand};
 
 pub(crate) use codes::{
     Approve, Codes, CodesCommand, CodesImpact, ForgetCodes, Retire, Sign, Suggest, Unmapped,
+    VerifyInterface,
 };
 pub(crate) use fhir::{
     Fhir, FhirCommand, FhirConvert, FhirErase, FhirExport, FhirForm, FhirImport, FhirNode,
@@ -103,6 +104,8 @@ pub(crate) enum Command {
     Reload(Ask),
     /// The code tables of a site: codes without a map, suggestions, approval, what a change touches
     Codes(Codes),
+    /// Reports what a laboratory sent, what each receiver got and what the store holds, to be signed
+    VerifyInterface(VerifyInterface),
     /// Runs two plans over the messages of a day and shows what differs; nothing is sent
     Compare(Compare),
     /// Compares a data folder (journal and FHIR stores) with its checksums, also while a node runs on it

@@ -10,7 +10,7 @@ use anyhow::{Context, bail};
 use bytes::Bytes;
 use hilum_admin::{message_json, trace_json};
 use hilum_journal::{Journal, Query};
-use hilum_message::MessageId;
+use hilum_message::{DeliveryId, MessageId};
 use hilum_net::HostPort;
 use serde_json::Value;
 
@@ -147,6 +147,30 @@ impl<'a> History<'a> {
             } => trace_json(&runtime.block_on(journal.trace(id))?),
         };
         Ok(trace["deliveries"].as_array().cloned().unwrap_or_default())
+    }
+
+    /// The bytes of a delivery as its destination got them.
+    pub(crate) fn sent(&self, delivery: &str) -> anyhow::Result<Bytes> {
+        match self {
+            Self::Node(remote) => {
+                remote.bytes(&format!("/api/v1/deliveries/{}/sent", part(delivery)))
+            }
+            Self::Folder {
+                journal, runtime, ..
+            } => {
+                let id: DeliveryId = delivery.parse()?;
+                let trace = runtime.block_on(journal.trace(id.message))?;
+                let mut known = trace
+                    .deliveries
+                    .iter()
+                    .map(|(row, _)| row.delivery.delivery);
+                let found = known
+                    .find(|known| known.id == id)
+                    .with_context(|| format!("there is no delivery {delivery}"))?;
+                let (_, payload) = runtime.block_on(journal.body(found))?;
+                Ok(journal.whole(&payload, MESSAGE_BYTES_MAX)?)
+            }
+        }
     }
 
     /// The bytes of a message as they were received.

@@ -13,6 +13,7 @@ mod history;
 mod impact;
 mod init;
 mod inspect;
+mod interface;
 mod journal;
 mod node;
 mod receive;
@@ -55,6 +56,7 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> anyhow::Result<Exit
         Command::Reject(arguments) => node::reject(arguments, output),
         Command::Reload(arguments) => node::reload(arguments, output),
         Command::Codes(arguments) => codes::run(arguments, output),
+        Command::VerifyInterface(arguments) => interface::run(arguments, output),
         Command::Compare(arguments) => compare::run(arguments, output),
         Command::Db(arguments) => db::run(arguments, output),
         Command::Verify(arguments) => journal::verify(arguments, output),

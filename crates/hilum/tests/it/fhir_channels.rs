@@ -24,7 +24,7 @@ async fn ask(port: u16, line: &str, body: &str) -> (u16, Value) {
 }
 
 /// The example with ports of its own.
-fn example(folder: &SiteFolder, [admin, fhir, results]: [u16; 3]) -> (PathBuf, PathBuf) {
+pub(crate) fn example(folder: &SiteFolder, [admin, fhir, results]: [u16; 3]) -> (PathBuf, PathBuf) {
     let from = examples().join("fhir-channels");
     copy(&from, folder, "site", &[("26660", results)]);
     let (site, data) = (folder.path().join("site"), folder.path().join("data"));

@@ -17,6 +17,7 @@ mod fhir_kill;
 mod fhir_server;
 mod fhir_tls;
 mod folder;
+mod interface;
 mod journal;
 mod kit;
 mod life;

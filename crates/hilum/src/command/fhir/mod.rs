@@ -9,6 +9,8 @@ mod parameters;
 mod server;
 mod validate;
 
+pub(super) use server::Server;
+
 use std::path::Path;
 
 use anyhow::Context;

@@ -32,7 +32,7 @@ const PIECE_BYTES: usize = 128 * 1024;
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// The FHIR server of a node, one of its tenants.
-pub(super) struct Server {
+pub(in crate::command) struct Server {
     at: HostPort,
     /// The path of the tenant.
     base: String,
@@ -50,7 +50,7 @@ type Outgoing = BoxBody<Bytes, std::io::Error>;
 
 impl Server {
     /// The server of the node that the arguments name.
-    pub(super) fn of(node: &FhirNode) -> anyhow::Result<Self> {
+    pub(in crate::command) fn of(node: &FhirNode) -> anyhow::Result<Self> {
         let at = &node.node.at;
         let status = Remote::new(at)?.get("/api/v1/status")?;
         let Some(url) = status["fhir"].as_str() else {
@@ -97,6 +97,27 @@ impl Server {
         let body = Full::new(Bytes::from(body)).map_err(|never| match never {});
         self.runtime.block_on(async {
             let asked = self.answered(method, path, headers, body.boxed());
+            tokio::time::timeout(ANSWER_WITHIN, asked)
+                .await
+                .context("the FHIR server did not answer in time")?
+        })
+    }
+
+    /// The bytes that a path gives, with every digit; none if nothing is there.
+    pub(in crate::command) fn content(&self, path: &str) -> anyhow::Result<Option<Bytes>> {
+        let body = Full::new(Bytes::new()).map_err(|never| match never {});
+        let asked = async {
+            let request = self.send_request(Method::GET, path, &[], body.boxed());
+            let (head, body) = request.await?.into_parts();
+            let whole = Limited::new(body, ANSWER_BYTES_MAX).collect().await;
+            let whole = whole.map_err(|error| anyhow::anyhow!("the answer broke off: {error}"))?;
+            match head.status {
+                StatusCode::NOT_FOUND | StatusCode::GONE => Ok(None),
+                status if status.is_success() => Ok(Some(whole.to_bytes())),
+                status => bail!("the FHIR server answered {status}"),
+            }
+        };
+        self.runtime.block_on(async {
             tokio::time::timeout(ANSWER_WITHIN, asked)
                 .await
                 .context("the FHIR server did not answer in time")?
