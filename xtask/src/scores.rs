@@ -25,6 +25,10 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
         "_suite",
     ]);
     shell::succeed(cargo.env("HILUM_SCORES", "write"))?;
+    let mut cargo = shell::cargo();
+    cargo.args(["nextest", "run", "-p", "hilum-fhir-server", "--test", "it"]);
+    cargo.arg("terminology_suite");
+    shell::succeed(cargo.env("HILUM_SCORES", "write"))?;
     println!("wrote docs/scores");
     Ok(())
 }

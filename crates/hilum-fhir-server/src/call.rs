@@ -27,6 +27,8 @@ pub(crate) struct Call {
     pub(crate) query: Vec<(String, String)>,
     pub(crate) conditions: Conditions,
     pub(crate) prefer: Prefer,
+    /// Languages that the client reads (`Accept-Language`).
+    pub(crate) languages: Option<Arc<str>>,
     pub(crate) media: Media,
     pub(crate) body: Content,
     /// The URL under which the tenant is reached, without a slash at the end.

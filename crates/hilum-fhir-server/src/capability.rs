@@ -34,9 +34,9 @@ fn handle(call: Call) -> BoxFuture<'static, Result<Reply, Fault>> {
         match call.query("mode") {
             None | Some("full" | "normative") => {}
             Some("terminology") => {
-                let text =
-                    "`mode=terminology` is not supported: this server is no terminology service";
-                return Err(Fault::bad(IssueType::NotSupported, text));
+                return Ok(Reply::json(crate::terminology::capability::statement(
+                    &call,
+                )));
             }
             Some(_) => {
                 let text = "`mode` is none of full, normative, terminology";

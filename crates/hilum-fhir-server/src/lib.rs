@@ -10,6 +10,7 @@
 //! - `jobs/`: what takes longer than a request; `bulk/`: resources out and in as files.
 //! - `subscription/`: who is told of changes, and how.
 //! - `search/`: from a URL to a query of the store; `terms/`: the codes of value sets for it.
+//! - `terminology/`: code systems, value sets and concept maps of the store, compiled and kept.
 //! - `slot`: a tenant under its name, and how it changes; `parameter` and `reindex`: search
 //!   parameters that are not of the standard, and finding old resources by them.
 //!
@@ -43,6 +44,7 @@ mod slot;
 mod subscription;
 mod take;
 mod tenant;
+mod terminology;
 mod terms;
 mod time;
 mod write;

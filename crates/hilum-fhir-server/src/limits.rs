@@ -73,6 +73,10 @@ pub struct Limits {
     pub import_batch_max: usize,
     /// Lines that cannot be stored, after which an import gives up.
     pub import_errors_max: u64,
+    /// Codes that one expansion of a value set gives; more are given in pages.
+    pub expansion_codes_max: usize,
+    /// Codes that are looked at for one expansion.
+    pub expansion_work_max: usize,
     /// Resources that are erased with a patient.
     pub erase_resources_max: usize,
 }
@@ -114,6 +118,8 @@ impl Default for Limits {
             import_inputs_max: 1_000,
             import_batch_max: 250,
             import_errors_max: 10_000,
+            expansion_codes_max: 10_000,
+            expansion_work_max: 10_000_000,
             erase_resources_max: 100_000,
         }
     }

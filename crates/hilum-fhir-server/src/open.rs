@@ -21,6 +21,7 @@ use crate::server::Fhir;
 use crate::slot::Slot;
 use crate::subscription::{Hub, SubscriptionOptions, Subscriptions};
 use crate::tenant::{Tenant, Validate};
+use crate::terminology::Codes;
 use crate::time::Clock;
 
 /// How a tenant is opened.
@@ -251,6 +252,8 @@ fn open(
             (name, Place::Sqlite(options.file))
         }
     };
+    let shared = matches!(place, Place::Postgres(_));
+    let clock = subscriptions.clock();
     let own = subscriptions.clock();
     let now = hilum_fhir_store::Clock::new(move || own());
     let config = StoreConfig {
@@ -280,6 +283,7 @@ fn open(
         custom: Arc::default(),
         custom_max,
         subscriptions: Arc::new(subscriptions),
+        codes: Arc::new(Codes::new(shared, clock)),
     })
 }
 

@@ -232,6 +232,7 @@ async fn answer(
             returns: delivering.as_ref().map(|_| Return::Minimal),
             ..Prefer::default()
         },
+        languages: None,
         media: Media::JSON,
         body: content(request.body),
         base,

@@ -298,6 +298,7 @@ async fn answer(
         query,
         conditions: Conditions::of(request.headers())?,
         prefer: Prefer::of(request.headers()),
+        languages: languages(request.headers()),
         media: shape.media,
         body: Content::NONE,
         base,
@@ -328,6 +329,12 @@ async fn answer(
     };
     drop(permit);
     result
+}
+
+/// The languages that the client reads.
+fn languages(headers: &HeaderMap) -> Option<Arc<str>> {
+    let text = headers.get(header::ACCEPT_LANGUAGE)?.to_str().ok()?;
+    (!text.trim().is_empty()).then(|| text.into())
 }
 
 /// Takes what every request may say out of the query.

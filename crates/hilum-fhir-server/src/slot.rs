@@ -112,7 +112,16 @@ impl Slot {
         if !Arc::ptr_eq(&now.table, &prepared_with.table) {
             index_again(&now, &mut commit);
         }
-        now.commit(commit).await
+        let defines = commit.changes.iter().any(|change| {
+            let named = now.type_name(change.resource_type);
+            matches!(named, "CodeSystem" | "ValueSet" | "ConceptMap")
+        });
+        let committed = now.commit(commit).await;
+        if defines {
+            // Before the writer is answered, so that its next question sees what it wrote.
+            now.codes.forget();
+        }
+        committed
     }
 
     /// Puts the search parameters that are stored into use, and takes others out of it.

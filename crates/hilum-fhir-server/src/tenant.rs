@@ -19,6 +19,7 @@ use http::{StatusCode, header};
 use crate::fault::Fault;
 use crate::search::table::Table;
 use crate::subscription::Subscriptions;
+use crate::terminology::Codes;
 
 /// How strictly resources are checked before they are stored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -59,6 +60,8 @@ pub(crate) struct Tenant {
     /// How many there may be.
     pub(crate) custom_max: usize,
     pub(crate) subscriptions: Arc<Subscriptions>,
+    /// Code systems, value sets and concept maps, compiled.
+    pub(crate) codes: Arc<Codes>,
 }
 
 impl Tenant {

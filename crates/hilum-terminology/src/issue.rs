@@ -196,3 +196,14 @@ pub(crate) fn not_in_value_set(coding: &str, canonical: &str) -> Issue {
         format!("The provided code {coding} was not found in the value set '{canonical}'"),
     )
 }
+
+/// Failures that callers tell in the words of this crate.
+pub mod issues {
+    use super::Failure;
+
+    /// A value set that is not known.
+    #[must_use]
+    pub fn unknown_value_set(canonical: &str) -> Failure {
+        Failure::refused(super::unknown_value_set(canonical))
+    }
+}

@@ -53,7 +53,7 @@ pub mod version;
 
 pub use check::{CODINGS_MAX, Checked, Coding, Given};
 pub use engine::{Engine, IMPORTS_MAX};
-pub use issue::{Failure, Issue};
+pub use issue::{Failure, Issue, issues};
 pub use language::{LANGUAGES_MAX, LanguageError, Languages};
 pub use lookup::Subsumption;
 pub use options::{Options, Rule, RuleKind};

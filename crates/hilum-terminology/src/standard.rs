@@ -164,6 +164,15 @@ fn value_set(def: &ValueSetDef) -> Option<ValueSet> {
         }
     }
     for part in &mut include {
+        // The tables have codes in their own order; people know that of the code system.
+        let placed = code_system(part.system.as_deref().unwrap_or_default()).unwrap_or_default();
+        let places: HashMap<&str, usize> = placed
+            .iter()
+            .enumerate()
+            .map(|(at, of)| (of.code, at))
+            .collect();
+        part.concepts
+            .sort_by_key(|chosen| places.get(&*chosen.code).copied().unwrap_or(usize::MAX));
         part.index();
     }
     Some(ValueSet {

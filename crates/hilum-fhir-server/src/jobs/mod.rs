@@ -271,6 +271,7 @@ impl Running {
             query: Vec::new(),
             conditions: Conditions::default(),
             prefer: Prefer::default(),
+            languages: None,
             media: Media::JSON,
             body: Content::NONE,
             base: base.into(),

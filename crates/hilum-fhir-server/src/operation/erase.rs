@@ -359,6 +359,8 @@ async fn step(
         progress: Arc::new(progress),
     };
     let erased = running.tenant.store.erase_as(some.to_vec(), step).await?;
+    // A definition may be among it.
+    running.tenant.codes.forget();
     *made = after.and(erased);
     Ok(())
 }

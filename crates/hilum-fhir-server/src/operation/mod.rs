@@ -1,12 +1,19 @@
 //! Operations: what is called by a name with `$` (FHIR R4 operations.html).
 
+mod batch_validate_code;
 mod document;
 pub(crate) mod erase;
 mod everything;
+mod expand;
 mod lastn;
+mod lookup;
 mod meta;
+mod preferred_id;
 mod snapshot;
+mod subsumes;
+mod translate;
 mod validate;
+mod validate_code;
 
 use hilum_fhir::IssueType;
 use hilum_fhir_store::Stored;
@@ -27,6 +34,13 @@ pub(crate) fn routes() -> Vec<Entry> {
         .chain(lastn::routes())
         .chain(document::routes())
         .chain(erase::routes())
+        .chain(lookup::routes())
+        .chain(validate_code::routes())
+        .chain(batch_validate_code::routes())
+        .chain(subsumes::routes())
+        .chain(expand::routes())
+        .chain(translate::routes())
+        .chain(preferred_id::routes())
         .collect()
 }
 

@@ -37,6 +37,8 @@ mod standard;
 mod strict;
 mod subscriptions;
 mod synthea;
+mod terminology;
+mod terminology_suite;
 mod topics;
 mod us_core;
 mod walk;

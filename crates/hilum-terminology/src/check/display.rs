@@ -161,6 +161,13 @@ impl Check<'_> {
                 "Wrong Display Name",
             ),
         };
+        // Names for other uses are accepted, but nobody is sent to them.
+        let shown: Vec<&Name<'_>> = readable
+            .iter()
+            .copied()
+            .filter(|name| name.usage.is_none_or(|of| of.code == "display"))
+            .collect();
+        let readable = if shown.is_empty() { readable } else { &shown };
         let mut distinct: Vec<(&str, Option<&str>)> = Vec::new();
         for name in readable {
             if !distinct.contains(&(name.value, name.language)) {

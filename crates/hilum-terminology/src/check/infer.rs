@@ -27,7 +27,8 @@ impl Check<'_> {
             0 => (
                 "UNABLE_TO_INFER_CODESYSTEM",
                 format!(
-                    "The System URI could not be determined for the code '{code}' in the ValueSet '{name}'"
+                    "The System URI could not be determined for the code '{code}' in the ValueSet '{name}'{}",
+                    looked_in(set)
                 ),
             ),
             _ => (
@@ -81,4 +82,18 @@ impl Check<'_> {
         }
         Ok(())
     }
+}
+
+/// The code systems that a value set names, for a message.
+fn looked_in(set: &ValueSet) -> String {
+    let named: BTreeSet<&str> = set
+        .include
+        .iter()
+        .filter_map(|part| part.system.as_deref())
+        .collect();
+    if named.is_empty() {
+        return String::new();
+    }
+    let named: Vec<&str> = named.into_iter().collect();
+    format!(" (looked in {})", named.join(", "))
 }

@@ -366,9 +366,7 @@ impl<'c> Collector<'c> {
 
     /// Says what a definition is that is not meant for use.
     pub(super) fn remark(&mut self, name: &str, standing: &Standing, of: &Standing) {
-        let own = standing.standards.as_deref();
-        let same = own.is_some() && own == of.standards.as_deref();
-        let Some((_, word)) = remark(standing, of).filter(|_| !same || self.way.len() > 1) else {
+        let Some((_, word)) = remark(standing, of) else {
             return;
         };
         let parameter = match word {

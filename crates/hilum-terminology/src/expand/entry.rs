@@ -7,15 +7,8 @@ use super::{Entry, EntryName, EntryProperty, Request};
 use crate::engine::Engine;
 use crate::names;
 use crate::set::{Chosen, ValueSet};
-use crate::system::{Concept, Name, preferred};
+use crate::system::{Concept, Name, PREFERRED, preferred};
 use crate::table::{Use, ValueKind};
-
-/// The use of a display that is not the one shown (THO hl7TermMaintInfra).
-const PREFERRED: Use<'static> = Use {
-    system: "http://terminology.hl7.org/CodeSystem/hl7TermMaintInfra",
-    code: "preferredForLanguage",
-    display: "Preferred For Language",
-};
 
 /// How codes are shown.
 pub(super) struct Shown<'s> {

@@ -8,7 +8,7 @@ use hilum_fhir::{Node, Style};
 
 use super::{Entry, EntryName, Expansion, Value};
 use crate::set::ValueSet;
-use crate::table::ValueKind;
+use crate::table::{Property, ValueKind};
 
 const PROPERTY: &str =
     "http://hl7.org/fhir/5.0/StructureDefinition/extension-ValueSet.expansion.property";
@@ -295,8 +295,13 @@ fn one(entry: &Entry, out: &mut Vec<u8>) {
     out.push(b'}');
 }
 
-/// `"valueCode":"x"` and the like: the value of a property.
-pub(crate) fn typed(kind: ValueKind, value: &str, out: &mut Vec<u8>) {
+/// `"valueCode":"x"` and the like: the value of a property as JSON writes it.
+pub fn property_json(property: &Property<'_>, out: &mut Vec<u8>) {
+    typed(property.kind, property.value, out);
+}
+
+/// The value of a property.
+fn typed(kind: ValueKind, value: &str, out: &mut Vec<u8>) {
     let name = match kind {
         ValueKind::Code => "valueCode",
         ValueKind::Coding => "valueCoding",

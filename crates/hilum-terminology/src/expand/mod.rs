@@ -20,7 +20,7 @@ use crate::options::Options;
 use crate::set::ValueSet;
 use crate::table::ValueKind;
 
-pub use json::Stamp;
+pub use json::{Stamp, property_json};
 
 /// What is asked of an expansion.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -63,6 +63,16 @@ pub struct Translated {
 }
 
 impl Engine<'_> {
+    /// The translations of codings by one map.
+    pub fn translate_by(
+        &self,
+        map: &Arc<ConceptMap>,
+        codings: &[Coding],
+        ask: &Ask,
+    ) -> Result<Translated, Failure> {
+        self.walked(Some(map), codings, ask)
+    }
+
     /// The translations of codings.
     pub fn translate(&self, codings: &[Coding], ask: &Ask) -> Result<Translated, Failure> {
         let given = match &ask.map {
@@ -72,12 +82,21 @@ impl Engine<'_> {
                 None => return Err(Failure::refused(unknown_map(canonical))),
             },
         };
+        self.walked(given.as_ref(), codings, ask)
+    }
+
+    fn walked(
+        &self,
+        given: Option<&Arc<ConceptMap>>,
+        codings: &[Coding],
+        ask: &Ask,
+    ) -> Result<Translated, Failure> {
         let mut translated = Translated::default();
         for coding in codings {
             let Some(code) = coding.code.as_deref() else {
                 continue;
             };
-            let maps = match &given {
+            let maps = match given {
                 Some(map) => vec![Arc::clone(map)],
                 None => self.fitting(coding, ask)?,
             };

@@ -239,6 +239,35 @@ impl Concept {
     }
 }
 
+/// The use of a display that is not the one shown (THO hl7TermMaintInfra).
+pub(crate) const PREFERRED: Use<'static> = Use {
+    system: "http://terminology.hl7.org/CodeSystem/hl7TermMaintInfra",
+    code: "preferredForLanguage",
+    display: "Preferred For Language",
+};
+
+impl<'c> Name<'c> {
+    /// What it is for; of a display, that it is preferred in its language.
+    #[must_use]
+    pub fn shown_use(&self) -> Option<Use<'c>> {
+        if self.is_display {
+            Some(PREFERRED)
+        } else {
+            self.usage
+        }
+    }
+}
+
+impl Concept {
+    /// What people read who read these languages; the display where none of them has a name.
+    #[must_use]
+    pub fn display_for(&self, languages: Option<&Languages>) -> Option<&str> {
+        let names: Vec<Name<'_>> = self.names().collect();
+        let best = preferred(&names, languages).or_else(|| preferred(&names, None));
+        best.map(|name| name.value)
+    }
+}
+
 /// The name that is shown to who reads these languages: the best of the first language that there
 /// is one in, else the display, unless nothing else will do.
 pub(crate) fn preferred<'a, 'n>(

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use crate::table::{Table, ValueKind};
 
-pub(crate) use concept::preferred;
 pub use concept::{Concept, Name};
+pub(crate) use concept::{PREFERRED, preferred};
 pub use read::ReadError;
 pub(crate) use read::{extension_value, kept_extensions};
 

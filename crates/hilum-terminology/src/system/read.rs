@@ -208,6 +208,16 @@ impl Making<'_> {
         } else {
             value.text().unwrap_or_default()
         };
+        // The code of a property counts where its URI says something else that is not defined.
+        let defined = [
+            "parent",
+            "subsumedBy",
+            "child",
+            "notSelectable",
+            "inactive",
+            "status",
+        ];
+        let meaning = meaning.filter(|meaning| defined.contains(meaning));
         match (meaning.unwrap_or(name), text) {
             ("parent" | "subsumedBy", other) => {
                 self.told.push((code.to_owned(), other.to_owned()));

@@ -222,7 +222,7 @@ fn what_the_standard_lists_is_expanded_and_written_as_a_resource() {
         .collect();
     assert_eq!(
         shown,
-        [Some("Female"), Some("Male"), Some("Other"), Some("Unknown")]
+        [Some("Male"), Some("Female"), Some("Other"), Some("Unknown")]
     );
     let stamp = Stamp {
         identifier: "urn:uuid:0b0b8b0e-0000-4000-8000-000000000000".to_owned(),
