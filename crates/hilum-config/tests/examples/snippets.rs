@@ -9,7 +9,7 @@ use hilum_config::{Folder, Options, Secrets, Severity, load_folder, render, run_
 use crate::{registry, root};
 
 /// The pages that make one site, and the example whose samples and scripts they use.
-const SITES: [(&[&str], &str); 7] = [
+const SITES: [(&[&str], &str); 8] = [
     (&["README.md"], "relay"),
     (
         &["docs/guide/first-channel.md", "docs/guide/test.md"],
@@ -18,6 +18,7 @@ const SITES: [(&[&str], &str); 7] = [
     (&["docs/guide/ask.md"], "enrich"),
     (&["docs/guide/fhir-channels.md"], "fhir-channels"),
     (&["docs/guide/environments.md"], "st-elsewhere"),
+    (&["docs/guide/local-codes.md"], "st-elsewhere"),
     (&["docs/guide/fhir.md"], "fhir-server"),
     (&["docs/runbook/peer-refuses.md"], "st-elsewhere"),
 ];
@@ -35,6 +36,24 @@ fn blocks(page: &str) -> Vec<String> {
     blocks
 }
 
+/// The tables of a page: blocks of CSV, each under the last file name before it.
+fn tables(page: &str) -> Vec<(String, String)> {
+    let text = std::fs::read_to_string(root().join(page)).unwrap();
+    let mut tables = Vec::new();
+    let mut rest = text.as_str();
+    while let Some((before, after)) = rest.split_once("```csv\n") {
+        let (block, after) = after.split_once("```").unwrap();
+        let name = before.rsplit('`').nth(1).unwrap();
+        assert!(
+            name.ends_with(".csv"),
+            "{page}: no file is named before\n{block}"
+        );
+        tables.push((name.to_owned(), block.to_owned()));
+        rest = after;
+    }
+    tables
+}
+
 /// The value of a key at the start of a line.
 fn value<'b>(block: &'b str, key: &str) -> Option<&'b str> {
     let line = block.lines().find_map(|line| line.strip_prefix(key))?;
@@ -46,6 +65,7 @@ fn files(pages: &[&str]) -> BTreeMap<String, String> {
     let mut files = BTreeMap::new();
     let mut channel = "a".to_owned();
     for page in pages {
+        files.extend(tables(page));
         for block in blocks(page) {
             let named = block
                 .lines()
@@ -83,7 +103,8 @@ fn files(pages: &[&str]) -> BTreeMap<String, String> {
 
 /// What the shown files name and the page does not show.
 fn complete(files: &mut BTreeMap<String, String>) {
-    let all: String = files.values().map(String::as_str).collect();
+    let yaml = files.iter().filter(|(name, _)| name.ends_with(".yaml"));
+    let all: String = yaml.map(|(_, text)| text.as_str()).collect();
     for name in all.split("system: ").skip(1) {
         let end = |c: char| !c.is_ascii_alphanumeric() && c != '-';
         let name = name.split(end).next().unwrap_or_default();
