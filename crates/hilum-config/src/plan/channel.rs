@@ -297,6 +297,7 @@ fn site_summary(gathered: &Gathered, channels: &[Checked<'_>]) -> SiteSummary {
         about: system.info.about.clone(),
         owner: system.info.owner.clone(),
         production: system.info.production,
+        group: system.info.group.clone(),
         addresses: system.info.addresses.clone(),
         certificates: {
             let mut found = Vec::new();

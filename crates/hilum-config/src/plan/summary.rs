@@ -40,6 +40,8 @@ pub struct SystemSummary {
     pub owner: Option<String>,
     /// It is used for care.
     pub production: bool,
+    /// The group of systems that send to one channel.
+    pub group: Option<String>,
     /// Addresses by technology.
     pub addresses: BTreeMap<String, String>,
     /// Files of certificates that its `settings:` name.

@@ -13,7 +13,12 @@ pub(crate) struct Config {
     /// The table, CSV with the columns `source,code,display,target,code,display` and, if wanted,
     /// `unit,equivalence,status,by,on,reviewed-by,reviewed-on,approved-by,approved-on,from,until,note`.
     /// Rows count while they are `approved` and the message arrived within `from` and `until`.
-    pub(crate) table: SiteFile,
+    pub(crate) table: Option<SiteFile>,
+    /// Instead of `table`: a folder with a table for each system of `group`, `FOLDER/SYSTEM.csv`.
+    /// The step `sender` before says whose table it is.
+    pub(crate) tables: Option<String>,
+    /// The group of systems whose tables lie in `tables`.
+    pub(crate) group: Option<String>,
     /// `high` for a table in which a wrong row can harm a patient at once: each row that counts
     /// needs two different people, and no rows are suggested for it. Tables of blood groups,
     /// susceptibilities, units, allergies and drugs are recognised by their name, their field and

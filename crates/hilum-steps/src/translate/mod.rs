@@ -5,11 +5,12 @@
 //! stands for a plain code. Each look-up leaves a line in the trace that names table and line.
 
 mod config;
+mod tables;
 mod v2;
 
 use std::sync::Arc;
 
-use hilum_codes::{Coding, Equivalence, ROWS_MAX, Table, TableOptions, Used, shown};
+use hilum_codes::{Coding, Equivalence, ROWS_MAX, Used, shown};
 use hilum_component::{
     Build, BuildContext, Built, ComponentSpec, Example, Finding, Flow, Halted, Limit, Problem,
     Rule, Severity, Step, StepContext, StepExample, TraceLine, UnmappedCode, UnmappedFate, Working,
@@ -19,8 +20,10 @@ use hilum_hl7v2::Message;
 use hilum_message::Phi;
 use serde_json::Value;
 
+use crate::sender::SENDER;
 use crate::settings::{Problems, not_evaluated, not_written, read, schema};
-use config::{Config, Default, Risk, Unmapped};
+use config::{Config, Default, Unmapped};
+use tables::{Named, Tables};
 
 /// What documentation, editor and checks know of the step.
 pub(crate) fn spec() -> ComponentSpec {
@@ -62,6 +65,19 @@ const EXAMPLES: &[Example] = &[
         }),
     },
     Example {
+        title: "Several laboratories, each with a table of its own",
+        yaml: "translate:\n  field: OBX-3\n  tables: tables/labs\n  group: labs\n",
+        effect: Some(StepExample {
+            format: "hl7v2",
+            before: "MSH|^~\\&|NLAB|H|||||ORU^R01|1|P|2.5\nOBX|1|NM|K^Kalium^L||4.1\n",
+            after: "MSH|^~\\&|NLAB|H|||||ORU^R01|1|P|2.5\nOBX|1|NM|K^Kalium^L||4.1\n",
+            files: &[
+                ("systems/lab-north.yaml", "system: lab-north\ngroup: labs\n"),
+                ("tables/labs/lab-north.csv", TABLE),
+            ],
+        }),
+    },
+    Example {
         title: "A plain code, with a default for everything else",
         yaml: "translate:\n  field: PID-8\n  table: tables/sex.csv\n  unmapped: keep\n  default: { code: U }\n",
         effect: Some(StepExample {
@@ -77,27 +93,7 @@ fn build(config: &Value, context: &BuildContext<'_>) -> Built<Arc<dyn Step>> {
     let config: Config = read(config)?;
     let mut problems = Problems::default();
     let field = problems.keep(context.rule(&["field"], config.field.as_str()));
-    let bytes = problems.keep(context.file(&["table"], config.table.as_str()));
-    let options = TableOptions {
-        name: config.table.as_str(),
-        field: config.field.as_str(),
-        declared: config.risk == Some(Risk::High),
-        reverse: config.reverse,
-    };
-    let table = bytes.and_then(|bytes| match Table::read(&bytes, options) {
-        Ok(table) => Some(table),
-        Err(found) => {
-            for mistake in found {
-                let text = format!("{}, {mistake}", config.table.as_str());
-                let problem = Problem::at(&["table"], text);
-                problems.add(match mistake.remedy {
-                    Some(remedy) => problem.hint(remedy),
-                    None => problem,
-                });
-            }
-            None
-        }
-    });
+    let tables = Tables::read(&config, context, &mut problems);
     let unit = problems
         .keep(
             config
@@ -109,11 +105,10 @@ fn build(config: &Value, context: &BuildContext<'_>) -> Built<Arc<dyn Step>> {
     if unit.is_some() && context.format.name() != "hl7v2" {
         problems.add(Problem::at(&["unit"], "units are written in HL7 v2 only"));
     }
-    let step = field.zip(table).map(|(field, table)| {
+    let step = field.zip(tables).map(|(field, tables)| {
         Arc::new(Translate {
             field,
-            table,
-            name: config.table.as_str().to_owned(),
+            tables,
             path: config.field.as_str().to_owned(),
             default: config.default,
             unmapped: config.unmapped,
@@ -126,8 +121,7 @@ fn build(config: &Value, context: &BuildContext<'_>) -> Built<Arc<dyn Step>> {
 
 struct Translate {
     field: Rule,
-    table: Table,
-    name: String,
+    tables: Tables,
     /// The expression of the field, as it was written.
     path: String,
     default: Option<Default>,
@@ -146,13 +140,14 @@ enum Found<'t> {
 impl Step for Translate {
     fn apply(&self, message: &mut Working, context: &mut StepContext<'_>) -> Result<Flow, Halted> {
         let nodes = self.nodes(message, context)?;
+        let table = self.tables.of(message.metadata.get(SENDER));
         let v2 = message.document.as_any().is::<Message>();
         if v2 {
             let places = v2::places(&*message.document, &nodes);
             for place in places {
                 context.spend()?;
-                let found = self.look_up(&place.from, &place.location, context)?;
-                self.note(&place.from.code, &place.location, &found, context);
+                let found = self.look_up(table, &place.from, &place.location, context)?;
+                note(table, &place.from.code, &place.location, &found, context);
                 let Some(message) = message.document.as_any_mut().downcast_mut::<Message>() else {
                     continue;
                 };
@@ -188,8 +183,8 @@ impl Step for Translate {
                 code,
                 ..Coding::default()
             };
-            let found = self.look_up(&from, &location, context)?;
-            self.note(&from.code, &location, &found, context);
+            let found = self.look_up(table, &from, &location, context)?;
+            note(table, &from.code, &location, &found, context);
             let to = match &found {
                 Found::Row(row) => &row.to.code,
                 Found::Default(to) => &to.code,
@@ -201,23 +196,7 @@ impl Step for Translate {
     }
 
     fn warnings(&self) -> Vec<Problem> {
-        let Some(risk) = self
-            .table
-            .risk()
-            .filter(|_| !self.table.unapproved().is_empty())
-        else {
-            return Vec::new();
-        };
-        let lines: Vec<_> = self.table.unapproved().iter().map(u64::to_string).collect();
-        let text = format!(
-            "{} is about {risk}, and rows count that nobody approved: line {}",
-            self.name,
-            lines.join(", ")
-        );
-        vec![Problem::at(&["table"], text).hint(
-            "let two different people look at each row: `by` or `reviewed-by`, and `approved-by` \
-             with the status `approved`",
-        )]
+        self.tables.warnings()
     }
 }
 
@@ -239,20 +218,19 @@ impl Translate {
         Ok(found.nodes().collect())
     }
 
-    fn look_up(
+    fn look_up<'t>(
         &self,
+        table: &'t Named,
         from: &Coding,
         location: &str,
         context: &mut StepContext<'_>,
-    ) -> Result<Found<'_>, Halted> {
-        let row = self
-            .table
-            .find(&from.system, &from.code, context.arrived_ms);
+    ) -> Result<Found<'t>, Halted> {
+        let row = table.find(from, context.arrived_ms);
         if let Some(row) = row {
             return Ok(Found::Row(row));
         }
-        self.register(from, context);
-        let text = format!("no row of {} has {}", self.name, told(&from.code));
+        self.register(table, from, context);
+        let text = format!("no row of {} has {}", table.name, told(&from.code));
         match self.unmapped {
             Unmapped::Keep => {}
             Unmapped::Flag => context.findings.push(Finding {
@@ -280,7 +258,7 @@ impl Translate {
     }
 
     /// What the register is told of a code that no row has: never more than may be shown.
-    fn register(&self, from: &Coding, context: &mut StepContext<'_>) {
+    fn register(&self, table: &Named, from: &Coding, context: &mut StepContext<'_>) {
         let fate = match (self.unmapped, &self.default) {
             (Unmapped::Reject, _) => UnmappedFate::Rejected,
             (_, Some(_)) => UnmappedFate::Defaulted,
@@ -289,7 +267,7 @@ impl Translate {
         };
         let code = shown(&from.code);
         context.unmapped(UnmappedCode {
-            table: self.name.clone(),
+            table: table.name.clone(),
             field: self.path.clone(),
             system: shown_system(&from.system),
             code: code.map_or_else(|| format!("({})", from.code.chars().count()), str::to_owned),
@@ -300,29 +278,36 @@ impl Translate {
             count: 1,
         });
     }
+}
 
-    fn note(&self, before: &str, location: &str, found: &Found<'_>, context: &mut StepContext<'_>) {
-        context.note(|step| {
-            let (after, note) = match found {
-                Found::Row(row) => (
-                    Some(row.to.code.clone()),
-                    match row.equivalence {
-                        Equivalence::Equivalent => format!("{}:{}", self.name, row.line),
-                        other => format!("{}:{} ({})", self.name, row.line, other.word()),
-                    },
-                ),
-                Found::Default(to) => (Some(to.code.clone()), format!("{}: default", self.name)),
-                Found::Stays => (None, format!("{}: no row", self.name)),
-            };
-            TraceLine {
-                step: step.to_owned(),
-                path: Some(location.to_owned()),
-                before: Some(Phi::new(before.to_owned())),
-                after: after.map(Phi::new),
-                note,
-            }
-        });
-    }
+/// The line of a trace that names the table and the line in it.
+fn note(
+    table: &Named,
+    before: &str,
+    location: &str,
+    found: &Found<'_>,
+    context: &mut StepContext<'_>,
+) {
+    context.note(|step| {
+        let (after, note) = match found {
+            Found::Row(row) => (
+                Some(row.to.code.clone()),
+                match row.equivalence {
+                    Equivalence::Equivalent => format!("{}:{}", table.name, row.line),
+                    other => format!("{}:{} ({})", table.name, row.line, other.word()),
+                },
+            ),
+            Found::Default(to) => (Some(to.code.clone()), format!("{}: default", table.name)),
+            Found::Stays => (None, format!("{}: no row", table.name)),
+        };
+        TraceLine {
+            step: step.to_owned(),
+            path: Some(location.to_owned()),
+            before: Some(Phi::new(before.to_owned())),
+            after: after.map(Phi::new),
+            note,
+        }
+    });
 }
 
 /// A code as a finding may show it: what does not look like a code is only counted.

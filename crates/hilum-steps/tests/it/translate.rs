@@ -209,3 +209,60 @@ fn mistakes_are_all_told_with_their_place() {
     );
     assert_eq!(found, ["table: no file `none.csv`"]);
 }
+
+const LABS: &[(&str, &str)] = &[
+    (
+        "systems/lab-north.yaml",
+        "system: lab-north\ngroup: labs\nsends-as: { application: NLAB }\n",
+    ),
+    (
+        "systems/lab-south.yaml",
+        "system: lab-south\ngroup: labs\nsends-as: { application: SLAB }\n",
+    ),
+    ("tables/labs/lab-north.csv", TABLE),
+    (
+        "tables/labs/lab-south.csv",
+        "source,code,display,target,code,display\nL,K,Kreatinin,LN,2160-0,Creatinine\n",
+    ),
+];
+
+#[test]
+fn one_code_means_what_its_sender_means() {
+    let by_sender =
+        "- sender: labs\n- translate: { field: OBX-3, tables: tables/labs, group: labs }";
+    for (sender, expected) in [
+        ("NLAB", "OBX|1|NM|2823-3^Potassium^LN||4"),
+        ("SLAB", "OBX|1|NM|2160-0^Creatinine^LN||4"),
+    ] {
+        let mut channel = Channel::new("hl7v2", LABS, by_sender);
+        let text = oru("OBX|1|NM|K^?^L||4").replace("|LIS|", &format!("|{sender}|"));
+        let processed = channel.run(&text);
+        let found = outcome(&processed).concat();
+        assert!(found.contains(expected), "{found}");
+    }
+}
+
+#[test]
+fn a_code_of_an_unknown_sender_stays_and_is_told() {
+    let alone = "translate: { field: OBX-3, tables: tables/labs, group: labs }";
+    let processed = Channel::new("hl7v2", LABS, alone).run(&oru("OBX|1|NM|K^?^L||4"));
+    assert_eq!(processed.findings.len(), 1, "{:?}", processed.findings);
+    assert_eq!(
+        processed.findings[0].text,
+        "no row of tables/labs has the code K"
+    );
+}
+
+#[test]
+fn every_system_of_the_group_needs_its_table() {
+    let steps = "translate: { field: OBX-3, tables: tables/labs, group: labs }";
+    let found = problems("hl7v2", &Files::of(&LABS[..3]), steps);
+    assert_eq!(found, ["tables: no file `tables/labs/lab-south.csv`"]);
+    let none = problems("hl7v2", &Files::of(&LABS[2..]), steps);
+    assert_eq!(none, ["group: no system is of the group `labs`"]);
+    let neither = problems("hl7v2", &Files::of(LABS), "translate: { field: OBX-3 }");
+    assert_eq!(
+        neither,
+        [": a table is needed: `table`, or `tables` with `group`"]
+    );
+}

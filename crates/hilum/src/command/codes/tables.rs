@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use hilum_codes::{Mistake, Risk, Row, Table, TableOptions};
-use hilum_config::{PartSummary, Secrets, SiteSummary, load};
+use hilum_config::{PartSummary, Secrets, SiteSummary, SystemSummary, load};
 
 use super::super::check::options;
 use crate::args::SiteArgs;
@@ -38,14 +38,15 @@ pub(super) fn used(site: &SiteSummary) -> Vec<(String, Use)> {
         let own = channel.destinations.iter().flat_map(|to| &to.steps);
         for step in channel.steps.iter().chain(own) {
             if step.component == TRANSLATE {
-                found.extend(of_step(&channel.name, step));
+                found.extend(of_step(site, &channel.name, step));
             }
         }
     }
     found
 }
 
-fn of_step(channel: &str, step: &PartSummary) -> Option<(String, Use)> {
+/// The table of a step, or those of all systems that it chooses from.
+fn of_step(site: &SiteSummary, channel: &str, step: &PartSummary) -> Vec<(String, Use)> {
     let value = |name: &str| {
         let rule = step.rules.iter().find(|rule| rule.target == name)?;
         Some(rule.rule.clone())
@@ -56,7 +57,17 @@ fn of_step(channel: &str, step: &PartSummary) -> Option<(String, Use)> {
         declared: value("risk").as_deref() == Some("high"),
         reverse: value("reverse").as_deref() == Some("true"),
     };
-    Some((value("table")?, used))
+    if let Some(table) = value("table") {
+        return vec![(table, used)];
+    }
+    let (Some(folder), Some(group)) = (value("tables"), value("group")) else {
+        return Vec::new();
+    };
+    let of_group = |system: &&SystemSummary| system.group.as_ref() == Some(&group);
+    let systems = site.systems.iter().filter(of_group);
+    systems
+        .map(|system| (format!("{folder}/{}.csv", system.name), used.clone()))
+        .collect()
 }
 
 impl Known {
