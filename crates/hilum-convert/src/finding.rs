@@ -60,6 +60,8 @@ pub enum FindingCode {
     UnmappedCode,
     /// A repetition for which the target has no room.
     RepetitionDropped,
+    /// Several resources could be meant where there is room for a reference to one: none was written.
+    AmbiguousReference,
     /// The element has a value of another type already.
     ChoiceTaken,
     /// An element that FHIR requires and the message does not have.
@@ -81,6 +83,7 @@ impl FindingCode {
             Self::TimeWithoutZone => "time-without-zone",
             Self::UnmappedCode => "unmapped-code",
             Self::RepetitionDropped => "repetition-dropped",
+            Self::AmbiguousReference => "ambiguous-reference",
             Self::ChoiceTaken => "choice-taken",
             Self::RequiredAbsent => "required-absent",
             Self::ExplicitNull => "explicit-null",

@@ -126,6 +126,9 @@ fn message_key(row: &MessageRow) -> String {
         key.push('.');
     }
     key.push_str(&row.segment);
+    if let Some(place) = row.place {
+        key.push_str(&format!("({place})"));
+    }
     if let Some(role) = &row.role {
         key.push(' ');
         key.push_str(&role.resource);

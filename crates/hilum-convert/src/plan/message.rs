@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use hilum_fhir::definitions::{Child, Definitions};
+use hilum_hl7v2::Message;
 use hilum_hl7v2::dictionary::{Dictionary, Node, NodeKind, Structure};
 
 use super::compile::Compiler;
@@ -12,17 +13,36 @@ use super::source::{Reading, is_segment, segment_id};
 use super::target::{self, Places, type_named};
 use super::{
     Cond, Fields, Holder, IdentityDef, Joined, KeyDef, LinkDef, LinkEnd, MessagePlan, Number,
-    PlaceStep, RoleDef, SegRef, SegmentRow, Src, Way,
+    PlaceStep, Plan, RoleDef, SegRef, SegmentRow, Src, Way,
 };
 use crate::problem::Fault;
 use crate::text::{Entry, IdentityRow, Key, Link, LinkTo, MessageRow, Role, Step};
 
-/// The newest structure of a name.
+/// The newest structure of a name, which may be that of an event: ADT_A11 has that of ADT_A09.
 pub(crate) fn newest(id: &str) -> Option<Structure> {
-    Dictionary::get()
-        .versions()
-        .rev()
-        .find_map(|version| version.structure(id))
+    Dictionary::get().versions().rev().find_map(|version| {
+        version.structure(id).or_else(|| {
+            let mut events = version.events();
+            let (_, structure) = events.find(|(event, _)| *event == id)?;
+            version.structure(structure)
+        })
+    })
+}
+
+impl Plan {
+    /// The rows for a message: those of its event, else those of its structure.
+    pub(crate) fn rows_of(&self, message: &Message, structure: &str) -> Option<&MessagePlan> {
+        let code = message.component("MSH", 9, 1)?;
+        let event = message.component("MSH", 9, 2);
+        let event = event.and_then(|event| self.by_structure.get(&format!("{code}_{event}")));
+        let by_event = event
+            .and_then(|number| self.messages.get(*number as usize))
+            .filter(|rows| rows.structure == structure);
+        by_event.or_else(|| {
+            self.messages
+                .get(*self.by_structure.get(structure)? as usize)
+        })
+    }
 }
 
 pub(super) fn compile(compiler: &mut Compiler<'_>) {
@@ -72,6 +92,7 @@ fn message(
     lenient: bool,
 ) {
     let mut plan = MessagePlan {
+        structure: structure.id(),
         rows: Vec::new(),
         by_node: vec![Vec::new(); usize::from(structure.node_count())],
         by_segment: HashMap::new(),
@@ -80,8 +101,8 @@ fn message(
     let own = own.map(|own| own.rows.iter().map(|row| (row, false)));
     let rows = rows.rows.iter().map(|row| (row, lenient));
     for ((file, entry), lenient) in rows.chain(own.into_iter().flatten()) {
-        let node = match node(structure, &entry.row) {
-            Ok(node) => node,
+        let nodes = match nodes(structure, &entry.row) {
+            Ok(nodes) => nodes,
             Err(_) if lenient => continue,
             Err(fault) => {
                 compiler.row_fault(*file, entry, 0, fault);
@@ -92,11 +113,15 @@ fn message(
             continue;
         };
         let number = Number::try_from(plan.rows.len()).unwrap_or(Number::MAX);
-        let by_node = node.and_then(|node| plan.by_node.get_mut(usize::from(node)));
-        if let Some(list) = by_node {
-            list.push(number);
+        for node in nodes {
+            if let Some(list) = plan.by_node.get_mut(usize::from(node)) {
+                list.push(number);
+            }
         }
-        if let Some(key) = segment_id(&entry.row.segment) {
+        // A segment out of its place counts as the first.
+        if entry.row.place.is_none_or(|place| place == 1)
+            && let Some(key) = segment_id(&entry.row.segment)
+        {
             plan.by_segment.entry(key).or_default().push(number);
         }
         plan.rows.push(row);
@@ -106,12 +131,13 @@ fn message(
     compiler.plan.messages.push(plan);
 }
 
-/// The node of a row; none for a segment that the structure does not have (a site's Z segment).
-fn node(structure: Structure, row: &MessageRow) -> Result<Option<u16>, Fault> {
+/// The nodes of a row; none for a segment that the structure has nowhere: a site's Z segment, or one
+/// that other versions have there, which is taken by its name.
+fn nodes(structure: Structure, row: &MessageRow) -> Result<Vec<u16>, Fault> {
     let mut at = structure.root();
     let mut column = 0;
     for group in &row.groups {
-        at = find(at, group, false).ok_or_else(|| {
+        at = find(at, group).ok_or_else(|| {
             let mut names = Vec::new();
             collect(at, NodeKind::Group, &mut names);
             Fault::new(
@@ -123,16 +149,49 @@ fn node(structure: Structure, row: &MessageRow) -> Result<Option<u16>, Fault> {
         })?;
         column += group.chars().count() + 1;
     }
-    match find(at, &row.segment, true) {
-        Some(node) => Ok(Some(node.index())),
-        None if row.segment.starts_with('Z') => Ok(None),
-        None => {
+    let mut found = Vec::new();
+    places(at, &row.segment, &mut found);
+    match row.place {
+        None if !found.is_empty() => Ok(found),
+        Some(place) if found.len() >= place => {
+            Ok(found.into_iter().skip(place - 1).take(1).collect())
+        }
+        None if row.segment.starts_with('Z') => Ok(found),
+        None if row.groups.is_empty() && is_segment(&row.segment) && !has(at, &row.segment) => {
+            Ok(found)
+        }
+        _ => {
             let mut names = Vec::new();
             collect(at, NodeKind::Segment, &mut names);
-            let reason = format!("{} has no such segment there", structure.id());
+            let reason = match row.place {
+                Some(_) if !found.is_empty() => {
+                    format!("{} has fewer places for the segment there", structure.id())
+                }
+                _ => format!("{} has no such segment there", structure.id()),
+            };
             Err(Fault::new(column, &row.segment, reason).nearest(names))
         }
     }
+}
+
+/// The places of a segment in a group, in the order of the structure.
+fn places(of: Node, segment: &str, found: &mut Vec<u16>) {
+    for child in of.children() {
+        if child.kind() == NodeKind::Segment && child.name() == segment {
+            found.push(child.index());
+        }
+        if is_transparent(child) {
+            places(child, segment, found);
+        }
+    }
+}
+
+/// Whether a group has a segment anywhere below it.
+fn has(of: Node, segment: &str) -> bool {
+    of.children().any(|child| match child.kind() {
+        NodeKind::Segment => child.name() == segment,
+        _ => has(child, segment),
+    })
 }
 
 /// Whether paths pass through a node without naming it.
@@ -140,14 +199,13 @@ fn is_transparent(node: Node) -> bool {
     node.kind() == NodeKind::Choice || node.name().ends_with("_SUPPGRP")
 }
 
-fn find(of: Node, name: &str, segment: bool) -> Option<Node> {
+fn find(of: Node, group: &str) -> Option<Node> {
     for child in of.children() {
-        let kind = (child.kind() == NodeKind::Segment) == segment;
-        if kind && child.name() == name {
+        if child.kind() != NodeKind::Segment && child.name() == group {
             return Some(child);
         }
         if is_transparent(child)
-            && let Some(found) = find(child, name, segment)
+            && let Some(found) = find(child, group)
         {
             return Some(found);
         }

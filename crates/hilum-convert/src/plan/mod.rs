@@ -244,6 +244,8 @@ pub(crate) struct CodeTarget {
 /// The rows of one structure.
 #[derive(Debug)]
 pub(crate) struct MessagePlan {
+    /// The structure whose nodes these are.
+    pub(crate) structure: &'static str,
     pub(crate) rows: Vec<SegmentRow>,
     /// Rows of a node of the structure.
     pub(crate) by_node: Vec<Vec<Number>>,

@@ -1,7 +1,21 @@
 //! References between resources of a message, when all of them are made.
 
+use hilum_fhir::definitions::Definitions;
+
 use super::{Late, Run, Slot, Spot};
-use crate::plan::{Holder, LinkEnd, MessagePlan, Number};
+use crate::finding::FindingCode;
+use crate::plan::{Holder, LinkEnd, MessagePlan, Number, PlaceDef, PlaceStep};
+
+/// Whether no list lies on the way to a place.
+fn is_single(places: &[PlaceDef], mut at: Number) -> bool {
+    while at != 0 {
+        match places.get(at as usize) {
+            Some(def) if matches!(def.step, PlaceStep::Single) => at = def.parent,
+            _ => return false,
+        }
+    }
+    true
+}
 
 impl<'p> Run<'p, '_> {
     pub(super) fn links(&mut self, rows: &'p MessagePlan) {
@@ -22,8 +36,9 @@ impl<'p> Run<'p, '_> {
                     segment,
                 } => {
                     let found = self.roles_near(role, segment);
-                    if let Some(made) = found.first() {
-                        self.refer_in(holder, holder, text, *made, true);
+                    let made = self.of_segment(&found, segment).or(found.first().copied());
+                    if let Some(made) = made {
+                        self.refer_in(holder, holder, text, made, true);
                     }
                 }
             }
@@ -57,6 +72,14 @@ impl<'p> Run<'p, '_> {
         }
     }
 
+    /// That of some resources which was made from a segment: the diagnosis of a DG1 is its own.
+    fn of_segment(&self, made: &[u32], segment: u32) -> Option<u32> {
+        made.iter().copied().find(|made| {
+            let made = self.made.get(*made as usize);
+            made.is_some_and(|made| made.segment == segment)
+        })
+    }
+
     fn link(&mut self, holder: &'p Holder, made: u32, segment: u32) {
         let target = match holder.role {
             None => made,
@@ -66,7 +89,7 @@ impl<'p> Run<'p, '_> {
             },
         };
         // What each link with a role refers to; one run for each of them.
-        let ends: Vec<Vec<u32>> = holder
+        let mut ends: Vec<Vec<u32>> = holder
             .links
             .iter()
             .map(|link| match &link.to {
@@ -74,6 +97,24 @@ impl<'p> Run<'p, '_> {
                 LinkEnd::This | LinkEnd::Text(_) => Vec::new(),
             })
             .collect();
+        // Where there is room for one, which of several is not guessed: a wrong specimen is worse
+        // than none.
+        for (link, ends) in holder.links.iter().zip(&mut ends) {
+            if let LinkEnd::Role(role) = link.to
+                && ends.len() > 1
+                && is_single(&holder.places, link.place)
+            {
+                let own = self.of_segment(ends, segment);
+                ends.clear();
+                ends.extend(own);
+                if own.is_none() {
+                    let ty = self.plan.roles.get(role as usize).map(|role| role.ty);
+                    let name = ty.map(|ty| Definitions::r4().type_def(ty).name);
+                    let place = self.whole(segment);
+                    self.finding(FindingCode::AmbiguousReference, place, name);
+                }
+            }
+        }
         let has_roles = holder
             .links
             .iter()

@@ -176,11 +176,9 @@ pub fn to_fhir(
 ) -> Converted {
     let arrangement = maps.structures().arrange(message);
     let plan = &maps.plan;
-    let id = arrangement
+    let rows = arrangement
         .as_ref()
-        .map(|arrangement| arrangement.structure().id());
-    let rows = id.and_then(|id| plan.by_structure.get(id));
-    let rows = rows.and_then(|number| plan.messages.get(*number as usize));
+        .and_then(|arrangement| plan.rows_of(message, arrangement.structure().id()));
     let bytes = message
         .segments()
         .map(|segment| segment.raw().len())

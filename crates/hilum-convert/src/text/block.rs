@@ -186,6 +186,9 @@ pub struct MessageRow {
     pub groups: Vec<String>,
     /// The segment.
     pub segment: String,
+    /// Which place of the segment in its group, from 1, where a structure lists it more than once
+    /// (`PID(2)` of ADT_A17); `None` for every place.
+    pub place: Option<usize>,
     /// The resource; `None` for a line of the guide that is not carried out.
     pub role: Option<Role>,
     /// A new one for each segment.
@@ -530,6 +533,19 @@ pub(super) fn role(text: &str) -> Result<Role, Fault> {
     Ok(Role { resource, name })
 }
 
+/// A segment with the number of its place: `PID(2)`. What does not read so is left to the
+/// compiler, which knows no segment of that name.
+fn placed(text: &str) -> (String, Option<usize>) {
+    let number = text
+        .strip_suffix(')')
+        .and_then(|text| text.split_once('('))
+        .and_then(|(name, number)| Some((name, number.parse().ok().filter(|n| *n > 0)?)));
+    match number {
+        Some((name, number)) => (name.to_owned(), Some(number)),
+        None => (text.to_owned(), None),
+    }
+}
+
 fn message_row(sign: Sign, mut columns: Columns<'_, '_, '_>) -> Option<Entry<MessageRow>> {
     columns.at_most(6);
     let groups = columns.need(0, "the segment", |text| {
@@ -550,10 +566,12 @@ fn message_row(sign: Sign, mut columns: Columns<'_, '_, '_>) -> Option<Entry<Mes
     let links = columns.read(4, links).unwrap_or_default();
     let why = columns.why(5);
     let row = groups.and_then(|mut groups| {
-        let segment = groups.pop()?;
+        let last = groups.pop()?;
+        let (segment, place) = placed(&last);
         Some(MessageRow {
             groups,
             segment,
+            place,
             role,
             each,
             condition,

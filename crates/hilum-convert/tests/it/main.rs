@@ -10,6 +10,7 @@
 mod conversion;
 mod kit;
 mod language;
+mod owners;
 mod pairs;
 mod samples;
 mod shipped;

@@ -1,0 +1,160 @@
+//! What messages become with the rows that are brought along: who is whose.
+
+use std::sync::Arc;
+
+use hilum_convert::{Arrived, Converted, FindingCode, FixedZone, Maps, Settings, to_fhir};
+use hilum_fhir::Node;
+use hilum_hl7v2::Message;
+
+fn convert(event: &str, segments: &str) -> Converted {
+    let settings = Settings {
+        zone: Some(Arc::new(FixedZone(0))),
+        ..Settings::default()
+    };
+    let text = format!("MSH|^~\\&|APP|HOSP|||20260102030405||{event}|7|P|2.8.2\r{segments}");
+    let message = Message::parse(text).expect("a message");
+    let arrived = Arrived {
+        id: "00000000-0000-4000-8000-000000000001",
+        at: "2026-01-02T03:04:05Z",
+    };
+    to_fhir(
+        Maps::shipped().expect("maps"),
+        &message,
+        &settings,
+        &arrived,
+    )
+}
+
+/// Follows element names, the first of each list; a reference is followed to its resource.
+fn text(converted: &Converted, resource: Node<'_>, path: &str) -> String {
+    let mut at = resource;
+    for name in path.split('.') {
+        if name == "resolve()" {
+            let url = at.child_text("reference").unwrap_or_default();
+            let mut entries = converted.bundle.root().children_named("entry");
+            let Some(found) = entries.find(|entry| entry.child_text("fullUrl") == Some(url)) else {
+                return "nowhere".to_owned();
+            };
+            at = found.child("resource").expect("a resource");
+            continue;
+        }
+        let Some(child) = at.children_named(name).next() else {
+            return String::new();
+        };
+        at = child;
+    }
+    at.text().unwrap_or_default().to_owned()
+}
+
+/// The texts at a path of every resource of a type.
+fn check(converted: &Converted, ty: &str, path: &str, expected: &[&str]) {
+    let entries = converted.bundle.root().children_named("entry");
+    let found: Vec<String> = entries
+        .filter_map(|entry| entry.child("resource"))
+        .filter(|resource| resource.type_name() == ty)
+        .map(|resource| text(converted, resource, path))
+        .collect();
+    assert_eq!(found, expected, "{ty}.{path}");
+}
+
+const EVN: &str = "EVN||20260102030405\r";
+
+#[test]
+fn two_patients_of_one_message_keep_their_visits() {
+    let converted = convert(
+        "ADT^A17^ADT_A17",
+        &format!(
+            "{EVN}PID|||1^^^H||ONE\rPV1||I|||||||||||||||||V1^^^H\rPID|||2^^^H||TWO\rPV1||I|||||||||||||||||V2^^^H\r"
+        ),
+    );
+    check(&converted, "Encounter", "identifier.value", &["V1", "V2"]);
+    check(
+        &converted,
+        "Encounter",
+        "subject.resolve().name.family",
+        &["ONE", "TWO"],
+    );
+}
+
+#[test]
+fn each_diagnosis_of_a_visit_is_its_own() {
+    let converted = convert(
+        "ADT^A01^ADT_A01",
+        &format!("{EVN}PID|||1^^^H\rPV1||I\rDG1|1||A00^Cholera^I10\rDG1|2||B00^Herpes^I10\r"),
+    );
+    let mut entries = converted.bundle.root().children_named("entry");
+    let visit = entries
+        .find_map(|entry| {
+            let resource = entry.child("resource")?;
+            (resource.type_name() == "Encounter").then_some(resource)
+        })
+        .expect("a visit");
+    let codes: Vec<String> = visit
+        .children_named("diagnosis")
+        .map(|diagnosis| {
+            text(
+                &converted,
+                diagnosis,
+                "condition.resolve().code.coding.code",
+            )
+        })
+        .collect();
+    assert_eq!(codes, ["A00", "B00"]);
+}
+
+#[test]
+fn a_role_belongs_to_what_it_follows() {
+    let converted = convert(
+        "ADT^A01^ADT_A01",
+        &format!(
+            "{EVN}PID|||1^^^H\rROL|1|AD|PP^^HL70443|7^House\rPV1||I\rROL|2|AD|AT^^HL70443|8^Wilson\rPRT||AD||AT|9^Cuddy\r"
+        ),
+    );
+    check(
+        &converted,
+        "Patient",
+        "generalPractitioner.resolve().practitioner.resolve().name.family",
+        &["House"],
+    );
+    check(
+        &converted,
+        "Encounter",
+        "participant.individual.resolve().practitioner.resolve().name.family",
+        &["Wilson"],
+    );
+    check(
+        &converted,
+        "CareTeam",
+        "participant.member.resolve().name.family",
+        &["Cuddy"],
+    );
+}
+
+#[test]
+fn an_event_with_rows_of_its_own_has_those() {
+    let segments = format!("{EVN}PID|||1^^^H\rPV1||I\rDG1|1||A00^Cholera^I10\r");
+    let cancelled = convert("ADT^A11^ADT_A09", &segments);
+    check(&cancelled, "Encounter", "status", &["cancelled"]);
+    check(&cancelled, "Condition", "code.coding.code", &["A00"]);
+}
+
+#[test]
+fn of_several_specimens_none_is_guessed() {
+    let one = "PID|||1^^^H\rOBR|1||F1^L|X^Panel^L|||||||||||||||||||||F\rOBX|1|ST|Y^Test^L||grown||||||F\rSPM|1|S1^L||BLD\r";
+    let converted = convert("ORU^R01^ORU_R01", one);
+    check(
+        &converted,
+        "Observation",
+        "specimen.resolve().type.coding.code",
+        &["BLD"],
+    );
+    let converted = convert("ORU^R01^ORU_R01", &format!("{one}SPM|2|S2^L||UR\r"));
+    check(&converted, "Observation", "specimen", &[""]);
+    let found = |code| {
+        converted
+            .findings
+            .iter()
+            .any(|finding| finding.code == code)
+    };
+    assert!(found(FindingCode::AmbiguousReference));
+}
