@@ -14,6 +14,7 @@ use hilum_fhir::search::ParamSet;
 use hilum_fhir::validate::Validator;
 use hilum_fhir_store::{Place, Postgres, Store, StoreConfig, StoreError};
 use hilum_message::MessageId;
+use hilum_terminology::Source;
 
 use crate::limits::Limits;
 use crate::search::table::{Table, specs};
@@ -63,6 +64,8 @@ pub struct FhirOptions {
     pub limits: Limits,
     /// What clients may subscribe to, and where they may be called.
     pub subscriptions: SubscriptionOptions,
+    /// Where definitions of codes come from that are not stored, before those of the standard.
+    pub terminology: Vec<Arc<dyn Source>>,
     /// What time it is.
     pub clock: Clock,
 }
@@ -158,8 +161,9 @@ impl Fhir {
             );
             let custom_max = options.limits.custom_parameters_max;
             let packages = tenant.packages.clone();
+            let behind = options.terminology.clone();
             let opened = tokio::task::spawn_blocking(move || {
-                open(tenant, shared, subscriptions, custom_max)
+                open(tenant, shared, subscriptions, custom_max, &behind)
             });
             let opened = opened.await.map_err(|_| OpenError::BrokenOff)??;
             known.push((packages, Arc::clone(&opened.guides)));
@@ -238,6 +242,7 @@ fn open(
     (validator, known): (Arc<Validator>, Option<Arc<Guides>>),
     subscriptions: Subscriptions,
     custom_max: usize,
+    behind: &[Arc<dyn Source>],
 ) -> Result<Tenant, OpenError> {
     let definitions = Definitions::r4();
     let guides = match known {
@@ -283,7 +288,7 @@ fn open(
         custom: Arc::default(),
         custom_max,
         subscriptions: Arc::new(subscriptions),
-        codes: Arc::new(Codes::new(shared, clock)),
+        codes: Arc::new(Codes::new(shared, behind, clock)),
     })
 }
 

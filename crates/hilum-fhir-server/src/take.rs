@@ -14,6 +14,7 @@ use crate::fault::Fault;
 use crate::request::Format;
 use crate::subscription;
 use crate::tenant::{Tenant, Validate};
+use crate::terminology::{Needs, validated, with_definitions};
 use crate::write;
 
 /// Bytes above which work on a resource leaves the threads that serve sockets.
@@ -73,12 +74,14 @@ pub(crate) fn read(
 }
 
 /// Checks a resource as the tenant wants it, and finds its index values. `base` is the URL of the
-/// tenant: references that name it become relative ones.
+/// tenant: references that name it become relative ones. What comes out does not count where
+/// something is needed first ([`with_definitions`]).
 pub(crate) fn take(
     tenant: &Tenant,
     resource: &Resource,
     base: &str,
     now_ms: i64,
+    needs: &Needs,
 ) -> Result<Taken, Fault> {
     let ty = resource.type_id();
     let local = relative(resource, base)
@@ -101,11 +104,10 @@ pub(crate) fn take(
             let request = Request {
                 best_practice: None,
                 profiles: &tenant.guides.profiles,
-                terminology: &tenant.guides.codes,
                 asked: &asked,
                 ..Request::new(moment)
             };
-            let problems = tenant.validator.validate(resource, &request);
+            let problems = validated(tenant, resource, request, needs);
             let refused = problems.iter().any(Problem::is_error);
             if refused && mode == Validate::Enforce {
                 return Err(Fault::unprocessable(problems));
@@ -142,8 +144,9 @@ impl Call {
         let (tenant, now_ms) = (Arc::clone(&self.tenant), (self.fhir.clock)());
         let base = Arc::clone(&self.base);
         let nodes = resource.node_count();
-        heavy(nodes.saturating_mul(32), move || {
-            take(&tenant, &resource, &base, now_ms)
+        let own = Arc::clone(&tenant);
+        with_definitions(&tenant, nodes.saturating_mul(32), move |needs| {
+            take(&own, &resource, &base, now_ms, needs)
         })
         .await
     }

@@ -12,9 +12,10 @@ use crate::issue::Failure;
 use crate::options::Options;
 use crate::source::{Terminology, Wanted};
 
-/// Answers the validator from a snapshot, and asks another where the snapshot has no such value
-/// set. What would have to be loaded first is remembered: load it and validate again.
+/// Answers the validator by the value sets of a snapshot, and asks another where it has no such
+/// value set. What would have to be loaded first is remembered: load it and validate again.
 pub struct Bindings<'b> {
+    sets: &'b Terminology,
     terminology: &'b Terminology,
     options: Options,
     other: &'b dyn fhir::Terminology,
@@ -30,10 +31,16 @@ impl std::fmt::Debug for Bindings<'_> {
 }
 
 impl<'b> Bindings<'b> {
-    /// Answers from a snapshot, then from another source.
+    /// Answers by the value sets of one snapshot and what another knows of their codes, then from
+    /// another source.
     #[must_use]
-    pub fn new(terminology: &'b Terminology, other: &'b dyn fhir::Terminology) -> Self {
+    pub fn new(
+        sets: &'b Terminology,
+        terminology: &'b Terminology,
+        other: &'b dyn fhir::Terminology,
+    ) -> Self {
         Self {
+            sets,
             terminology,
             options: Options {
                 infer_system: true,
@@ -63,7 +70,7 @@ impl<'b> Bindings<'b> {
         system: Option<&str>,
         code: &str,
     ) -> Result<Option<Membership>, Failure> {
-        let Some(set) = self.terminology.value_set(value_set)? else {
+        let Some(set) = self.sets.value_set(value_set)? else {
             return Ok(None);
         };
         let engine = Engine::new(self.terminology, &self.options);

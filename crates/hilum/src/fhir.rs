@@ -73,6 +73,7 @@ pub(crate) async fn start(
             here: Some(format!("http://{}", listener.local_address())),
             ..subscriptions(&plan.subscriptions)
         },
+        terminology: Vec::new(),
         clock: Arc::new(now_ms),
     };
     let fhir = Fhir::open(options).await?;

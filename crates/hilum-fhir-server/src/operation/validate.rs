@@ -19,6 +19,7 @@ use crate::fault::Fault;
 use crate::interaction::{id_of, type_of};
 use crate::route::{Claim, Entry, entry};
 use crate::take::{heavy, read};
+use crate::terminology::{validated, with_definitions};
 use crate::write;
 
 const CLAIM: Claim = Claim::Operation(
@@ -167,19 +168,21 @@ async fn told(call: &Call, resource: Resource, asked: &Asked) -> Result<Reply, F
     let (tenant, now_ms) = (Arc::clone(&call.tenant), (call.fhir.clock)());
     let profiles = asked.profiles.clone();
     let nodes = resource.node_count();
-    let problems = heavy(nodes.saturating_mul(32), move || {
+    let own = Arc::clone(&tenant);
+    let problems = with_definitions(&tenant, nodes.saturating_mul(32), move |needs| {
+        let tenant = &own;
         let asked: Vec<&str> = profiles.iter().map(String::as_str).collect();
         let request = Request {
             asked: &asked,
             profiles: &tenant.guides.profiles,
-            terminology: &tenant.guides.codes,
             ..Request::new(Moment::from_unix_millis(now_ms, 0))
         };
-        let mut problems = tenant.validator.validate(&resource, &request);
+        let known_profiles = request.profiles;
+        let mut problems = validated(tenant, &resource, request, needs);
         // To be checked against it is what the client asked for, so it is no mere warning.
         let known = |url: &str| {
             let plain = url.split('|').next().unwrap_or(url);
-            request.profiles.get(url).is_some() || Definitions::r4().type_at(plain).is_some()
+            known_profiles.get(url).is_some() || Definitions::r4().type_at(plain).is_some()
         };
         for problem in &mut problems {
             if problem.code == IssueType::NotFound

@@ -2,10 +2,12 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use hilum_terminology::map::ConceptMap;
-use hilum_terminology::{Missing, Source, System, ValueSet, Versions, Wanted};
+use hilum_terminology::{
+    Library, Missing, Shipped, Source, Standard, System, Terminology, ValueSet, Versions, Wanted,
+};
 
 /// Definitions that are kept at once; beyond it they are read again.
 pub(crate) const KEPT_MAX: usize = 20_000;
@@ -24,50 +26,55 @@ pub(crate) enum Loaded {
 /// What is known since the last change.
 #[derive(Debug, Default)]
 pub(crate) struct Known {
-    all: RwLock<HashMap<Wanted, Loaded>>,
+    all: RwLock<Kept>,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    systems: HashMap<Box<str>, Versions<System>>,
+    value_sets: HashMap<Box<str>, Versions<ValueSet>>,
+    maps: HashMap<Wanted, Versions<ConceptMap>>,
 }
 
 impl Known {
     pub(crate) fn put(&self, wanted: Wanted, loaded: Loaded) {
         let mut all = self.all.write().unwrap_or_else(PoisonError::into_inner);
-        if all.len() >= KEPT_MAX {
-            all.clear();
+        if all.systems.len() + all.value_sets.len() + all.maps.len() >= KEPT_MAX {
+            *all = Kept::default();
         }
-        all.insert(wanted, loaded);
+        match (wanted, loaded) {
+            (Wanted::Systems(url), Loaded::Systems(found)) => {
+                all.systems.insert(url, found);
+            }
+            (Wanted::ValueSets(url), Loaded::ValueSets(found)) => {
+                all.value_sets.insert(url, found);
+            }
+            (wanted, Loaded::Maps(found)) => {
+                all.maps.insert(wanted, found);
+            }
+            (_, Loaded::Systems(_) | Loaded::ValueSets(_)) => {}
+        }
     }
 
-    fn get<T>(
-        &self,
-        wanted: Wanted,
-        of: impl Fn(&Loaded) -> Option<Versions<T>>,
-    ) -> Result<Versions<T>, Missing> {
-        let all = self.all.read().unwrap_or_else(PoisonError::into_inner);
-        let found = all.get(&wanted).and_then(of);
-        drop(all);
-        found.ok_or(Missing(wanted))
+    fn all(&self) -> RwLockReadGuard<'_, Kept> {
+        self.all.read().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Source for Known {
     fn systems(&self, url: &str) -> Result<Versions<System>, Missing> {
-        self.get(Wanted::Systems(url.into()), |loaded| match loaded {
-            Loaded::Systems(found) => Some(found.clone()),
-            Loaded::ValueSets(_) | Loaded::Maps(_) => None,
-        })
+        let found = self.all().systems.get(url).cloned();
+        found.ok_or_else(|| Missing(Wanted::Systems(url.into())))
     }
 
     fn value_sets(&self, url: &str) -> Result<Versions<ValueSet>, Missing> {
-        self.get(Wanted::ValueSets(url.into()), |loaded| match loaded {
-            Loaded::ValueSets(found) => Some(found.clone()),
-            Loaded::Systems(_) | Loaded::Maps(_) => None,
-        })
+        let found = self.all().value_sets.get(url).cloned();
+        found.ok_or_else(|| Missing(Wanted::ValueSets(url.into())))
     }
 
     fn maps(&self, wanted: &Wanted) -> Result<Versions<ConceptMap>, Missing> {
-        self.get(wanted.clone(), |loaded| match loaded {
-            Loaded::Maps(found) => Some(found.clone()),
-            Loaded::Systems(_) | Loaded::ValueSets(_) => None,
-        })
+        let found = self.all().maps.get(wanted).cloned();
+        found.ok_or_else(|| Missing(wanted.clone()))
     }
 }
 
@@ -76,15 +83,18 @@ pub(crate) struct Codes {
     now: RwLock<Arc<Known>>,
     /// Others write the same store.
     shared: bool,
+    /// Where else definitions come from, behind what is stored.
+    behind: Vec<Arc<dyn Source>>,
     clock: crate::time::Clock,
     since_ms: AtomicI64,
 }
 
 impl Codes {
-    pub(crate) fn new(shared: bool, clock: crate::time::Clock) -> Self {
+    pub(crate) fn new(shared: bool, behind: &[Arc<dyn Source>], clock: crate::time::Clock) -> Self {
         Self {
             now: RwLock::default(),
             shared,
+            behind: behind.to_vec(),
             clock,
             since_ms: AtomicI64::new(0),
         }
@@ -101,6 +111,20 @@ impl Codes {
         }
         let now = self.now.read().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(&now)
+    }
+
+    /// Everything that there is beside: what a request brings along first, what is stored next,
+    /// what is of the standard last.
+    pub(crate) fn all(&self, own: Option<Arc<Library>>, known: &Arc<Known>) -> Terminology {
+        let mut sources: Vec<Arc<dyn Source>> = Vec::with_capacity(4 + self.behind.len());
+        if let Some(own) = own {
+            sources.push(own);
+        }
+        sources.push(Arc::clone(known) as Arc<dyn Source>);
+        sources.extend(self.behind.iter().cloned());
+        sources.push(Shipped::all());
+        sources.push(Standard::r4());
+        Terminology::new(sources)
     }
 
     /// A definition was written.

@@ -127,6 +127,7 @@ impl Server {
                 }],
                 ..SubscriptionOptions::default()
             },
+            terminology: Vec::new(),
             clock: Arc::new(move || now.fetch_add(1_000, Ordering::Relaxed)),
         };
         let fhir = Fhir::open(options).await.unwrap();

@@ -369,3 +369,30 @@ async fn what_there_is_of_terminology_is_said() {
         );
     }
 }
+
+#[tokio::test]
+async fn resources_are_held_against_the_value_sets_that_are_stored() {
+    let server = Server::start().await;
+    let patient = json!({ "resourceType": "Patient", "id": "p", "gender": "other" });
+    server.store(patient.clone()).await;
+    let narrow = json!({ "resourceType": "ValueSet", "id": "gender", "status": "active",
+        "url": "http://hl7.org/fhir/ValueSet/administrative-gender", "version": "4.0.1",
+        "compose": { "include": [{ "system": "http://hl7.org/fhir/administrative-gender",
+            "concept": [{ "code": "male" }, { "code": "female" }] }] } });
+    server.store(narrow).await;
+    let refused = server.put("/Patient/p", &patient).await;
+    assert_eq!(refused.status, 422, "{}", refused.text());
+    assert!(
+        refused.text().contains("administrative-gender"),
+        "{}",
+        refused.text()
+    );
+    let told = server.post("/Patient/$validate", &patient).await;
+    assert!(told.text().contains("code-invalid"), "{}", told.text());
+    let bundle = json!({ "resourceType": "Bundle", "type": "transaction", "entry": [{
+        "resource": patient.clone(), "request": { "method": "PUT", "url": "Patient/p" } }] });
+    assert_eq!(server.post("", &bundle).await.status, 422);
+    let deleted = server.request("DELETE", "/ValueSet/gender", &[], "").await;
+    assert!(deleted.status.is_success());
+    server.store(patient).await;
+}

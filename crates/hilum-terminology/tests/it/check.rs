@@ -132,7 +132,7 @@ fn codes_of_the_standard_stand_above_each_other() {
 #[test]
 fn the_validator_asks_the_value_sets_of_a_snapshot_first() {
     let terminology = terminology(&versions());
-    let bindings = Bindings::new(&terminology, &ListedCodes);
+    let bindings = Bindings::new(&terminology, &terminology, &ListedCodes);
     let of = |set: &str, system: Option<&str>, code: &str| bindings.member(set, system, code);
     assert_eq!(of(SET, Some(SYSTEM), "a"), Membership::In);
     assert_eq!(of(SET, None, "a"), Membership::In);
@@ -147,7 +147,7 @@ fn the_validator_asks_the_value_sets_of_a_snapshot_first() {
 fn a_system_that_nobody_knows_decides_nothing() {
     let elsewhere = set(r#"{"include":[{"system":"http://example.org/unknown"}]}"#);
     let terminology = terminology(&[elsewhere]);
-    let bindings = Bindings::new(&terminology, &ListedCodes);
+    let bindings = Bindings::new(&terminology, &terminology, &ListedCodes);
     let told = bindings.member(SET, Some("http://example.org/unknown"), "a");
     assert_eq!(told, Membership::Unknown);
     let shared = Arc::new(terminology);

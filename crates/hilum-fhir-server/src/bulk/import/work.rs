@@ -14,9 +14,8 @@ use super::{Asked, Input, remote};
 use crate::call::Call;
 use crate::fault::Fault;
 use crate::jobs::{Halt, Lines, Progress, Running, blocking};
-use crate::server::Fhir;
 use crate::take::{Taken, take};
-use crate::tenant::Tenant;
+use crate::terminology::{Needs, with_definitions};
 
 /// A file of OperationOutcomes.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -210,38 +209,29 @@ async fn prepare(
     let files = call.tenant.files.clone();
     let read = blocking(move || chunk::read(&*files, &path, from, most, longest)).await?;
     let (lines, place) = read;
-    let looked_at = tokio::task::spawn_blocking(move || {
+    let tenant = Arc::clone(&call.tenant);
+    let items = with_definitions(&tenant, usize::MAX, move |needs| {
         let now_ms = (call.fhir.clock)();
-        let look = |line: Line| Item {
+        let look = |line: &Line| Item {
             line: line.number,
             end: line.end,
-            made: look(
-                &call.fhir,
-                &call.tenant,
-                &call.base,
-                now_ms,
-                only.as_deref(),
-                &line,
-            )
-            .map_err(|fault| fault.problems),
+            made: look(&call, now_ms, only.as_deref(), line, needs).map_err(|fault| fault.problems),
         };
-        lines.into_iter().map(look).collect()
-    });
-    let items = looked_at
-        .await
-        .map_err(|_| Fault::failed("the work on a line was broken off"))?;
+        Ok(lines.iter().map(look).collect())
+    })
+    .await?;
     Ok((items, place))
 }
 
 /// Checks one line.
 fn look(
-    fhir: &Arc<Fhir>,
-    tenant: &Tenant,
-    base: &str,
+    call: &Call,
     now_ms: i64,
     only: Option<&str>,
     line: &Line,
+    needs: &Needs,
 ) -> Result<Ready, Fault> {
+    let (fhir, tenant) = (&call.fhir, &call.tenant);
     let limits = fhir.reading_limits();
     let text = line
         .text
@@ -261,7 +251,7 @@ fn look(
     })?;
     let id = resource.id().map_or_else(|| fhir.new_id(), str::to_owned);
     Ok(Ready {
-        taken: take(tenant, &resource, base, now_ms)?,
+        taken: take(tenant, &resource, &call.base, now_ms, needs)?,
         resource_type,
         id,
     })

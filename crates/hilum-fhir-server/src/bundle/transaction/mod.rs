@@ -21,7 +21,8 @@ use crate::fault::Fault;
 use crate::interaction::{Matches, matches, restless, type_named, unmet};
 use crate::request::Format;
 use crate::route;
-use crate::take::{Taken, heavy, read, take};
+use crate::take::{Taken, read, take};
+use crate::terminology::with_definitions;
 use crate::write;
 
 /// What becomes of one request.
@@ -286,20 +287,21 @@ async fn taken(
     );
     let base = Arc::clone(&call.base);
     let (now_ms, nodes) = ((call.fhir.clock)(), bundle.node_count());
-    heavy(nodes.saturating_mul(32), move || {
+    let own = Arc::clone(&tenant);
+    with_definitions(&tenant, nodes.saturating_mul(32), move |needs| {
         let mut taken = HashMap::with_capacity(written.len());
-        for (at, ty, patched) in written {
-            let Some(item) = items.get(at) else { continue };
+        for (at, ty, patched) in &written {
+            let Some(item) = items.get(*at) else { continue };
             let changed = patched.as_ref().map(Resource::root);
             let Some(node) = changed.or_else(|| item.node(&bundle)) else {
                 continue;
             };
             let one = || {
                 let json = references.rewritten(node, item.full_url.as_deref())?;
-                let resource = read(&json, Format::Json, &write::TRUSTED, Some(ty))?;
-                take(&tenant, &resource, &base, now_ms)
+                let resource = read(&json, Format::Json, &write::TRUSTED, Some(*ty))?;
+                take(&own, &resource, &base, now_ms, needs)
             };
-            taken.insert(at, one().map_err(|fault| fault.within(&item.place()))?);
+            taken.insert(*at, one().map_err(|fault| fault.within(&item.place()))?);
         }
         Ok(taken)
     })
