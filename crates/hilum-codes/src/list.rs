@@ -126,6 +126,15 @@ mod tests {
     }
 
     #[test]
+    fn a_list_has_a_limited_number_of_codes() {
+        let mut text = format!("code,display\n{}", "A,b\n".repeat(LIST_MAX));
+        assert_eq!(list(text.as_bytes()).unwrap().len(), LIST_MAX);
+        text.push_str("A,b\n");
+        let told = list(text.as_bytes()).unwrap_err().to_string();
+        assert_eq!(told, "line 1000002: a list has at most 1000000 codes");
+    }
+
+    #[test]
     fn what_is_no_list_is_told() {
         let told = |text: &str| list(text.as_bytes()).unwrap_err().to_string();
         assert_eq!(told(""), "the list is empty");

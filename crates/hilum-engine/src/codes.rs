@@ -24,6 +24,9 @@ pub const UNMAPPED_CODES_MAX: usize = 10_000;
 /// A code that was not seen for 400 days is forgotten.
 pub const FORGOTTEN_AFTER_MS: u64 = 400 * 86_400_000;
 
+/// Values in the journal: each channel may have one more, of codes beyond the limits.
+const STORED_MAX: usize = 2 * UNMAPPED_CODES_MAX;
+
 const SCOPE: &str = "hilum.codes";
 /// Stands in a key for a code beyond the limits.
 const MORE: &str = "(more)";
@@ -101,10 +104,10 @@ impl Codes {
     /// The codes that the journal knows.
     pub(crate) fn load(journal: &Journal) -> Self {
         let codes = Self::default();
-        match journal.state_of(SCOPE, "", UNMAPPED_CODES_MAX) {
+        match journal.state_of(SCOPE, "", STORED_MAX) {
             Ok(found) => {
                 let mut all = codes.lock();
-                for (key, _) in found {
+                for (key, _) in found.into_iter().filter(|(key, _)| !key.ends_with(MORE)) {
                     let channel = Arc::from(key.split(BETWEEN).next().unwrap_or_default());
                     all.entry(channel).or_default().known.insert(key);
                 }
@@ -251,9 +254,7 @@ impl Engine {
 
 fn stored(core: &Core, channel: Option<&str>) -> Result<Vec<(Arc<str>, Unmapped)>, JournalError> {
     let prefix = channel.map_or(String::new(), |channel| format!("{channel}{BETWEEN}"));
-    // Each channel may have one more, of codes beyond the limits.
-    let limit = UNMAPPED_CODES_MAX.saturating_mul(2);
-    let found = core.journal.state_of(SCOPE, &prefix, limit)?;
+    let found = core.journal.state_of(SCOPE, &prefix, STORED_MAX)?;
     let read = found.into_iter().filter_map(|(key, value)| {
         let seen = serde_json::from_slice(&value).ok()?;
         let mut parts = key.split(BETWEEN).map(str::to_owned);
@@ -347,6 +348,9 @@ fn add_up(known: Option<&[u8]>, now: &[u8]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use hilum_component::{AnswerMode, Disposition, Identity};
+    use hilum_message::{MessageId, Metadata, Payload};
+
     use super::*;
 
     fn seen(count: u64, at_ms: u64, display: &str) -> Seen {
@@ -376,6 +380,81 @@ mod tests {
         check(Some(&seen(2, 5, "a")), &seen(1, 7, ""), &both);
         check(Some(&seen(1, 7, "")), &seen(2, 5, "a"), &both);
         assert_eq!(add_up(Some(b"{}"), b"x"), b"x");
+    }
+
+    fn processed(codes: impl IntoIterator<Item = String>, more: u32) -> Processed {
+        let code = |code: String| UnmappedCode {
+            table: "t.csv".to_owned(),
+            field: "OBX-3".to_owned(),
+            system: "L".to_owned(),
+            code,
+            display: String::new(),
+            fate: UnmappedFate::Flagged,
+            count: 2,
+        };
+        Processed {
+            id: MessageId::new(7, 1),
+            arrived_ms: 7,
+            payload: Payload::default(),
+            disposition: Disposition::Accepted,
+            reason: None,
+            identity: Identity::default(),
+            tokens: Vec::new(),
+            keys: Vec::new(),
+            metadata: Metadata::new(),
+            findings: Vec::new(),
+            deliveries: Vec::new(),
+            children: Vec::new(),
+            reads: Vec::new(),
+            writes: Vec::new(),
+            timers: Vec::new(),
+            unmapped: codes.into_iter().map(code).collect(),
+            unmapped_more: more,
+            hold: None,
+            answer: None,
+            answer_mode: AnswerMode::Original,
+        }
+    }
+
+    #[test]
+    fn codes_beyond_the_limit_are_only_counted() {
+        let codes = Codes::default();
+        let channel: Arc<str> = Arc::from("lab");
+        let all = (0..UNMAPPED_CODES_MAX).map(|n| format!("C{n}"));
+        let merges = codes.merges(&channel, &processed(all, 0));
+        assert_eq!(merges.len(), UNMAPPED_CODES_MAX);
+        assert_eq!(codes.of_channel("lab"), UNMAPPED_CODES_MAX);
+        let over = ["C1".to_owned(), "NEW".to_owned(), "NEWER".to_owned()];
+        let merges = codes.merges(&channel, &processed(over, 3));
+        let told: Vec<_> = merges
+            .iter()
+            .map(|merge| {
+                let seen: Seen = serde_json::from_slice(&merge.value).unwrap();
+                (merge.key.rsplit(BETWEEN).next().unwrap(), seen.count)
+            })
+            .collect();
+        assert_eq!(told, [("C1", 2), ("(more)", 7)]);
+        assert_eq!(codes.of_channel("lab"), UNMAPPED_CODES_MAX);
+    }
+
+    #[test]
+    fn new_codes_are_told_together_and_not_too_often() {
+        let codes = Codes::default();
+        let channel: Arc<str> = Arc::from("lab");
+        let come = |names: &[&str]| {
+            let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
+            codes.merges(&channel, &processed(names, 0));
+        };
+        assert_eq!(codes.news("lab", 0), None);
+        come(&["A", "B"]);
+        come(&["A"]);
+        assert_eq!(
+            (codes.news("lab", 5), codes.news("lab", 6)),
+            (Some(2), None)
+        );
+        come(&["C"]);
+        assert_eq!(codes.news("lab", 4 + TOLD_EVERY_MS), None);
+        assert_eq!(codes.news("lab", 5 + TOLD_EVERY_MS), Some(1));
     }
 
     #[test]

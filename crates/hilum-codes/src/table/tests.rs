@@ -175,6 +175,16 @@ fn rows_of_high_risk_need_two_people() {
 }
 
 #[test]
+fn a_table_has_a_limited_number_of_rows() {
+    use std::fmt::Write as _;
+    let mut text = String::from("code,target,code\n");
+    for n in 0..=ROWS_MAX {
+        writeln!(text, "K{n},T,1").unwrap();
+    }
+    check(&text, &["a table has at most 1000000 rows"]);
+}
+
+#[test]
 fn a_code_has_a_limited_number_of_rows() {
     let mut text = String::from("source,code,target,code\n");
     for n in 0..SAME_CODE_MAX {

@@ -181,6 +181,54 @@ async fn unmapped_codes_are_counted_with_their_messages_and_survive_a_kill() {
 }
 
 #[tokio::test]
+async fn somebody_is_told_of_new_codes_once() {
+    let lab = Lab::new(TRANSLATE).await;
+    let told = lab.folder.path().join("told");
+    let channel = format!(
+        "channel: alerts\nabout: a test\nfrom: {{ topic: hilum.alerts }}\nformat: json\n\
+         to: {{ duty: {{ file: \"{}\" }} }}\n",
+        text(&told)
+    );
+    lab.folder
+        .file("site/channels/alerts.yaml", channel)
+        .unwrap();
+    std::fs::create_dir(&told).unwrap();
+    let _node = lab.run();
+    let alerts = || -> Vec<Value> {
+        let files = std::fs::read_dir(&told).unwrap();
+        files
+            .map(|file| file.unwrap().path())
+            .filter(|path| path.extension().is_some_and(|ending| ending == "msg"))
+            .map(|path| serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap())
+            .collect()
+    };
+    lab.send(
+        "M1",
+        "OBX|1|NM|GLUC^Glucose^L||5\rOBX|2|NM|UREA^Urea^L||5\r",
+    )
+    .await;
+    until("somebody is told", || !alerts().is_empty()).await;
+    lab.send("M2", "OBX|1|NM|GLUC^Glucose^L||5\r").await;
+    until("it is counted", || lab.unmapped()[0]["count"] == 2).await;
+    let alerts = alerts();
+    assert_eq!(alerts.len(), 1, "{alerts:?}");
+    let alert = &alerts[0];
+    assert_eq!(
+        (&alert["kind"], &alert["state"]),
+        (&"unmapped-codes".into(), &"event".into())
+    );
+    let said = alert["text"].as_str().unwrap();
+    assert!(
+        said.starts_with("2 new codes came that no table has"),
+        "{said}"
+    );
+    assert!(
+        !alert.to_string().contains("GLUC"),
+        "codes are listed where it is asked for"
+    );
+}
+
+#[tokio::test]
 async fn a_code_of_a_rejected_message_is_registered_too() {
     let lab =
         Lab::new("  - translate: { field: OBX-3, table: tables/lab.csv, unmapped: reject }").await;

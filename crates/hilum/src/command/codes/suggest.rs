@@ -297,7 +297,8 @@ fn of_file(file: &Path) -> anyhow::Result<Vec<Candidate>> {
             bail!("{shown} is no CodeSystem");
         }
         let mut found = Vec::new();
-        concepts(&resource["concept"], text(&resource, "url"), 0, &mut found);
+        concepts(&resource["concept"], text(&resource, "url"), 0, &mut found)
+            .with_context(|| format!("cannot use {shown}"))?;
         return Ok(found);
     }
     hilum_codes::list(&bytes).map_err(|mistake| anyhow::anyhow!("{shown}, {mistake}"))
@@ -306,9 +307,14 @@ fn of_file(file: &Path) -> anyhow::Result<Vec<Candidate>> {
 /// Concepts of a code system in one another, at most this deep.
 const CONCEPTS_DEEP_MAX: usize = 64;
 
-fn concepts(list: &Value, system: &str, deep: usize, found: &mut Vec<Candidate>) {
+fn concepts(
+    list: &Value,
+    system: &str,
+    deep: usize,
+    found: &mut Vec<Candidate>,
+) -> anyhow::Result<()> {
     if deep > CONCEPTS_DEEP_MAX {
-        return;
+        bail!("its concepts lie in one another more than {CONCEPTS_DEEP_MAX} deep");
     }
     for concept in list.as_array().into_iter().flatten() {
         found.push(Candidate {
@@ -316,6 +322,28 @@ fn concepts(list: &Value, system: &str, deep: usize, found: &mut Vec<Candidate>)
             code: text(concept, "code").to_owned(),
             display: text(concept, "display").to_owned(),
         });
-        concepts(&concept["concept"], system, deep + 1, found);
+        concepts(&concept["concept"], system, deep + 1, found)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn concepts_lie_in_one_another_up_to_a_limit() {
+        let nested = |deep: usize| {
+            let leaf = json!([{ "code": "leaf", "display": "Leaf" }]);
+            (0..deep).fold(
+                leaf,
+                |inner, n| json!([{ "code": n.to_string(), "display": "x", "concept": inner }]),
+            )
+        };
+        let mut found = Vec::new();
+        concepts(&nested(CONCEPTS_DEEP_MAX - 1), "urn:s", 0, &mut found).unwrap();
+        assert_eq!(found.len(), CONCEPTS_DEEP_MAX);
+        assert!(found.iter().all(|one| one.system == "urn:s"));
+        assert!(concepts(&nested(CONCEPTS_DEEP_MAX), "urn:s", 0, &mut found).is_err());
     }
 }

@@ -141,6 +141,8 @@ struct Gathered {
     show: Show,
     by_code: BTreeMap<(String, String), Vec<Compared>>,
     count: usize,
+    /// How many there may be.
+    max: usize,
 }
 
 impl Gathered {
@@ -154,6 +156,7 @@ impl Gathered {
             },
             by_code: BTreeMap::new(),
             count: 0,
+            max: RESULTS_MAX,
         }
     }
 
@@ -193,8 +196,11 @@ impl Gathered {
                 rows.push(receiver.line(number, sent, aligned, self.show));
             }
             self.count += 1;
-            if self.count > RESULTS_MAX {
-                bail!("there are more than {RESULTS_MAX} results; choose a shorter span or --each");
+            if self.count > self.max {
+                bail!(
+                    "there are more than {} results; choose a shorter span or --each",
+                    self.max
+                );
             }
             let key = self.key(sent);
             self.by_code.entry(key).or_default().push(Compared {
@@ -404,4 +410,44 @@ fn of_samples(arguments: &VerifyInterface, output: &Output) -> anyhow::Result<Re
         passed_over,
         tests: gathered.tests(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_has_a_limited_number_of_results_of_each_code_and_in_all() {
+        let exchanged = |codes: &[&str]| {
+            let lines = codes.iter().map(|code| format!("OBX|1|NM|{code}||4"));
+            let text = format!(
+                "MSH|^~\\&|L|H|||2026||ORU^R01|1|P|2.5.1\r{}\r",
+                lines.collect::<Vec<_>>().join("\r")
+            );
+            Exchanged {
+                id: "1".to_owned(),
+                arrived_ms: 0,
+                sent: results(text.as_bytes()).unwrap_or_default(),
+                receivers: Vec::new(),
+            }
+        };
+        let mut gathered = Gathered {
+            each: 2,
+            show: Show::Open,
+            by_code: BTreeMap::new(),
+            count: 0,
+            max: 3,
+        };
+        gathered.add(&exchanged(&["A", "A", "A", "B"])).unwrap();
+        assert!(
+            !gathered.wants(&exchanged(&["A"]).sent) && gathered.wants(&exchanged(&["B"]).sent)
+        );
+        let error = gathered.add(&exchanged(&["B"])).unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .starts_with("there are more than 3 results"),
+            "{error}"
+        );
+    }
 }
