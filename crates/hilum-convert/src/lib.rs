@@ -10,6 +10,7 @@
 
 #![cfg_attr(not(test), warn(clippy::indexing_slicing))]
 
+pub mod coverage;
 mod finding;
 mod maps;
 mod plan;
@@ -24,3 +25,4 @@ pub use maps::Maps;
 pub use problem::{Problem, Problems, Spot};
 pub use run::{Converted, Reason, to_fhir};
 pub use settings::{Arrived, BundleType, FixedZone, LocalTime, Original, Settings, Zone};
+pub use value::hash::uuid as derived_id;

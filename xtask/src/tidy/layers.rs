@@ -80,6 +80,7 @@ const EDGES: &[(&str, &[&str])] = &[
         "hilum-steps",
         &[
             "hilum-message",
+            "hilum-convert",
             "hilum-fhir",
             "hilum-ucum",
             "hilum-fhirpath",
@@ -145,6 +146,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "hilum-ucum",
             "hilum-fhirpath",
             "hilum-hl7v2",
+            "hilum-convert",
             "hilum-fhir",
             "hilum-tree",
             "hilum-codes",
@@ -180,6 +182,7 @@ const DEV_ONLY: &[&str] = &["hilum-testkit", "hilum-faultfs", "hilum-rig", "xtas
 
 /// Layer 0: no async runtime, no I/O, no clock.
 const PURE: &[&str] = &[
+    "hilum-convert",
     "hilum-message",
     "hilum-ucum",
     "hilum-fhirpath",

@@ -16,8 +16,9 @@ pub(crate) fn digest(parts: &[&str]) -> (u64, u64) {
     (hash.h1, hash.h2)
 }
 
-/// A UUID of version 8 (RFC 9562) from these texts.
-pub(crate) fn uuid(parts: &[&str]) -> String {
+/// A UUID of version 8 (RFC 9562) from these texts: the same texts give the same one.
+#[must_use]
+pub fn uuid(parts: &[&str]) -> String {
     let (high, low) = digest(parts);
     let high = (high & !0xf000) | 0x8000;
     let low = (low & !(0b11 << 62)) | (0b10 << 62);

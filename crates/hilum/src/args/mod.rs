@@ -1,6 +1,7 @@
 //! The arguments of every command; their help texts are here and nowhere else.
 
 mod codes;
+mod convert;
 mod fhir;
 mod help;
 mod journal;
@@ -16,6 +17,7 @@ pub(crate) use codes::{
     Approve, Codes, CodesCommand, CodesImpact, ForgetCodes, Retire, Sign, Suggest, Unmapped,
     VerifyInterface,
 };
+pub(crate) use convert::{BundleForm, Convert, ConvertForm, KeptForm};
 pub(crate) use fhir::{
     Fhir, FhirCommand, FhirConvert, FhirErase, FhirExport, FhirForm, FhirImport, FhirNode,
     FhirParameters, FhirValidate,
@@ -68,6 +70,8 @@ pub(crate) enum Command {
     Test(Test),
     /// Shows what the parser sees in files of HL7 v2
     Inspect(Inspect),
+    /// Converts files of HL7 v2 to FHIR, and says why each element is there
+    Convert(Convert),
     /// Checks and converts files of FHIR resources; brings them in and out of a node
     Fhir(Fhir),
     /// Sends messages over MLLP: samples, or load

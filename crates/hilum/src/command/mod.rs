@@ -4,6 +4,7 @@ mod check;
 mod codes;
 mod compare;
 mod completions;
+mod convert;
 mod db;
 mod docs;
 mod doctor;
@@ -38,6 +39,7 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> anyhow::Result<Exit
         Command::Doctor(arguments) => doctor::run(arguments, output),
         Command::Test(arguments) => test::run(arguments, output),
         Command::Inspect(arguments) => inspect::run(arguments, output),
+        Command::Convert(arguments) => convert::run(arguments, output),
         Command::Fhir(arguments) => fhir::run(arguments, output),
         Command::Send(arguments) => send::run(arguments, output),
         Command::Receive(arguments) => receive::run(arguments, output),

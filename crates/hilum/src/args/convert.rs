@@ -1,0 +1,87 @@
+//! Arguments of `hilum convert`.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+/// `hilum convert`
+#[derive(Debug, Args)]
+pub(crate) struct Convert {
+    /// Files of messages (also batches, and .ndjson with a message as a JSON string a line), or
+    /// folders of them; - reads the standard input
+    #[arg(value_name = "PATH", required_unless_present = "rows")]
+    pub(crate) paths: Vec<PathBuf>,
+    /// What the files hold
+    #[arg(long, value_enum, default_value = "hl7v2", value_name = "FORMAT")]
+    pub(crate) from: ConvertForm,
+    /// What they become
+    #[arg(long, value_enum, default_value = "fhir", value_name = "FORMAT")]
+    pub(crate) to: ConvertForm,
+    /// The kind of Bundle
+    #[arg(long, value_enum, default_value = "transaction", value_name = "TYPE")]
+    pub(crate) bundle: BundleForm,
+    /// How the message as it came is kept in the Bundle
+    #[arg(long, value_enum, default_value = "none", value_name = "AS")]
+    pub(crate) original: KeptForm,
+    /// Says on the standard error for each element which row wrote it, and from where
+    #[arg(long)]
+    pub(crate) explain: bool,
+    /// Says on the standard error how often each row of the maps wrote something
+    #[arg(long)]
+    pub(crate) coverage: bool,
+    /// A Bundle a line, as more than one message is always written
+    #[arg(long)]
+    pub(crate) ndjson: bool,
+    /// Map files (*.map) to lay over those of hilum
+    #[arg(long, value_name = "FOLDER", conflicts_with = "site")]
+    pub(crate) maps: Option<PathBuf>,
+    /// A site, whose maps/ is laid over those of hilum
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) site: Option<PathBuf>,
+    /// The time zone of times without an offset, such as Europe/Berlin or +01:00
+    #[arg(long, value_name = "ZONE")]
+    pub(crate) zone: Option<String>,
+    /// The country that rows ask for (%country), such as US
+    #[arg(long, value_name = "CODE")]
+    pub(crate) country: Option<String>,
+    /// The profile that rows ask for (%profile), such as us-core
+    #[arg(long, value_name = "NAME")]
+    pub(crate) profile: Option<String>,
+    /// Counts the rows that carry out the tables of the v2-to-FHIR guide, and converts nothing
+    #[arg(long, conflicts_with = "paths")]
+    pub(crate) rows: bool,
+    /// With --rows: the folder with the guide's tables
+    #[arg(long, value_name = "FOLDER", requires = "rows")]
+    pub(crate) guide: Option<PathBuf>,
+}
+
+/// What is converted from and to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ConvertForm {
+    /// HL7 v2
+    Hl7v2,
+    /// FHIR R4
+    Fhir,
+}
+
+/// The kind of Bundle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum BundleForm {
+    /// What a server carries out
+    Transaction,
+    /// A FHIR message
+    Message,
+    /// Resources alone
+    Collection,
+}
+
+/// How the message is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum KeptForm {
+    /// It is not
+    None,
+    /// As a Binary
+    Binary,
+    /// As a DocumentReference
+    DocumentReference,
+}

@@ -1,0 +1,120 @@
+//! Messages and maps from files.
+
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use hilum_hl7v2::batch::{ItemKind, items};
+use serde_json::Value;
+
+/// Endings of files that a folder is searched for.
+const ENDINGS: [&str; 6] = ["hl7", "txt", "er7", "msg", "oru", "ndjson"];
+
+/// The files of a folder in order of their names; a file that was named is taken whatever it is
+/// called.
+pub(super) fn gather(path: &Path, named: bool, files: &mut Vec<PathBuf>) -> anyhow::Result<()> {
+    let reads = || format!("cannot read {}", path.display());
+    if path.is_dir() {
+        let entries = std::fs::read_dir(path).with_context(reads)?;
+        let mut inside: Vec<PathBuf> = entries
+            .map(|entry| Ok(entry?.path()))
+            .collect::<std::io::Result<_>>()
+            .with_context(reads)?;
+        inside.sort();
+        for one in inside {
+            gather(&one, false, files)?;
+        }
+        return Ok(());
+    }
+    let is_known = path.extension().is_some_and(|ending| {
+        ENDINGS
+            .iter()
+            .any(|known| ending.eq_ignore_ascii_case(known))
+    });
+    if named || is_known {
+        files.push(path.to_path_buf());
+    } else if !path.exists() {
+        bail!("there is no {}", path.display());
+    }
+    Ok(())
+}
+
+/// The messages of a file, each with a name for what is said of it.
+pub(super) fn messages(file: &Path) -> anyhow::Result<Vec<(String, Vec<u8>)>> {
+    let bytes = if file == Path::new("-") {
+        let mut bytes = Vec::new();
+        std::io::stdin()
+            .read_to_end(&mut bytes)
+            .context("cannot read the standard input")?;
+        bytes
+    } else {
+        std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?
+    };
+    let name = file.display().to_string();
+    if file.extension().is_some_and(|ending| ending == "ndjson") {
+        return lines(&name, &bytes);
+    }
+    let found: Vec<_> = items(&bytes)
+        .filter(|item| item.kind == ItemKind::Message)
+        .map(|item| bytes.get(item.range).unwrap_or_default().to_vec())
+        .collect();
+    if let [only] = found.as_slice() {
+        return Ok(vec![(name, only.clone())]);
+    }
+    let numbered = found.into_iter().enumerate();
+    Ok(numbered
+        .map(|(at, bytes)| (format!("{name}#{}", at + 1), bytes))
+        .collect())
+}
+
+/// A message a line: a JSON string, or an object with a `message`.
+fn lines(name: &str, bytes: &[u8]) -> anyhow::Result<Vec<(String, Vec<u8>)>> {
+    let mut messages = Vec::new();
+    for (at, line) in bytes.split(|byte| *byte == b'\n').enumerate() {
+        if line.trim_ascii().is_empty() {
+            continue;
+        }
+        let place = format!("{name}:{}", at + 1);
+        let value: Value =
+            serde_json::from_slice(line).with_context(|| format!("{place} is not JSON"))?;
+        let text = value.as_str().or_else(|| value.get("message")?.as_str());
+        let Some(text) = text else {
+            bail!("{place} is neither a string nor an object with a string `message`");
+        };
+        // A line feed parts segments where somebody has written it for a person to read.
+        let text = if text.contains('\r') {
+            text.to_owned()
+        } else {
+            text.replace('\n', "\r")
+        };
+        messages.push((place, text.into_bytes()));
+    }
+    Ok(messages)
+}
+
+/// The map files of a folder and those below it: the name to show, and the text.
+pub(super) fn map_files(folder: &Path) -> anyhow::Result<Vec<(String, String)>> {
+    let mut found = Vec::new();
+    collect(folder, &mut found)?;
+    found.sort();
+    if found.is_empty() {
+        bail!("there is no map file (*.map) in {}", folder.display());
+    }
+    Ok(found)
+}
+
+fn collect(folder: &Path, found: &mut Vec<(String, String)>) -> anyhow::Result<()> {
+    let entries =
+        std::fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))?;
+    for entry in entries {
+        let path = entry?.path();
+        if path.is_dir() {
+            collect(&path, found)?;
+        } else if path.extension().is_some_and(|ending| ending == "map") {
+            let text = std::fs::read_to_string(&path)
+                .with_context(|| format!("cannot read {}", path.display()))?;
+            found.push((path.display().to_string(), text));
+        }
+    }
+    Ok(())
+}
