@@ -33,6 +33,22 @@ pub trait Site: Send + Sync {
     /// The node is a production node.
     fn production(&self) -> bool;
 
+    /// The names of the files in a folder and those below it; reading one is what makes it part of
+    /// the plan's digest.
+    fn list(&self, _folder: &str) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// A format with its defaults, for a step that makes messages of another one.
+    fn format(&self, name: &str) -> Result<Arc<dyn Format>, String> {
+        Err(format!("the format {name} is not there"))
+    }
+
+    /// The IANA name of the node's time zone.
+    fn zone(&self) -> Option<String> {
+        None
+    }
+
     /// The FHIR stores of the node; `None` where the site has no `fhir:` section.
     fn fhir(&self) -> Option<FhirStores> {
         None

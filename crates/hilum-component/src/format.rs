@@ -122,6 +122,12 @@ pub trait Document: Send + Sync {
     /// A copy that can be changed on its own.
     fn boxed_clone(&self) -> Box<dyn Document>;
 
+    /// A text that was made of values of this document, as a payload: what stands in it for content
+    /// outside memory becomes a cut again.
+    fn payload_of(&self, text: bytes::Bytes) -> Payload {
+        Payload::inline(text)
+    }
+
     /// For the format's own steps.
     fn as_any(&self) -> &dyn Any;
 

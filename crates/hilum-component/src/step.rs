@@ -8,7 +8,7 @@ use bytes::Bytes;
 use hilum_fhirpath::Env;
 use hilum_message::{MessageId, Metadata, Phi};
 
-use crate::{Document, Finding, Problem, StateChange, StateRead, StateView, TimerChange};
+use crate::{Document, Finding, Format, Problem, StateChange, StateRead, StateView, TimerChange};
 
 /// One step of a channel.
 ///
@@ -18,6 +18,12 @@ use crate::{Document, Finding, Problem, StateChange, StateRead, StateView, Timer
 pub trait Step: Send + Sync {
     /// Works on one message.
     fn apply(&self, message: &mut Working, context: &mut StepContext<'_>) -> Result<Flow, Halted>;
+
+    /// The format of what it makes, where that is another one than it takes: what comes behind the
+    /// step is read and written in it.
+    fn format(&self) -> Option<Arc<dyn Format>> {
+        None
+    }
 
     /// What it was configured with and cannot do; whoever checks the site is told.
     fn warnings(&self) -> Vec<Problem> {

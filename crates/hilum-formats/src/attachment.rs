@@ -5,7 +5,7 @@
 //! copied or dropped by path like any other value, without its bytes ever being read.
 
 use bytes::Bytes;
-use hilum_message::{BlobRange, Cut, Payload};
+use hilum_message::{ATTACHMENT_TOKEN, BlobRange, Cut, Payload};
 use memchr::memmem;
 
 /// The ranges of the cuts, and the token that stands for them.
@@ -28,7 +28,7 @@ impl Attachments {
         // A sender cannot know which token is free in its own message.
         let mut prefix = String::new();
         for attempt in 0..u32::MAX {
-            prefix = format!("hilumAttachment{attempt}Q");
+            prefix = format!("{ATTACHMENT_TOKEN}{attempt}Q");
             if memmem::find(text, prefix.as_bytes()).is_none() {
                 break;
             }

@@ -20,5 +20,5 @@ pub use failpoint::Failpoint;
 pub use id::{DeliveryId, MessageId, ParseIdError, PlanDigest};
 pub use index::{IndexKey, IndexToken, OrderKey};
 pub use metadata::Metadata;
-pub use payload::{BlobRange, BlobRef, Cut, Payload, Piece};
+pub use payload::{ATTACHMENT_TOKEN, BlobRange, BlobRef, Cut, Payload, Piece};
 pub use phi::Phi;

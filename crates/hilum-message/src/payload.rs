@@ -5,6 +5,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+/// How the token begins that stands for content outside memory while a message is worked on
+/// (ADR 0008): letters and digits only, and base64 as a whole.
+pub const ATTACHMENT_TOKEN: &str = "hilumAttachment";
+
 /// A file beside a journal partition that holds large content.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct BlobRef {

@@ -7,6 +7,7 @@
 //! Invariants: a step never waits, reads no clock and no file; the same message gives the same
 //! result; texts of reasons and findings hold paths, codes and counts, never content.
 
+mod convert;
 mod filter;
 mod normalise;
 mod route;
@@ -17,6 +18,7 @@ mod settings;
 mod split;
 mod translate;
 mod validate;
+pub mod zone;
 
 use hilum_component::ComponentSpec;
 
@@ -31,6 +33,7 @@ pub fn specs() -> Vec<ComponentSpec> {
         split::spec(),
         validate::spec(),
         normalise::spec(),
+        convert::spec(),
         sender::spec(),
         script::spec(),
     ]

@@ -22,7 +22,7 @@ const EDGES: &[(&str, &[&str])] = &[
     // 0c: from one format to another.
     (
         "hilum-convert",
-        &["hilum-hl7v2", "hilum-fhir", "hilum-ucum"],
+        &["hilum-message", "hilum-hl7v2", "hilum-fhir", "hilum-ucum"],
     ),
     // 1a: the contract, and the network.
     ("hilum-component", &["hilum-message", "hilum-fhirpath"]),

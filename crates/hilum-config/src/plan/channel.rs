@@ -67,10 +67,12 @@ pub(super) fn plan(
         tenants: file.tenants.keys().map(|name| name.0.clone()).collect(),
         door: options.fhir.clone(),
     });
+    let zone = gathered.node.as_ref().and_then(|node| node.zone.as_deref());
     let view = || {
         let (secrets, variables) = (options.secrets, &options.variables);
         SiteView::new(folder, &gathered.systems, secrets, variables, production)
             .with_fhir(fhir.clone())
+            .with_formats(registry, zone)
     };
     let schema = schema_of::<ChannelFile>();
     let mut spoken = BTreeMap::new();

@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use hilum_component::{FhirStores, Site, SystemInfo};
+use hilum_component::{FhirStores, Format, FormatOptions, Registry, Site, SystemInfo};
 
 use super::folder::{Folder, ReadError, reason};
 use super::systems::System;
@@ -54,6 +54,8 @@ pub(crate) struct SiteView<'a> {
     variables: &'a Variables,
     production: bool,
     fhir: Option<FhirStores>,
+    registry: Option<&'a Registry>,
+    zone: Option<&'a str>,
     used: Mutex<Used>,
 }
 
@@ -85,6 +87,8 @@ impl<'a> SiteView<'a> {
             variables,
             production,
             fhir: None,
+            registry: None,
+            zone: None,
             used: Mutex::default(),
         }
     }
@@ -92,6 +96,17 @@ impl<'a> SiteView<'a> {
     /// With the FHIR stores of the node.
     pub(crate) fn with_fhir(mut self, fhir: Option<FhirStores>) -> Self {
         self.fhir = fhir;
+        self
+    }
+
+    /// With the formats that the program knows, and the node's time zone.
+    pub(crate) const fn with_formats(
+        mut self,
+        registry: &'a Registry,
+        zone: Option<&'a str>,
+    ) -> Self {
+        self.registry = Some(registry);
+        self.zone = zone;
         self
     }
 
@@ -267,6 +282,19 @@ impl Site for SiteView<'_> {
 
     fn production(&self) -> bool {
         self.production
+    }
+
+    fn list(&self, folder: &str) -> Vec<String> {
+        self.folder.list(folder)
+    }
+
+    fn format(&self, name: &str) -> Result<Arc<dyn Format>, String> {
+        let registry = self.registry.ok_or("no format is known here")?;
+        registry.format(name, &FormatOptions::default())
+    }
+
+    fn zone(&self) -> Option<String> {
+        self.zone.map(str::to_owned)
     }
 
     fn fhir(&self) -> Option<FhirStores> {

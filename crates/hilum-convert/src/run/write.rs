@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use hilum_fhir::definitions::PrimitiveKind;
+use hilum_message::ATTACHMENT_TOKEN;
 
 use super::condition::Scope;
 use super::read::Value;
@@ -558,6 +559,11 @@ impl<'p, 'm> Run<'p, 'm> {
             "BASE64" => {
                 let plain: String = data.chars().filter(|c| !c.is_whitespace()).collect();
                 Some(plain)
+            }
+            // What stands for content outside memory is base64 as it is and nothing else.
+            _ if data.trim().starts_with(ATTACHMENT_TOKEN) => {
+                self.refuse(turn, "a large attachment that is not base64");
+                return;
             }
             "HEX" => encode::hex_to_base64(&data),
             _ => Some(encode::base64(data.as_bytes())),

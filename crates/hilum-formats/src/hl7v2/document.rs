@@ -191,6 +191,13 @@ impl Document for V2Document {
             .collect()
     }
 
+    fn payload_of(&self, text: bytes::Bytes) -> Payload {
+        match &self.attachments {
+            Some(attachments) => attachments.extract(&text),
+            None => Payload::inline(text),
+        }
+    }
+
     fn boxed_clone(&self) -> Box<dyn Document> {
         Box::new(self.clone())
     }

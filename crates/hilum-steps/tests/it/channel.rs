@@ -62,6 +62,14 @@ impl Site for Files {
     fn folder(&self) -> &Path {
         Path::new("")
     }
+    fn list(&self, folder: &str) -> Vec<String> {
+        let folder = format!("{folder}/");
+        let below = |name: &&String| name.starts_with(&folder);
+        self.0.keys().filter(below).cloned().collect()
+    }
+    fn format(&self, name: &str) -> Result<Arc<dyn Format>, String> {
+        registry().format(name, &FormatOptions::default())
+    }
     fn production(&self) -> bool {
         false
     }
@@ -98,22 +106,23 @@ fn steps_with(
 ) -> Result<Vec<StepPlan>, Vec<Problem>> {
     let format = format(format_name);
     let destinations = ["out".to_owned(), "other".to_owned()];
-    let context = BuildContext {
-        channel: "test",
-        destination: None,
-        format: &format,
-        original,
-        site,
-        destinations: &destinations,
-    };
     let list = match yaml::parse(text) {
         Value::Array(items) => items,
         one => vec![one],
     };
-    let mut plans = Vec::new();
+    let mut plans: Vec<StepPlan> = Vec::new();
     for (place, item) in list.iter().enumerate() {
         let Value::Object(item) = item else {
             panic!("a step is a map: {text}")
+        };
+        let made = plans.iter().rev().find_map(|plan| plan.step.format());
+        let context = BuildContext {
+            channel: "test",
+            destination: None,
+            format: made.as_ref().unwrap_or(&format),
+            original,
+            site,
+            destinations: &destinations,
         };
         let (name, config) = item.iter().next().expect("a step has a name");
         let registry = registry();

@@ -2,6 +2,7 @@
 #![expect(clippy::expect_used, reason = "a test may fail by panic")]
 
 mod channel;
+mod convert;
 mod examples;
 mod filter;
 mod normalise;

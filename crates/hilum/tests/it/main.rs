@@ -7,6 +7,7 @@
 )]
 
 mod codes;
+mod convert;
 mod disk;
 mod doctor;
 mod fhir;

@@ -25,8 +25,10 @@ impl<'g, V: Fn() -> SiteView<'g>> Builder<'_, 'g, V> {
         let mut plans = Vec::with_capacity(self.channel.destinations.len());
         for name in &self.channel.destinations {
             let steps = self.steps(format, Some(name), &["to", name, "steps"], digest, report);
+            // What a destination sends is of the format that its own steps make.
+            let made_format = super::made_by(&steps, format);
             let made = self.channel.destination(name).and_then(|piece| {
-                let made = self.destination(piece, name, format, digest, report)?;
+                let made = self.destination(piece, name, &made_format, digest, report)?;
                 Some((piece, made))
             });
             let value = self

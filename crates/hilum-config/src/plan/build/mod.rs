@@ -48,7 +48,8 @@ impl<'g, V: Fn() -> SiteView<'g>> Builder<'_, 'g, V> {
         }
         let source = self.source(format, &mut digest, report);
         let steps = self.steps(format, None, &["steps"], &mut digest, report);
-        let destinations = self.destinations(format, &mut digest, report);
+        let made = made_by(&steps, format);
+        let destinations = self.destinations(&made, &mut digest, report);
         let alerts = self.alerts(&mut digest, report);
         let file = self.channel.file.as_ref()?;
         let rules = self.rules(file, &**format, report);
@@ -245,8 +246,9 @@ impl<'g, V: Fn() -> SiteView<'g>> Builder<'_, 'g, V> {
             })
             .and_then(|node| node.get("steps"))
             .map_or(0, |steps| steps.items().len());
-        let mut steps = Vec::with_capacity(count);
+        let mut steps: Vec<StepPlan> = Vec::with_capacity(count);
         for place in 0..count {
+            let format = &made_by(&steps, format);
             let number = place.to_string();
             let path: Vec<&str> = at.iter().copied().chain([number.as_str()]).collect();
             let Some(piece) = self.channel.piece(ComponentKind::Step, &path) else {
@@ -359,6 +361,12 @@ impl<'g, V: Fn() -> SiteView<'g>> Builder<'_, 'g, V> {
             }
         }
     }
+}
+
+/// The format of messages behind these steps.
+fn made_by(steps: &[StepPlan], format: &Arc<dyn Format>) -> Arc<dyn Format> {
+    let made = steps.iter().rev().find_map(|plan| plan.step.format());
+    made.unwrap_or_else(|| Arc::clone(format))
 }
 
 /// The place of a component's problem in the file.

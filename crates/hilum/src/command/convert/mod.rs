@@ -2,16 +2,17 @@
 
 mod input;
 mod rows;
-mod zone;
 
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::bail;
 use hilum_convert::{
-    Arrived, BundleType, Converted, Maps, Original, Problems, Reason, Settings, derived_id, to_fhir,
+    Arrived, BundleType, Converted, Maps, Original, Problems, Reason, Settings, Zone, derived_id,
+    to_fhir,
 };
 use hilum_fhir::{Style, json as fhir_json};
 use hilum_hl7v2::Message;
@@ -85,8 +86,12 @@ pub(crate) fn run(arguments: &Convert, output: &Output) -> anyhow::Result<Exit> 
     })
 }
 
+fn zone(text: &str) -> anyhow::Result<Arc<dyn Zone>> {
+    hilum_steps::zone::named(text).map_err(anyhow::Error::msg)
+}
+
 fn settings(arguments: &Convert) -> anyhow::Result<Settings> {
-    let zone = arguments.zone.as_deref().map(zone::named).transpose()?;
+    let zone = arguments.zone.as_deref().map(zone).transpose()?;
     Ok(Settings {
         zone,
         country: arguments.country.clone(),
