@@ -1,8 +1,10 @@
 //! One conversion: the plan run over a message.
 
 mod bundle;
+mod codes;
 mod complete;
 mod condition;
+mod functions;
 mod links;
 mod mend;
 mod names;

@@ -40,6 +40,8 @@ OBR-4.1   code.coding.code
 -         status        -               'final'
 OBR-32.1  resultsInterpreter(Practitioner).identifier.value
 OBR-32.1  performer(Practitioner).identifier.value
+OBR-7     effectivePeriod.start
+OBR-9     effectivePeriod.end           OBR-7.length() >= 12     plus(OBR-7, OBR-9, 'min')
 
 map OBX -> Observation                  ours
 OBX-3     code          -               CWE -> CodeableConcept, codes Tests
@@ -184,6 +186,16 @@ fn groups_give_each_result_its_report_and_each_note_its_result() {
         r##"{"resourceType":"Observation","identifier":[{"system":"urn:hilum:derived","value":"F2|GLU"}],"status":"final","code":{"coding":[{"system":"http://loinc.org","code":"2345-7","display":"Glucose"},{"system":"http://lab.example","code":"GLU"}]},"subject":{"reference":"#0"},"valueString":"none found"}"##,
     );
     assert_eq!(found.len(), 7);
+}
+
+#[test]
+fn functions_say_what_rows_cannot() {
+    check(
+        "OBR|1||F1|P|||202601022350||20\r",
+        &[
+            r##"{"resourceType":"DiagnosticReport","status":"final","code":{"coding":[{"code":"P"}]},"effectivePeriod":{"start":"2026-01-02T23:50:00+02:00","end":"2026-01-03T00:10:00+02:00"}}"##,
+        ],
+    );
 }
 
 #[test]

@@ -1,0 +1,282 @@
+//! Functions of rows: what a value becomes where a row alone cannot say it.
+
+use std::borrow::Cow;
+
+use hilum_message::ATTACHMENT_TOKEN;
+
+use super::Run;
+use super::read::Value;
+use super::write::Turn;
+use crate::plan::{CodesUse, Joined, Src};
+use crate::text::Function;
+use crate::value::time::{Time, Written, time_of_day};
+use crate::value::{encode, number, uri};
+
+impl<'m> Run<'_, 'm> {
+    pub(super) fn function(
+        &mut self,
+        turn: &Turn<'_, 'm>,
+        function: Function,
+        arguments: &[Joined],
+        codes: Option<&CodesUse>,
+    ) {
+        let own = turn.value.map(|value| value.text()).unwrap_or_default();
+        let own = own.trim();
+        let found = match function {
+            Function::Join => Some(self.join(turn, arguments)).filter(|text| !text.is_empty()),
+            Function::Lower => Some(own.to_lowercase()),
+            Function::Authority => self.authority(turn, arguments),
+            Function::Universal => {
+                let [id, ty] = self.arguments(turn, arguments);
+                uri::universal(&id, &ty)
+            }
+            Function::System => {
+                let [name, oid, _] = match arguments {
+                    [] => [own.into(), Cow::Borrowed(""), Cow::Borrowed("")],
+                    arguments => self.arguments(turn, arguments),
+                };
+                uri::system(&self.settings.systems, &name, &oid)
+            }
+            Function::Comparator => number::comparator(own).map(|(sign, _)| sign.to_owned()),
+            Function::Number => {
+                let digits = number::comparator(own).map_or(own, |(_, digits)| digits);
+                Some(digits.to_owned()).filter(|digits| number::decimal(digits).is_some())
+            }
+            Function::Numbers => self.numbers(turn),
+            Function::Minutes => {
+                let [unit] = self.arguments(turn, arguments);
+                minutes(own, &unit)
+            }
+            Function::Plus => {
+                // It has the form of FHIR already.
+                if let Some(text) = self.plus(turn, arguments) {
+                    self.write(turn, &text);
+                }
+                return;
+            }
+            Function::Text => turn.value.map(|value| value.whole_text().into_owned()),
+            Function::Ucum => {
+                Some(own.to_owned()).filter(|unit| hilum_ucum::Unit::parse(unit).is_ok())
+            }
+            Function::Data => return self.data(turn, arguments),
+            Function::Lines => self.lines(turn, arguments),
+            Function::Times => return self.times(turn, own),
+            // The compiler makes it a way of its own.
+            Function::Capture => None,
+        };
+        match found {
+            Some(text) => self.result(turn, &text, codes),
+            None => {
+                if function == Function::Number && !own.is_empty() {
+                    self.refuse(turn, "not a number");
+                }
+            }
+        }
+    }
+
+    /// The texts of arguments, as many as are asked for.
+    pub(super) fn arguments<const N: usize>(
+        &self,
+        turn: &Turn<'_, 'm>,
+        arguments: &[Joined],
+    ) -> [Cow<'m, str>; N] {
+        let mut texts = [const { Cow::Borrowed("") }; N];
+        for (text, argument) in texts.iter_mut().zip(arguments) {
+            *text = match argument {
+                Joined::Text(text) => Cow::Owned(text.to_string()),
+                Joined::Path(src) => self
+                    .argument(turn, src)
+                    .map(|value| value.text())
+                    .unwrap_or_default(),
+            };
+        }
+        texts
+    }
+
+    pub(super) fn argument(&self, turn: &Turn<'_, 'm>, src: &Src) -> Option<Value<'m>> {
+        self.first_value(
+            turn.frame.segment,
+            turn.frame.value.as_ref(),
+            turn.own.as_ref(),
+            src,
+        )
+    }
+
+    /// Texts beside places that are valued; one text between two of them.
+    pub(super) fn join(&self, turn: &Turn<'_, 'm>, parts: &[Joined]) -> String {
+        self.joined(
+            turn.frame.segment,
+            turn.frame.value.as_ref(),
+            turn.own.as_ref(),
+            parts,
+        )
+    }
+
+    pub(super) fn joined(
+        &self,
+        segment: u32,
+        value: Option<&Value<'m>>,
+        own: Option<&Value<'m>>,
+        parts: &[Joined],
+    ) -> String {
+        let mut out = String::new();
+        let mut between: Option<&str> = None;
+        for part in parts {
+            match part {
+                Joined::Text(text) => between = Some(between.unwrap_or(text)),
+                Joined::Path(src) => {
+                    let found = self.first_value(segment, value, own, src);
+                    let Some(found) = found else { continue };
+                    let text = found.text();
+                    let text = text.trim();
+                    if text.is_empty() {
+                        continue;
+                    }
+                    if let Some(between) = between.take().filter(|_| !out.is_empty()) {
+                        out.push_str(between);
+                    }
+                    out.push_str(text);
+                    between = None;
+                }
+            }
+        }
+        out
+    }
+
+    pub(super) fn authority(&self, turn: &Turn<'_, 'm>, arguments: &[Joined]) -> Option<String> {
+        let [namespace, id, ty] = if arguments.is_empty() {
+            let value = turn.value?;
+            let part = |number| value.below(number, 0).filter(Value::is_valued);
+            let text = |number| part(number).map(|value| value.text()).unwrap_or_default();
+            [text(1), text(2), text(3)]
+        } else {
+            self.arguments(turn, arguments)
+        };
+        uri::authority(&self.settings.authorities, &namespace, &id, &ty)
+    }
+
+    pub(super) fn numbers(&self, turn: &Turn<'_, 'm>) -> Option<String> {
+        let value = turn.value?;
+        let mut out = String::new();
+        for part in value.part.children() {
+            let text = part.plain_text();
+            let text = text.trim();
+            if text.is_empty() {
+                continue;
+            }
+            if !out.is_empty() {
+                out.push(' ');
+            }
+            out.push_str(&number::decimal(text)?);
+        }
+        Some(out).filter(|out| !out.is_empty())
+    }
+
+    pub(super) fn plus(&self, turn: &Turn<'_, 'm>, arguments: &[Joined]) -> Option<String> {
+        let [start, count, unit] = self.arguments(turn, arguments);
+        let count: f64 = minutes(&count, &unit)?.parse().ok()?;
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "minutes beyond the range are refused as a year is"
+        )]
+        let later = Time::read(&start)?.plus_minutes(count as i64)?;
+        match later.date_time(self.clock()) {
+            Written::Whole(text) | Written::DateOnly(text) => Some(text),
+        }
+    }
+
+    /// The payload of ED, or of a value and its encoding, as base64.
+    pub(super) fn data(&mut self, turn: &Turn<'_, 'm>, arguments: &[Joined]) {
+        let Some(value) = turn.value else { return };
+        let (data, encoding) = match arguments {
+            [] => {
+                let part = |number| value.below(number, 0).filter(Value::is_valued);
+                let encoding = part(4).map(|part| part.text()).unwrap_or_default();
+                (
+                    part(5).map(|part| part.whole_text()).unwrap_or_default(),
+                    encoding,
+                )
+            }
+            arguments => {
+                let [data, encoding] = self.arguments(turn, arguments);
+                (data, encoding)
+            }
+        };
+        if data.is_empty() {
+            return;
+        }
+        let written = match encoding.trim().to_ascii_uppercase().as_str() {
+            "BASE64" => {
+                let plain: String = data.chars().filter(|c| !c.is_whitespace()).collect();
+                Some(plain)
+            }
+            // What stands for content outside memory is base64 as it is and nothing else.
+            _ if data.trim().starts_with(ATTACHMENT_TOKEN) => {
+                self.refuse(turn, "a large attachment that is not base64");
+                return;
+            }
+            "HEX" => encode::hex_to_base64(&data),
+            _ => Some(encode::base64(data.as_bytes())),
+        };
+        match written {
+            Some(text) => self.write(turn, &text),
+            None => self.refuse(turn, "not hexadecimal"),
+        }
+    }
+
+    /// The values of a field of all segments with its name, a line each.
+    pub(super) fn lines(&self, turn: &Turn<'_, 'm>, arguments: &[Joined]) -> Option<String> {
+        let Some((Joined::Path(Src::Field { segment, field, .. }), types)) =
+            arguments.split_first()
+        else {
+            return None;
+        };
+        let first = self.segment_of(turn.frame.segment, *segment)?;
+        let id = self.segments.get(first as usize)?.id;
+        let mut out = String::new();
+        for (at, segment) in self.segments.iter().enumerate() {
+            if segment.id != id {
+                continue;
+            }
+            let at = super::narrow(at);
+            if !types.is_empty() {
+                let mut ty = None;
+                self.repetitions(at, 2, None, &mut |value| {
+                    ty = Some(value.text().into_owned());
+                    false
+                });
+                let named = types.iter().any(
+                    |known| matches!(known, Joined::Text(known) if Some(&**known) == ty.as_deref()),
+                );
+                if !named {
+                    continue;
+                }
+            }
+            self.repetitions(at, *field, None, &mut |value| {
+                if !out.is_empty() {
+                    out.push('\n');
+                }
+                out.push_str(&value.whole_text());
+                true
+            });
+        }
+        Some(out).filter(|out| !out.is_empty())
+    }
+
+    pub(super) fn times(&mut self, turn: &Turn<'_, 'm>, text: &str) {
+        for part in text.split([',', ' ']).filter(|part| !part.is_empty()) {
+            match time_of_day(part) {
+                Some(time) => self.write(turn, &time),
+                None => self.refuse(turn, "not a time of day"),
+            }
+        }
+    }
+}
+
+/// A number of a unit as minutes, whole ones.
+fn minutes(count: &str, unit: &str) -> Option<String> {
+    let count: f64 = number::decimal(count)?.parse().ok()?;
+    let minutes = (count * number::minutes_in(unit)?).round();
+    // Beyond this no whole number is told from the next.
+    (minutes.abs() < 9e15).then(|| format!("{minutes:.0}"))
+}
