@@ -21,6 +21,7 @@ impl Checker<'_> {
             "expression" => self.expression(node, text),
             "path" => self.path(node, text),
             "system" => self.system(node, text),
+            "system-group" => self.group(node, text),
             "site-file" => self.file(node, text),
             "secret" => self.secret(node, text),
             "name" | "topic" => self.name(node, text),
@@ -187,6 +188,18 @@ impl Checker<'_> {
         let message = format!("no such system `{}`", clipped(text));
         self.report
             .push(Draft::error("E0107", node.span, message).maybe_remedy(remedy));
+    }
+
+    /// A group stands for each of its systems.
+    fn group(&mut self, node: &Node, text: &str) {
+        let systems = self.scope.site.systems();
+        let of_group = systems
+            .iter()
+            .filter(|(_, system)| system.info.group.as_deref() == Some(text));
+        let names: Vec<&String> = of_group.map(|(name, _)| name).collect();
+        for name in names {
+            self.used(UseKind::System, node, name, Vec::new());
+        }
     }
 
     fn file(&mut self, node: &Node, text: &str) {

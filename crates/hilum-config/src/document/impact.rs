@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use crate::check::UseKind;
-use crate::plan::{ChannelSummary, PartSummary, SiteSummary};
+use crate::plan::{ChannelSummary, PartSummary, SiteSummary, SystemSummary};
 
 /// What a change of one system touches.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -58,7 +58,7 @@ pub fn impact(site: &SiteSummary, system: &str) -> Option<Impact> {
     let mut roles: BTreeMap<&str, Vec<Role>> = BTreeMap::new();
     let mut ahead: Vec<&ChannelSummary> = Vec::new();
     for channel in &site.channels {
-        let found = direct(channel, system);
+        let found = direct(channel, own);
         if found.contains(&Role::Sends) {
             ahead.push(channel);
         }
@@ -102,10 +102,16 @@ pub fn impact(site: &SiteSummary, system: &str) -> Option<Impact> {
     })
 }
 
-fn direct(channel: &ChannelSummary, system: &str) -> Vec<Role> {
+fn direct(channel: &ChannelSummary, own: &SystemSummary) -> Vec<Role> {
     let mut roles = Vec::new();
-    let is = |part: &PartSummary| part.system.as_deref() == Some(system);
-    if channel.source.as_ref().is_some_and(is) {
+    let is = |part: &PartSummary| part.system.as_deref() == Some(&own.name);
+    // One of several that send, whom the step `sender` tells apart.
+    let of_group = |part: &PartSummary| {
+        let rule = part.rules.iter().find(|rule| rule.target == "group");
+        part.component == "sender"
+            && rule.is_some_and(|rule| own.group.as_ref() == Some(&rule.rule))
+    };
+    if channel.source.as_ref().is_some_and(is) || channel.steps.iter().any(of_group) {
         roles.push(Role::Sends);
     }
     let to = channel.destinations.iter().filter(|part| is(part));
@@ -113,7 +119,7 @@ fn direct(channel: &ChannelSummary, system: &str) -> Vec<Role> {
     let used = channel
         .uses
         .iter()
-        .any(|used| used.kind == UseKind::System && used.text == system);
+        .any(|used| used.kind == UseKind::System && used.text == own.name);
     if roles.is_empty() && used {
         roles.push(Role::Used);
     }

@@ -250,6 +250,9 @@ fn answers(channel: &Checked<'_>, report: &mut Report) {
     }
 }
 
+/// The step that recognises which system of a group sent a message.
+const SENDER: &str = "sender";
+
 /// Every piece that talks to a peer names its system, and a test node keeps off production.
 fn systems(gathered: &Gathered, channel: &Checked<'_>, report: &mut Report) {
     let production = gathered.node.as_ref().is_none_or(|node| node.production);
@@ -273,7 +276,13 @@ fn systems(gathered: &Gathered, channel: &Checked<'_>, report: &mut Report) {
             || ["to", "from"]
                 .iter()
                 .any(|key| piece.config.get(key).is_some_and(|value| value == "local"));
-        if offers && !named {
+        // Several systems send, and a step tells which.
+        let told = piece.kind == ComponentKind::Source
+            && channel
+                .pieces
+                .iter()
+                .any(|piece| piece.kind == ComponentKind::Step && piece.name == SENDER);
+        if offers && !named && !told {
             let text = format!("this {} names no system", kind_word(piece.kind));
             let remedy =
                 "write `system: NAME`, so that its owner, habits and `hilum impact` are known";

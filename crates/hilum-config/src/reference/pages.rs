@@ -279,6 +279,7 @@ fn word(kind_name: &str, schema: &Map<String, Value>) -> String {
             Some(format @ ("duration" | "size" | "expression" | "path" | "name" | "address")),
         ) => format.to_owned(),
         ("string", Some("system")) => "name of a system".to_owned(),
+        ("string", Some("system-group")) => "group of systems".to_owned(),
         ("string", Some("site-file")) => "file of the site".to_owned(),
         ("string", Some("secret")) => "reference to a secret".to_owned(),
         ("string", Some("destination")) => "name of a destination".to_owned(),

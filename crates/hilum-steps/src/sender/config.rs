@@ -8,5 +8,6 @@ use serde::Deserialize;
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct Config {
     /// The group: every system whose file says `group: NAME` may send.
+    #[schemars(extend("format" = "system-group"))]
     pub(crate) group: String,
 }

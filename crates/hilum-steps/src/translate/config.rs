@@ -18,6 +18,7 @@ pub(crate) struct Config {
     /// The step `sender` before says whose table it is.
     pub(crate) tables: Option<String>,
     /// The group of systems whose tables lie in `tables`.
+    #[schemars(extend("format" = "system-group"))]
     pub(crate) group: Option<String>,
     /// `high` for a table in which a wrong row can harm a patient at once: each row that counts
     /// needs two different people, and no rows are suggested for it. Tables of blood groups,
