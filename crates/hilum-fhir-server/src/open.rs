@@ -14,7 +14,7 @@ use hilum_fhir::search::ParamSet;
 use hilum_fhir::validate::Validator;
 use hilum_fhir_store::{Place, Postgres, Store, StoreConfig, StoreError};
 use hilum_message::MessageId;
-use hilum_terminology::Source;
+use hilum_terminology::Shelf;
 
 use crate::limits::Limits;
 use crate::search::table::{Table, specs};
@@ -65,7 +65,7 @@ pub struct FhirOptions {
     /// What clients may subscribe to, and where they may be called.
     pub subscriptions: SubscriptionOptions,
     /// Where definitions of codes come from that are not stored, before those of the standard.
-    pub terminology: Vec<Arc<dyn Source>>,
+    pub terminology: Arc<Shelf>,
     /// What time it is.
     pub clock: Clock,
 }
@@ -161,7 +161,7 @@ impl Fhir {
             );
             let custom_max = options.limits.custom_parameters_max;
             let packages = tenant.packages.clone();
-            let behind = options.terminology.clone();
+            let behind = Arc::clone(&options.terminology);
             let opened = tokio::task::spawn_blocking(move || {
                 open(tenant, shared, subscriptions, custom_max, &behind)
             });
@@ -242,7 +242,7 @@ fn open(
     (validator, known): (Arc<Validator>, Option<Arc<Guides>>),
     subscriptions: Subscriptions,
     custom_max: usize,
-    behind: &[Arc<dyn Source>],
+    behind: &Arc<Shelf>,
 ) -> Result<Tenant, OpenError> {
     let definitions = Definitions::r4();
     let guides = match known {

@@ -17,6 +17,7 @@ use hilum_net::{
     ClientTls, ClientTlsOptions, ConnectOptions, Connector, HostPort, Identity, ListenOptions,
     Listener, Roots, TlsVersion,
 };
+use hilum_terminology::Shelf;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::task::JoinHandle;
 
@@ -47,6 +48,7 @@ pub(crate) async fn start(
     plan: &FhirPlan,
     (site, data): (&Path, &Path),
     door: FhirDoor,
+    terminology: Arc<Shelf>,
 ) -> anyhow::Result<Served> {
     let listener = listener(plan).await?;
     let url = format!("http://{}/fhir", listener.local_address());
@@ -68,12 +70,12 @@ pub(crate) async fn start(
         import_folder: plan.import_folder.as_ref().map(PathBuf::from),
         import_from: plan.import_from.clone(),
         import_tls: import_tls(plan, site)?,
+        terminology,
         limits,
         subscriptions: SubscriptionOptions {
             here: Some(format!("http://{}", listener.local_address())),
             ..subscriptions(&plan.subscriptions)
         },
-        terminology: Vec::new(),
         clock: Arc::new(now_ms),
     };
     let fhir = Fhir::open(options).await?;

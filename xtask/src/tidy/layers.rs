@@ -153,6 +153,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "hilum-component",
             "hilum-net",
             "hilum-db",
+            "hilum-terminology",
             "hilum-journal",
             "hilum-access",
             "hilum-config",

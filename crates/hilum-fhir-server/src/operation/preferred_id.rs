@@ -7,7 +7,7 @@ use hilum_access::{Method, Permission};
 use hilum_component::BoxFuture;
 use hilum_fhir::IssueType;
 use hilum_terminology::naming::IdKind;
-use hilum_terminology::{Library, Shipped, Source, Standard, Terminology};
+use hilum_terminology::{Library, Source, Terminology};
 
 use crate::call::{Call, Reply};
 use crate::fault::Fault;
@@ -47,7 +47,8 @@ fn handle(call: Call) -> BoxFuture<'static, Result<Reply, Fault>> {
             let read = library.add(write::trusted(&json)?);
             read.map_err(|error| Fault::failed(error.to_string()))?;
         }
-        let sources: Vec<Arc<dyn Source>> = vec![Arc::new(library), Shipped::all(), Standard::r4()];
+        let mut sources: Vec<Arc<dyn Source>> = vec![Arc::new(library)];
+        sources.extend(call.tenant.codes.behind().iter().cloned());
         match Terminology::new(sources).preferred_id(id, kind) {
             Some(found) => {
                 let mut out = Parameters::new();

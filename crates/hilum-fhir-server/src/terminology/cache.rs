@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use hilum_terminology::map::ConceptMap;
 use hilum_terminology::{
-    Library, Missing, Shipped, Source, Standard, System, Terminology, ValueSet, Versions, Wanted,
+    Library, Missing, Shelf, Source, System, Terminology, ValueSet, Versions, Wanted,
 };
 
 /// Definitions that are kept at once; beyond it they are read again.
@@ -84,17 +84,17 @@ pub(crate) struct Codes {
     /// Others write the same store.
     shared: bool,
     /// Where else definitions come from, behind what is stored.
-    behind: Vec<Arc<dyn Source>>,
+    behind: Arc<Shelf>,
     clock: crate::time::Clock,
     since_ms: AtomicI64,
 }
 
 impl Codes {
-    pub(crate) fn new(shared: bool, behind: &[Arc<dyn Source>], clock: crate::time::Clock) -> Self {
+    pub(crate) fn new(shared: bool, behind: &Arc<Shelf>, clock: crate::time::Clock) -> Self {
         Self {
             now: RwLock::default(),
             shared,
-            behind: behind.to_vec(),
+            behind: Arc::clone(behind),
             clock,
             since_ms: AtomicI64::new(0),
         }
@@ -116,15 +116,19 @@ impl Codes {
     /// Everything that there is beside: what a request brings along first, what is stored next,
     /// what is of the standard last.
     pub(crate) fn all(&self, own: Option<Arc<Library>>, known: &Arc<Known>) -> Terminology {
-        let mut sources: Vec<Arc<dyn Source>> = Vec::with_capacity(4 + self.behind.len());
+        let behind = self.behind.now();
+        let mut sources: Vec<Arc<dyn Source>> = Vec::with_capacity(2 + behind.len());
         if let Some(own) = own {
             sources.push(own);
         }
         sources.push(Arc::clone(known) as Arc<dyn Source>);
-        sources.extend(self.behind.iter().cloned());
-        sources.push(Shipped::all());
-        sources.push(Standard::r4());
+        sources.extend(behind.iter().cloned());
         Terminology::new(sources)
+    }
+
+    /// What answers behind what is stored.
+    pub(crate) fn behind(&self) -> Arc<[Arc<dyn Source>]> {
+        self.behind.now()
     }
 
     /// A definition was written.

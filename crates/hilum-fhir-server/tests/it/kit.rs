@@ -105,6 +105,7 @@ impl Server {
         let mut first = tenant("", folder.path().join("fhir.db"));
         tune(&mut first);
         let options = FhirOptions {
+            terminology: Arc::default(),
             tenants: vec![
                 first,
                 tenant("second", folder.path().join("fhir-second.db")),
@@ -127,7 +128,6 @@ impl Server {
                 }],
                 ..SubscriptionOptions::default()
             },
-            terminology: Vec::new(),
             clock: Arc::new(move || now.fetch_add(1_000, Ordering::Relaxed)),
         };
         let fhir = Fhir::open(options).await.unwrap();

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use super::text::Wanted;
 use super::{Expansion, Request, Value, too_costly};
 use crate::check::{circular, remark, too_deep};
 use crate::engine::{Engine, IMPORTS_MAX, includes};
@@ -139,6 +140,7 @@ impl Keys {
 pub(super) struct Collector<'c> {
     pub(super) engine: &'c Engine<'c>,
     pub(super) request: &'c Request,
+    pub(super) text: Option<Wanted>,
     pub(super) expansion: &'c mut Expansion,
     pub(super) slots: Vec<Slot>,
     way: Vec<String>,
@@ -157,7 +159,7 @@ pub(super) struct Making {
 }
 
 impl<'c> Collector<'c> {
-    pub(super) const fn new(
+    pub(super) fn new(
         engine: &'c Engine<'c>,
         request: &'c Request,
         expansion: &'c mut Expansion,
@@ -165,6 +167,7 @@ impl<'c> Collector<'c> {
         Self {
             engine,
             request,
+            text: request.filter.as_deref().map(Wanted::new),
             expansion,
             slots: Vec::new(),
             way: Vec::new(),

@@ -7,6 +7,7 @@ mod collect;
 mod entry;
 mod json;
 mod part;
+mod text;
 
 use std::collections::HashSet;
 use std::sync::Arc;

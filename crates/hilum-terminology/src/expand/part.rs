@@ -390,32 +390,10 @@ impl Collector<'_> {
         Ok(())
     }
 
-    /// Whether every word of the text that is asked for begins a word of one of these names, or
-    /// one of them begins with the whole text.
+    /// Whether one of these names fits the text that is asked for.
     pub(super) fn takes_text<'n>(&self, names: impl Iterator<Item = &'n str>) -> bool {
-        let Some(filter) = &self.request.filter else {
-            return true;
-        };
-        let wanted: Vec<String> = words(filter).collect();
-        let whole = filter.trim().to_lowercase();
-        let mut begun = vec![false; wanted.len()];
-        for name in names {
-            if name.to_lowercase().starts_with(&whole) {
-                return true;
-            }
-            for word in words(name) {
-                for (wanted, begun) in wanted.iter().zip(&mut begun) {
-                    *begun |= word.starts_with(wanted.as_str());
-                }
-            }
-        }
-        !wanted.is_empty() && begun.into_iter().all(|begun| begun)
+        self.text.as_ref().is_none_or(|text| text.takes(names))
     }
-}
-
-fn words(text: &str) -> impl Iterator<Item = String> {
-    let parts = text.split(|c: char| !c.is_alphanumeric());
-    parts.filter(|part| !part.is_empty()).map(str::to_lowercase)
 }
 
 fn passes(from: &From, code: &str) -> bool {

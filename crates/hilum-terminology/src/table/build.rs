@@ -97,6 +97,20 @@ impl TableBuilder {
         Ok(At(at))
     }
 
+    /// Puts these in the place of the displays of all concepts, in the order of the concepts; those
+    /// for which there is none have no display.
+    pub fn displays(&mut self, texts: impl Iterator<Item = Box<str>>) -> Result<(), Full> {
+        let mut displays = Strings::default();
+        for text in texts.take(self.codes.len()) {
+            displays.push(&text).ok_or(TEXT)?;
+        }
+        while displays.len() < self.codes.len() {
+            displays.push("").ok_or(TEXT)?;
+        }
+        self.displays = displays;
+        Ok(())
+    }
+
     /// The concept with a code, as far as concepts were added.
     #[must_use]
     pub fn find(&self, code: &str) -> Option<At> {

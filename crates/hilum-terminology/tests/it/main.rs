@@ -9,6 +9,8 @@
 mod check;
 mod expand;
 mod filters;
+mod import;
 mod map;
 mod model;
+mod releases;
 mod tables;

@@ -90,6 +90,28 @@ const HELP: &[Help] = &[
         )],
     ),
     (
+        "terminology",
+        &[],
+        &[
+            (
+                "import loinc Loinc_2.78.zip --data /var/lib/hilum",
+                "as it was downloaded; it answers when it is activated",
+            ),
+            (
+                "import csv codes.csv --url http://hospital.org/lab --version 2026 --data data",
+                "codes of your own",
+            ),
+            (
+                "activate loinc-2.78 --data /var/lib/hilum",
+                "and the running node takes it at once",
+            ),
+            (
+                "list --data /var/lib/hilum --json",
+                "one load a line, for scripts",
+            ),
+        ],
+    ),
+    (
         "fhir",
         &[
             (1, "a resource has errors, or was not stored"),

@@ -8,6 +8,7 @@ mod journal;
 mod node;
 mod peers;
 mod site;
+mod terminology;
 
 use std::path::PathBuf;
 
@@ -30,6 +31,9 @@ pub(crate) use node::{
 };
 pub(crate) use peers::{Answer, Receive, ReceiveTls, Send, SendTls};
 pub(crate) use site::{Docs, Doctor, Explain, Impact, Init, Inspect, Schema, Test};
+pub(crate) use terminology::{
+    Terminology, TerminologyCommand, TerminologyImport, TerminologyKind, TerminologyLoad,
+};
 
 /// What scripts may rely on.
 const EXIT_CODES: &str = "\
@@ -74,6 +78,8 @@ pub(crate) enum Command {
     Convert(Convert),
     /// Checks and converts files of FHIR resources; brings them in and out of a node
     Fhir(Fhir),
+    /// Loads code systems such as LOINC and SNOMED CT from licensed copies, and activates them
+    Terminology(Terminology),
     /// Sends messages over MLLP: samples, or load
     Send(Send),
     /// Receives messages over MLLP as a simulated system, ill-behaved on request

@@ -21,6 +21,7 @@ mod receive;
 mod run;
 mod schema;
 mod send;
+mod terminology;
 mod test;
 mod tls;
 mod watch;
@@ -41,6 +42,7 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> anyhow::Result<Exit
         Command::Inspect(arguments) => inspect::run(arguments, output),
         Command::Convert(arguments) => convert::run(arguments, output),
         Command::Fhir(arguments) => fhir::run(arguments, output),
+        Command::Terminology(arguments) => terminology::run(arguments, output),
         Command::Send(arguments) => send::run(arguments, output),
         Command::Receive(arguments) => receive::run(arguments, output),
         Command::Status(arguments) => node::status(arguments, output),

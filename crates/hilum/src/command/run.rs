@@ -13,6 +13,8 @@ use hilum_config::{FhirPlan, Secrets};
 use hilum_engine::{Engine, EngineError, EngineOptions, ReloadReport};
 use hilum_journal::JournalOptions;
 use hilum_net::{HostPort, ListenOptions, Listener};
+use hilum_terminology::Shelf;
+use hilum_terminology::installed::{Folder, LoadError};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 
@@ -113,11 +115,13 @@ async fn serve(
         threads,
         kept: Arc::clone(&kept) as _,
     };
+    let shelf = Arc::new(Shelf::default());
+    fill(&shelf, &arguments.data).await;
     // Channels reach the stores from their first message to their last.
     let served = match &fhir {
         Some(plan) => {
             let folders = (&*arguments.site.site, &*arguments.data);
-            Some(crate::fhir::start(plan, folders, door.clone()).await?)
+            Some(crate::fhir::start(plan, folders, door.clone(), Arc::clone(&shelf)).await?)
         }
         None => None,
     };
@@ -132,7 +136,7 @@ async fn serve(
     let mut address = String::new();
     if let Some((listener, at)) = listener {
         address = format!(", management at http://{at}");
-        let reload = reloader(arguments, &kept, &running, &stores);
+        let reload = reloader(arguments, &kept, &running, &stores, &shelf);
         let fhir = served.as_ref().map(crate::fhir::side);
         let admin = Admin::new(Arc::clone(&engine), reload)
             .with_fhir(fhir)
@@ -147,7 +151,7 @@ async fn serve(
     output.line(format_args!(
         "hilum ready: {site}, {channels} channel{plural}{address}"
     ));
-    let reload = reloader(arguments, &kept, &running, &stores);
+    let reload = reloader(arguments, &kept, &running, &stores, &shelf);
     let site = &arguments.site.site;
     let mut watch = arguments.watch.then(|| Watch::new(site, &arguments.data));
     loop {
@@ -175,6 +179,35 @@ async fn serve(
         () = stopped => Ok(Exit::Done),
         _ = interrupted.recv() => Ok(Exit::Failed),
         _ = terminated.recv() => Ok(Exit::Failed),
+    }
+}
+
+/// Opens the code systems that are active (`hilum terminology`). One that cannot be used is left out:
+/// a node serves its channels without it.
+async fn fill(shelf: &Arc<Shelf>, data: &Path) {
+    let (shelf, folder) = (Arc::clone(shelf), Folder::of(data));
+    let opened = tokio::task::spawn_blocking(move || {
+        let opened = folder.open()?;
+        shelf.put(opened.sources());
+        Ok::<_, LoadError>(opened)
+    });
+    let problems = match opened.await {
+        Ok(Ok(opened)) => {
+            for loaded in &opened.loads {
+                let (id, bytes) = (&loaded.load.id, loaded.bytes());
+                tracing::info!(load = id, bytes, "code systems of a load answer");
+            }
+            opened.problems
+        }
+        Ok(Err(problem)) => vec![problem],
+        Err(_) => {
+            tracing::error!("opening code systems broke down; this is a bug in hilum");
+            return;
+        }
+    };
+    for problem in problems {
+        let error = anyhow::Error::new(problem);
+        tracing::error!("a code system that is active cannot be used: {error:#}");
     }
 }
 
@@ -253,6 +286,7 @@ fn reloader(
     kept: &Arc<Kept>,
     (engine, plans): &(Arc<Engine>, Arc<Plans>),
     (fhir, door): &(Option<FhirPlan>, FhirDoor),
+    shelf: &Arc<Shelf>,
 ) -> Reloader {
     let site = SiteArgs {
         site: arguments.site.site.clone(),
@@ -260,7 +294,9 @@ fn reloader(
     };
     let (engine, kept, door) = (Arc::clone(engine), Arc::clone(kept), door.clone());
     let (fhir, plans) = (fhir.clone(), Arc::clone(plans));
+    let (shelf, data) = (Arc::clone(shelf), arguments.data.clone());
     Box::new(move || {
+        let (shelf, data) = (Arc::clone(&shelf), data.clone());
         let (engine, kept) = (Arc::clone(&engine), Arc::clone(&kept));
         let plans = Arc::clone(&plans);
         let options = hilum_config::Options {
@@ -269,6 +305,7 @@ fn reloader(
         };
         let (folder, fhir) = (site.site.clone(), fhir.clone());
         Box::pin(async move {
+            fill(&shelf, &data).await;
             let loaded = tokio::task::spawn_blocking(move || {
                 let folder = folder.canonicalize()?;
                 let registry = crate::components::registry();

@@ -33,6 +33,7 @@ mod relay;
 mod subscription_nodes;
 mod subscription_sockets;
 mod subscriptions;
+mod terminology;
 
 use std::path::PathBuf;
 use std::process::{Command, Output};
