@@ -40,7 +40,8 @@ pub(crate) fn run(arguments: &VerifyInterface, output: &Output) -> anyhow::Resul
     } else {
         of_samples(arguments, output)?
     };
-    let made = jiff::Timestamp::now().to_string();
+    let now = jiff::Timestamp::now();
+    let made = now.round(jiff::Unit::Second).unwrap_or(now).to_string();
     let document = if output.json() {
         let value = json!({
             "digest": report.digest()?, "made": made, "reviewer": arguments.reviewer,

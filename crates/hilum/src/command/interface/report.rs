@@ -219,7 +219,7 @@ impl Report {
             }
         }
         blocks.push(heading(2, "Review", "review"));
-        let line = || "______________________________".to_owned();
+        let line = || "..............................".to_owned();
         let signature = vec![
             vec![
                 "Reviewed by".to_owned(),
