@@ -21,6 +21,7 @@ pub(super) fn compile(compiler: &mut Compiler<'_>) {
             from: head.from.as_deref().map(Into::into),
             rows: Vec::new(),
             by_code: HashMap::new(),
+            by_lower: HashMap::new(),
             other: None,
         };
         for (file, entry) in &merged.rows {
@@ -43,7 +44,6 @@ pub(super) fn compile(compiler: &mut Compiler<'_>) {
             let number = Number::try_from(table.rows.len()).unwrap_or(Number::MAX);
             let row = &entry.row;
             table.rows.push(CodeTarget {
-                id: Compiler::row_id(*file, entry),
                 condition,
                 code: row.target.as_deref().map(Into::into),
                 system: row.system.as_deref().or(to).map(Into::into),
@@ -55,8 +55,25 @@ pub(super) fn compile(compiler: &mut Compiler<'_>) {
                 table.by_code.entry(code.into()).or_default().push(number);
             }
         }
+        table.by_lower = by_lower(&table.by_code);
         let number = Number::try_from(compiler.plan.codes.len()).unwrap_or(Number::MAX);
         compiler.codes.insert(name.clone(), number);
         compiler.plan.codes.push(table);
     }
+}
+
+/// Rows by their codes in small letters; codes that differ only in their letters' size are left out.
+fn by_lower(by_code: &HashMap<Box<str>, Vec<Number>>) -> HashMap<Box<str>, Vec<Number>> {
+    let mut lower: HashMap<Box<str>, Vec<Number>> = HashMap::new();
+    let mut twice = Vec::new();
+    for (code, rows) in by_code {
+        let code: Box<str> = code.to_lowercase().into();
+        if lower.insert(code.clone(), rows.clone()).is_some() {
+            twice.push(code);
+        }
+    }
+    for code in twice {
+        lower.remove(&code);
+    }
+    lower
 }

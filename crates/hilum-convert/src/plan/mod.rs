@@ -227,14 +227,26 @@ pub(crate) struct CodeTable {
     pub(crate) rows: Vec<CodeTarget>,
     /// Rows of a code, in the order of the file.
     pub(crate) by_code: HashMap<Box<str>, Vec<Number>>,
+    /// The same without regard to case.
+    pub(crate) by_lower: HashMap<Box<str>, Vec<Number>>,
     /// The row `*`.
     pub(crate) other: Option<Number>,
+}
+
+impl CodeTable {
+    /// Rows of a code: exactly as it stands, else without regard to case where no two codes of the
+    /// table differ in nothing else.
+    pub(crate) fn rows_of(&self, code: &str) -> impl Iterator<Item = &CodeTarget> {
+        let exact = self.by_code.get(code);
+        let rows = exact.or_else(|| self.by_lower.get(code.to_lowercase().as_str()));
+        let rows = rows.map(Vec::as_slice).unwrap_or_default();
+        rows.iter().filter_map(|row| self.rows.get(*row as usize))
+    }
 }
 
 /// A row of a table of codes.
 #[derive(Debug)]
 pub(crate) struct CodeTarget {
-    pub(crate) id: RowId,
     pub(crate) condition: Option<Cond>,
     pub(crate) code: Option<Box<str>>,
     pub(crate) system: Option<Box<str>>,

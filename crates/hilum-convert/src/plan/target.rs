@@ -6,7 +6,7 @@ use hilum_fhir::definitions::{Child, Definitions, ElementDef, TypeId};
 
 use super::{Number, PlaceDef, PlaceStep, Reference};
 use crate::problem::Fault;
-use crate::text::{Place, Step, Target};
+use crate::text::{EXTENSIONS, Place, Step, Target};
 
 /// The places of one map or link.
 #[derive(Debug)]
@@ -158,9 +158,15 @@ impl Places {
             }
             Step::Extension { name, url, each } => {
                 let child = below(of, name, at)?;
+                // In a map that fills an extension, those within have names.
+                let inside = of.ty == tables().known().extension;
+                let url = match url.strip_prefix(EXTENSIONS) {
+                    Some(name) if inside => name,
+                    _ => url.as_str(),
+                };
                 let url_child = below(child, "url", at)?;
                 let step = PlaceStep::Extension {
-                    url: url.as_str().into(),
+                    url: url.into(),
                     url_child,
                 };
                 (key(name, url, Some(""), *each, false), step, child, *each)

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use hilum_fhir::definitions::PrimitiveKind;
 use hilum_message::ATTACHMENT_TOKEN;
 
 use super::Run;
@@ -11,6 +12,9 @@ use crate::plan::{CodesUse, Joined, Src};
 use crate::text::Function;
 use crate::value::time::{Time, Written, time_of_day};
 use crate::value::{encode, number, uri};
+
+/// The system of UCUM's codes (FHIR R4 terminologies-systems.html).
+const UCUM: &str = "http://unitsofmeasure.org";
 
 impl<'m> Run<'_, 'm> {
     pub(super) fn function(
@@ -55,9 +59,7 @@ impl<'m> Run<'_, 'm> {
                 return;
             }
             Function::Text => turn.value.map(|value| value.whole_text().into_owned()),
-            Function::Ucum => {
-                Some(own.to_owned()).filter(|unit| hilum_ucum::Unit::parse(unit).is_ok())
-            }
+            Function::Ucum => self.ucum(turn, own),
             Function::Data => return self.data(turn, arguments),
             Function::Lines => self.lines(turn, arguments),
             Function::Times => return self.times(turn, own),
@@ -121,6 +123,7 @@ impl<'m> Run<'_, 'm> {
     ) -> String {
         let mut out = String::new();
         let mut between: Option<&str> = None;
+        let mut opened = matches!(parts.first(), Some(Joined::Text(_)));
         for part in parts {
             match part {
                 Joined::Text(text) => between = Some(between.unwrap_or(text)),
@@ -132,9 +135,12 @@ impl<'m> Run<'_, 'm> {
                     if text.is_empty() {
                         continue;
                     }
-                    if let Some(between) = between.take().filter(|_| !out.is_empty()) {
+                    // `'urn:oid:'` in front of all is part of the text; `' '` behind a place that is
+                    // not valued is not.
+                    if let Some(between) = between.take().filter(|_| opened || !out.is_empty()) {
                         out.push_str(between);
                     }
+                    opened = false;
                     out.push_str(text);
                     between = None;
                 }
@@ -261,6 +267,17 @@ impl<'m> Run<'_, 'm> {
             });
         }
         Some(out).filter(|out| !out.is_empty())
+    }
+
+    /// A unit that UCUM knows: its code, and at a URI the system of UCUM.
+    fn ucum(&self, turn: &Turn<'_, 'm>, unit: &str) -> Option<String> {
+        hilum_ucum::Unit::parse(unit).ok()?;
+        let def = self.place_def(turn.frame.map, turn.row.place)?;
+        let text = match def.primitive {
+            Some(PrimitiveKind::Uri) => UCUM,
+            _ => unit,
+        };
+        Some(text.to_owned())
     }
 
     pub(super) fn times(&mut self, turn: &Turn<'_, 'm>, text: &str) {

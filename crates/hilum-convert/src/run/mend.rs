@@ -36,7 +36,10 @@ impl Run<'_, '_> {
             // cpt-2.
             "ContactPoint" => {
                 let value = self.text_below(at, of, "value").is_some();
-                if value && self.text_below(at, of, "system").is_none() {
+                // A reason for its absence is a system too.
+                let system = tables.child(of.scope, "system");
+                let system = system.and_then(|system| self.draft.child(at, system));
+                if value && system.is_none_or(|system| self.draft.is_empty(system)) {
                     self.set_below(at, of, "system", "other");
                 }
                 self.not_at_home(at, of, scope, place);

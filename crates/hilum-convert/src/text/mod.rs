@@ -15,5 +15,6 @@ pub use block::{
 };
 pub use condition::{Compare, Condition, Operand};
 pub use lines::MapFile;
+pub(crate) use path::EXTENSIONS;
 pub use path::{Place, Source, Step, Target};
 pub use through::{Function, Given, JoinPart, Through};

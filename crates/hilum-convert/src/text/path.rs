@@ -155,7 +155,7 @@ pub enum Step {
 }
 
 /// Where extensions of the standard live.
-const EXTENSIONS: &str = "http://hl7.org/fhir/StructureDefinition/";
+pub(crate) const EXTENSIONS: &str = "http://hl7.org/fhir/StructureDefinition/";
 
 impl Target {
     /// Reads a target; `.` is the target of the map itself.

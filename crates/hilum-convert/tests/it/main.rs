@@ -8,6 +8,7 @@
 )]
 
 mod conversion;
+mod data_types;
 mod kit;
 mod language;
 mod owners;
