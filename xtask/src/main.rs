@@ -82,7 +82,7 @@ const COMMANDS: [Command; 13] = [
     ),
     (
         "bench",
-        "hub [--only ROW,ROW] [--long] [--json] [--write] [--seconds S] [--rounds N], or limit",
+        "hub [--only ROW,ROW] [--long] [--json] [--write] [--seconds S] [--rounds N], fhir, convert or limit",
         "load on the relay example in release, beside the limit of this machine",
         rig::bench,
     ),

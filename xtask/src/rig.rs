@@ -31,8 +31,22 @@ impl Profile {
 /// `cargo xtask bench WHAT [ARGUMENTS OF THE RIG]`
 pub(crate) fn bench(arguments: &[String]) -> Result<()> {
     let (what, rest) = arguments.split_first().context(Misunderstood(
-        "say what to measure: hub, fhir or limit".to_owned(),
+        "say what to measure: hub, fhir, convert or limit".to_owned(),
     ))?;
+    // Nothing but one core and memory takes part, so that the bench of the crate says it all.
+    if what == "convert" {
+        let mut cargo = shell::cargo();
+        cargo.args([
+            "bench",
+            "--locked",
+            "--package",
+            "hilum-convert",
+            "--bench",
+            "convert",
+        ]);
+        print!("{}", shell::output(&mut cargo)?);
+        return Ok(());
+    }
     let mut rig = match what.as_str() {
         "hub" | "fhir" => {
             let folder = build(Profile::Release, &["hilum", "hilum-rig"])?;
