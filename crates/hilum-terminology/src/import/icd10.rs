@@ -110,10 +110,16 @@ fn ordered(
         if text.trim().is_empty() {
             continue;
         }
-        let part = |from, to| text.get(from..to).map(str::trim);
+        // Columns count characters.
+        let place = |column| {
+            text.char_indices()
+                .nth(column)
+                .map_or(text.len(), |(at, _)| at)
+        };
+        let part = |from, to| text.get(place(from)..place(to)).map(str::trim);
         let (code, billable, short, long) = match (part(6, 14), part(14, 15), part(16, 77)) {
             (Some(code), Some(billable @ ("0" | "1")), Some(short)) if is_code(code) => {
-                let long = text.get(77..).unwrap_or_default().trim();
+                let long = text.get(place(77)..).unwrap_or_default().trim();
                 (code, billable == "1", short, long)
             }
             _ => {

@@ -228,7 +228,13 @@ fn icd_10_from_order_files_and_from_the_tabular_list() {
     let lines = [
         order_line(1, "Z90", false, "Loss of a thing", "Loss of a thing"),
         order_line(2, "Z901", true, "Loss small", "Loss of a small thing"),
-        order_line(3, "Z91", true, "Fall", "Fall of a thing"),
+        order_line(
+            3,
+            "Z91",
+            true,
+            "Chute d'une pièce",
+            "Chute d'une pièce éthérée",
+        ),
     ];
     let files = [("icd10cm_order_2025.txt", lines.concat())];
     let path = zip(&data.path().join("codes.zip"), &files);
@@ -237,6 +243,10 @@ fn icd_10_from_order_files_and_from_the_tabular_list() {
     assert_eq!(ordered.version.as_deref(), Some("2025"));
     assert_eq!(display(&ordered, "z90.1").unwrap(), "Loss of a small thing");
     assert!(ordered.find("Z90").unwrap().is_abstract());
+    assert_eq!(
+        display(&ordered, "Z91").unwrap(),
+        "Chute d'une pièce éthérée"
+    );
     let table = ordered.table().unwrap();
     assert!(table.is_above(table.find("Z90").unwrap(), table.find("Z90.1").unwrap()));
     assert_eq!(table.parents(table.find("Z91").unwrap()).len(), 0);
