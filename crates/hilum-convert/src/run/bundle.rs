@@ -382,11 +382,10 @@ impl Run<'_, '_> {
         match known.filter(|_| has_identifier) {
             Some(known) => {
                 let mut query = String::from("identifier=");
-                if !known.system.is_empty() {
-                    encode::percent(&known.system, &mut query);
-                    query.push_str("%7C");
-                }
-                encode::percent(&known.value, &mut query);
+                // Without a system `|VALUE`: the same value of somebody else's is another thing.
+                encode::token(&known.system, &mut query);
+                query.push_str("%7C");
+                encode::token(&known.value, &mut query);
                 match known.how {
                     How::Update => {
                         self.put(request, names.method, "PUT");

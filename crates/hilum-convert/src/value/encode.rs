@@ -63,6 +63,19 @@ pub(crate) fn percent(text: &str, out: &mut String) {
     }
 }
 
+/// A part of a token of a search in a URL: what separates parts and values is escaped first (FHIR R4
+/// search.html#escaping).
+pub(crate) fn token(text: &str, out: &mut String) {
+    for part in text.split_inclusive(['\\', '|', ',', '$']) {
+        let plain = part.strip_suffix(['\\', '|', ',', '$']).unwrap_or(part);
+        percent(plain, out);
+        if let Some(special) = part.get(plain.len()..).filter(|rest| !rest.is_empty()) {
+            percent("\\", out);
+            percent(special, out);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -85,5 +98,12 @@ mod tests {
         let mut out = String::new();
         percent("a|b ä-~", &mut out);
         assert_eq!(out, "a%7Cb%20%C3%A4-~");
+    }
+
+    #[test]
+    fn what_separates_tokens_is_escaped_twice() {
+        let mut out = String::new();
+        token("a|b,c$d\\e", &mut out);
+        assert_eq!(out, "a%5C%7Cb%5C%2Cc%5C%24d%5C%5Ce");
     }
 }
