@@ -9,7 +9,7 @@ use hilum_config::{Folder, Options, Secrets, Severity, load_folder, render, run_
 use crate::{registry, root};
 
 /// The pages that make one site, and the example whose samples and scripts they use.
-const SITES: [(&[&str], &str); 8] = [
+const SITES: [(&[&str], &str); 9] = [
     (&["README.md"], "relay"),
     (
         &["docs/guide/first-channel.md", "docs/guide/test.md"],
@@ -19,6 +19,7 @@ const SITES: [(&[&str], &str); 8] = [
     (&["docs/guide/fhir-channels.md"], "fhir-channels"),
     (&["docs/guide/environments.md"], "st-elsewhere"),
     (&["docs/guide/local-codes.md"], "st-elsewhere"),
+    (&["docs/guide/v2-to-fhir.md"], "lab-to-fhir"),
     (&["docs/guide/fhir.md"], "fhir-server"),
     (&["docs/runbook/peer-refuses.md"], "st-elsewhere"),
 ];
