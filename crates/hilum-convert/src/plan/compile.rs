@@ -104,6 +104,7 @@ impl Compiler<'_> {
             name: name.clone(),
             is_segment: Reading::of(&name.from).is_segment,
             places: Vec::new(),
+            named: Vec::new(),
             rows: Vec::new(),
         });
         self.waiting.push((number, name.clone(), child));

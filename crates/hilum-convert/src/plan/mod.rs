@@ -40,6 +40,8 @@ pub(crate) struct Map {
     pub(crate) is_segment: bool,
     /// Place 0 is the target of the map.
     pub(crate) places: Vec<PlaceDef>,
+    /// Elements of the resource itself that have a name: the maps of one resource share them.
+    pub(crate) named: Vec<(Number, Box<str>)>,
     pub(crate) rows: Vec<Row>,
 }
 

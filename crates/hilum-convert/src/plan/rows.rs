@@ -42,6 +42,7 @@ pub(super) fn compile(compiler: &mut Compiler<'_>, number: Number, name: &MapNam
     }
     if let Some(map) = compiler.plan.maps.get_mut(number as usize) {
         map.places = places.defs;
+        map.named = places.named;
         map.rows = rows;
     }
 }

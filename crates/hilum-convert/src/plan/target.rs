@@ -12,6 +12,8 @@ use crate::text::{EXTENSIONS, Place, Step, Target};
 #[derive(Debug)]
 pub(super) struct Places {
     pub(super) defs: Vec<PlaceDef>,
+    /// Elements of the target itself that have a name.
+    pub(super) named: Vec<(Number, Box<str>)>,
     known: HashMap<(Number, String), Number>,
 }
 
@@ -85,6 +87,7 @@ impl Places {
         }];
         Self {
             defs,
+            named: Vec::new(),
             known: HashMap::new(),
         }
     }
@@ -203,7 +206,18 @@ impl Places {
             fresh: key.ends_with('+'),
             per_value: above || each,
         };
-        Ok(self.add((parent, key), def))
+        let number = self.add((parent, key), def);
+        if let Step::Element {
+            slot: Some(slot),
+            each: false,
+            ..
+        } = &place.step
+            && parent == 0
+            && self.named.iter().all(|(known, _)| *known != number)
+        {
+            self.named.push((number, slot.as_str().into()));
+        }
+        Ok(number)
     }
 }
 

@@ -3,18 +3,21 @@
 
 use std::collections::HashMap;
 
-use hilum_fhir::definitions::{Child, Definitions};
+use hilum_fhir::definitions::{Child, Definitions, TypeId};
 use hilum_fhir::{At, Resource};
 
 use super::names::names;
 use super::{Made, Pending, Reason, Run, narrow};
-use crate::plan::{IdentityDef, KeyDef};
+use crate::plan::{IdentityDef, Joined, KeyDef, Src};
 use crate::settings::{BundleType, Original};
 use crate::text::How;
 use crate::value::{encode, hash};
 
 /// The system of identifiers that derive from texts of a message.
 const DERIVED: &str = "urn:hilum:derived";
+
+/// Places within places that a number is told with.
+const PARTS_MAX: usize = 8;
 
 /// The media type of HL7 v2 with `|` and `^`.
 const ER7: &str = "x-application/hl7-v2+er7";
@@ -34,6 +37,20 @@ struct Known {
     system: String,
     value: String,
     how: How,
+}
+
+/// How often each joined key was met.
+type Joins = HashMap<(TypeId, String), u32>;
+
+/// A key with its number where the message has it more than once: ten lines of text with one test
+/// code are ten results.
+fn numbered(joins: &mut Joins, ty: TypeId, value: String) -> String {
+    let count = joins.entry((ty, value.clone())).or_default();
+    *count += 1;
+    match *count {
+        1 => value,
+        count => format!("{value}|{count}"),
+    }
 }
 
 impl Run<'_, '_> {
@@ -93,9 +110,10 @@ impl Run<'_, '_> {
     pub(super) fn unify(&mut self) -> Unified {
         let count = self.made.len();
         let alive = self.alive();
+        let mut joins = Joins::new();
         let known: Vec<Option<Known>> = (0..count)
             .map(|at| match alive.get(at) {
-                Some(true) => self.known(narrow(at)),
+                Some(true) => self.known(narrow(at), &mut joins),
                 _ => None,
             })
             .collect();
@@ -271,7 +289,7 @@ impl Run<'_, '_> {
     }
 
     /// By what a resource is known again, as the rows of the identity say.
-    fn known(&mut self, made: u32) -> Option<Known> {
+    fn known(&mut self, made: u32, joins: &mut Joins) -> Option<Known> {
         let Made { node, segment, .. } = *self.made.get(made as usize)?;
         let ty = self.draft.type_id(node)?;
         let plan = self.plan;
@@ -285,16 +303,17 @@ impl Run<'_, '_> {
             }
             let found = match &row.key {
                 KeyDef::None => None,
-                KeyDef::Element(way) => self.identifier(node, way),
-                KeyDef::Join(parts) => {
-                    let value = self.joined(segment, None, None, parts);
-                    let system = DERIVED.to_owned();
-                    let found = (!value.is_empty()).then_some((system, value));
-                    if let Some((system, value)) = &found {
-                        self.add_identifier(node, system, value);
+                KeyDef::Element(way) => match self.identifier(node, way) {
+                    // What has no system is the sender's own: another hospital has a bed 1 too.
+                    Some((system, _)) if system.is_empty() => {
+                        self.local(made, way).map(|value| self.derive(node, value))
                     }
-                    found
-                }
+                    found => found,
+                },
+                KeyDef::Join(parts) => self.join_key(segment, parts).map(|value| {
+                    let value = numbered(joins, ty, value);
+                    self.derive(node, value)
+                }),
             };
             if let Some((system, value)) = found {
                 return Some(Known {
@@ -308,6 +327,63 @@ impl Run<'_, '_> {
     }
 
     /// The first identifier with a value on a way of elements; one with a system first.
+    /// The texts of a joined key. It is one only for what the segment of its first path made, and
+    /// where its first and its last path are valued: else it would name somebody else's.
+    fn join_key(&self, segment: u32, parts: &[Joined]) -> Option<String> {
+        let mut paths = parts.iter().filter_map(|part| match part {
+            Joined::Path(src) => Some(src),
+            Joined::Text(_) => None,
+        });
+        let first = paths.next()?;
+        let last = paths.next_back().unwrap_or(first);
+        if let Src::Field { segment: of, .. } = first
+            && self.segment_of(segment, *of) != Some(segment)
+        {
+            return None;
+        }
+        for src in [first, last] {
+            let value = self.first_value(segment, None, None, src)?;
+            if value.text().trim().is_empty() {
+                return None;
+            }
+        }
+        Some(self.joined(segment, None, None, parts))
+    }
+
+    /// The number that a sender gives something, with the sender in front; of a place also those
+    /// of what it is part of.
+    fn local(&self, made: u32, way: &[Child]) -> Option<String> {
+        let sender = |field| {
+            let text = self.message.component("MSH", field, 1);
+            text.filter(|text| !text.trim().is_empty())
+        };
+        let sender = sender(4).or_else(|| sender(3))?;
+        let mut values = Vec::new();
+        let mut at = Some(made);
+        while let Some(next) = at.filter(|_| values.len() < PARTS_MAX) {
+            let node = self.made.get(next as usize)?.node;
+            let ty = self.draft.type_id(node);
+            if let Some((_, value)) = self.identifier(node, way) {
+                values.push(value);
+            }
+            let above = self.pending.iter().filter(|pending| pending.parent == node);
+            at = above.map(|pending| pending.made).find(|above| {
+                let above = self.made.get(*above as usize);
+                ty == Some(names().location)
+                    && above.and_then(|above| self.draft.type_id(above.node)) == ty
+            });
+        }
+        values.push(sender.into_owned());
+        values.reverse();
+        Some(values.join("|"))
+    }
+
+    /// Writes an identifier that derives from texts of the message.
+    fn derive(&mut self, node: At, value: String) -> (String, String) {
+        self.add_identifier(node, DERIVED, &value);
+        (DERIVED.to_owned(), value)
+    }
+
     fn identifier(&self, node: At, way: &[Child]) -> Option<(String, String)> {
         let mut open = vec![node];
         for step in way {

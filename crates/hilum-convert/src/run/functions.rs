@@ -241,10 +241,10 @@ impl<'m> Run<'_, 'm> {
         let id = self.segments.get(first as usize)?.id;
         let mut out = String::new();
         for (at, segment) in self.segments.iter().enumerate() {
-            if segment.id != id {
+            let at = super::narrow(at);
+            if segment.id != id || (types.is_empty() && at != first) {
                 continue;
             }
-            let at = super::narrow(at);
             if !types.is_empty() {
                 let mut ty = None;
                 self.repetitions(at, 2, None, &mut |value| {

@@ -12,13 +12,14 @@ mod place;
 mod read;
 mod write;
 
+use hilum_fhir::definitions::ElementId;
 use hilum_fhir::{At, Draft, Resource};
 use hilum_hl7v2::Message;
 use hilum_hl7v2::structure::Arrangement;
 
 use crate::finding::{Finding, FindingCode, Location};
 use crate::maps::Maps;
-use crate::plan::{MessagePlan, Number, Plan, RowId, SegmentRow};
+use crate::plan::{Map, MessagePlan, Number, Plan, RowId, SegmentRow};
 use crate::settings::{Arrived, Settings};
 use crate::value::time::{Clock, Time};
 
@@ -129,6 +130,17 @@ struct Spot {
     made: u32,
 }
 
+/// An element that a map of a resource named, for the other maps of the same resource: the dose of
+/// RXE, RXR and TQ1 is one. Of two segments that have the same map each keeps its own.
+#[derive(Clone, Copy, Debug)]
+struct Named<'p> {
+    map: Number,
+    holder: At,
+    element: ElementId,
+    name: &'p str,
+    spot: Spot,
+}
+
 /// A run of a map.
 #[derive(Clone, Copy)]
 struct Frame<'m> {
@@ -160,6 +172,7 @@ struct Run<'p, 'm> {
     last_entry: Option<At>,
     roles: Vec<RoleAt>,
     slots: Vec<Slot>,
+    named: Vec<Named<'p>>,
     pending: Vec<Pending>,
     /// Extensions with their URLs.
     extensions: Vec<(At, At)>,
@@ -204,6 +217,7 @@ pub fn to_fhir(
         last_entry: None,
         roles: Vec::with_capacity(32),
         slots: Vec::with_capacity(32),
+        named: Vec::new(),
         pending: Vec::with_capacity(64),
         extensions: Vec::new(),
         late: Vec::with_capacity(32),
@@ -460,10 +474,56 @@ impl<'p, 'm> Run<'p, 'm> {
             base,
             depth,
         };
+        if depth == 0 {
+            self.share_named(rows, &frame);
+        }
         for row in &rows.rows {
             self.row(&frame, row);
         }
+        if depth == 0 {
+            self.keep_named(rows, &frame);
+        }
         self.slots.truncate(base);
+    }
+
+    /// Gives a map the named elements that other maps of the same resource have made.
+    fn share_named(&mut self, rows: &Map, frame: &Frame<'m>) {
+        for (place, name) in &rows.named {
+            let Some(def) = rows.places.get(*place as usize) else {
+                continue;
+            };
+            let known = self.named.iter().find(|known| {
+                known.holder == frame.target.at
+                    && known.map != frame.map
+                    && known.element == def.child.element
+                    && *known.name == **name
+            });
+            if let Some(Named { spot, .. }) = known {
+                self.slots.push(Slot {
+                    place: *place,
+                    repetition: 0,
+                    spot: *spot,
+                });
+            }
+        }
+    }
+
+    fn keep_named(&mut self, rows: &'p Map, frame: &Frame<'m>) {
+        for (place, name) in &rows.named {
+            let slots = self.slots.get(frame.base..).unwrap_or_default();
+            let slot = slots
+                .iter()
+                .find(|slot| slot.place == *place && slot.repetition == 0);
+            if let (Some(slot), Some(def)) = (slot, rows.places.get(*place as usize)) {
+                self.named.push(Named {
+                    map: frame.map,
+                    holder: frame.target.at,
+                    element: def.child.element,
+                    name,
+                    spot: slot.spot,
+                });
+            }
+        }
     }
 
     fn finding(&mut self, code: FindingCode, place: Location, detail: Option<&str>) {

@@ -87,7 +87,7 @@ identity                                ours
 Patient     identifier    MSH-9.2 = 'R01'    create
 Patient     identifier    -    update
 Encounter   identifier    -    update
-Observation  join(OBR-3.1, '|', OBX-3.1)    -    update
+Observation  join(OBX-3.1, '|', OBR-3.1)    -    update
 Practitioner  identifier  -    create
 ";
 
@@ -163,7 +163,7 @@ fn groups_give_each_result_its_report_and_each_note_its_result() {
     start(0, r##"{"resourceType":"Patient","##);
     start(
         1,
-        r##"{"resourceType":"Encounter","identifier":[{"value":"V1"}],"status":"unknown","##,
+        r##"{"resourceType":"Encounter","identifier":[{"value":"V1"},{"system":"urn:hilum:derived","value":"H|V1"}],"status":"unknown","##,
     );
     start(
         2,
@@ -171,7 +171,7 @@ fn groups_give_each_result_its_report_and_each_note_its_result() {
     );
     start(
         3,
-        r##"{"resourceType":"Observation","identifier":[{"system":"urn:hilum:derived","value":"F1|GLU"}],"status":"final","code":{"coding":[{"system":"http://loinc.org","code":"2345-7","display":"Glucose"},{"system":"urn:id:L","code":"GLU","display":"Sugar"}]},"subject":{"reference":"#0"},"valueQuantity":{"value":5.40,"comparator":"<","unit":"mg/dL"},"note":[{"text":"low"}]}"##,
+        r##"{"resourceType":"Observation","identifier":[{"system":"urn:hilum:derived","value":"GLU|F1"}],"status":"final","code":{"coding":[{"system":"http://loinc.org","code":"2345-7","display":"Glucose"},{"system":"urn:id:L","code":"GLU","display":"Sugar"}]},"subject":{"reference":"#0"},"valueQuantity":{"value":5.40,"comparator":"<","unit":"mg/dL"},"note":[{"text":"low"}]}"##,
     );
     start(
         4,
@@ -277,12 +277,12 @@ fn a_transaction_updates_what_is_known_and_the_same_message_gives_the_same_ids()
         );
     };
     expect(0, ["POST", "Patient", "identifier=urn%3Aid%3AN%7C42"]);
-    expect(2, ["PUT", "Encounter?identifier=V1", ""]);
+    expect(2, ["PUT", "Encounter?identifier=urn%3Ahilum%3Aderived%7CH%7CV1", ""]);
     expect(
         4,
         [
             "PUT",
-            "Observation?identifier=urn%3Ahilum%3Aderived%7CF1%7CA",
+            "Observation?identifier=urn%3Ahilum%3Aderived%7CA%7CF1",
             "",
         ],
     );

@@ -158,3 +158,92 @@ fn of_several_specimens_none_is_guessed() {
     };
     assert!(found(FindingCode::AmbiguousReference));
 }
+
+#[test]
+fn the_dose_of_an_order_is_one() {
+    let converted = convert(
+        "RDE^O11^RDE_O11",
+        "PID|||1^^^H\rORC|NW|P1^A\rRXE||D^Drug^L|5||mg\rTQ1|1||BID\rRXR|PO^Oral^HL70162\r",
+    );
+    check(
+        &converted,
+        "MedicationRequest",
+        "dosageInstruction.doseAndRate.doseQuantity.unit",
+        &["mg"],
+    );
+    check(
+        &converted,
+        "MedicationRequest",
+        "dosageInstruction.timing.code.coding.code",
+        &["BID"],
+    );
+    check(
+        &converted,
+        "MedicationRequest",
+        "dosageInstruction.route.coding.code",
+        &["PO"],
+    );
+}
+
+#[test]
+fn a_number_without_an_authority_is_that_of_its_sender() {
+    let converted = convert(
+        "ADT^A01^ADT_A01",
+        &format!("{EVN}PID|||1\rPV1||I|W1^R2^B3||||7^House\r"),
+    );
+    let mut urls: Vec<&str> = converted
+        .bundle
+        .root()
+        .children_named("entry")
+        .filter_map(|entry| {
+            let request = entry.child("request")?;
+            request
+                .child_text("ifNoneExist")
+                .or_else(|| request.child_text("url"))
+        })
+        .filter(|url| url.contains("derived"))
+        .collect();
+    urls.sort_unstable();
+    assert_eq!(
+        urls,
+        [
+            "Patient?identifier=urn%3Ahilum%3Aderived%7CHOSP%7C1",
+            "identifier=urn%3Ahilum%3Aderived%7CHOSP%7C7",
+            "identifier=urn%3Ahilum%3Aderived%7CHOSP%7CHOSP",
+            "identifier=urn%3Ahilum%3Aderived%7CHOSP%7CW1",
+            "identifier=urn%3Ahilum%3Aderived%7CHOSP%7CW1%7CR2",
+            "identifier=urn%3Ahilum%3Aderived%7CHOSP%7CW1%7CR2%7CB3",
+        ]
+    );
+}
+
+#[test]
+fn a_derived_key_needs_its_patient_and_counts_what_is_there_twice() {
+    let lines = "OBR|1||F1^L|X^Panel^L|||||||||||||||||||||F\rOBX|1|ST|Y^Test^L||one||||||F\rOBX|2|ST|Y^Test^L||two||||||F\r";
+    let converted = convert("ORU^R01^ORU_R01", &format!("PID|||1^^^H\r{lines}"));
+    check(
+        &converted,
+        "Observation",
+        "identifier.value",
+        &["Y|L|F1", "Y|L|F1|2"],
+    );
+    let nobody = convert(
+        "ADT^A01^ADT_A01",
+        &format!("{EVN}PID||||||\rPV1||I\rDG1|1||A00^Cholera^I10\r"),
+    );
+    check(&nobody, "Condition", "identifier.value", &[""]);
+}
+
+#[test]
+fn a_note_is_that_of_its_owner() {
+    let converted = convert(
+        "ORU^R01^ORU_R01",
+        "PID|||1^^^H\rOBR|1||F1^L|X^Panel^L|||||||||||||||||||||F\rNTE|1||report\rOBX|1|ST|Y^Test^L||one||||||F\rNTE|1||first~line\rOBX|2|ST|Z^Test^L||two||||||F\rNTE|1||second\r",
+    );
+    check(
+        &converted,
+        "Observation",
+        "note.text",
+        &["first\nline", "second"],
+    );
+}
