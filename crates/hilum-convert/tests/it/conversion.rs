@@ -175,7 +175,7 @@ fn groups_give_each_result_its_report_and_each_note_its_result() {
     );
     start(
         4,
-        r##"{"resourceType":"Observation","identifier":[{"system":"urn:hilum:derived","value":"F1|X1"}],"status":"final","code":{"coding":[{"code":"X1"}]},"subject":{"reference":"#0"},"valueString":"a\nb^c"}"##,
+        r##"{"resourceType":"Observation","identifier":[{"system":"urn:hilum:derived","value":"X1|F1"}],"status":"final","code":{"coding":[{"code":"X1"}]},"subject":{"reference":"#0"},"valueString":"a\nb^c"}"##,
     );
     start(
         5,
@@ -183,7 +183,7 @@ fn groups_give_each_result_its_report_and_each_note_its_result() {
     );
     start(
         6,
-        r##"{"resourceType":"Observation","identifier":[{"system":"urn:hilum:derived","value":"F2|GLU"}],"status":"final","code":{"coding":[{"system":"http://loinc.org","code":"2345-7","display":"Glucose"},{"system":"http://lab.example","code":"GLU"}]},"subject":{"reference":"#0"},"valueString":"none found"}"##,
+        r##"{"resourceType":"Observation","identifier":[{"system":"urn:hilum:derived","value":"GLU|F2"}],"status":"final","code":{"coding":[{"system":"http://loinc.org","code":"2345-7","display":"Glucose"},{"system":"http://lab.example","code":"GLU"}]},"subject":{"reference":"#0"},"valueString":"none found"}"##,
     );
     assert_eq!(found.len(), 7);
 }
@@ -277,7 +277,14 @@ fn a_transaction_updates_what_is_known_and_the_same_message_gives_the_same_ids()
         );
     };
     expect(0, ["POST", "Patient", "identifier=urn%3Aid%3AN%7C42"]);
-    expect(2, ["PUT", "Encounter?identifier=urn%3Ahilum%3Aderived%7CH%7CV1", ""]);
+    expect(
+        2,
+        [
+            "PUT",
+            "Encounter?identifier=urn%3Ahilum%3Aderived%7CH%7CV1",
+            "",
+        ],
+    );
     expect(
         4,
         [

@@ -168,7 +168,7 @@ fn the_dose_of_an_order_is_one() {
     check(
         &converted,
         "MedicationRequest",
-        "dosageInstruction.doseAndRate.doseQuantity.unit",
+        "dosageInstruction.doseAndRate.dose.unit",
         &["mg"],
     );
     check(
