@@ -137,6 +137,8 @@ fn lines_of(block: &Block, lines: &mut BTreeSet<u32>) {
         Rows::Message(rows) => cited(rows, lines),
         Rows::Codes { rows, .. } => cited(rows, lines),
         Rows::Identity(rows) => cited(rows, lines),
+        // Rows of the way back carry out no table of the guide.
+        Rows::Reverse(_) => {}
     }
 }
 

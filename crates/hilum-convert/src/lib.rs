@@ -15,6 +15,7 @@ mod finding;
 mod maps;
 mod plan;
 mod problem;
+pub mod reverse;
 mod run;
 mod settings;
 pub mod text;

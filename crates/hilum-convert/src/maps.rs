@@ -6,6 +6,7 @@ use hilum_hl7v2::structure::DictionaryStructures;
 
 use crate::plan::{Plan, compile};
 use crate::problem::{Problem, Problems};
+use crate::reverse;
 use crate::text::MapFile;
 
 /// The map files of this crate: name and text, sorted by name.
@@ -15,6 +16,7 @@ static SHIPPED: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/maps.rs"))
 #[derive(Debug)]
 pub struct Maps {
     pub(crate) plan: Plan,
+    pub(crate) reverse: reverse::Plan,
     files: Vec<MapFile>,
     structures: DictionaryStructures,
 }
@@ -65,10 +67,12 @@ impl Maps {
         let mut problems = Vec::new();
         let read = |(name, text): &(&str, &str)| MapFile::read(name, text, &mut problems);
         let files: Vec<MapFile> = files.iter().map(read).collect();
-        let (plan, problems) = compile(&files, problems);
+        let (plan, mut problems) = compile(&files, problems);
+        let reverse = reverse::compile(&files, &mut problems);
         let structures = DictionaryStructures::new();
         let maps = Self {
             plan,
+            reverse,
             files,
             structures,
         };

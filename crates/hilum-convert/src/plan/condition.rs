@@ -138,7 +138,7 @@ fn compare(
     }
 }
 
-pub(super) fn regex(text: &str) -> Result<Regex, Fault> {
+pub(crate) fn regex(text: &str) -> Result<Regex, Fault> {
     let built = regex::RegexBuilder::new(text)
         .size_limit(REGEX_BYTES_MAX)
         .build();

@@ -8,14 +8,14 @@ use crate::text::{
 };
 
 /// A row with the number of its file.
-pub(super) type Filed<R> = (u32, Entry<R>);
+pub(crate) type Filed<R> = (u32, Entry<R>);
 
 /// The rows of one name.
 #[derive(Debug)]
-pub(super) struct Merged<R> {
-    pub(super) file: u32,
-    pub(super) spot: Spot,
-    pub(super) rows: Vec<Filed<R>>,
+pub(crate) struct Merged<R> {
+    pub(crate) file: u32,
+    pub(crate) spot: Spot,
+    pub(crate) rows: Vec<Filed<R>>,
 }
 
 impl<R> Merged<R> {
@@ -30,19 +30,19 @@ impl<R> Merged<R> {
 
 /// A table of codes with what stands above its rows.
 #[derive(Debug, Default)]
-pub(super) struct CodesHead {
-    pub(super) from: Option<String>,
-    pub(super) table: Option<u16>,
-    pub(super) to: Option<String>,
+pub(crate) struct CodesHead {
+    pub(crate) from: Option<String>,
+    pub(crate) table: Option<u16>,
+    pub(crate) to: Option<String>,
 }
 
 /// All blocks by name.
 #[derive(Debug, Default)]
-pub(super) struct Everything {
-    pub(super) maps: BTreeMap<MapName, Merged<MapRow>>,
-    pub(super) messages: BTreeMap<String, (Option<String>, Merged<MessageRow>)>,
-    pub(super) codes: BTreeMap<String, (CodesHead, Merged<CodeRow>)>,
-    pub(super) identity: Vec<Filed<IdentityRow>>,
+pub(crate) struct Everything {
+    pub(crate) maps: BTreeMap<MapName, Merged<MapRow>>,
+    pub(crate) messages: BTreeMap<String, (Option<String>, Merged<MessageRow>)>,
+    pub(crate) codes: BTreeMap<String, (CodesHead, Merged<CodeRow>)>,
+    pub(crate) identity: Vec<Filed<IdentityRow>>,
 }
 
 /// Where the rows of a block go.
@@ -108,7 +108,7 @@ fn is_signed<R>(rows: &[Entry<R>]) -> bool {
     !rows.is_empty() && rows.iter().all(|row| row.sign != Sign::Base)
 }
 
-pub(super) fn map_key(row: &MapRow) -> String {
+pub(crate) fn map_key(row: &MapRow) -> String {
     let source = row
         .source
         .as_ref()
@@ -143,7 +143,7 @@ fn identity_key(row: &IdentityRow) -> String {
     format!("{} {:?}", row.resource, row.key)
 }
 
-pub(super) fn merge(files: &[MapFile], problems: &mut Vec<Problem>) -> Everything {
+pub(crate) fn merge(files: &[MapFile], problems: &mut Vec<Problem>) -> Everything {
     let mut all = Everything::default();
     for (number, file) in files.iter().enumerate() {
         let mut into = Into {
@@ -214,8 +214,15 @@ impl Everything {
             (Head::Identity, Rows::Identity(rows)) => {
                 into.apply(&mut self.identity, rows, identity_key);
             }
-            // A block is read with the rows of its head.
-            (Head::Map(_) | Head::Message { .. } | Head::Codes(_) | Head::Identity, _) => {}
+            // Those of the way back are merged there; a block is read with the rows of its head.
+            (
+                Head::Map(_)
+                | Head::Message { .. }
+                | Head::Codes(_)
+                | Head::Identity
+                | Head::Reverse(_),
+                _,
+            ) => {}
         }
     }
 }

@@ -6,11 +6,11 @@
 mod codes;
 mod compile;
 mod condition;
-mod merge;
+pub(crate) mod merge;
 mod message;
 mod rows;
-mod source;
-mod target;
+pub(crate) mod source;
+pub(crate) mod target;
 
 use std::collections::HashMap;
 
@@ -18,6 +18,8 @@ use hilum_fhir::definitions::{Child, PrimitiveKind, TypeId};
 use regex::Regex;
 
 pub(crate) use compile::compile;
+pub(crate) use condition::regex as condition_regex;
+pub(crate) use message::newest;
 
 use crate::problem::Spot;
 use crate::text::{Compare, Function, Given, How, MapName};

@@ -11,16 +11,16 @@ const YOUNGER_FIELDS: u32 = 10;
 
 /// What rows of a map, of a message or of the identity can read.
 #[derive(Clone, Debug)]
-pub(super) struct Reading {
+pub(crate) struct Reading {
     /// The segment or data type of the map; empty where rows read segments only.
-    pub(super) of: String,
-    pub(super) is_segment: bool,
+    pub(crate) of: String,
+    pub(crate) is_segment: bool,
     /// The row's own source.
-    pub(super) own: Option<Source>,
+    pub(crate) own: Option<Source>,
 }
 
 /// Whether a name is that of a segment.
-pub(super) fn is_segment(name: &str) -> bool {
+pub(crate) fn is_segment(name: &str) -> bool {
     // The dictionary knows two letters as a segment too, where the standard's index slipped.
     let zed = name.starts_with('Z');
     name.len() == 3
@@ -44,12 +44,12 @@ fn segment_names() -> Vec<&'static str> {
 }
 
 /// The packed id of a segment.
-pub(super) fn segment_id(name: &str) -> Option<[u8; 3]> {
+pub(crate) fn segment_id(name: &str) -> Option<[u8; 3]> {
     <[u8; 3]>::try_from(name.as_bytes()).ok()
 }
 
 impl Reading {
-    pub(super) fn of(name: &str) -> Self {
+    pub(crate) fn of(name: &str) -> Self {
         Self {
             of: name.to_owned(),
             is_segment: is_segment(name),
@@ -58,7 +58,7 @@ impl Reading {
     }
 
     /// Whether the name of the map is known.
-    pub(super) fn check(&self, at: usize) -> Result<(), Fault> {
+    pub(crate) fn check(&self, at: usize) -> Result<(), Fault> {
         if self.is_segment || data_type_known(&self.of) {
             return Ok(());
         }
@@ -69,7 +69,7 @@ impl Reading {
     }
 
     /// Makes a source ready; `at` is where it stands in its column.
-    pub(super) fn source(&self, source: &Source, at: usize) -> Result<Src, Fault> {
+    pub(crate) fn source(&self, source: &Source, at: usize) -> Result<Src, Fault> {
         let fault = |reason: String| Err(Fault::new(at, source.to_string(), reason));
         let Some(field) = source.field else {
             if !self.is_segment && source.name == self.of {
@@ -143,7 +143,7 @@ impl Reading {
         Ok(())
     }
 
-    pub(super) fn join(&self, parts: &[JoinPart]) -> Result<Vec<Joined>, Fault> {
+    pub(crate) fn join(&self, parts: &[JoinPart]) -> Result<Vec<Joined>, Fault> {
         let parts = parts.iter().map(|part| match part {
             JoinPart::Text(text) => Ok(Joined::Text(text.as_str().into())),
             JoinPart::Path { at, source } => self.source(source, *at).map(Joined::Path),

@@ -34,7 +34,7 @@ fn names(of: Child) -> Vec<&'static str> {
 }
 
 /// The type or element that a map fills, by its name.
-pub(super) fn type_named(name: &str, at: usize) -> Result<Child, Fault> {
+pub(crate) fn type_named(name: &str, at: usize) -> Result<Child, Fault> {
     let mut parts = name.split('.');
     let first = parts.next().unwrap_or_default();
     let Some(ty) = tables().type_named(first) else {
@@ -49,7 +49,7 @@ pub(super) fn type_named(name: &str, at: usize) -> Result<Child, Fault> {
 }
 
 /// The root of a type.
-pub(super) fn root(ty: TypeId) -> Child {
+pub(crate) fn root(ty: TypeId) -> Child {
     let root = tables().type_def(ty).root;
     Child {
         element: root,
@@ -58,7 +58,7 @@ pub(super) fn root(ty: TypeId) -> Child {
     }
 }
 
-fn below(of: Child, name: &str, at: usize) -> Result<Child, Fault> {
+pub(crate) fn below(of: Child, name: &str, at: usize) -> Result<Child, Fault> {
     match tables().child(of.scope, name) {
         Some(child) => Ok(child),
         None => {
@@ -230,7 +230,7 @@ fn key(name: &str, of: &str, slot: Option<&str>, each: bool, fresh: bool) -> Str
 }
 
 /// An element that refers to a type.
-pub(super) fn reference(
+pub(crate) fn reference(
     child: Child,
     name: &str,
     to: &str,

@@ -3,6 +3,7 @@
 use super::condition::Condition;
 use super::lines::Cell;
 use super::path::{Source, Target};
+use super::reverse::ReverseHead;
 use super::scan::Scan;
 use super::through::{self, JoinPart, Through};
 use crate::problem::{Fault, Spot};
@@ -38,7 +39,9 @@ impl MapName {
             scan.fault("neither a map nor anything else that a value can go through")
                 .remedy("write a map such as `CX -> Identifier`, `codes NAME`, `'text'`, `join(...)` or a function such as `authority()`")
         };
-        let from = scan.take_while(|c| c.is_ascii_alphanumeric()).to_owned();
+        let from = scan
+            .take_while(|c| c.is_ascii_alphanumeric() || c == '.')
+            .to_owned();
         scan.blanks();
         if from.is_empty() || !scan.take("->") {
             return Err(wrong(&Scan::new(text)));
@@ -96,6 +99,8 @@ pub enum Head {
     Codes(String),
     /// What a resource is known by.
     Identity,
+    /// Rows of the way back.
+    Reverse(ReverseHead),
 }
 
 /// One block of a file.
@@ -131,6 +136,8 @@ pub enum Rows {
     },
     /// Of the identity.
     Identity(Vec<Entry<IdentityRow>>),
+    /// Of the way back: the columns as they were written.
+    Reverse(Vec<Entry<Vec<String>>>),
 }
 
 /// A row with its place, sign and reason.
@@ -288,8 +295,16 @@ impl Head {
             (first, fault)
         };
         let head = match word {
-            "map" => MapName::read(rest).map(Self::Map).map_err(moved),
+            "map" => match MapName::read(rest) {
+                Ok(name) if name.is_reverse() => Ok(Self::Reverse(ReverseHead::Map(name))),
+                name => name.map(Self::Map).map_err(moved),
+            },
             "message" => message(rest).map_err(moved),
+            "codes" if rest.ends_with(" (reverse)") => {
+                let name = rest.trim_end_matches(" (reverse)").trim_end();
+                Ok(Self::Reverse(ReverseHead::Codes(name.to_owned())))
+            }
+            "events" => Ok(Self::Reverse(ReverseHead::Events)),
             "codes" if rest.is_empty() || rest.contains(' ') => Err((
                 first,
                 Fault::new(0, first.text, "a table of codes has one name"),
@@ -307,6 +322,13 @@ fn message(text: &str) -> Result<Head, Fault> {
         Some((id, with)) => (id.trim(), Some(with.trim().to_owned())),
         None => (text, None),
     };
+    if let Some((from, structure)) = id.split_once("->") {
+        return Ok(Head::Reverse(ReverseHead::Message {
+            from: from.trim().to_owned(),
+            structure: structure.trim().to_owned(),
+            with,
+        }));
+    }
     if id.is_empty() || id.contains(' ') {
         return Err(Fault::new(0, text, "not the name of a message structure")
             .remedy("write `message ORU_R01` or `message ADT_A03 as ADT_A01`"));
@@ -346,6 +368,7 @@ fn block<'c, 't>(
             rows: Vec::new(),
         },
         Head::Identity => Rows::Identity(Vec::new()),
+        Head::Reverse(_) => Rows::Reverse(Vec::new()),
     };
     Ok(Block {
         spot: first.spot,
@@ -483,6 +506,10 @@ impl Block {
             Rows::Map(rows) => rows.extend(map_row(sign, columns)),
             Rows::Message(rows) => rows.extend(message_row(sign, columns)),
             Rows::Identity(rows) => rows.extend(identity_row(sign, columns)),
+            Rows::Reverse(rows) => {
+                let texts = cells.iter().map(|cell| cell.text.to_owned()).collect();
+                rows.extend(columns.entry(sign, Some(texts), Why::default()));
+            }
             Rows::Codes {
                 from,
                 table,

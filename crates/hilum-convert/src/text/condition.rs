@@ -228,7 +228,7 @@ fn test(scan: &mut Scan<'_>) -> Result<Condition, Fault> {
     Ok(Condition::Compare(left, compare, operand(scan)?))
 }
 
-fn list(scan: &mut Scan<'_>) -> Result<Vec<String>, Fault> {
+pub(super) fn list(scan: &mut Scan<'_>) -> Result<Vec<String>, Fault> {
     scan.blanks();
     scan.expect("(")?;
     let mut texts = Vec::new();
@@ -246,7 +246,7 @@ fn list(scan: &mut Scan<'_>) -> Result<Vec<String>, Fault> {
     }
 }
 
-fn compare(scan: &mut Scan<'_>) -> Result<Compare, Fault> {
+pub(super) fn compare(scan: &mut Scan<'_>) -> Result<Compare, Fault> {
     scan.blanks();
     let signs = [
         ("!=", Compare::Differs),

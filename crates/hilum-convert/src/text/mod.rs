@@ -6,6 +6,7 @@ mod block;
 mod condition;
 mod lines;
 mod path;
+mod reverse;
 mod scan;
 mod through;
 
@@ -17,4 +18,6 @@ pub use condition::{Compare, Condition, Operand};
 pub use lines::MapFile;
 pub(crate) use path::EXTENSIONS;
 pub use path::{Place, Source, Step, Target};
+pub use reverse::ReverseHead;
+pub(crate) use reverse::{Backward, FhirCond, FhirPath, FhirStep, Inverse, Start};
 pub use through::{Function, Given, JoinPart, Through};

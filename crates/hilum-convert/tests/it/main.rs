@@ -13,6 +13,8 @@ mod kit;
 mod language;
 mod owners;
 mod pairs;
+mod reverse;
+mod round_trip;
 mod samples;
 mod shipped;
 mod values;

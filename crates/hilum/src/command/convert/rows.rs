@@ -37,6 +37,8 @@ pub(super) fn run(arguments: &Convert, maps: &Maps, output: &Output) -> anyhow::
                 rows.iter().map(|row| row.why.lines.is_empty()).collect(),
             ),
             Rows::Identity(rows) => (&mut message_rows, rows.iter().map(|_| true).collect()),
+            // The way back is none of the guide's.
+            Rows::Reverse(_) => continue,
         };
         *count += own.len();
         ours += own.iter().filter(|own| **own).count();

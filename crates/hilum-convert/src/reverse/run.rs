@@ -1,0 +1,616 @@
+//! Making messages: events, groups, segments, rows.
+
+use std::collections::HashMap;
+
+use hilum_fhir::definitions::{Definitions, ElementId};
+use hilum_fhir::{Node, Resource};
+use hilum_hl7v2::Message;
+use hilum_hl7v2::dictionary::Dictionary;
+
+use super::draft::{Draft, Spot};
+use super::given::{Event, Givens};
+use super::plan::{self, Begin, Node as PlanNode, Path, Plan, Row, Target, What};
+use super::sources::Sources;
+use super::{Because, ReverseCode, ReverseError, ReverseFinding, Reversed, Sent, V2Settings};
+use crate::Maps;
+use crate::plan::{Number, RowId};
+
+/// Segments of one message.
+pub(super) const SEGMENTS_MAX: usize = 10_000;
+/// Messages of one Bundle.
+pub(super) const MESSAGES_MAX: usize = 1_000;
+/// Maps within maps.
+const DEPTH_MAX: usize = 12;
+
+/// What a map writes to.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Base {
+    Segment,
+    Value(Spot),
+}
+
+/// One conversion.
+#[derive(Debug)]
+pub(super) struct Run<'r, 'p> {
+    pub(super) plan: &'p Plan,
+    maps: &'p Maps,
+    pub(super) sources: Sources<'r>,
+    /// Nodes that were carried over, a bit for each, in the order of the sources.
+    marks: Vec<Vec<u64>>,
+    /// Nodes that decided something, marked once it was written; whether all below them counts.
+    pub(super) touched: Vec<(Node<'r>, bool)>,
+    pub(super) pool: Vec<Vec<Node<'r>>>,
+    pub(super) draft: Draft,
+    pub(super) givens: Givens<'p>,
+    pub(super) findings: Vec<ReverseFinding>,
+    pub(super) why: Vec<Because>,
+    /// Codes that the map at hand applies to the first coding.
+    pub(super) codes: Option<Number>,
+    /// The place of the row at hand, for `%target.empty()`.
+    pub(super) target: Option<Spot>,
+    /// Something of a resource stands in the segment at hand.
+    pub(super) substance: bool,
+    segment: [u8; 3],
+    depth: usize,
+    counters: HashMap<[u8; 3], u32>,
+    ordinals: HashMap<[u8; 3], u32>,
+    segments: usize,
+    out: String,
+}
+
+pub(super) fn run<'r>(
+    maps: &Maps,
+    resource: &'r Resource,
+    found: &'r [Resource],
+    settings: &V2Settings,
+    sent: Sent<'_>,
+) -> Result<Reversed, ReverseError> {
+    let sources = Sources::new(resource, found);
+    let marks = sources
+        .all
+        .iter()
+        .map(|r| vec![0; r.node_count() / 64 + 1])
+        .collect();
+    let mut run = Run {
+        plan: &maps.reverse,
+        maps,
+        sources,
+        marks,
+        touched: Vec::new(),
+        pool: Vec::new(),
+        draft: Draft::default(),
+        givens: Givens {
+            settings,
+            sent,
+            event: Event::default(),
+            message: 0,
+            index: 0,
+        },
+        findings: Vec::new(),
+        why: Vec::new(),
+        codes: None,
+        target: None,
+        substance: false,
+        segment: *b"MSH",
+        depth: 0,
+        counters: HashMap::new(),
+        ordinals: HashMap::new(),
+        segments: 0,
+        out: String::new(),
+    };
+    let messages = run.messages(resource)?;
+    let unmapped = run.unmapped();
+    run.findings.sort();
+    run.findings.dedup();
+    Ok(Reversed {
+        messages,
+        findings: run.findings,
+        unmapped,
+        why: run.why,
+    })
+}
+
+/// `ADT^A08` or `ADT_A08` in its two parts.
+fn split(event: &str) -> (&str, &str) {
+    let mut parts = event.split(['^', '_']);
+    (parts.next().unwrap_or(""), parts.next().unwrap_or(""))
+}
+
+impl<'r, 'p> Run<'r, 'p> {
+    fn messages(&mut self, resource: &Resource) -> Result<Vec<Message>, ReverseError> {
+        let ty = resource.type_name().to_owned();
+        let (event, contexts) = self.choose(&ty)?;
+        let plan = self.plan;
+        let about = contexts.iter().flatten().next().map(|node| node.type_id());
+        let about = about.or(Definitions::r4().type_named("Patient"));
+        let own = about.and_then(|ty| plan.messages.get(&(ty, event.structure.clone())));
+        // A header alone is about nothing, whatever the message is about otherwise.
+        let header = || {
+            let mut all = plan.messages.iter();
+            let (_, nodes) = all.find(|((_, structure), _)| *structure == event.structure)?;
+            contexts.iter().all(Option::is_none).then_some(nodes)
+        };
+        let Some(nodes) = own.or_else(header) else {
+            return Err(ReverseError::NoRows {
+                event: format!("{}^{}", event.code, event.trigger),
+                ty,
+            });
+        };
+        self.givens.event = event;
+        let mut messages = Vec::new();
+        for (number, context) in contexts.into_iter().enumerate() {
+            if number >= MESSAGES_MAX {
+                self.limit("messages of one Bundle", context);
+                break;
+            }
+            self.givens.message = number;
+            self.counters.clear();
+            self.ordinals.clear();
+            self.segments = 0;
+            self.out.clear();
+            self.nodes(nodes, context);
+            match Message::parse(self.out.clone().into_bytes()) {
+                Ok(message) => messages.push(message),
+                Err(_) => self.find(ReverseCode::Refused, context, None),
+            }
+        }
+        Ok(messages)
+    }
+
+    /// The event, and what each message is about.
+    fn choose(&mut self, ty: &str) -> Result<(Event, Vec<Option<Node<'r>>>), ReverseError> {
+        let asked = match &self.givens.settings.event {
+            Some(event) => Some(event.clone()),
+            None => self.header_event(),
+        };
+        let plan = self.plan;
+        if let Some(asked) = asked {
+            let (code, trigger) = split(&asked);
+            let exact = |event: &&plan::Event| event.trigger.as_deref() == Some(trigger);
+            let rows = || plan.events.iter().filter(|event| event.code == code);
+            let open = rows().filter(|event| event.trigger.is_none());
+            let known = rows().next().is_some();
+            for event in rows().filter(exact).chain(open) {
+                let contexts = self.contexts(&event.each);
+                if !contexts.is_empty() {
+                    return self.event(code, trigger, contexts, ty);
+                }
+            }
+            if known && self.givens.settings.event.is_none() {
+                return self.event(code, trigger, vec![None], ty);
+            }
+            return Err(ReverseError::NoRows {
+                event: asked,
+                ty: ty.to_owned(),
+            });
+        }
+        for event in &plan.events {
+            let Some(trigger) = &event.trigger else {
+                continue;
+            };
+            let mut contexts = self.contexts(&event.each);
+            if let Some(condition) = &event.condition {
+                contexts.retain(|context| self.condition(condition, *context));
+                self.touched.clear();
+            }
+            if !contexts.is_empty() {
+                return self.event(&event.code, trigger, contexts, ty);
+            }
+        }
+        Err(ReverseError::NoEvent { ty: ty.to_owned() })
+    }
+
+    fn event(
+        &self,
+        code: &str,
+        trigger: &str,
+        contexts: Vec<Option<Node<'r>>>,
+        ty: &str,
+    ) -> Result<(Event, Vec<Option<Node<'r>>>), ReverseError> {
+        let version = Dictionary::get().nearest(&self.givens.settings.version);
+        let structure = version.structure_for(code, trigger, None);
+        let Some(structure) = structure else {
+            return Err(ReverseError::NoRows {
+                event: format!("{code}^{trigger}"),
+                ty: ty.to_owned(),
+            });
+        };
+        let event = Event {
+            code: code.to_owned(),
+            trigger: trigger.to_owned(),
+            structure: structure.id().to_owned(),
+        };
+        Ok((event, contexts))
+    }
+
+    /// What a MessageHeader says: a code of table 0003 with its message in the display or alone.
+    fn header_event(&self) -> Option<String> {
+        let ty = Definitions::r4().type_named("MessageHeader")?;
+        let header = self.sources.of_type(ty).next()?;
+        let coding = header
+            .children()
+            .find(|child| child.json_name() == "eventCoding")?;
+        let trigger = coding.child_text("code")?;
+        let display = coding.child_text("display").unwrap_or_default();
+        if let [code, event, ..] = display.split('^').collect::<Vec<_>>().as_slice()
+            && *event == trigger
+        {
+            return Some(format!("{code}^{trigger}"));
+        }
+        let known = self
+            .plan
+            .events
+            .iter()
+            .find(|e| e.trigger.as_deref() == Some(trigger));
+        if let Some(known) = known {
+            return Some(format!("{}^{trigger}", known.code));
+        }
+        let number = trigger
+            .strip_prefix('A')
+            .filter(|n| n.parse::<u8>().is_ok());
+        number.map(|_| format!("ADT^{trigger}"))
+    }
+
+    /// What a path of an event or a group finds; with `subjects(...)` also nothing, once.
+    fn contexts(&mut self, path: &'p Path) -> Vec<Option<Node<'r>>> {
+        if let Begin::Subjects { ty, element } = path.start {
+            return self.subjects(ty, element);
+        }
+        let mut nodes = Vec::new();
+        self.select(path, None, &mut nodes);
+        self.touched.clear();
+        nodes.into_iter().map(Some).collect()
+    }
+
+    fn subjects(
+        &self,
+        ty: hilum_fhir::definitions::TypeId,
+        element: ElementId,
+    ) -> Vec<Option<Node<'r>>> {
+        let mut found: Vec<Option<Node<'r>>> = Vec::new();
+        let links = self.sources.links.iter();
+        for link in links.filter(|l| l.element == element && l.holder.type_id() == ty) {
+            if link.target.is_some() && !found.contains(&link.target) {
+                found.push(link.target);
+            }
+        }
+        self.sources.back(ty, element, None, |_, _| {
+            if !found.contains(&None) {
+                found.push(None);
+            }
+        });
+        found
+    }
+
+    fn nodes(&mut self, nodes: &'p [PlanNode], context: Option<Node<'r>>) {
+        for node in nodes {
+            let mut items = self.pool.pop().unwrap_or_default();
+            match &node.source {
+                None => items.extend(context),
+                Some(path) => self.select(path, context, &mut items),
+            }
+            let reached = std::mem::take(&mut self.touched);
+            let alone = node.always && items.is_empty();
+            let once = alone.then_some(None);
+            for item in items.iter().copied().map(Some).chain(once) {
+                if let Some(condition) = &node.condition {
+                    let fits = self.condition(condition, item);
+                    self.touched.clear();
+                    if !fits {
+                        continue;
+                    }
+                }
+                match &node.what {
+                    What::Group(children) => self.nodes(children, item),
+                    What::Segment { name, map } => {
+                        self.segment(*name, *map, item, node.always);
+                    }
+                }
+            }
+            for (node, below) in reached {
+                self.mark(node, below);
+            }
+            items.clear();
+            self.pool.push(items);
+        }
+    }
+
+    fn segment(&mut self, name: [u8; 3], map: Number, item: Option<Node<'r>>, always: bool) {
+        if self.segments >= SEGMENTS_MAX {
+            return self.limit("segments of one message", item);
+        }
+        let next = self.counters.get(&name).copied().unwrap_or(0) + 1;
+        self.givens.index = next;
+        self.segment = name;
+        self.draft.clear();
+        self.substance = false;
+        let told = self.why.len();
+        *self.ordinals.entry(name).or_insert(0) += 1;
+        self.map(map, item, Base::Segment);
+        if self.draft.len() == 0 || !(always || self.substance) {
+            self.why.truncate(told);
+            if let Some(ordinal) = self.ordinals.get_mut(&name) {
+                *ordinal -= 1;
+            }
+            return;
+        }
+        self.counters.insert(name, next);
+        for other in restarts(&name) {
+            self.counters.remove(*other);
+        }
+        self.segments += 1;
+        self.draft.write(name, &mut self.out);
+    }
+
+    /// Runs the rows of a map; whether anything was written.
+    pub(super) fn map(&mut self, number: Number, context: Option<Node<'r>>, base: Base) -> bool {
+        let plan = self.plan;
+        let Some(map) = plan.maps.get(number as usize) else {
+            return false;
+        };
+        if self.depth >= DEPTH_MAX {
+            self.limit("maps within maps", context);
+            return false;
+        }
+        self.depth += 1;
+        let before = self.draft.len();
+        for row in &map.rows {
+            self.row(row, context, base);
+        }
+        self.depth -= 1;
+        self.draft.len() > before
+    }
+
+    fn row(&mut self, row: &'p Row, context: Option<Node<'r>>, base: Base) {
+        let outer = std::mem::take(&mut self.touched);
+        let place = place(row, base);
+        self.target = place;
+        let fits = row
+            .condition
+            .as_ref()
+            .is_none_or(|test| self.condition(test, context));
+        if fits {
+            let mut items = self.pool.pop().unwrap_or_default();
+            match &row.source {
+                None => {}
+                Some(path) => self.select(path, context, &mut items),
+            }
+            let wrote = self.items(row, &items, context, base, place);
+            if wrote {
+                for (node, below) in std::mem::take(&mut self.touched) {
+                    self.mark(node, below);
+                }
+            }
+            items.clear();
+            self.pool.push(items);
+        }
+        self.touched = outer;
+    }
+
+    fn items(
+        &mut self,
+        row: &'p Row,
+        items: &[Node<'r>],
+        context: Option<Node<'r>>,
+        base: Base,
+        place: Option<Spot>,
+    ) -> bool {
+        if row.target == Target::None {
+            items.iter().for_each(|item| self.mark(*item, true));
+            return true;
+        }
+        if row.source.is_none() {
+            return self.write(row, context, base, place, items);
+        }
+        let mut wrote = false;
+        for item in items {
+            let mut at = place;
+            if row.many
+                && let Some(spot) = &mut at
+            {
+                spot.repetition = self.draft.next_repetition(spot.field);
+            }
+            wrote |= self.write(row, Some(*item), base, at, items);
+            if wrote && !row.many {
+                break;
+            }
+        }
+        wrote
+    }
+
+    pub(super) fn note(&mut self, row: RowId, spot: Spot, source: Option<Node<'r>>) {
+        if !self.givens.settings.explain {
+            return;
+        }
+        let file = self.maps.plan.files.get(row.file as usize);
+        let name: String = self.segment.iter().map(|byte| char::from(*byte)).collect();
+        let ordinal = self.ordinals.get(&self.segment).copied().unwrap_or(1);
+        let mut place = format!("{name}[{ordinal}]-{}", spot.field);
+        if spot.repetition > 1 {
+            place.push_str(&format!("[{}]", spot.repetition));
+        }
+        for part in [spot.component, spot.subcomponent] {
+            if part != 0 {
+                place.push_str(&format!(".{part}"));
+            }
+        }
+        self.why.push(Because {
+            message: self.givens.message,
+            place,
+            row: format!("{}:{}", file.map_or("", String::as_str), row.spot.line),
+            source: source.map(Node::path),
+        });
+    }
+
+    pub(super) fn mark(&mut self, node: Node<'r>, below: bool) {
+        let found = self
+            .sources
+            .all
+            .iter()
+            .position(|of| std::ptr::eq(*of, node.resource()));
+        let Some(marks) = found.and_then(|at| self.marks.get_mut(at)) else {
+            return;
+        };
+        set(marks, node);
+        if below {
+            set_below(marks, node);
+        }
+    }
+
+    fn is_marked(&self, node: Node<'r>) -> bool {
+        let all = self.sources.all.iter().zip(&self.marks);
+        let mut own = all.filter(|(of, _)| std::ptr::eq(**of, node.resource()));
+        let (word, bit) = bit(node);
+        own.next()
+            .and_then(|(_, marks)| marks.get(word))
+            .is_some_and(|word| word & bit != 0)
+    }
+
+    pub(super) fn find(
+        &mut self,
+        code: ReverseCode,
+        node: Option<Node<'r>>,
+        detail: Option<String>,
+    ) {
+        self.findings.push(ReverseFinding {
+            code,
+            path: node.map(Node::path).unwrap_or_default(),
+            detail,
+        });
+    }
+
+    pub(super) fn limit(&mut self, what: &str, node: Option<Node<'r>>) {
+        self.find(ReverseCode::LimitReached, node, Some(what.to_owned()));
+    }
+
+    /// The paths of what was not carried over, each the highest that says it.
+    fn unmapped(&self) -> Vec<String> {
+        let mut paths = Vec::new();
+        for root in &self.sources.roots {
+            let mut open = Vec::new();
+            match self.walk(*root, &mut open) {
+                Some(false) => paths.push(root.path()),
+                Some(true) => paths.extend(open.into_iter().map(Node::path)),
+                None => {}
+            }
+        }
+        paths
+    }
+
+    /// Whether something in a node was carried over; `None` where nothing in it counts. What was
+    /// not is added where something beside it was.
+    fn walk(&self, node: Node<'r>, open: &mut Vec<Node<'r>>) -> Option<bool> {
+        let here = open.len();
+        let mut own = node.text().map(|_| self.is_marked(node));
+        let mut lost = Vec::new();
+        for child in node.children().filter(|child| counts(node, *child)) {
+            match self.walk(child, open) {
+                Some(true) => own = Some(true),
+                Some(false) => {
+                    own = own.or(Some(false));
+                    lost.push(child);
+                }
+                None => {}
+            }
+        }
+        match own {
+            Some(true) => open.extend(lost),
+            Some(false) => open.truncate(here),
+            None => {}
+        }
+        own
+    }
+}
+
+/// Where a row writes; the repetition is 0 where each value has its own.
+const fn place(row: &Row, base: Base) -> Option<Spot> {
+    match (row.target, base) {
+        (Target::None, _) => None,
+        (Target::Whole, Base::Segment) => None,
+        (Target::Whole, Base::Value(spot)) => Some(spot),
+        (
+            Target::Field {
+                field,
+                repetition,
+                component,
+                subcomponent,
+            },
+            _,
+        ) => Some(Spot {
+            field,
+            repetition: if row.many || repetition > 0 {
+                repetition
+            } else {
+                1
+            },
+            component,
+            subcomponent,
+        }),
+        (
+            Target::Part {
+                component,
+                subcomponent,
+            },
+            Base::Value(spot),
+        ) => {
+            // What has no separator left stays unread, and is reported so.
+            spot.part(component, subcomponent)
+        }
+        (Target::Part { .. }, Base::Segment) => None,
+    }
+}
+
+/// What says nothing of its own: the id and bookkeeping of a resource, its narrative, the URL of an
+/// extension, the type beside a reference.
+fn counts(parent: Node<'_>, child: Node<'_>) -> bool {
+    let name = child.name();
+    if parent.is_resource() {
+        return !matches!(name, "id" | "text" | "implicitRules") && !is_derived(child);
+    }
+    match parent.type_name() {
+        "Meta" => !matches!(name, "versionId" | "lastUpdated" | "profile" | "source"),
+        "Extension" => name != "url",
+        "Reference" => name != "type",
+        _ => name != "id" && !is_derived(child),
+    }
+}
+
+/// Whether it is an identifier that the way there made of other fields.
+fn is_derived(node: Node<'_>) -> bool {
+    node.type_name() == "Identifier" && node.child_text("system") == Some("urn:hilum:derived")
+}
+
+fn bit(node: Node<'_>) -> (usize, u64) {
+    let index = node.id().lo;
+    (
+        usize::try_from(index / 64).unwrap_or(usize::MAX),
+        1 << (index % 64),
+    )
+}
+
+fn set(marks: &mut [u64], node: Node<'_>) {
+    let (word, bit) = bit(node);
+    if let Some(word) = marks.get_mut(word) {
+        *word |= bit;
+    }
+}
+
+fn set_below(marks: &mut [u64], node: Node<'_>) {
+    for child in node.children() {
+        set(marks, child);
+        set_below(marks, child);
+    }
+}
+
+/// Segments that are counted from 1 again behind this one.
+const fn restarts(name: &[u8; 3]) -> &'static [&'static [u8; 3]] {
+    match name {
+        b"OBR" => &[b"OBX", b"NTE", b"SPM", b"TQ1", b"PRT", b"DG1"],
+        b"PID" => &[b"NTE", b"NK1"],
+        b"RXA" => &[b"OBX"],
+        b"ORC" | b"OBX" | b"AIS" | b"AIG" | b"AIL" | b"AIP" => &[b"NTE"],
+        b"SPM" => &[b"OBX"],
+        b"RGS" => &[b"AIS", b"AIG", b"AIL", b"AIP"],
+        _ => &[],
+    }
+}
