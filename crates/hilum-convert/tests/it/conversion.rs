@@ -281,7 +281,7 @@ fn a_transaction_updates_what_is_known_and_the_same_message_gives_the_same_ids()
         2,
         [
             "PUT",
-            "Encounter?identifier=urn%3Ahilum%3Aderived%7CH%7CV1",
+            "Encounter?identifier=urn%3Ahilum%3Aderived%7CH%5C%7CV1",
             "",
         ],
     );
@@ -289,7 +289,7 @@ fn a_transaction_updates_what_is_known_and_the_same_message_gives_the_same_ids()
         4,
         [
             "PUT",
-            "Observation?identifier=urn%3Ahilum%3Aderived%7CA%7CF1",
+            "Observation?identifier=urn%3Ahilum%3Aderived%7CA%5C%7CF1",
             "",
         ],
     );
