@@ -207,12 +207,12 @@ fn a_number_without_an_authority_is_that_of_its_sender() {
     assert_eq!(
         urls,
         [
-            "Patient?identifier=urn%3Ahilum%3Aderived%7CHOSP%7C1",
-            "identifier=urn%3Ahilum%3Aderived%7CHOSP%7C7",
-            "identifier=urn%3Ahilum%3Aderived%7CHOSP%7CHOSP",
-            "identifier=urn%3Ahilum%3Aderived%7CHOSP%7CW1",
-            "identifier=urn%3Ahilum%3Aderived%7CHOSP%7CW1%7CR2",
-            "identifier=urn%3Ahilum%3Aderived%7CHOSP%7CW1%7CR2%7CB3",
+            "Patient?identifier=urn%3Ahilum%3Aderived%7CHOSP%5C%7C1",
+            "identifier=urn%3Ahilum%3Aderived%7CHOSP%5C%7C7",
+            "identifier=urn%3Ahilum%3Aderived%7CHOSP%5C%7CHOSP",
+            "identifier=urn%3Ahilum%3Aderived%7CHOSP%5C%7CW1",
+            "identifier=urn%3Ahilum%3Aderived%7CHOSP%5C%7CW1%5C%7CR2",
+            "identifier=urn%3Ahilum%3Aderived%7CHOSP%5C%7CW1%5C%7CR2%5C%7CB3",
         ]
     );
 }
