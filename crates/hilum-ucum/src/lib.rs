@@ -37,4 +37,4 @@ mod unit;
 pub use canonical::FACTOR_BITS_MAX;
 pub use error::{ConvertError, UnitError, UnitProblem};
 pub use parse::{CODE_BYTES_MAX, EXPONENT_MAX, NESTING_MAX};
-pub use unit::{Converted, Unit};
+pub use unit::{Converted, Unit, is_unit};

@@ -1,6 +1,8 @@
 //! The unit and what can be done with it.
 
+use std::collections::HashSet;
 use std::fmt;
+use std::sync::{OnceLock, PoisonError, RwLock};
 
 use num_rational::BigRational;
 use num_traits::Zero as _;
@@ -25,6 +27,28 @@ pub struct Converted {
     pub value: BigRational,
     /// Whether every digit counts; otherwise about fifteen do.
     pub exact: bool,
+}
+
+/// Codes that were found good and are remembered; the units of a hospital are some hundreds.
+const KNOWN_MAX: usize = 4_096;
+
+/// Whether a code is a unit. The factor of a unit costs far more than to look at its code again, so
+/// good codes are remembered.
+pub fn is_unit(code: &str) -> bool {
+    static KNOWN: OnceLock<RwLock<HashSet<Box<str>>>> = OnceLock::new();
+    let known = KNOWN.get_or_init(RwLock::default);
+    let found = |set: &HashSet<Box<str>>| set.contains(code);
+    if found(&known.read().unwrap_or_else(PoisonError::into_inner)) {
+        return true;
+    }
+    let good = Unit::parse(code).is_ok();
+    if good {
+        let mut known = known.write().unwrap_or_else(PoisonError::into_inner);
+        if known.len() < KNOWN_MAX {
+            known.insert(code.into());
+        }
+    }
+    good
 }
 
 impl Unit {

@@ -7,7 +7,7 @@ use hilum_fhir::definitions::{Child, Definitions, TypeId};
 use hilum_fhir::{At, Resource};
 
 use super::names::names;
-use super::{Made, Pending, Reason, Run, narrow};
+use super::{Made, NOTHING, Pending, Reason, Run, narrow};
 use crate::plan::{IdentityDef, Joined, KeyDef, Src};
 use crate::settings::{BundleType, Original};
 use crate::text::How;
@@ -109,7 +109,8 @@ impl Run<'_, '_> {
     /// Makes one of what is the same, and leaves out what came to nothing.
     pub(super) fn unify(&mut self) -> Unified {
         let count = self.made.len();
-        let alive = self.alive();
+        let refers = self.pending_texts();
+        let alive = self.alive(&refers);
         let mut joins = Joins::new();
         let known: Vec<Option<Known>> = (0..count)
             .map(|at| match alive.get(at) {
@@ -117,7 +118,7 @@ impl Run<'_, '_> {
                 _ => None,
             })
             .collect();
-        let same = self.same(&known, &alive);
+        let same = self.same(&known, &alive, &refers);
         for pending in std::mem::take(&mut self.pending) {
             match same.get(pending.made as usize).copied().flatten() {
                 Some(made) => self.pending.push(Pending { made, ..pending }),
@@ -136,7 +137,7 @@ impl Run<'_, '_> {
     }
 
     /// Which resources say something: by a value, or by a reference to one that does.
-    fn alive(&self) -> Vec<bool> {
+    fn alive(&self, refers: &[u32]) -> Vec<bool> {
         let mut alive: Vec<bool> = self
             .made
             .iter()
@@ -145,7 +146,7 @@ impl Run<'_, '_> {
         let mut held: Vec<(usize, u32)> = Vec::new();
         for (at, made) in self.made.iter().enumerate().skip(1) {
             if alive.get(at) == Some(&false) {
-                self.strong_below(made.node, at, &mut held);
+                self.strong_below(made.node, at, refers, &mut held);
             }
         }
         let mut changed = true;
@@ -163,15 +164,17 @@ impl Run<'_, '_> {
     }
 
     /// The resources that an element refers to of its own.
-    fn strong_below(&self, at: At, holder: usize, held: &mut Vec<(usize, u32)>) {
-        let found = self
-            .pending
-            .iter()
-            .find(|pending| pending.text == at && !pending.weak);
+    fn strong_below(&self, at: At, holder: usize, refers: &[u32], held: &mut Vec<(usize, u32)>) {
+        let found = self.pending_at(at, refers).filter(|pending| !pending.weak);
         held.extend(found.map(|pending| (holder, pending.made)));
         for (child, ..) in self.draft.children(at) {
-            self.strong_below(child, holder, held);
+            self.strong_below(child, holder, refers, held);
         }
+    }
+
+    fn pending_at(&self, at: At, refers: &[u32]) -> Option<&Pending> {
+        let number = refers.get(at.index()).copied();
+        self.pending.get(number.unwrap_or(NOTHING) as usize)
     }
 
     /// Writes ids, references and requests.
@@ -201,7 +204,7 @@ impl Run<'_, '_> {
     }
 
     /// Which resource each one becomes: itself, an earlier one that is the same, or none.
-    fn same(&self, known: &[Option<Known>], alive: &[bool]) -> Vec<Option<u32>> {
+    fn same(&self, known: &[Option<Known>], alive: &[bool], refers: &[u32]) -> Vec<Option<u32>> {
         let mut first: HashMap<(usize, String, String), u32> = HashMap::new();
         let mut contents: HashMap<(u64, u64), u32> = HashMap::new();
         let mut same: Vec<Option<u32>> = Vec::with_capacity(known.len());
@@ -226,7 +229,9 @@ impl Run<'_, '_> {
                     .or_insert(number),
                 // What a row of the message made stands for itself.
                 None if made.is_role => number,
-                None => *contents.entry(self.content(made.node)).or_insert(number),
+                None => *contents
+                    .entry(self.digest(made.node, refers))
+                    .or_insert(number),
             };
             same.push(Some(other));
         }
@@ -268,22 +273,22 @@ impl Run<'_, '_> {
     }
 
     /// What a resource says, references aside, as numbers.
-    fn content(&self, at: At) -> (u64, u64) {
+    fn digest(&self, at: At, refers: &[u32]) -> (u64, u64) {
         let mut text = String::new();
-        self.spell(at, &mut text);
+        self.spell(at, refers, &mut text);
         hash::digest(&[&text])
     }
 
-    fn spell(&self, at: At, out: &mut String) {
+    fn spell(&self, at: At, refers: &[u32], out: &mut String) {
         if let Some(text) = self.draft.text(at) {
             out.push_str(text);
         }
-        if let Some(pending) = self.pending.iter().find(|pending| pending.text == at) {
+        if let Some(pending) = self.pending_at(at, refers) {
             out.push_str(&pending.made.to_string());
         }
         for (child, element, ty) in self.draft.children(at) {
             out.push_str(&format!("\u{1}{}.{}\u{2}", element.index(), ty.index()));
-            self.spell(child, out);
+            self.spell(child, refers, out);
             out.push('\u{3}');
         }
     }
@@ -326,7 +331,6 @@ impl Run<'_, '_> {
         None
     }
 
-    /// The first identifier with a value on a way of elements; one with a system first.
     /// The texts of a joined key. It is one only for what the segment of its first path made, and
     /// where its first and its last path are valued: else it would name somebody else's.
     fn join_key(&self, segment: u32, parts: &[Joined]) -> Option<String> {
@@ -384,6 +388,7 @@ impl Run<'_, '_> {
         (DERIVED.to_owned(), value)
     }
 
+    /// The first identifier with a value on a way of elements; one with a system first.
     fn identifier(&self, node: At, way: &[Child]) -> Option<(String, String)> {
         let mut open = vec![node];
         for step in way {

@@ -4,7 +4,7 @@
 use hilum_fhir::At;
 use hilum_fhir::definitions::{Child, Definitions, ElementDef, ElementId};
 
-use super::Run;
+use super::{NOTHING, Run};
 use crate::finding::{FindingCode, Location};
 
 const ABSENT: &str = "http://hl7.org/fhir/StructureDefinition/data-absent-reason";
@@ -19,6 +19,7 @@ fn tables() -> &'static Definitions {
 impl Run<'_, '_> {
     /// Completes every resource of the Bundle.
     pub(super) fn complete(&mut self) {
+        self.look_for_content();
         for at in 1..self.made.len() {
             let Some(made) = self.made.get(at).copied() else {
                 continue;
@@ -39,6 +40,10 @@ impl Run<'_, '_> {
 
     /// Takes out extensions that have nothing but their URL, inner ones first.
     pub(super) fn prune_extensions(&mut self) {
+        if self.extensions.is_empty() {
+            return;
+        }
+        self.look_for_content();
         for (at, url) in std::mem::take(&mut self.extensions).into_iter().rev() {
             let held = self
                 .draft
@@ -50,15 +55,31 @@ impl Run<'_, '_> {
         }
     }
 
-    /// Whether something is written at an element, or a reference will be.
-    fn has_content(&self, at: At) -> bool {
-        !self.draft.is_empty(at) || self.refers_below(at)
+    /// Finds out at which elements something is written, or a reference will be.
+    fn look_for_content(&mut self) {
+        let refers = self.pending_texts();
+        let mut content = vec![false; self.draft.node_count()];
+        self.mark(self.draft.root(), &refers, &mut content);
+        self.content = content;
     }
 
-    fn refers_below(&self, at: At) -> bool {
-        let mut children = self.draft.children(at);
-        self.pending.iter().any(|pending| pending.text == at)
-            || children.any(|(child, ..)| self.refers_below(child))
+    fn mark(&self, at: At, refers: &[u32], content: &mut [bool]) -> bool {
+        let refers_to = refers.get(at.index()).copied();
+        let mut holds =
+            self.draft.text(at).is_some() || refers_to.is_some_and(|found| found != NOTHING);
+        for (child, ..) in self.draft.children(at) {
+            holds |= self.mark(child, refers, content);
+        }
+        if let Some(own) = content.get_mut(at.index()) {
+            *own = holds;
+        }
+        holds
+    }
+
+    /// Whether something stood at an element when it was last looked; what was made since has
+    /// something.
+    fn has_content(&self, at: At) -> bool {
+        self.content.get(at.index()).copied().unwrap_or(true)
     }
 
     fn complete_at(&mut self, at: At, scope: ElementId, place: Location, depth: usize) {

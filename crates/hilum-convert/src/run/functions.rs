@@ -271,7 +271,9 @@ impl<'m> Run<'_, 'm> {
 
     /// A unit that UCUM knows: its code, and at a URI the system of UCUM.
     fn ucum(&self, turn: &Turn<'_, 'm>, unit: &str) -> Option<String> {
-        hilum_ucum::Unit::parse(unit).ok()?;
+        if !hilum_ucum::is_unit(unit) {
+            return None;
+        }
         let def = self.place_def(turn.frame.map, turn.row.place)?;
         let text = match def.primitive {
             Some(PrimitiveKind::Uri) => UCUM,

@@ -13,13 +13,15 @@ mod read;
 mod write;
 
 use hilum_fhir::definitions::ElementId;
+use std::collections::HashMap;
+
 use hilum_fhir::{At, Draft, Resource};
 use hilum_hl7v2::Message;
 use hilum_hl7v2::structure::Arrangement;
 
 use crate::finding::{Finding, FindingCode, Location};
 use crate::maps::Maps;
-use crate::plan::{Map, MessagePlan, Number, Plan, RowId, SegmentRow};
+use crate::plan::{Map, MessagePlan, Number, Plan, RowId, SegRef, SegmentRow, Src};
 use crate::settings::{Arrived, Settings};
 use crate::value::time::{Clock, Time};
 
@@ -155,8 +157,13 @@ struct Frame<'m> {
 
 struct Segment {
     id: [u8; 3],
+    /// The how manieth of its id, from 1.
+    ordinal: u32,
     group: u32,
 }
+
+/// No pending reference.
+const NOTHING: u32 = u32::MAX;
 
 struct Run<'p, 'm> {
     plan: &'p Plan,
@@ -177,6 +184,8 @@ struct Run<'p, 'm> {
     /// Extensions with their URLs.
     extensions: Vec<(At, At)>,
     late: Vec<Late>,
+    /// By the number of an element whether something stands there.
+    content: Vec<bool>,
     findings: Vec<Finding>,
     reasons: Vec<(At, RowId, Option<Location>)>,
 }
@@ -198,17 +207,25 @@ pub fn to_fhir(
         .segments()
         .map(|segment| segment.raw().len())
         .sum::<usize>();
-    let segments = message.segments().enumerate().map(|(at, segment)| Segment {
-        id: segment.name(),
-        group: arrangement.as_ref().map_or(0, |found| found.group(at)),
+    let mut counts: HashMap<[u8; 3], u32> = HashMap::new();
+    let segments = message.segments().enumerate().map(|(at, segment)| {
+        let id = segment.name();
+        let ordinal = counts.entry(id).or_default();
+        *ordinal += 1;
+        Segment {
+            id,
+            ordinal: *ordinal,
+            group: arrangement.as_ref().map_or(0, |found| found.group(at)),
+        }
     });
+    let segments = segments.collect();
     let mut run = Run {
         plan,
         rows,
         message,
         settings,
         arrived: *arrived,
-        segments: segments.collect(),
+        segments,
         arrangement,
         clock_offset: None,
         // A Bundle of a result has about one element for eight bytes of its message.
@@ -221,6 +238,7 @@ pub fn to_fhir(
         pending: Vec::with_capacity(64),
         extensions: Vec::new(),
         late: Vec::with_capacity(32),
+        content: Vec::new(),
         findings: Vec::new(),
         reasons: Vec::new(),
     };
@@ -477,8 +495,24 @@ impl<'p, 'm> Run<'p, 'm> {
         if depth == 0 {
             self.share_named(rows, &frame);
         }
+        // Most rows are about what is not there: one look at the segment or value tells which.
+        let present = match &frame.value {
+            Some(value) => value.present(),
+            None => self.fields_present(segment),
+        };
         for row in &rows.rows {
-            self.row(&frame, row);
+            let asked = match row.source {
+                Src::Field {
+                    segment: SegRef::Own,
+                    field,
+                    ..
+                } if frame.value.is_none() => field,
+                Src::Value { component, .. } => component,
+                _ => 0,
+            };
+            if asked == 0 || present.has(asked) {
+                self.row(&frame, row);
+            }
         }
         if depth == 0 {
             self.keep_named(rows, &frame);
@@ -545,18 +579,23 @@ impl<'p, 'm> Run<'p, 'm> {
 
     /// A segment as a place.
     fn whole(&self, segment: u32) -> Location {
-        let at = segment as usize;
-        let id = self.segments.get(at).map_or([0; 3], |segment| segment.id);
-        let before = self
-            .segments
-            .iter()
-            .take(at)
-            .filter(|segment| segment.id == id);
+        let found = self.segments.get(segment as usize);
         Location {
-            segment: id,
-            ordinal: narrow(before.count() + 1),
+            segment: found.map_or([0; 3], |segment| segment.id),
+            ordinal: found.map_or(1, |segment| segment.ordinal),
             ..Location::default()
         }
+    }
+
+    /// By the number of an element the pending reference whose text it is.
+    fn pending_texts(&self) -> Vec<u32> {
+        let mut refers = vec![NOTHING; self.draft.node_count()];
+        for (number, pending) in self.pending.iter().enumerate() {
+            if let Some(found) = refers.get_mut(pending.text.index()) {
+                *found = narrow(number);
+            }
+        }
+        refers
     }
 
     /// Valued fields and segments that no row reads.

@@ -6,7 +6,7 @@ use hilum_hl7v2::{Level, Part};
 
 use super::{Run, narrow};
 use crate::finding::Location;
-use crate::plan::{SegRef, Src};
+use crate::plan::{Fields, SegRef, Src};
 
 /// A value with its place.
 #[derive(Clone, Copy)]
@@ -33,6 +33,20 @@ impl<'m> Value<'m> {
             }
         }
         Some(value)
+    }
+
+    /// The components that are not empty; of a value without any the first stands for all of it.
+    pub(super) fn present(&self) -> Fields {
+        let mut present = Fields::default();
+        if self.part.level() == Level::Subcomponent {
+            present.add(1);
+        }
+        for (number, part) in (1..).zip(self.part.children()) {
+            if !part.raw().is_empty() {
+                present.add(number);
+            }
+        }
+        present
     }
 
     /// Whether there is something: neither blank nor the explicit null.
@@ -65,6 +79,19 @@ impl<'m> Value<'m> {
 }
 
 impl<'m> Run<'_, 'm> {
+    /// The fields of a segment that are not empty.
+    pub(super) fn fields_present(&self, segment: u32) -> Fields {
+        let mut present = Fields::default();
+        if let Some(segment) = self.message.segment(segment as usize) {
+            for (number, field) in (1..).zip(segment.fields()) {
+                if !field.raw().is_empty() {
+                    present.add(number);
+                }
+            }
+        }
+        present
+    }
+
     /// The segment that is meant.
     pub(super) fn segment_of(&self, own: u32, of: SegRef) -> Option<u32> {
         match of {

@@ -19,6 +19,14 @@ pub struct Draft {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct At(u32);
 
+impl At {
+    /// Its number: elements are numbered as they are made, from 0.
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
 const fn kind(child: Child) -> Kind {
     Kind {
         element: child.element,
