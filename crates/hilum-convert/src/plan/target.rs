@@ -207,17 +207,23 @@ impl Places {
             per_value: above || each,
         };
         let number = self.add((parent, key), def);
+        if parent == 0 {
+            self.name(number, &place.step);
+        }
+        Ok(number)
+    }
+
+    /// Notes that a place of the target has a name.
+    fn name(&mut self, number: Number, step: &Step) {
         if let Step::Element {
             slot: Some(slot),
             each: false,
             ..
-        } = &place.step
-            && parent == 0
+        } = step
             && self.named.iter().all(|(known, _)| *known != number)
         {
             self.named.push((number, slot.as_str().into()));
         }
-        Ok(number)
     }
 }
 

@@ -286,6 +286,24 @@ const HELP: &[Help] = &[
         &[("", "after `hilum check` of the folder that the node runs")],
     ),
     (
+        "convert",
+        &[(1, "a file is no message, or cannot be read")],
+        &[
+            (
+                "result.hl7 --zone Europe/Berlin",
+                "a Bundle on the standard output, what was not carried over on the standard error",
+            ),
+            (
+                "result.hl7 --site st-elsewhere --explain",
+                "with the site's own maps, and which row wrote each element",
+            ),
+            (
+                "samples/ --coverage > bundles.ndjson",
+                "every message of a folder, a Bundle a line, and which rows they need",
+            ),
+        ],
+    ),
+    (
         "codes",
         &[
             (1, "a change touches messages, or a table was left out"),
