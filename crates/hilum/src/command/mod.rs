@@ -10,6 +10,7 @@ mod docs;
 mod doctor;
 mod explain;
 mod fhir;
+mod gather;
 mod history;
 mod impact;
 mod init;

@@ -1,43 +1,14 @@
 //! Messages and maps from files.
 
 use std::io::Read as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, bail};
 use hilum_hl7v2::batch::{ItemKind, items};
 use serde_json::Value;
 
 /// Endings of files that a folder is searched for.
-const ENDINGS: [&str; 6] = ["hl7", "txt", "er7", "msg", "oru", "ndjson"];
-
-/// The files of a folder in order of their names; a file that was named is taken whatever it is
-/// called.
-pub(super) fn gather(path: &Path, named: bool, files: &mut Vec<PathBuf>) -> anyhow::Result<()> {
-    let reads = || format!("cannot read {}", path.display());
-    if path.is_dir() {
-        let entries = std::fs::read_dir(path).with_context(reads)?;
-        let mut inside: Vec<PathBuf> = entries
-            .map(|entry| Ok(entry?.path()))
-            .collect::<std::io::Result<_>>()
-            .with_context(reads)?;
-        inside.sort();
-        for one in inside {
-            gather(&one, false, files)?;
-        }
-        return Ok(());
-    }
-    let is_known = path.extension().is_some_and(|ending| {
-        ENDINGS
-            .iter()
-            .any(|known| ending.eq_ignore_ascii_case(known))
-    });
-    if named || is_known {
-        files.push(path.to_path_buf());
-    } else if !path.exists() {
-        bail!("there is no {}", path.display());
-    }
-    Ok(())
-}
+pub(super) const ENDINGS: &[&str] = &["hl7", "txt", "er7", "msg", "oru", "ndjson"];
 
 /// The messages of a file, each with a name for what is said of it.
 pub(super) fn messages(file: &Path) -> anyhow::Result<Vec<(String, Vec<u8>)>> {

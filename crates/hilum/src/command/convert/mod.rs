@@ -19,6 +19,7 @@ use hilum_hl7v2::Message;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use super::gather::gather;
 use crate::args::{BundleForm, Convert, ConvertForm, KeptForm};
 use crate::output::{Exit, Output};
 
@@ -53,7 +54,8 @@ pub(crate) fn run(arguments: &Convert, output: &Output) -> anyhow::Result<Exit> 
     }
     let mut files = Vec::new();
     for path in &arguments.paths {
-        input::gather(path, path.is_file() || path == Path::new("-"), &mut files)?;
+        let named = path.is_file() || path == Path::new("-");
+        gather(path, named, input::ENDINGS, &mut files)?;
     }
     if files.is_empty() {
         bail!("there is no file that ends with .hl7, .txt, .er7, .msg or .ndjson");

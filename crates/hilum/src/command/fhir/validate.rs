@@ -1,7 +1,7 @@
 //! `hilum fhir validate`
 
 use std::io::IsTerminal;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -11,6 +11,7 @@ use hilum_fhirpath::Moment;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use super::super::gather::gather;
 use crate::args::FhirValidate;
 use crate::output::{Exit, Output};
 
@@ -20,7 +21,7 @@ const PROGRESS_EVERY: Duration = Duration::from_millis(200);
 pub(super) fn run(arguments: &FhirValidate, output: &Output) -> anyhow::Result<Exit> {
     let mut files = Vec::new();
     for path in &arguments.paths {
-        gather(path, path.is_file(), &mut files)?;
+        gather(path, path.is_file(), ENDINGS, &mut files)?;
     }
     if files.is_empty() {
         bail!("there is no file that ends with .json, .xml or .ndjson");
@@ -46,33 +47,8 @@ pub(super) fn run(arguments: &FhirValidate, output: &Output) -> anyhow::Result<E
     })
 }
 
-/// The files of a folder in order of their names; a file that was named is taken whatever it is
-/// called.
-fn gather(path: &Path, named: bool, files: &mut Vec<PathBuf>) -> anyhow::Result<()> {
-    let reads = || format!("cannot read {}", path.display());
-    if path.is_dir() {
-        let entries = std::fs::read_dir(path).with_context(reads)?;
-        let mut inside: Vec<PathBuf> = entries
-            .map(|entry| Ok(entry?.path()))
-            .collect::<std::io::Result<_>>()
-            .with_context(reads)?;
-        inside.sort();
-        for one in inside {
-            gather(&one, false, files)?;
-        }
-        return Ok(());
-    }
-    let known = ["json", "xml", "ndjson"];
-    let is_known = path
-        .extension()
-        .is_some_and(|ending| known.iter().any(|known| ending == *known));
-    if named || is_known {
-        files.push(path.to_path_buf());
-    } else if !path.exists() {
-        bail!("there is no {}", path.display());
-    }
-    Ok(())
-}
+/// Endings of files that a folder is searched for.
+const ENDINGS: &[&str] = &["json", "xml", "ndjson"];
 
 struct Checking<'o> {
     validator: Validator,
