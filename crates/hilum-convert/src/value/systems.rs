@@ -59,7 +59,7 @@ const SYSTEMS: &[(&str, &str, &str)] = &[
     (
         "HCPCS",
         "2.16.840.1.113883.6.285",
-        "https://www.cms.gov/Medicare/Coding/HCPCSReleaseCodeSets",
+        "http://www.cms.gov/Medicare/Coding/HCPCSReleaseCodeSets",
     ),
     (
         "I10",
@@ -94,7 +94,7 @@ const SYSTEMS: &[(&str, &str, &str)] = &[
     (
         "I9CP",
         "2.16.840.1.113883.6.104",
-        "http://terminology.hl7.org/CodeSystem/icd9cm",
+        "http://hl7.org/fhir/sid/icd-9-cm",
     ),
     (
         "ICD10",
