@@ -107,6 +107,7 @@ pub(super) fn condition(reading: &Reading, of: &Condition) -> Result<Cond, Fault
         Condition::Contains(operand, text) => {
             Cond::Contains(path(reading, operand)?, text.as_str().into())
         }
+        Condition::Decimal(operand) => Cond::Decimal(path(reading, operand)?),
         Condition::Matches(operand, text) => {
             // FHIRPath's matches looks anywhere in the text.
             let regex = regex::RegexBuilder::new(text)

@@ -445,6 +445,9 @@ pub(super) fn reads(compiler: &mut Compiler<'_>) {
                 if let Way::Function(_, parts, _) = &row.way {
                     note_join(&mut reads, own, parts);
                 }
+                if let Way::Map { of: Some(src), .. } = &row.way {
+                    note(&mut reads, own, src);
+                }
             }
             reads
         })
@@ -466,19 +469,7 @@ pub(super) fn reads(compiler: &mut Compiler<'_>) {
             inner.collect()
         })
         .collect();
-    let mut everywhere: HashMap<[u8; 3], Fields> = HashMap::new();
-    // The engine itself reads the time and the structure.
-    for field in [7, 9] {
-        everywhere.entry(*b"MSH").or_default().add(field);
-    }
-    for row in &plan.identity {
-        if let Some(condition) = &row.condition {
-            note_condition(&mut everywhere, None, condition);
-        }
-        if let KeyDef::Join(parts) = &row.key {
-            note_join(&mut everywhere, None, parts);
-        }
-    }
+    let everywhere = read_everywhere(plan);
     for message in &mut plan.messages {
         message.reads.clone_from(&everywhere);
         for (segment, rows) in &message.by_segment {
@@ -504,7 +495,43 @@ pub(super) fn reads(compiler: &mut Compiler<'_>) {
                 message.reads.entry(*segment).or_default().0 |= fields.0;
             }
         }
+        for (segment, fields) in &mut message.reads {
+            if begins_with_set_id(segment) {
+                fields.add(1);
+            }
+        }
     }
+}
+
+/// What is read of every message.
+fn read_everywhere(plan: &Plan) -> HashMap<[u8; 3], Fields> {
+    let mut everywhere: HashMap<[u8; 3], Fields> = HashMap::new();
+    // The engine itself reads the time, the structure and the version; EVN-1 says again what the
+    // structure says.
+    for field in [7, 9, 12] {
+        everywhere.entry(*b"MSH").or_default().add(field);
+    }
+    everywhere.entry(*b"EVN").or_default().add(1);
+    for row in &plan.identity {
+        if let Some(condition) = &row.condition {
+            note_condition(&mut everywhere, None, condition);
+        }
+        if let KeyDef::Join(parts) = &row.key {
+            note_join(&mut everywhere, None, parts);
+        }
+    }
+    everywhere
+}
+
+/// Whether the first field of a segment counts its repetitions (SI, HL7 v2.9 §2.A.69): it says
+/// nothing that the order of the segments does not.
+fn begins_with_set_id(segment: &[u8; 3]) -> bool {
+    let mut versions = Dictionary::get().versions().rev();
+    let ty = versions.find_map(|version| {
+        let field = version.segment_bytes(segment)?.field(1)?;
+        Some(field.data_type())
+    });
+    ty == Some("SI")
 }
 
 fn note(reads: &mut HashMap<[u8; 3], Fields>, own: Option<[u8; 3]>, src: &Src) {
@@ -549,7 +576,8 @@ fn note_condition(reads: &mut HashMap<[u8; 3], Fields>, own: Option<[u8; 3]>, co
         | Cond::StartsWith(src, _)
         | Cond::EndsWith(src, _)
         | Cond::Contains(src, _)
-        | Cond::Matches(src, _) => note(reads, own, src),
+        | Cond::Matches(src, _)
+        | Cond::Decimal(src) => note(reads, own, src),
         Cond::Same(left, _, right) => {
             note(reads, own, left);
             note(reads, own, right);

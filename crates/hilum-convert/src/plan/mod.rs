@@ -152,6 +152,7 @@ pub(crate) enum Cond {
     EndsWith(Src, Box<str>),
     Contains(Src, Box<str>),
     Matches(Src, Regex),
+    Decimal(Src),
     Setting(Setting, Compare, Box<str>),
     SettingIn(Setting, Vec<Box<str>>),
     SettingExists(Setting),
@@ -179,6 +180,8 @@ pub(crate) enum Way {
     Type,
     Constant(Box<str>),
     Map {
+        /// Where the value stands, if not at the source of the row.
+        of: Option<Src>,
         map: Number,
         codes: Option<CodesUse>,
     },

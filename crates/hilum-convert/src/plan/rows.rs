@@ -184,10 +184,13 @@ fn way(
             .map(Way::Codes)
             .map_err(Column::Through),
         Through::Map {
+            of,
             map,
             at,
             codes: table,
         } => {
+            let of = of.as_ref().map(|of| reading.source(of, 0));
+            let of = of.transpose().map_err(Column::Through)?;
             let number = compiler.map_for(map, into, *at).map_err(Column::Through)?;
             let table = match table {
                 Some(table) => {
@@ -196,6 +199,7 @@ fn way(
                 None => None,
             };
             Ok(Way::Map {
+                of,
                 map: number,
                 codes: table,
             })

@@ -101,6 +101,8 @@ fn path(target: &Target) -> Option<String> {
 fn way(compiler: &Compiler<'_>, through: &Through) -> Option<String> {
     Some(match through {
         Through::Type => "-".to_owned(),
+        // The row's source is not where the value stands.
+        Through::Map { of: Some(_), .. } => return None,
         Through::Map { map, codes, .. } => {
             let back = MapName {
                 from: map.to.clone(),

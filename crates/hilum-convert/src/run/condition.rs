@@ -4,6 +4,7 @@ use super::read::Value;
 use super::{Frame, Run};
 use crate::plan::{Cond, Number, PlaceStep, Setting, Src};
 use crate::text::Compare;
+use crate::value::number;
 
 /// What a condition sees.
 #[derive(Clone, Copy)]
@@ -92,6 +93,7 @@ impl<'m> Run<'_, 'm> {
             Cond::EndsWith(src, text) => self.any(src, scope, &|value| value.ends_with(&**text)),
             Cond::Contains(src, text) => self.any(src, scope, &|value| value.contains(&**text)),
             Cond::Matches(src, regex) => self.any(src, scope, &|value| regex.is_match(value)),
+            Cond::Decimal(src) => self.any(src, scope, &|value| number::decimal(value).is_some()),
             Cond::Setting(setting, how, text) => match self.setting(*setting) {
                 Some(value) => Some(compared(value, *how, text)),
                 None => matches!(how, Compare::Unlike).then_some(true),

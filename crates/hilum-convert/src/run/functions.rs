@@ -41,7 +41,9 @@ impl<'m> Run<'_, 'm> {
                 };
                 uri::system(&self.settings.systems, &name, &oid)
             }
-            Function::Comparator => number::comparator(own).map(|(sign, _)| sign.to_owned()),
+            Function::Comparator => number::comparator(own)
+                .filter(|(_, digits)| number::decimal(digits).is_some())
+                .map(|(sign, _)| sign.to_owned()),
             Function::Number => {
                 let digits = number::comparator(own).map_or(own, |(_, digits)| digits);
                 Some(digits.to_owned()).filter(|digits| number::decimal(digits).is_some())

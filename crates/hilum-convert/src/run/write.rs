@@ -154,7 +154,15 @@ impl<'p, 'm> Run<'p, 'm> {
             }
         }
         match &row.way {
-            Way::Map { map, codes } => self.through_map(turn, *map, codes.as_ref()),
+            Way::Map { of, map, codes } => {
+                let value = match of {
+                    Some(of) => self.argument(turn, of),
+                    None => turn.value,
+                };
+                if of.is_none() || value.is_some() {
+                    self.through_map(&Turn { value, ..*turn }, *map, codes.as_ref());
+                }
+            }
             Way::Codes(codes) => {
                 let Some(value) = &turn.value else {
                     return true;

@@ -33,6 +33,8 @@ pub enum Condition {
     Contains(Operand, String),
     /// `PATH.matches('regex')`.
     Matches(Operand, String),
+    /// `PATH.convertsToDecimal()`: it is a number.
+    Decimal(Operand),
 }
 
 /// How two values are compared.
@@ -179,6 +181,9 @@ fn test(scan: &mut Scan<'_>) -> Result<Condition, Fault> {
     if scan.take(".empty()") {
         return Ok(Condition::Empty(left));
     }
+    if scan.take(".convertsToDecimal()") {
+        return Ok(Condition::Decimal(left));
+    }
     if scan.take(".count()") {
         let compare = compare(scan)?;
         scan.blanks();
@@ -213,7 +218,7 @@ fn test(scan: &mut Scan<'_>) -> Result<Condition, Fault> {
     }
     if scan.rest().starts_with('.') {
         return Err(scan.fault("there is no such function here").remedy(
-            "there are exists, empty, count, length, startsWith, endsWith, contains, matches and not",
+            "there are exists, empty, count, length, startsWith, endsWith, contains, matches, convertsToDecimal and not",
         ));
     }
     let compare = compare(scan)?;

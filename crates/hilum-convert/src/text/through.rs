@@ -14,6 +14,8 @@ pub enum Through {
     Constant(String),
     /// A map, and codes for the first coding.
     Map {
+        /// Where its value stands, if not at the row's source (`OBX-6: CWE -> Quantity`).
+        of: Option<Source>,
         /// The map.
         map: MapName,
         /// Characters in front of its name.
@@ -162,6 +164,12 @@ fn read(scan: &mut Scan<'_>) -> Result<Through, Fault> {
         return function(scan, name, start.column());
     }
     *scan = start;
+    let mut ahead = scan.clone();
+    let of = Source::scan(&mut ahead).ok().filter(|_| ahead.take(":"));
+    if of.is_some() {
+        ahead.blanks();
+        *scan = ahead;
+    }
     let at = scan.column();
     let (map, codes_name) = match scan.rest().split_once(',') {
         Some((map, codes)) => (map.trim_end(), Some(codes)),
@@ -182,6 +190,7 @@ fn read(scan: &mut Scan<'_>) -> Result<Through, Fault> {
         found = Some(codes(scan)?);
     }
     Ok(Through::Map {
+        of,
         map,
         at,
         codes: found,

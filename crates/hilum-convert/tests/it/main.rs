@@ -13,6 +13,7 @@ mod kit;
 mod language;
 mod owners;
 mod pairs;
+mod results;
 mod reverse;
 mod round_trip;
 mod samples;

@@ -2,7 +2,8 @@
 //!
 //! Every field that differs is explained by a row of `explained.txt` or fails the test. The score is
 //! a page of the tree, `docs/scores/conversion.md`. With `HILUM_SCORES=write` this test writes it
-//! (`cargo xtask scores`), otherwise it compares.
+//! (`cargo xtask scores`), otherwise it compares. `HILUM_PAIR` names a pair whose Bundle and differences
+//! are printed; with `all` the differences of every pair are.
 
 mod compare;
 mod explained;
@@ -144,6 +145,13 @@ fn conversion_suite() {
                 .differences
                 .iter()
                 .for_each(|one| println!("{one:?}"));
+        }
+        if std::env::var("HILUM_PAIR").is_ok_and(|name| name == "all") {
+            for one in &outcome.differences {
+                let kind = one.kind.name();
+                let (theirs, ours) = (clip(&one.theirs), clip(&one.ours));
+                println!("{}\t{kind}\t{}\t{theirs}\t{ours}", pair.name, one.path);
+            }
         }
         let sum = sums.entry(pair.set).or_default();
         count(&pair, &outcome, sum, &mut explanations, &mut unexplained);
