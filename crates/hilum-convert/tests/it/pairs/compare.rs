@@ -3,17 +3,18 @@
 //! What is compared is a *field*: a value with the path of names that leads to it. The rules that
 //! make two bundles comparable are listed in [`RULES`], and every one of them is applied here.
 
-use std::collections::HashMap;
-
 use serde_json::{Map, Value};
+
+use super::matching::{Side, match_entries};
 
 /// What is not a difference; shown in the page of scores.
 pub(crate) const RULES: &[&str] = &[
     "Ids, full URLs, `request`, `meta.lastUpdated` and `meta.versionId` are left out: each makes its own.",
     "A reference is equal when it leads to the resource that was matched with theirs.",
-    "Resources of a type, and elements of a list, are matched by how many of their fields are equal; order does not count.",
-    "A resource that they give several times may match one of ours: we give a practitioner or an organization once.",
-    "Extensions of theirs below `https://reportstream.cdc.gov/` are left out with all that is in them: they carry v2 positions for their own way back.",
+    "Resources of a type are matched by the identifiers that they share, by the places of matched resources that refer to them, and by how many of their fields are equal; elements of a list by how many of their fields are equal. Order does not count.",
+    "A resource that they give several times may match one of ours, where it has the same identifier, stands at the same place, or says nearly the same: we give a practitioner or an organization once.",
+    "The path of a resource that has no match tells in parentheses where it stands: `Organization(Patient.identifier.assigner)`.",
+    "Extensions of theirs below `https://reportstream.cdc.gov/` are left out with all that is in them: they carry v2 positions for their own way back. So are resources that only such an extension leads to.",
     "The same instant in another offset is equal; trailing zeros of a fraction do not count.",
     "White space around texts and its amount within them do not count.",
     "Numbers are equal by value.",
@@ -60,138 +61,54 @@ pub(crate) struct Outcome {
     pub(crate) differences: Vec<Difference>,
 }
 
-/// A resource of a bundle, ready to be compared.
-struct Entry {
-    name: String,
-    resource: Value,
-}
-
 /// Compares their bundle with ours.
 pub(crate) fn compare(theirs: &Value, ours: &Value) -> Outcome {
-    let theirs_at = places(theirs);
-    let ours_at = places(ours);
-    let plain = |reference: &str, at: &HashMap<String, usize>, all: &[Value]| {
-        let place = at.get(reference).and_then(|at| all.get(*at));
-        let name = place.and_then(|resource| resource["resourceType"].as_str());
-        name.map(|name| format!("→ {name}"))
-    };
-    let (their_all, our_all) = (resources(theirs), resources(ours));
-    let prepare = |all: &[Value], point: &dyn Fn(&str) -> Option<String>| -> Vec<Entry> {
-        let one = |resource: &Value| Entry {
-            name: resource["resourceType"].as_str().unwrap_or("?").to_owned(),
-            resource: normal(resource, true, point).unwrap_or(Value::Null),
-        };
-        all.iter().map(one).collect()
-    };
-    let first = prepare(&their_all, &|r| plain(r, &theirs_at, &their_all));
-    let second = prepare(&our_all, &|r| plain(r, &ours_at, &our_all));
-    let matched = match_entries(&first, &second);
+    let (theirs, ours) = (Side::read(theirs), Side::read(ours));
+    let matched = match_entries(&theirs, &ours);
     // With the matches known, references are compared by where they lead.
-    let theirs = prepare(&their_all, &|reference| {
-        let at = theirs_at.get(reference)?;
-        let name = &first.get(*at)?.name;
-        Some(match matched.get(*at).copied().flatten() {
-            Some(our) => format!("→ {name} {our}"),
-            None => format!("→ {name}"),
-        })
+    let theirs_now = theirs.pointing(&|at, name| match matched.get(at).copied().flatten() {
+        Some(our) => format!("→ {name} {our}"),
+        None => format!("→ {name}"),
     });
-    let ours = prepare(&our_all, &|reference| {
-        let at = ours_at.get(reference)?;
-        Some(format!("→ {} {at}", second.get(*at)?.name))
-    });
+    let ours_now = ours.pointing(&|at, name| format!("→ {name} {at}"));
     let mut outcome = Outcome::default();
-    let mut used = vec![false; ours.len()];
-    for (at, their) in theirs.iter().enumerate() {
-        match matched
-            .get(at)
-            .copied()
-            .flatten()
-            .and_then(|our| Some((our, ours.get(our)?)))
-        {
-            Some((at, our)) => {
-                let again = std::mem::replace(&mut used[at], true);
-                let mut found = Outcome::default();
-                align(&their.resource, &our.resource, &their.name, &mut found);
-                if again {
-                    // What the first of several said is not beyond what they say.
-                    found.differences.retain(|one| one.kind != Kind::Extra);
-                }
-                outcome.equal += found.equal;
-                outcome.differences.append(&mut found.differences);
-            }
-            None => alone(&their.resource, &their.name, Kind::Missing, &mut outcome),
+    let mut used = vec![false; ours_now.len()];
+    for (at, their) in theirs_now.iter().enumerate() {
+        let Some(our) = matched.get(at).copied().flatten() else {
+            alone(their, &theirs.place(at), Kind::Missing, &mut outcome);
+            continue;
+        };
+        let again = std::mem::replace(&mut used[our], true);
+        let mut found = Outcome::default();
+        align(their, &ours_now[our], theirs.name(at), &mut found);
+        if again {
+            // What the first of several said is not beyond what they say.
+            found.differences.retain(|one| one.kind != Kind::Extra);
         }
+        outcome.equal += found.equal;
+        outcome.differences.append(&mut found.differences);
     }
-    for (our, _) in ours.iter().zip(&used).filter(|(_, used)| !**used) {
-        alone(&our.resource, &our.name, Kind::Extra, &mut outcome);
+    for (at, our) in ours_now.iter().enumerate().filter(|(at, _)| !used[*at]) {
+        alone(our, &ours.place(at), Kind::Extra, &mut outcome);
     }
     outcome
 }
 
-fn resources(bundle: &Value) -> Vec<Value> {
-    let entries = bundle["entry"].as_array().into_iter().flatten();
-    let mut all: Vec<Value> = entries.map(|entry| entry["resource"].clone()).collect();
-    let mut own = bundle.clone();
-    if let Some(own) = own.as_object_mut() {
-        own.remove("entry");
-        own.remove("type");
-    }
-    all.push(own);
-    all
-}
-
-/// The entry that each reference leads to.
-fn places(bundle: &Value) -> HashMap<String, usize> {
-    let mut places = HashMap::new();
-    let entries = bundle["entry"].as_array().into_iter().flatten();
-    for (at, entry) in entries.enumerate() {
-        if let Some(url) = entry["fullUrl"].as_str() {
-            places.insert(url.to_owned(), at);
-        }
-        let resource = &entry["resource"];
-        if let (Some(name), Some(id)) = (resource["resourceType"].as_str(), resource["id"].as_str())
-        {
-            places.insert(format!("{name}/{id}"), at);
-        }
-    }
-    places
-}
-
-/// Pairs resources of one type, the most alike first.
-fn match_entries(theirs: &[Entry], ours: &[Entry]) -> Vec<Option<usize>> {
-    let mut pairs = Vec::new();
-    for (t, their) in theirs.iter().enumerate() {
-        for (o, our) in ours.iter().enumerate() {
-            if their.name == our.name {
-                let alike = likeness(&their.resource, &our.resource);
-                pairs.push((alike, t, o));
-            }
-        }
-    }
-    pairs.sort_by(|a, b| (b.0, a.1, a.2).cmp(&(a.0, b.1, b.2)));
-    let mut matched = vec![None; theirs.len()];
-    let mut used = vec![false; ours.len()];
-    for (_, t, o) in &pairs {
-        if matched[*t].is_none() && !used[*o] {
-            matched[*t] = Some(*o);
-            used[*o] = true;
-        }
-    }
-    for (alike, t, o) in pairs {
-        let whole = count(&theirs[t].resource);
-        if matched[t].is_none() && alike * 10 >= whole * 7 {
-            matched[t] = Some(o);
-        }
-    }
-    matched
+/// Whether a value is an extension of theirs that is left out.
+pub(super) fn is_own_extension(value: &Value) -> bool {
+    let url = value["url"].as_str();
+    url.is_some_and(|url| url.starts_with(OWN_EXTENSIONS))
 }
 
 /// The value without what does not count; `None` where nothing is left.
-fn normal(value: &Value, root: bool, point: &dyn Fn(&str) -> Option<String>) -> Option<Value> {
+pub(super) fn normal(
+    value: &Value,
+    root: bool,
+    point: &dyn Fn(&str) -> Option<String>,
+) -> Option<Value> {
     match value {
         Value::Object(fields) => {
-            let url = fields.get("url").and_then(Value::as_str);
-            if url.is_some_and(|url| url.starts_with(OWN_EXTENSIONS)) {
+            if is_own_extension(value) {
                 return None;
             }
             let mut kept = Map::new();
@@ -276,7 +193,7 @@ fn instant(text: &str) -> Option<String> {
 }
 
 /// How many fields a value has.
-fn count(value: &Value) -> usize {
+pub(super) fn count(value: &Value) -> usize {
     match value {
         Value::Object(fields) => fields.values().map(count).sum(),
         Value::Array(items) => items.iter().map(count).sum(),
@@ -285,7 +202,7 @@ fn count(value: &Value) -> usize {
 }
 
 /// How many fields of two values are equal.
-fn likeness(theirs: &Value, ours: &Value) -> usize {
+pub(super) fn likeness(theirs: &Value, ours: &Value) -> usize {
     match (theirs, ours) {
         (Value::Object(theirs), Value::Object(ours)) => {
             let both = theirs

@@ -3,10 +3,12 @@
 //! Every field that differs is explained by a row of `explained.txt` or fails the test. The score is
 //! a page of the tree, `docs/scores/conversion.md`. With `HILUM_SCORES=write` this test writes it
 //! (`cargo xtask scores`), otherwise it compares. `HILUM_PAIR` names a pair whose Bundle and differences
-//! are printed; with `all` the differences of every pair are.
+//! are printed; with `all` the differences of every pair are. With `HILUM_DUMP=FOLDER` it leaves there
+//! both bundles of each pair and `differences.tsv`: set, pair, kind, path, theirs, ours, whose.
 
 mod compare;
 mod explained;
+mod matching;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -15,6 +17,7 @@ use std::path::{Path, PathBuf};
 use crate::kit::{bundle_of, read_as_json, shared};
 use compare::{Outcome, RULES, compare};
 use explained::{Explanations, Whose};
+use serde_json::Value;
 
 const SCORES: &str = concat!(
     env!("CARGO_MANIFEST_DIR"),
@@ -153,6 +156,7 @@ fn conversion_suite() {
                 println!("{}\t{kind}\t{}\t{theirs}\t{ours}", pair.name, one.path);
             }
         }
+        dump(&pair, &theirs, &ours, &outcome, &mut explanations);
         let sum = sums.entry(pair.set).or_default();
         count(&pair, &outcome, sum, &mut explanations, &mut unexplained);
     }
@@ -186,6 +190,39 @@ fn conversion_suite() {
         unused.is_empty(),
         "explained.txt has rows that explain nothing: {unused:?}"
     );
+}
+
+/// Leaves a pair in the folder that `HILUM_DUMP` names.
+fn dump(
+    pair: &Pair,
+    theirs: &Value,
+    ours: &Value,
+    outcome: &Outcome,
+    explanations: &mut Explanations,
+) {
+    let Some(folder) = std::env::var_os("HILUM_DUMP").map(PathBuf::from) else {
+        return;
+    };
+    let name = format!("{}_{}", pair.set, pair.name.replace('/', "_"));
+    fs::copy(&pair.message, folder.join(format!("{name}.hl7"))).unwrap();
+    for (end, bundle) in [("theirs", theirs), ("ours", ours)] {
+        let path = folder.join(format!("{name}.{end}.json"));
+        fs::write(path, format!("{bundle:#}")).unwrap();
+    }
+    let mut lines = String::new();
+    for one in &outcome.differences {
+        let whose = explanations.of(pair.set, &pair.name, one);
+        let (theirs, ours) = (clean(&one.theirs), clean(&one.ours));
+        let (set, name, kind, path) = (pair.set, &pair.name, one.kind.name(), &one.path);
+        lines += &format!("{set}\t{name}\t{kind}\t{path}\t{theirs}\t{ours}\t{whose:?}\n");
+    }
+    let path = folder.join("differences.tsv");
+    let before = fs::read_to_string(&path).unwrap_or_default();
+    fs::write(path, before + &lines).unwrap();
+}
+
+fn clean(text: &str) -> String {
+    text.replace(['\n', '\t'], " ")
 }
 
 /// How many unexplained kinds of differences are printed; `HILUM_SHOW=100000` prints all.
