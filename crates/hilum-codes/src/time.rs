@@ -1,5 +1,7 @@
 //! Dates of rows, without a clock: days are days of UTC.
 
+use hilum_message::calendar::{date_of, days_in, days_of};
+
 /// A day in milliseconds.
 const DAY_MS: i64 = 86_400_000;
 
@@ -92,41 +94,15 @@ pub(crate) fn days(text: &str) -> Option<i64> {
         return None;
     }
     let (year, month, day) = (number(year)?, number(month)?, number(day)?);
-    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-    let last = match month {
-        1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,
-        4 | 6 | 9 | 11 => 30,
-        2 if leap => 29,
-        2 => 28,
-        _ => return None,
-    };
-    if !(1..=last).contains(&day) {
-        return None;
-    }
-    // Days from civil (Howard Hinnant): years begin in March, so that the leap day is the last.
-    let year = if month <= 2 { year - 1 } else { year };
-    let era = year.div_euclid(400);
-    let of_era = year.rem_euclid(400);
-    let of_year = (153 * (if month > 2 { month - 3 } else { month + 9 }) + 2) / 5 + day - 1;
-    Some(era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468)
+    (1..=days_in(year, month))
+        .contains(&day)
+        .then(|| days_of(year, month, day))
 }
 
 /// The UTC day of a moment in Unix milliseconds, as `YYYY-MM-DD`.
 #[must_use]
 pub fn day_of(at_ms: u64) -> String {
-    let days = i64::try_from(at_ms).unwrap_or(i64::MAX) / DAY_MS + 719_468;
-    let era = days.div_euclid(146_097);
-    let of_era = days.rem_euclid(146_097);
-    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 {
-        shifted + 3
-    } else {
-        shifted - 9
-    };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
+    let (year, month, day) = date_of(i64::try_from(at_ms).unwrap_or(i64::MAX) / DAY_MS);
     format!("{year:04}-{month:02}-{day:02}")
 }
 

@@ -5,6 +5,7 @@ use std::io;
 use std::thread::LocalKey;
 
 use bytes::Bytes;
+use hilum_message::calendar::date_of;
 use zstd::bulk::{Compressor, Decompressor};
 
 use crate::stored::Body;
@@ -131,7 +132,7 @@ impl Body {
 /// `2026-11-21T20:00:00.000Z` (FHIR R4 datatypes.html#instant).
 pub fn instant(ms: i64, out: &mut Vec<u8>) {
     let (days, of_day) = (ms.div_euclid(86_400_000), ms.rem_euclid(86_400_000));
-    let (year, month, day) = civil(days);
+    let (year, month, day) = date_of(days);
     let text = format!(
         "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}.{:03}Z",
         of_day / 3_600_000,
@@ -140,18 +141,6 @@ pub fn instant(ms: i64, out: &mut Vec<u8>) {
         of_day % 1000,
     );
     out.extend_from_slice(text.as_bytes());
-}
-
-/// Days since 1970 to the proleptic Gregorian calendar, by eras of 400 years that begin in March.
-fn civil(days: i64) -> (i64, i64, i64) {
-    let shifted = days + 719_468;
-    let (era, of_era) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
-    let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year + year / 4 - year / 100);
-    let march = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * march + 2) / 5 + 1;
-    let month = if march < 10 { march + 3 } else { march - 9 };
-    (year + era * 400 + i64::from(month <= 2), month, day)
 }
 
 #[cfg(test)]

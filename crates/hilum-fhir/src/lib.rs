@@ -39,6 +39,7 @@ mod report;
 pub mod resource;
 pub mod search;
 pub mod snapshot;
+pub mod systems;
 pub mod validate;
 mod xhtml;
 pub mod xml;

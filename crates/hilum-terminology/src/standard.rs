@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use hilum_fhir::definitions::{Definitions, ValueSetDef, code_system};
+use hilum_fhir::systems::{V2_TABLE, V2_TABLE_OID};
 use hilum_fhir::validate::{ListedCodes, Terminology as _};
 
 use crate::map::ConceptMap;
@@ -17,11 +18,6 @@ use crate::table::{At, Case, TableBuilder};
 const VERSION: &str = "4.0.1";
 /// Before the URLs of what FHIR defines.
 const FHIR: &str = "http://hl7.org/fhir/";
-/// Before the URLs of the tables of HL7 v2 (FHIR R4 terminologies-v2.html).
-const V2_TABLE: &str = "http://terminology.hl7.org/CodeSystem/v2-";
-/// Before the OIDs of the tables of HL7 v2.
-const V2_OID: &str = "2.16.840.1.113883.12.";
-
 /// Code systems and OIDs that HL7 lists (FHIR R4 terminologies-systems.html).
 const OIDS: [(&str, &str); 12] = [
     ("http://snomed.info/sct", "2.16.840.1.113883.6.96"),
@@ -57,7 +53,7 @@ pub(crate) fn name(id: &str, kind: IdKind) -> Option<String> {
     }
     let number = bare
         .strip_prefix(V2_TABLE)
-        .or_else(|| bare.strip_prefix(V2_OID))
+        .or_else(|| bare.strip_prefix(V2_TABLE_OID))
         .or_else(|| bare.strip_prefix("HL7"))
         .unwrap_or(bare);
     let table: u16 = number.parse().ok()?;
@@ -65,7 +61,7 @@ pub(crate) fn name(id: &str, kind: IdKind) -> Option<String> {
     code_system(&url)?;
     match kind {
         IdKind::Uri => Some(url),
-        IdKind::Oid => Some(format!("{V2_OID}{table}")),
+        IdKind::Oid => Some(format!("{V2_TABLE_OID}{table}")),
         IdKind::Other => Some(format!("HL7{table:04}")),
         IdKind::Uuid => None,
     }

@@ -18,7 +18,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("hilum-tree", &["hilum-message", "hilum-fhirpath"]),
     ("hilum-fhir", &["hilum-ucum", "hilum-fhirpath"]),
     // The code tables of a site: steps, conversions and commands read them.
-    ("hilum-codes", &[]),
+    ("hilum-codes", &["hilum-message"]),
     // 0c: from one format to another.
     (
         "hilum-convert",

@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use hilum_fhir::systems::{V2_TABLE, names_of_url};
+
 /// A text with its `%20` read.
 fn percent_decoded(text: &str) -> Cow<'_, str> {
     if !text.contains('%') {
@@ -74,10 +76,16 @@ pub(super) fn system<'a>(names: &'a BTreeMap<String, String>, uri: &'a str) -> C
     if let Some(name) = declared(names, uri) {
         return Cow::Borrowed(name);
     }
-    if let Some(number) = uri.strip_prefix("http://terminology.hl7.org/CodeSystem/v2-") {
+    if let Some(number) = uri.strip_prefix(V2_TABLE) {
         return Cow::Owned(format!("HL7{number}"));
     }
-    if let Some((_, name)) = SYSTEMS.iter().find(|(known, _)| *known == uri) {
+    // HL7 Terminology has the makers of vaccines under a URL of its own, FHIR R4 under this.
+    let known = if uri == "http://hl7.org/fhir/sid/mvx" {
+        "http://terminology.hl7.org/CodeSystem/MVX"
+    } else {
+        uri
+    };
+    if let Some(name) = names_of_url(known).first() {
         return Cow::Borrowed(name);
     }
     if let Some(name) = uri.strip_prefix("urn:id:") {
@@ -98,29 +106,6 @@ const AUTHORITIES: &[(&str, &str, &str)] = &[
         "SSN",
         "2.16.840.1.113883.4.1",
     ),
-];
-
-/// URI and name.
-const SYSTEMS: &[(&str, &str)] = &[
-    ("http://loinc.org", "LN"),
-    ("http://snomed.info/sct", "SCT"),
-    ("http://unitsofmeasure.org", "UCUM"),
-    ("http://www.nlm.nih.gov/research/umls/rxnorm", "RXNORM"),
-    ("http://hl7.org/fhir/sid/cvx", "CVX"),
-    ("http://hl7.org/fhir/sid/mvx", "MVX"),
-    ("http://terminology.hl7.org/CodeSystem/MVX", "MVX"),
-    ("http://hl7.org/fhir/sid/ndc", "NDC"),
-    ("http://hl7.org/fhir/sid/icd-10", "I10"),
-    ("http://hl7.org/fhir/sid/icd-10-cm", "I10C"),
-    ("http://www.cms.gov/Medicare/Coding/ICD10", "I10P"),
-    ("http://hl7.org/fhir/sid/icd-9-cm", "I9CDX"),
-    ("http://www.ama-assn.org/go/cpt", "C4"),
-    ("http://www.whocc.no/atc", "ATC"),
-    ("http://dicom.nema.org/resources/ontology/DCM", "DCM"),
-    ("urn:oid:2.16.840.1.113883.6.238", "CDCREC"),
-    ("urn:iso:std:iso:3166", "ISO3166_1"),
-    ("urn:ietf:bcp:47", "ISO639"),
-    ("urn:iso:std:iso:11073:10101", "MDC"),
 ];
 
 #[cfg(test)]

@@ -2,15 +2,13 @@
 
 use hilum_fhir::At;
 use hilum_fhir::definitions::Child;
+use hilum_fhir::systems::V2_TABLE;
 
 use super::condition::Scope;
 use super::write::Turn;
 use super::{Run, Spot};
 use crate::finding::FindingCode;
 use crate::plan::{CodeTable, CodeTarget, CodesInto, CodesUse, Coding};
-
-/// Where the code systems of HL7 v2 tables live.
-const HL7_TABLES: &str = "http://terminology.hl7.org/CodeSystem/v2-";
 
 /// System, code and display.
 type Written<'t> = (Option<&'t str>, &'t str, Option<&'t str>);
@@ -212,7 +210,7 @@ impl<'p, 'm> Run<'p, 'm> {
         else {
             return true;
         };
-        let of_site = !from.starts_with(HL7_TABLES);
+        let of_site = !from.starts_with(V2_TABLE);
         system == from || (of_site && self.is_local(at, inside))
     }
 

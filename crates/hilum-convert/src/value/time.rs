@@ -3,6 +3,8 @@
 
 use std::fmt::Write as _;
 
+use hilum_message::calendar::{date_of, days_of};
+
 use crate::settings::{LocalTime, Zone};
 
 /// A time that was read.
@@ -175,7 +177,7 @@ impl<'t> Time<'t> {
     /// The same time so many minutes later, with the same offset.
     pub(crate) fn plus_minutes(&self, minutes: i64) -> Option<Self> {
         let (hour, minute, second) = self.clock?;
-        let day = days_from_civil(
+        let day = days_of(
             i64::from(self.year),
             i64::from(self.month),
             i64::from(self.day),
@@ -184,7 +186,7 @@ impl<'t> Time<'t> {
             .checked_mul(1440)?
             .checked_add(i64::from(hour) * 60 + i64::from(minute))?
             .checked_add(minutes)?;
-        let (year, month, day) = civil_from_days(total.div_euclid(1440));
+        let (year, month, day) = date_of(total.div_euclid(1440));
         let rest = total.rem_euclid(1440);
         Some(Self {
             year: u16::try_from(year)
@@ -222,31 +224,6 @@ pub(crate) fn time_of_day(text: &str) -> Option<String> {
         let _ok = write!(out, ".{fraction}");
     }
     Some(out)
-}
-
-/// Days since 1970-01-01 in the Gregorian calendar, by shifting the year to begin in March.
-const fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
-    let year = if month <= 2 { year - 1 } else { year };
-    let era = year.div_euclid(400);
-    let of_era = year.rem_euclid(400);
-    let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468
-}
-
-const fn civil_from_days(days: i64) -> (i64, i64, i64) {
-    let days = days + 719_468;
-    let era = days.div_euclid(146_097);
-    let of_era = days.rem_euclid(146_097);
-    let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year + year / 4 - year / 100);
-    let shifted = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 {
-        shifted + 3
-    } else {
-        shifted - 9
-    };
-    (year + era * 400 + (month <= 2) as i64, month, day)
 }
 
 #[cfg(test)]

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use hilum_fhir::systems::url_of_oid;
+
 use super::{encode, systems};
 
 /// Whether a text is an OID: digits in arcs, the first 0 to 2.
@@ -100,7 +102,7 @@ pub(crate) fn system(declared: &BTreeMap<String, String>, name: &str, oid: &str)
     if let Some(uri) = systems::by_name(name) {
         return Some(uri.into_owned());
     }
-    if let Some(uri) = systems::by_oid(oid.strip_prefix("urn:oid:").unwrap_or(oid)) {
+    if let Some(uri) = url_of_oid(oid.strip_prefix("urn:oid:").unwrap_or(oid)) {
         return Some(uri.to_owned());
     }
     if let Some(uri) = universal(oid, "").or_else(|| universal(name, "")) {

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use hilum_db::DbError;
 use hilum_message::Failpoint;
+use hilum_message::calendar::{date_of, days_of};
 
 use crate::error::JournalError;
 use crate::journal::Inner;
@@ -57,7 +58,7 @@ pub(crate) struct PartitionName {
 
 impl fmt::Display for PartitionName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (year, month, day) = civil(self.day);
+        let (year, month, day) = date_of(i64::try_from(self.day).unwrap_or_default());
         write!(f, "journal-{year:04}{month:02}{day:02}-{}", self.number)
     }
 }
@@ -76,7 +77,7 @@ impl FromStr for PartitionName {
         };
         let number = number.parse().map_err(|_| ())?;
         let name = Self {
-            day: days(year, month, of_month),
+            day: u64::try_from(days_of(year, month, of_month)).unwrap_or_default(),
             number,
         };
         if name.to_string() == text {
@@ -85,34 +86,6 @@ impl FromStr for PartitionName {
             Err(())
         }
     }
-}
-
-/// Year, month and day of a number of days since 1970, in the Gregorian calendar.
-fn civil(days: u64) -> (u64, u64, u64) {
-    let shifted = days + 719_468;
-    let era = shifted / 146_097;
-    let of_era = shifted % 146_097;
-    let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year + year / 4 - year / 100);
-    let shifted_month = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 {
-        shifted_month + 3
-    } else {
-        shifted_month - 9
-    };
-    (year + era * 400 + u64::from(month <= 2), month, day)
-}
-
-/// The reverse of [`civil`]; any numbers give some day.
-fn days(year: u64, month: u64, day: u64) -> u64 {
-    let year = year.saturating_sub(u64::from(month <= 2));
-    let era = year / 400;
-    let of_era = year % 400;
-    let shifted_month = if month > 2 { month - 3 } else { month + 9 };
-    let of_year = (153 * shifted_month + 2) / 5 + day.saturating_sub(1);
-    let of_era = of_era * 365 + of_era / 4 - of_era / 100 + of_year;
-    (era * 146_097 + of_era).saturating_sub(719_468)
 }
 
 /// The name of the partition after `last`.

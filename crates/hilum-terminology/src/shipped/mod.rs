@@ -12,6 +12,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use hilum_fhir::Resource;
+use hilum_fhir::systems::names_of_url;
 
 use crate::map::ConceptMap;
 use crate::naming::{IdKind, NamingSystem, Registry};
@@ -90,8 +91,8 @@ fn registry() -> Registry {
     for resource in index().resources(&rows) {
         let mut system = NamingSystem::of(&resource);
         let uri = system.best(IdKind::Uri).unwrap_or_default().to_owned();
-        for name in v2::names_of(&uri) {
-            system.ids.push((IdKind::Other, name.into(), false));
+        for name in names_of_url(&uri) {
+            system.ids.push((IdKind::Other, (*name).into(), false));
         }
         registry.add(system);
     }
@@ -117,8 +118,8 @@ fn registry() -> Registry {
                 .ids
                 .push((IdKind::Other, format!("HL7{table:04}").into(), true));
         }
-        for name in v2::names_of(row.url) {
-            system.ids.push((IdKind::Other, name.into(), false));
+        for name in names_of_url(row.url) {
+            system.ids.push((IdKind::Other, (*name).into(), false));
         }
         registry.add(system);
     }
