@@ -77,6 +77,20 @@ impl Output {
         drop(writeln!(stdout(), "{line}"));
     }
 
+    /// A message of HL7 v2 as it is, its segments ended by carriage returns; at a terminal, where
+    /// these would write over each other, by line ends.
+    pub(crate) fn segments(&self, message: &[u8]) {
+        let mut to = stdout();
+        let shown;
+        let message = if to.is_terminal() {
+            shown = String::from_utf8_lossy(message).replace('\r', "\n");
+            shown.as_bytes()
+        } else {
+            message
+        };
+        drop(to.write_all(message).and_then(|()| to.flush()));
+    }
+
     /// A result for machines, on one line.
     pub(crate) fn value(&self, value: &impl Serialize) -> anyhow::Result<()> {
         self.line(serde_json::to_string(value)?);

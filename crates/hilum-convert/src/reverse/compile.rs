@@ -6,7 +6,7 @@ use hilum_fhir::definitions::{Child, Definitions, TypeId};
 use hilum_hl7v2::dictionary::Dictionary;
 
 use super::path::Reader;
-use super::plan::{CodeTable, Event, Given, Map, Plan, Row, Target, Way};
+use super::plan::{Event, Given, Map, Plan, Row, Target, Way};
 use super::{message, turn};
 use crate::plan::merge::{Everything, merge};
 use crate::plan::source::{Reading, is_segment};
@@ -164,67 +164,6 @@ impl Compiler<'_> {
     pub(super) fn reader(&mut self) -> Reader<'_> {
         Reader {
             followed: &mut self.plan.followed,
-        }
-    }
-
-    /// The codes of the way there, turned round.
-    fn code_tables(&mut self) {
-        let all = self.all;
-        for (name, (head, merged)) in &all.codes {
-            let mut table = CodeTable {
-                name: name.clone(),
-                v2: head.from.as_deref().map(Into::into),
-                ..CodeTable::default()
-            };
-            let marked = self
-                .blocks
-                .get(&ReverseHead::Codes(name.clone()).to_string());
-            for raw in marked.map(|(_, rows)| rows.as_slice()).unwrap_or_default() {
-                if let (Some(code), Some(v2)) = (raw.cell(0), raw.cell(1)) {
-                    let code = unquoted(code);
-                    table
-                        .by_code
-                        .insert(code.into(), vec![(None, unquoted(v2).into())]);
-                }
-            }
-            let marks: HashSet<Box<str>> = table.by_code.keys().cloned().collect();
-            let mut seen: HashSet<(Box<str>, Option<Box<str>>)> = HashSet::new();
-            for (_, entry) in &merged.rows {
-                let row = &entry.row;
-                let (Some(v2), Some(code)) = (row.code.as_deref(), row.target.as_deref()) else {
-                    continue;
-                };
-                if v2 == "*" || row.condition.is_some() || marks.contains(code) {
-                    continue;
-                }
-                let system: Option<Box<str>> =
-                    row.system.as_deref().or(head.to.as_deref()).map(Into::into);
-                if !seen.insert((code.into(), system.clone())) {
-                    table.ambiguous.push(code.to_owned());
-                    continue;
-                }
-                let list = table.by_code.entry(code.into()).or_default();
-                list.push((system, v2.into()));
-            }
-            let number = Number::try_from(self.plan.codes.len()).unwrap_or(Number::MAX);
-            self.codes.insert(name.clone(), number);
-            self.plan.codes.push(table);
-        }
-        let marked: Vec<(String, Raw)> = self
-            .blocks
-            .values()
-            .filter_map(|(head, rows)| match head {
-                ReverseHead::Codes(name) if !self.codes.contains_key(name) => {
-                    Some((name.clone(), rows.first()?.clone()))
-                }
-                _ => None,
-            })
-            .collect();
-        for (name, raw) in marked {
-            let fault = Fault::new(0, &name, "there is no table of codes of this name");
-            let names: Vec<String> = self.codes.keys().cloned().collect();
-            let fault = fault.nearest(names.iter().map(String::as_str));
-            self.row_fault(&raw, 0, fault);
         }
     }
 
@@ -435,13 +374,6 @@ pub(super) fn given(name: &str, at: usize) -> Result<Given, Fault> {
         None => Err(Fault::new(at, name, "nothing of this name is given")
             .nearest(Given::ALL.iter().map(|(name, _)| *name))),
     }
-}
-
-/// Codes with blanks stand in quotes.
-fn unquoted(text: &str) -> &str {
-    text.strip_prefix('\'')
-        .and_then(|text| text.strip_suffix('\''))
-        .unwrap_or(text)
 }
 
 fn apply(into: &mut Vec<Raw>, file: u32, row: &Entry<Vec<String>>) -> bool {

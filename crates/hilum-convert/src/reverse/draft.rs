@@ -82,6 +82,14 @@ impl Draft {
         self.slots.iter().any(|(leaf, ..)| spot.holds(*leaf))
     }
 
+    /// What was written at a place, as it goes into the message.
+    pub(super) fn text(&self, spot: Spot) -> &str {
+        let mut own = self.slots.iter().filter(|(leaf, ..)| spot.holds(*leaf));
+        own.next()
+            .and_then(|(_, from, to)| self.text.get(*from as usize..*to as usize))
+            .unwrap_or_default()
+    }
+
     /// The next repetition of a field.
     pub(super) fn next_repetition(&self, field: u16) -> u16 {
         let used = self.slots.iter().filter(|(spot, ..)| spot.field == field);

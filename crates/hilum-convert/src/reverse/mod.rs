@@ -9,7 +9,9 @@
 
 mod compile;
 mod draft;
+mod event;
 mod given;
+mod marks;
 mod message;
 mod path;
 mod plan;
@@ -17,6 +19,7 @@ mod run;
 mod select;
 mod sources;
 mod systems;
+mod tables;
 mod turn;
 mod value;
 mod write;
@@ -51,8 +54,8 @@ impl Resolver for Nothing {
 /// What holds for all messages to a receiver.
 #[derive(Clone, Debug)]
 pub struct V2Settings {
-    /// The event that is sent, as `ADT^A08` or `ORU_R01`; without one what the MessageHeader says,
-    /// else what is in the Bundle decides.
+    /// The event that is sent, as `ADT^A08` or `ORU_R01`, or its code alone (`ADT`); without one what
+    /// the MessageHeader says, else what is in the Bundle decides.
     pub event: Option<String>,
     /// MSH-12.
     pub version: String,
@@ -120,6 +123,8 @@ pub struct Because {
     pub message: usize,
     /// Where it stands: `OBX[2]-5.1`.
     pub place: String,
+    /// What stands there, as it is written in a message.
+    pub value: String,
     /// The row: file and line.
     pub row: String,
     /// The element it was made of, where it was made of one.
@@ -175,10 +180,10 @@ impl fmt::Display for ReverseFinding {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReverseError {
-    /// No event fits what is there.
-    #[error("no row of `events` fits the {ty}; name the event, or add a row")]
+    /// No row of `events` fits what is there.
+    #[error("no message is known for a {ty}; name the event, or add a row to `events`")]
     NoEvent {
-        /// The type of the resource.
+        /// The type of the resource, and for a Bundle those in it.
         ty: String,
     },
     /// The event that was asked for has no rows for what is there.
@@ -186,7 +191,7 @@ pub enum ReverseError {
     NoRows {
         /// The event.
         event: String,
-        /// The type of the resource.
+        /// The type of the resource, and for a Bundle those in it.
         ty: String,
     },
 }

@@ -2,14 +2,13 @@
 
 use std::collections::HashMap;
 
-use hilum_fhir::definitions::{Definitions, ElementId};
+use hilum_fhir::definitions::Definitions;
 use hilum_fhir::{Node, Resource};
 use hilum_hl7v2::Message;
-use hilum_hl7v2::dictionary::Dictionary;
 
 use super::draft::{Draft, Spot};
 use super::given::{Event, Givens};
-use super::plan::{self, Begin, Node as PlanNode, Path, Plan, Row, Target, What};
+use super::plan::{Node as PlanNode, Plan, Row, Target, What};
 use super::sources::Sources;
 use super::{Because, ReverseCode, ReverseError, ReverseFinding, Reversed, Sent, V2Settings};
 use crate::Maps;
@@ -19,6 +18,8 @@ use crate::plan::{Number, RowId};
 pub(super) const SEGMENTS_MAX: usize = 10_000;
 /// Messages of one Bundle.
 pub(super) const MESSAGES_MAX: usize = 1_000;
+/// Types that an error names.
+const TYPES_MAX: usize = 8;
 /// Maps within maps.
 const DEPTH_MAX: usize = 12;
 
@@ -36,7 +37,7 @@ pub(super) struct Run<'r, 'p> {
     maps: &'p Maps,
     pub(super) sources: Sources<'r>,
     /// Nodes that were carried over, a bit for each, in the order of the sources.
-    marks: Vec<Vec<u64>>,
+    pub(super) marks: Vec<Vec<u64>>,
     /// Nodes that decided something, marked once it was written; whether all below them counts.
     pub(super) touched: Vec<(Node<'r>, bool)>,
     pub(super) pool: Vec<Vec<Node<'r>>>,
@@ -110,15 +111,9 @@ pub(super) fn run<'r>(
     })
 }
 
-/// `ADT^A08` or `ADT_A08` in its two parts.
-fn split(event: &str) -> (&str, &str) {
-    let mut parts = event.split(['^', '_']);
-    (parts.next().unwrap_or(""), parts.next().unwrap_or(""))
-}
-
 impl<'r, 'p> Run<'r, 'p> {
     fn messages(&mut self, resource: &Resource) -> Result<Vec<Message>, ReverseError> {
-        let ty = resource.type_name().to_owned();
+        let ty = self.held(resource);
         let (event, contexts) = self.choose(&ty)?;
         let plan = self.plan;
         let about = contexts.iter().flatten().next().map(|node| node.type_id());
@@ -157,129 +152,20 @@ impl<'r, 'p> Run<'r, 'p> {
         Ok(messages)
     }
 
-    /// The event, and what each message is about.
-    fn choose(&mut self, ty: &str) -> Result<(Event, Vec<Option<Node<'r>>>), ReverseError> {
-        let asked = match &self.givens.settings.event {
-            Some(event) => Some(event.clone()),
-            None => self.header_event(),
-        };
-        let plan = self.plan;
-        if let Some(asked) = asked {
-            let (code, trigger) = split(&asked);
-            let exact = |event: &&plan::Event| event.trigger.as_deref() == Some(trigger);
-            let rows = || plan.events.iter().filter(|event| event.code == code);
-            let open = rows().filter(|event| event.trigger.is_none());
-            let known = rows().next().is_some();
-            for event in rows().filter(exact).chain(open) {
-                let contexts = self.contexts(&event.each);
-                if !contexts.is_empty() {
-                    return self.event(code, trigger, contexts, ty);
-                }
-            }
-            if known && self.givens.settings.event.is_none() {
-                return self.event(code, trigger, vec![None], ty);
-            }
-            return Err(ReverseError::NoRows {
-                event: asked,
-                ty: ty.to_owned(),
-            });
+    /// What is there: a type, or the types in a Bundle.
+    fn held(&self, resource: &Resource) -> String {
+        let own = resource.type_name();
+        if own != "Bundle" {
+            return own.to_owned();
         }
-        for event in &plan.events {
-            let Some(trigger) = &event.trigger else {
-                continue;
-            };
-            let mut contexts = self.contexts(&event.each);
-            if let Some(condition) = &event.condition {
-                contexts.retain(|context| self.condition(condition, *context));
-                self.touched.clear();
-            }
-            if !contexts.is_empty() {
-                return self.event(&event.code, trigger, contexts, ty);
-            }
+        let mut inner: Vec<&str> = self.sources.roots.iter().map(|r| r.type_name()).collect();
+        inner.sort_unstable();
+        inner.dedup();
+        inner.truncate(TYPES_MAX);
+        if inner.is_empty() {
+            return format!("{own} without resources");
         }
-        Err(ReverseError::NoEvent { ty: ty.to_owned() })
-    }
-
-    fn event(
-        &self,
-        code: &str,
-        trigger: &str,
-        contexts: Vec<Option<Node<'r>>>,
-        ty: &str,
-    ) -> Result<(Event, Vec<Option<Node<'r>>>), ReverseError> {
-        let version = Dictionary::get().nearest(&self.givens.settings.version);
-        let structure = version.structure_for(code, trigger, None);
-        let Some(structure) = structure else {
-            return Err(ReverseError::NoRows {
-                event: format!("{code}^{trigger}"),
-                ty: ty.to_owned(),
-            });
-        };
-        let event = Event {
-            code: code.to_owned(),
-            trigger: trigger.to_owned(),
-            structure: structure.id().to_owned(),
-        };
-        Ok((event, contexts))
-    }
-
-    /// What a MessageHeader says: a code of table 0003 with its message in the display or alone.
-    fn header_event(&self) -> Option<String> {
-        let ty = Definitions::r4().type_named("MessageHeader")?;
-        let header = self.sources.of_type(ty).next()?;
-        let coding = header
-            .children()
-            .find(|child| child.json_name() == "eventCoding")?;
-        let trigger = coding.child_text("code")?;
-        let display = coding.child_text("display").unwrap_or_default();
-        if let [code, event, ..] = display.split('^').collect::<Vec<_>>().as_slice()
-            && *event == trigger
-        {
-            return Some(format!("{code}^{trigger}"));
-        }
-        let known = self
-            .plan
-            .events
-            .iter()
-            .find(|e| e.trigger.as_deref() == Some(trigger));
-        if let Some(known) = known {
-            return Some(format!("{}^{trigger}", known.code));
-        }
-        let number = trigger
-            .strip_prefix('A')
-            .filter(|n| n.parse::<u8>().is_ok());
-        number.map(|_| format!("ADT^{trigger}"))
-    }
-
-    /// What a path of an event or a group finds; with `subjects(...)` also nothing, once.
-    fn contexts(&mut self, path: &'p Path) -> Vec<Option<Node<'r>>> {
-        if let Begin::Subjects { ty, element } = path.start {
-            return self.subjects(ty, element);
-        }
-        let mut nodes = Vec::new();
-        self.select(path, None, &mut nodes);
-        self.touched.clear();
-        nodes.into_iter().map(Some).collect()
-    }
-
-    fn subjects(
-        &self,
-        ty: hilum_fhir::definitions::TypeId,
-        element: ElementId,
-    ) -> Vec<Option<Node<'r>>> {
-        let mut found: Vec<Option<Node<'r>>> = Vec::new();
-        let links = self.sources.links.iter();
-        for link in links.filter(|l| l.element == element && l.holder.type_id() == ty) {
-            if link.target.is_some() && !found.contains(&link.target) {
-                found.push(link.target);
-            }
-        }
-        self.sources.back(ty, element, None, |_, _| {
-            if !found.contains(&None) {
-                found.push(None);
-            }
-        });
-        found
+        format!("{own} of {}", inner.join(", "))
     }
 
     fn nodes(&mut self, nodes: &'p [PlanNode], context: Option<Node<'r>>) {
@@ -438,32 +324,9 @@ impl<'r, 'p> Run<'r, 'p> {
             message: self.givens.message,
             place,
             row: format!("{}:{}", file.map_or("", String::as_str), row.spot.line),
+            value: self.draft.text(spot).to_owned(),
             source: source.map(Node::path),
         });
-    }
-
-    pub(super) fn mark(&mut self, node: Node<'r>, below: bool) {
-        let found = self
-            .sources
-            .all
-            .iter()
-            .position(|of| std::ptr::eq(*of, node.resource()));
-        let Some(marks) = found.and_then(|at| self.marks.get_mut(at)) else {
-            return;
-        };
-        set(marks, node);
-        if below {
-            set_below(marks, node);
-        }
-    }
-
-    fn is_marked(&self, node: Node<'r>) -> bool {
-        let all = self.sources.all.iter().zip(&self.marks);
-        let mut own = all.filter(|(of, _)| std::ptr::eq(**of, node.resource()));
-        let (word, bit) = bit(node);
-        own.next()
-            .and_then(|(_, marks)| marks.get(word))
-            .is_some_and(|word| word & bit != 0)
     }
 
     pub(super) fn find(
@@ -481,44 +344,6 @@ impl<'r, 'p> Run<'r, 'p> {
 
     pub(super) fn limit(&mut self, what: &str, node: Option<Node<'r>>) {
         self.find(ReverseCode::LimitReached, node, Some(what.to_owned()));
-    }
-
-    /// The paths of what was not carried over, each the highest that says it.
-    fn unmapped(&self) -> Vec<String> {
-        let mut paths = Vec::new();
-        for root in &self.sources.roots {
-            let mut open = Vec::new();
-            match self.walk(*root, &mut open) {
-                Some(false) => paths.push(root.path()),
-                Some(true) => paths.extend(open.into_iter().map(Node::path)),
-                None => {}
-            }
-        }
-        paths
-    }
-
-    /// Whether something in a node was carried over; `None` where nothing in it counts. What was
-    /// not is added where something beside it was.
-    fn walk(&self, node: Node<'r>, open: &mut Vec<Node<'r>>) -> Option<bool> {
-        let here = open.len();
-        let mut own = node.text().map(|_| self.is_marked(node));
-        let mut lost = Vec::new();
-        for child in node.children().filter(|child| counts(node, *child)) {
-            match self.walk(child, open) {
-                Some(true) => own = Some(true),
-                Some(false) => {
-                    own = own.or(Some(false));
-                    lost.push(child);
-                }
-                None => {}
-            }
-        }
-        match own {
-            Some(true) => open.extend(lost),
-            Some(false) => open.truncate(here),
-            None => {}
-        }
-        own
     }
 }
 
@@ -557,48 +382,6 @@ const fn place(row: &Row, base: Base) -> Option<Spot> {
             spot.part(component, subcomponent)
         }
         (Target::Part { .. }, Base::Segment) => None,
-    }
-}
-
-/// What says nothing of its own: the id and bookkeeping of a resource, its narrative, the URL of an
-/// extension, the type beside a reference.
-fn counts(parent: Node<'_>, child: Node<'_>) -> bool {
-    let name = child.name();
-    if parent.is_resource() {
-        return !matches!(name, "id" | "text" | "implicitRules") && !is_derived(child);
-    }
-    match parent.type_name() {
-        "Meta" => !matches!(name, "versionId" | "lastUpdated" | "profile" | "source"),
-        "Extension" => name != "url",
-        "Reference" => name != "type",
-        _ => name != "id" && !is_derived(child),
-    }
-}
-
-/// Whether it is an identifier that the way there made of other fields.
-fn is_derived(node: Node<'_>) -> bool {
-    node.type_name() == "Identifier" && node.child_text("system") == Some("urn:hilum:derived")
-}
-
-fn bit(node: Node<'_>) -> (usize, u64) {
-    let index = node.id().lo;
-    (
-        usize::try_from(index / 64).unwrap_or(usize::MAX),
-        1 << (index % 64),
-    )
-}
-
-fn set(marks: &mut [u64], node: Node<'_>) {
-    let (word, bit) = bit(node);
-    if let Some(word) = marks.get_mut(word) {
-        *word |= bit;
-    }
-}
-
-fn set_below(marks: &mut [u64], node: Node<'_>) {
-    for child in node.children() {
-        set(marks, child);
-        set_below(marks, child);
     }
 }
 

@@ -82,6 +82,7 @@ fn each_value_says_why_it_is_there() {
     );
     let path = "Bundle.entry[2].resource.value.value";
     assert_eq!(found.source.as_deref(), Some(path));
+    assert_eq!(found.value, "5.10");
 }
 
 #[test]
@@ -149,6 +150,21 @@ fn an_event_that_is_asked_for_wins() {
 }
 
 #[test]
+fn a_code_without_a_trigger_leaves_that_to_what_is_there() {
+    let settings = V2Settings {
+        event: Some("ADT".to_owned()),
+        ..V2Settings::default()
+    };
+    let text = r#"{"resourceType":"Bundle","type":"collection","entry":[
+      {"fullUrl":"urn:uuid:1","resource":{"resourceType":"Patient","gender":"male"}},
+      {"resource":{"resourceType":"Encounter","status":"finished","class":{"code":"IMP"},"subject":{"reference":"urn:uuid:1"}}},
+      {"resource":{"resourceType":"DiagnosticReport","status":"final","code":{"text":"x"},"subject":{"reference":"urn:uuid:1"}}}]}"#;
+    let made = convert(text, &settings);
+    let message = made.messages.first().expect("a message");
+    assert_eq!(message.field("MSH", 9).as_deref(), Some("ADT^A03^ADT_A03"));
+}
+
+#[test]
 fn what_has_no_rows_is_refused() {
     let maps = Maps::shipped().expect("maps");
     let text = r#"{"resourceType":"Library","status":"active","type":{"text":"x"}}"#;
@@ -162,7 +178,7 @@ fn what_has_no_rows_is_refused() {
     let told = refused.expect_err("no event").to_string();
     assert_eq!(
         told,
-        "no row of `events` fits the Library; name the event, or add a row"
+        "no message is known for a Library; name the event, or add a row to `events`"
     );
 }
 

@@ -4,12 +4,15 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use super::FhirNode;
+
 /// `hilum convert`
 #[derive(Debug, Args)]
 pub(crate) struct Convert {
-    /// Files of messages (also batches, and .ndjson with a message as a JSON string a line), or
-    /// folders of them; - reads the standard input
-    #[arg(value_name = "PATH", required_unless_present = "rows")]
+    /// Files of messages (also batches, and .ndjson with a message as a JSON string a line) or, with
+    /// --from fhir, of Bundles and resources (.json, .xml, .ndjson), or folders of them; - reads the
+    /// standard input
+    #[arg(value_name = "PATH", required_unless_present_any = ["rows", "query"])]
     pub(crate) paths: Vec<PathBuf>,
     /// What the files hold
     #[arg(long, value_enum, default_value = "hl7v2", value_name = "FORMAT")]
@@ -29,7 +32,8 @@ pub(crate) struct Convert {
     /// Says on the standard error how often each row of the maps wrote something
     #[arg(long)]
     pub(crate) coverage: bool,
-    /// A Bundle a line, as more than one message is always written
+    /// A Bundle a line, as more than one message is always written; with --to hl7v2 a message a line,
+    /// as a JSON string
     #[arg(long)]
     pub(crate) ndjson: bool,
     /// Map files (*.map) to lay over those of hilum
@@ -47,12 +51,52 @@ pub(crate) struct Convert {
     /// The profile that rows ask for (%profile), such as us-core
     #[arg(long, value_name = "NAME")]
     pub(crate) profile: Option<String>,
+    /// With --to hl7v2: the message to make, such as ADT^A08, or its code alone; without it what the
+    /// MessageHeader says, else what is in the Bundle
+    #[arg(long, value_name = "TYPE^EVENT", value_parser = event)]
+    pub(crate) message: Option<String>,
+    /// With --to hl7v2: the version of HL7 v2 (MSH-12)
+    #[arg(long, value_name = "VERSION", default_value = "2.5.1")]
+    pub(crate) hl7_version: String,
+    /// With --to hl7v2: MSH-3, with ^ between its components; without it what the MessageHeader says
+    #[arg(long, value_name = "HD")]
+    pub(crate) sending_application: Option<String>,
+    /// With --to hl7v2: MSH-4
+    #[arg(long, value_name = "HD")]
+    pub(crate) sending_facility: Option<String>,
+    /// With --to hl7v2: MSH-5
+    #[arg(long, value_name = "HD")]
+    pub(crate) receiving_application: Option<String>,
+    /// With --to hl7v2: MSH-6
+    #[arg(long, value_name = "HD")]
+    pub(crate) receiving_facility: Option<String>,
+    /// With --from fhir: takes what a search or a read in a node's FHIR server finds, such as
+    /// 'DiagnosticReport?_id=7&_include=DiagnosticReport:result'
+    #[arg(long, value_name = "SEARCH", conflicts_with_all = ["paths", "rows"])]
+    pub(crate) query: Option<String>,
+    #[command(flatten)]
+    pub(crate) node: FhirNode,
     /// Counts the rows that carry out the tables of the v2-to-FHIR guide, and converts nothing
     #[arg(long, conflicts_with = "paths")]
     pub(crate) rows: bool,
     /// With --rows: the folder with the guide's tables
     #[arg(long, value_name = "FOLDER", requires = "rows")]
     pub(crate) guide: Option<PathBuf>,
+}
+
+/// The type of a message, and its event.
+fn event(text: &str) -> Result<String, String> {
+    let mut parts = text.split(['^', '_']);
+    let is_code = |part: &str| {
+        part.len() == 3
+            && part
+                .bytes()
+                .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit())
+    };
+    if (1..=2).contains(&parts.clone().count()) && parts.all(is_code) {
+        return Ok(text.to_owned());
+    }
+    Err("it is not of the form ADT^A08 or ADT".to_owned())
 }
 
 /// What is converted from and to.

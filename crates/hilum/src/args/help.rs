@@ -287,7 +287,7 @@ const HELP: &[Help] = &[
     ),
     (
         "convert",
-        &[(1, "a file is no message, or cannot be read")],
+        &[(1, "something cannot be converted"), NODE[0]],
         &[
             (
                 "result.hl7 --zone Europe/Berlin",
@@ -301,6 +301,8 @@ const HELP: &[Help] = &[
                 "samples/ --coverage > bundles.ndjson",
                 "every message of a folder, a Bundle a line, and which rows they need",
             ),
+            ("a.json --from fhir --to hl7v2", "the way back"),
+            ("--query Patient/7 --from fhir --to hl7v2", "of a node's"),
         ],
     ),
     (

@@ -74,7 +74,7 @@ pub(crate) enum Command {
     Test(Test),
     /// Shows what the parser sees in files of HL7 v2
     Inspect(Inspect),
-    /// Converts files of HL7 v2 to FHIR, and says why each element is there
+    /// Converts HL7 v2 to FHIR and back, and says why each element is there
     Convert(Convert),
     /// Checks and converts files of FHIR resources; brings them in and out of a node
     Fhir(Fhir),

@@ -3,6 +3,7 @@
 use hilum_testkit::site::SiteFolder;
 use serde_json::Value;
 
+use crate::fhir_bulk::node;
 use crate::{ends, text};
 
 const ADMIT: &str = "MSH|^~\\&|PAS|NORTH|||20260102030405||ADT^A01^ADT_A01|7|P|2.5\rEVN|A01|20260102030405\r\
@@ -103,4 +104,180 @@ fn a_site_lays_rows_over_those_of_hilum_and_a_mistake_in_them_is_told_with_its_p
     let (_, said) = ends(&["convert", text(&file), "--site", text(&site)], 1);
     assert!(said.contains("ours.map:2:"), "{said}");
     assert!(said.contains("did you mean `PID-8 gender`?"), "{said}");
+}
+
+const REPORT: &str = r#"{"resourceType":"Bundle","type":"collection","entry":[
+  {"fullUrl":"urn:uuid:1","resource":{"resourceType":"Patient","id":"p","name":[{"family":"Canary"}],"gender":"female"}},
+  {"resource":{"resourceType":"DiagnosticReport","status":"final","code":{"text":"Lipids"},"subject":{"reference":"urn:uuid:1"},"result":[{"reference":"urn:uuid:2"}]}},
+  {"fullUrl":"urn:uuid:2","resource":{"resourceType":"Observation","status":"final","code":{"coding":[{"system":"http://loinc.org","code":"2093-3"}]},
+    "valueQuantity":{"value":5.10,"unit":"mmol/l"},"focus":[{"display":"an organ"}]}}]}"#;
+
+const BACK: [&str; 4] = ["--from", "fhir", "--to", "hl7v2"];
+
+fn back<'a>(more: &[&'a str]) -> Vec<&'a str> {
+    [&["convert"], more, BACK.as_slice()].concat()
+}
+
+#[test]
+fn a_bundle_becomes_a_message_and_what_was_not_carried_over_is_said_beside_it() {
+    let folder = SiteFolder::new().unwrap();
+    let file = folder.path().join("a.json");
+    std::fs::write(&file, REPORT).unwrap();
+    let (message, said) = ends(
+        &back(&[text(&file), "--sending-application", "HILUM^1.2.3^ISO"]),
+        0,
+    );
+    let segments: Vec<&str> = message.split('\r').collect();
+    assert!(
+        segments[0].starts_with("MSH|^~\\&|HILUM^1.2.3^ISO||||2"),
+        "{message}"
+    );
+    assert!(segments[0].contains("|ORU^R01^ORU_R01|"), "{message}");
+    assert_eq!(segments[1], "PID|1||||Canary|||F");
+    assert_eq!(segments[3], "OBX|1|NM|2093-3^^LN||5.10|mmol/l^mmol/l|||||F");
+    assert_eq!(segments[4], "", "the last segment is ended as well");
+    assert!(
+        said.contains("unmapped Bundle.entry[2].resource.focus[0]"),
+        "{said}"
+    );
+    assert!(!said.contains("Canary"), "{said}");
+
+    let (_, said) = ends(&back(&[text(&file), "--explain"]), 0);
+    let reason = "OBX[1]-5 = 5.10 from Bundle.entry[2].resource.value.value by maps/reverse/";
+    assert!(said.contains(reason), "{said}");
+    let (_, said) = ends(&back(&[text(&file), "--coverage"]), 0);
+    assert!(said.contains("maps/reverse/segments.map:"), "{said}");
+    let (found, _) = ends(
+        &back(&[text(&file), "--message", "ADT", "--json", "--explain"]),
+        0,
+    );
+    let found: Value = serde_json::from_str(&found).unwrap();
+    let message = found["messages"][0].as_str().unwrap();
+    assert!(message.contains("|ADT^A31^ADT_A05|"), "{message}");
+    assert!(
+        found["reasons"][0]["row"]
+            .as_str()
+            .unwrap()
+            .starts_with("maps/reverse/")
+    );
+    let (lines, _) = ends(&back(&[text(&file), "--ndjson"]), 0);
+    let line: String = serde_json::from_str(&lines).unwrap();
+    assert!(line.starts_with("MSH|") && line.ends_with('\r'), "{line}");
+}
+
+#[test]
+fn what_no_message_is_known_for_is_told_with_the_remedy() {
+    let folder = SiteFolder::new().unwrap();
+    let file = folder.path().join("a.json");
+    let library = r#"{"resourceType":"Library","status":"active","type":{"text":"x"}}"#;
+    std::fs::write(&file, library).unwrap();
+    let (out, said) = ends(&back(&[text(&file)]), 1);
+    assert_eq!(out, "");
+    let told = "no message is known for a Library; name the event, or add a row to `events` (--message ADT^A08, say)";
+    assert!(said.contains(told), "{said}");
+    let (_, said) = ends(&back(&[text(&file), "--message", "ADT^A08"]), 1);
+    assert!(
+        said.contains("there are no rows that make ADT^A08 of this Library"),
+        "{said}"
+    );
+    let (_, said) = ends(&back(&[text(&file), "--message", "adt"]), 2);
+    assert!(
+        said.contains("it is not of the form ADT^A08 or ADT"),
+        "{said}"
+    );
+    std::fs::write(&file, "{\"resourceType\":").unwrap();
+    let (_, said) = ends(&back(&[text(&file)]), 1);
+    assert!(said.contains("a.json: not a resource of FHIR R4"), "{said}");
+    let (_, said) = ends(&["convert", text(&file), "--from", "fhir"], 3);
+    assert!(
+        said.contains("write --from hl7v2 --to fhir, or --from fhir --to hl7v2"),
+        "{said}"
+    );
+}
+
+#[test]
+fn resources_of_a_bulk_export_are_taken_patient_by_patient() {
+    let folder = SiteFolder::new().unwrap();
+    let write =
+        |name: &str, content: &str| std::fs::write(folder.path().join(name), content).unwrap();
+    write(
+        "Patient.ndjson",
+        "{\"resourceType\":\"Patient\",\"id\":\"1\",\"gender\":\"male\"}\n\
+         {\"resourceType\":\"Patient\",\"id\":\"2\",\"gender\":\"female\"}\n\
+         {\"resourceType\":\"Patient\",\"id\":\"3\",\"gender\":\"other\"}\n",
+    );
+    write(
+        "Observation.ndjson",
+        "{\"resourceType\":\"Observation\",\"id\":\"o1\",\"status\":\"final\",\"code\":{\"text\":\"a\"},\"subject\":{\"reference\":\"Patient/2\"},\"performer\":[{\"reference\":\"Practitioner/d\"}],\"valueString\":\"x\"}\n\
+         {\"resourceType\":\"Observation\",\"id\":\"o2\",\"status\":\"final\",\"code\":{\"text\":\"b\"},\"subject\":{\"reference\":\"Patient/1\"},\"valueString\":\"y\"}\n",
+    );
+    write(
+        "Practitioner.ndjson",
+        "{\"resourceType\":\"Practitioner\",\"id\":\"d\",\"name\":[{\"family\":\"Doe\"}]}\n",
+    );
+    write("bundles.ndjson", &REPORT.replace('\n', " "));
+    let (found, said) = ends(
+        &back(&[text(folder.path()), "--message", "ORU^R01", "--ndjson"]),
+        0,
+    );
+    let messages: Vec<String> = found
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let of = |gender: &str| {
+        let start = format!("|{gender}\r");
+        let mut fitting = messages.iter().filter(|message| message.contains(&start));
+        fitting.next().unwrap()
+    };
+    assert_eq!(messages.len(), 3, "{found}");
+    assert!(of("M").contains("|^b||y|"), "{found}");
+    assert!(
+        of("F").contains("Canary"),
+        "the Bundle comes first: {found}"
+    );
+    let second = messages.iter().find(|message| message.contains("|^a||x|"));
+    assert!(second.unwrap().contains("^Doe"), "{found}");
+    // Nothing is made of the third patient, who has no result.
+    assert!(
+        said.contains("Patient/3: there are no rows that make ORU^R01"),
+        "{said}"
+    );
+    assert!(said.contains("1 resources are about no patient"), "{said}");
+    assert!(said.contains("3 resources converted, 0 not read"), "{said}");
+}
+
+#[test]
+fn what_a_query_finds_in_a_node_becomes_messages() {
+    let folder = SiteFolder::new().unwrap();
+    let (_node, at) = node(&folder);
+    let lines = "{\"resourceType\":\"Patient\",\"id\":\"p1\",\"gender\":\"male\"}\n\
+        {\"resourceType\":\"Observation\",\"id\":\"o1\",\"status\":\"final\",\"code\":{\"text\":\"a\"},\"subject\":{\"reference\":\"Patient/p1\"},\"valueQuantity\":{\"value\":5.10}}\n\
+        {\"resourceType\":\"Observation\",\"id\":\"o2\",\"status\":\"final\",\"code\":{\"text\":\"b\"},\"subject\":{\"reference\":\"Patient/p1\"},\"valueString\":\"y\"}\n\
+        {\"resourceType\":\"DiagnosticReport\",\"id\":\"r1\",\"status\":\"final\",\"code\":{\"text\":\"c\"},\"subject\":{\"reference\":\"Patient/p1\"},\"result\":[{\"reference\":\"Observation/o1\"}]}\n";
+    let file = folder.file("in.ndjson", lines).unwrap();
+    ends(&["fhir", "import", text(&file), "--at", &at], 0);
+
+    // Without an include the references are followed all the same.
+    for query in [
+        "DiagnosticReport?_id=r1&_include=DiagnosticReport:result",
+        "DiagnosticReport?_id=r1",
+        "DiagnosticReport/r1",
+    ] {
+        let (message, _) = ends(&back(&["--query", query, "--at", &at]), 0);
+        let segments: Vec<&str> = message.split('\r').skip(1).collect();
+        let expected = [
+            "PID|1|||||||M",
+            "OBR|1|||^c|||||||||||||||||||||F",
+            "OBX|1|NM|^a||5.10||||||F",
+            "",
+        ];
+        assert_eq!(segments, expected, "{query}");
+    }
+    // A page by itself, and the one behind it.
+    let (message, _) = ends(&back(&["--query", "Observation?_count=1", "--at", &at]), 0);
+    assert_eq!(message.matches("MSH|").count(), 2, "{message}");
+    let (_, said) = ends(&back(&["--query", "Observation/none", "--at", &at]), 3);
+    assert!(said.contains("has nothing at Observation/none"), "{said}");
+    let (_, said) = ends(&back(&["--query", "Patient", "--at", "127.0.0.1:1"]), 4);
+    assert!(said.contains("127.0.0.1:1"), "{said}");
 }

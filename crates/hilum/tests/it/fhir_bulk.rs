@@ -10,7 +10,7 @@ use crate::kit::{Running, json_lines};
 use crate::{ends, text};
 
 /// A node with two stores; where its management API is.
-fn node(folder: &SiteFolder) -> (Running, String) {
+pub(crate) fn node(folder: &SiteFolder) -> (Running, String) {
     let [admin, fhir] = [(); 2].map(|()| free_port().unwrap());
     let site = format!(
         "site: bulk\nadmin: 127.0.0.1:{admin}\nfhir:\n  listen: 127.0.0.1:{fhir}\n  tenants: {{ copy: {{}} }}\n"

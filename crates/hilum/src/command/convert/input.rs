@@ -7,20 +7,14 @@ use anyhow::{Context, bail};
 use hilum_hl7v2::batch::{ItemKind, items};
 use serde_json::Value;
 
-/// Endings of files that a folder is searched for.
-pub(super) const ENDINGS: &[&str] = &["hl7", "txt", "er7", "msg", "oru", "ndjson"];
+/// Endings of files with messages that a folder is searched for.
+pub(super) const MESSAGES: &[&str] = &["hl7", "txt", "er7", "msg", "oru", "ndjson"];
+/// Endings of files with resources that a folder is searched for.
+pub(super) const RESOURCES: &[&str] = &["json", "xml", "ndjson"];
 
 /// The messages of a file, each with a name for what is said of it.
 pub(super) fn messages(file: &Path) -> anyhow::Result<Vec<(String, Vec<u8>)>> {
-    let bytes = if file == Path::new("-") {
-        let mut bytes = Vec::new();
-        std::io::stdin()
-            .read_to_end(&mut bytes)
-            .context("cannot read the standard input")?;
-        bytes
-    } else {
-        std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?
-    };
+    let bytes = read(file)?;
     let name = file.display().to_string();
     if file.extension().is_some_and(|ending| ending == "ndjson") {
         return lines(&name, &bytes);
@@ -36,6 +30,41 @@ pub(super) fn messages(file: &Path) -> anyhow::Result<Vec<(String, Vec<u8>)>> {
     Ok(numbered
         .map(|(at, bytes)| (format!("{name}#{}", at + 1), bytes))
         .collect())
+}
+
+fn read(file: &Path) -> anyhow::Result<Vec<u8>> {
+    if file != Path::new("-") {
+        return std::fs::read(file).with_context(|| format!("cannot read {}", file.display()));
+    }
+    let mut bytes = Vec::new();
+    std::io::stdin()
+        .read_to_end(&mut bytes)
+        .context("cannot read the standard input")?;
+    Ok(bytes)
+}
+
+/// The resources of a file, each with a name for what is said of it: one, or one a line.
+pub(super) fn resources(file: &Path) -> anyhow::Result<Vec<(String, Vec<u8>)>> {
+    let bytes = read(file)?;
+    let name = file.display().to_string();
+    let is_lines = file.extension().is_some_and(|ending| ending == "ndjson")
+        || file == Path::new("-") && first_line_is_json(&bytes);
+    if !is_lines {
+        return Ok(vec![(name, bytes)]);
+    }
+    let lines = bytes.split(|byte| *byte == b'\n').enumerate();
+    let lines = lines.filter(|(_, line)| !line.trim_ascii().is_empty());
+    Ok(lines
+        .map(|(at, line)| (format!("{name}:{}", at + 1), line.to_vec()))
+        .collect())
+}
+
+/// Whether a text has lines of JSON and is not one JSON over several lines.
+fn first_line_is_json(bytes: &[u8]) -> bool {
+    let mut lines = bytes.trim_ascii().splitn(2, |byte| *byte == b'\n');
+    let first = lines.next().unwrap_or_default();
+    let more = lines.next().is_some();
+    more && serde_json::from_slice::<serde::de::IgnoredAny>(first).is_ok()
 }
 
 /// A message a line: a JSON string, or an object with a `message`.

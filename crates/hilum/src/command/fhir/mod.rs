@@ -31,7 +31,7 @@ pub(crate) fn run(arguments: &Fhir, output: &Output) -> anyhow::Result<Exit> {
 }
 
 /// Reads a resource in the form that its first character tells.
-fn read(bytes: &[u8]) -> Result<Resource, Problems> {
+pub(super) fn read(bytes: &[u8]) -> Result<Resource, Problems> {
     let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
     let first = bytes.iter().find(|byte| !byte.is_ascii_whitespace());
     if first == Some(&b'<') {

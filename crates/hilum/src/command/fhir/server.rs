@@ -79,7 +79,7 @@ impl Server {
     }
 
     /// The path below the tenant of a URL that the server gave.
-    pub(super) fn path<'u>(&self, url: &'u str) -> anyhow::Result<&'u str> {
+    pub(in crate::command) fn path<'u>(&self, url: &'u str) -> anyhow::Result<&'u str> {
         let path = url.split_once("://").map_or(url, |(_, rest)| rest);
         let at = path.find(&self.base);
         at.and_then(|at| path.get(at + self.base.len()..))

@@ -1,0 +1,185 @@
+//! HL7 v2 to FHIR.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::bail;
+use hilum_convert::{
+    Arrived, BundleType, Converted, Maps, Original, Reason, Settings, derived_id, to_fhir,
+};
+use hilum_fhir::{Style, json as fhir_json};
+use hilum_hl7v2::Message;
+use serde_json::{Value, json};
+
+use super::input;
+use super::watch::Watch;
+use crate::args::{BundleForm, Convert, KeptForm};
+use crate::command::gather::gather;
+use crate::output::{Exit, Output};
+
+pub(super) fn run(arguments: &Convert, maps: &Maps, output: &Output) -> anyhow::Result<Exit> {
+    let mut files: Vec<PathBuf> = Vec::new();
+    for path in &arguments.paths {
+        let named = path.is_file() || path == Path::new("-");
+        gather(path, named, input::MESSAGES, &mut files)?;
+    }
+    if files.is_empty() {
+        bail!("there is no file that ends with .hl7, .txt, .er7, .msg or .ndjson");
+    }
+    let mut converting = Converting {
+        maps,
+        settings: settings(arguments)?,
+        arguments,
+        output,
+        arrived: super::now(),
+        many: files.len() > 1 || arguments.ndjson,
+        watch: Watch::new(output),
+    };
+    for file in &files {
+        converting.file(file)?;
+    }
+    Ok(converting.watch.end("messages", arguments.coverage))
+}
+
+fn settings(arguments: &Convert) -> anyhow::Result<Settings> {
+    let zone = arguments.zone.as_deref().map(super::zone).transpose()?;
+    Ok(Settings {
+        zone,
+        country: arguments.country.clone(),
+        profile: arguments.profile.clone(),
+        bundle: match arguments.bundle {
+            BundleForm::Transaction => BundleType::Transaction,
+            BundleForm::Message => BundleType::Message,
+            BundleForm::Collection => BundleType::Collection,
+        },
+        original: match arguments.original {
+            KeptForm::None => Original::None,
+            KeptForm::Binary => Original::Binary,
+            KeptForm::DocumentReference => Original::DocumentReference,
+        },
+        explain: arguments.explain || arguments.coverage,
+        ..Settings::default()
+    })
+}
+
+struct Converting<'o> {
+    maps: &'o Maps,
+    settings: Settings,
+    arguments: &'o Convert,
+    output: &'o Output,
+    arrived: String,
+    /// More than one Bundle, so one a line.
+    many: bool,
+    watch: Watch<'o>,
+}
+
+impl Converting<'_> {
+    fn file(&mut self, file: &Path) -> anyhow::Result<()> {
+        let messages = input::messages(file)?;
+        if messages.is_empty() {
+            let name = file.display().to_string();
+            self.watch
+                .unread(&name, "there is no message of HL7 v2 in it");
+        }
+        self.many |= messages.len() > 1;
+        for (name, bytes) in messages {
+            match Message::parse(bytes.clone()) {
+                Ok(message) => self.message(&name, &message, &bytes)?,
+                Err(reject) => {
+                    let text = format!("not a message of HL7 v2: {reject}");
+                    self.watch.unread(&name, &text);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn message(&mut self, name: &str, message: &Message, bytes: &[u8]) -> anyhow::Result<()> {
+        // The id derives from the bytes, so that the same file gives the same Bundle.
+        let id = derived_id(&[&String::from_utf8_lossy(bytes)]);
+        let arrived = Arrived {
+            id: &id,
+            at: &self.arrived,
+        };
+        let converted = to_fhir(self.maps, message, &self.settings, &arrived);
+        for Reason { file, line, .. } in &converted.reasons {
+            self.watch.hit(format!("{file}:{line}"));
+        }
+        if self.output.json() {
+            self.output
+                .value(&as_json(name, &converted, self.arguments.explain)?)?;
+        } else {
+            self.show(name, &converted)?;
+        }
+        self.watch.converted();
+        Ok(())
+    }
+
+    fn show(&self, name: &str, converted: &Converted) -> anyhow::Result<()> {
+        let style = if self.many {
+            Style::Compact
+        } else {
+            Style::Pretty
+        };
+        let mut text = Vec::new();
+        fhir_json::write(&converted.bundle, style, &mut text);
+        self.output.line(String::from_utf8(text)?.trim_end());
+        for finding in &converted.findings {
+            self.watch.note(name, &finding.to_string());
+        }
+        for place in &converted.unmapped {
+            self.watch.note(name, &format!("unmapped {place}"));
+        }
+        if self.arguments.explain {
+            for reason in &converted.reasons {
+                self.watch.note(name, &reason_line(reason));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn reason_line(reason: &Reason) -> String {
+    let Reason {
+        element,
+        file,
+        line,
+        source,
+        value,
+    } = reason;
+    let source = source.map_or_else(|| "-".to_owned(), |place| place.to_string());
+    format!("{element} = {value} from {source} by {file}:{line}")
+}
+
+fn as_json(name: &str, converted: &Converted, explain: bool) -> anyhow::Result<Value> {
+    let mut text = Vec::new();
+    fhir_json::write(&converted.bundle, Style::Compact, &mut text);
+    let findings = converted.findings.iter().map(|finding| {
+        json!({
+            "code": finding.code.as_str(),
+            "place": finding.place.to_string(),
+            "detail": finding.detail,
+        })
+    });
+    let mut value = json!({
+        "message": name,
+        "findings": findings.collect::<Vec<_>>(),
+        "unmapped": converted.unmapped.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        // As text, because a number of FHIR keeps its digits and one of JSON does not.
+        "bundle": String::from_utf8(text)?,
+    });
+    if explain {
+        let reasons = converted.reasons.iter().map(|reason| {
+            json!({
+                "element": reason.element,
+                "file": reason.file,
+                "line": reason.line,
+                "source": reason.source.map(|place| place.to_string()),
+                "value": reason.value,
+            })
+        });
+        if let Value::Object(members) = &mut value {
+            members.insert("reasons".to_owned(), reasons.collect());
+        }
+    }
+    Ok(value)
+}
