@@ -137,7 +137,7 @@ impl BuildContext<'_> {
             span: Some(error.span.clone()),
             message: format!("not an expression: {}", error.message),
             hint: error.hint,
-            system: None,
+            elsewhere: None,
             secret: false,
         })
     }
@@ -185,10 +185,25 @@ pub struct Problem {
     pub message: String,
     /// What to write instead.
     pub hint: Option<String>,
-    /// The keys lead into the file of this system instead of the component's configuration.
-    pub system: Option<Box<str>>,
+    /// The place is in another file than that of the component's configuration.
+    pub elsewhere: Option<Box<Elsewhere>>,
     /// A secret stands there in clear text, so the text of the place is not shown.
     pub secret: bool,
+}
+
+/// The file of a problem that is not in the component's configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Elsewhere {
+    /// The keys lead into the file of this system.
+    System(String),
+    /// A file of the site's folder that is no configuration (a map, a table); the keys lead to
+    /// what names it.
+    File {
+        /// Its path from the site's folder.
+        path: String,
+        /// First byte and byte after the last.
+        range: std::ops::Range<usize>,
+    },
 }
 
 impl Problem {
@@ -199,7 +214,7 @@ impl Problem {
             span: None,
             message: message.into(),
             hint: None,
-            system: None,
+            elsewhere: None,
             secret: false,
         }
     }
@@ -211,11 +226,19 @@ impl Problem {
         self
     }
 
+    /// The same problem, at a place in a file that the configuration names.
+    #[must_use]
+    pub fn in_file(mut self, path: impl Into<String>, range: std::ops::Range<usize>) -> Self {
+        let path = path.into();
+        self.elsewhere = Some(Box::new(Elsewhere::File { path, range }));
+        self
+    }
+
     /// The same problem, at a place in the file of a system.
     #[must_use]
-    pub fn in_system(mut self, system: impl Into<Box<str>>, key: &[&str]) -> Self {
+    pub fn in_system(mut self, system: impl Into<String>, key: &[&str]) -> Self {
         self.key = key.iter().map(|&part| part.to_owned()).collect();
-        self.system = Some(system.into());
+        self.elsewhere = Some(Box::new(Elsewhere::System(system.into())));
         self
     }
 

@@ -25,7 +25,7 @@ mod state;
 mod step;
 mod value;
 
-pub use context::{Authority, BuildContext, Problem, SendsAs, Site, SystemInfo};
+pub use context::{Authority, BuildContext, Elsewhere, Problem, SendsAs, Site, SystemInfo};
 pub use destination::{
     AnswerRow, AnswerTable, BlobReader, Class, Delivered, Delivery, DeliveryError, Destination,
     Outcome, Reached,

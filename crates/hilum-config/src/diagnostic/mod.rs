@@ -16,7 +16,7 @@ pub use render::{Summary, render, summary};
 pub(crate) use secret::without_passwords;
 pub(crate) use suggest::{closest, did_you_mean};
 
-use crate::yaml::{Files, Span};
+use crate::yaml::{Files, SourceFile, Span};
 
 /// Problems that are kept; a site with more is told so.
 pub const DIAGNOSTICS_MAX: usize = 500;
@@ -97,10 +97,26 @@ pub(crate) struct Draft {
     pub(crate) code: &'static str,
     pub(crate) severity: Severity,
     pub(crate) span: Option<Span>,
+    /// A place in a file that is not configuration; `span` is then what names the file.
+    within: Option<Box<Within>>,
     message: String,
     remedy: Option<String>,
     related: Vec<(Span, String)>,
     secret: bool,
+}
+
+/// A place in a file that is not configuration.
+#[derive(Clone, Debug)]
+pub(crate) struct Within {
+    pub(crate) file: SourceFile,
+    pub(crate) range: std::ops::Range<u32>,
+}
+
+impl Within {
+    /// File and first byte.
+    fn start(&self) -> (&str, u32) {
+        (&self.file.path, self.range.start)
+    }
 }
 
 impl Draft {
@@ -121,6 +137,7 @@ impl Draft {
             code,
             severity,
             span,
+            within: None,
             message,
             remedy: None,
             related: Vec::new(),
@@ -137,6 +154,12 @@ impl Draft {
     /// With what to write instead, where that is known.
     pub(crate) fn maybe_remedy(mut self, remedy: Option<String>) -> Self {
         self.remedy = remedy.or(self.remedy);
+        self
+    }
+
+    /// At a place in a file that is not configuration; where it is named is told beside it.
+    pub(crate) fn within(mut self, within: Within) -> Self {
+        self.within = Some(Box::new(within));
         self
     }
 
@@ -174,8 +197,13 @@ pub(crate) struct Report {
 impl Report {
     /// Adds a problem, unless one with the same code is already known at the same place.
     pub(crate) fn push(&mut self, draft: Draft) {
+        let same_place = |other: &Draft| match (&other.within, &draft.within) {
+            (None, None) => other.span == draft.span,
+            (Some(a), Some(b)) => a.start() == b.start(),
+            _ => false,
+        };
         let known = |other: &Draft| {
-            other.span == draft.span && other.code == draft.code && other.message == draft.message
+            same_place(other) && other.code == draft.code && other.message == draft.message
         };
         if self.drafts.len() < DIAGNOSTICS_MAX * 4 && !self.drafts.iter().any(known) {
             self.drafts.push(draft);
@@ -232,13 +260,18 @@ fn order(diagnostic: &Diagnostic) -> (Option<(&str, u32, u32)>, Severity, &str) 
 
 fn finish(draft: Draft, files: &Files, hidden: &[Span]) -> Diagnostic {
     let place = |span: Span| place(files, span, hidden);
+    let named = draft.within.as_ref().and(draft.span);
+    let named = named.map(|span| (span, "named here".to_owned()));
     Diagnostic {
         code: draft.code,
         severity: draft.severity,
-        place: draft.span.and_then(place),
-        related: draft
-            .related
+        place: match &draft.within {
+            Some(within) => Some(place_within(within)),
+            None => draft.span.and_then(place),
+        },
+        related: named
             .iter()
+            .chain(&draft.related)
             .filter_map(|(span, label)| {
                 Some(Related {
                     label: label.clone(),
@@ -274,6 +307,20 @@ fn place(files: &Files, span: Span, hidden: &[Span]) -> Option<Place> {
         text,
         source,
     })
+}
+
+fn place_within(within: &Within) -> Place {
+    let Within { file, range } = within;
+    let (line, column) = file.position(range.start);
+    let text = file.text.get(range.start as usize..range.end as usize);
+    Place {
+        file: file.path.to_string(),
+        line,
+        column,
+        span: (range.start, range.end),
+        text: shown(text.unwrap_or_default(), false),
+        source: shown(file.line(line), false),
+    }
 }
 
 /// Text of a file, unless a secret stands in it; one within a URL is found where nothing else was said

@@ -32,6 +32,7 @@ pub use summary::{ChannelSummary, PartSummary, RuleSummary, SiteSummary, SystemS
 
 use crate::diagnostic::{Diagnostic, Report, Severity};
 use crate::site::{Folder, Secrets, Variables};
+pub(crate) use build::made_by;
 use gather::Gathered;
 pub(crate) use gather::read_text;
 

@@ -1,6 +1,8 @@
 //! What was expected against what came.
 
-use hilum_component::{Disposition, Finding, PlannedDelivery, Processed, Reason, TraceLine};
+use hilum_component::{
+    Disposition, Finding, Format, PlannedDelivery, Processed, Reason, TraceLine,
+};
 use hilum_fhirpath::{Env, Moment};
 use serde_json::Value;
 
@@ -214,17 +216,17 @@ impl Compare<'_> {
             Wanted::Delivered if sent == 0 => push(found, name, "delivered", &got()),
             Wanted::NotDelivered if !own.is_empty() => push(found, name, "not-delivered", &got()),
             Wanted::DeadLetter if sent == own.len() => push(found, name, "dead-letter", &got()),
-            Wanted::Messages(messages) if messages.len() != own.len() => {
+            Wanted::Messages(_, messages) if messages.len() != own.len() => {
                 push(found, name, &count(messages.len()), &got());
             }
-            Wanted::Messages(messages) => {
+            Wanted::Messages(format, messages) => {
                 for (place, (fields, delivery)) in messages.iter().zip(&own).enumerate() {
                     let name = if messages.len() > 1 {
                         format!("{name}[{}]", place + 1)
                     } else {
                         name.to_owned()
                     };
-                    self.fields(&name, fields, delivery, found);
+                    self.fields(&name, &**format, fields, delivery, found);
                 }
             }
             Wanted::Delivered | Wanted::NotDelivered | Wanted::DeadLetter => {}
@@ -245,6 +247,7 @@ impl Compare<'_> {
     fn fields(
         &self,
         name: &str,
+        format: &dyn Format,
         fields: &[Field],
         delivery: &PlannedDelivery,
         found: &mut Vec<Difference>,
@@ -258,7 +261,7 @@ impl Compare<'_> {
             );
             return;
         }
-        let document = match self.case.channel.format.parse(&delivery.payload) {
+        let document = match format.parse(&delivery.payload) {
             Ok(document) => document,
             Err(reject) => return push(found, name, "a readable message", &reject.to_string()),
         };

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use hilum_component::{ChannelPlan, Plan, Registry, Rule};
+use hilum_component::{ChannelPlan, DestinationPlan, Format, Plan, Registry, Rule, Sends};
 use hilum_message::{Metadata, Payload};
 use serde_json::Value;
 
 use crate::check::{Scope, check, clipped};
 use crate::diagnostic::{Draft, Report, did_you_mean};
 use crate::file::{EXPECT_KEYS, ExpectFile, TestFile, schema_of};
-use crate::plan::{Options, read_text};
+use crate::plan::{Options, made_by, read_text};
 use crate::site::{Folder, SiteView};
 use crate::yaml::{Files, Kind, Node, Style, parse};
 
@@ -47,8 +47,8 @@ pub(super) enum Wanted {
     Delivered,
     NotDelivered,
     DeadLetter,
-    /// For each message, paths and values.
-    Messages(Vec<Vec<Field>>),
+    /// For each message, paths and values, in the format that the destination's steps make.
+    Messages(Arc<dyn Format>, Vec<Vec<Field>>),
 }
 
 /// A path and the value that is expected there.
@@ -337,11 +337,9 @@ impl Reader<'_> {
             if EXPECT_KEYS.contains(&key.text.as_str()) {
                 continue;
             }
-            let names = channel
-                .destinations
-                .iter()
-                .map(|destination| &*destination.name);
-            if !names.clone().any(|name| name == key.text) {
+            let mut all = channel.destinations.iter();
+            let Some(destination) = all.find(|destination| *destination.name == *key.text) else {
+                let names = channel.destinations.iter().map(|known| &*known.name);
                 let text = format!(
                     "no such destination `{}` in the channel {}",
                     clipped(&key.text),
@@ -352,18 +350,21 @@ impl Reader<'_> {
                 self.report
                     .push(Draft::error("E0203", key.span, text).maybe_remedy(remedy));
                 continue;
-            }
+            };
+            let format = sent_in(channel, destination);
             let wanted = match (&value.kind, value.text()) {
                 (_, Some("delivered")) => Some(Wanted::Delivered),
                 (_, Some("not-delivered")) => Some(Wanted::NotDelivered),
                 (_, Some("dead-letter")) => Some(Wanted::DeadLetter),
-                (Kind::Map(_), _) => Some(Wanted::Messages(vec![self.fields(value, channel)])),
-                (Kind::List(items), _) => Some(Wanted::Messages(
-                    items
-                        .iter()
-                        .map(|item| self.fields(item, channel))
-                        .collect(),
-                )),
+                (Kind::Map(_), _) => {
+                    let fields = vec![self.fields(value, &*format)];
+                    Some(Wanted::Messages(format, fields))
+                }
+                (Kind::List(items), _) => {
+                    let fields = items.iter().map(|item| self.fields(item, &*format));
+                    let fields = fields.collect();
+                    Some(Wanted::Messages(format, fields))
+                }
                 (Kind::Scalar(_), _) => None,
             };
             match wanted {
@@ -379,10 +380,10 @@ impl Reader<'_> {
         found
     }
 
-    fn fields(&mut self, node: &Node, channel: &ChannelPlan) -> Vec<Field> {
+    fn fields(&mut self, node: &Node, format: &dyn Format) -> Vec<Field> {
         let mut fields = Vec::new();
         for (key, value) in node.entries() {
-            match Rule::compile(&key.text, channel.format.dialect()) {
+            match Rule::compile(&key.text, format.dialect()) {
                 Ok(rule) => fields.push(Field {
                     path: key.text.clone(),
                     rule,
@@ -397,4 +398,13 @@ impl Reader<'_> {
         }
         fields
     }
+}
+
+/// The format of what a destination gets, behind the steps of the channel and its own.
+fn sent_in(channel: &ChannelPlan, destination: &DestinationPlan) -> Arc<dyn Format> {
+    let taken = match destination.sends {
+        Sends::Message => made_by(&channel.steps, &channel.format),
+        Sends::ApplicationAnswer => Arc::clone(&channel.format),
+    };
+    made_by(&destination.steps, &taken)
 }

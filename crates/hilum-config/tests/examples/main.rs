@@ -221,3 +221,49 @@ fn every_example_of_a_component_passes_the_check() {
         }
     }
 }
+
+#[test]
+fn a_mistake_in_a_map_file_is_shown_in_that_file() {
+    let channel = "channel: a\nfrom: { topic: in }\nformat: hl7v2\nsteps:\n  - convert: fhir\n\
+                   to:\n  out: { topic: out }\n  other: { topic: other }\n";
+    let rows = "# Ours.\nmap PID -> Patient\n- PID-8    gendre\n- PID-7    birthDat\n";
+    let files = [
+        ("hilum.yaml", "site: example\n"),
+        ("channels/a.yaml", channel),
+        (
+            "channels/b.yaml",
+            &channel.replace("channel: a", "channel: b"),
+        ),
+        ("maps/ours.map", rows),
+    ];
+    let bytes = files.map(|(path, text)| (path.to_owned(), text.as_bytes().into()));
+    let folder = Folder::kept(Path::new("/nowhere"), bytes);
+    let options = Options {
+        secrets: Secrets::Unread,
+        ..Options::default()
+    };
+    let loaded = load_folder(&folder, &registry(), &options);
+    // Once, though two channels name it.
+    let shown: Vec<_> = loaded
+        .diagnostics
+        .iter()
+        .filter(|found| found.code == "E0118")
+        .map(|found| {
+            let place = found.place.as_ref().unwrap();
+            assert_eq!(found.related[0].place.file, "channels/a.yaml");
+            assert!(found.remedy.as_ref().unwrap().starts_with("did you mean"));
+            format!(
+                "{}:{}:{} {}",
+                place.file, place.line, place.column, place.text
+            )
+        })
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            "maps/ours.map:3:3 PID-8    gendre",
+            "maps/ours.map:4:3 PID-7    birthDat"
+        ]
+    );
+    assert!(render(&loaded.diagnostics).contains("- PID-8    gendre"));
+}

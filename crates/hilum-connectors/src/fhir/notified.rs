@@ -37,7 +37,7 @@ impl Notified {
     ) -> Option<SourceFactory> {
         let built = source::build(&config?.0, context);
         let below = |mut problem: Problem| {
-            if problem.system.is_none() {
+            if problem.elsewhere.is_none() {
                 problem.key.insert(0, "notifications".to_owned());
             }
             problem

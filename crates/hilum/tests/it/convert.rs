@@ -104,6 +104,12 @@ fn a_site_lays_rows_over_those_of_hilum_and_a_mistake_in_them_is_told_with_its_p
     let (_, said) = ends(&["convert", text(&file), "--site", text(&site)], 1);
     assert!(said.contains("ours.map:2:"), "{said}");
     assert!(said.contains("did you mean `PID-8 gender`?"), "{said}");
+    // A site need not have rows of its own.
+    let plain = folder.path().join("plain");
+    std::fs::create_dir(&plain).unwrap();
+    let (bundle, _) = ends(&["convert", text(&file), "--site", text(&plain)], 0);
+    assert!(bundle.contains("\"gender\""), "{bundle}");
+    ends(&["convert", text(&file), "--site", "nowhere"], 3);
 }
 
 const REPORT: &str = r#"{"resourceType":"Bundle","type":"collection","entry":[

@@ -2,11 +2,12 @@
 
 mod destination;
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use hilum_component::{
-    Acknowledge, Build, BuildContext, ChannelPlan, ComponentKind, Format, IndexField, Order,
-    Problem, ResendPlan, Rule, SourceKind, SourcePlan, StepPlan,
+    Acknowledge, Build, BuildContext, ChannelPlan, ComponentKind, Elsewhere, Format, IndexField,
+    Order, Problem, ResendPlan, Rule, SourceKind, SourcePlan, StepPlan,
 };
 use hilum_message::PlanDigest;
 use serde_json::Value;
@@ -16,10 +17,10 @@ use super::digest::Digest;
 use super::gather::Gathered;
 use super::{alert, summary};
 use crate::check::{ORDER_DOMAINS, Piece, clipped};
-use crate::diagnostic::{Draft, Report};
+use crate::diagnostic::{Draft, Report, Within};
 use crate::file::{AcknowledgeFile, AlertFile, ChannelFile};
 use crate::site::{SiteView, Used};
-use crate::yaml::{Node, Span};
+use crate::yaml::{Node, SourceFile, Span};
 
 /// Builds one channel.
 pub(super) struct Builder<'b, 'g, V> {
@@ -149,8 +150,10 @@ impl<'g, V: Fn() -> SiteView<'g>> Builder<'_, 'g, V> {
 
     /// A component's problem, with its place in the file of the channel or of the system.
     fn place(&self, piece: &Piece, problem: Problem) -> Draft {
-        let system = problem.system.as_ref();
-        let system = system.and_then(|name| self.gathered.systems.get(&**name));
+        let system = match problem.elsewhere.as_deref() {
+            Some(Elsewhere::System(name)) => self.gathered.systems.get(name),
+            Some(Elsewhere::File { .. }) | None => None,
+        };
         let span = match system {
             Some(system) => system.tree.find(&problem.key).1,
             None => span_of(piece, &problem),
@@ -169,7 +172,25 @@ impl<'g, V: Fn() -> SiteView<'g>> Builder<'_, 'g, V> {
             Some(_) => draft.related(piece.name_span, "needed here"),
             None => draft,
         };
+        let within = match problem.elsewhere.as_deref() {
+            Some(Elsewhere::File { path, range }) => self.within(path, range),
+            Some(Elsewhere::System(_)) | None => None,
+        };
+        let draft = match within {
+            Some(within) => draft.within(within),
+            None => draft,
+        };
         draft.maybe_remedy(problem.hint)
+    }
+
+    /// A place in a file that a component has read.
+    fn within(&self, path: &str, range: &Range<usize>) -> Option<Within> {
+        let bytes = (self.make_view)().read_file(path).ok()?;
+        let text = std::str::from_utf8(&bytes).ok()?;
+        Some(Within {
+            file: SourceFile::new(path, text),
+            range: u32::try_from(range.start).ok()?..u32::try_from(range.end).ok()?,
+        })
     }
 
     fn depend(&self, used: &Used, digest: &mut Digest) {
@@ -364,7 +385,7 @@ impl<'g, V: Fn() -> SiteView<'g>> Builder<'_, 'g, V> {
 }
 
 /// The format of messages behind these steps.
-fn made_by(steps: &[StepPlan], format: &Arc<dyn Format>) -> Arc<dyn Format> {
+pub(crate) fn made_by(steps: &[StepPlan], format: &Arc<dyn Format>) -> Arc<dyn Format> {
     let made = steps.iter().rev().find_map(|plan| plan.step.format());
     made.unwrap_or_else(|| Arc::clone(format))
 }

@@ -20,6 +20,8 @@ use crate::output::{Exit, Output};
 pub(crate) fn run(arguments: &Convert, output: &Output) -> anyhow::Result<Exit> {
     let overlay = match (&arguments.maps, &arguments.site) {
         (Some(folder), _) => input::map_files(folder)?,
+        // A site without rows of its own has those of hilum.
+        (None, Some(site)) if !site.join("maps").exists() && site.is_dir() => Vec::new(),
         (None, Some(site)) => input::map_files(&site.join("maps"))?,
         (None, None) => Vec::new(),
     };
