@@ -71,6 +71,40 @@ fn string_fault(text: &str) -> Option<&'static str> {
     None
 }
 
+/// Whether JSON must escape something of a text: a quotation mark, a backslash or a control
+/// character. Eight bytes are looked at at once.
+pub(crate) fn has_special(bytes: &[u8]) -> bool {
+    const ONES: u64 = u64::MAX / 255;
+    const HIGHS: u64 = ONES << 7;
+    let special = |byte: u8| byte < b' ' || matches!(byte, b'"' | b'\\');
+    // A byte that is zero borrows from its neighbour, so that its highest bit is set.
+    let below = |word: u64, limit: u8| {
+        word.wrapping_sub(ONES.wrapping_mul(u64::from(limit))) & !word & HIGHS
+    };
+    let (words, rest) = bytes.as_chunks::<8>();
+    let mut found = 0;
+    for word in words {
+        let word = u64::from_le_bytes(*word);
+        found |= below(word, b' ')
+            | below(word ^ (ONES * u64::from(b'"')), 1)
+            | below(word ^ (ONES * u64::from(b'\\')), 1);
+    }
+    found != 0 || rest.iter().any(|byte| special(*byte))
+}
+
+/// As [`fault`], of a text in which [`has_special`] found nothing.
+pub(crate) fn plain_fault(kind: PrimitiveKind, text: &str) -> Option<&'static str> {
+    match kind {
+        // One that starts with more than a blank is more than blanks.
+        PrimitiveKind::String | PrimitiveKind::Markdown
+            if text.len() <= STRING_CHARS_MAX && text.as_bytes().first() > Some(&b' ') =>
+        {
+            None
+        }
+        _ => fault(kind, text),
+    }
+}
+
 /// Whether there is a control character that neither a string nor XML may have. Every byte is looked
 /// at whatever was found, so that several can be looked at at once.
 pub(crate) fn has_control(bytes: &[u8]) -> bool {

@@ -116,10 +116,11 @@ impl Message {
                 let text = self.seg_text(segment as usize)?;
                 Some(Part {
                     message: self,
-                    text,
+                    source: text.source,
                     segment,
                     field,
                     level,
+                    key: text.key,
                     start,
                     end,
                 })
@@ -199,7 +200,7 @@ impl Message {
         ];
         part.level == Level::Repetition
             && part.field == 5
-            && part.text.key == segment_key(b"OBX")
+            && part.key == segment_key(b"OBX")
             && part
                 .segment()
                 .field(2)
@@ -344,7 +345,7 @@ impl Tree for Message {
             Node::Part { segment, .. } => Scope::Segment(segment as usize),
         };
         let here = self.part_of(focus).filter(|part| {
-            path.groups.is_empty() && part.level == Level::Repetition && part.text.key == path.key
+            path.groups.is_empty() && part.level == Level::Repetition && part.key == path.key
         });
         match (here, path.field) {
             // Seen from a repetition of the same field, the path means that repetition.

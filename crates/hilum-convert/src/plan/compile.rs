@@ -7,7 +7,7 @@ use hilum_fhir::definitions::{Child, Definitions, ElementId, TypeId};
 use super::merge::{Everything, merge};
 use super::source::Reading;
 use super::{Map, Number, Plan, RowId};
-use super::{codes, message, rows, target};
+use super::{codes, facts, message, rows, target};
 use crate::problem::{Fault, Problem, Spot};
 use crate::text::{Entry, MapFile, MapName};
 
@@ -56,6 +56,7 @@ pub(crate) fn compile(files: &[MapFile], mut problems: Vec<Problem>) -> (Plan, V
         rows::compile(&mut compiler, number, &name, child);
     }
     message::reads(&mut compiler);
+    facts::number(&mut compiler.plan);
     let mut problems = compiler.problems;
     problems.sort();
     problems.dedup();
@@ -106,6 +107,7 @@ impl Compiler<'_> {
             places: Vec::new(),
             named: Vec::new(),
             rows: Vec::new(),
+            asked: Vec::new(),
         });
         self.waiting.push((number, name.clone(), child));
         number

@@ -566,7 +566,7 @@ fn note_condition(reads: &mut HashMap<[u8; 3], Fields>, own: Option<[u8; 3]>, co
                 .iter()
                 .for_each(|part| note_condition(reads, own, part));
         }
-        Cond::Not(inner) => note_condition(reads, own, inner),
+        Cond::Not(inner) | Cond::Fact { of: inner, .. } => note_condition(reads, own, inner),
         Cond::Valued(src)
         | Cond::Empty(src)
         | Cond::Text(src, ..)

@@ -6,6 +6,7 @@
 mod codes;
 mod compile;
 mod condition;
+mod facts;
 pub(crate) mod merge;
 mod message;
 mod rows;
@@ -45,6 +46,9 @@ pub(crate) struct Map {
     /// Elements of the resource itself that have a name: the maps of one resource share them.
     pub(crate) named: Vec<(Number, Box<str>)>,
     pub(crate) rows: Vec<Row>,
+    /// Of each row the field or component of what the map is run for without which it does nothing;
+    /// 0 where there is none.
+    pub(crate) asked: Vec<u32>,
 }
 
 /// A place that rows of one map write to.
@@ -156,6 +160,12 @@ pub(crate) enum Cond {
     Setting(Setting, Compare, Box<str>),
     SettingIn(Setting, Vec<Box<str>>),
     SettingExists(Setting),
+    /// A condition whose answer is kept for the segment, or the repetition, at hand.
+    Fact {
+        number: Number,
+        per_repetition: bool,
+        of: Box<Cond>,
+    },
 }
 
 /// A setting that conditions ask for.
@@ -368,4 +378,6 @@ pub(crate) struct Plan {
     pub(crate) messages: Vec<MessagePlan>,
     pub(crate) by_structure: HashMap<String, Number>,
     pub(crate) identity: Vec<IdentityDef>,
+    /// How many conditions have a number.
+    pub(crate) facts: usize,
 }

@@ -8,7 +8,7 @@ use super::merge::Everything;
 use super::message;
 use super::source::{Reading, is_simple};
 use super::target::{self, Places};
-use super::{CodesInto, CodesUse, Coding, Number, Row, Src, Way};
+use super::{CodesInto, CodesUse, Coding, Number, Row, SegRef, Src, Way};
 use crate::problem::Fault;
 use crate::text::{Entry, Function, JoinPart, MapName, MapRow, Target, Through};
 
@@ -43,7 +43,21 @@ pub(super) fn compile(compiler: &mut Compiler<'_>, number: Number, name: &MapNam
     if let Some(map) = compiler.plan.maps.get_mut(number as usize) {
         map.places = places.defs;
         map.named = places.named;
+        map.asked = rows.iter().map(|row| asked(row, map.is_segment)).collect();
         map.rows = rows;
+    }
+}
+
+/// The field or component without which a row does nothing.
+const fn asked(row: &Row, of_segment: bool) -> u32 {
+    match row.source {
+        Src::Field {
+            segment: SegRef::Own,
+            field,
+            ..
+        } if of_segment => field,
+        Src::Value { component, .. } => component,
+        Src::Once | Src::Segment(_) | Src::Field { .. } => 0,
     }
 }
 

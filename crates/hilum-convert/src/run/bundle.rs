@@ -8,13 +8,16 @@ use hilum_fhir::{At, Resource};
 
 use super::names::names;
 use super::{Made, NOTHING, Pending, Reason, Run, narrow};
-use crate::plan::{IdentityDef, Joined, KeyDef, Src};
+use crate::plan::{Joined, KeyDef, Src};
 use crate::settings::{BundleType, Original};
 use crate::text::How;
 use crate::value::{encode, hash};
 
 /// The system of identifiers that derive from texts of a message.
 const DERIVED: &str = "urn:hilum:derived";
+
+/// What stands in front of the id of a resource.
+const UUID: &str = "urn:uuid:";
 
 /// Places within places that a number is told with.
 const PARTS_MAX: usize = 8;
@@ -138,11 +141,9 @@ impl Run<'_, '_> {
 
     /// Which resources say something: by a value, or by a reference to one that does.
     fn alive(&self, refers: &[u32]) -> Vec<bool> {
-        let mut alive: Vec<bool> = self
-            .made
-            .iter()
-            .map(|made| !self.draft.is_empty(made.node))
-            .collect();
+        let content = self.draft.content(|_| false);
+        let holds = |made: &Made| content.get(made.node.index()) == Some(&true);
+        let mut alive: Vec<bool> = self.made.iter().map(holds).collect();
         let mut held: Vec<(usize, u32)> = Vec::new();
         for (at, made) in self.made.iter().enumerate().skip(1) {
             if alive.get(at) == Some(&false) {
@@ -181,23 +182,25 @@ impl Run<'_, '_> {
     pub(super) fn identify(&mut self, unified: &Unified) {
         let Unified { known, same } = unified;
         let count = self.made.len();
-        let ids: Vec<String> = (0..count)
-            .map(|at| self.id(at, known.get(at).and_then(Option::as_ref)))
+        let stays = |at: usize| same.get(at).copied().flatten() == Some(narrow(at));
+        let urls: Vec<String> = (0..count)
+            .map(|at| match stays(at) {
+                true => self.url(at, known.get(at).and_then(Option::as_ref)),
+                false => String::new(),
+            })
             .collect();
         for pending in std::mem::take(&mut self.pending) {
-            if let Some(id) = ids.get(pending.made as usize) {
-                let _known = self.draft.set(pending.text, &format!("urn:uuid:{id}"));
+            if let Some(url) = urls.get(pending.made as usize) {
+                let _known = self.draft.set(pending.text, url);
             }
         }
-        for at in 1..count {
-            let (Some(made), Some(id)) = (self.made.get(at).copied(), ids.get(at)) else {
+        for at in (1..count).filter(|at| stays(*at)) {
+            let (Some(made), Some(url)) = (self.made.get(at).copied(), urls.get(at)) else {
                 continue;
             };
-            if same.get(at).copied().flatten() != Some(narrow(at)) {
-                continue;
-            }
-            self.put(made.entry, names().full_url, &format!("urn:uuid:{id}"));
+            self.put(made.entry, names().full_url, url);
             if self.settings.bundle == BundleType::Transaction {
+                let id = url.strip_prefix(UUID).unwrap_or_default();
                 self.request(made, known.get(at).and_then(Option::as_ref), id);
             }
         }
@@ -205,7 +208,7 @@ impl Run<'_, '_> {
 
     /// Which resource each one becomes: itself, an earlier one that is the same, or none.
     fn same(&self, known: &[Option<Known>], alive: &[bool], refers: &[u32]) -> Vec<Option<u32>> {
-        let mut first: HashMap<(usize, String, String), u32> = HashMap::new();
+        let mut first: HashMap<(usize, &str, &str), u32> = HashMap::new();
         let mut contents: HashMap<(u64, u64), u32> = HashMap::new();
         let mut same: Vec<Option<u32>> = Vec::with_capacity(known.len());
         for (at, known) in known.iter().enumerate() {
@@ -225,7 +228,7 @@ impl Run<'_, '_> {
             let ty = self.draft.type_id(made.node).map_or(0, |ty| ty.index());
             let other = match known {
                 Some(known) => *first
-                    .entry((ty, known.system.clone(), known.value.clone()))
+                    .entry((ty, known.system.as_str(), known.value.as_str()))
                     .or_insert(number),
                 // What a row of the message made stands for itself.
                 None if made.is_role => number,
@@ -241,7 +244,7 @@ impl Run<'_, '_> {
 
     /// Of those that are the same, the one with the most elements stays.
     fn keep_richest(&self, same: &mut [Option<u32>]) {
-        let mut best: HashMap<u32, (usize, u32)> = HashMap::new();
+        let mut best: HashMap<u32, (u64, u32)> = HashMap::new();
         let pairs: Vec<(usize, u32)> = same
             .iter()
             .enumerate()
@@ -250,11 +253,13 @@ impl Run<'_, '_> {
         if pairs.iter().all(|(at, to)| narrow(*at) == *to) {
             return;
         }
+        let sizes = self.draft.sizes();
         for (at, to) in &pairs {
             let Some(made) = self.made.get(*at) else {
                 continue;
             };
-            let size = self.size(made.node) + usize::from(made.is_role) * 1_000_000;
+            let size = sizes.get(made.node.index()).copied().unwrap_or(0);
+            let size = u64::from(size) + u64::from(made.is_role) * u64::from(u32::MAX);
             let entry = best.entry(*to).or_insert((size, narrow(*at)));
             if size > entry.0 {
                 *entry = (size, narrow(*at));
@@ -267,29 +272,27 @@ impl Run<'_, '_> {
         }
     }
 
-    fn size(&self, at: At) -> usize {
-        let children = self.draft.children(at);
-        1 + children.map(|(child, ..)| self.size(child)).sum::<usize>()
-    }
-
     /// What a resource says, references aside, as numbers.
     fn digest(&self, at: At, refers: &[u32]) -> (u64, u64) {
-        let mut text = String::new();
-        self.spell(at, refers, &mut text);
-        hash::digest(&[&text])
+        let mut digest = hash::Digest::default();
+        self.spell(at, refers, &mut digest);
+        digest.finish()
     }
 
-    fn spell(&self, at: At, refers: &[u32], out: &mut String) {
+    fn spell(&self, at: At, refers: &[u32], out: &mut hash::Digest) {
         if let Some(text) = self.draft.text(at) {
-            out.push_str(text);
+            out.text(text);
         }
         if let Some(pending) = self.pending_at(at, refers) {
-            out.push_str(&pending.made.to_string());
+            out.number(pending.made);
         }
         for (child, element, ty) in self.draft.children(at) {
-            out.push_str(&format!("\u{1}{}.{}\u{2}", element.index(), ty.index()));
+            let (element, ty) = (element.index(), ty.index());
+            out.number(narrow(element + 1));
+            out.number(narrow(ty));
             self.spell(child, refers, out);
-            out.push('\u{3}');
+            // No element has this number.
+            out.number(0);
         }
     }
 
@@ -298,8 +301,7 @@ impl Run<'_, '_> {
         let Made { node, segment, .. } = *self.made.get(made as usize)?;
         let ty = self.draft.type_id(node)?;
         let plan = self.plan;
-        let rows: Vec<&IdentityDef> = plan.identity.iter().filter(|row| row.ty == ty).collect();
-        for row in rows {
+        for row in plan.identity.iter().filter(|row| row.ty == ty) {
             if let Some(condition) = &row.condition {
                 let scope = super::condition::Scope::of_segment(segment);
                 if self.holds(condition, &scope) != Some(true) {
@@ -390,33 +392,35 @@ impl Run<'_, '_> {
 
     /// The first identifier with a value on a way of elements; one with a system first.
     fn identifier(&self, node: At, way: &[Child]) -> Option<(String, String)> {
-        let mut open = vec![node];
-        for step in way {
-            let next = open.iter().flat_map(|at| {
-                let children = self.draft.children(*at);
-                children
-                    .filter(|(_, element, ty)| *element == step.element && *ty == step.ty)
-                    .map(|(at, ..)| at)
-            });
-            open = next.collect();
-        }
-        let names = names();
-        let text = |at: At, child: Child| {
-            self.draft
-                .child(at, child)
-                .and_then(|at| self.draft.text(at))
-        };
         let mut plain = None;
-        for at in open {
-            let Some(value) = text(at, names.value) else {
-                continue;
+        let found = self.identifier_below(node, way, &mut plain);
+        found.or_else(|| plain.map(|value| (String::new(), value.to_owned())))
+    }
+
+    /// The first identifier with a system; in `plain` the first value that stands without one.
+    fn identifier_below<'r>(
+        &'r self,
+        at: At,
+        way: &[Child],
+        plain: &mut Option<&'r str>,
+    ) -> Option<(String, String)> {
+        let Some((step, behind)) = way.split_first() else {
+            let names = names();
+            let text = |child: Child| {
+                let at = self.draft.child(at, child)?;
+                self.draft.text(at)
             };
-            match text(at, names.system) {
-                Some(system) => return Some((system.to_owned(), value.to_owned())),
-                None => plain = plain.or(Some((String::new(), value.to_owned()))),
-            }
-        }
-        plain
+            let value = text(names.value)?;
+            let system = text(names.system);
+            *plain = plain.or(Some(value));
+            return system.map(|system| (system.to_owned(), value.to_owned()));
+        };
+        let mut children = self.draft.children(at);
+        children.find_map(|(at, element, ty)| {
+            (element == step.element && ty == step.ty)
+                .then(|| self.identifier_below(at, behind, plain))
+                .flatten()
+        })
     }
 
     fn add_identifier(&mut self, node: At, system: &str, value: &str) {
@@ -439,14 +443,17 @@ impl Run<'_, '_> {
         }
     }
 
-    /// The id of a resource in this Bundle: the same again for the same message.
-    fn id(&self, at: usize, known: Option<&Known>) -> String {
+    /// The URL of a resource in this Bundle: the same again for the same message.
+    fn url(&self, at: usize, known: Option<&Known>) -> String {
         let node = self.made.get(at).map(|made| made.node);
         let ty = node.and_then(|node| self.draft.type_id(node));
         let ty = ty.map_or("", |ty| Definitions::r4().type_def(ty).name);
         match known {
-            Some(known) => hash::uuid(&[self.arrived.id, ty, &known.system, &known.value]),
-            None => hash::uuid(&[self.arrived.id, ty, &at.to_string()]),
+            Some(known) => {
+                let parts = [self.arrived.id, ty, &known.system, &known.value];
+                hash::uuid_behind(UUID, &parts)
+            }
+            None => hash::uuid_behind(UUID, &[self.arrived.id, ty, &at.to_string()]),
         }
     }
 

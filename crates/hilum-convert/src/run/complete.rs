@@ -1,8 +1,10 @@
 //! What R4 requires and the message does not have: the element with the reason that it is absent
 //! (FHIR R4 extension-data-absent-reason), so that a Bundle is valid and invents nothing.
 
+use std::sync::OnceLock;
+
 use hilum_fhir::At;
-use hilum_fhir::definitions::{Child, Definitions, ElementDef, ElementId};
+use hilum_fhir::definitions::{Definitions, ElementDef, ElementId};
 
 use super::{NOTHING, Run};
 use crate::finding::{FindingCode, Location};
@@ -11,6 +13,21 @@ const ABSENT: &str = "http://hl7.org/fhir/StructureDefinition/data-absent-reason
 
 /// Elements within each other that are looked at.
 const DEPTH_MAX: usize = 40;
+
+/// The elements that a scope must have.
+fn required(scope: ElementId) -> &'static [ElementId] {
+    static REQUIRED: OnceLock<Vec<Box<[ElementId]>>> = OnceLock::new();
+    let all = REQUIRED.get_or_init(|| {
+        let of = |def: &ElementDef| {
+            let children = def.child_ids();
+            children
+                .filter(|child| tables().element(*child).min > 0)
+                .collect()
+        };
+        tables().elements().iter().map(of).collect()
+    });
+    all.get(scope.index()).map_or(&[], |found| found)
+}
 
 fn tables() -> &'static Definitions {
     Definitions::r4()
@@ -58,22 +75,12 @@ impl Run<'_, '_> {
     /// Finds out at which elements something is written, or a reference will be.
     fn look_for_content(&mut self) {
         let refers = self.pending_texts();
-        let mut content = vec![false; self.draft.node_count()];
-        self.mark(self.draft.root(), &refers, &mut content);
-        self.content = content;
-    }
-
-    fn mark(&self, at: At, refers: &[u32], content: &mut [bool]) -> bool {
-        let refers_to = refers.get(at.index()).copied();
-        let mut holds =
-            self.draft.text(at).is_some() || refers_to.is_some_and(|found| found != NOTHING);
-        for (child, ..) in self.draft.children(at) {
-            holds |= self.mark(child, refers, content);
-        }
-        if let Some(own) = content.get_mut(at.index()) {
-            *own = holds;
-        }
-        holds
+        let refers_at = |at: At| {
+            refers
+                .get(at.index())
+                .is_some_and(|found| *found != NOTHING)
+        };
+        self.content = self.draft.content(refers_at);
     }
 
     /// Whether something stood at an element when it was last looked; what was made since has
@@ -86,28 +93,28 @@ impl Run<'_, '_> {
         if depth > DEPTH_MAX {
             return;
         }
-        let children: Vec<(At, Child)> = self
-            .draft
-            .children(at)
-            .map(|(child, element, ty)| (child, tables().child_of(element, ty)))
-            .collect();
-        let mut there = Vec::with_capacity(children.len());
-        for (child, of) in children {
-            if self.has_content(child) {
-                there.push(of.element);
-                if tables().type_def(of.ty).primitive().is_none() {
-                    self.mend(child, of, scope, place);
-                    self.complete_at(child, of.scope, place, depth + 1);
-                }
-            }
-        }
-        for element in tables().children(scope) {
-            let def = tables().element(element);
-            if def.min == 0 || there.contains(&element) {
+        let mut next = self.draft.first_child(at);
+        while let Some(child) = next {
+            next = self.draft.next_sibling(child);
+            if !self.has_content(child) {
                 continue;
             }
+            let Some(of) = self.draft.as_child(child) else {
+                continue;
+            };
+            if tables().type_def(of.ty).primitive().is_none() {
+                self.mend(child, of, scope, place);
+                self.complete_at(child, of.scope, place, depth + 1);
+            }
+        }
+        for element in required(scope) {
+            let own = |(child, of, _)| of == *element && self.has_content(child);
+            if self.draft.children(at).any(own) {
+                continue;
+            }
+            let def = tables().element(*element);
             self.finding(FindingCode::RequiredAbsent, place, Some(def.path));
-            self.absent(at, element, def, depth);
+            self.absent(at, *element, def, depth);
         }
     }
 
@@ -136,13 +143,10 @@ impl Run<'_, '_> {
             self.draft.single(parent, child)
         };
         let Some(at) = made else { return };
-        let below: Vec<ElementId> = tables()
-            .children(child.scope)
-            .filter(|below| tables().element(*below).min > 0)
-            .collect();
+        let below = required(child.scope);
         if !below.is_empty() && depth < DEPTH_MAX {
             for element in below {
-                self.absent(at, element, tables().element(element), depth + 1);
+                self.absent(at, *element, tables().element(*element), depth + 1);
             }
             return;
         }

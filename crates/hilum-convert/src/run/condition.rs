@@ -1,7 +1,9 @@
 //! Conditions of rows, in the three values of FHIRPath: `None` is empty.
 
-use super::read::Value;
-use super::{Frame, Run};
+use std::cell::Cell;
+
+use super::read::{Value, trimmed};
+use super::{Answer, Frame, Run};
 use crate::plan::{Cond, Number, PlaceStep, Setting, Src};
 use crate::text::Compare;
 use crate::value::number;
@@ -103,7 +105,52 @@ impl<'m> Run<'_, 'm> {
                 Some(texts.iter().any(|text| **text == *value))
             }
             Cond::SettingExists(setting) => Some(self.setting(*setting).is_some()),
+            Cond::Fact {
+                number,
+                per_repetition,
+                of,
+            } => {
+                let repetition = match scope.own {
+                    Some(own) if *per_repetition => own.repetition,
+                    _ => 0,
+                };
+                let cell = self.answers.get(*number as usize);
+                if let Some(known) = cell.map(Cell::get)
+                    && known.segment == scope.segment
+                    && known.repetition == repetition
+                {
+                    return known.holds;
+                }
+                let holds = self.holds(of, scope);
+                if let Some(cell) = cell {
+                    cell.set(Answer {
+                        segment: scope.segment,
+                        repetition,
+                        holds,
+                    });
+                }
+                holds
+            }
         }
+    }
+
+    /// Whether the segment alone tells that a condition does not hold.
+    pub(super) fn is_ruled_out(&self, condition: &Cond, segment: u32) -> bool {
+        match condition {
+            Cond::Fact {
+                per_repetition: false,
+                ..
+            } => self.holds(condition, &Scope::of_segment(segment)) != Some(true),
+            Cond::Fact { of, .. } => self.is_ruled_out(of, segment),
+            // A part that is empty keeps the whole from holding as well.
+            Cond::And(parts) => parts.iter().any(|part| self.is_ruled_out(part, segment)),
+            _ => false,
+        }
+    }
+
+    pub(super) fn has_quote(&self, segment: u32) -> bool {
+        let found = self.segments.get(segment as usize);
+        found.is_some_and(|segment| segment.has_quote)
     }
 
     fn all_hold(&self, parts: &[Cond], scope: &Scope<'_, 'm>) -> Option<bool> {
@@ -161,7 +208,7 @@ impl<'m> Run<'_, 'm> {
     fn any(&self, src: &Src, scope: &Scope<'_, 'm>, test: &dyn Fn(&str) -> bool) -> Option<bool> {
         let mut found = None;
         let mut take = |value: Value<'m>| {
-            let holds = test(value.text().trim());
+            let holds = test(trimmed(&value.text()));
             found = Some(holds);
             !holds
         };

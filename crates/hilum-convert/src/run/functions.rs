@@ -6,7 +6,7 @@ use hilum_fhir::definitions::PrimitiveKind;
 use hilum_message::ATTACHMENT_TOKEN;
 
 use super::Run;
-use super::read::Value;
+use super::read::{Value, trimmed};
 use super::write::Turn;
 use crate::plan::{CodesUse, Joined, Src};
 use crate::text::Function;
@@ -25,7 +25,7 @@ impl<'m> Run<'_, 'm> {
         codes: Option<&CodesUse>,
     ) {
         let own = turn.value.map(|value| value.text()).unwrap_or_default();
-        let own = own.trim();
+        let own = trimmed(&own);
         let found = match function {
             Function::Join => Some(self.join(turn, arguments)).filter(|text| !text.is_empty()),
             Function::Lower => Some(own.to_lowercase()),
@@ -133,7 +133,7 @@ impl<'m> Run<'_, 'm> {
                     let found = self.first_value(segment, value, own, src);
                     let Some(found) = found else { continue };
                     let text = found.text();
-                    let text = text.trim();
+                    let text = trimmed(&text);
                     if text.is_empty() {
                         continue;
                     }
@@ -154,7 +154,7 @@ impl<'m> Run<'_, 'm> {
     pub(super) fn authority(&self, turn: &Turn<'_, 'm>, arguments: &[Joined]) -> Option<String> {
         let [namespace, id, ty] = if arguments.is_empty() {
             let value = turn.value?;
-            let part = |number| value.below(number, 0).filter(Value::is_valued);
+            let part = |number| self.below(&value, number, 0).filter(Value::is_valued);
             let text = |number| part(number).map(|value| value.text()).unwrap_or_default();
             [text(1), text(2), text(3)]
         } else {
@@ -198,7 +198,7 @@ impl<'m> Run<'_, 'm> {
         let Some(value) = turn.value else { return };
         let (data, encoding) = match arguments {
             [] => {
-                let part = |number| value.below(number, 0).filter(Value::is_valued);
+                let part = |number| self.below(&value, number, 0).filter(Value::is_valued);
                 let encoding = part(4).map(|part| part.text()).unwrap_or_default();
                 (
                     part(5).map(|part| part.whole_text()).unwrap_or_default(),

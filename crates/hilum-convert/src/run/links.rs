@@ -2,7 +2,7 @@
 
 use hilum_fhir::definitions::Definitions;
 
-use super::{Late, Run, Slot, Spot};
+use super::{Late, Run, Spot};
 use crate::finding::FindingCode;
 use crate::plan::{Holder, LinkEnd, MessagePlan, Number, PlaceDef, PlaceStep};
 
@@ -52,20 +52,21 @@ impl<'p> Run<'p, '_> {
             .segments
             .get(segment as usize)
             .map_or(0, |segment| segment.group);
+        let of_role = || {
+            let of_role = |known: &&super::RoleAt| known.role == role;
+            self.roles.iter().filter(of_role)
+        };
+        if of_role().next().is_none() {
+            return Vec::new();
+        }
         loop {
-            let known = || self.roles.iter().filter(|known| known.role == role);
-            let mut found: Vec<u32> = known()
-                .filter(|known| known.group == group)
-                .map(|known| known.made)
-                .collect();
-            if found.is_empty() {
-                let inside = known().filter(|known| self.is_within(known.group, group));
-                found = inside.map(|known| known.made).collect();
+            let here = || of_role().filter(|known| known.group == group);
+            let inside = || of_role().filter(|known| self.is_within(known.group, group));
+            if here().next().is_some() {
+                return here().map(|known| known.made).collect();
             }
-            if !found.is_empty() {
-                return found;
-            }
-            if group == 0 {
+            let found: Vec<u32> = inside().map(|known| known.made).collect();
+            if !found.is_empty() || group == 0 {
                 return found;
             }
             group = self.parent(group);
@@ -151,7 +152,7 @@ impl<'p> Run<'p, '_> {
             }
             if let (Some(to), Some(def)) = (to, holder.places.get(link.place as usize))
                 && def.fresh
-                && self.is_linked(spot, def.child.element, to)
+                && self.linked.contains(&(def.child.element, spot.at, to))
             {
                 continue;
             }
@@ -173,24 +174,7 @@ impl<'p> Run<'p, '_> {
                 (LinkEnd::This | LinkEnd::Role(_), None) => {}
             }
         }
-        let _slots: Vec<Slot> = self.slots.drain(base..).collect();
-    }
-
-    /// Whether a list of a resource refers to another one already.
-    fn is_linked(
-        &self,
-        holder: Spot,
-        element: hilum_fhir::definitions::ElementId,
-        to: u32,
-    ) -> bool {
-        let mut known = self
-            .pending
-            .iter()
-            .filter(|pending| pending.made == to && pending.parent == holder.at);
-        known.any(|pending| {
-            let mut children = self.draft.children(holder.at);
-            children.any(|(at, of, _)| at == pending.holder && of == element)
-        })
+        self.slots.truncate(base);
     }
 
     /// The resource of a role that a row of a segment means: around it, else the nearest.

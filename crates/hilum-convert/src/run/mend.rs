@@ -5,6 +5,7 @@ use hilum_fhir::At;
 use hilum_fhir::definitions::{Child, Definitions, ElementId};
 
 use super::Run;
+use super::names::names;
 use crate::finding::{FindingCode, Location};
 
 impl Run<'_, '_> {
@@ -17,9 +18,10 @@ impl Run<'_, '_> {
     /// Looks at one element; `scope` is that of what holds it.
     pub(super) fn mend(&mut self, at: At, of: Child, scope: ElementId, place: Location) {
         let tables = Definitions::r4();
-        match tables.type_def(of.ty).name {
+        let names = names();
+        match of.ty {
             // per-1.
-            "Period" => {
+            ty if ty == names.period => {
                 let start = self.text_below(at, of, "start").map(|(_, text)| text);
                 let end = self.text_below(at, of, "end");
                 if let (Some(start), Some((end_at, end))) = (start, end)
@@ -34,7 +36,7 @@ impl Run<'_, '_> {
                 }
             }
             // cpt-2.
-            "ContactPoint" => {
+            ty if ty == names.contact_point => {
                 let value = self.text_below(at, of, "value").is_some();
                 // A reason for its absence is a system too.
                 let system = tables.child(of.scope, "system");
@@ -44,9 +46,9 @@ impl Run<'_, '_> {
                 }
                 self.not_at_home(at, of, scope, place);
             }
-            "Address" => self.not_at_home(at, of, scope, place),
+            ty if ty == names.address => self.not_at_home(at, of, scope, place),
             // rat-1.
-            "Ratio" => {
+            ty if ty == names.ratio => {
                 for (one, other) in [("numerator", "denominator"), ("denominator", "numerator")] {
                     let child = |name| tables.child(of.scope, name);
                     let (Some(one), Some(other)) = (child(one), child(other)) else {
@@ -64,7 +66,7 @@ impl Run<'_, '_> {
             }
             _ => {
                 // tim-2.
-                if tables.element(of.element).path == "Timing.repeat"
+                if of.element == names.timing_repeat
                     && let Some((period, _)) = self.text_below(at, of, "period")
                     && self.text_below(at, of, "periodUnit").is_none()
                 {
@@ -82,8 +84,7 @@ impl Run<'_, '_> {
     /// org-2, org-3: nothing of an organization is at home.
     fn not_at_home(&mut self, at: At, of: Child, scope: ElementId, place: Location) {
         let tables = Definitions::r4();
-        let organization = tables.type_named("Organization");
-        if organization.map(|ty| tables.type_def(ty).root) != Some(scope) {
+        if tables.type_def(names().organization).root != scope {
             return;
         }
         if let Some((use_at, "home")) = self.text_below(at, of, "use") {

@@ -12,16 +12,17 @@ mod place;
 mod read;
 mod write;
 
-use hilum_fhir::definitions::ElementId;
-use std::collections::HashMap;
+use std::cell::Cell;
+use std::collections::{HashMap, HashSet};
 
+use hilum_fhir::definitions::ElementId;
 use hilum_fhir::{At, Draft, Resource};
-use hilum_hl7v2::Message;
 use hilum_hl7v2::structure::Arrangement;
+use hilum_hl7v2::{Message, Part};
 
 use crate::finding::{Finding, FindingCode, Location};
 use crate::maps::Maps;
-use crate::plan::{Map, MessagePlan, Number, Plan, RowId, SegRef, SegmentRow, Src};
+use crate::plan::{Fields, Map, MessagePlan, Number, Plan, RowId, SegmentRow};
 use crate::settings::{Arrived, Settings};
 use crate::value::time::{Clock, Time};
 
@@ -88,9 +89,7 @@ struct RoleAt {
 /// A reference whose text is written when all resources are known.
 #[derive(Clone, Copy, Debug)]
 struct Pending {
-    /// The Reference.
-    holder: At,
-    /// Its `reference`.
+    /// The `reference` of the Reference.
     text: At,
     /// What holds the Reference.
     parent: At,
@@ -160,7 +159,33 @@ struct Segment {
     /// The how manieth of its id, from 1.
     ordinal: u32,
     group: u32,
+    /// Where its fields begin among those of all segments, and how many it has.
+    fields: u32,
+    field_count: u32,
+    /// The fields that are not empty.
+    present: Fields,
+    /// There is a quotation mark in it, and so maybe an explicit null.
+    has_quote: bool,
 }
+
+/// The answer to a condition that was asked last.
+#[derive(Clone, Copy, Debug)]
+struct Answer {
+    segment: u32,
+    repetition: u32,
+    holds: Option<bool>,
+}
+
+/// Which segment was meant by an id from a segment.
+#[derive(Clone, Copy, Debug)]
+struct Meant {
+    own: u32,
+    id: [u8; 3],
+    found: Option<u32>,
+}
+
+/// Ids of segments that are remembered at once.
+const MEANT: usize = 64;
 
 /// No pending reference.
 const NOTHING: u32 = u32::MAX;
@@ -173,6 +198,13 @@ struct Run<'p, 'm> {
     arrived: Arrived<'p>,
     arrangement: Option<Arrangement>,
     segments: Vec<Segment>,
+    /// The fields of all segments.
+    fields: Vec<Part<'m>>,
+    /// The components of the values at hand, as their maps run within each other.
+    parts: Vec<Part<'m>>,
+    /// By the number of a condition.
+    answers: Vec<Cell<Answer>>,
+    meant: Vec<Cell<Meant>>,
     clock_offset: Option<i32>,
     draft: Draft,
     made: Vec<Made>,
@@ -181,6 +213,10 @@ struct Run<'p, 'm> {
     slots: Vec<Slot>,
     named: Vec<Named<'p>>,
     pending: Vec<Pending>,
+    /// By the number of an element whether it is the holder of a pending reference.
+    holders: Vec<bool>,
+    /// Lists that refer to a resource: their element, what holds it, and the resource.
+    linked: HashSet<(ElementId, At, u32)>,
     /// Extensions with their URLs.
     extensions: Vec<(At, At)>,
     late: Vec<Late>,
@@ -207,18 +243,17 @@ pub fn to_fhir(
         .segments()
         .map(|segment| segment.raw().len())
         .sum::<usize>();
-    let mut counts: HashMap<[u8; 3], u32> = HashMap::new();
-    let segments = message.segments().enumerate().map(|(at, segment)| {
-        let id = segment.name();
-        let ordinal = counts.entry(id).or_default();
-        *ordinal += 1;
-        Segment {
-            id,
-            ordinal: *ordinal,
-            group: arrangement.as_ref().map_or(0, |found| found.group(at)),
-        }
-    });
-    let segments = segments.collect();
+    let (segments, fields) = indexed(message, arrangement.as_ref());
+    let unasked = Answer {
+        segment: u32::MAX,
+        repetition: 0,
+        holds: None,
+    };
+    let unmeant = Meant {
+        own: u32::MAX,
+        id: [0; 3],
+        found: None,
+    };
     let mut run = Run {
         plan,
         rows,
@@ -226,6 +261,10 @@ pub fn to_fhir(
         settings,
         arrived: *arrived,
         segments,
+        fields,
+        parts: Vec::with_capacity(64),
+        answers: vec![Cell::new(unasked); plan.facts],
+        meant: vec![Cell::new(unmeant); MEANT],
         arrangement,
         clock_offset: None,
         // A Bundle of a result has about one element for eight bytes of its message.
@@ -236,6 +275,8 @@ pub fn to_fhir(
         slots: Vec::with_capacity(32),
         named: Vec::new(),
         pending: Vec::with_capacity(64),
+        holders: Vec::new(),
+        linked: HashSet::new(),
         extensions: Vec::new(),
         late: Vec::with_capacity(32),
         content: Vec::new(),
@@ -254,6 +295,40 @@ pub fn to_fhir(
         unmapped,
         reasons,
     }
+}
+
+/// The segments of a message, and the fields of all of them.
+fn indexed<'m>(
+    message: &'m Message,
+    arrangement: Option<&Arrangement>,
+) -> (Vec<Segment>, Vec<Part<'m>>) {
+    let mut counts: HashMap<[u8; 3], u32> = HashMap::new();
+    let mut fields = Vec::with_capacity(message.segments().len() * 20);
+    let segments = message.segments().enumerate().map(|(at, segment)| {
+        let id = segment.name();
+        let ordinal = counts.entry(id).or_default();
+        *ordinal += 1;
+        let first = fields.len();
+        fields.extend(segment.fields());
+        let own = fields.get(first..).unwrap_or_default();
+        let mut present = Fields::default();
+        for (number, field) in (1..).zip(own) {
+            if !field.is_empty() {
+                present.add(number);
+            }
+        }
+        Segment {
+            id,
+            ordinal: *ordinal,
+            group: arrangement.map_or(0, |found| found.group(at)),
+            fields: narrow(first),
+            field_count: narrow(own.len()),
+            present,
+            has_quote: memchr::memchr(b'"', segment.raw()).is_some(),
+        }
+    });
+    let segments = segments.collect();
+    (segments, fields)
 }
 
 impl<'p, 'm> Run<'p, 'm> {
@@ -484,6 +559,15 @@ impl<'p, 'm> Run<'p, 'm> {
             return;
         };
         let base = self.slots.len();
+        let parts = self.parts.len();
+        // Most rows are about what is not there: one look at the segment or value tells which.
+        let (value, present) = match value {
+            Some(value) => {
+                let (value, present) = self.opened(value);
+                (Some(value), present)
+            }
+            None => (None, self.fields_present(segment)),
+        };
         let frame = Frame {
             map,
             target,
@@ -495,22 +579,8 @@ impl<'p, 'm> Run<'p, 'm> {
         if depth == 0 {
             self.share_named(rows, &frame);
         }
-        // Most rows are about what is not there: one look at the segment or value tells which.
-        let present = match &frame.value {
-            Some(value) => value.present(),
-            None => self.fields_present(segment),
-        };
-        for row in &rows.rows {
-            let asked = match row.source {
-                Src::Field {
-                    segment: SegRef::Own,
-                    field,
-                    ..
-                } if frame.value.is_none() => field,
-                Src::Value { component, .. } => component,
-                _ => 0,
-            };
-            if asked == 0 || present.has(asked) {
+        for (row, asked) in rows.rows.iter().zip(&rows.asked) {
+            if *asked == 0 || present.has(*asked) {
                 self.row(&frame, row);
             }
         }
@@ -518,6 +588,7 @@ impl<'p, 'm> Run<'p, 'm> {
             self.keep_named(rows, &frame);
         }
         self.slots.truncate(base);
+        self.parts.truncate(parts);
     }
 
     /// Gives a map the named elements that other maps of the same resource have made.
@@ -613,8 +684,8 @@ impl<'p, 'm> Run<'p, 'm> {
                 if reads.has(number) {
                     continue;
                 }
-                let valued = segment
-                    .field(number)
+                let valued = self
+                    .field(narrow(at), number)
                     .is_some_and(|field| !field.is_blank() && !field.is_null());
                 if valued {
                     places.push(Location {

@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use hilum_fhir::definitions::{Child, Definitions, TypeId};
+use hilum_fhir::definitions::{Child, Definitions, ElementId, TypeId};
 
 /// Elements of Bundle and Identifier, and types.
 #[derive(Debug)]
@@ -20,6 +20,12 @@ pub(super) struct Names {
     pub(super) system: Child,
     pub(super) value: Child,
     pub(super) location: TypeId,
+    pub(super) organization: TypeId,
+    pub(super) period: TypeId,
+    pub(super) contact_point: TypeId,
+    pub(super) address: TypeId,
+    pub(super) ratio: TypeId,
+    pub(super) timing_repeat: ElementId,
     pub(super) binary: TypeId,
     pub(super) binary_content: Child,
     pub(super) binary_data: Child,
@@ -65,6 +71,12 @@ fn find() -> Names {
         system: below(root(identifier), "system"),
         value: below(root(identifier), "value"),
         location: ty("Location"),
+        organization: ty("Organization"),
+        period: ty("Period"),
+        contact_point: ty("ContactPoint"),
+        address: ty("Address"),
+        ratio: ty("Ratio"),
+        timing_repeat: below(root(ty("Timing")), "repeat").element,
         binary,
         binary_content: below(root(binary), "contentType"),
         binary_data: below(root(binary), "data"),

@@ -163,10 +163,12 @@ impl<'p, 'm> Run<'p, 'm> {
     fn refers(&self, parent: Spot, reference: Reference) -> bool {
         let mut children = self.draft.children(parent.at);
         children.any(|(at, element, _)| {
-            element == reference.child.element
-                && (self.pending.iter().any(|pending| pending.holder == at)
-                    || !self.draft.is_empty(at))
+            element == reference.child.element && (self.is_holder(at) || !self.draft.is_empty(at))
         })
+    }
+
+    fn is_holder(&self, at: hilum_fhir::At) -> bool {
+        self.holders.get(at.index()) == Some(&true)
     }
 
     /// Puts a reference to a resource into an element.
@@ -190,12 +192,22 @@ impl<'p, 'm> Run<'p, 'm> {
         made: u32,
         weak: bool,
     ) {
-        if self.pending.iter().any(|pending| pending.holder == holder) {
+        if self.is_holder(holder) {
             return;
         }
         if let Some(text) = self.draft.single(holder, text) {
+            if self.holders.len() <= holder.index() {
+                self.holders.resize(self.draft.node_count(), false);
+            }
+            if let Some(known) = self.holders.get_mut(holder.index()) {
+                *known = true;
+            }
+            if self.draft.parent(holder) == Some(parent)
+                && let Some(of) = self.draft.as_child(holder)
+            {
+                self.linked.insert((of.element, parent, made));
+            }
             self.pending.push(Pending {
-                holder,
                 text,
                 parent,
                 made,

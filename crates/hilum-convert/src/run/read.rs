@@ -1,10 +1,11 @@
 //! Reading places of the message.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 
 use hilum_hl7v2::{Level, Part};
 
-use super::{Run, narrow};
+use super::{MEANT, Meant, Run, narrow};
 use crate::finding::Location;
 use crate::plan::{Fields, SegRef, Src};
 
@@ -15,38 +16,28 @@ pub(super) struct Value<'m> {
     pub(super) repetition: u32,
     pub(super) component: u32,
     pub(super) subcomponent: u32,
+    /// Where its components are noted, and how many; 0 where they are not.
+    pub(super) parts: (u32, u32),
+}
+
+/// A text without white space around it; most have none, which two of their bytes tell.
+pub(super) fn trimmed(text: &str) -> &str {
+    let ends = [text.as_bytes().first(), text.as_bytes().last()];
+    if ends.iter().all(|end| end.is_some_and(u8::is_ascii_graphic)) {
+        return text;
+    }
+    text.trim()
 }
 
 impl<'m> Value<'m> {
-    /// A component or subcomponent of the value.
-    pub(super) fn below(&self, component: u32, subcomponent: u32) -> Option<Self> {
-        let mut value = *self;
-        for number in [component, subcomponent] {
-            if number == 0 {
-                break;
-            }
-            value.part = value.part.nth(number)?;
-            if value.component == 0 {
-                value.component = number;
-            } else {
-                value.subcomponent = number;
-            }
+    pub(super) const fn repetition(part: Part<'m>, repetition: u32) -> Self {
+        Self {
+            part,
+            repetition,
+            component: 0,
+            subcomponent: 0,
+            parts: (0, 0),
         }
-        Some(value)
-    }
-
-    /// The components that are not empty; of a value without any the first stands for all of it.
-    pub(super) fn present(&self) -> Fields {
-        let mut present = Fields::default();
-        if self.part.level() == Level::Subcomponent {
-            present.add(1);
-        }
-        for (number, part) in (1..).zip(self.part.children()) {
-            if !part.raw().is_empty() {
-                present.add(number);
-            }
-        }
-        present
     }
 
     /// Whether there is something: neither blank nor the explicit null.
@@ -56,17 +47,7 @@ impl<'m> Value<'m> {
 
     /// The first value in it, as plain text.
     pub(super) fn text(&self) -> Cow<'m, str> {
-        let mut part = self.part;
-        while !part.is_leaf() && part.level() != Level::Subcomponent {
-            match part.nth(1) {
-                Some(first) => part = first,
-                None => break,
-            }
-        }
-        if part.is_null() {
-            return Cow::Borrowed("");
-        }
-        part.plain_text()
+        self.part.first_plain_text()
     }
 
     /// All of it as plain text, separators included.
@@ -81,22 +62,86 @@ impl<'m> Value<'m> {
 impl<'m> Run<'_, 'm> {
     /// The fields of a segment that are not empty.
     pub(super) fn fields_present(&self, segment: u32) -> Fields {
+        let found = self.segments.get(segment as usize);
+        found.map_or(Fields::default(), |segment| segment.present)
+    }
+
+    /// A field of a segment, as far as the segment reaches.
+    pub(super) fn field(&self, segment: u32, number: u32) -> Option<Part<'m>> {
+        let segment = self.segments.get(segment as usize)?;
+        let at = number
+            .checked_sub(1)
+            .filter(|at| *at < segment.field_count)?;
+        self.fields.get((segment.fields + at) as usize).copied()
+    }
+
+    /// A value whose components are noted, and which of them are not empty; of a value without any
+    /// the first stands for all of it.
+    pub(super) fn opened(&mut self, value: Value<'m>) -> (Value<'m>, Fields) {
         let mut present = Fields::default();
-        if let Some(segment) = self.message.segment(segment as usize) {
-            for (number, field) in (1..).zip(segment.fields()) {
-                if !field.raw().is_empty() {
-                    present.add(number);
+        if value.part.level() == Level::Subcomponent {
+            present.add(1);
+            return (value, present);
+        }
+        let first = self.parts.len();
+        for (number, part) in (1..).zip(value.part.children()) {
+            if !part.is_empty() {
+                present.add(number);
+            }
+            self.parts.push(part);
+        }
+        let parts = (narrow(first), narrow(self.parts.len() - first));
+        (Value { parts, ..value }, present)
+    }
+
+    /// A component or subcomponent of a value.
+    pub(super) fn below(
+        &self,
+        of: &Value<'m>,
+        component: u32,
+        subcomponent: u32,
+    ) -> Option<Value<'m>> {
+        let mut value = *of;
+        for number in [component, subcomponent] {
+            if number == 0 {
+                break;
+            }
+            let (first, count) = std::mem::take(&mut value.parts);
+            value.part = match count {
+                0 => value.part.nth(number)?,
+                count => {
+                    let at = number.checked_sub(1).filter(|at| *at < count)?;
+                    self.parts.get((first + at) as usize).copied()?
                 }
+            };
+            if value.component == 0 {
+                value.component = number;
+            } else {
+                value.subcomponent = number;
             }
         }
-        present
+        Some(value)
     }
 
     /// The segment that is meant.
     pub(super) fn segment_of(&self, own: u32, of: SegRef) -> Option<u32> {
         match of {
             SegRef::Own => Some(own),
-            SegRef::Other(id) => self.find_segment(own, id),
+            SegRef::Other(id) => {
+                let [a, b, c] = id.map(usize::from);
+                let cell = self.meant.get((a * 5 + b * 3 + c) % MEANT);
+                if let Some(known) = cell.map(Cell::get)
+                    && known.own == own
+                    && known.id == id
+                {
+                    return known.found;
+                }
+                let found = self.find_segment(own, id);
+                if let Some(cell) = cell {
+                    cell.set(Meant { own, id, found });
+                }
+                found
+            }
         }
     }
 
@@ -147,7 +192,7 @@ impl<'m> Run<'_, 'm> {
                 component,
                 subcomponent,
             } => {
-                let found = value.and_then(|value| value.below(component, subcomponent));
+                let found = value.and_then(|value| self.below(value, component, subcomponent));
                 if let Some(found) = found.filter(Value::is_valued) {
                     take(found);
                 }
@@ -161,7 +206,7 @@ impl<'m> Run<'_, 'm> {
                 own: is_own,
             } => {
                 if let Some(own) = own.filter(|_| is_own) {
-                    let found = own.below(component, subcomponent);
+                    let found = self.below(own, component, subcomponent);
                     if let Some(found) = found.filter(Value::is_valued) {
                         take(found);
                     }
@@ -170,12 +215,9 @@ impl<'m> Run<'_, 'm> {
                 let Some(at) = self.segment_of(segment, of) else {
                     return;
                 };
-                self.repetitions(at, field, repetition, &mut |whole| match whole
-                    .below(component, subcomponent)
-                    .filter(Value::is_valued)
-                {
-                    Some(found) => take(found),
-                    None => true,
+                self.repetitions(at, field, repetition, &mut |whole| {
+                    let found = self.below(&whole, component, subcomponent);
+                    found.filter(Value::is_valued).is_none_or(&mut *take)
                 });
             }
         }
@@ -189,25 +231,14 @@ impl<'m> Run<'_, 'm> {
         only: Option<u32>,
         take: &mut dyn FnMut(Value<'m>) -> bool,
     ) {
-        let found = self.message.segment(segment as usize);
-        let Some(field) = found.and_then(|segment| segment.field(field)) else {
+        let Some(field) = self.field(segment, field).filter(|field| !field.is_empty()) else {
             return;
         };
-        if field.raw().is_empty() {
-            return;
-        }
-        for (at, part) in field.children().enumerate() {
-            let repetition = narrow(at + 1);
-            if only.is_some_and(|only| only != repetition) || part.raw().is_empty() {
+        for (repetition, part) in (1..).zip(field.children()) {
+            if only.is_some_and(|only| only != repetition) || part.is_empty() {
                 continue;
             }
-            let value = Value {
-                part,
-                repetition,
-                component: 0,
-                subcomponent: 0,
-            };
-            if !take(value) {
+            if !take(Value::repetition(part, repetition)) {
                 return;
             }
         }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use hilum_fhir::definitions::PrimitiveKind;
 
 use super::condition::Scope;
-use super::read::Value;
+use super::read::{Value, trimmed};
 use super::{Frame, Late, Run, Spot};
 use crate::finding::{FindingCode, Location};
 use crate::plan::{CodesUse, Row, Src, Way};
@@ -26,7 +26,17 @@ pub(super) struct Turn<'f, 'm> {
     pub(super) own: Option<Value<'m>>,
 }
 
-impl Turn<'_, '_> {
+impl<'f, 'm> Turn<'f, 'm> {
+    const fn once(frame: &'f Frame<'m>, row: &'f Row, segment: u32) -> Self {
+        Self {
+            frame,
+            row,
+            segment,
+            value: None,
+            own: None,
+        }
+    }
+
     pub(super) fn repetition(&self) -> u32 {
         self.own.map_or(0, |own| own.repetition)
     }
@@ -34,34 +44,26 @@ impl Turn<'_, '_> {
 
 impl<'p, 'm> Run<'p, 'm> {
     pub(super) fn row(&mut self, frame: &Frame<'m>, row: &'p Row) {
-        let turn = Turn {
-            frame,
-            row,
-            segment: frame.segment,
-            value: None,
-            own: None,
-        };
         match row.source {
             Src::Once => {
-                self.turn(&turn);
+                self.turn(&Turn::once(frame, row, frame.segment));
             }
             Src::Segment(of) => {
                 if let Some(segment) = self.segment_of(frame.segment, of) {
-                    self.turn(&Turn { segment, ..turn });
+                    self.turn(&Turn::once(frame, row, segment));
                 }
             }
             Src::Value {
                 component,
                 subcomponent,
             } => {
-                let found = frame
-                    .value
-                    .and_then(|value| value.below(component, subcomponent));
+                let Some(own) = &frame.value else { return };
+                let found = self.below(own, component, subcomponent);
                 if let Some(value) = found.filter(Value::is_valued) {
                     self.turn(&Turn {
                         value: Some(value),
-                        own: frame.value,
-                        ..turn
+                        own: Some(*own),
+                        ..Turn::once(frame, row, frame.segment)
                     });
                 }
             }
@@ -76,8 +78,15 @@ impl<'p, 'm> Run<'p, 'm> {
                 let Some(segment) = self.segment_of(frame.segment, of) else {
                     return;
                 };
+                // Only an explicit null is noted where the condition does not hold.
+                if let Some(condition) = &row.condition
+                    && self.is_ruled_out(condition, frame.segment)
+                    && !self.has_quote(segment)
+                {
+                    return;
+                }
                 self.repeat(
-                    &Turn { segment, ..turn },
+                    &Turn::once(frame, row, segment),
                     field,
                     repetition,
                     component,
@@ -96,26 +105,17 @@ impl<'p, 'm> Run<'p, 'm> {
         component: u32,
         subcomponent: u32,
     ) {
-        let found = self.message.segment(turn.segment as usize);
-        let Some(field) = found.and_then(|segment| segment.field(field)) else {
+        let field = self.field(turn.segment, field);
+        let Some(field) = field.filter(|field| !field.is_empty()) else {
             return;
         };
-        if field.raw().is_empty() {
-            return;
-        }
         let mut done = false;
-        for (at, part) in field.children().enumerate() {
-            let repetition = super::narrow(at + 1);
-            if only.is_some_and(|only| only != repetition) || part.raw().is_empty() {
+        for (repetition, part) in (1..).zip(field.children()) {
+            if only.is_some_and(|only| only != repetition) || part.is_empty() {
                 continue;
             }
-            let whole = Value {
-                part,
-                repetition,
-                component: 0,
-                subcomponent: 0,
-            };
-            let Some(value) = whole.below(component, subcomponent) else {
+            let whole = Value::repetition(part, repetition);
+            let Some(value) = self.below(&whole, component, subcomponent) else {
                 continue;
             };
             if !value.is_valued() {
@@ -168,7 +168,7 @@ impl<'p, 'm> Run<'p, 'm> {
                     return true;
                 };
                 let text = value.text();
-                self.coded(turn, codes, text.trim());
+                self.coded(turn, codes, trimmed(&text));
             }
             Way::Constant(text) => {
                 if let Some(spot) = self.target(turn) {
@@ -209,7 +209,9 @@ impl<'p, 'm> Run<'p, 'm> {
             Way::Capture(regex, codes) => {
                 let Some(value) = turn.value else { return true };
                 let text = value.text();
-                let found = regex.captures(text.trim()).and_then(|found| found.get(1));
+                let found = regex
+                    .captures(trimmed(&text))
+                    .and_then(|found| found.get(1));
                 if let Some(found) = found {
                     self.result(turn, found.as_str(), codes.as_ref());
                 }
@@ -243,9 +245,9 @@ impl<'p, 'm> Run<'p, 'm> {
         };
         self.run_map(map, spot, segment, value, turn.frame.depth + 1);
         if let (Some(codes), Some(value)) = (codes, turn.value) {
-            let code = value.below(1, 0).unwrap_or(value);
+            let code = self.below(&value, 1, 0).unwrap_or(value);
             let text = code.text();
-            self.code_at(turn, spot, codes, text.trim(), true);
+            self.code_at(turn, spot, codes, trimmed(&text), true);
         }
     }
 
@@ -305,7 +307,7 @@ impl<'p, 'm> Run<'p, 'm> {
 
     /// Writes a text as the primitive that the target is.
     pub(super) fn primitive(&mut self, turn: &Turn<'_, 'm>, text: &str) {
-        let text = text.trim();
+        let text = trimmed(text);
         let def = self.place_def(turn.frame.map, turn.row.place);
         let Some(kind) = def.and_then(|def| def.primitive) else {
             return;

@@ -56,8 +56,10 @@ pub(crate) fn percent(text: &str, out: &mut String) {
         } else {
             out.push('%');
             for half in [byte >> 4, byte & 15] {
-                let digit = char::from_digit(u32::from(half), 16).unwrap_or('0');
-                out.push(digit.to_ascii_uppercase());
+                out.push(char::from(match half {
+                    0..=9 => b'0' + half,
+                    _ => b'A' + (half - 10),
+                }));
             }
         }
     }
@@ -66,6 +68,9 @@ pub(crate) fn percent(text: &str, out: &mut String) {
 /// A part of a token of a search in a URL: what separates parts and values is escaped first (FHIR R4
 /// search.html#escaping).
 pub(crate) fn token(text: &str, out: &mut String) {
+    if !text.contains(['\\', '|', ',', '$']) {
+        return percent(text, out);
+    }
     for part in text.split_inclusive(['\\', '|', ',', '$']) {
         let plain = part.strip_suffix(['\\', '|', ',', '$']).unwrap_or(part);
         percent(plain, out);

@@ -1,38 +1,71 @@
 //! Ids that derive from what they name: the same message gives the same ids again.
 
-use std::fmt::Write as _;
+use std::hash::Hasher as _;
 
-use siphasher::sip128::{Hasher128, SipHasher13};
+use siphasher::sip128::{Hasher128 as _, SipHasher13};
 
-/// Two numbers from these texts, which are told apart by their order and length.
-pub(crate) fn digest(parts: &[&str]) -> (u64, u64) {
-    use std::hash::Hasher as _;
-    let mut hasher = SipHasher13::new_with_keys(0x6869_6c75_6d00_u64, 0x0063_6f6e_7665_7274);
-    for part in parts {
-        hasher.write_u64(part.len() as u64);
-        hasher.write(part.as_bytes());
+/// Texts and numbers as one number.
+#[derive(Debug)]
+pub(crate) struct Digest(SipHasher13);
+
+impl Default for Digest {
+    fn default() -> Self {
+        Self(SipHasher13::new_with_keys(
+            0x6869_6c75_6d00_u64,
+            0x0063_6f6e_7665_7274,
+        ))
     }
-    let hash = hasher.finish128();
-    (hash.h1, hash.h2)
+}
+
+impl Digest {
+    /// Adds a text, which is told from the next by its length.
+    pub(crate) fn text(&mut self, text: &str) {
+        self.0.write_u64(text.len() as u64);
+        self.0.write(text.as_bytes());
+    }
+
+    pub(crate) fn number(&mut self, number: u32) {
+        self.0.write_u32(number);
+    }
+
+    pub(crate) fn finish(&self) -> (u64, u64) {
+        let hash = self.0.finish128();
+        (hash.h1, hash.h2)
+    }
 }
 
 /// A UUID of version 8 (RFC 9562) from these texts: the same texts give the same one.
 #[must_use]
 pub fn uuid(parts: &[&str]) -> String {
-    let (high, low) = digest(parts);
+    uuid_behind("", parts)
+}
+
+/// As [`uuid`], behind a text.
+pub(crate) fn uuid_behind(before: &str, parts: &[&str]) -> String {
+    let mut digest = Digest::default();
+    for part in parts {
+        digest.text(part);
+    }
+    let (high, low) = digest.finish();
     let high = (high & !0xf000) | 0x8000;
     let low = (low & !(0b11 << 62)) | (0b10 << 62);
-    let mut text = String::with_capacity(36);
-    // Writing to a string cannot fail.
-    let _ok = write!(
-        text,
-        "{:08x}-{:04x}-{:04x}-{:04x}-{:012x}",
-        high >> 32,
-        (high >> 16) & 0xffff,
-        high & 0xffff,
-        low >> 48,
-        low & 0xffff_ffff_ffff
-    );
+    let mut text = String::with_capacity(before.len() + 36);
+    text.push_str(before);
+    for (at, byte) in [high, low]
+        .iter()
+        .flat_map(|half| half.to_be_bytes())
+        .enumerate()
+    {
+        if matches!(at, 4 | 6 | 8 | 10) {
+            text.push('-');
+        }
+        for digit in [byte >> 4, byte & 15] {
+            text.push(char::from(match digit {
+                0..=9 => b'0' + digit,
+                _ => b'a' + (digit - 10),
+            }));
+        }
+    }
     text
 }
 

@@ -1,6 +1,6 @@
 //! Putting a resource together, node by node.
 
-use super::{Entry, NONE, PLACED, PLAIN, Resource, VALUE};
+use super::{Entry, GONE, NONE, PLACED, PLAIN, Resource, VALUE};
 use crate::definitions::{ElementId, TypeId};
 
 /// A resource in the making. Positions fit in 32 bits: the readers check the size first.
@@ -142,8 +142,9 @@ impl Builder {
     /// Adds a node that was not read.
     pub(crate) fn push_new(&mut self, parent: u32, after: u32, kind: Kind) -> u32 {
         let index = self.push(parent, after, kind, 0);
+        let flags = self.entry(parent).map_or(0, |parent| parent.flags & GONE);
         if let Some(entry) = self.entries.get_mut(index as usize) {
-            entry.flags = 0;
+            entry.flags = flags;
         }
         index
     }
@@ -240,6 +241,57 @@ impl Builder {
         if let Some(entry) = self.entries.get_mut(index as usize) {
             entry.flags |= PLAIN;
         }
+    }
+
+    /// Takes a node out for good, with what is below it.
+    pub(crate) fn drop_out(&mut self, index: u32) {
+        self.unlink(index);
+        self.mark_gone(index);
+    }
+
+    fn mark_gone(&mut self, index: u32) {
+        let Some(entry) = self.entries.get_mut(index as usize) else {
+            return;
+        };
+        entry.flags |= GONE;
+        let mut next = entry.first;
+        while next != NONE {
+            self.mark_gone(next);
+            next = self.entry(next).map_or(NONE, |entry| entry.next);
+        }
+    }
+
+    /// For each node whether there is a value at it or below it. A node is made after its parent,
+    /// so from the last to the first each is known before its parent is.
+    pub(crate) fn content(&self, also: impl Fn(u32) -> bool) -> Vec<bool> {
+        let mut content = vec![false; self.entries.len()];
+        for (at, entry) in self.entries.iter().enumerate().rev() {
+            let Some(own) = content.get_mut(at) else {
+                continue;
+            };
+            *own |= entry.flags & VALUE != 0 || also(narrow(at));
+            *own &= entry.flags & GONE == 0;
+            if *own && let Some(above) = content.get_mut(entry.parent as usize) {
+                *above = true;
+            }
+        }
+        content
+    }
+
+    /// For each node how many nodes it is with those below it; none for what was taken out.
+    pub(crate) fn sizes(&self) -> Vec<u32> {
+        let mut sizes = vec![0_u32; self.entries.len()];
+        for (at, entry) in self.entries.iter().enumerate().rev() {
+            let Some(own) = sizes.get_mut(at).filter(|_| entry.flags & GONE == 0) else {
+                continue;
+            };
+            *own = own.saturating_add(1);
+            let own = *own;
+            if let Some(above) = sizes.get_mut(entry.parent as usize) {
+                *above = above.saturating_add(own);
+            }
+        }
+        sizes
     }
 
     /// As [`Self::compact`], and where each node went.

@@ -82,7 +82,7 @@ impl Draft {
             if !self.is_empty(At(other)) {
                 return None;
             }
-            self.builder.unlink(other);
+            self.builder.drop_out(other);
         }
         Some(At(self.builder.push_new(parent.0, before, kind(child))))
     }
@@ -169,13 +169,18 @@ impl Draft {
         let Some(kind) = kind else {
             return Err("only a primitive has a value");
         };
-        if let Some(fault) = lexical::fault(kind, text) {
+        let special = lexical::has_special(text.as_bytes());
+        let fault = if special {
+            lexical::fault(kind, text)
+        } else {
+            lexical::plain_fault(kind, text)
+        };
+        if let Some(fault) = fault {
             return Err(fault);
         }
         if !self.builder.has_room(text.len()) {
             return Err("the resource becomes too large");
         }
-        self.builder.set_text(at.0, text);
         let number = matches!(
             kind,
             PrimitiveKind::Boolean
@@ -184,8 +189,8 @@ impl Draft {
                 | PrimitiveKind::PositiveInt
                 | PrimitiveKind::Decimal
         );
-        let quoted = |byte: u8| matches!(byte, b'"' | b'\\') || byte < b' ';
-        if !number && !text.bytes().any(quoted) {
+        self.builder.set_text(at.0, text);
+        if !number && !special {
             self.builder.set_plain(at.0);
         }
         Ok(())
@@ -203,7 +208,48 @@ impl Draft {
 
     /// Takes an element out, with everything in it.
     pub fn remove(&mut self, at: At) {
-        self.builder.unlink(at.0);
+        self.builder.drop_out(at.0);
+    }
+
+    /// By the number of an element whether there is a value at it or below it; `also` says where
+    /// there is one that the draft does not know of. What was taken out has none.
+    #[must_use]
+    pub fn content(&self, also: impl Fn(At) -> bool) -> Vec<bool> {
+        self.builder.content(|at| also(At(at)))
+    }
+
+    /// By the number of an element how many elements it is with those below it.
+    #[must_use]
+    pub fn sizes(&self) -> Vec<u32> {
+        self.builder.sizes()
+    }
+
+    /// The first child of an element.
+    #[must_use]
+    pub fn first_child(&self, of: At) -> Option<At> {
+        let first = self.entry(of)?.first;
+        (first != NONE).then_some(At(first))
+    }
+
+    /// The next child of the same parent.
+    #[must_use]
+    pub fn next_sibling(&self, of: At) -> Option<At> {
+        let next = self.entry(of)?.next;
+        (next != NONE).then_some(At(next))
+    }
+
+    /// What an element is in; `None` for the resource itself.
+    #[must_use]
+    pub fn parent(&self, of: At) -> Option<At> {
+        let parent = self.entry(of)?.parent;
+        (parent != NONE).then_some(At(parent))
+    }
+
+    /// What an element is, as its parent has it.
+    #[must_use]
+    pub fn as_child(&self, at: At) -> Option<Child> {
+        let entry = self.entry(at)?;
+        Some(definitions().child_of(entry.element, entry.ty))
     }
 
     /// The resource.

@@ -59,6 +59,8 @@ const VALUE: u16 = 1;
 const PLAIN: u16 = 2;
 /// `start` is a place of the document that was read.
 const PLACED: u16 = 4;
+/// The node was taken out of a draft.
+const GONE: u16 = 8;
 
 /// A resource of FHIR R4.
 #[derive(Clone)]

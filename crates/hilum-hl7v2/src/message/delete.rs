@@ -76,7 +76,7 @@ impl Message {
             })
             .collect();
         // From the back, and relative to the segment: the first splice moves it to its own text.
-        let base = field.text.start;
+        let base = self.segs.get(index).map_or(0, |seg| seg.start);
         for span in spans.iter().rev() {
             let at = self.segs.get(index).map_or(0, |seg| seg.start);
             let moved = |position: u32| position.saturating_sub(base).saturating_add(at);

@@ -6,7 +6,8 @@ use std::fmt;
 use memchr::memchr;
 
 use super::index::segment_key;
-use super::{Message, SegText};
+use super::{Message, SegText, is_header_key};
+use crate::delimiters::Delimiters;
 use crate::escape;
 
 /// One segment of a message.
@@ -41,10 +42,13 @@ pub enum Level {
 #[derive(Clone, Copy)]
 pub struct Part<'m> {
     pub(crate) message: &'m Message,
-    pub(crate) text: SegText<'m>,
+    /// What its span counts in.
+    pub(crate) source: &'m [u8],
     pub(crate) segment: u32,
     pub(crate) field: u32,
     pub(crate) level: Level,
+    /// The packed id of the segment.
+    pub(crate) key: u32,
     pub(crate) start: u32,
     pub(crate) end: u32,
 }
@@ -131,10 +135,11 @@ impl<'m> Segment<'m> {
         let (start, end) = text.field(n)?;
         Some(Part {
             message: self.message,
-            text,
+            source: text.source,
             segment: super::pos(self.index),
             field: n,
             level: Level::Field,
+            key: text.key,
             start,
             end,
         })
@@ -142,8 +147,21 @@ impl<'m> Segment<'m> {
 
     /// All fields, empty ones included, from field 1.
     pub fn fields(&self) -> impl Iterator<Item = Part<'m>> + use<'m> {
-        let this = *self;
-        (1..=this.field_count()).filter_map(move |n| this.field(n))
+        let (text, message) = (self.text(), self.message);
+        let segment = super::pos(self.index);
+        (1..=text.field_count()).filter_map(move |n| {
+            let (start, end) = text.field(n)?;
+            Some(Part {
+                message,
+                source: text.source,
+                segment,
+                field: n,
+                level: Level::Field,
+                key: text.key,
+                start,
+                end,
+            })
+        })
     }
 }
 
@@ -163,9 +181,20 @@ impl<'m> Part<'m> {
         self.field
     }
 
+    fn slice(&self, start: u32, end: u32) -> &'m [u8] {
+        let span = start as usize..end as usize;
+        self.source.get(span).unwrap_or_default()
+    }
+
     /// The bytes as they stand in the message.
     pub fn raw(&self) -> &'m [u8] {
-        self.text.slice(self.start, self.end)
+        self.slice(self.start, self.end)
+    }
+
+    /// Whether it has no bytes at all.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.start >= self.end
     }
 
     /// Whether it holds nothing, separators aside.
@@ -175,7 +204,7 @@ impl<'m> Part<'m> {
 
     /// MSH-1 and MSH-2 (FHS, BHS alike) are text of their own kind: nothing splits or escapes them.
     pub(crate) fn is_separators(&self) -> bool {
-        self.field <= 2 && self.text.is_header()
+        self.field <= 2 && is_header_key(self.key)
     }
 
     /// The separator between its children, `None` at the lowest level.
@@ -227,6 +256,47 @@ impl<'m> Part<'m> {
         escape::plain(raw, &message.delimiters, &message.decoding)
     }
 
+    /// The first value in it, as [`Self::plain_text`] gives it; nothing for the explicit null.
+    #[must_use]
+    pub fn first_plain_text(&self) -> Cow<'m, str> {
+        let Delimiters {
+            repetition,
+            component,
+            subcomponent,
+            escape,
+            ..
+        } = self.message.delimiters;
+        let raw = self.raw();
+        if self.is_separators() {
+            return self.plain_text();
+        }
+        // What stands in front of the first separator of any lower level is the first value.
+        let ends = |byte: u8| match self.level {
+            Level::Field => byte == repetition || byte == component || byte == subcomponent,
+            Level::Repetition => byte == component || byte == subcomponent,
+            Level::Component => byte == subcomponent,
+            Level::Subcomponent => false,
+        };
+        let mut escaped = false;
+        let mut length = raw.len();
+        for (at, byte) in raw.iter().enumerate() {
+            if ends(*byte) {
+                length = at;
+                break;
+            }
+            escaped |= *byte == escape;
+        }
+        let first = raw.get(..length).unwrap_or_default();
+        if first == b"\"\"" {
+            return Cow::Borrowed("");
+        }
+        let decoding = &self.message.decoding;
+        if escaped {
+            return escape::plain(first, &self.message.delimiters, decoding);
+        }
+        escape::decode(first, decoding)
+    }
+
     /// The explicit null `""`, which asks the receiver to delete the value.
     pub fn is_null(&self) -> bool {
         self.raw() == b"\"\""
@@ -258,7 +328,7 @@ impl<'m> Part<'m> {
         let mut skip = n.checked_sub(1)?;
         let mut start = self.start;
         loop {
-            let at = memchr(splitter, self.text.slice(start, self.end));
+            let at = memchr(splitter, self.slice(start, self.end));
             let end = at.map_or(self.end, |at| start.saturating_add(super::pos(at)));
             if skip == 0 {
                 return Some(self.child(self.lower(), start, end));
@@ -292,7 +362,7 @@ impl<'m> Iterator for Children<'m> {
     fn next(&mut self) -> Option<Part<'m>> {
         let start = self.next.take()?;
         let splitter = self.of.splitter().filter(|_| !self.of.is_separators());
-        let at = splitter.and_then(|s| memchr(s, self.of.text.slice(start, self.of.end)));
+        let at = splitter.and_then(|s| memchr(s, self.of.slice(start, self.of.end)));
         let end = at.map_or(self.of.end, |at| start.saturating_add(super::pos(at)));
         self.next = at.map(|_| end.saturating_add(1));
         Some(self.of.child(self.of.lower(), start, end))
