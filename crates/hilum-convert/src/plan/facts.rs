@@ -46,7 +46,8 @@ fn scope(condition: &Cond) -> Scope {
         | Cond::StartsWith(src, _)
         | Cond::EndsWith(src, _)
         | Cond::Contains(src, _)
-        | Cond::Matches(src, _) => of_source(src),
+        | Cond::Matches(src, _)
+        | Cond::Decimal(src) => of_source(src),
     }
 }
 
