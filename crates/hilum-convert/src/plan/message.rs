@@ -16,7 +16,7 @@ use super::{
     PlaceStep, Plan, RoleDef, SegRef, SegmentRow, Src, Way,
 };
 use crate::problem::Fault;
-use crate::text::{Entry, IdentityRow, Key, Link, LinkTo, MessageRow, Role, Step};
+use crate::text::{Entry, IdentityRow, Key, Link, LinkTo, MessageRow, Role, Step, Target};
 
 /// The newest structure of a name, which may be that of an event: ADT_A11 has that of ADT_A09.
 pub(crate) fn newest(id: &str) -> Option<Structure> {
@@ -410,7 +410,7 @@ fn identity(compiler: &mut Compiler<'_>, (file, entry): &Filed<IdentityRow>) {
                 if way.last().map(|child| child.ty) != identifier {
                     return Err((1, Fault::new(0, &of.text, "a key is an Identifier")));
                 }
-                KeyDef::Element(way)
+                KeyDef::Element(way, kind_of(of))
             }
         };
         let test = row.condition.as_ref().map(|test| condition(&reading, test));
@@ -425,6 +425,14 @@ fn identity(compiler: &mut Compiler<'_>, (file, entry): &Filed<IdentityRow>) {
     match made {
         Ok(row) => compiler.plan.identity.push(row),
         Err((column, fault)) => compiler.row_fault(*file, entry, column, fault),
+    }
+}
+
+/// The code of the type of Identifier that a key is: `identifier[FILL]`.
+fn kind_of(key: &Target) -> Option<Box<str>> {
+    match &key.steps.last()?.step {
+        Step::Element { slot, .. } => slot.as_deref().map(Box::from),
+        _ => None,
     }
 }
 

@@ -360,8 +360,8 @@ pub(crate) struct IdentityDef {
 /// How a resource is known again.
 #[derive(Debug)]
 pub(crate) enum KeyDef {
-    /// An Identifier, by the way of elements to it.
-    Element(Vec<Child>),
+    /// An Identifier, by the way of elements to it, and the code of its type where only one will do.
+    Element(Vec<Child>, Option<Box<str>>),
     /// Texts, which become an identifier.
     Join(Vec<Joined>),
     None,

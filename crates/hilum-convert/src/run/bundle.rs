@@ -7,6 +7,7 @@ use hilum_fhir::definitions::{Child, Definitions, TypeId};
 use hilum_fhir::{At, Resource};
 
 use super::names::names;
+use super::told::Told;
 use super::{Made, NOTHING, Pending, Reason, Run, narrow};
 use crate::plan::{Joined, KeyDef, Src};
 use crate::settings::{BundleType, Original};
@@ -115,9 +116,10 @@ impl Run<'_, '_> {
         let refers = self.pending_texts();
         let alive = self.alive(&refers);
         let mut joins = Joins::new();
+        let mut told = Told::default();
         let known: Vec<Option<Known>> = (0..count)
             .map(|at| match alive.get(at) {
-                Some(true) => self.known(narrow(at), &mut joins),
+                Some(true) => self.known(narrow(at), &refers, &mut joins, &mut told),
                 _ => None,
             })
             .collect();
@@ -273,7 +275,7 @@ impl Run<'_, '_> {
     }
 
     /// What a resource says, references aside, as numbers.
-    fn digest(&self, at: At, refers: &[u32]) -> (u64, u64) {
+    pub(super) fn digest(&self, at: At, refers: &[u32]) -> (u64, u64) {
         let mut digest = hash::Digest::default();
         self.spell(at, refers, &mut digest);
         digest.finish()
@@ -297,9 +299,16 @@ impl Run<'_, '_> {
     }
 
     /// By what a resource is known again, as the rows of the identity say.
-    fn known(&mut self, made: u32, joins: &mut Joins) -> Option<Known> {
+    fn known(
+        &mut self,
+        made: u32,
+        refers: &[u32],
+        joins: &mut Joins,
+        told: &mut Told,
+    ) -> Option<Known> {
         let Made { node, segment, .. } = *self.made.get(made as usize)?;
         let ty = self.draft.type_id(node)?;
+        let says = self.says(made, refers);
         let plan = self.plan;
         for row in plan.identity.iter().filter(|row| row.ty == ty) {
             if let Some(condition) = &row.condition {
@@ -310,13 +319,21 @@ impl Run<'_, '_> {
             }
             let found = match &row.key {
                 KeyDef::None => None,
-                KeyDef::Element(way) => match self.identifier(node, way) {
+                KeyDef::Element(way, kind) => {
+                    let mut keys = self.identifiers(node, way, kind.as_deref());
                     // What has no system is the sender's own: another hospital has a bed 1 too.
-                    Some((system, _)) if system.is_empty() => {
-                        self.local(made, way).map(|value| self.derive(node, value))
+                    if keys.first().is_some_and(|(system, _)| system.is_empty()) {
+                        let local = self.local(made, way);
+                        keys = local
+                            .map(|value| self.derive(node, value))
+                            .into_iter()
+                            .collect();
                     }
-                    found => found,
-                },
+                    told.key(ty, keys, says).map(|key| match key {
+                        Ok(key) => key,
+                        Err(value) => self.derive(node, value),
+                    })
+                }
                 KeyDef::Join(parts) => self.join_key(segment, parts).map(|value| {
                     let value = numbered(joins, ty, value);
                     self.derive(node, value)
@@ -421,6 +438,53 @@ impl Run<'_, '_> {
                 .then(|| self.identifier_below(at, behind, plain))
                 .flatten()
         })
+    }
+
+    /// The identifiers with a value on a way of elements, of one type where only that will do: those
+    /// with a system, else one without.
+    fn identifiers(&self, node: At, way: &[Child], kind: Option<&str>) -> Vec<(String, String)> {
+        let names = names();
+        let text = |at: At, child: Child| {
+            self.draft
+                .child(at, child)
+                .and_then(|at| self.draft.text(at))
+        };
+        let is_kind = |at: At| match kind {
+            None => true,
+            Some(kind) => self
+                .ends(at, &[names.kind, names.coding])
+                .any(|coding| text(coding, names.code) == Some(kind)),
+        };
+        let mut found = Vec::new();
+        let mut plain = None;
+        for at in self.ends(node, way).filter(|at| is_kind(*at)) {
+            let Some(value) = text(at, names.value) else {
+                continue;
+            };
+            match text(at, names.system) {
+                Some(system) => found.push((system.to_owned(), value.to_owned())),
+                None => plain = plain.or(Some((String::new(), value.to_owned()))),
+            }
+        }
+        if found.is_empty() {
+            found.extend(plain);
+        }
+        found
+    }
+
+    /// The elements that a way leads to.
+    fn ends(&self, node: At, way: &[Child]) -> impl Iterator<Item = At> + use<> {
+        let mut open = vec![node];
+        for step in way {
+            let next = open.iter().flat_map(|at| {
+                let children = self.draft.children(*at);
+                children
+                    .filter(|(_, element, ty)| *element == step.element && *ty == step.ty)
+                    .map(|(at, ..)| at)
+            });
+            open = next.collect();
+        }
+        open.into_iter()
     }
 
     fn add_identifier(&mut self, node: At, system: &str, value: &str) {

@@ -46,7 +46,8 @@ impl<'p> Run<'p, '_> {
     }
 
     /// The resources of a role in the innermost group that has any, those in the group itself
-    /// first; of those in it the last that was made.
+    /// first. What another repetition of a group around the segment has is not its own: the specimen
+    /// of one order is not that of the next.
     fn roles_near(&self, role: Number, segment: u32) -> Vec<u32> {
         let mut group = self
             .segments
@@ -59,9 +60,10 @@ impl<'p> Run<'p, '_> {
         if of_role().next().is_none() {
             return Vec::new();
         }
+        let mut below = None;
         loop {
             let here = || of_role().filter(|known| known.group == group);
-            let inside = || of_role().filter(|known| self.is_within(known.group, group));
+            let inside = || of_role().filter(|known| self.belongs(known.group, group, below));
             if here().next().is_some() {
                 return here().map(|known| known.made).collect();
             }
@@ -69,6 +71,7 @@ impl<'p> Run<'p, '_> {
             if !found.is_empty() || group == 0 {
                 return found;
             }
+            below = Some(group);
             group = self.parent(group);
         }
     }

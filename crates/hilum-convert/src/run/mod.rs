@@ -10,6 +10,7 @@ mod mend;
 mod names;
 mod place;
 mod read;
+mod told;
 mod write;
 
 use std::cell::Cell;
@@ -464,7 +465,7 @@ impl<'p, 'm> Run<'p, 'm> {
     fn role_around(&self, role: Number, mut group: u32) -> Option<u32> {
         if group != 0 {
             let mut known = self.roles.iter().rev().filter(|known| known.role == role);
-            if let Some(found) = known.find(|known| self.is_within(known.group, group)) {
+            if let Some(found) = known.find(|known| self.belongs(known.group, group, None)) {
                 return Some(found.made);
             }
         }
@@ -490,17 +491,26 @@ impl<'p, 'm> Run<'p, 'm> {
             .map_or(0, |found| found.parent(group))
     }
 
-    /// Whether a group lies in another one, or is it.
-    fn is_within(&self, mut inner: u32, outer: u32) -> bool {
-        loop {
-            if inner == outer {
-                return true;
-            }
+    /// Whether a group lies in another one, or is it, and not in the group `below`, where one came
+    /// from, nor in another repetition of that.
+    fn belongs(&self, mut inner: u32, outer: u32, below: Option<u32>) -> bool {
+        let mut child = None;
+        while inner != outer {
             if inner == 0 {
                 return false;
             }
+            child = Some(inner);
             inner = self.parent(inner);
         }
+        let (Some(child), Some(below)) = (child, below) else {
+            return true;
+        };
+        self.kind(child) != self.kind(below)
+    }
+
+    /// Which group of the structure a group is.
+    fn kind(&self, group: u32) -> Option<u16> {
+        self.arrangement.as_ref()?.kind(group)
     }
 
     fn node(&self, made: u32) -> At {

@@ -19,6 +19,9 @@ pub(super) struct Names {
     pub(super) identifier: TypeId,
     pub(super) system: Child,
     pub(super) value: Child,
+    pub(super) kind: Child,
+    pub(super) coding: Child,
+    pub(super) code: Child,
     pub(super) location: TypeId,
     pub(super) organization: TypeId,
     pub(super) period: TypeId,
@@ -53,6 +56,8 @@ fn find() -> Names {
     let entry = below(root(bundle), "entry");
     let request = below(entry.scope, "request");
     let identifier = ty("Identifier");
+    let kind = below(root(identifier), "type");
+    let coding = below(root(kind.ty), "coding");
     let binary = ty("Binary");
     let document = ty("DocumentReference");
     let content = below(root(document), "content");
@@ -70,6 +75,9 @@ fn find() -> Names {
         identifier,
         system: below(root(identifier), "system"),
         value: below(root(identifier), "value"),
+        kind,
+        coding,
+        code: below(root(coding.ty), "code"),
         location: ty("Location"),
         organization: ty("Organization"),
         period: ty("Period"),

@@ -146,7 +146,8 @@ impl<'m> Run<'_, 'm> {
     }
 
     /// The segment with an id in the innermost group that has one: of several the last before the
-    /// segment at hand, else the first.
+    /// segment at hand, else the first. What stands in another repetition of a group around the
+    /// segment is somebody else's: the ORC of one order says nothing of the next.
     fn find_segment(&self, own: u32, id: [u8; 3]) -> Option<u32> {
         let at = own as usize;
         if self
@@ -160,11 +161,11 @@ impl<'m> Run<'_, 'm> {
             return None;
         }
         let mut group = self.segments.get(at).map_or(0, |segment| segment.group);
+        let mut below = None;
         loop {
-            let mut within =
-                self.segments.iter().enumerate().filter(|(_, segment)| {
-                    segment.id == id && self.is_within(segment.group, group)
-                });
+            let mut within = self.segments.iter().enumerate().filter(|(_, segment)| {
+                segment.id == id && self.belongs(segment.group, group, below)
+            });
             let first = within.next();
             if let Some((first, _)) = first {
                 let later = within.take_while(|(index, _)| *index < at).last();
@@ -173,6 +174,7 @@ impl<'m> Run<'_, 'm> {
             if group == 0 {
                 return None;
             }
+            below = Some(group);
             group = self.parent(group);
         }
     }

@@ -11,6 +11,7 @@ mod conversion;
 mod data_types;
 mod kit;
 mod language;
+mod orders;
 mod owners;
 mod pairs;
 mod results;

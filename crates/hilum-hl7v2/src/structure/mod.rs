@@ -110,6 +110,13 @@ impl Arrangement {
         place.is_some_and(|place| place.fit == Fit::InOrder)
     }
 
+    /// Which group of the structure a group is an occurrence of, as a number.
+    #[must_use]
+    pub fn kind(&self, group: u32) -> Option<u16> {
+        let found = self.assignment.occurrences.get(group as usize);
+        found.map(|found| found.node)
+    }
+
     /// The group around a group; that of the message is the message.
     #[must_use]
     pub fn parent(&self, group: u32) -> u32 {
