@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use hilum_fhir::definitions::PrimitiveKind;
+
 use super::plan::Given;
 use super::value;
 use super::{Sent, V2Settings};
@@ -39,7 +41,8 @@ impl Givens<'_> {
             Given::Version => Cow::Borrowed(self.settings.version.as_str()),
             Given::Time => {
                 let mut text = String::new();
-                value::time(self.sent.at, &mut text);
+                let zone = self.settings.zone.as_deref();
+                value::primitive(Some(PrimitiveKind::Instant), self.sent.at, zone, &mut text);
                 Cow::Owned(text)
             }
             Given::ControlId if self.message == 0 => Cow::Borrowed(self.sent.control_id),

@@ -23,9 +23,11 @@ mod tables;
 mod turn;
 mod value;
 mod write;
+mod zone;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use hilum_fhir::Resource;
 use hilum_hl7v2::Message;
@@ -33,7 +35,7 @@ use hilum_hl7v2::Message;
 pub(crate) use compile::compile;
 pub(crate) use plan::Plan;
 
-use crate::Maps;
+use crate::{Maps, Zone};
 
 /// Finds resources that are referred to and not in the Bundle.
 pub trait Resolver {
@@ -73,6 +75,8 @@ pub struct V2Settings {
     pub authorities: BTreeMap<String, String>,
     /// Names of coding systems and their URIs, before those that the standard knows.
     pub systems: BTreeMap<String, String>,
+    /// The zone of the receiver: times with an offset are written as the clock there shows them.
+    pub zone: Option<Arc<dyn Zone>>,
     /// Whether each value can say why it is there.
     pub explain: bool,
 }
@@ -89,6 +93,7 @@ impl Default for V2Settings {
             receiving_facility: None,
             authorities: BTreeMap::new(),
             systems: BTreeMap::new(),
+            zone: None,
             explain: false,
         }
     }

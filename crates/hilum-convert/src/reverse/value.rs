@@ -2,14 +2,24 @@
 
 use hilum_fhir::definitions::PrimitiveKind;
 
-use super::draft::escape;
+use hilum_message::ATTACHMENT_TOKEN;
 
-/// Appends the value of a primitive.
-pub(super) fn primitive(kind: Option<PrimitiveKind>, text: &str, out: &mut String) {
+use super::draft::escape;
+use super::zone::shifted;
+use crate::Zone;
+
+/// Appends the value of a primitive; times in a zone where one is given.
+pub(super) fn primitive(
+    kind: Option<PrimitiveKind>,
+    text: &str,
+    zone: Option<&dyn Zone>,
+    out: &mut String,
+) {
     match kind {
         Some(PrimitiveKind::Boolean) => out.push(if text == "true" { 'Y' } else { 'N' }),
         Some(PrimitiveKind::Date | PrimitiveKind::DateTime | PrimitiveKind::Instant) => {
-            time(text, out);
+            let there = zone.and_then(|zone| shifted(text, zone));
+            time(there.as_deref().unwrap_or(text), out);
         }
         Some(PrimitiveKind::Time) => digits(text, out),
         Some(PrimitiveKind::Decimal) => decimal(text, out),
@@ -86,6 +96,11 @@ fn decimal(text: &str, out: &mut String) {
     }
 }
 
+/// Whether the content is not here but outside memory, with a token in its place.
+pub(super) fn is_outside(base64: &str) -> bool {
+    base64.contains(ATTACHMENT_TOKEN)
+}
+
 /// The bytes of base64 as text; none where they are no UTF-8.
 pub(super) fn plain(base64: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(base64.len() / 4 * 3);
@@ -116,7 +131,7 @@ mod tests {
 
     fn check(kind: PrimitiveKind, text: &str, expected: &str) {
         let mut out = String::new();
-        primitive(Some(kind), text, &mut out);
+        primitive(Some(kind), text, None, &mut out);
         assert_eq!(out, expected);
     }
 

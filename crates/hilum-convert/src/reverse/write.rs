@@ -69,9 +69,10 @@ impl<'r, 'p> Run<'r, 'p> {
                 let Some(node) = item else { return false };
                 let kind = node.type_def().primitive();
                 let text = node.text().unwrap_or_default();
+                let zone = self.givens.settings.zone.as_deref();
                 let wrote = self
                     .draft
-                    .put(spot, |out| value::primitive(kind, text, out));
+                    .put(spot, |out| value::primitive(kind, text, zone, out));
                 self.wrote(wrote, row, spot, node, false)
             }
             Way::Codes(table) => {
@@ -143,13 +144,14 @@ impl<'r, 'p> Run<'r, 'p> {
                 return self.wrote(wrote || self.draft.is_valued(spot), row, spot, node, false);
             }
             Inverse::Join => {
+                let zone = self.givens.settings.zone.as_deref();
                 let wrote = self.draft.put(spot, |out| {
                     for (at, item) in items.iter().enumerate() {
                         if at > 0 {
                             escape(argument, out);
                         }
                         let kind = item.type_def().primitive();
-                        value::primitive(kind, item.text().unwrap_or_default(), out);
+                        value::primitive(kind, item.text().unwrap_or_default(), zone, out);
                     }
                 });
                 if wrote {
@@ -185,6 +187,10 @@ impl<'r, 'p> Run<'r, 'p> {
                 None => return false,
             },
             Inverse::Day => Cow::Owned(text.split('T').next().unwrap_or_default().replace('-', "")),
+            Inverse::Plain if value::is_outside(text) => {
+                self.limit("text attachments outside memory", Some(node));
+                return false;
+            }
             Inverse::Plain => match value::plain(text) {
                 Some(text) => Cow::Owned(text),
                 None => return false,

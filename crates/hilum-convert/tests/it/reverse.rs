@@ -150,6 +150,37 @@ fn an_event_that_is_asked_for_wins() {
 }
 
 #[test]
+fn times_are_those_of_the_receivers_clock() {
+    let settings = V2Settings {
+        zone: Some(std::sync::Arc::new(hilum_convert::FixedZone(330))),
+        ..V2Settings::default()
+    };
+    let text = r#"{"resourceType":"Encounter","status":"in-progress","class":{"code":"IMP"},"period":{"start":"2026-01-01T22:00:00Z"}}"#;
+    let made = convert(text, &settings);
+    let message = made.messages.first().expect("a message");
+    let admitted = message.field("PV1", 44);
+    assert_eq!(admitted.as_deref(), Some("20260102033000+0530"));
+    assert_eq!(
+        message.field("MSH", 7).as_deref(),
+        Some("20260102073405+0530")
+    );
+}
+
+#[test]
+fn text_that_lies_outside_memory_is_told_and_left_out() {
+    let text = r#"{"resourceType":"DocumentReference","status":"current","content":[{"attachment":{"contentType":"text/plain","data":"hilumAttachment0Q00Z"}}]}"#;
+    let made = convert(text, &V2Settings::default());
+    let told: Vec<String> = made.findings.iter().map(ToString::to_string).collect();
+    let path = "DocumentReference.content[0].attachment.data";
+    assert_eq!(
+        told,
+        [format!(
+            "limit-reached {path}: text attachments outside memory"
+        )]
+    );
+}
+
+#[test]
 fn a_code_without_a_trigger_leaves_that_to_what_is_there() {
     let settings = V2Settings {
         event: Some("ADT".to_owned()),

@@ -102,6 +102,13 @@ impl Document for FhirDocument {
         Box::new(self.clone())
     }
 
+    fn payload_of(&self, text: bytes::Bytes) -> Payload {
+        match &self.attachments {
+            Some(attachments) => attachments.extract(&text),
+            None => Payload::inline(text),
+        }
+    }
+
     fn as_any(&self) -> &dyn Any {
         &self.resource
     }

@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use hilum_component::{
-    Acknowledge, Build, BuildContext, ChannelPlan, ComponentKind, DestinationKind, DestinationPlan,
-    Format, FormatOptions, Incoming, Meter, Millis, Order, Problem, ProcessEnvironment, Processed,
-    Registry, ResendPlan, RetryPlan, SendsAs, Site, Size, SourceKind, SourcePlan, StepPlan,
-    SystemInfo, TraceLine, Unlimited, process,
+    Acknowledge, Authority, Build, BuildContext, ChannelPlan, ComponentKind, DestinationKind,
+    DestinationPlan, Format, FormatOptions, Incoming, Meter, Millis, Order, Problem,
+    ProcessEnvironment, Processed, Registry, ResendPlan, RetryPlan, SendsAs, Site, Size,
+    SourceKind, SourcePlan, StepPlan, SystemInfo, TraceLine, Unlimited, process,
 };
 use hilum_fhirpath::NoHost;
 use hilum_message::{IndexKey, MessageId, Metadata, Payload, PlanDigest};
@@ -42,8 +42,23 @@ impl Site for Files {
         let file = self.0.get(&format!("systems/{name}.yaml"))?;
         let file = yaml::parse(std::str::from_utf8(file).ok()?);
         let text = |value: &Value| value.as_str().map(str::to_owned);
+        let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
+        let pairs = |value: &Value| value.as_object().cloned().unwrap_or_default();
         Some(Arc::new(SystemInfo {
             name: name.to_owned(),
+            zone: text(&file["zone"]),
+            identifiers: list(&file["identifiers"])
+                .iter()
+                .map(|one| Authority {
+                    name: text(&one["authority"]).unwrap_or_default(),
+                    uri: text(&one["uri"]),
+                    ..Authority::default()
+                })
+                .collect(),
+            code_systems: pairs(&file["code-systems"])
+                .iter()
+                .filter_map(|(name, uri)| Some((name.clone(), text(uri)?)))
+                .collect(),
             group: text(&file["group"]),
             sends_as: SendsAs {
                 application: text(&file["sends-as"]["application"]),

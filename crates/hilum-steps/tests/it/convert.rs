@@ -105,3 +105,134 @@ fn mistakes_are_told_when_the_site_is_checked() {
         &["zone: this machine knows no time zone `Nowhere/Else`"],
     );
 }
+
+const REPORT: &str = r#"{"resourceType":"Bundle","type":"collection","entry":[
+  {"fullUrl":"urn:uuid:1","resource":{"resourceType":"Patient","identifier":[{"system":"http://example.org/mrn","value":"7"}],"name":[{"family":"Canary"}],"gender":"female"}},
+  {"resource":{"resourceType":"DiagnosticReport","status":"final","code":{"text":"Lipids"},"subject":{"reference":"urn:uuid:1"},"effectiveDateTime":"2026-01-01T22:00:00Z","result":[{"reference":"urn:uuid:2"}]}},
+  {"fullUrl":"urn:uuid:2","resource":{"resourceType":"Observation","status":"final","code":{"coding":[{"system":"http://example.org/codes","code":"X"}]},
+    "valueQuantity":{"value":5.10,"unit":"mmol/l"},"focus":[{"display":"Canary"}]}}]}"#;
+
+const EHR: (&str, &str) = (
+    "systems/ehr.yaml",
+    "system: ehr\nzone: '+05:30'\nsends-as: { application: EHR, facility: NORTH }\n\
+     identifiers: [{ authority: HOSP, uri: 'http://example.org/mrn' }]\n\
+     code-systems: { OURS: 'http://example.org/codes' }\n",
+);
+
+#[test]
+fn a_bundle_becomes_a_message_for_its_receiver() {
+    let steps = "- convert: { to: hl7v2, system: ehr, sending-application: HILUM^1.2.3^ISO, processing-id: T }\n\
+        - filter: \"OBX.exists()\"\n\
+        - set: { PID-8: \"'U'\" }\n";
+    let mut channel = Channel::new("fhir", &[EHR], steps);
+    let found = outcome(&channel.run(REPORT));
+    let message = found.first().expect("a message");
+    let segments: Vec<&str> = message.split(['\r', '\n']).collect();
+    let header: Vec<&str> = segments.first().expect("MSH").split('|').collect();
+    assert_eq!(
+        header.get(2..6),
+        Some(["HILUM^1.2.3^ISO", "", "EHR", "NORTH"].as_slice())
+    );
+    assert!(
+        header.get(6).is_some_and(|time| time.ends_with("+0530")),
+        "{message}"
+    );
+    assert_eq!(
+        header.get(8..12).map(|h| [h[0], h[2], h[3]]),
+        Some(["ORU^R01^ORU_R01", "T", "2.5.1"])
+    );
+    assert_eq!(header.get(9).map(|id| id.len()), Some(15));
+    let body = [
+        "PID|1||7^^^HOSP||Canary|||U",
+        "OBR|1|||^Lipids|||20260102033000+0530||||||||||||||||||F",
+        "OBX|1|NM|X^^OURS||5.10|mmol/l^mmol/l|||||F",
+    ];
+    assert_eq!(segments.get(1..4), Some(body.as_slice()), "{message}");
+    // The same resource gives the same message again.
+    assert_eq!(found, outcome(&channel.run(REPORT)));
+}
+
+#[test]
+fn a_trace_names_the_row_of_each_value_and_findings_of_the_way_back_name_paths_only() {
+    let mut channel = Channel::new("fhir", &[EHR], "convert: { to: hl7v2, system: ehr }");
+    let processed = channel.run(REPORT);
+    let path = Some("Bundle.entry[0].resource.name[0].family");
+    let line = channel
+        .trace
+        .iter()
+        .find(|line| line.path.as_deref() == path);
+    let line = line.expect("a line");
+    assert!(
+        line.note.starts_with("PID[1]-5.1.1 by maps/reverse/"),
+        "{}",
+        line.note
+    );
+    let found: Vec<String> = processed
+        .findings
+        .iter()
+        .map(|finding| format!("{} {}", finding.code, finding.text))
+        .collect();
+    assert_eq!(
+        found,
+        ["unmapped no row reads Bundle.entry[2].resource.focus[0]"]
+    );
+    let mut silent = Channel::new("fhir", &[], "convert: { to: hl7v2, report: none }");
+    assert!(silent.run(REPORT).findings.is_empty());
+}
+
+#[test]
+fn a_bundle_of_several_appointments_becomes_as_many_messages() {
+    let one =
+        r#"{"resource":{"resourceType":"Appointment","status":"booked","minutesDuration":5}}"#;
+    let bundle =
+        format!(r#"{{"resourceType":"Bundle","type":"collection","entry":[{one},{one}]}}"#);
+    let mut channel = Channel::new("fhir", &[], "convert: hl7v2");
+    let processed = channel.run(&bundle);
+    let found = outcome(&processed);
+    assert_eq!(found.len(), 2);
+    let second = found.last().expect("two");
+    assert!(second.contains("-2|P|2.5.1"), "{second}");
+}
+
+#[test]
+fn what_no_message_is_known_for_is_rejected_with_the_remedy() {
+    let library = r#"{"resourceType":"Library","status":"active","type":{"text":"x"}}"#;
+    let check = |step: &str, expected: &str| {
+        let processed = Channel::new("fhir", &[], step).run(library);
+        let told = format!("{:?}", processed.reason);
+        assert!(told.contains(expected), "{told}");
+    };
+    let expected = "no message is known for a Library; name the event, or add a row to `events` (`message` of the step `convert`)";
+    check("convert: hl7v2", expected);
+    check(
+        "convert: { to: hl7v2, message: ADT^A08 }",
+        "there are no rows that make ADT^A08 of this Library",
+    );
+}
+
+#[test]
+fn keys_of_the_other_direction_are_mistakes() {
+    let check = |format: &str, step: &str, expected: &[&str]| {
+        assert_eq!(problems(format, &Files::of(&[]), step), expected, "{step}");
+    };
+    check(
+        "hl7v2",
+        "convert: { to: fhir, message: ADT^A08 }",
+        &["message: it is not looked at with `to: fhir`"],
+    );
+    check(
+        "fhir",
+        "convert: { to: hl7v2, bundle: message }",
+        &["bundle: it is not looked at with `to: hl7v2`"],
+    );
+    check(
+        "fhir",
+        "convert: { to: hl7v2, message: adt }",
+        &["message: `adt` is not of the form ADT^A08 or ADT"],
+    );
+    check(
+        "hl7v2",
+        "convert: hl7v2",
+        &["to: messages of the format hl7v2 are not converted; this step takes resources of FHIR"],
+    );
+}

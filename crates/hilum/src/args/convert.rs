@@ -42,7 +42,8 @@ pub(crate) struct Convert {
     /// A site, whose maps/ is laid over those of hilum
     #[arg(long, value_name = "FOLDER")]
     pub(crate) site: Option<PathBuf>,
-    /// The time zone of times without an offset, such as Europe/Berlin or +01:00
+    /// The time zone of times without an offset, such as Europe/Berlin or +01:00; with --to hl7v2 the
+    /// zone in which times are written
     #[arg(long, value_name = "ZONE")]
     pub(crate) zone: Option<String>,
     /// The country that rows ask for (%country), such as US

@@ -19,13 +19,14 @@ use crate::command::fhir::{Server, read};
 use crate::command::gather::gather;
 use crate::output::{Exit, Output};
 
-/// Characters of MSH-10, whose length is 20 up to version 2.6; a second message has `-2` behind it.
-const CONTROL_ID_CHARS: usize = 16;
+/// Characters of MSH-10, whose length is 20 up to version 2.6; the last message of the largest Bundle
+/// has `-1000` behind it.
+const CONTROL_ID_CHARS: usize = 15;
 
 pub(super) fn run(arguments: &Convert, maps: &Maps, output: &Output) -> anyhow::Result<Exit> {
     let mut converting = Converting {
         maps,
-        settings: settings(arguments),
+        settings: settings(arguments)?,
         arguments,
         output,
         now: super::now(),
@@ -38,17 +39,18 @@ pub(super) fn run(arguments: &Convert, maps: &Maps, output: &Output) -> anyhow::
     Ok(converting.watch.end("resources", arguments.coverage))
 }
 
-fn settings(arguments: &Convert) -> V2Settings {
-    V2Settings {
+fn settings(arguments: &Convert) -> anyhow::Result<V2Settings> {
+    Ok(V2Settings {
         event: arguments.message.clone(),
         version: arguments.hl7_version.clone(),
         sending_application: arguments.sending_application.clone(),
         sending_facility: arguments.sending_facility.clone(),
         receiving_application: arguments.receiving_application.clone(),
         receiving_facility: arguments.receiving_facility.clone(),
+        zone: arguments.zone.as_deref().map(super::zone).transpose()?,
         explain: arguments.explain || arguments.coverage,
         ..V2Settings::default()
-    }
+    })
 }
 
 struct Converting<'o> {

@@ -1,0 +1,224 @@
+//! HL7 v2 to FHIR.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use hilum_component::{
+    BuildContext, Built, Document, Finding, Flow, Format, Halted, Problem, Severity, Step,
+    StepContext, SystemInfo, TraceLine, Working,
+};
+use hilum_convert::{Arrived, BundleType, Converted, FindingCode, Settings, to_fhir};
+use hilum_fhir::{Resource, Style, json};
+use hilum_hl7v2::Message;
+use hilum_message::{Payload, Phi};
+
+use super::config::{Bundle, Config, Original, Report};
+use super::rows::{Rows, maps};
+use super::{authorities, instant, unmapped, zone};
+use crate::sender::SENDER;
+use crate::settings::Problems;
+
+pub(super) fn build(
+    config: &Config,
+    context: &BuildContext<'_>,
+    mut problems: Problems,
+) -> Built<Arc<dyn Step>> {
+    if context.format.name() != "hl7v2" {
+        problems.add(Problem::at(
+            &["to"],
+            format!(
+                "messages of the format {} are not converted",
+                context.format.name()
+            ),
+        ));
+    }
+    let format = context.site.format("fhir");
+    let format = problems.keep(format.map_err(|text| Problem::at(&["to"], text)));
+    let empty = Payload::inline(r#"{"resourceType":"Bundle","type":"collection"}"#.into());
+    let empty = format.as_ref().and_then(|format| {
+        let document = format.parse(&empty);
+        problems.keep(document.map_err(|reject| Problem::at(&["to"], reject.to_string())))
+    });
+    let maps = maps(config, context, &mut problems);
+    let systems = systems(config, context, &mut problems);
+    let base = settings(config, None, context, &mut problems);
+    let parts = format.zip(empty).zip(maps);
+    let step = parts.map(|((format, empty), maps)| {
+        Arc::new(Convert {
+            maps,
+            format,
+            empty,
+            base,
+            systems,
+            fixed: config.system.clone(),
+            report: config.report,
+        }) as Arc<dyn Step>
+    });
+    problems.finish(step)
+}
+
+/// The settings of each system that may have sent a message.
+fn systems(
+    config: &Config,
+    context: &BuildContext<'_>,
+    problems: &mut Problems,
+) -> BTreeMap<String, Settings> {
+    let mut found = BTreeMap::new();
+    if let Some(name) = &config.system {
+        let system = problems.keep(context.system(&["system"], name));
+        if let Some(system) = system {
+            found.insert(
+                name.clone(),
+                settings(config, Some(&system), context, problems),
+            );
+        }
+        return found;
+    }
+    for name in context.site.system_names() {
+        let system = context.site.system(&name);
+        if let Some(system) = system.filter(|system| system.group.is_some()) {
+            found.insert(name, settings(config, Some(&system), context, problems));
+        }
+    }
+    found
+}
+
+fn settings(
+    config: &Config,
+    system: Option<&SystemInfo>,
+    context: &BuildContext<'_>,
+    problems: &mut Problems,
+) -> Settings {
+    let authorities = authorities(system);
+    let zone = zone(config, system, context, problems);
+    Settings {
+        zone,
+        country: config.country.clone(),
+        profile: config.profile.clone(),
+        software: None,
+        authorities,
+        systems: system
+            .map(|system| system.code_systems.clone())
+            .unwrap_or_default(),
+        bundle: match config.bundle.unwrap_or_default() {
+            Bundle::Transaction => BundleType::Transaction,
+            Bundle::Message => BundleType::Message,
+            Bundle::Collection => BundleType::Collection,
+        },
+        original: match config.original.unwrap_or_default() {
+            Original::None => hilum_convert::Original::None,
+            Original::Binary => hilum_convert::Original::Binary,
+            Original::DocumentReference => hilum_convert::Original::DocumentReference,
+        },
+        explain: false,
+    }
+}
+
+struct Convert {
+    maps: Rows,
+    format: Arc<dyn Format>,
+    /// A Bundle without content, to be filled.
+    empty: Box<dyn Document>,
+    base: Settings,
+    systems: BTreeMap<String, Settings>,
+    fixed: Option<String>,
+    report: Report,
+}
+
+impl Step for Convert {
+    fn format(&self) -> Option<Arc<dyn Format>> {
+        Some(Arc::clone(&self.format))
+    }
+
+    fn apply(&self, message: &mut Working, context: &mut StepContext<'_>) -> Result<Flow, Halted> {
+        let Some(v2) = message.document.as_any().downcast_ref::<Message>() else {
+            return Err(Halted::reject("only messages of HL7 v2 are converted"));
+        };
+        context.spend()?;
+        let sender = self
+            .fixed
+            .as_deref()
+            .or_else(|| message.metadata.get(SENDER));
+        let settings = sender
+            .and_then(|name| self.systems.get(name))
+            .unwrap_or(&self.base);
+        let explained;
+        let settings = if context.trace.is_some() {
+            explained = Settings {
+                explain: true,
+                ..settings.clone()
+            };
+            &explained
+        } else {
+            settings
+        };
+        let (id, at) = (message.id.to_string(), instant(context.arrived_ms));
+        let arrived = Arrived { id: &id, at: &at };
+        let converted = to_fhir(self.maps.maps(), v2, settings, &arrived);
+        context.spend()?;
+        self.note(&converted, context);
+        self.report(&converted, context);
+        message.document = self.document(&*message.document, converted.bundle)?;
+        Ok(Flow::Next)
+    }
+}
+
+impl Convert {
+    /// The Bundle as a document; large attachments stay outside memory.
+    fn document(&self, v2: &dyn Document, bundle: Resource) -> Result<Box<dyn Document>, Halted> {
+        if v2.write().cuts().is_empty() {
+            let mut document = self.empty.boxed_clone();
+            if let Some(resource) = document.as_any_mut().downcast_mut::<Resource>() {
+                *resource = bundle;
+                return Ok(document);
+            }
+        }
+        let mut text = Vec::new();
+        json::write(&bundle, Style::Compact, &mut text);
+        let payload = v2.payload_of(text.into());
+        self.format
+            .parse(&payload)
+            .map_err(|reject| Halted::reject(format!("the Bundle is {reject}")))
+    }
+
+    /// A line of the trace for each element.
+    fn note(&self, converted: &Converted, context: &mut StepContext<'_>) {
+        for reason in &converted.reasons {
+            context.note(|step| TraceLine {
+                step: step.to_owned(),
+                path: reason.source.map(|place| place.to_string()),
+                before: None,
+                after: Some(Phi::new(reason.value.clone())),
+                note: format!("{} by {}:{}", reason.element, reason.file, reason.line),
+            });
+        }
+    }
+
+    fn report(&self, converted: &Converted, context: &mut StepContext<'_>) {
+        if self.report == Report::None {
+            return;
+        }
+        let step = context.step.to_owned();
+        for finding in &converted.findings {
+            // What FHIR wants and the message does not have is no fault of the message.
+            let severity = match finding.code {
+                FindingCode::RequiredAbsent | FindingCode::ExplicitNull => Severity::Information,
+                _ => Severity::Warning,
+            };
+            context.findings.push(Finding {
+                step: step.clone(),
+                code: finding.code.as_str().to_owned(),
+                path: Some(finding.place.to_string()),
+                severity,
+                text: finding
+                    .detail
+                    .clone()
+                    .unwrap_or_else(|| finding.code.as_str().to_owned()),
+            });
+        }
+        if self.report == Report::All && !converted.unmapped.is_empty() {
+            let places = converted.unmapped.iter().map(ToString::to_string);
+            context.findings.push(unmapped(step, places));
+        }
+    }
+}
