@@ -392,6 +392,7 @@ fn identity(compiler: &mut Compiler<'_>, (file, entry): &Filed<IdentityRow>) {
         let child = type_named(&row.resource, 0).map_err(|fault| (0, fault))?;
         let key = match &row.key {
             Key::None => KeyDef::None,
+            Key::Content => KeyDef::Content,
             Key::Join(parts) => KeyDef::Join(reading.join(parts).map_err(|fault| (1, fault))?),
             Key::Element(of) => {
                 let mut places = Places::new(child);

@@ -364,6 +364,8 @@ pub(crate) enum KeyDef {
     Element(Vec<Child>, Option<Box<str>>),
     /// Texts, which become an identifier.
     Join(Vec<Joined>),
+    /// All that it says.
+    Content,
     None,
 }
 

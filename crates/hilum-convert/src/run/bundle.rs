@@ -37,10 +37,10 @@ pub(super) struct Unified {
 
 /// By what a resource is known.
 #[derive(Clone, Debug)]
-struct Known {
-    system: String,
-    value: String,
-    how: How,
+pub(super) struct Known {
+    pub(super) system: String,
+    pub(super) value: String,
+    pub(super) how: How,
 }
 
 /// How often each joined key was met.
@@ -117,12 +117,13 @@ impl Run<'_, '_> {
         let alive = self.alive(&refers);
         let mut joins = Joins::new();
         let mut told = Told::default();
-        let known: Vec<Option<Known>> = (0..count)
+        let mut known: Vec<Option<Known>> = (0..count)
             .map(|at| match alive.get(at) {
                 Some(true) => self.known(narrow(at), &refers, &mut joins, &mut told),
                 _ => None,
             })
             .collect();
+        self.know_by_content(&mut known, &alive, &refers);
         let same = self.same(&known, &alive, &refers);
         for pending in std::mem::take(&mut self.pending) {
             match same.get(pending.made as usize).copied().flatten() {
@@ -175,7 +176,7 @@ impl Run<'_, '_> {
         }
     }
 
-    fn pending_at(&self, at: At, refers: &[u32]) -> Option<&Pending> {
+    pub(super) fn pending_at(&self, at: At, refers: &[u32]) -> Option<&Pending> {
         let number = refers.get(at.index()).copied();
         self.pending.get(number.unwrap_or(NOTHING) as usize)
     }
@@ -318,7 +319,8 @@ impl Run<'_, '_> {
                 }
             }
             let found = match &row.key {
-                KeyDef::None => None,
+                // Of what says something it is asked when the others are known.
+                KeyDef::None | KeyDef::Content => None,
                 KeyDef::Element(way, kind) => {
                     let mut keys = self.identifiers(node, way, kind.as_deref());
                     // What has no system is the sender's own: another hospital has a bed 1 too.
@@ -380,7 +382,6 @@ impl Run<'_, '_> {
             let text = self.message.component("MSH", field, 1);
             text.filter(|text| !text.trim().is_empty())
         };
-        let sender = sender(4).or_else(|| sender(3))?;
         let mut values = Vec::new();
         let mut at = Some(made);
         while let Some(next) = at.filter(|_| values.len() < PARTS_MAX) {
@@ -396,13 +397,23 @@ impl Run<'_, '_> {
                     && above.and_then(|above| self.draft.type_id(above.node)) == ty
             });
         }
-        values.push(sender.into_owned());
+        // Whose name the site declares is the same whoever says it; all else is the sender's own.
+        let declared = values
+            .last()
+            .and_then(|of| self.settings.authorities.get(of));
+        match declared.cloned() {
+            Some(uri) => {
+                values.pop();
+                values.push(uri);
+            }
+            None => values.push(sender(4).or_else(|| sender(3))?.into_owned()),
+        }
         values.reverse();
         Some(values.join("|"))
     }
 
     /// Writes an identifier that derives from texts of the message.
-    fn derive(&mut self, node: At, value: String) -> (String, String) {
+    pub(super) fn derive(&mut self, node: At, value: String) -> (String, String) {
         self.add_identifier(node, DERIVED, &value);
         (DERIVED.to_owned(), value)
     }

@@ -4,6 +4,7 @@ mod bundle;
 mod codes;
 mod complete;
 mod condition;
+mod content;
 mod functions;
 mod links;
 mod mend;

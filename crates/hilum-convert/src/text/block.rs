@@ -255,6 +255,8 @@ pub enum Key {
     Element(Target),
     /// By texts of the message, which become an identifier.
     Join(Vec<JoinPart>),
+    /// By all that it says, where what it refers to is known.
+    Content,
     /// By nothing.
     None,
 }
@@ -696,6 +698,7 @@ fn identity_row(sign: Sign, mut columns: Columns<'_, '_, '_>) -> Option<Entry<Id
             scan.end()?;
             Ok(Key::Join(parts))
         }
+        None if text == "content()" => Ok(Key::Content),
         None => Target::read(text).map(Key::Element),
     });
     let condition = columns.read(2, Condition::read);

@@ -10,6 +10,7 @@
 mod conversion;
 mod data_types;
 mod kit;
+mod known_again;
 mod language;
 mod orders;
 mod owners;

@@ -17,6 +17,7 @@ mod fhir_channels;
 mod fhir_kill;
 mod fhir_server;
 mod fhir_tls;
+mod flows;
 mod folder;
 mod interface;
 mod journal;

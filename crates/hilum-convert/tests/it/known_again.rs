@@ -1,0 +1,94 @@
+//! By what resources without a number of their own are known again in the next message.
+
+use std::collections::BTreeMap;
+
+use hilum_convert::{Arrived, Maps, Settings, to_fhir};
+use hilum_hl7v2::Message;
+
+use crate::kit::as_json;
+
+/// The requests that a message makes of its resources of a type.
+fn requests(ty: &str, id: &str, facility: &str, segments: &str) -> Vec<String> {
+    let authorities = [("STE".to_owned(), "urn:oid:2.999.1.1".to_owned())];
+    let settings = Settings {
+        authorities: BTreeMap::from(authorities),
+        ..Settings::default()
+    };
+    let text = format!("MSH|^~\\&|APP|{facility}|||20260102||{segments}");
+    let message = Message::parse(text).unwrap();
+    let arrived = Arrived {
+        id,
+        at: "2026-01-02T03:04:05Z",
+    };
+    let converted = to_fhir(Maps::shipped().unwrap(), &message, &settings, &arrived);
+    let bundle = as_json(&converted.bundle);
+    let entries = bundle["entry"].as_array().unwrap().iter();
+    let of_type = entries.filter(|entry| entry["resource"]["resourceType"] == ty);
+    of_type
+        .map(|entry| {
+            entry["request"]
+                .to_string()
+                .replace("%7C", "|")
+                .replace("%5C|", "/")
+        })
+        .collect()
+}
+
+/// Two messages of two senders speak of the same things, or they do not.
+fn check(ty: &str, segments: &str, same: bool, part: &str) {
+    let (first, second) = (
+        requests(ty, "m1", "WARDS", segments),
+        requests(ty, "m2", "NORTH", segments),
+    );
+    assert!(!first.is_empty(), "no {ty} in {segments}");
+    assert_eq!(first == second, same, "{first:?}\n{second:?}");
+    assert!(
+        first.iter().any(|request| request.contains(part)),
+        "{first:?}"
+    );
+}
+
+#[test]
+fn what_has_no_number_is_known_by_what_it_says_or_belongs_to() {
+    let order = "OML^O21^OML_O21|1|P|2.5.1\rPID|||7^^^STE\rPV1||I|W1^2^3^STE\r\
+        ORC|NW|P1^CPOE||||||||||1001^Doe^Ann^^^^^^STE\rOBR|1|P1^CPOE||K^Potassium\r";
+    check(
+        "PractitionerRole",
+        order,
+        true,
+        "identifier=urn%3Ahilum%3Aderived|",
+    );
+    // Somebody without a number may be somebody else in the next message.
+    let unnumbered = order.replace("1001^Doe", "^Doe");
+    check("PractitionerRole", &unnumbered, false, "PractitionerRole/");
+    // Another person is in another role.
+    let role = |order: &str| requests("PractitionerRole", "m1", "WARDS", order);
+    assert_ne!(role(order), role(&order.replace("1001^Doe", "1002^Roe")));
+
+    // A facility whose name the site declares is the same whoever says it.
+    check(
+        "Location",
+        order,
+        true,
+        "derived|urn%3Aoid%3A2.999.1.1/W1/2/3",
+    );
+    check(
+        "Location",
+        &order.replace("^3^STE", "^3^OTHER"),
+        false,
+        "derived|WARDS/OTHER/W1",
+    );
+
+    let result = "ORU^R01^ORU_R01|1|P|2.3\rPID|||7^^^STE\r\
+        OBR|1||F1^LAB|K^Potassium|||||||||||2026010207\rOBX|1|NM|K||4.1\r";
+    check(
+        "Specimen",
+        result,
+        true,
+        "Specimen?identifier=urn%3Ahilum%3Aderived|F1/LAB/K/7",
+    );
+    let two = "ORU^R01^ORU_R01|1|P|2.5.1\rPID|||7^^^STE\rOBR|1|P1|F1^LAB|K^Potassium\r\
+        OBX|1|NM|K||4.1\rSPM|1|||BLD\rSPM|2|||UR\r";
+    check("Specimen", two, true, "derived|BLD/1/P1/LAB/F1");
+    check("Specimen", two, true, "derived|UR/2/P1/LAB/F1");
+}
