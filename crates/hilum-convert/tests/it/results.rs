@@ -27,6 +27,12 @@ fn convert(obx: &str) -> Converted {
     )
 }
 
+fn bundle(converted: &Converted) -> String {
+    let mut out = Vec::new();
+    json::write(&converted.bundle, Style::Compact, &mut out);
+    String::from_utf8(out).expect("text")
+}
+
 /// The first Observation, compact.
 fn observation(converted: &Converted) -> String {
     let mut entries = converted.bundle.root().children_named("entry");
@@ -148,4 +154,31 @@ fn what_the_order_and_the_structure_say_is_not_told_as_unmapped() {
     let converted = convert("NTE|1||text\rOBX|1|ST|A^B^L|9|x||||||F\rZZZ|1|a");
     let unmapped: Vec<String> = converted.unmapped.iter().map(ToString::to_string).collect();
     assert_eq!(unmapped, ["ZZZ"]);
+}
+
+/// Without an ORC it is OBR alone that knows who ordered.
+#[test]
+fn the_requester_of_a_result_without_orc_is_kept() {
+    let obr = "OBR|2|P1|3|X^Y^L||||||||||||77^House^Greg\rOBX|1|ST|A^B^L||x||||||F";
+    let written = bundle(&convert(obr));
+    assert!(
+        written.contains("\"requester\":{\"reference\":"),
+        "{written}"
+    );
+    assert!(
+        written.contains("\"basedOn\":[{\"reference\":"),
+        "{written}"
+    );
+    assert!(written.contains("\"family\":\"House\""), "{written}");
+}
+
+#[test]
+fn the_collectors_comment_stands_at_the_specimen_of_spm() {
+    let obr = format!("OBR|2||3|X^Y^L{}a^haemolytic", "|".repeat(35));
+    let written = bundle(&convert(&format!("{obr}\rSPM|1|||BLD^Blood^HL70487")));
+    assert_eq!(written.matches("\"resourceType\":\"Specimen\"").count(), 1);
+    assert!(
+        written.contains("\"note\":[{\"text\":\"haemolytic\"}]"),
+        "{written}"
+    );
 }

@@ -2,11 +2,21 @@
 //!
 //! Columns separated by two or more spaces: set (`*` for any), pairs (a pattern of their names), kind
 //! (`missing`, `differs`, `extra`, `*`), path (a pattern), whose (`theirs`, `ours`, `defect`), reason.
-//! In a pattern `*` stands for any text. The first row that fits counts.
+//! The set `types` are the pairs of ReportStream about one data type ([`DATA_TYPES`]).
+//!
+//! In a pattern `*` stands for any text; patterns of pairs are parted by `|`. The first row that fits counts. Behind the path may stand
+//! `=` and a pattern of the value: theirs, where only we have one ours, where both differ
+//! `theirs -> ours`.
 
-use super::compare::Difference;
+use super::compare::{Difference, Kind};
 
 const ROWS: &str = include_str!("explained.txt");
+
+/// Folders of ReportStream that are about a data type, or about the header that carries some.
+const DATA_TYPES: [&str; 26] = [
+    "aui", "ce", "cnn", "cp", "cq", "cwe", "cx", "dld", "dr", "dt", "dtm", "ei", "eip", "hd", "id",
+    "msg", "msh", "ndl", "nm", "pl", "pt", "xad", "xcn", "xon", "xpn", "xtn",
+];
 
 /// Whose choice a difference is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -22,6 +32,7 @@ struct Row {
     pairs: &'static str,
     kind: &'static str,
     path: &'static str,
+    value: Option<&'static str>,
     whose: Whose,
     reason: &'static str,
     used: usize,
@@ -47,6 +58,10 @@ impl Explanations {
             let [set, pairs, kind, path, whose, reason] = columns[..] else {
                 panic!("explained.txt:{}: six columns are needed: {line}", at + 1);
             };
+            let (path, value) = match path.split_once('=') {
+                Some((path, value)) => (path, Some(value)),
+                None => (path, None),
+            };
             let whose = match whose {
                 "theirs" => Whose::Theirs,
                 "ours" => Whose::Ours,
@@ -59,6 +74,7 @@ impl Explanations {
                 pairs,
                 kind,
                 path,
+                value,
                 whose,
                 reason,
                 used: 0,
@@ -70,10 +86,11 @@ impl Explanations {
     /// Whose choice a difference is, where a row tells.
     pub(super) fn of(&mut self, set: &str, pair: &str, one: &Difference) -> Option<Whose> {
         let row = self.rows.iter_mut().find(|row| {
-            (row.set == "*" || row.set == set)
+            (row.set == "*" || row.set == set || (row.set == "types" && is_of_a_type(set, pair)))
                 && (row.kind == "*" || row.kind == one.kind.name())
-                && fits(row.pairs, pair)
+                && row.pairs.split('|').any(|pairs| fits(pairs, pair))
                 && fits(row.path, &one.path)
+                && row.value.is_none_or(|value| fits(value, &value_of(one)))
         })?;
         row.used += 1;
         Some(row.whose)
@@ -102,11 +119,13 @@ impl Explanations {
             }
             page.push_str("| Set | Fields | Kind | Path | Why |\n|---|---|---|---|---|\n");
             for row in rows {
-                let place = if row.pairs == "*" {
-                    row.path.to_owned()
-                } else {
-                    format!("{} in {}", row.path, row.pairs)
-                };
+                let mut place = row.path.to_owned();
+                if let Some(value) = row.value {
+                    place = format!("{place} = {}", value.replace('|', "\\|"));
+                }
+                if row.pairs != "*" {
+                    place = format!("{place} in {}", row.pairs.replace('|', " "));
+                }
                 page.push_str(&format!(
                     "| {} | {} | {} | `{place}` | {} |\n",
                     row.set, row.used, row.kind, row.reason
@@ -117,6 +136,21 @@ impl Explanations {
         while page.ends_with("\n\n") {
             page.pop();
         }
+    }
+}
+
+fn is_of_a_type(set: &str, pair: &str) -> bool {
+    set == "reportstream"
+        && pair
+            .split_once('/')
+            .is_some_and(|(folder, _)| DATA_TYPES.contains(&folder))
+}
+
+fn value_of(one: &Difference) -> String {
+    match one.kind {
+        Kind::Missing => one.theirs.clone(),
+        Kind::Extra => one.ours.clone(),
+        Kind::Differs => format!("{} -> {}", one.theirs, one.ours),
     }
 }
 
