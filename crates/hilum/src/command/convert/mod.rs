@@ -7,6 +7,7 @@ mod store;
 mod to_fhir;
 mod to_v2;
 mod watch;
+mod why;
 
 use std::sync::Arc;
 
@@ -46,9 +47,9 @@ pub(crate) fn run(arguments: &Convert, output: &Output) -> anyhow::Result<Exit> 
             if arguments.query.is_some() {
                 bail!("a query finds resources; write --from fhir --to hl7v2");
             }
-            to_fhir::run(arguments, &maps, output)
+            to_fhir::run(arguments, &maps, &overlay, output)
         }
-        (ConvertForm::Fhir, ConvertForm::Hl7v2) => to_v2::run(arguments, &maps, output),
+        (ConvertForm::Fhir, ConvertForm::Hl7v2) => to_v2::run(arguments, &maps, &overlay, output),
         _ => bail!("write --from hl7v2 --to fhir, or --from fhir --to hl7v2"),
     }
 }

@@ -12,11 +12,17 @@ use serde_json::{Value, json};
 
 use super::input;
 use super::watch::Watch;
+use super::why::Why;
 use crate::args::{BundleForm, Convert, KeptForm};
 use crate::command::gather::gather;
 use crate::output::{Exit, Output};
 
-pub(super) fn run(arguments: &Convert, maps: &Maps, output: &Output) -> anyhow::Result<Exit> {
+pub(super) fn run(
+    arguments: &Convert,
+    maps: &Maps,
+    own: &[(String, String)],
+    output: &Output,
+) -> anyhow::Result<Exit> {
     let mut files: Vec<PathBuf> = Vec::new();
     for path in &arguments.paths {
         let named = path.is_file() || path == Path::new("-");
@@ -37,7 +43,10 @@ pub(super) fn run(arguments: &Convert, maps: &Maps, output: &Output) -> anyhow::
     for file in &files {
         converting.file(file)?;
     }
-    Ok(converting.watch.end("messages", arguments.coverage))
+    if arguments.coverage {
+        converting.watch.coverage(maps, own);
+    }
+    Ok(converting.watch.end("messages"))
 }
 
 fn settings(arguments: &Convert) -> anyhow::Result<Settings> {
@@ -102,7 +111,7 @@ impl Converting<'_> {
         };
         let converted = to_fhir(self.maps, message, &self.settings, &arrived);
         for Reason { file, line, .. } in &converted.reasons {
-            self.watch.hit(format!("{file}:{line}"));
+            self.watch.hit(file, *line);
         }
         if self.output.json() {
             self.output
@@ -122,7 +131,8 @@ impl Converting<'_> {
         };
         let mut text = Vec::new();
         fhir_json::write(&converted.bundle, style, &mut text);
-        self.output.line(String::from_utf8(text)?.trim_end());
+        let text = String::from_utf8(text)?;
+        self.output.line(text.trim_end());
         for finding in &converted.findings {
             self.watch.note(name, &finding.to_string());
         }
@@ -130,15 +140,19 @@ impl Converting<'_> {
             self.watch.note(name, &format!("unmapped {place}"));
         }
         if self.arguments.explain {
+            let bundle: Value = serde_json::from_str(&text)?;
+            let mut why = Why::new();
             for reason in &converted.reasons {
-                self.watch.note(name, &reason_line(reason));
+                explain(reason, &bundle, &mut why);
             }
+            why.show(name, self.output);
         }
         Ok(())
     }
 }
 
-fn reason_line(reason: &Reason) -> String {
+/// A line for an element, under its resource.
+fn explain(reason: &Reason, bundle: &Value, why: &mut Why) {
     let Reason {
         element,
         file,
@@ -146,8 +160,20 @@ fn reason_line(reason: &Reason) -> String {
         source,
         value,
     } = reason;
-    let source = source.map_or_else(|| "-".to_owned(), |place| place.to_string());
-    format!("{element} = {value} from {source} by {file}:{line}")
+    let inside = element.strip_prefix("Bundle.entry[");
+    let inside = inside.and_then(|rest| rest.split_once("].resource."));
+    let (heading, place) = match inside {
+        Some((entry, place)) => {
+            let resource = entry.parse::<usize>().ok();
+            let resource = resource.map(|at| &bundle["entry"][at]["resource"]["resourceType"]);
+            let kind = resource.and_then(Value::as_str).unwrap_or("resource");
+            (format!("{kind}, Bundle.entry[{entry}]"), place)
+        }
+        None => ("Bundle".to_owned(), element.as_str()),
+    };
+    let place = place.strip_prefix("Bundle.").unwrap_or(place);
+    let from = source.map_or_else(|| "-".to_owned(), |place| place.to_string());
+    why.add(heading, place, value, &from, &format!("{file}:{line}"));
 }
 
 fn as_json(name: &str, converted: &Converted, explain: bool) -> anyhow::Result<Value> {

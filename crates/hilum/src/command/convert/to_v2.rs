@@ -14,6 +14,7 @@ use super::input;
 use super::loose::Loose;
 use super::store::Store;
 use super::watch::Watch;
+use super::why::Why;
 use crate::args::Convert;
 use crate::command::fhir::{Server, read};
 use crate::command::gather::gather;
@@ -23,7 +24,12 @@ use crate::output::{Exit, Output};
 /// has `-1000` behind it.
 const CONTROL_ID_CHARS: usize = 15;
 
-pub(super) fn run(arguments: &Convert, maps: &Maps, output: &Output) -> anyhow::Result<Exit> {
+pub(super) fn run(
+    arguments: &Convert,
+    maps: &Maps,
+    own: &[(String, String)],
+    output: &Output,
+) -> anyhow::Result<Exit> {
     let mut converting = Converting {
         maps,
         settings: settings(arguments)?,
@@ -36,7 +42,10 @@ pub(super) fn run(arguments: &Convert, maps: &Maps, output: &Output) -> anyhow::
         Some(query) => converting.query(query)?,
         None => converting.files()?,
     }
-    Ok(converting.watch.end("resources", arguments.coverage))
+    if arguments.coverage {
+        converting.watch.coverage(maps, own);
+    }
+    Ok(converting.watch.end("resources"))
 }
 
 fn settings(arguments: &Convert) -> anyhow::Result<V2Settings> {
@@ -138,7 +147,9 @@ impl Converting<'_> {
         match to_v2(self.maps, resource, resolver, &self.settings, sent) {
             Ok(made) => {
                 for Because { row, .. } in &made.why {
-                    self.watch.hit(row.clone());
+                    if let Some((file, line)) = row.rsplit_once(':') {
+                        self.watch.hit(file, line.parse().unwrap_or_default());
+                    }
                 }
                 if self.output.json() {
                     let value = as_json(name, &made, self.arguments.explain);
@@ -175,16 +186,18 @@ impl Converting<'_> {
             self.watch.note(name, &format!("unmapped {path}"));
         }
         if self.arguments.explain {
+            let mut table = Why::new();
             for why in &made.why {
-                self.watch
-                    .note(name, &reason_line(why, made.messages.len()));
+                explain(why, made.messages.len(), &mut table);
             }
+            table.show(name, self.output);
         }
         Ok(())
     }
 }
 
-fn reason_line(why: &Because, of: usize) -> String {
+/// A line for a field, under its segment.
+fn explain(why: &Because, of: usize, table: &mut Why) {
     let Because {
         message,
         place,
@@ -192,12 +205,12 @@ fn reason_line(why: &Because, of: usize) -> String {
         row,
         source,
     } = why;
-    let which = match of {
-        1 => String::new(),
-        _ => format!("message {}: ", message + 1),
+    let segment = place.split_once('-').map_or(place.as_str(), |(id, _)| id);
+    let heading = match of {
+        1 => segment.to_owned(),
+        _ => format!("message {}, {segment}", message + 1),
     };
-    let source = source.as_deref().unwrap_or("-");
-    format!("{which}{place} = {value} from {source} by {row}")
+    table.add(heading, place, value, source.as_deref().unwrap_or("-"), row);
 }
 
 fn as_json(name: &str, made: &Reversed, explain: bool) -> Value {

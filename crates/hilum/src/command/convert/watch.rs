@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::time::Duration;
 
+use hilum_convert::Maps;
 use tokio::time::Instant;
 
+use super::why;
 use crate::output::{Exit, Output};
 
 /// Between two lines of progress.
@@ -22,7 +24,7 @@ pub(super) struct Watch<'o> {
     unread: u64,
     passed: u64,
     /// How often each row wrote something, by file and line.
-    hits: BTreeMap<String, u64>,
+    hits: BTreeMap<(String, u32), u64>,
 }
 
 impl<'o> Watch<'o> {
@@ -40,8 +42,8 @@ impl<'o> Watch<'o> {
     }
 
     /// A row wrote something.
-    pub(super) fn hit(&mut self, row: String) {
-        *self.hits.entry(row).or_default() += 1;
+    pub(super) fn hit(&mut self, file: &str, line: u32) {
+        *self.hits.entry((file.to_owned(), line)).or_default() += 1;
     }
 
     /// One more is done.
@@ -74,15 +76,18 @@ impl<'o> Watch<'o> {
         self.output.note(format_args!("{name}: {text}"));
     }
 
-    /// Says what it came to, with the rows that wrote something where they are asked for.
-    pub(super) fn end(self, what: &str, coverage: bool) -> Exit {
+    /// Shows how often each row wrote something, and which of the site's `own` never did.
+    pub(super) fn coverage(&self, maps: &Maps, own: &[(String, String)]) {
         if self.watched {
             self.output.progress("");
         }
-        if coverage {
-            for (row, count) in &self.hits {
-                self.output.note(format_args!("{row}: {count}"));
-            }
+        why::coverage(&self.hits, maps.files(), own, self.output);
+    }
+
+    /// Says what it came to.
+    pub(super) fn end(self, what: &str) -> Exit {
+        if self.watched {
+            self.output.progress("");
         }
         if self.total > 1 {
             let seconds = self.begun.elapsed().as_secs_f64().max(1e-6);
