@@ -42,7 +42,18 @@ impl<'m> Value<'m> {
 
     /// Whether there is something: neither blank nor the explicit null.
     pub(super) fn is_valued(&self) -> bool {
-        !self.part.is_blank() && !self.part.is_null()
+        !self.part.is_blank() && !self.is_null()
+    }
+
+    /// Whether it is the explicit null, or has nothing but such.
+    pub(super) fn is_null(&self) -> bool {
+        // Most values tell by their first byte.
+        let may_be = self
+            .part
+            .raw()
+            .first()
+            .is_some_and(u8::is_ascii_punctuation);
+        may_be && !self.part.is_blank() && nulls_only(self.part)
     }
 
     /// The first value in it, as plain text.
@@ -52,11 +63,19 @@ impl<'m> Value<'m> {
 
     /// All of it as plain text, separators included.
     pub(super) fn whole_text(&self) -> Cow<'m, str> {
-        if self.part.is_null() {
+        if self.is_null() {
             return Cow::Borrowed("");
         }
         self.part.plain_text()
     }
+}
+
+fn nulls_only(part: Part<'_>) -> bool {
+    part.is_null()
+        || part.is_blank()
+        || (part.level() != Level::Subcomponent
+            && !part.is_leaf()
+            && part.children().all(nulls_only))
 }
 
 impl<'m> Run<'_, 'm> {

@@ -58,8 +58,13 @@ impl<'p, 'm> Run<'p, 'm> {
                 subcomponent,
             } => {
                 let Some(own) = &frame.value else { return };
-                let found = self.below(own, component, subcomponent);
-                if let Some(value) = found.filter(Value::is_valued) {
+                let Some(value) = self.below(own, component, subcomponent) else {
+                    return;
+                };
+                if value.is_null() {
+                    let place = self.location(&value);
+                    self.finding(FindingCode::ExplicitNull, place, None);
+                } else if value.is_valued() {
                     self.turn(&Turn {
                         value: Some(value),
                         own: Some(*own),
@@ -119,7 +124,7 @@ impl<'p, 'm> Run<'p, 'm> {
                 continue;
             };
             if !value.is_valued() {
-                if value.part.is_null() {
+                if value.is_null() {
                     let place = self.location(&value);
                     self.finding(FindingCode::ExplicitNull, place, None);
                 }

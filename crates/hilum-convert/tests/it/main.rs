@@ -12,6 +12,7 @@ mod data_types;
 mod kit;
 mod known_again;
 mod language;
+mod nulls;
 mod orders;
 mod owners;
 mod pairs;
