@@ -13,6 +13,8 @@ static PACKED: &[u8] = include_bytes!("../generated/shipped.bin");
 pub(super) struct Row {
     /// The canonical URL; of a naming system its name.
     pub(super) url: &'static str,
+    /// The version, or nothing.
+    pub(super) version: &'static str,
     /// The OID of a code system, or nothing.
     pub(super) oid: &'static str,
     chunk: usize,
@@ -122,11 +124,12 @@ impl Index {
 fn row(line: &'static str) -> Option<Row> {
     let mut parts = line.split('\t').skip(1);
     let url = parts.next()?;
-    let _version = parts.next()?;
+    let version = parts.next()?;
     let mut number = || parts.next()?.parse().ok();
     let (chunk, offset, length) = (number()?, number()?, number()?);
     Some(Row {
         url,
+        version,
         oid: parts.next().unwrap_or_default(),
         chunk,
         offset,

@@ -126,6 +126,21 @@ fn registry() -> Registry {
     registry
 }
 
+/// Lets a value set that ships take the version of a code system that ships. Four hundred of HL7
+/// Terminology name an older version than the same release has, and could not be told otherwise.
+fn unpin(set: &mut ValueSet) {
+    for part in set.include.iter_mut().chain(&mut set.exclude) {
+        let (Some(system), Some(asked)) = (&part.system, &part.version) else {
+            continue;
+        };
+        let shipped = index().find("CodeSystem", system);
+        let fits = |version: &str| crate::version::fits(asked, version);
+        if !shipped.is_empty() && !shipped.iter().any(|row| fits(row.version)) {
+            part.version = None;
+        }
+    }
+}
+
 impl Source for Shipped {
     fn systems(&self, url: &str) -> Result<Versions<System>, Missing> {
         let read = |resource: Resource| System::of(&resource).ok();
@@ -133,7 +148,11 @@ impl Source for Shipped {
     }
 
     fn value_sets(&self, url: &str) -> Result<Versions<ValueSet>, Missing> {
-        let read = |resource: Resource| Some(ValueSet::of(Arc::new(resource)));
+        let read = |resource: Resource| {
+            let mut set = ValueSet::of(Arc::new(resource));
+            unpin(&mut set);
+            Some(set)
+        };
         Ok(remembered(&self.value_sets, "ValueSet", url, read))
     }
 

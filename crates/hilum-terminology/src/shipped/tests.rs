@@ -56,6 +56,31 @@ fn the_newest_version_answers_and_that_of_r4_stands_beside_it() {
 }
 
 #[test]
+fn value_sets_are_of_code_systems_that_ship() {
+    let all = shipped();
+    let rows = index().all("ValueSet");
+    let mut lacking = 0;
+    for row in &rows {
+        let set = all.value_set(&crate::version::joined(
+            row.url,
+            Some(row.version).filter(|v| !v.is_empty()),
+        ));
+        let Some(set) = set.unwrap() else {
+            continue;
+        };
+        for part in set.include.iter().chain(&set.exclude) {
+            let Some(url) = part.system.as_deref() else {
+                continue;
+            };
+            let known = all.system(url, None).unwrap().is_some();
+            let pinned = all.system(url, part.version.as_deref()).unwrap();
+            lacking += usize::from(known && pinned.is_none());
+        }
+    }
+    assert_eq!(lacking, 0);
+}
+
+#[test]
 fn the_hierarchy_of_a_v3_system_is_kept() {
     let url = "http://terminology.hl7.org/CodeSystem/v3-ActCode";
     let system = shipped().system(url, None).unwrap().unwrap();
