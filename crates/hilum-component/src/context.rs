@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::{AnswerTable, FhirStores, Format, Rule, Target};
+use crate::{AnswerTable, FhirStores, Format, Rule, Target, Terminology};
 
 /// The site's folder as components see it while they are built.
 ///
@@ -47,6 +47,12 @@ pub trait Site: Send + Sync {
     /// The IANA name of the node's time zone.
     fn zone(&self) -> Option<String> {
         None
+    }
+
+    /// The code systems that are active; asking makes what is active part of the plan's digest. The
+    /// error says why they cannot be used.
+    fn terminology(&self) -> Result<Arc<dyn Terminology>, String> {
+        Err("no code systems are at hand here".to_owned())
     }
 
     /// The FHIR stores of the node; `None` where the site has no `fhir:` section.

@@ -23,6 +23,7 @@ mod source;
 mod spec;
 mod state;
 mod step;
+mod terminology;
 mod value;
 
 pub use context::{Authority, BuildContext, Elsewhere, Problem, SendsAs, Site, SystemInfo};
@@ -61,6 +62,7 @@ pub use step::{
     Flow, Halted, Meter, Step, StepContext, TraceLine, UNMAPPED_PER_MESSAGE_MAX, Unlimited,
     UnmappedCode, UnmappedFate, Working,
 };
+pub use terminology::{CodeMap, CodeSet, Held, Mapped, NotLoaded, Terminology};
 pub use value::{Expr, Millis, PathText, Secret, SiteFile, Size, SystemName};
 
 /// A boxed future, as every asynchronous part of the contract returns it.

@@ -178,6 +178,8 @@ pub enum UnmappedFate {
     Defaulted,
     /// The message was rejected.
     Rejected,
+    /// The message was held for a person.
+    Held,
 }
 
 /// What a step may use beside the message.

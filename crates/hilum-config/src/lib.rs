@@ -31,8 +31,9 @@ pub use document::{Block, Form, Impact, ImpactChannel, Role, document, impact, r
 pub use kept::{KeptError, KeptPlan, KeptPlans};
 pub use plan::{
     ChannelSummary, CheckPackages, FhirDatabase, FhirDatabaseTls, FhirPlan, FhirSubscriptions,
-    FhirTenant, FhirTopic, FhirTrigger, Loaded, Options, PackageProblem, PartSummary, RuleSummary,
-    SiteSummary, SystemSummary, Validate, load, load_all, load_folder, load_kept,
+    FhirTenant, FhirTopic, FhirTrigger, Loaded, OpenTerminology, Options, PackageProblem,
+    PartSummary, RuleSummary, SiteSummary, SystemSummary, Validate, load, load_all, load_folder,
+    load_kept,
 };
 pub use reference::{SCHEMA_FILES, pages, schema};
 pub use site::{FILES_MAX, Folder, ReadError, SITE_FILE_BYTES_MAX, Secrets, Variables, secret};

@@ -149,7 +149,10 @@ impl Codes {
                 room -= 1;
                 of.known.insert(Arc::clone(&key));
                 // What a site keeps or gives a default on purpose is no news.
-                if matches!(code.fate, UnmappedFate::Flagged | UnmappedFate::Rejected) {
+                if matches!(
+                    code.fate,
+                    UnmappedFate::Flagged | UnmappedFate::Rejected | UnmappedFate::Held
+                ) {
                     of.new += 1;
                 }
             }

@@ -16,8 +16,11 @@ mod sender;
 mod set;
 mod settings;
 mod split;
+mod systems;
 mod translate;
+mod unmapped;
 mod validate;
+mod validate_code;
 pub mod zone;
 
 use hilum_component::ComponentSpec;
@@ -29,6 +32,7 @@ pub fn specs() -> Vec<ComponentSpec> {
         filter::spec(),
         set::spec(),
         translate::spec(),
+        validate_code::spec(),
         route::spec(),
         split::spec(),
         validate::spec(),

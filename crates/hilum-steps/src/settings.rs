@@ -1,6 +1,6 @@
 //! From checked configuration to the struct of a step.
 
-use hilum_component::{Halted, Problem};
+use hilum_component::{Halted, NotLoaded, Problem};
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -42,6 +42,14 @@ impl Problems {
 /// An expression that could not be evaluated for a message.
 pub(crate) fn not_evaluated(key: &str, text: &str) -> Halted {
     Halted::reject(format!("{key} could not be evaluated: {text}"))
+}
+
+/// Something of the terminology that is not there.
+pub(crate) fn not_loaded(key: &str, error: &NotLoaded) -> Problem {
+    Problem::at(&[key], error.to_string()).hint(
+        "load it with `hilum terminology import … --activate`, and name the data folder with \
+         `--data` or HILUM_DATA",
+    )
 }
 
 /// An edit that is not possible in a message.

@@ -8,7 +8,7 @@
 //!   about a system; `set` and `map`: value sets and concept maps as they are defined; `naming`:
 //!   the names of systems; `standard`: what FHIR R4 brings along, and UCUM.
 //! - `check`: whether codes are valid; `expand`: the codes of a value set; `lookup`, `map`: the
-//!   rest; `validate`: the same for the validator of `hilum-fhir`.
+//!   rest; `validate`: the same for the validator of `hilum-fhir`, `steps`: for steps of channels.
 //!
 //! Invariants: what is shared never changes; every pattern is matched in linear time; every list
 //! and every walk is bounded; an incomplete system is never taken for a whole one.
@@ -49,6 +49,7 @@ mod shelf;
 mod shipped;
 mod source;
 mod standard;
+mod steps;
 mod system;
 pub mod table;
 mod validate;
@@ -65,5 +66,6 @@ pub use shelf::Shelf;
 pub use shipped::{Shipped, v2_system};
 pub use source::{Library, Missing, Source, Terminology, Versions, Wanted};
 pub use standard::Standard;
+pub use steps::ForSteps;
 pub use system::{Body, Concept, Content, Name, PropertyDef, ReadError, Standing, System, UCUM};
 pub use validate::Bindings;

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, PoisonError, RwLock};
 
+use crate::installed::Loaded;
 use crate::shipped::Shipped;
 use crate::source::Source;
 use crate::standard::Standard;
@@ -10,13 +11,22 @@ use crate::standard::Standard;
 /// change while questions are answered: each question sees what was there when it began.
 #[derive(Debug)]
 pub struct Shelf {
-    sources: RwLock<Arc<[Arc<dyn Source>]>>,
+    held: RwLock<Held>,
+}
+
+#[derive(Debug)]
+struct Held {
+    sources: Arc<[Arc<dyn Source>]>,
+    state: String,
 }
 
 impl Default for Shelf {
     fn default() -> Self {
         Self {
-            sources: RwLock::new(with(Vec::new())),
+            held: RwLock::new(Held {
+                sources: with(Vec::new()),
+                state: String::new(),
+            }),
         }
     }
 }
@@ -31,12 +41,20 @@ impl Shelf {
     /// What is there now, first ones first.
     #[must_use]
     pub fn now(&self) -> Arc<[Arc<dyn Source>]> {
-        Arc::clone(&self.sources.read().unwrap_or_else(PoisonError::into_inner))
+        self.now_with_state().0
+    }
+
+    /// The same with the state that was put with it ([`crate::installed::Opened::state`]).
+    #[must_use]
+    pub fn now_with_state(&self) -> (Arc<[Arc<dyn Source>]>, String) {
+        let held = self.held.read().unwrap_or_else(PoisonError::into_inner);
+        (Arc::clone(&held.sources), held.state.clone())
     }
 
     /// Puts this in the place of what was loaded.
-    pub fn put(&self, loaded: Vec<Arc<dyn Source>>) {
-        let sources = with(loaded);
-        *self.sources.write().unwrap_or_else(PoisonError::into_inner) = sources;
+    pub fn put(&self, loads: Vec<Arc<Loaded>>, state: String) {
+        let loads = loads.into_iter().map(|load| load as Arc<dyn Source>);
+        let sources = with(loads.collect());
+        *self.held.write().unwrap_or_else(PoisonError::into_inner) = Held { sources, state };
     }
 }

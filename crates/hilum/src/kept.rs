@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 use anyhow::Context;
 use hilum_admin::PLANS;
 use hilum_component::ChannelPlan;
-use hilum_config::{KeptPlans, Loaded, Options, Secrets, Variables, load_kept};
+use hilum_config::{KeptPlans, Loaded, OpenTerminology, Options, Secrets, Variables, load_kept};
 use hilum_fhir_server::SUBSCRIPTIONS;
 use hilum_message::PlanDigest;
 
@@ -18,6 +18,7 @@ pub(crate) struct Kept {
     plans: KeptPlans,
     /// The folder of the site, as components see it.
     site: PathBuf,
+    terminology: OpenTerminology,
     /// The channel that is made by the program and not by files: as it is now.
     built_in: OnceLock<BuiltIn>,
 }
@@ -26,7 +27,11 @@ pub(crate) struct Kept {
 type BuiltIn = Box<dyn Fn() -> ChannelPlan + Send + Sync>;
 
 impl Kept {
-    pub(crate) fn open(data: &Path, site: &Path) -> anyhow::Result<Self> {
+    pub(crate) fn open(
+        data: &Path,
+        site: &Path,
+        terminology: OpenTerminology,
+    ) -> anyhow::Result<Self> {
         let folder = data.join(PLANS);
         let plans = KeptPlans::open(&folder)
             .with_context(|| format!("cannot keep plans in {}", folder.display()))?;
@@ -35,6 +40,7 @@ impl Kept {
         Ok(Self {
             plans,
             site,
+            terminology,
             built_in,
         })
     }
@@ -76,6 +82,7 @@ impl hilum_engine::KeptPlans for Kept {
             environment: kept.environment,
             secrets: Secrets::Unread,
             variables: Variables::Process,
+            terminology: self.terminology.clone(),
             ..Options::default()
         };
         let loaded = load_kept(&self.site, kept.files, &registry(), &options);

@@ -14,6 +14,7 @@ mod output;
 mod packages;
 mod plans;
 mod stores;
+mod terms;
 
 use std::process::ExitCode;
 

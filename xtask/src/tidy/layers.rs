@@ -36,7 +36,14 @@ const EDGES: &[(&str, &[&str])] = &[
     ),
     (
         "hilum-terminology",
-        &["hilum-message", "hilum-ucum", "hilum-fhir", "hilum-db"],
+        &[
+            "hilum-message",
+            "hilum-ucum",
+            "hilum-fhir",
+            // Steps see a snapshot through the contract.
+            "hilum-component",
+            "hilum-db",
+        ],
     ),
     ("hilum-access", &["hilum-message", "hilum-component"]),
     (

@@ -21,7 +21,7 @@ use hilum_message::{IndexKey, IndexToken, MessageId, Metadata, OrderKey, Payload
 use crate::step::Changes;
 use crate::{
     Answer, ChannelPlan, Document, Identity, LinkedKeys, Meter, Order, OrderKeys, SealedAnswer,
-    Split, StateView, TraceLine, Verdict, Working,
+    Split, StateView, TraceLine, UnmappedCode, UnmappedFate, Verdict, Working,
 };
 use batch::batch;
 pub use beside::Beside;
@@ -361,9 +361,13 @@ fn steps(
     };
     let (mut timers, writes) = (changes.timers, changes.writes);
     processed.reads = changes.reads;
-    if processed.hold.is_none() {
-        processed.unmapped = changes.unmapped;
-        processed.unmapped_more = changes.unmapped_more;
+    processed.unmapped = changes.unmapped;
+    processed.unmapped_more = changes.unmapped_more;
+    if processed.hold.is_some() {
+        // Whoever releases the message has it processed again, and then the others count.
+        let held = |code: &UnmappedCode| code.fate == UnmappedFate::Held;
+        processed.unmapped.retain(held);
+        processed.unmapped_more = 0;
     }
     match result {
         Ok(()) => {

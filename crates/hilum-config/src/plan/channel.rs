@@ -12,7 +12,7 @@ use super::build::Builder;
 use super::digest::Digest;
 use super::gather::Gathered;
 use super::summary::{self, ChannelSummary, PartSummary, SiteSummary, SystemSummary};
-use super::{Options, alert, cross};
+use super::{Opened, Options, alert, cross};
 use crate::check::{Piece, Scope, Use, check, parse_address};
 use crate::diagnostic::{Draft, Report};
 use crate::file::{ChannelFile, schema_of};
@@ -68,11 +68,13 @@ pub(super) fn plan(
         door: options.fhir.clone(),
     });
     let zone = gathered.node.as_ref().and_then(|node| node.zone.as_deref());
+    let opened = Opened::new(&options.terminology);
     let view = || {
         let (secrets, variables) = (options.secrets, &options.variables);
         SiteView::new(folder, &gathered.systems, secrets, variables, production)
             .with_fhir(fhir.clone())
             .with_formats(registry, zone)
+            .with_terminology(&opened)
     };
     let schema = schema_of::<ChannelFile>();
     let mut spoken = BTreeMap::new();

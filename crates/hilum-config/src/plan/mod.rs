@@ -15,6 +15,7 @@ mod gather;
 mod handover;
 mod packages;
 mod summary;
+mod terminology;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -29,6 +30,8 @@ pub use fhir::{
 };
 pub use packages::{CheckPackages, PackageProblem};
 pub use summary::{ChannelSummary, PartSummary, RuleSummary, SiteSummary, SystemSummary};
+pub use terminology::OpenTerminology;
+pub(crate) use terminology::{Opened, STATE};
 
 use crate::diagnostic::{Diagnostic, Report, Severity};
 use crate::site::{Folder, Secrets, Variables};
@@ -51,6 +54,8 @@ pub struct Options {
     pub resource_types: Vec<&'static str>,
     /// Looks into packages of FHIR, where somebody can.
     pub packages: Option<CheckPackages>,
+    /// The code systems that steps see.
+    pub terminology: OpenTerminology,
 }
 
 /// What became of a site.

@@ -183,6 +183,19 @@ impl Folder {
         found
     }
 
+    /// A file that was kept with a plan, if this is one that was kept.
+    pub(crate) fn kept_file(&self, path: &str) -> Option<Arc<[u8]>> {
+        match &self.source {
+            Source::Kept(files) => files.get(path).cloned(),
+            Source::Disk { .. } => None,
+        }
+    }
+
+    /// Adds something that is no file of the folder and that its plan depends on.
+    pub(crate) fn add(&self, path: &str, bytes: Arc<[u8]>) {
+        self.lock().insert(path.to_owned(), bytes);
+    }
+
     /// All files that were read so far.
     #[must_use]
     pub fn snapshot(&self) -> BTreeMap<String, Arc<[u8]>> {

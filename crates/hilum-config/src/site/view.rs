@@ -6,11 +6,12 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use hilum_component::{FhirStores, Format, FormatOptions, Registry, Site, SystemInfo};
+use hilum_component::{FhirStores, Format, FormatOptions, Registry, Site, SystemInfo, Terminology};
 
 use super::folder::{Folder, ReadError, reason};
 use super::systems::System;
 use crate::check::{Use, UseKind};
+use crate::plan::{Opened, STATE};
 
 /// Longest secret, in bytes.
 const SECRET_BYTES_MAX: u64 = 65_536;
@@ -56,6 +57,7 @@ pub(crate) struct SiteView<'a> {
     fhir: Option<FhirStores>,
     registry: Option<&'a Registry>,
     zone: Option<&'a str>,
+    terminology: Option<&'a Opened<'a>>,
     used: Mutex<Used>,
 }
 
@@ -89,6 +91,7 @@ impl<'a> SiteView<'a> {
             fhir: None,
             registry: None,
             zone: None,
+            terminology: None,
             used: Mutex::default(),
         }
     }
@@ -107,6 +110,12 @@ impl<'a> SiteView<'a> {
     ) -> Self {
         self.registry = Some(registry);
         self.zone = zone;
+        self
+    }
+
+    /// With the code systems that steps see.
+    pub(crate) const fn with_terminology(mut self, opened: &'a Opened<'a>) -> Self {
+        self.terminology = Some(opened);
         self
     }
 
@@ -295,6 +304,14 @@ impl Site for SiteView<'_> {
 
     fn zone(&self) -> Option<String> {
         self.zone.map(str::to_owned)
+    }
+
+    fn terminology(&self) -> Result<Arc<dyn Terminology>, String> {
+        let opened = self.terminology.ok_or("no code systems are at hand here")?;
+        let opened = opened.get(self.folder)?;
+        let state = opened.state().as_bytes().into();
+        self.lock().files.insert(STATE.to_owned(), state);
+        Ok(opened)
     }
 
     fn fhir(&self) -> Option<FhirStores> {

@@ -6,10 +6,12 @@
 mod snippets;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use hilum_component::{ComponentKind, ComponentSpec, Example, Registry};
 use hilum_config::{
-    Diagnostic, Folder, Options, Secrets, Severity, load_folder, pages, render, run_tests, schema,
+    Diagnostic, Folder, OpenTerminology, Options, Secrets, Severity, load_folder, pages, render,
+    run_tests, schema,
 };
 
 fn root() -> PathBuf {
@@ -186,6 +188,13 @@ fn site_of(spec: &ComponentSpec, example: &Example) -> Vec<(String, String)> {
     files
 }
 
+/// The code systems of every node.
+fn shipped() -> Arc<dyn hilum_component::Terminology> {
+    let sources = hilum_terminology::Shelf::default().now().to_vec();
+    let snapshot = hilum_terminology::Terminology::new(sources);
+    Arc::new(hilum_terminology::ForSteps::new(snapshot, String::new()))
+}
+
 #[test]
 fn every_example_of_a_component_passes_the_check() {
     let registry = registry();
@@ -204,6 +213,7 @@ fn every_example_of_a_component_passes_the_check() {
             let folder = Folder::kept(Path::new("/nowhere"), bytes);
             let options = Options {
                 secrets: Secrets::Unread,
+                terminology: OpenTerminology::new(|_| Ok(shipped())),
                 ..Options::default()
             };
             let loaded = load_folder(&folder, &registry, &options);

@@ -4,12 +4,14 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use hilum_config::{Folder, Options, Secrets, Severity, load_folder, render, run_tests};
+use hilum_config::{
+    Folder, OpenTerminology, Options, Secrets, Severity, load_folder, render, run_tests,
+};
 
 use crate::{registry, root};
 
 /// The pages that make one site, and the example whose samples and scripts they use.
-const SITES: [(&[&str], &str); 9] = [
+const SITES: [(&[&str], &str); 10] = [
     (&["README.md"], "relay"),
     (
         &["docs/guide/first-channel.md", "docs/guide/test.md"],
@@ -21,6 +23,7 @@ const SITES: [(&[&str], &str); 9] = [
     (&["docs/guide/local-codes.md"], "st-elsewhere"),
     (&["docs/guide/v2-to-fhir.md"], "lab-to-fhir"),
     (&["docs/guide/fhir.md"], "fhir-server"),
+    (&["docs/guide/terminology.md"], "st-elsewhere"),
     (&["docs/runbook/peer-refuses.md"], "st-elsewhere"),
 ];
 
@@ -140,6 +143,7 @@ fn what_the_documents_show_is_right() {
         let folder = Folder::kept(Path::new("/nowhere"), bytes);
         let options = Options {
             secrets: Secrets::Unread,
+            terminology: OpenTerminology::new(|_| Ok(super::shipped())),
             ..Options::default()
         };
         let mut loaded = load_folder(&folder, &registry, &options);

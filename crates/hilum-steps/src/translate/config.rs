@@ -4,7 +4,9 @@ use hilum_component::{Expr, PathText, SiteFile};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Replaces codes by the rows of a table of the site.
+use crate::unmapped::Unmapped;
+
+/// Replaces codes by the rows of a table of the site, or by a ConceptMap.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct Config {
@@ -20,6 +22,13 @@ pub(crate) struct Config {
     /// The group of systems whose tables lie in `tables`.
     #[schemars(extend("format" = "system-group"))]
     pub(crate) group: Option<String>,
+    /// Instead of `table`: a ConceptMap that is loaded (`hilum terminology`) or ships, by its
+    /// canonical URL, with `|VERSION` where the newest one is not wanted. Code systems that a message
+    /// names are known by `code-systems` of the file of its sender and by table 0396.
+    pub(crate) map: Option<String>,
+    /// With `map`: the URL of the code system of codes that come without one, or with a name that
+    /// nobody knows.
+    pub(crate) code_system: Option<String>,
     /// `high` for a table in which a wrong row can harm a patient at once: each row that counts
     /// needs two different people, and no rows are suggested for it. Tables of blood groups,
     /// susceptibilities, units, allergies and drugs are recognised by their name, their field and
@@ -31,7 +40,8 @@ pub(crate) struct Config {
     #[serde(default)]
     pub(crate) reverse: bool,
     /// What happens to a message with a code that no row has: it goes on as it is (`keep`), goes
-    /// on with a finding (`flag`), or is rejected (`reject`).
+    /// on with a finding (`flag`), waits for a person (`hold`; once released it goes on with a
+    /// finding), or is rejected (`reject`).
     #[serde(default)]
     pub(crate) unmapped: Unmapped,
     /// For HL7 v2: a field of the same segment that takes the unit of the row, such as OBX-6.
@@ -62,19 +72,4 @@ pub(crate) struct Default {
     /// Its code system.
     #[serde(default)]
     pub(crate) system: String,
-}
-
-/// What happens to a code that no row has.
-#[derive(
-    Clone, Copy, Debug, std::default::Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema,
-)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum Unmapped {
-    /// It stays.
-    Keep,
-    /// It stays, and a finding says so.
-    #[default]
-    Flag,
-    /// The message is rejected.
-    Reject,
 }

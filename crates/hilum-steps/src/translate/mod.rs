@@ -1,4 +1,4 @@
-//! Replaces codes by the rows of a table of the site.
+//! Replaces codes by the rows of a table of the site, or by a ConceptMap.
 //!
 //! In HL7 v2 a path that ends at a coded field (CE, CWE, CNE, CF) stands for its first three
 //! components: code, text and code system are looked up and written together. Any other path
@@ -6,30 +6,30 @@
 
 mod config;
 mod tables;
-mod v2;
+pub(crate) mod v2;
 
 use std::sync::Arc;
 
-use hilum_codes::{Coding, Equivalence, ROWS_MAX, Used, shown};
+use hilum_codes::{Coding, Equivalence, ROWS_MAX, Used};
 use hilum_component::{
-    Build, BuildContext, Built, ComponentSpec, Example, Finding, Flow, Halted, Limit, Problem,
-    Rule, Severity, Step, StepContext, StepExample, TraceLine, UnmappedCode, UnmappedFate, Working,
+    Build, BuildContext, Built, ComponentSpec, Example, Flow, Halted, Limit, Problem, Rule, Step,
+    StepContext, StepExample, TraceLine, Working,
 };
 use hilum_fhirpath::NodeId;
 use hilum_hl7v2::Message;
-use hilum_message::Phi;
+use hilum_message::{Metadata, Phi};
 use serde_json::Value;
 
-use crate::sender::SENDER;
 use crate::settings::{Problems, not_evaluated, not_written, read, schema};
-use config::{Config, Default, Unmapped};
-use tables::{Named, Tables};
+use crate::unmapped::{Absent, Unmapped};
+use config::{Config, Default};
+use tables::{Hit, Rows, Tables};
 
 /// What documentation, editor and checks know of the step.
 pub(crate) fn spec() -> ComponentSpec {
     ComponentSpec {
         name: "translate",
-        summary: "replaces codes by the rows of a table",
+        summary: "replaces codes by the rows of a table or by a ConceptMap",
         schema: schema::<Config>,
         shorthand: None,
         examples: EXAMPLES,
@@ -87,6 +87,16 @@ const EXAMPLES: &[Example] = &[
             files: &[("tables/sex.csv", "code,target,code\nW,,F\nM,,M\n")],
         }),
     },
+    Example {
+        title: "By a ConceptMap",
+        yaml: "translate:\n  field: PID-8\n  map: http://hl7.org/fhir/ConceptMap/cm-administrative-gender-v2\n  code-system: http://hl7.org/fhir/administrative-gender\n",
+        effect: Some(StepExample {
+            format: "hl7v2",
+            before: "MSH|^~\\&|PAS|H|||||ADT^A01|1|P|2.5\nPID|1||7||Doe^Jane|||female\n",
+            after: "MSH|^~\\&|PAS|H|||||ADT^A01|1|P|2.5\nPID|1||7||Doe^Jane|||F\n",
+            files: &[],
+        }),
+    },
 ];
 
 fn build(config: &Value, context: &BuildContext<'_>) -> Built<Arc<dyn Step>> {
@@ -133,41 +143,55 @@ struct Translate {
 /// What is to be done about one code.
 enum Found<'t> {
     Row(&'t Used),
+    Mapped(Coding, &'static str),
     Default(Coding),
     Stays,
+}
+
+impl Found<'_> {
+    /// What is written; `None` where the code stays.
+    const fn to(&self) -> Option<&Coding> {
+        match self {
+            Self::Row(row) => Some(&row.to),
+            Self::Mapped(to, _) | Self::Default(to) => Some(to),
+            Self::Stays => None,
+        }
+    }
 }
 
 impl Step for Translate {
     fn apply(&self, message: &mut Working, context: &mut StepContext<'_>) -> Result<Flow, Halted> {
         let nodes = self.nodes(message, context)?;
-        let table = self.tables.of(message.metadata.get(SENDER));
+        let rows = self.tables.of(&message.metadata);
         let v2 = message.document.as_any().is::<Message>();
         if v2 {
             let places = v2::places(&*message.document, &nodes);
             for place in places {
                 context.spend()?;
-                let found = self.look_up(table, &place.from, &place.location, context)?;
-                note(table, &place.from.code, &place.location, &found, context);
+                let about = (&place.from, &*place.location, &message.metadata);
+                let found = self.look_up(rows, about, context)?;
+                note(
+                    rows.name(),
+                    &place.from.code,
+                    &place.location,
+                    &found,
+                    context,
+                );
                 let Some(message) = message.document.as_any_mut().downcast_mut::<Message>() else {
                     continue;
                 };
-                match found {
-                    Found::Row(row) => {
-                        place
-                            .write(message, &row.to, self.keep_original)
-                            .map_err(not_written)?;
-                        if let Some(unit) = self.unit.filter(|_| !row.unit.is_empty()) {
-                            place
-                                .write_unit(message, unit, &row.unit)
-                                .map_err(not_written)?;
-                        }
-                    }
-                    Found::Default(to) => {
-                        place
-                            .write(message, &to, self.keep_original)
-                            .map_err(not_written)?;
-                    }
-                    Found::Stays => {}
+                let Some(to) = found.to() else {
+                    continue;
+                };
+                place
+                    .write(message, to, self.keep_original)
+                    .map_err(not_written)?;
+                let unit = match &found {
+                    Found::Row(row) if !row.unit.is_empty() => self.unit.map(|at| (at, &row.unit)),
+                    _ => None,
+                };
+                if let Some((at, unit)) = unit {
+                    place.write_unit(message, at, unit).map_err(not_written)?;
                 }
             }
             return Ok(Flow::Next);
@@ -183,14 +207,13 @@ impl Step for Translate {
                 code,
                 ..Coding::default()
             };
-            let found = self.look_up(table, &from, &location, context)?;
-            note(table, &from.code, &location, &found, context);
-            let to = match &found {
-                Found::Row(row) => &row.to.code,
-                Found::Default(to) => &to.code,
-                Found::Stays => continue,
-            };
-            message.document.set_node(node, to).map_err(not_written)?;
+            let about = (&from, &*location, &message.metadata);
+            let found = self.look_up(rows, about, context)?;
+            note(rows.name(), &from.code, &location, &found, context);
+            if let Some(to) = found.to() {
+                let written = message.document.set_node(node, &to.code);
+                written.map_err(not_written)?;
+            }
         }
         Ok(Flow::Next)
     }
@@ -200,7 +223,7 @@ impl Step for Translate {
     }
 }
 
-fn text_of(value: Option<hilum_fhirpath::Scalar<'_>>) -> Option<String> {
+pub(crate) fn text_of(value: Option<hilum_fhirpath::Scalar<'_>>) -> Option<String> {
     let text = hilum_fhirpath::Value::from_scalar(value?)
         .into_text()
         .into_owned();
@@ -220,34 +243,27 @@ impl Translate {
 
     fn look_up<'t>(
         &self,
-        table: &'t Named,
-        from: &Coding,
-        location: &str,
+        rows: Rows<'t>,
+        (from, location, metadata): (&Coding, &str, &Metadata),
         context: &mut StepContext<'_>,
     ) -> Result<Found<'t>, Halted> {
-        let row = table.find(from, context.arrived_ms);
-        if let Some(row) = row {
-            return Ok(Found::Row(row));
-        }
-        self.register(table, from, context);
-        let text = format!("no row of {} has {}", table.name, told(&from.code));
-        match self.unmapped {
-            Unmapped::Keep => {}
-            Unmapped::Flag => context.findings.push(Finding {
-                step: context.step.to_owned(),
-                code: "unmapped".to_owned(),
-                path: Some(location.to_owned()),
-                severity: Severity::Warning,
-                text,
-            }),
-            Unmapped::Reject => {
-                return Err(Halted::Reject {
-                    code: "103".to_owned(),
-                    path: Some(location.to_owned()),
-                    text,
-                });
-            }
-        }
+        let hit = rows.find(from, context.arrived_ms, metadata);
+        let text = match hit {
+            Some(Hit::Row(row)) => return Ok(Found::Row(row)),
+            Some(Hit::Mapped { to, equivalence }) => return Ok(Found::Mapped(to, equivalence)),
+            Some(Hit::Several) => ("several translations of", "are equally good for"),
+            None => ("no row of", "has"),
+        };
+        let absent = Absent {
+            table: rows.name(),
+            field: &self.path,
+            location,
+            from,
+            finding: "unmapped",
+            text,
+            has_default: self.default.is_some(),
+        };
+        self.unmapped.meet(&absent, context)?;
         Ok(self.default.as_ref().map_or(Found::Stays, |default| {
             Found::Default(Coding {
                 system: default.system.clone(),
@@ -256,33 +272,11 @@ impl Translate {
             })
         }))
     }
-
-    /// What the register is told of a code that no row has: never more than may be shown.
-    fn register(&self, table: &Named, from: &Coding, context: &mut StepContext<'_>) {
-        let fate = match (self.unmapped, &self.default) {
-            (Unmapped::Reject, _) => UnmappedFate::Rejected,
-            (_, Some(_)) => UnmappedFate::Defaulted,
-            (Unmapped::Flag, None) => UnmappedFate::Flagged,
-            (Unmapped::Keep, None) => UnmappedFate::Kept,
-        };
-        let code = shown(&from.code);
-        context.unmapped(UnmappedCode {
-            table: table.name.clone(),
-            field: self.path.clone(),
-            system: shown_system(&from.system),
-            code: code.map_or_else(|| format!("({})", from.code.chars().count()), str::to_owned),
-            display: code
-                .map(|_| from.display.chars().take(DISPLAY_MAX).collect())
-                .unwrap_or_default(),
-            fate,
-            count: 1,
-        });
-    }
 }
 
 /// The line of a trace that names the table and the line in it.
 fn note(
-    table: &Named,
+    table: &str,
     before: &str,
     location: &str,
     found: &Found<'_>,
@@ -293,12 +287,15 @@ fn note(
             Found::Row(row) => (
                 Some(row.to.code.clone()),
                 match row.equivalence {
-                    Equivalence::Equivalent => format!("{}:{}", table.name, row.line),
-                    other => format!("{}:{} ({})", table.name, row.line, other.word()),
+                    Equivalence::Equivalent => format!("{table}:{}", row.line),
+                    other => format!("{table}:{} ({})", row.line, other.word()),
                 },
             ),
-            Found::Default(to) => (Some(to.code.clone()), format!("{}: default", table.name)),
-            Found::Stays => (None, format!("{}: no row", table.name)),
+            Found::Mapped(to, equivalence) => {
+                (Some(to.code.clone()), format!("{table} ({equivalence})"))
+            }
+            Found::Default(to) => (Some(to.code.clone()), format!("{table}: default")),
+            Found::Stays => (None, format!("{table}: no row")),
         };
         TraceLine {
             step: step.to_owned(),
@@ -308,29 +305,6 @@ fn note(
             note,
         }
     });
-}
-
-/// A code as a finding may show it: what does not look like a code is only counted.
-fn told(code: &str) -> String {
-    shown(code).map_or_else(
-        || format!("a code of {} characters", code.chars().count()),
-        |code| format!("the code {code}"),
-    )
-}
-
-/// Characters of the text of an unmapped code that are kept.
-const DISPLAY_MAX: usize = 80;
-/// Characters of a code system, which may be an address.
-const SYSTEM_MAX: usize = 80;
-
-/// A code system as the register may show it: a name or an address, else only its length.
-fn shown_system(system: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.:/#+%".contains(c);
-    if system.len() <= SYSTEM_MAX && system.chars().all(plain) {
-        system.to_owned()
-    } else {
-        format!("({})", system.chars().count())
-    }
 }
 
 const _: () = assert!(ROWS_MAX == 1_000_000, "the limit of the spec names it");

@@ -1,10 +1,15 @@
-//! The table of a step, or one for each system that may have sent the message.
+//! The table of a step, one for each system that may have sent the message, or a concept map.
+
+use std::sync::Arc;
 
 use hilum_codes::{Coding, Table, TableOptions, Used};
-use hilum_component::{BuildContext, Problem};
+use hilum_component::{BuildContext, CodeMap, Mapped, Problem};
+use hilum_message::Metadata;
 
 use super::config::{Config, Risk};
-use crate::settings::Problems;
+use crate::sender::SENDER;
+use crate::settings::{Problems, not_loaded};
+use crate::systems::Systems;
 
 /// A table with the name that findings and traces give it.
 pub(super) struct Named {
@@ -45,6 +50,99 @@ pub(super) enum Tables {
         /// For a message whose sender is not known: no code has a row.
         none: Named,
     },
+    /// A concept map.
+    Map(Mapping),
+}
+
+/// A concept map, and the code systems that messages name.
+pub(super) struct Mapping {
+    map: Arc<dyn CodeMap>,
+    systems: Systems,
+}
+
+/// What the codes of one message are looked up in.
+#[derive(Clone, Copy)]
+pub(super) enum Rows<'t> {
+    Table(&'t Named),
+    Map(&'t Mapping),
+}
+
+/// What a code is translated to.
+pub(super) enum Hit<'t> {
+    Row(&'t Used),
+    Mapped {
+        to: Coding,
+        equivalence: &'static str,
+    },
+    /// A map names several, and none of them is better than the others.
+    Several,
+}
+
+impl<'t> Rows<'t> {
+    /// The name that findings and traces give it.
+    pub(super) fn name(self) -> &'t str {
+        match self {
+            Self::Table(table) => &table.name,
+            Self::Map(mapping) => mapping.map.name(),
+        }
+    }
+
+    /// The translation of a code of a message that arrived at this moment.
+    pub(super) fn find(self, from: &Coding, at_ms: u64, metadata: &Metadata) -> Option<Hit<'t>> {
+        match self {
+            Self::Table(table) => table.find(from, at_ms).map(Hit::Row),
+            Self::Map(mapping) => mapping.find(from, metadata),
+        }
+    }
+}
+
+impl Mapping {
+    fn read(
+        canonical: &str,
+        config: &Config,
+        context: &BuildContext<'_>,
+        problems: &mut Problems,
+    ) -> Option<Self> {
+        for (key, is_set) in [
+            ("reverse", config.reverse),
+            ("risk", config.risk.is_some()),
+            ("unit", config.unit.is_some()),
+        ] {
+            if is_set {
+                problems.add(Problem::at(&[key], "belongs to a table, not to a `map`"));
+            }
+        }
+        let terminology = context.site.terminology();
+        let terminology = problems.keep(terminology.map_err(|text| Problem::at(&["map"], text)))?;
+        let map = terminology.concept_map(canonical);
+        let map = problems.keep(map.map_err(|error| not_loaded("map", &error)))?;
+        let systems = Systems::of(context, config.code_system.clone());
+        Some(Self { map, systems })
+    }
+
+    fn find(&self, from: &Coding, metadata: &Metadata) -> Option<Hit<'static>> {
+        let system = self.systems.url(metadata, &from.system);
+        let mut found = self
+            .map
+            .translate(system.as_deref(), &from.code)
+            .into_iter();
+        let best = found.next()?;
+        let is_other = |one: &Mapped| (&one.system, &one.code) != (&best.system, &best.code);
+        // Two that mean the code equally well are no answer.
+        let mut equal = found.take_while(|one| one.equivalence == best.equivalence);
+        if equal.any(|one| is_other(&one)) {
+            return Some(Hit::Several);
+        }
+        let system = best.system.as_deref().unwrap_or_default();
+        Some(Hit::Mapped {
+            to: Coding {
+                system: self.systems.name(metadata, system),
+                code: best.code,
+                display: best.display.unwrap_or_default(),
+            },
+            equivalence: best.equivalence,
+        })
+    }
 }
 
 impl Tables {
@@ -54,11 +152,20 @@ impl Tables {
         context: &BuildContext<'_>,
         problems: &mut Problems,
     ) -> Option<Self> {
+        if let (Some(map), None, None, None) =
+            (&config.map, &config.table, &config.tables, &config.group)
+        {
+            return Mapping::read(map, config, context, problems).map(Self::Map);
+        }
+        if config.code_system.is_some() {
+            let text = "belongs to a `map`: tables have the names of code systems in their rows";
+            problems.add(Problem::at(&["code-system"], text));
+        }
         match (&config.table, &config.tables, &config.group) {
-            (Some(table), None, None) => {
+            (Some(table), None, None) if config.map.is_none() => {
                 read_one(table.as_str(), "table", config, context, problems).map(Self::One)
             }
-            (None, Some(folder), Some(group)) => by_sender(
+            (None, Some(folder), Some(group)) if config.map.is_none() => by_sender(
                 folder.trim_end_matches('/'),
                 group,
                 config,
@@ -66,21 +173,23 @@ impl Tables {
                 problems,
             ),
             _ => {
-                let text = "a table is needed: `table`, or `tables` with `group`";
+                let text = "a table is needed: `table`, `tables` with `group`, or `map`";
                 problems.add(Problem::at(&[], text));
                 None
             }
         }
     }
 
-    /// The table for a message of this sender.
-    pub(super) fn of(&self, sender: Option<&str>) -> &Named {
+    /// What the codes of a message are looked up in.
+    pub(super) fn of(&self, metadata: &Metadata) -> Rows<'_> {
         match self {
-            Self::One(table) => table,
+            Self::One(table) => Rows::Table(table),
             Self::BySender { own, none } => {
+                let sender = metadata.get(SENDER);
                 let found = own.iter().find(|(name, _)| Some(&**name) == sender);
-                found.map_or(none, |(_, table)| table)
+                Rows::Table(found.map_or(none, |(_, table)| table))
             }
+            Self::Map(mapping) => Rows::Map(mapping),
         }
     }
 
@@ -91,6 +200,10 @@ impl Tables {
             Self::BySender { own, .. } => {
                 let warnings = own.iter().filter_map(|(_, table)| table.warning("tables"));
                 warnings.collect()
+            }
+            Self::Map(mapping) => {
+                let warning = mapping.map.warning().into_iter();
+                warning.map(|text| Problem::at(&["map"], text)).collect()
             }
         }
     }

@@ -8,12 +8,12 @@ use hilum_hl7v2::structure::version_of;
 use hilum_hl7v2::{Level, Message, Part, Path};
 
 /// A code in a message.
-pub(super) struct Place {
+pub(crate) struct Place {
     /// Where it stands, in the words of the standard.
-    pub(super) location: String,
+    pub(crate) location: String,
     /// The segment's place.
     segment: String,
-    pub(super) from: Coding,
+    pub(crate) from: Coding,
     /// Code, text and system are components of this place.
     coded: bool,
 }
@@ -31,7 +31,7 @@ pub(super) fn unit_field(path: &str) -> Result<u32, Problem> {
 }
 
 /// The places of the codes that `nodes` stand for; empty and null ones are left out.
-pub(super) fn places(document: &dyn Document, nodes: &[NodeId]) -> Vec<Place> {
+pub(crate) fn places(document: &dyn Document, nodes: &[NodeId]) -> Vec<Place> {
     let Some(message) = document.as_any().downcast_ref::<Message>() else {
         return Vec::new();
     };

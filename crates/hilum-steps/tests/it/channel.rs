@@ -8,11 +8,12 @@ use bytes::Bytes;
 use hilum_component::{
     Acknowledge, Authority, Build, BuildContext, ChannelPlan, ComponentKind, DestinationKind,
     DestinationPlan, Format, FormatOptions, Incoming, Meter, Millis, Order, Problem,
-    ProcessEnvironment, Processed, Registry, ResendPlan, RetryPlan, SendsAs, Site, Size,
-    SourceKind, SourcePlan, StepPlan, SystemInfo, TraceLine, Unlimited, process,
+    ProcessEnvironment, Processed, Registry, Released, ResendPlan, RetryPlan, SendsAs, Site, Size,
+    SourceKind, SourcePlan, StepPlan, SystemInfo, Terminology, TraceLine, Unlimited, process,
 };
 use hilum_fhirpath::NoHost;
 use hilum_message::{IndexKey, MessageId, Metadata, Payload, PlanDigest};
+use hilum_terminology::{ForSteps, Library, Shipped, Source, Standard};
 use serde_json::Value;
 
 use crate::yaml;
@@ -87,6 +88,18 @@ impl Site for Files {
     }
     fn production(&self) -> bool {
         false
+    }
+    fn terminology(&self) -> Result<Arc<dyn Terminology>, String> {
+        let mut loaded = Library::new();
+        for (name, bytes) in &self.0 {
+            if name.starts_with("terminology/") {
+                let resource = hilum_fhir::json::parse(bytes, &hilum_fhir::Limits::default());
+                assert!(loaded.add(resource.expect(name)).expect(name), "{name}");
+            }
+        }
+        let sources: Vec<Arc<dyn Source>> = vec![Arc::new(loaded), Shipped::all(), Standard::r4()];
+        let snapshot = hilum_terminology::Terminology::new(sources);
+        Ok(Arc::new(ForSteps::new(snapshot, String::new())))
     }
 }
 
@@ -216,6 +229,7 @@ fn channel(format_name: &str, steps: Vec<StepPlan>) -> ChannelPlan {
 pub(crate) struct Channel {
     plan: ChannelPlan,
     original: Option<Payload>,
+    pub(crate) released: Option<Released>,
     pub(crate) trace: Vec<TraceLine>,
 }
 
@@ -225,6 +239,7 @@ impl Channel {
         Self {
             plan: channel(format_name, steps),
             original: None,
+            released: None,
             trace: Vec::new(),
         }
     }
@@ -238,6 +253,7 @@ impl Channel {
         Self {
             plan,
             original: Some(Payload::inline(original.replace('\n', "\r").into())),
+            released: None,
             trace: Vec::new(),
         }
     }
@@ -256,6 +272,7 @@ impl Channel {
         let at = 1_700_000_000_000;
         let incoming = Incoming {
             original: self.original.clone(),
+            released: self.released,
             ..Incoming::new(MessageId::new(at, 5), at, payload, Metadata::new())
         };
         let mut environment = ProcessEnvironment {

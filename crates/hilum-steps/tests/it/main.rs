@@ -11,6 +11,7 @@ mod script;
 mod sender;
 mod set;
 mod split;
+mod terminology;
 mod translate;
 mod validate;
 mod yaml;

@@ -263,6 +263,6 @@ fn every_system_of_the_group_needs_its_table() {
     let neither = problems("hl7v2", &Files::of(LABS), "translate: { field: OBX-3 }");
     assert_eq!(
         neither,
-        [": a table is needed: `table`, or `tables` with `group`"]
+        [": a table is needed: `table`, `tables` with `group`, or `map`"]
     );
 }

@@ -113,6 +113,8 @@ pub struct Opened {
     pub loads: Vec<Arc<Loaded>>,
     /// What should answer and cannot.
     pub problems: Vec<LoadError>,
+    /// Ids and fingerprints of what answers, a line each: the same text means the same answers.
+    pub state: String,
 }
 
 impl Opened {
@@ -247,7 +249,7 @@ impl Folder {
     /// Lets a load answer, before all that are active already. It is opened first: what is damaged
     /// is not activated.
     pub fn activate(&self, id: &str) -> Result<Arc<Loaded>, LoadError> {
-        let opened = Loaded::open(&self.path.join(id), self.load(id)?)?;
+        let opened = self.open_one(id)?;
         let mut active = self.active()?;
         active.retain(|known| known != id);
         active.insert(0, id.to_owned());
@@ -277,6 +279,11 @@ impl Folder {
         files::take_away(&self.path, id)
     }
 
+    /// Opens a load, active or not.
+    pub fn open_one(&self, id: &str) -> Result<Loaded, LoadError> {
+        Loaded::open(&self.path.join(id), self.load(id)?)
+    }
+
     /// Opens what is active.
     pub fn open(&self) -> Result<Opened, LoadError> {
         let mut opened = Opened::default();
@@ -285,25 +292,15 @@ impl Folder {
             let load = self.load(&id);
             let loaded = load.and_then(|load| Loaded::open(&self.path.join(&id), load));
             match loaded {
-                Ok(loaded) => opened.loads.push(Arc::new(loaded)),
+                Ok(loaded) => {
+                    let line = format!("{id} {}\n", loaded.load.fingerprint);
+                    opened.state.push_str(&line);
+                    opened.loads.push(Arc::new(loaded));
+                }
                 Err(problem) => opened.problems.push(problem),
             }
         }
         Ok(opened)
-    }
-
-    /// What answers, as a plan keeps it: ids and fingerprints, so that the same text means the same
-    /// answers.
-    pub fn state(&self) -> Result<String, LoadError> {
-        let mut state = String::new();
-        for id in self.active()? {
-            let fingerprint = self.load(&id).map(|load| load.fingerprint);
-            state.push_str(&id);
-            state.push(' ');
-            state.push_str(&fingerprint.unwrap_or_default());
-            state.push('\n');
-        }
-        Ok(state)
     }
 
     fn set_active(&self, active: &[String]) -> Result<(), LoadError> {

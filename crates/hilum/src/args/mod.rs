@@ -174,6 +174,9 @@ pub(crate) struct Check {
     /// Does not ask for the secrets that the site refers to, which a build machine lacks
     #[arg(long)]
     pub(crate) no_secrets: bool,
+    /// The folder given to `hilum run --data`, whose code systems the steps see
+    #[arg(long, value_name = "FOLDER", env = "HILUM_DATA")]
+    pub(crate) data: Option<PathBuf>,
 }
 
 /// `hilum completions`

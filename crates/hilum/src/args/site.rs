@@ -29,6 +29,9 @@ pub(crate) struct Test {
     /// Shows which steps, destinations and rows of tables no test reaches
     #[arg(long)]
     pub(crate) coverage: bool,
+    /// The folder given to `hilum run --data`, whose code systems the steps see
+    #[arg(long, value_name = "FOLDER", env = "HILUM_DATA")]
+    pub(crate) data: Option<PathBuf>,
 }
 
 /// `hilum inspect`

@@ -4,7 +4,9 @@ use std::path::Path;
 
 use anyhow::Context;
 use hilum_component::{FhirDoor, Registry};
-use hilum_config::{Loaded, Options, Secrets, Variables, load, load_all, render, summary};
+use hilum_config::{
+    Loaded, OpenTerminology, Options, Secrets, Variables, load, load_all, render, summary,
+};
 use serde_json::json;
 
 use crate::args::{Check, SiteArgs};
@@ -19,6 +21,7 @@ pub(crate) fn options(site: &SiteArgs, secrets: Secrets) -> Options {
         variables: Variables::Process,
         resource_types: crate::fhir::resource_types(),
         packages: Some(crate::packages::check),
+        terminology: crate::terms::of_environment(),
         ..Options::default()
     }
 }
@@ -29,18 +32,34 @@ pub(crate) fn load_site(
     secrets: Secrets,
     output: &Output,
 ) -> anyhow::Result<Loaded> {
-    load_with(site, secrets, FhirDoor::default(), output)
+    show(site, &options(site, secrets), output, load)
 }
 
-/// Loads a site that is to run, whose components reach the FHIR stores by this door.
+/// The same with the code systems of a data folder.
+pub(crate) fn load_site_with(
+    site: &SiteArgs,
+    secrets: Secrets,
+    data: Option<&Path>,
+    output: &Output,
+) -> anyhow::Result<Loaded> {
+    let options = Options {
+        terminology: crate::terms::of_folder(data),
+        ..options(site, secrets)
+    };
+    show(site, &options, output, load)
+}
+
+/// Loads a site that is to run, whose components reach the FHIR stores by this door and see these
+/// code systems.
 pub(crate) fn load_with(
     site: &SiteArgs,
     secrets: Secrets,
-    fhir: FhirDoor,
+    (fhir, terminology): (FhirDoor, OpenTerminology),
     output: &Output,
 ) -> anyhow::Result<Loaded> {
     let options = Options {
         fhir,
+        terminology,
         ..options(site, secrets)
     };
     show(site, &options, output, load)
@@ -70,7 +89,10 @@ pub(crate) fn run(arguments: &Check, output: &Output) -> anyhow::Result<Exit> {
     } else {
         Secrets::Required
     };
-    let options = options(&arguments.site, secrets);
+    let options = Options {
+        terminology: crate::terms::of_folder(arguments.data.as_deref()),
+        ..options(&arguments.site, secrets)
+    };
     let loaded = show(&arguments.site, &options, output, load_all)?;
     if output.json() {
         output.value(&json!({

@@ -14,7 +14,7 @@ use hilum_engine::{Engine, EngineError, EngineOptions, ReloadReport};
 use hilum_journal::JournalOptions;
 use hilum_net::{HostPort, ListenOptions, Listener};
 use hilum_terminology::Shelf;
-use hilum_terminology::installed::{Folder, LoadError};
+use hilum_terminology::installed::Folder;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 
@@ -32,7 +32,11 @@ pub(super) const LOCK: &str = "hilum.lock";
 pub(crate) fn run(arguments: &Run, output: &Output) -> anyhow::Result<Exit> {
     log_to_stderr(arguments)?;
     let door = FhirDoor::default();
-    let loaded = load_with(&arguments.site, Secrets::Required, door.clone(), output)?;
+    let shelf = Arc::new(Shelf::default());
+    fill(&shelf, &arguments.data);
+    let terminology = crate::terms::of_node(&shelf, &arguments.data);
+    let opened = (door.clone(), terminology.clone());
+    let loaded = load_with(&arguments.site, Secrets::Required, opened, output)?;
     if loaded.plan.is_none() {
         output.note(hilum_config::summary(&loaded.diagnostics, loaded.files));
         return Ok(Exit::Found);
@@ -40,7 +44,8 @@ pub(crate) fn run(arguments: &Run, output: &Output) -> anyhow::Result<Exit> {
     std::fs::create_dir_all(&arguments.data)
         .with_context(|| format!("cannot make the folder {}", arguments.data.display()))?;
     let lock = lock(&arguments.data)?;
-    let kept = Arc::new(Kept::open(&arguments.data, &arguments.site.site)?);
+    let kept = Kept::open(&arguments.data, &arguments.site.site, terminology)?;
+    let kept = Arc::new(kept);
     kept.keep(&loaded, arguments.site.environment.as_deref())?;
     let fhir = loaded.fhir;
     let plan = loaded.plan.context("checked above")?;
@@ -49,7 +54,8 @@ pub(crate) fn run(arguments: &Run, output: &Output) -> anyhow::Result<Exit> {
         .enable_all()
         .build()
         .context("cannot start the I/O threads")?;
-    let result = runtime.block_on(serve(arguments, plan, (fhir, door), kept, output));
+    let beside = (fhir, door, shelf);
+    let result = runtime.block_on(serve(arguments, plan, beside, kept, output));
     runtime.shutdown_timeout(Duration::from_secs(1));
     drop(lock);
     result
@@ -98,7 +104,7 @@ pub(super) fn lock(data: &Path) -> anyhow::Result<File> {
 async fn serve(
     arguments: &Run,
     plan: Plan,
-    (fhir, door): (Option<FhirPlan>, FhirDoor),
+    (fhir, door, shelf): (Option<FhirPlan>, FhirDoor, Arc<Shelf>),
     kept: Arc<Kept>,
     output: &Output,
 ) -> anyhow::Result<Exit> {
@@ -115,8 +121,6 @@ async fn serve(
         threads,
         kept: Arc::clone(&kept) as _,
     };
-    let shelf = Arc::new(Shelf::default());
-    fill(&shelf, &arguments.data).await;
     // Channels reach the stores from their first message to their last.
     let served = match &fhir {
         Some(plan) => {
@@ -183,27 +187,18 @@ async fn serve(
 }
 
 /// Opens the code systems that are active (`hilum terminology`). One that cannot be used is left out:
-/// a node serves its channels without it.
-async fn fill(shelf: &Arc<Shelf>, data: &Path) {
-    let (shelf, folder) = (Arc::clone(shelf), Folder::of(data));
-    let opened = tokio::task::spawn_blocking(move || {
-        let opened = folder.open()?;
-        shelf.put(opened.sources());
-        Ok::<_, LoadError>(opened)
-    });
-    let problems = match opened.await {
-        Ok(Ok(opened)) => {
+/// a node serves its channels without it, unless their steps need it.
+fn fill(shelf: &Shelf, data: &Path) {
+    let problems = match Folder::of(data).open() {
+        Ok(opened) => {
             for loaded in &opened.loads {
                 let (id, bytes) = (&loaded.load.id, loaded.bytes());
                 tracing::info!(load = id, bytes, "code systems of a load answer");
             }
+            shelf.put(opened.loads, opened.state);
             opened.problems
         }
-        Ok(Err(problem)) => vec![problem],
-        Err(_) => {
-            tracing::error!("opening code systems broke down; this is a bug in hilum");
-            return;
-        }
+        Err(problem) => vec![problem],
     };
     for problem in problems {
         let error = anyhow::Error::new(problem);
@@ -301,12 +296,13 @@ fn reloader(
         let plans = Arc::clone(&plans);
         let options = hilum_config::Options {
             fhir: door.clone(),
+            terminology: crate::terms::of_node(&shelf, &data),
             ..super::check::options(&site, Secrets::Required)
         };
         let (folder, fhir) = (site.site.clone(), fhir.clone());
         Box::pin(async move {
-            fill(&shelf, &data).await;
             let loaded = tokio::task::spawn_blocking(move || {
+                fill(&shelf, &data);
                 let folder = folder.canonicalize()?;
                 let registry = crate::components::registry();
                 let loaded = hilum_config::load(&folder, &registry, &options);

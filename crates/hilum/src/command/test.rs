@@ -5,13 +5,18 @@ use hilum_config::{
     Coverage, Folder, Secrets, Severity, TestResult, TestRun, junit, render, run_tests, summary,
 };
 
-use super::check::load_site;
+use super::check::load_site_with;
 use crate::args::Test;
 use crate::components::registry;
 use crate::output::{Exit, Output};
 
 pub(crate) fn run(arguments: &Test, output: &Output) -> anyhow::Result<Exit> {
-    let loaded = load_site(&arguments.site, Secrets::Unread, output)?;
+    let loaded = load_site_with(
+        &arguments.site,
+        Secrets::Unread,
+        arguments.data.as_deref(),
+        output,
+    )?;
     if loaded.plan.is_none() {
         output.note(summary(&loaded.diagnostics, loaded.files));
         return Ok(Exit::Found);

@@ -266,6 +266,7 @@ enum Old<'a> {
     /// Each message has the plan that its row names.
     Kept {
         plans: KeptPlans,
+        data: PathBuf,
         folder: &'a Path,
         channel: &'a str,
         table: &'a str,
@@ -308,6 +309,7 @@ impl<'a> Old<'a> {
             .with_context(|| format!("cannot read the kept plans in {}", data.display()))?;
         Ok(Self::Kept {
             plans,
+            data,
             folder,
             channel,
             table,
@@ -322,6 +324,7 @@ impl<'a> Old<'a> {
             Self::Table(reading) => Ok(Some(reading)),
             Self::Kept {
                 plans,
+                data,
                 folder,
                 channel,
                 table,
@@ -335,6 +338,7 @@ impl<'a> Old<'a> {
                             environment: kept.environment,
                             secrets: Secrets::Unread,
                             variables: Variables::Process,
+                            terminology: crate::terms::of_folder(Some(data)),
                             ..Options::default()
                         };
                         let loaded = load_kept(folder, kept.files, &registry(), &options);

@@ -135,7 +135,7 @@ fn kept(digest: &str, channel: &str, arguments: &Compare) -> anyhow::Result<Arc<
             PathBuf::from(journal["folder"].as_str().unwrap_or_default())
         }
     };
-    let kept = Kept::open(&data, Path::new("."))?;
+    let kept = Kept::open(&data, Path::new("."), crate::terms::of_folder(Some(&data)))?;
     let found = kept.channel(channel, &digest.to_ascii_lowercase());
     found.map_err(anyhow::Error::msg)?.with_context(|| {
         format!(

@@ -72,7 +72,7 @@ impl Report {
 
 pub(crate) fn run(arguments: &Doctor, output: &Output) -> anyhow::Result<Exit> {
     let mut report = Report::default();
-    let loaded = site::load(&arguments.site, &mut report);
+    let loaded = site::load(&arguments.site, arguments.data.as_deref(), &mut report);
     let at = node::place(arguments, loaded.as_ref());
     let running = arguments
         .data

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use hilum_component::{DestinationKind, DestinationPlan};
-use hilum_config::{PartSummary, Secrets, Severity, load as load_folder, render, summary};
+use hilum_config::{Options, PartSummary, Secrets, Severity, load as load_folder, render, summary};
 use hilum_net::{HostPort, ListenOptions, Listener, certificates_in};
 
 use super::ports::listener;
@@ -23,7 +23,7 @@ const EXPIRES_WITHIN: (i64, i64) = (30 * 86_400, 7 * 86_400);
 const REACH_WITHIN: Duration = Duration::from_secs(15);
 
 /// Loads the site as `hilum check` does.
-pub(super) fn load(site: &SiteArgs, report: &mut Report) -> Option<Loaded> {
+pub(super) fn load(site: &SiteArgs, data: Option<&Path>, report: &mut Report) -> Option<Loaded> {
     let folder = match site.site.canonicalize() {
         Ok(folder) => folder,
         Err(_) => {
@@ -32,7 +32,11 @@ pub(super) fn load(site: &SiteArgs, report: &mut Report) -> Option<Loaded> {
             return None;
         }
     };
-    let loaded = load_folder(&folder, &registry(), &options(site, Secrets::Required));
+    let options = Options {
+        terminology: crate::terms::of_folder(data),
+        ..options(site, Secrets::Required)
+    };
+    let loaded = load_folder(&folder, &registry(), &options);
     let told = summary(&loaded.diagnostics, loaded.files).to_string();
     let warned = loaded
         .diagnostics
