@@ -21,4 +21,5 @@ mod reverse;
 mod round_trip;
 mod samples;
 mod shipped;
+mod us_core;
 mod values;
