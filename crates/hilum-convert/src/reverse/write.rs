@@ -146,7 +146,9 @@ impl<'r, 'p> Run<'r, 'p> {
             Inverse::Join => {
                 let zone = self.givens.settings.zone.as_deref();
                 let wrote = self.draft.put(spot, |out| {
-                    for (at, item) in items.iter().enumerate() {
+                    // A value may be there by its extensions alone.
+                    let said = items.iter().filter(|item| item.text().is_some());
+                    for (at, item) in said.enumerate() {
                         if at > 0 {
                             escape(argument, out);
                         }
