@@ -71,37 +71,66 @@ fn string_fault(text: &str) -> Option<&'static str> {
     None
 }
 
-/// Whether JSON must escape something of a text: a quotation mark, a backslash or a control
-/// character. Eight bytes are looked at at once.
-pub(crate) fn has_special(bytes: &[u8]) -> bool {
-    const ONES: u64 = u64::MAX / 255;
-    const HIGHS: u64 = ONES << 7;
-    let special = |byte: u8| byte < b' ' || matches!(byte, b'"' | b'\\');
-    // A byte that is zero borrows from its neighbour, so that its highest bit is set.
-    let below = |word: u64, limit: u8| {
-        word.wrapping_sub(ONES.wrapping_mul(u64::from(limit))) & !word & HIGHS
-    };
-    let (words, rest) = bytes.as_chunks::<8>();
-    let mut found = 0;
-    for word in words {
-        let word = u64::from_le_bytes(*word);
-        found |= below(word, b' ')
-            | below(word ^ (ONES * u64::from(b'"')), 1)
-            | below(word ^ (ONES * u64::from(b'\\')), 1);
-    }
-    found != 0 || rest.iter().any(|byte| special(*byte))
+/// What stands in a text, found eight bytes at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Scan {
+    /// What JSON must escape: a quotation mark, a backslash or a control character.
+    pub(crate) special: bool,
+    /// A blank.
+    pub(crate) blank: bool,
+    /// Something outside ASCII.
+    pub(crate) wide: bool,
 }
 
-/// As [`fault`], of a text in which [`has_special`] found nothing.
-pub(crate) fn plain_fault(kind: PrimitiveKind, text: &str) -> Option<&'static str> {
-    match kind {
-        // One that starts with more than a blank is more than blanks.
-        PrimitiveKind::String | PrimitiveKind::Markdown
-            if text.len() <= STRING_CHARS_MAX && text.as_bytes().first() > Some(&b' ') =>
-        {
-            None
+impl Scan {
+    pub(crate) fn of(bytes: &[u8]) -> Self {
+        const ONES: u64 = u64::MAX / 255;
+        const HIGHS: u64 = ONES << 7;
+        // A byte below the limit borrows, so that its highest bit is set; the lowest such is right,
+        // and that is enough to know that there is one.
+        let below = |word: u64, limit: u64| word.wrapping_sub(ONES.wrapping_mul(limit)) & !word;
+        let is = |word: u64, byte: u8| below(word ^ ONES.wrapping_mul(u64::from(byte)), 1);
+        let (words, mut rest) = bytes.as_chunks::<8>();
+        // The last eight bytes once more stand for those behind the last whole word.
+        let last = bytes.last_chunk::<8>().filter(|_| !rest.is_empty());
+        if last.is_some() {
+            rest = &[];
         }
-        _ => fault(kind, text),
+        let (mut special, mut blank, mut wide) = (0, 0, 0);
+        for word in words.iter().chain(last) {
+            let word = u64::from_le_bytes(*word);
+            special |= below(word, u64::from(b' ')) | is(word, b'"') | is(word, b'\\');
+            blank |= is(word, b' ');
+            wide |= word;
+        }
+        let mut found = Self {
+            special: special & HIGHS != 0,
+            blank: blank & HIGHS != 0,
+            wide: wide & HIGHS != 0,
+        };
+        for byte in rest {
+            found.special |= *byte < b' ' || matches!(*byte, b'"' | b'\\');
+            found.blank |= *byte == b' ';
+            found.wide |= *byte >= 0x80;
+        }
+        found
+    }
+
+    /// As [`fault`], of the text that was looked at.
+    pub(crate) fn fault(self, kind: PrimitiveKind, text: &str) -> Option<&'static str> {
+        let sure = !self.special
+            && match kind {
+                // One that starts with more than a blank is more than blanks.
+                PrimitiveKind::String | PrimitiveKind::Markdown => {
+                    text.len() <= STRING_CHARS_MAX && text.as_bytes().first() > Some(&b' ')
+                }
+                PrimitiveKind::Code => !self.blank && !text.is_empty(),
+                PrimitiveKind::Uri | PrimitiveKind::Url | PrimitiveKind::Canonical => {
+                    !self.blank && !self.wide && !text.is_empty()
+                }
+                _ => false,
+            };
+        if sure { None } else { fault(kind, text) }
     }
 }
 

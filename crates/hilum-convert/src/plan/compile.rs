@@ -7,7 +7,7 @@ use hilum_fhir::definitions::{Child, Definitions, ElementId, TypeId};
 use super::merge::{Everything, merge};
 use super::source::Reading;
 use super::{Map, Number, Plan, RowId};
-use super::{codes, facts, message, rows, target};
+use super::{codes, facts, message, own, rows, target};
 use crate::problem::{Fault, Problem, Spot};
 use crate::text::{Entry, MapFile, MapName};
 
@@ -57,6 +57,7 @@ pub(crate) fn compile(files: &[MapFile], mut problems: Vec<Problem>) -> (Plan, V
     }
     message::reads(&mut compiler);
     facts::number(&mut compiler.plan);
+    own::note(&mut compiler.plan);
     let mut problems = compiler.problems;
     problems.sort();
     problems.dedup();
@@ -108,6 +109,8 @@ impl Compiler<'_> {
             named: Vec::new(),
             rows: Vec::new(),
             asked: Vec::new(),
+            guards: Vec::new(),
+            beyond: None,
         });
         self.waiting.push((number, name.clone(), child));
         number

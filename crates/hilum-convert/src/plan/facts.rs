@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use super::{Cond, Number, Plan, Src};
+use super::{Cond, NO_FACT, Number, Plan, Src};
 
 /// What the answer to a condition depends on beside the settings.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -64,6 +64,34 @@ pub(super) fn number(plan: &mut Plan) {
         wrap(condition, &mut known);
     }
     plan.facts = known.len();
+    for map in &mut plan.maps {
+        let guards = map.rows.iter().map(|row| guard(row.condition.as_ref()));
+        map.guards = guards.collect();
+    }
+}
+
+/// The first part of a condition that the segment alone answers and without which it does not hold:
+/// what stands first is asked by many rows.
+fn guard(condition: Option<&Cond>) -> Number {
+    let first = |parts: &[Cond]| {
+        let mut guards = parts.iter().map(|part| guard(Some(part)));
+        guards.find(|guard| *guard != NO_FACT)
+    };
+    match condition {
+        Some(Cond::And(parts)) => first(parts).unwrap_or(NO_FACT),
+        Some(Cond::Fact {
+            number,
+            per_repetition,
+            of,
+        }) => {
+            let own = if *per_repetition { NO_FACT } else { *number };
+            match &**of {
+                Cond::And(parts) => first(parts).unwrap_or(own),
+                _ => own,
+            }
+        }
+        _ => NO_FACT,
+    }
 }
 
 fn wrap(condition: &mut Cond, known: &mut HashMap<String, Number>) {

@@ -9,6 +9,7 @@ mod condition;
 mod facts;
 pub(crate) mod merge;
 mod message;
+mod own;
 mod rows;
 pub(crate) mod source;
 pub(crate) mod target;
@@ -49,7 +50,16 @@ pub(crate) struct Map {
     /// Of each row the field or component of what the map is run for without which it does nothing;
     /// 0 where there is none.
     pub(crate) asked: Vec<u32>,
+    /// Of each row the number of a condition that the segment answers and without which it does
+    /// nothing; [`NO_FACT`] where there is none.
+    pub(crate) guards: Vec<Number>,
+    /// The components for which the map looks beyond the value or writes beyond its target; `None`
+    /// where it always does.
+    pub(crate) beyond: Option<Vec<u32>>,
 }
+
+/// No condition.
+pub(crate) const NO_FACT: Number = Number::MAX;
 
 /// A place that rows of one map write to.
 #[derive(Debug)]

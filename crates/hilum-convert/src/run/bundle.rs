@@ -368,7 +368,7 @@ impl Run<'_, '_> {
         }
         for src in [first, last] {
             let value = self.first_value(segment, None, None, src)?;
-            if value.text().trim().is_empty() {
+            if self.text_of(&value).trim().is_empty() {
                 return None;
             }
         }
@@ -378,10 +378,6 @@ impl Run<'_, '_> {
     /// The number that a sender gives something, with the sender in front; of a place also those
     /// of what it is part of.
     fn local(&self, made: u32, way: &[Child]) -> Option<String> {
-        let sender = |field| {
-            let text = self.message.component("MSH", field, 1);
-            text.filter(|text| !text.trim().is_empty())
-        };
         let mut values = Vec::new();
         let mut at = Some(made);
         while let Some(next) = at.filter(|_| values.len() < PARTS_MAX) {
@@ -406,10 +402,22 @@ impl Run<'_, '_> {
                 values.pop();
                 values.push(uri);
             }
-            None => values.push(sender(4).or_else(|| sender(3))?.into_owned()),
+            None => {
+                let sender = self.sender.get_or_init(|| self.named_sender());
+                values.push(sender.clone()?);
+            }
         }
         values.reverse();
         Some(values.join("|"))
+    }
+
+    /// The facility or application that sent the message.
+    fn named_sender(&self) -> Option<String> {
+        let sender = |field| {
+            let text = self.message.component("MSH", field, 1)?;
+            Some(text.into_owned()).filter(|text| !text.trim().is_empty())
+        };
+        sender(4).or_else(|| sender(3))
     }
 
     /// Writes an identifier that derives from texts of the message.

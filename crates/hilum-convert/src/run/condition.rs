@@ -1,9 +1,10 @@
 //! Conditions of rows, in the three values of FHIRPath: `None` is empty.
 
+use std::borrow::Cow;
 use std::cell::Cell;
 
 use super::read::{Value, trimmed};
-use super::{Answer, Frame, Run};
+use super::{Answer, Frame, LOOKS, Look, Looked, Run};
 use crate::plan::{Cond, Number, PlaceStep, Setting, Src};
 use crate::text::Compare;
 use crate::value::number;
@@ -74,7 +75,9 @@ impl<'m> Run<'_, 'm> {
             Cond::TargetEmpty => Some(self.target_empty(scope)),
             Cond::TargetExists => Some(!self.target_empty(scope)),
             Cond::Same(left, how, right) => {
-                let right = self.value_of(right, scope).map(|value| value.text());
+                let right = self
+                    .value_of(right, scope)
+                    .map(|value| self.text_of(&value));
                 match right {
                     Some(right) => self.compare(left, *how, right.trim(), scope),
                     None => matches!(how, Compare::Unlike).then_some(true),
@@ -87,7 +90,11 @@ impl<'m> Run<'_, 'm> {
             Cond::Count(src, how, count) => Some(sized(self.count(src, scope), *how, *count)),
             Cond::Length(src, how, length) => {
                 let value = self.value_of(src, scope)?;
-                Some(sized(value.text().trim().chars().count(), *how, *length))
+                Some(sized(
+                    self.text_of(&value).trim().chars().count(),
+                    *how,
+                    *length,
+                ))
             }
             Cond::StartsWith(src, text) => {
                 self.any(src, scope, &|value| value.starts_with(&**text))
@@ -109,29 +116,46 @@ impl<'m> Run<'_, 'm> {
                 number,
                 per_repetition,
                 of,
-            } => {
-                let repetition = match scope.own {
-                    Some(own) if *per_repetition => own.repetition,
-                    _ => 0,
-                };
-                let cell = self.answers.get(*number as usize);
-                if let Some(known) = cell.map(Cell::get)
-                    && known.segment == scope.segment
-                    && known.repetition == repetition
-                {
-                    return known.holds;
-                }
-                let holds = self.holds(of, scope);
-                if let Some(cell) = cell {
-                    cell.set(Answer {
-                        segment: scope.segment,
-                        repetition,
-                        holds,
-                    });
-                }
-                holds
-            }
+            } => self.answer(*number, *per_repetition, of, scope),
         }
+    }
+
+    /// The answer to a condition with a number, found once for a segment or repetition.
+    fn answer(
+        &self,
+        number: Number,
+        per_repetition: bool,
+        of: &Cond,
+        scope: &Scope<'_, 'm>,
+    ) -> Option<bool> {
+        let repetition = match scope.own {
+            Some(own) if per_repetition => own.repetition,
+            _ => 0,
+        };
+        let cell = self.answers.get(number as usize);
+        if let Some(known) = cell.map(Cell::get)
+            && known.segment == scope.segment
+            && known.repetition == repetition
+        {
+            return known.holds;
+        }
+        let holds = self.holds(of, scope);
+        if let Some(cell) = cell {
+            cell.set(Answer {
+                segment: scope.segment,
+                repetition,
+                holds,
+            });
+        }
+        holds
+    }
+
+    /// Whether a condition was answered for the segment and does not hold, and there is nothing
+    /// else to be noted of it.
+    pub(super) fn is_known_to_fail(&self, fact: Number, segment: u32) -> bool {
+        let known = self.answers.get(fact as usize).map(Cell::get);
+        known.is_some_and(|known| known.segment == segment && known.holds != Some(true))
+            && !self.has_quotes
     }
 
     /// Whether the segment alone tells that a condition does not hold.
@@ -178,8 +202,62 @@ impl<'m> Run<'_, 'm> {
         match src {
             Src::Segment(of) => self.segment_of(scope.segment, *of).is_some(),
             Src::Once => true,
-            Src::Field { .. } | Src::Value { .. } => self.value_of(src, scope).is_some(),
+            Src::Field { .. } => !matches!(self.looked(src, scope), Looked::Nothing),
+            Src::Value { .. } => self.value_of(src, scope).is_some(),
         }
+    }
+
+    /// The only value of a field, where it was looked at for another condition it is not read again.
+    fn looked(&self, src: &Src, scope: &Scope<'_, 'm>) -> Looked<'m> {
+        let Src::Field {
+            field,
+            component,
+            subcomponent,
+            own,
+            ..
+        } = *src
+        else {
+            return Looked::More;
+        };
+        let repetition = match scope.own {
+            Some(value) if own => value.repetition,
+            _ => 0,
+        };
+        let place = field
+            .wrapping_mul(7)
+            .wrapping_add(component * 3 + subcomponent);
+        let cell = self.looks.get(place as usize % LOOKS);
+        if let Some(known) = cell.map(Cell::get)
+            && known.segment == scope.segment
+            && known.repetition == repetition
+            && known.src == *src
+        {
+            return known.found;
+        }
+        let mut found = Looked::Nothing;
+        let mut take = |value: Value<'m>| {
+            found = match (found, self.text_of(&value)) {
+                (Looked::Nothing, Cow::Borrowed(text)) => Looked::One(trimmed(text)),
+                _ => Looked::More,
+            };
+            !matches!(found, Looked::More)
+        };
+        self.each_value(
+            scope.segment,
+            scope.value.as_ref(),
+            scope.own.as_ref(),
+            src,
+            &mut take,
+        );
+        if let Some(cell) = cell {
+            cell.set(Look {
+                segment: scope.segment,
+                repetition,
+                src: *src,
+                found,
+            });
+        }
+        found
     }
 
     fn value_of(&self, src: &Src, scope: &Scope<'_, 'm>) -> Option<Value<'m>> {
@@ -206,9 +284,14 @@ impl<'m> Run<'_, 'm> {
 
     /// Whether a test holds for one of the values; `None` where there is none.
     fn any(&self, src: &Src, scope: &Scope<'_, 'm>, test: &dyn Fn(&str) -> bool) -> Option<bool> {
+        match self.looked(src, scope) {
+            Looked::Nothing => return None,
+            Looked::One(text) => return Some(test(text)),
+            Looked::More => {}
+        }
         let mut found = None;
         let mut take = |value: Value<'m>| {
-            let holds = test(trimmed(&value.text()));
+            let holds = test(trimmed(&self.text_of(&value)));
             found = Some(holds);
             !holds
         };

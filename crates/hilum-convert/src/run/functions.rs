@@ -24,7 +24,10 @@ impl<'m> Run<'_, 'm> {
         arguments: &[Joined],
         codes: Option<&CodesUse>,
     ) {
-        let own = turn.value.map(|value| value.text()).unwrap_or_default();
+        let own = turn
+            .value
+            .map(|value| self.text_of(&value))
+            .unwrap_or_default();
         let own = trimmed(&own);
         let found = match function {
             Function::Join => Some(self.join(turn, arguments)).filter(|text| !text.is_empty()),
@@ -90,7 +93,7 @@ impl<'m> Run<'_, 'm> {
                 Joined::Text(text) => Cow::Owned(text.to_string()),
                 Joined::Path(src) => self
                     .argument(turn, src)
-                    .map(|value| value.text())
+                    .map(|value| self.text_of(&value))
                     .unwrap_or_default(),
             };
         }
@@ -132,7 +135,7 @@ impl<'m> Run<'_, 'm> {
                 Joined::Path(src) => {
                     let found = self.first_value(segment, value, own, src);
                     let Some(found) = found else { continue };
-                    let text = found.text();
+                    let text = self.text_of(&found);
                     let text = trimmed(&text);
                     if text.is_empty() {
                         continue;
@@ -155,7 +158,11 @@ impl<'m> Run<'_, 'm> {
         let [namespace, id, ty] = if arguments.is_empty() {
             let value = turn.value?;
             let part = |number| self.below(&value, number, 0).filter(Value::is_valued);
-            let text = |number| part(number).map(|value| value.text()).unwrap_or_default();
+            let text = |number| {
+                part(number)
+                    .map(|value| self.text_of(&value))
+                    .unwrap_or_default()
+            };
             [text(1), text(2), text(3)]
         } else {
             self.arguments(turn, arguments)
@@ -199,7 +206,7 @@ impl<'m> Run<'_, 'm> {
         let (data, encoding) = match arguments {
             [] => {
                 let part = |number| self.below(&value, number, 0).filter(Value::is_valued);
-                let encoding = part(4).map(|part| part.text()).unwrap_or_default();
+                let encoding = part(4).map(|part| self.text_of(&part)).unwrap_or_default();
                 (
                     part(5).map(|part| part.whole_text()).unwrap_or_default(),
                     encoding,
@@ -250,7 +257,7 @@ impl<'m> Run<'_, 'm> {
             if !types.is_empty() {
                 let mut ty = None;
                 self.repetitions(at, 2, None, &mut |value| {
-                    ty = Some(value.text().into_owned());
+                    ty = Some(self.text_of(&value).into_owned());
                     false
                 });
                 let named = types.iter().any(

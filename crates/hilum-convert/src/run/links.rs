@@ -53,22 +53,20 @@ impl<'p> Run<'p, '_> {
             .segments
             .get(segment as usize)
             .map_or(0, |segment| segment.group);
-        let of_role = || {
-            let of_role = |known: &&super::RoleAt| known.role == role;
-            self.roles.iter().filter(of_role)
-        };
-        if of_role().next().is_none() {
+        if self.of_role(role).next().is_none() {
             return Vec::new();
         }
         let mut below = None;
         loop {
-            let here = || of_role().filter(|known| known.group == group);
-            let inside = || of_role().filter(|known| self.belongs(known.group, group, below));
-            if here().next().is_some() {
-                return here().map(|known| known.made).collect();
+            let here = self.of_role(role).filter(|known| known.group == group);
+            let mut found: Vec<u32> = here.map(|known| known.made).collect();
+            if found.is_empty() {
+                let inside = self.of_role(role);
+                let inside = inside.filter(|known| self.belongs(known.group, group, below));
+                found = inside.map(|known| known.made).collect();
             }
-            let found: Vec<u32> = inside().map(|known| known.made).collect();
             if !found.is_empty() || group == 0 {
+                found.reverse();
                 return found;
             }
             below = Some(group);
@@ -195,18 +193,14 @@ impl<'p> Run<'p, '_> {
     /// Around a group, the last of a role that was made from this segment or one before it.
     fn role_made_before(&self, role: Number, mut group: u32, segment: u32) -> Option<u32> {
         loop {
-            let here = || {
-                self.roles
-                    .iter()
-                    .filter(|known| known.role == role && known.group == group)
-            };
+            let here = || self.of_role(role).filter(|known| known.group == group);
             let before = |made: u32| {
                 self.made
                     .get(made as usize)
                     .is_some_and(|made| made.segment <= segment)
             };
-            let last = here().rev().find(|known| before(known.made));
-            if let Some(found) = last.or_else(|| here().next()) {
+            let last = here().find(|known| before(known.made));
+            if let Some(found) = last.or_else(|| here().last()) {
                 return Some(found.made);
             }
             if group == 0 {

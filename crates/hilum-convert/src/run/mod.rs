@@ -5,29 +5,34 @@ mod codes;
 mod complete;
 mod condition;
 mod content;
+mod copy;
 mod functions;
+mod index;
 mod links;
 mod mend;
 mod names;
 mod place;
 mod read;
+mod roles;
 mod told;
 mod write;
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::collections::{HashMap, HashSet};
 
 use hilum_fhir::definitions::ElementId;
 use hilum_fhir::{At, Draft, Resource};
 use hilum_hl7v2::structure::Arrangement;
-use hilum_hl7v2::{Message, Part};
+use hilum_hl7v2::{Level, Message, Part};
 
 use crate::finding::{Finding, FindingCode, Location};
 use crate::maps::Maps;
-use crate::plan::{Fields, Map, MessagePlan, Number, Plan, RowId, SegmentRow};
+use crate::plan::{Map, MessagePlan, Number, Plan, RowId, SegmentRow};
 use crate::settings::{Arrived, Settings};
 use crate::value::time::{Clock, Time};
 
+use copy::Copied;
+use index::{Answer, LOOKS, Look, Looked, MEANT, Meant, Segment, indexed};
 use names::names;
 use read::Value;
 
@@ -83,9 +88,10 @@ struct Made {
 /// A role that a resource has in a group.
 #[derive(Clone, Copy, Debug)]
 struct RoleAt {
-    role: Number,
     group: u32,
     made: u32,
+    /// The one of the same role before it.
+    before: u32,
 }
 
 /// A reference whose text is written when all resources are known.
@@ -156,39 +162,6 @@ struct Frame<'m> {
     depth: u32,
 }
 
-struct Segment {
-    id: [u8; 3],
-    /// The how manieth of its id, from 1.
-    ordinal: u32,
-    group: u32,
-    /// Where its fields begin among those of all segments, and how many it has.
-    fields: u32,
-    field_count: u32,
-    /// The fields that are not empty.
-    present: Fields,
-    /// There is a quotation mark in it, and so maybe an explicit null.
-    has_quote: bool,
-}
-
-/// The answer to a condition that was asked last.
-#[derive(Clone, Copy, Debug)]
-struct Answer {
-    segment: u32,
-    repetition: u32,
-    holds: Option<bool>,
-}
-
-/// Which segment was meant by an id from a segment.
-#[derive(Clone, Copy, Debug)]
-struct Meant {
-    own: u32,
-    id: [u8; 3],
-    found: Option<u32>,
-}
-
-/// Ids of segments that are remembered at once.
-const MEANT: usize = 64;
-
 /// No pending reference.
 const NOTHING: u32 = u32::MAX;
 
@@ -207,11 +180,22 @@ struct Run<'p, 'm> {
     /// By the number of a condition.
     answers: Vec<Cell<Answer>>,
     meant: Vec<Cell<Meant>>,
+    looks: Vec<Cell<Look<'m>>>,
+    /// By map and value.
+    copies: HashMap<(Number, Level, &'m [u8]), Copied>,
+    /// The message, where it is text as a whole.
+    text: Option<&'m str>,
+    /// Who sent the message, once it was asked for.
+    sender: OnceCell<Option<String>>,
+    /// Some segment has a quotation mark.
+    has_quotes: bool,
     clock_offset: Option<i32>,
     draft: Draft,
     made: Vec<Made>,
     last_entry: Option<At>,
     roles: Vec<RoleAt>,
+    /// By the number of a role the last of it.
+    last_roles: Vec<u32>,
     slots: Vec<Slot>,
     named: Vec<Named<'p>>,
     pending: Vec<Pending>,
@@ -246,16 +230,7 @@ pub fn to_fhir(
         .map(|segment| segment.raw().len())
         .sum::<usize>();
     let (segments, fields) = indexed(message, arrangement.as_ref());
-    let unasked = Answer {
-        segment: u32::MAX,
-        repetition: 0,
-        holds: None,
-    };
-    let unmeant = Meant {
-        own: u32::MAX,
-        id: [0; 3],
-        found: None,
-    };
+    let has_quotes = segments.iter().any(|segment| segment.has_quote);
     let mut run = Run {
         plan,
         rows,
@@ -265,8 +240,13 @@ pub fn to_fhir(
         segments,
         fields,
         parts: Vec::with_capacity(64),
-        answers: vec![Cell::new(unasked); plan.facts],
-        meant: vec![Cell::new(unmeant); MEANT],
+        answers: vec![Cell::new(Answer::NONE); plan.facts],
+        meant: vec![Cell::new(Meant::NONE); MEANT],
+        copies: HashMap::new(),
+        looks: vec![Cell::new(Look::NONE); LOOKS],
+        text: message.utf8(),
+        sender: OnceCell::new(),
+        has_quotes,
         arrangement,
         clock_offset: None,
         // A Bundle of a result has about one element for eight bytes of its message.
@@ -274,6 +254,7 @@ pub fn to_fhir(
         made: Vec::with_capacity(32),
         last_entry: None,
         roles: Vec::with_capacity(32),
+        last_roles: vec![NOTHING; plan.roles.len()],
         slots: Vec::with_capacity(32),
         named: Vec::new(),
         pending: Vec::with_capacity(64),
@@ -297,40 +278,6 @@ pub fn to_fhir(
         unmapped,
         reasons,
     }
-}
-
-/// The segments of a message, and the fields of all of them.
-fn indexed<'m>(
-    message: &'m Message,
-    arrangement: Option<&Arrangement>,
-) -> (Vec<Segment>, Vec<Part<'m>>) {
-    let mut counts: HashMap<[u8; 3], u32> = HashMap::new();
-    let mut fields = Vec::with_capacity(message.segments().len() * 20);
-    let segments = message.segments().enumerate().map(|(at, segment)| {
-        let id = segment.name();
-        let ordinal = counts.entry(id).or_default();
-        *ordinal += 1;
-        let first = fields.len();
-        fields.extend(segment.fields());
-        let own = fields.get(first..).unwrap_or_default();
-        let mut present = Fields::default();
-        for (number, field) in (1..).zip(own) {
-            if !field.is_empty() {
-                present.add(number);
-            }
-        }
-        Segment {
-            id,
-            ordinal: *ordinal,
-            group: arrangement.map_or(0, |found| found.group(at)),
-            fields: narrow(first),
-            field_count: narrow(own.len()),
-            present,
-            has_quote: memchr::memchr(b'"', segment.raw()).is_some(),
-        }
-    });
-    let segments = segments.collect();
-    (segments, fields)
 }
 
 impl<'p, 'm> Run<'p, 'm> {
@@ -441,79 +388,6 @@ impl<'p, 'm> Run<'p, 'm> {
         }
     }
 
-    /// The resource of a row: that of its role in the group or around it, else a new one.
-    fn role(&mut self, row: &SegmentRow, segment: u32, group: u32) -> Option<u32> {
-        if row.is_bundle {
-            return Some(0);
-        }
-        if !row.each
-            && let Some(made) = self.role_around(row.role, group)
-        {
-            return Some(made);
-        }
-        let ty = self.plan.roles.get(row.role as usize)?.ty;
-        let made = self.make(ty, segment, true)?;
-        self.roles.push(RoleAt {
-            role: row.role,
-            group,
-            made,
-        });
-        Some(made)
-    }
-
-    /// The resource of a role in a group, in what the group holds, or in a group around it: ORC may
-    /// stand in a group of its own beside OBR.
-    fn role_around(&self, role: Number, mut group: u32) -> Option<u32> {
-        if group != 0 {
-            let mut known = self.roles.iter().rev().filter(|known| known.role == role);
-            if let Some(found) = known.find(|known| self.belongs(known.group, group, None)) {
-                return Some(found.made);
-            }
-        }
-        loop {
-            let found = self
-                .roles
-                .iter()
-                .rev()
-                .find(|known| known.role == role && known.group == group);
-            if let Some(found) = found {
-                return Some(found.made);
-            }
-            if group == 0 {
-                return None;
-            }
-            group = self.parent(group);
-        }
-    }
-
-    fn parent(&self, group: u32) -> u32 {
-        self.arrangement
-            .as_ref()
-            .map_or(0, |found| found.parent(group))
-    }
-
-    /// Whether a group lies in another one, or is it, and not in the group `below`, where one came
-    /// from, nor in another repetition of that.
-    fn belongs(&self, mut inner: u32, outer: u32, below: Option<u32>) -> bool {
-        let mut child = None;
-        while inner != outer {
-            if inner == 0 {
-                return false;
-            }
-            child = Some(inner);
-            inner = self.parent(inner);
-        }
-        let (Some(child), Some(below)) = (child, below) else {
-            return true;
-        };
-        self.kind(child) != self.kind(below)
-    }
-
-    /// Which group of the structure a group is.
-    fn kind(&self, group: u32) -> Option<u16> {
-        self.arrangement.as_ref()?.kind(group)
-    }
-
     fn node(&self, made: u32) -> At {
         let found = self.made.get(made as usize);
         found.map_or(self.draft.root(), |made| made.node)
@@ -590,8 +464,9 @@ impl<'p, 'm> Run<'p, 'm> {
         if depth == 0 {
             self.share_named(rows, &frame);
         }
-        for (row, asked) in rows.rows.iter().zip(&rows.asked) {
-            if *asked == 0 || present.has(*asked) {
+        for ((row, asked), guard) in rows.rows.iter().zip(&rows.asked).zip(&rows.guards) {
+            let asked = *asked == 0 || present.has(*asked);
+            if asked && !self.is_known_to_fail(*guard, segment) {
                 self.row(&frame, row);
             }
         }

@@ -56,11 +56,6 @@ impl<'m> Value<'m> {
         may_be && !self.part.is_blank() && nulls_only(self.part)
     }
 
-    /// The first value in it, as plain text.
-    pub(super) fn text(&self) -> Cow<'m, str> {
-        self.part.first_plain_text()
-    }
-
     /// All of it as plain text, separators included.
     pub(super) fn whole_text(&self) -> Cow<'m, str> {
         if self.is_null() {
@@ -79,6 +74,18 @@ fn nulls_only(part: Part<'_>) -> bool {
 }
 
 impl<'m> Run<'_, 'm> {
+    /// The first value in a value, as plain text.
+    pub(super) fn text_of(&self, value: &Value<'m>) -> Cow<'m, str> {
+        let (part, escaped) = value.part.first_value();
+        if part.is_null() {
+            return Cow::Borrowed("");
+        }
+        if !escaped && let Some(text) = self.text.and_then(|text| text.get(part.span())) {
+            return Cow::Borrowed(text);
+        }
+        part.plain_text()
+    }
+
     /// The fields of a segment that are not empty.
     pub(super) fn fields_present(&self, segment: u32) -> Fields {
         let found = self.segments.get(segment as usize);
@@ -143,25 +150,42 @@ impl<'m> Run<'_, 'm> {
     }
 
     /// The segment that is meant.
+    #[inline]
     pub(super) fn segment_of(&self, own: u32, of: SegRef) -> Option<u32> {
         match of {
             SegRef::Own => Some(own),
-            SegRef::Other(id) => {
-                let [a, b, c] = id.map(usize::from);
-                let cell = self.meant.get((a * 5 + b * 3 + c) % MEANT);
-                if let Some(known) = cell.map(Cell::get)
-                    && known.own == own
-                    && known.id == id
-                {
-                    return known.found;
-                }
-                let found = self.find_segment(own, id);
-                if let Some(cell) = cell {
-                    cell.set(Meant { own, id, found });
-                }
-                found
-            }
+            SegRef::Other(id) => self.other_segment(own, id),
         }
+    }
+
+    fn other_segment(&self, own: u32, id: [u8; 3]) -> Option<u32> {
+        let [a, b, c] = id.map(usize::from);
+        let cell = self.meant.get((a * 5 + b * 3 + c) % MEANT);
+        if let Some(known) = cell.map(Cell::get)
+            && known.own == own
+            && known.id == id
+        {
+            return known.found;
+        }
+        let found = self.find_segment(own, id);
+        if let Some(cell) = cell {
+            cell.set(Meant { own, id, found });
+        }
+        found
+    }
+
+    /// The repetitions of a field of a segment.
+    pub(super) fn repetitions_of(
+        &self,
+        segment: u32,
+        field: Part<'m>,
+    ) -> impl Iterator<Item = (u32, Part<'m>)> + use<'m> {
+        let segment = self.segments.get(segment as usize);
+        let many = segment
+            .is_none_or(|segment| segment.repeats)
+            .then(|| field.children());
+        let one = many.is_none().then(|| field.only_repetition());
+        (1..).zip(one.into_iter().chain(many.into_iter().flatten()))
     }
 
     /// The segment with an id in the innermost group that has one: of several the last before the
@@ -255,7 +279,7 @@ impl<'m> Run<'_, 'm> {
         let Some(field) = self.field(segment, field).filter(|field| !field.is_empty()) else {
             return;
         };
-        for (repetition, part) in (1..).zip(field.children()) {
+        for (repetition, part) in self.repetitions_of(segment, field) {
             if only.is_some_and(|only| only != repetition) || part.is_empty() {
                 continue;
             }

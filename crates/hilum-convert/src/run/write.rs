@@ -115,7 +115,7 @@ impl<'p, 'm> Run<'p, 'm> {
             return;
         };
         let mut done = false;
-        for (repetition, part) in (1..).zip(field.children()) {
+        for (repetition, part) in self.repetitions_of(turn.segment, field) {
             if only.is_some_and(|only| only != repetition) || part.is_empty() {
                 continue;
             }
@@ -172,7 +172,7 @@ impl<'p, 'm> Run<'p, 'm> {
                 let Some(value) = &turn.value else {
                     return true;
                 };
-                let text = value.text();
+                let text = self.text_of(value);
                 self.coded(turn, codes, trimmed(&text));
             }
             Way::Constant(text) => {
@@ -185,7 +185,7 @@ impl<'p, 'm> Run<'p, 'm> {
                     let text = if row.whole {
                         value.whole_text()
                     } else {
-                        value.text()
+                        self.text_of(&value)
                     };
                     self.primitive(turn, &text);
                 }
@@ -213,7 +213,7 @@ impl<'p, 'm> Run<'p, 'm> {
             }
             Way::Capture(regex, codes) => {
                 let Some(value) = turn.value else { return true };
-                let text = value.text();
+                let text = self.text_of(&value);
                 let found = regex
                     .captures(trimmed(&text))
                     .and_then(|found| found.get(1));
@@ -248,10 +248,14 @@ impl<'p, 'm> Run<'p, 'm> {
         } else {
             turn.frame.segment
         };
-        self.run_map(map, spot, segment, value, turn.frame.depth + 1);
+        let depth = turn.frame.depth + 1;
+        let known = value.is_some_and(|value| self.copied(map, spot, segment, value, depth));
+        if !known {
+            self.run_map(map, spot, segment, value, depth);
+        }
         if let (Some(codes), Some(value)) = (codes, turn.value) {
             let code = self.below(&value, 1, 0).unwrap_or(value);
-            let text = code.text();
+            let text = self.text_of(&code);
             self.code_at(turn, spot, codes, trimmed(&text), true);
         }
     }

@@ -50,35 +50,35 @@ pub(crate) fn hex_to_base64(text: &str) -> Option<String> {
 
 /// Text as a part of a URL: what is not unreserved is a percent escape (RFC 3986 §2.3).
 pub(crate) fn percent(text: &str, out: &mut String) {
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
-            out.push(char::from(byte));
-        } else {
-            out.push('%');
-            for half in [byte >> 4, byte & 15] {
-                out.push(char::from(match half {
-                    0..=9 => b'0' + half,
-                    _ => b'A' + (half - 10),
-                }));
-            }
-        }
-    }
+    escape(text, |_| false, out);
 }
 
 /// A part of a token of a search in a URL: what separates parts and values is escaped first (FHIR R4
 /// search.html#escaping).
 pub(crate) fn token(text: &str, out: &mut String) {
-    if !text.contains(['\\', '|', ',', '$']) {
-        return percent(text, out);
-    }
-    for part in text.split_inclusive(['\\', '|', ',', '$']) {
-        let plain = part.strip_suffix(['\\', '|', ',', '$']).unwrap_or(part);
-        percent(plain, out);
-        if let Some(special) = part.get(plain.len()..).filter(|rest| !rest.is_empty()) {
-            percent("\\", out);
-            percent(special, out);
+    escape(text, |byte| matches!(byte, b'\\' | b'|' | b',' | b'$'), out);
+}
+
+fn escape(text: &str, separates: impl Fn(u8) -> bool, out: &mut String) {
+    let reserved =
+        |byte: &u8| !(byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~'));
+    let digit = |half: u8| match half {
+        0..=9 => char::from(b'0' + half),
+        _ => char::from(b'A' + (half - 10)),
+    };
+    // Parts of a character are escaped one by one, so a part in between holds whole ones.
+    let mut from = 0;
+    for (at, byte) in text.bytes().enumerate().filter(|(_, byte)| reserved(byte)) {
+        out.push_str(text.get(from..at).unwrap_or_default());
+        from = at + 1;
+        if separates(byte) {
+            out.push_str("%5C");
         }
+        out.push('%');
+        out.push(digit(byte >> 4));
+        out.push(digit(byte & 15));
     }
+    out.push_str(text.get(from..).unwrap_or_default());
 }
 
 #[cfg(test)]

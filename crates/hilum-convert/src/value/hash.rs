@@ -49,24 +49,20 @@ pub(crate) fn uuid_behind(before: &str, parts: &[&str]) -> String {
     let (high, low) = digest.finish();
     let high = (high & !0xf000) | 0x8000;
     let low = (low & !(0b11 << 62)) | (0b10 << 62);
-    let mut text = String::with_capacity(before.len() + 36);
-    text.push_str(before);
-    for (at, byte) in [high, low]
-        .iter()
-        .flat_map(|half| half.to_be_bytes())
-        .enumerate()
-    {
+    let digit = |half: u8| match half {
+        0..=9 => b'0' + half,
+        _ => b'a' + (half - 10),
+    };
+    let mut text = Vec::with_capacity(before.len() + 36);
+    text.extend_from_slice(before.as_bytes());
+    let bytes = high.to_be_bytes().into_iter().chain(low.to_be_bytes());
+    for (at, byte) in bytes.enumerate() {
         if matches!(at, 4 | 6 | 8 | 10) {
-            text.push('-');
+            text.push(b'-');
         }
-        for digit in [byte >> 4, byte & 15] {
-            text.push(char::from(match digit {
-                0..=9 => b'0' + digit,
-                _ => b'a' + (digit - 10),
-            }));
-        }
+        text.extend_from_slice(&[digit(byte >> 4), digit(byte & 15)]);
     }
-    text
+    String::from_utf8(text).unwrap_or_default()
 }
 
 #[cfg(test)]

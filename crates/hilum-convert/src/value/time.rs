@@ -1,8 +1,6 @@
 //! Times of HL7 v2 (DTM, TS, DT, TM: HL7 v2.5.1 §2A.2.22) as times of FHIR, with the precision that
 //! they have.
 
-use std::fmt::Write as _;
-
 use hilum_message::calendar::{date_of, days_of};
 
 use crate::settings::{LocalTime, Zone};
@@ -137,12 +135,18 @@ impl<'t> Time<'t> {
 
     /// Its date, as far as it goes.
     pub(crate) fn date(&self) -> String {
-        let mut out = format!("{:04}", self.year);
+        // `2026-01-02T03:04:05.678+01:00` fits.
+        let mut out = String::with_capacity(32);
+        let (century, year) = (self.year / 100, self.year % 100);
+        for part in [century, year] {
+            push_two(u8::try_from(part).unwrap_or(0), &mut out);
+        }
         for part in [self.month, self.day] {
             if part == 0 {
                 break;
             }
-            let _ok = write!(out, "-{part:02}");
+            out.push('-');
+            push_two(part, &mut out);
         }
         out
     }
@@ -166,10 +170,8 @@ impl<'t> Time<'t> {
             return Written::DateOnly(self.date());
         };
         let mut out = self.date();
-        let _ok = write!(out, "T{hour:02}:{minute:02}:{second:02}");
-        if !self.fraction.is_empty() {
-            let _ok = write!(out, ".{}", self.fraction);
-        }
+        out.push('T');
+        push_clock((hour, minute, second), self.fraction, &mut out);
         push_offset(offset, &mut out);
         Written::Whole(out)
     }
@@ -204,25 +206,44 @@ impl<'t> Time<'t> {
     }
 }
 
+/// A number below a hundred, as two digits.
+fn push_two(number: u8, out: &mut String) {
+    out.push(char::from(b'0' + number / 10 % 10));
+    out.push(char::from(b'0' + number % 10));
+}
+
+fn push_clock((hour, minute, second): (u8, u8, u8), fraction: &str, out: &mut String) {
+    push_two(hour, out);
+    for part in [minute, second] {
+        out.push(':');
+        push_two(part, out);
+    }
+    if !fraction.is_empty() {
+        out.push('.');
+        out.push_str(fraction);
+    }
+}
+
 fn push_offset(offset: i32, out: &mut String) {
     if offset == 0 {
         out.push('Z');
         return;
     }
-    let sign = if offset < 0 { '-' } else { '+' };
-    let minutes = offset.abs();
-    let _ok = write!(out, "{sign}{:02}:{:02}", minutes / 60, minutes % 60);
+    out.push(if offset < 0 { '-' } else { '+' });
+    let minutes = offset.unsigned_abs();
+    // Offsets are fourteen hours at most.
+    push_two(u8::try_from(minutes / 60).unwrap_or(0), out);
+    out.push(':');
+    push_two(u8::try_from(minutes % 60).unwrap_or(0), out);
 }
 
 /// A time of day of FHIR from TM.
 pub(crate) fn time_of_day(text: &str) -> Option<String> {
     let text = text.trim();
     let body = text.split(['+', '-']).next()?;
-    let ((hour, minute, second), fraction) = clock(body).filter(|_| body.len() >= 4)?;
-    let mut out = format!("{hour:02}:{minute:02}:{second:02}");
-    if !fraction.is_empty() {
-        let _ok = write!(out, ".{fraction}");
-    }
+    let (whole, fraction) = clock(body).filter(|_| body.len() >= 4)?;
+    let mut out = String::with_capacity(18);
+    push_clock(whole, fraction, &mut out);
     Some(out)
 }
 

@@ -85,10 +85,9 @@ impl Writer<'_> {
             self.out.push(b',');
         }
         self.line();
-        self.out.push(b'"');
-        if aside {
-            self.out.push(b'_');
-        }
+        self.out.reserve(name.len() + 8);
+        self.out
+            .extend_from_slice(if aside { b"\"_" } else { b"\"" });
         self.out.extend_from_slice(name.as_bytes());
         self.out.extend_from_slice(match self.style {
             Style::Compact => b"\":",
@@ -117,7 +116,10 @@ impl Writer<'_> {
         let same = |node: &Node<'r>| node.element_id() == element;
         let next = |node: &Node<'r>| node.next_sibling().filter(same);
         let items = || std::iter::successors(Some(head), next);
-        let behind = items().last().and_then(Node::next_sibling);
+        let mut behind = head.next_sibling();
+        while let Some(node) = behind.filter(same) {
+            behind = node.next_sibling();
+        }
         if self
             .selection
             .is_some_and(|selection| !selection.keeps(head))
@@ -135,27 +137,30 @@ impl Writer<'_> {
             }
             return behind;
         };
-        if items().any(|item| item.text().is_some()) {
-            self.key(first, false, name);
-            if list {
-                self.list(items(), |writer, item| writer.value(item, kind));
-            } else {
+        if !list {
+            if head.text().is_some() {
+                self.key(first, false, name);
                 self.value(head, kind);
             }
+            if head.has_children() {
+                self.key(first, true, name);
+                self.object(head);
+            }
+            return behind;
+        }
+        if items().any(|item| item.text().is_some()) {
+            self.key(first, false, name);
+            self.list(items(), |writer, item| writer.value(item, kind));
         }
         if items().any(|item| item.has_children()) {
             self.key(first, true, name);
-            if list {
-                self.list(items(), |writer, item| {
-                    if item.has_children() {
-                        writer.object(item);
-                    } else {
-                        writer.out.extend_from_slice(b"null");
-                    }
-                });
-            } else {
-                self.object(head);
-            }
+            self.list(items(), |writer, item| {
+                if item.has_children() {
+                    writer.object(item);
+                } else {
+                    writer.out.extend_from_slice(b"null");
+                }
+            });
         }
         behind
     }
@@ -196,6 +201,7 @@ impl Writer<'_> {
         if bare {
             self.out.extend_from_slice(text.as_bytes());
         } else if node.is_plain() {
+            self.out.reserve(text.len() + 2);
             self.out.push(b'"');
             self.out.extend_from_slice(text.as_bytes());
             self.out.push(b'"');

@@ -261,6 +261,76 @@ impl Builder {
         }
     }
 
+    /// A node that is in nothing.
+    pub(crate) fn push_beside(&mut self, kind: Kind) -> u32 {
+        let index = self.push_new(NONE, NONE, kind);
+        if let Some(entry) = self.entries.get_mut(index as usize) {
+            entry.flags = GONE;
+        }
+        index
+    }
+
+    /// Copies value and children of a node to another one, which has none of them.
+    pub(crate) fn copy_into(&mut self, from: u32, to: u32) -> bool {
+        let (Some(source), Some(target)) = (self.entry(from).copied(), self.entry(to).copied())
+        else {
+            return false;
+        };
+        if source.flags & target.flags & VALUE != 0 {
+            return false;
+        }
+        let has = |element| self.children(to).any(|(_, entry)| entry.element == element);
+        if target.first != NONE && self.children(from).any(|(_, entry)| has(entry.element)) {
+            return false;
+        }
+        if source.flags & VALUE != 0
+            && let Some(entry) = self.entries.get_mut(to as usize)
+        {
+            entry.start = source.start;
+            entry.length = source.length;
+            entry.flags |= source.flags & (VALUE | PLAIN);
+        }
+        let mut before = NONE;
+        let mut next = source.first;
+        while let Some(entry) = self.entry(next).copied() {
+            // Behind what stands in front of it in the target.
+            let mut behind = match before {
+                NONE => target.first,
+                before => self.entry(before).map_or(NONE, |before| before.next),
+            };
+            while let Some(sibling) = self.entry(behind)
+                && sibling.element < entry.element
+            {
+                (before, behind) = (behind, sibling.next);
+            }
+            before = self.copy_node(&entry, to, before);
+            next = entry.next;
+        }
+        true
+    }
+
+    /// Copies a node with what is below it, behind `after`.
+    fn copy_node(&mut self, entry: &Entry, parent: u32, after: u32) -> u32 {
+        let kind = Kind {
+            element: entry.element,
+            ty: entry.ty,
+            scope: entry.scope,
+        };
+        let index = self.push_new(parent, after, kind);
+        if let Some(copy) = self.entries.get_mut(index as usize) {
+            copy.start = entry.start;
+            copy.length = entry.length;
+            copy.flags |= entry.flags & !GONE;
+        }
+        let mut before = NONE;
+        let mut next = entry.first;
+        while let Some(child) = self.entry(next).copied() {
+            before = self.copy_node(&child, index, before);
+            next = child.next;
+        }
+        index
+    }
+
     /// For each node whether there is a value at it or below it. A node is made after its parent,
     /// so from the last to the first each is known before its parent is.
     pub(crate) fn content(&self, also: impl Fn(u32) -> bool) -> Vec<bool> {

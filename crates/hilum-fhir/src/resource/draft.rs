@@ -7,7 +7,7 @@
 use super::build::{Builder, Kind};
 use super::{Entry, NONE, Node, Resource, definitions};
 use crate::definitions::{Child, ElementId, PrimitiveKind, TypeId};
-use crate::lexical;
+use crate::lexical::Scan;
 
 /// A resource in the making.
 #[derive(Debug)]
@@ -169,12 +169,8 @@ impl Draft {
         let Some(kind) = kind else {
             return Err("only a primitive has a value");
         };
-        let special = lexical::has_special(text.as_bytes());
-        let fault = if special {
-            lexical::fault(kind, text)
-        } else {
-            lexical::plain_fault(kind, text)
-        };
+        let scan = Scan::of(text.as_bytes());
+        let fault = scan.fault(kind, text);
         if let Some(fault) = fault {
             return Err(fault);
         }
@@ -190,7 +186,7 @@ impl Draft {
                 | PrimitiveKind::Decimal
         );
         self.builder.set_text(at.0, text);
-        if !number && !special {
+        if !number && !scan.special {
             self.builder.set_plain(at.0);
         }
         Ok(())
@@ -209,6 +205,24 @@ impl Draft {
     /// Takes an element out, with everything in it.
     pub fn remove(&mut self, at: At) {
         self.builder.drop_out(at.0);
+    }
+
+    /// An element like another one that stands beside the resource and is no part of it: what
+    /// [`Self::copy_into`] takes from.
+    pub fn beside(&mut self, like: At) -> Option<At> {
+        let entry = self.entry(like)?;
+        let kind = Kind {
+            element: entry.element,
+            ty: entry.ty,
+            scope: entry.scope,
+        };
+        Some(At(self.builder.push_beside(kind)))
+    }
+
+    /// Copies what is in an element into another one of the same type; false, and nothing is
+    /// changed, where that has one of its children or its value already.
+    pub fn copy_into(&mut self, from: At, to: At) -> bool {
+        self.builder.copy_into(from.0, to.0)
     }
 
     /// By the number of an element whether there is a value at it or below it; `also` says where

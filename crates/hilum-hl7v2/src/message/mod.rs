@@ -205,6 +205,16 @@ impl Message {
         self.groups = OnceLock::new();
     }
 
+    /// The whole message as text, where it is one without a look at each value: it is in UTF-8 and
+    /// was not edited. [`Part::span`] counts in it.
+    #[must_use]
+    pub fn utf8(&self) -> Option<&str> {
+        let plain = matches!(self.decoding.view, Charset::Ascii | Charset::Utf8);
+        (plain && self.overlays.is_empty())
+            .then(|| std::str::from_utf8(&self.buf).ok())
+            .flatten()
+    }
+
     /// The separators in use.
     pub fn delimiters(&self) -> Delimiters {
         self.delimiters

@@ -7,7 +7,6 @@ use memchr::memchr;
 
 use super::index::segment_key;
 use super::{Message, SegText, is_header_key};
-use crate::delimiters::Delimiters;
 use crate::escape;
 
 /// One segment of a message.
@@ -256,45 +255,49 @@ impl<'m> Part<'m> {
         escape::plain(raw, &message.delimiters, &message.decoding)
     }
 
-    /// The first value in it, as [`Self::plain_text`] gives it; nothing for the explicit null.
+    /// The first value in it: what stands in front of any separator of a lower level; and whether
+    /// there is an escape sequence in it.
     #[must_use]
-    pub fn first_plain_text(&self) -> Cow<'m, str> {
-        let Delimiters {
-            repetition,
-            component,
-            subcomponent,
-            escape,
-            ..
-        } = self.message.delimiters;
-        let raw = self.raw();
+    pub fn first_value(&self) -> (Self, bool) {
         if self.is_separators() {
-            return self.plain_text();
+            return (*self, false);
         }
-        // What stands in front of the first separator of any lower level is the first value.
-        let ends = |byte: u8| match self.level {
-            Level::Field => byte == repetition || byte == component || byte == subcomponent,
-            Level::Repetition => byte == component || byte == subcomponent,
-            Level::Component => byte == subcomponent,
-            Level::Subcomponent => false,
+        let delimiters = &self.message.delimiters;
+        let subcomponent = delimiters.subcomponent;
+        let component = match self.level {
+            Level::Field | Level::Repetition => delimiters.component,
+            Level::Component | Level::Subcomponent => subcomponent,
         };
+        let repetition = match self.level {
+            Level::Field => delimiters.repetition,
+            Level::Repetition | Level::Component | Level::Subcomponent => subcomponent,
+        };
+        let raw = self.raw();
+        let splits = self.level != Level::Subcomponent;
         let mut escaped = false;
         let mut length = raw.len();
         for (at, byte) in raw.iter().enumerate() {
-            if ends(*byte) {
+            let ends = *byte == component || *byte == subcomponent || *byte == repetition;
+            if ends && splits {
                 length = at;
                 break;
             }
-            escaped |= *byte == escape;
+            escaped |= *byte == delimiters.escape;
         }
-        let first = raw.get(..length).unwrap_or_default();
-        if first == b"\"\"" {
-            return Cow::Borrowed("");
-        }
-        let decoding = &self.message.decoding;
-        if escaped {
-            return escape::plain(first, &self.message.delimiters, decoding);
-        }
-        escape::decode(first, decoding)
+        let end = self.start.saturating_add(super::pos(length));
+        (self.child(Level::Subcomponent, self.start, end), escaped)
+    }
+
+    /// Where it stands in [`Message::utf8`].
+    #[must_use]
+    pub fn span(&self) -> std::ops::Range<usize> {
+        self.start as usize..self.end as usize
+    }
+
+    /// A field as the one repetition that it is where no separator of repetitions stands in it.
+    #[must_use]
+    pub fn only_repetition(&self) -> Self {
+        self.child(self.lower(), self.start, self.end)
     }
 
     /// The explicit null `""`, which asks the receiver to delete the value.
