@@ -125,7 +125,12 @@ impl<'r, 'p> Run<'r, 'p> {
         items: &[Node<'r>],
         spot: Spot,
     ) -> bool {
-        let text = node.text().unwrap_or_default();
+        let text = match node.text() {
+            Some(text) => text,
+            // Only its extensions are there, such as the reason why it is not.
+            None if node.is_primitive() && function != Inverse::Join => return false,
+            None => "",
+        };
         let written = match function {
             Inverse::Concept => {
                 let table = codes.or(self.codes);

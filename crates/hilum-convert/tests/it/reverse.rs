@@ -150,6 +150,63 @@ fn an_event_that_is_asked_for_wins() {
 }
 
 #[test]
+fn a_system_that_is_unknown_is_not_written() {
+    let text = r#"{"resourceType":"Patient","identifier":[{"system":"x","_system":{"extension":[]},"value":"7"},
+      {"_system":{"extension":[{"url":"http://hl7.org/fhir/StructureDefinition/data-absent-reason","valueCode":"unknown"}]},"value":"8"}],
+      "name":[{"family":"Muster","suffix":["Jr","MD","PhD"]}]}"#;
+    let text = text.replace(r#""_system":{"extension":[]},"#, "");
+    let made = convert(&text, &V2Settings::default());
+    let message = made.messages.first().expect("a message");
+    let pid = body(message).get(1).cloned();
+    assert_eq!(
+        pid.as_deref(),
+        Some("PID|1||7^^^&x&URI~8||Muster^^^Jr^^^^^^^^^^MD PhD")
+    );
+}
+
+#[test]
+fn a_merge_names_the_record_that_stays_and_the_one_that_is_given_up() {
+    let text = r#"{"resourceType":"Bundle","type":"collection","entry":[
+      {"fullUrl":"urn:uuid:1","resource":{"resourceType":"Patient","identifier":[{"value":"1"}],"link":[{"type":"replaces","other":{"reference":"urn:uuid:2"}}]}},
+      {"fullUrl":"urn:uuid:2","resource":{"resourceType":"Patient","active":false,"identifier":[{"value":"2"}],"link":[{"type":"replaced-by","other":{"reference":"urn:uuid:1"}}]}}]}"#;
+    let made = convert(text, &V2Settings::default());
+    let [message] = made.messages.as_slice() else {
+        panic!("one message");
+    };
+    assert_eq!(message.field("MSH", 9).as_deref(), Some("ADT^A40^ADT_A39"));
+    let body = body(message);
+    assert_eq!(
+        body.get(1..),
+        Some(["PID|1||1".to_owned(), "MRG|2".to_owned()].as_slice())
+    );
+}
+
+#[test]
+fn insurance_guarantor_and_next_of_kin_have_segments_of_their_own() {
+    let text = r#"{"resourceType":"Bundle","type":"collection","entry":[
+      {"fullUrl":"urn:uuid:1","resource":{"resourceType":"Patient","gender":"male"}},
+      {"resource":{"resourceType":"Encounter","status":"in-progress","class":{"code":"IMP"},"subject":{"reference":"urn:uuid:1"}}},
+      {"resource":{"resourceType":"RelatedPerson","patient":{"reference":"urn:uuid:1"},"name":[{"family":"Kin"}]}},
+      {"resource":{"resourceType":"RelatedPerson","patient":{"reference":"urn:uuid:1"},"name":[{"family":"Payer"}],"relationship":[{"coding":[{"code":"GUAR"}]}]}},
+      {"fullUrl":"urn:uuid:2","resource":{"resourceType":"RelatedPerson","patient":{"reference":"urn:uuid:1"},"name":[{"family":"Holder"}]}},
+      {"resource":{"resourceType":"Coverage","status":"active","beneficiary":{"reference":"urn:uuid:1"},"subscriber":{"reference":"urn:uuid:2"},
+        "payor":[{"display":"unknown"}],"class":[{"type":{"coding":[{"code":"plan"}]},"value":"P1","name":"Plan"}]}}]}"#;
+    let made = convert(text, &V2Settings::default());
+    let message = made.messages.first().expect("a message");
+    let body = body(message);
+    let expected = [
+        "NK1|1|Kin",
+        "PV1|1|I",
+        "GT1|1||Payer",
+        "IN1|1|P1^Plan||||||||||||||Holder",
+    ];
+    assert_eq!(
+        body.get(2..).map(|rest| rest.join("\n")),
+        Some(expected.join("\n"))
+    );
+}
+
+#[test]
 fn times_are_those_of_the_receivers_clock() {
     let settings = V2Settings {
         zone: Some(std::sync::Arc::new(hilum_convert::FixedZone(330))),

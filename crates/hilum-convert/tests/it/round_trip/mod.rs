@@ -125,7 +125,7 @@ impl Trip<'_> {
                     let back = other.and_then(|other| other.fields.get(field));
                     let back = back.map(shown).unwrap_or_default();
                     println!(
-                        "{} {}[{}]-{field}\n  {}\n  {back}",
+                        "{amiss:?} {} {}[{}]-{field}\n  {}\n  {back}",
                         self.name,
                         one.id,
                         one.ordinal,
