@@ -366,7 +366,7 @@ async fn files_of_other_servers_are_fetched_whole_and_again_when_they_break_off(
     let base = format!("http://{}/bulk", files.authority);
     let sources = Sources {
         from: vec![format!("{base}/")],
-        tls: None,
+        ..Sources::default()
     };
     let limits = Limits {
         import_batch_max: 7,
@@ -420,7 +420,7 @@ async fn only_what_the_site_names_is_fetched_and_within_limits() {
     let base = format!("http://{}", files.authority);
     let sources = Sources {
         from: vec![format!("{base}/bulk")],
-        tls: None,
+        ..Sources::default()
     };
     let limits = Limits {
         import_bytes_max: 1_000,
@@ -503,6 +503,7 @@ async fn files_of_https_are_fetched_from_who_shows_a_trusted_certificate() {
         let sources = Sources {
             from: vec![base.clone()],
             tls: Some(Arc::new(tls.unwrap())),
+            ..Sources::default()
         };
         let server = Server::importing(sources, fast()).await;
         let begun = begun(&server, &[format!("{base}/p.ndjson")]).await;

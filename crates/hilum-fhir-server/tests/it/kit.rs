@@ -12,6 +12,7 @@ use hilum_fhir_server::{
 };
 use hilum_fhir_store::Postgres;
 use hilum_net::{ClientTls, ConnectOptions, Connector, HostPort, ListenOptions, Listener};
+use hilum_terminology::Shelf;
 use hilum_testkit::cluster::shared_postgres;
 use hilum_testkit::database::{DATABASE, USER};
 use http::{HeaderMap, Request, StatusCode};
@@ -35,11 +36,12 @@ pub(crate) struct Server {
     kept: Mutex<Option<Sender>>,
 }
 
-/// Where it may import from.
+/// Where it may import from, and the code systems that are loaded.
 #[derive(Clone, Default)]
 pub(crate) struct Sources {
     pub(crate) from: Vec<String>,
     pub(crate) tls: Option<Arc<ClientTls>>,
+    pub(crate) terminology: Arc<Shelf>,
 }
 
 /// What was answered.
@@ -105,7 +107,7 @@ impl Server {
         let mut first = tenant("", folder.path().join("fhir.db"));
         tune(&mut first);
         let options = FhirOptions {
-            terminology: Arc::default(),
+            terminology: Arc::clone(&sources.terminology),
             tenants: vec![
                 first,
                 tenant("second", folder.path().join("fhir-second.db")),

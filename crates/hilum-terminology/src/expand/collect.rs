@@ -8,7 +8,7 @@ use super::{Expansion, Request, Value, too_costly};
 use crate::check::{circular, remark, too_deep};
 use crate::engine::{Engine, IMPORTS_MAX, includes};
 use crate::issue::Failure;
-use crate::set::{Part, ValueSet};
+use crate::set::{Chosen, Part, ValueSet};
 use crate::system::{Concept, Standing, System};
 use crate::table::At;
 use crate::version;
@@ -29,6 +29,44 @@ pub(super) enum Origin {
     Made(u32, Concept),
     /// A code of a stored expansion of which nothing more is known: its place there.
     Stored(Arc<ValueSet>, usize),
+    /// A code that a part lists of a system that does not have it or is not known: the place of the
+    /// part, and that of the code in it.
+    Named(Arc<ValueSet>, Side, usize, usize),
+}
+
+/// The two kinds of parts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Side {
+    Include,
+    Exclude,
+}
+
+impl Side {
+    pub(super) const fn word(self) -> &'static str {
+        match self {
+            Self::Include => "include",
+            Self::Exclude => "exclude",
+        }
+    }
+}
+
+/// What becomes of codes that a value set lists by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ListedCodes {
+    /// They have to be codes of a system that is known.
+    Known,
+    /// They are in it, whatever is known of their system.
+    AsGiven,
+}
+
+/// A code that a part of a value set lists, with the part.
+fn named(set: &ValueSet, side: Side, at: usize, row: usize) -> Option<(&Part, &Chosen)> {
+    let parts = match side {
+        Side::Include => &set.include,
+        Side::Exclude => &set.exclude,
+    };
+    let part = parts.get(at)?;
+    Some((part, part.concepts.get(row)?))
 }
 
 /// A code that was found.
@@ -45,7 +83,7 @@ impl Hit {
     pub(super) fn slot<'s>(&self, slots: &'s [Slot]) -> Option<&'s Slot> {
         match &self.origin {
             Origin::Listed(slot, _) | Origin::Made(slot, _) => slots.get(*slot as usize),
-            Origin::Stored(..) => None,
+            Origin::Stored(..) | Origin::Named(..) => None,
         }
     }
 
@@ -56,6 +94,11 @@ impl Hit {
                 listed
                     .and_then(|one| one.system.as_deref())
                     .unwrap_or_default()
+            }
+            Origin::Named(set, side, at, row) => {
+                let named = named(set, *side, *at, *row);
+                let system = named.and_then(|(part, _)| part.system.as_deref());
+                system.unwrap_or_default()
             }
             Origin::Listed(..) | Origin::Made(..) => {
                 self.slot(slots).map_or("", |slot| &*slot.system.url)
@@ -68,6 +111,9 @@ impl Hit {
             Origin::Stored(set, at) => {
                 let listed = set.expansion.as_ref().and_then(|all| all.get(*at));
                 listed.and_then(|one| one.version.as_deref())
+            }
+            Origin::Named(set, side, at, row) => {
+                named(set, *side, *at, *row).and_then(|(part, _)| part.version.as_deref())
             }
             Origin::Listed(..) | Origin::Made(..) => self
                 .slot(slots)
@@ -85,6 +131,9 @@ impl Hit {
             Origin::Stored(set, at) => {
                 let listed = set.expansion.as_ref().and_then(|all| all.get(*at));
                 listed.map_or("", |one| &one.code)
+            }
+            Origin::Named(set, side, at, row) => {
+                named(set, *side, *at, *row).map_or("", |(_, chosen)| &*chosen.code)
             }
         }
     }
@@ -143,6 +192,7 @@ pub(super) struct Collector<'c> {
     pub(super) text: Option<Wanted>,
     pub(super) expansion: &'c mut Expansion,
     pub(super) slots: Vec<Slot>,
+    pub(super) listed_codes: ListedCodes,
     way: Vec<String>,
     work: usize,
 }
@@ -170,6 +220,7 @@ impl<'c> Collector<'c> {
             text: request.filter.as_deref().map(Wanted::new),
             expansion,
             slots: Vec::new(),
+            listed_codes: ListedCodes::Known,
             way: Vec::new(),
             work: 0,
         }
@@ -363,7 +414,7 @@ impl<'c> Collector<'c> {
                 Some(Concept::listed(&slot.system, *at))
             }
             Origin::Made(_, concept) => Some(concept.clone()),
-            Origin::Stored(..) => None,
+            Origin::Stored(..) | Origin::Named(..) => None,
         }
     }
 

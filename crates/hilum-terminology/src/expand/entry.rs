@@ -29,6 +29,8 @@ impl Shown<'_> {
     pub(super) fn entry(&mut self, hit: &Hit) -> Entry {
         let concept = match &hit.origin {
             Origin::Stored(set, at) => return stored(set, *at),
+            // Only where every code is asked for are codes taken that nobody knows.
+            Origin::Named(..) => None,
             Origin::Made(_, concept) => Some(concept.clone()),
             Origin::Listed(_, at) => hit
                 .slot(self.slots)

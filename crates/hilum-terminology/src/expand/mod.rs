@@ -232,7 +232,8 @@ impl Engine<'_> {
         Ok(expansion)
     }
 
-    /// Every code of a value set as system and code, at most so many.
+    /// Every code of a value set as system and code, at most so many: whole or not at all. Codes that
+    /// it lists by name are in it, whatever is known of their systems.
     pub fn codes(&self, set: &Arc<ValueSet>, most: usize) -> Result<HashSet<Pair>, Failure> {
         let request = Request::default();
         let (options, request) = told(set, self.options, &request)?;
@@ -240,6 +241,7 @@ impl Engine<'_> {
             .with_supplements(set.supplements.iter().map(|name| &**name))?;
         let mut expansion = Expansion::default();
         let mut collector = collect::Collector::new(&engine, &request, &mut expansion);
+        collector.listed_codes = collect::ListedCodes::AsGiven;
         let found = collector.of(set)?;
         let slots = std::mem::take(&mut collector.slots);
         if let Some(why) = &expansion.unclosed {

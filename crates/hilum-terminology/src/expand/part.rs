@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Value;
-use super::collect::{Collector, Hit, Keys, Making, Origin};
+use super::collect::{Collector, Hit, Keys, ListedCodes, Making, Origin, Side};
 use crate::issue::{Failure, Issue};
 use crate::options::RuleKind;
 use crate::select;
@@ -28,14 +28,11 @@ impl Collector<'_> {
         part: &Part,
         making: &mut Making,
     ) -> Result<(), Failure> {
-        let plain =
-            part.value_sets.is_empty() && part.concepts.is_empty() && part.filters.len() < 2;
-        making.found.nests &= plain;
         if part.system.is_none() {
+            making.found.nests = false;
             return self.imported(set, part, making);
         }
-        let place = || format!("ValueSet.compose.include[{at}]");
-        let Some(from) = self.from(set, part, &place(), true)? else {
+        let Some(from) = self.begin(set, (Side::Include, at), part, making)? else {
             return Ok(());
         };
         if part.is_whole_system() {
@@ -67,6 +64,71 @@ impl Collector<'_> {
             self.filtered(set, part, &from, making)?;
         }
         Ok(())
+    }
+
+    /// What a part takes its codes from; `None` where there is nothing left to be done with it.
+    fn begin(
+        &mut self,
+        set: &Arc<ValueSet>,
+        (side, at): (Side, usize),
+        part: &Part,
+        making: &mut Making,
+    ) -> Result<Option<From>, Failure> {
+        let plain =
+            part.value_sets.is_empty() && part.concepts.is_empty() && part.filters.len() < 2;
+        making.found.nests &= plain;
+        let lists = !part.concepts.is_empty() && part.filters.is_empty();
+        if lists && self.listed_codes == ListedCodes::AsGiven {
+            self.as_given(set, (side, at), part, making)?;
+            return Ok(None);
+        }
+        let place = format!("ValueSet.compose.{}[{at}]", side.word());
+        self.from(set, part, &place, side)
+    }
+
+    /// The codes that a part lists, whether or not their system has them.
+    fn as_given(
+        &mut self,
+        set: &Arc<ValueSet>,
+        (side, at): (Side, usize),
+        part: &Part,
+        making: &mut Making,
+    ) -> Result<(), Failure> {
+        self.worked(set, part.concepts.len())?;
+        let url = part.system.as_deref().unwrap_or_default();
+        let system = self.engine.system(url, part.version.as_deref())?;
+        let imports = self.imports(set, part)?;
+        for (row, chosen) in part.concepts.iter().enumerate() {
+            if !imports.iter().all(|keys| keys.has(url, &chosen.code)) {
+                continue;
+            }
+            let concept = system.as_ref().and_then(|system| system.find(&chosen.code));
+            let origin = match (&system, concept) {
+                (Some(system), Some(concept)) => self.origin(system, concept),
+                _ => Origin::Named(Arc::clone(set), side, at, row),
+            };
+            let hit = Hit {
+                origin,
+                chosen: None,
+                parent: None,
+            };
+            match side {
+                Side::Include => drop(self.add(set, making, hit)),
+                Side::Exclude => self.leave(making, &hit),
+            }
+        }
+        Ok(())
+    }
+
+    /// The codes of each value set that a part names.
+    fn imports(&mut self, set: &ValueSet, part: &Part) -> Result<Vec<Keys>, Failure> {
+        let mut imports = Vec::new();
+        for canonical in &part.value_sets {
+            let import = self.import(set, canonical)?;
+            let hits = self.of(&import)?;
+            imports.push(self.keys(&hits.hits));
+        }
+        Ok(imports)
     }
 
     /// Codes of value sets that are in each of them.
@@ -138,14 +200,14 @@ impl Collector<'_> {
         set: &Arc<ValueSet>,
         part: &Part,
         place: &str,
-        is_include: bool,
+        side: Side,
     ) -> Result<Option<From>, Failure> {
         let url = part.system.as_deref().unwrap_or_default();
         let named = part.version.as_deref();
         let asked = self.engine.options.version(url, named).map(str::to_owned);
         self.note_rule(url, named);
         let Some(system) = self.engine.system(url, named)? else {
-            if !is_include {
+            if side == Side::Exclude {
                 return Ok(None);
             }
             let known = self.engine.terminology.versions(url)?;
@@ -167,12 +229,7 @@ impl Collector<'_> {
             self.expansion.note("used-supplement", name);
         }
         select::check(&part.filters, &system, place, &set.canonical()).map_err(Failure::refused)?;
-        let mut imports = Vec::new();
-        for canonical in &part.value_sets {
-            let import = self.import(set, canonical)?;
-            let hits = self.of(&import)?;
-            imports.push(self.keys(&hits.hits));
-        }
+        let imports = self.imports(set, part)?;
         Ok(Some(From { system, imports }))
     }
 
@@ -314,14 +371,11 @@ impl Collector<'_> {
         part: &Part,
         making: &mut Making,
     ) -> Result<(), Failure> {
-        let plain =
-            part.value_sets.is_empty() && part.concepts.is_empty() && part.filters.len() < 2;
-        making.found.nests &= plain;
         if part.system.is_none() {
+            making.found.nests = false;
             return self.exclude_imported(set, part, making);
         }
-        let place = format!("ValueSet.compose.exclude[{at}]");
-        let Some(from) = self.from(set, part, &place, false)? else {
+        let Some(from) = self.begin(set, (Side::Exclude, at), part, making)? else {
             return Ok(());
         };
         let slot = self.slot(&from.system);
