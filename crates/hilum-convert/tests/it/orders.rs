@@ -111,3 +111,14 @@ fn an_order_that_is_told_twice_is_one() {
     assert_eq!(of(&made, "DiagnosticReport").len(), 2);
     assert_eq!(of(&made, "ServiceRequest").len(), 1);
 }
+
+#[test]
+fn whoever_ordered_stands_beside_the_ordering_facility() {
+    let made = entries(
+        "ORC|RE|P1^A|F1^B||||||||||||||||||Clinic\rOBR|1|P1^A|F1^B|X^Ex^L||||||||||||1^Smith\r",
+    );
+    let roles = of(&made, "PractitionerRole");
+    assert_eq!(roles.len(), 1);
+    assert!(roles[0]["practitioner"].is_object() && roles[0]["organization"].is_object());
+    assert_eq!(of(&made, "Practitioner")[0]["name"][0]["family"], "Smith");
+}
