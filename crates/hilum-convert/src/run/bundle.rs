@@ -15,7 +15,7 @@ use crate::text::How;
 use crate::value::{encode, hash};
 
 /// The system of identifiers that derive from texts of a message.
-const DERIVED: &str = "urn:hilum:derived";
+pub(super) const DERIVED: &str = "urn:hilum:derived";
 
 /// What stands in front of the id of a resource.
 const UUID: &str = "urn:uuid:";
@@ -324,16 +324,22 @@ impl Run<'_, '_> {
                 KeyDef::Element(way, kind) => {
                     let mut keys = self.identifiers(node, way, kind.as_deref());
                     // What has no system is the sender's own: another hospital has a bed 1 too.
-                    if keys.first().is_some_and(|(system, _)| system.is_empty()) {
-                        let local = self.local(made, way);
+                    if let Some((system, value)) = keys.first()
+                        && system.is_empty()
+                    {
+                        let local = self.local(made, way, value);
                         keys = local
-                            .map(|value| self.derive(node, value))
+                            .map(|value| (DERIVED.to_owned(), value))
                             .into_iter()
                             .collect();
                     }
-                    told.key(ty, keys, says).map(|key| match key {
-                        Ok(key) => key,
-                        Err(value) => self.derive(node, value),
+                    let found = told.key(ty, keys, says);
+                    for (system, value) in &found.taken {
+                        self.lend(node, way, system, value);
+                    }
+                    found.key.map(|(system, value)| match system == DERIVED {
+                        true => self.derive(node, value),
+                        false => (system, value),
                     })
                 }
                 KeyDef::Join(parts) => self.join_key(segment, parts).map(|value| {
@@ -377,13 +383,15 @@ impl Run<'_, '_> {
 
     /// The number that a sender gives something, with the sender in front; of a place also those
     /// of what it is part of.
-    fn local(&self, made: u32, way: &[Child]) -> Option<String> {
-        let mut values = Vec::new();
+    fn local(&self, made: u32, way: &[Child], own: &str) -> Option<String> {
+        let mut values = vec![own.to_owned()];
         let mut at = Some(made);
         while let Some(next) = at.filter(|_| values.len() < PARTS_MAX) {
             let node = self.made.get(next as usize)?.node;
             let ty = self.draft.type_id(node);
-            if let Some((_, value)) = self.identifier(node, way) {
+            if next != made
+                && let Some((_, value)) = self.identifier(node, way)
+            {
                 values.push(value);
             }
             let above = self.pending.iter().filter(|pending| pending.parent == node);
@@ -489,6 +497,23 @@ impl Run<'_, '_> {
             found.extend(plain);
         }
         found
+    }
+
+    /// Takes the system away from an identifier by which something else is known already: were both
+    /// found by it, the next message could change neither.
+    fn lend(&mut self, node: At, way: &[Child], system: &str, value: &str) {
+        let names = names();
+        for at in self.ends(node, way) {
+            let is = |child: Child, text: &str| {
+                let at = self.draft.child(at, child)?;
+                (self.draft.text(at) == Some(text)).then_some(at)
+            };
+            if is(names.value, value).is_some()
+                && let Some(at) = is(names.system, system)
+            {
+                self.draft.remove(at);
+            }
+        }
     }
 
     /// The elements that a way leads to.

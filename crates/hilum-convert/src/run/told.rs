@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use hilum_fhir::definitions::{Definitions, TypeId};
 
 use super::Run;
+use super::bundle::DERIVED;
 
 /// What a resource says, as numbers.
 pub(super) type Says = (u64, u64);
@@ -22,32 +23,49 @@ struct Under {
     count: u32,
 }
 
+/// What a resource is known by.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    /// System and value.
+    pub(super) key: Option<(String, String)>,
+    /// Keys of it under which the message has told something else.
+    pub(super) taken: Vec<(String, String)>,
+}
+
 impl Told {
-    /// The key of a resource: the first under which nothing else was told, or the text of a new one.
+    /// The key of a resource: the first under which nothing else was told, or a new one.
     pub(super) fn key(
         &mut self,
         ty: TypeId,
         keys: Vec<(String, String)>,
         says: Option<Says>,
-    ) -> Option<Result<(String, String), String>> {
+    ) -> Found {
+        let mut found = Found::default();
         let Some(says) = says else {
-            return keys.into_iter().next().map(Ok);
+            found.key = keys.into_iter().next();
+            return found;
         };
-        let mut clash = None;
+        let mut counted = None;
         for (system, value) in keys {
             let key = (ty, system, value);
             let fresh = Under { says, count: 1 };
             let under = self.0.entry(key.clone()).or_insert(fresh);
             let (_, system, value) = key;
             if under.says == says {
-                return Some(Ok((system, value)));
+                found.key = Some((system, value));
+                return found;
             }
-            clash = clash.or_else(|| {
+            counted = counted.or_else(|| {
                 under.count += 1;
-                Some(format!("{system}|{value}|{}", under.count))
+                Some(match system == DERIVED {
+                    true => format!("{value}|{}", under.count),
+                    false => format!("{system}|{value}|{}", under.count),
+                })
             });
+            found.taken.push((system, value));
         }
-        clash.map(Err)
+        found.key = counted.map(|value| (DERIVED.to_owned(), value));
+        found
     }
 }
 

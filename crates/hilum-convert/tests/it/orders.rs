@@ -46,6 +46,25 @@ fn urls(entries: &[Value], name: &str) -> Vec<String> {
     found.map(request).collect()
 }
 
+/// By the key of one the others are not found: a search that finds two stops a transaction.
+fn assert_alone(entries: &[Value], name: &str) {
+    let found = of(entries, name);
+    for key in urls(entries, name) {
+        let is_found = |one: &&&Value| {
+            let all = one["identifier"].as_array().into_iter().flatten();
+            let mut tokens = all.map(|one| (one["system"].as_str(), one["value"].as_str()));
+            tokens.any(|(system, value)| match (system, value) {
+                (Some(system), Some(value)) => {
+                    let plain = key.replace("%5C", "").replace("%7C", "|").replace("%3A", ":");
+                    plain.ends_with(&format!("identifier={system}|{value}"))
+                }
+                _ => false,
+            })
+        };
+        assert_eq!(found.iter().filter(is_found).count(), 1, "{key}");
+    }
+}
+
 #[test]
 fn an_order_without_orc_has_its_own_numbers_and_not_those_of_the_one_before() {
     let made = entries(
@@ -87,6 +106,7 @@ fn results_under_one_number_are_as_many_as_there_are() {
     keys.sort();
     keys.dedup();
     assert_eq!(keys.len(), 3, "each is known by a key of its own");
+    assert_alone(&made, "Observation");
 }
 
 #[test]
@@ -101,6 +121,19 @@ fn two_reports_of_one_order_are_known_by_the_number_of_whoever_reports() {
     let keys = urls(&made, "ServiceRequest");
     assert!(
         keys[0].ends_with("P1") && keys[1].ends_with("F2"),
+        "{keys:?}"
+    );
+    assert_alone(&made, "ServiceRequest");
+    let orders = of(&made, "ServiceRequest");
+    assert_eq!(values(orders[1]), ["P1", "F2"], "no number is lost");
+}
+
+#[test]
+fn a_report_whose_numbers_have_no_authority_is_known_by_the_number_of_the_filler() {
+    let made = entries("OBR|1|P1|F1|X^Ex^L\rOBR|2|P1|F2|Y^Why^L\r");
+    let keys = urls(&made, "DiagnosticReport");
+    assert!(
+        keys[0].ends_with("F1") && keys[1].ends_with("F2"),
         "{keys:?}"
     );
 }

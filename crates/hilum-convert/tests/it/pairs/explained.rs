@@ -2,7 +2,8 @@
 //!
 //! Columns separated by two or more spaces: set (`*` for any), pairs (a pattern of their names), kind
 //! (`missing`, `differs`, `extra`, `*`), path (a pattern), whose (`theirs`, `ours`, `defect`), reason.
-//! The set `types` are the pairs of ReportStream about one data type ([`DATA_TYPES`]).
+//! The set `types` are the pairs of ReportStream about one data type ([`DATA_TYPES`]), `segments` its
+//! others.
 //!
 //! In a pattern `*` stands for any text; patterns of pairs are parted by `|`. The first row that fits counts. Behind the path may stand
 //! `=` and a pattern of the value: theirs, where only we have one ours, where both differ
@@ -86,7 +87,7 @@ impl Explanations {
     /// Whose choice a difference is, where a row tells.
     pub(super) fn of(&mut self, set: &str, pair: &str, one: &Difference) -> Option<Whose> {
         let row = self.rows.iter_mut().find(|row| {
-            (row.set == "*" || row.set == set || (row.set == "types" && is_of_a_type(set, pair)))
+            is_in(row.set, set, pair)
                 && (row.kind == "*" || row.kind == one.kind.name())
                 && row.pairs.split('|').any(|pairs| fits(pairs, pair))
                 && fits(row.path, &one.path)
@@ -139,11 +140,18 @@ impl Explanations {
     }
 }
 
-fn is_of_a_type(set: &str, pair: &str) -> bool {
-    set == "reportstream"
-        && pair
-            .split_once('/')
-            .is_some_and(|(folder, _)| DATA_TYPES.contains(&folder))
+/// Whether a pair belongs to what a row names as its set.
+fn is_in(named: &str, set: &str, pair: &str) -> bool {
+    let is_type = || {
+        let folder = pair.split_once('/').map(|(folder, _)| folder);
+        folder.is_some_and(|folder| DATA_TYPES.contains(&folder))
+    };
+    match named {
+        "*" => true,
+        "types" => set == "reportstream" && is_type(),
+        "segments" => set == "reportstream" && !is_type(),
+        named => named == set,
+    }
 }
 
 fn value_of(one: &Difference) -> String {
