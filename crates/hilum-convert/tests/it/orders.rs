@@ -55,7 +55,10 @@ fn assert_alone(entries: &[Value], name: &str) {
             let mut tokens = all.map(|one| (one["system"].as_str(), one["value"].as_str()));
             tokens.any(|(system, value)| match (system, value) {
                 (Some(system), Some(value)) => {
-                    let plain = key.replace("%5C", "").replace("%7C", "|").replace("%3A", ":");
+                    let plain = key
+                        .replace("%5C", "")
+                        .replace("%7C", "|")
+                        .replace("%3A", ":");
                     plain.ends_with(&format!("identifier={system}|{value}"))
                 }
                 _ => false,
