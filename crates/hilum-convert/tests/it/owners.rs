@@ -247,3 +247,78 @@ fn a_note_is_that_of_its_owner() {
         &["first\nline", "second"],
     );
 }
+
+#[test]
+fn components_are_ingredients_of_the_drug_that_they_make() {
+    let converted = convert(
+        "RDE^O11^RDE_O11",
+        "PID|||42^^^H\rORC|NW|1\rTQ1|1\rRXO|BAG^Bag^L\r\
+         RXE||TPN^Nutrition^L|1||mL\rRXR|IV\r\
+         RXC|B|D5W^Dextrose^L|500|mL\rRXC|A|KCL^Potassium^L|20.0|meq\r\
+         ORC|NW|2\rRXE||ASA^Aspirin^L|1||mg\rRXR|PO\r",
+    );
+    check(
+        &converted,
+        "MedicationRequest",
+        "medication.resolve().code.coding.code",
+        &["TPN", "BAG", "nowhere"],
+    );
+    check(
+        &converted,
+        "MedicationRequest",
+        "medication.coding.code",
+        &["", "", "ASA"],
+    );
+    let mut found = Vec::new();
+    for entry in converted.bundle.root().children_named("entry") {
+        let resource = entry.child("resource").expect("a resource");
+        for ingredient in resource.children_named("ingredient") {
+            let at = |path: &str| text(&converted, ingredient, path);
+            let item = at("item.coding.code");
+            let amount = at("strength.numerator.value");
+            found.push(format!("{item} {amount}"));
+        }
+    }
+    assert_eq!(found, ["D5W 500", "KCL 20.0"]);
+}
+
+#[test]
+fn problems_are_conditions_with_what_was_ordered_for_them() {
+    let converted = convert(
+        "PPR^PC1^PPR_PC1",
+        "PID|||42^^^H\rPRB|AD|20260101|I10^Hypertension^I10C|77^H|||20251224|||||||||20200101\r\
+         ORC|NW|1\rOBR|1|1||X^Y^L\r\
+         PRB|UC|20260101|J45^Asthma^I10C|78^H|||||20260101\r",
+    );
+    check(&converted, "Condition", "code.coding.code", &["I10", "J45"]);
+    check(
+        &converted,
+        "Condition",
+        "clinicalStatus.coding.code",
+        &["active", "resolved"],
+    );
+    check(
+        &converted,
+        "ServiceRequest",
+        "reasonReference.resolve().code.coding.code",
+        &["I10"],
+    );
+}
+
+#[test]
+fn further_numbers_of_the_insured_stand_at_their_coverage() {
+    let converted = convert(
+        "ADT^A01^ADT_A01",
+        &format!(
+            "{EVN}PID|||42^^^H\rPV1||I\rIN1|1|A^Plan A|1^^^X|Insurer\rIN2||||||1EG4\r\
+             IN1|2|B^Plan B|2^^^X|Other\rIN2{}MEM9\r",
+            "|".repeat(61)
+        ),
+    );
+    check(
+        &converted,
+        "Coverage",
+        "identifier.value",
+        &["1EG4", "MEM9"],
+    );
+}
