@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use hilum_component::Terminology as _;
 use hilum_config::OpenTerminology;
-use hilum_terminology::installed::{Folder, Loaded};
+use hilum_terminology::installed::{Folder, Loaded, Opened};
 use hilum_terminology::{ForSteps, Shelf, Source, Terminology};
 
 /// Those of the data folder that the environment names, for commands that have no other; what ships
@@ -19,15 +19,31 @@ pub(crate) fn of_folder(data: Option<&Path>) -> OpenTerminology {
     let data = data.map(Path::to_owned);
     OpenTerminology::new(move |kept| {
         let shelf = Shelf::default();
-        if let (Some(data), None) = (&data, kept) {
-            let opened = Folder::of(data).open().map_err(told)?;
-            if let Some(problem) = opened.problems.into_iter().next() {
-                return Err(told(problem));
-            }
+        if kept.is_none() {
+            let opened = opened(data.as_deref()).map_err(told)?;
             shelf.put(opened.loads, opened.state);
         }
         of(&shelf, data.as_deref(), kept)
     })
+}
+
+/// What is active in a data folder; nothing without one.
+pub(crate) fn opened(data: Option<&Path>) -> anyhow::Result<Opened> {
+    let Some(data) = data else {
+        return Ok(Opened::default());
+    };
+    let mut opened = Folder::of(data).open()?;
+    match opened.problems.pop() {
+        Some(problem) => Err(problem.into()),
+        None => Ok(opened),
+    }
+}
+
+/// What is active, and what ships.
+pub(crate) fn with_shipped(opened: Opened) -> Terminology {
+    let shelf = Shelf::default();
+    shelf.put(opened.loads, opened.state);
+    Terminology::new(shelf.now().to_vec())
 }
 
 /// Those that a node answers from.

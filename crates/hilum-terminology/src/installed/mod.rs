@@ -168,6 +168,14 @@ impl Folder {
         Ok(loads)
     }
 
+    /// What imports that were broken off have left, by the name of its folder. Nothing is read from
+    /// it; the same import given again replaces it.
+    pub fn unfinished(&self) -> Result<Vec<PathBuf>, LoadError> {
+        let names = files::folders(&self.path)?.into_iter();
+        let parts = names.filter(|name| name.starts_with(".part-"));
+        Ok(parts.map(|name| self.path.join(name)).collect())
+    }
+
     /// The load with an id.
     pub fn load(&self, id: &str) -> Result<Load, LoadError> {
         let known = !id.is_empty() && !id.starts_with('.') && !id.contains(['/', '\\']);

@@ -83,9 +83,13 @@ pub(crate) struct Suggest {
     #[arg(long, value_name = "FILE")]
     pub(crate) table: Option<String>,
     /// Codes to choose from: CSV with the columns code, display and perhaps system, a code table
-    /// (its targets), or a CodeSystem in JSON; may be given several times
-    #[arg(long, value_name = "FILE")]
+    /// (its targets), or a CodeSystem in JSON; or a code system that is loaded (--data) or ships, by
+    /// its name in HL7 v2 (LN, loinc), its URL or the id of its load; may be given several times
+    #[arg(long, value_name = "FILE|SYSTEM")]
     pub(crate) against: Vec<PathBuf>,
+    /// The folder given to `hilum run --data`, whose code systems --against may name
+    #[arg(long, value_name = "FOLDER", env = "HILUM_DATA")]
+    pub(crate) data: Option<PathBuf>,
     /// The codes without a map, as `hilum codes unmapped --json` printed them, instead of asking
     /// the node
     #[arg(long, value_name = "FILE")]

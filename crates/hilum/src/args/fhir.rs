@@ -111,6 +111,10 @@ pub(crate) struct FhirValidate {
     /// Shows errors alone
     #[arg(long)]
     pub(crate) errors_only: bool,
+    /// The folder given to `hilum run --data`: codes are looked for in the value sets and code
+    /// systems that are loaded there, and in those that ship
+    #[arg(long, value_name = "FOLDER", env = "HILUM_DATA")]
+    pub(crate) data: Option<PathBuf>,
 }
 
 /// `hilum fhir convert`

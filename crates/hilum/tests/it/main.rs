@@ -35,6 +35,7 @@ mod subscription_nodes;
 mod subscription_sockets;
 mod subscriptions;
 mod terminology;
+mod terminology_breaks;
 
 use std::path::PathBuf;
 use std::process::{Command, Output};

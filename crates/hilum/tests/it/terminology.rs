@@ -107,3 +107,84 @@ fn a_release_that_is_none_is_refused_with_its_place() {
         "{told}"
     );
 }
+
+#[test]
+fn commands_use_what_is_loaded() {
+    let folder = SiteFolder::new().unwrap();
+    let (site, data) = (folder.path().join("site"), folder.path().join("data"));
+    let (site, data) = (text(&site).to_owned(), text(&data).to_owned());
+    let at = format!("127.0.0.1:{}", free_port().unwrap());
+    for (name, content) in [
+        (
+            "lab.csv",
+            "code,display\nGLU,Glucose in serum\nNA,Sodium in serum\n",
+        ),
+        ("types.csv", "code,display\ntext/plain,Plain text\n"),
+        ("site/hilum.yaml", "site: a\n"),
+        (
+            "site/tables/lab.csv",
+            "source,code,display,target,code,display\nL,NA,Natrium,LAB,NA,Sodium in serum\n",
+        ),
+        (
+            "unmapped.json",
+            "{\"table\":\"tables/lab.csv\",\"field\":\"OBX-3\",\"system\":\"L\",\
+             \"code\":\"GLUC\",\"display\":\"Glucose serum\",\"channel\":\"a\"}\n",
+        ),
+        (
+            "good.json",
+            r#"{"resourceType":"Binary","contentType":"text/plain"}"#,
+        ),
+        (
+            "wrong.json",
+            r#"{"resourceType":"Binary","contentType":"text/nonsense"}"#,
+        ),
+    ] {
+        folder.file(name, content).unwrap();
+    }
+    let path = |name: &str| text(&folder.path().join(name)).to_owned();
+    for (file, url) in [("lab.csv", URL), ("types.csv", "urn:ietf:bcp:13")] {
+        let file = path(file);
+        let load = [
+            "terminology",
+            "import",
+            "csv",
+            &file,
+            "--url",
+            url,
+            "--version",
+            "1",
+        ];
+        let more = ["--activate", "--data", &data, "--at", &at];
+        ends(&[&load[..], &more[..]].concat(), 0);
+    }
+    let (good, wrong) = (path("good.json"), path("wrong.json"));
+    ends(&["fhir", "validate", &good, "--data", &data], 0);
+    let (told, _) = ends(&["fhir", "validate", &wrong, "--data", &data], 1);
+    assert!(told.contains("Binary.contentType"), "{told}");
+    // Without what is loaded nobody knows the types of media.
+    ends(&["fhir", "validate", &wrong], 0);
+
+    let unmapped = path("unmapped.json");
+    let suggest = |against: &str, code: i32| {
+        let of = ["codes", "suggest", &site, "--table", "tables/lab.csv"];
+        let more = [
+            "--against",
+            against,
+            "--unmapped",
+            &unmapped,
+            "--data",
+            &data,
+        ];
+        ends(&[&of[..], &more[..]].concat(), code)
+    };
+    for against in [URL, "st-elsewhere.example-lab-1"] {
+        let (rows, _) = suggest(against, 0);
+        let expected = format!("L,GLUC,Glucose serum,{URL},GLU,Glucose in serum,");
+        assert!(rows.contains(&expected), "{against}: {rows}");
+    }
+    let (_, told) = suggest("loinc", 3);
+    assert!(
+        told.contains("no code system of that name is loaded"),
+        "{told}"
+    );
+}

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use hilum_codes::{
@@ -10,6 +10,10 @@ use hilum_codes::{
     day_of,
 };
 use hilum_config::Secrets;
+use hilum_fhir::systems::names_of_url;
+use hilum_terminology::installed::Folder;
+use hilum_terminology::table::Flags;
+use hilum_terminology::v2_system;
 use serde_json::{Value, json};
 
 use super::super::check::load_site;
@@ -49,7 +53,7 @@ pub(super) fn run(arguments: &Suggest, output: &Output) -> anyhow::Result<Exit> 
     if let Some(table) = &arguments.table {
         by_table.entry(table).or_default();
     }
-    let against = candidates(&arguments.against)?;
+    let against = candidates(&arguments.against, arguments.data.as_deref())?;
     let mut exit = Exit::Done;
     for (table, codes) in by_table {
         let known = Known::of(&loaded.site, table);
@@ -279,12 +283,59 @@ fn unmapped(arguments: &Suggest) -> anyhow::Result<Vec<Value>> {
 }
 
 /// Codes to choose from.
-fn candidates(files: &[std::path::PathBuf]) -> anyhow::Result<Vec<Candidate>> {
+fn candidates(named: &[PathBuf], data: Option<&Path>) -> anyhow::Result<Vec<Candidate>> {
     let mut all = Vec::new();
-    for file in files {
-        all.extend(of_file(file)?);
+    for one in named {
+        let name = one.to_str().filter(|_| !one.is_file());
+        match name
+            .map(|name| of_system(name, data))
+            .transpose()?
+            .flatten()
+        {
+            Some(concepts) => all.extend(concepts),
+            None => all.extend(of_file(one)?),
+        }
     }
     Ok(all)
+}
+
+/// The concepts of a code system that is loaded or ships; `None` if there is none of that name.
+fn of_system(name: &str, data: Option<&Path>) -> anyhow::Result<Option<Vec<Candidate>>> {
+    let mut url = v2_system(name).unwrap_or_else(|| name.to_owned());
+    let mut version = None;
+    if let Some(load) = data.and_then(|data| Folder::of(data).load(name).ok()) {
+        let first = load.systems.into_iter().next();
+        let first = first.with_context(|| format!("{name} has no code system"))?;
+        (url, version) = (first.url, first.version);
+    }
+    let terminology = crate::terms::with_shipped(crate::terms::opened(data)?);
+    let system = terminology.system(&url, version.as_deref());
+    let Some(system) = system.ok().flatten() else {
+        let is_file = name.contains(['/', '.']) && !name.contains("://");
+        if is_file {
+            return Ok(None);
+        }
+        bail!(
+            "there is no file {name}, and no code system of that name is loaded or ships; \
+             `hilum terminology list --data FOLDER` shows what is"
+        );
+    };
+    let Some(table) = system.table() else {
+        bail!("the codes of {url} cannot be listed: it has a grammar");
+    };
+    let written = names_of_url(&url).first().map_or(&*url, |name| *name);
+    let used = table.all().filter(|at| {
+        let flags = table.flags(*at);
+        !flags.has(Flags::INACTIVE) && !flags.has(Flags::ABSTRACT)
+    });
+    let candidate = |at| {
+        Some(Candidate {
+            system: written.to_owned(),
+            code: table.code(at).to_owned(),
+            display: table.display(at)?.to_owned(),
+        })
+    };
+    Ok(Some(used.filter_map(candidate).collect()))
 }
 
 fn of_file(file: &Path) -> anyhow::Result<Vec<Candidate>> {

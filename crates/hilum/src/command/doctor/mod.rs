@@ -8,6 +8,7 @@ mod node;
 mod ports;
 mod site;
 mod stores;
+mod terminology;
 
 use serde::Serialize;
 
@@ -85,6 +86,9 @@ pub(crate) fn run(arguments: &Doctor, output: &Output) -> anyhow::Result<Exit> {
             "the folder of the journal was not looked at",
             remedy,
         );
+    }
+    if let Some(data) = arguments.data.as_deref().filter(|data| data.is_dir()) {
+        terminology::check(data, &mut report);
     }
     machine::check(running.as_ref(), &mut report);
     let answers = node::check(&at, running.as_ref(), &mut report);

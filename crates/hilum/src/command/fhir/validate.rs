@@ -5,9 +5,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use hilum_fhir::validate::{Request, Validator};
+use hilum_fhir::definitions::Membership;
+use hilum_fhir::validate::{self as fhir, Request, Validator};
 use hilum_fhir::{Problem, Severity};
 use hilum_fhirpath::Moment;
+use hilum_terminology::{Bindings, Terminology};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -28,6 +30,7 @@ pub(super) fn run(arguments: &FhirValidate, output: &Output) -> anyhow::Result<E
     }
     let mut check = Checking {
         validator: Validator::new(),
+        codes: arguments.data.as_deref().map(Codes::of).transpose()?,
         errors_only: arguments.errors_only,
         output,
         watched: std::io::stderr().is_terminal() && !output.json(),
@@ -50,8 +53,44 @@ pub(super) fn run(arguments: &FhirValidate, output: &Output) -> anyhow::Result<E
 /// Endings of files that a folder is searched for.
 const ENDINGS: &[&str] = &["json", "xml", "ndjson"];
 
+/// The value sets that bindings go by beside those of the standard.
+struct Codes {
+    /// What is loaded: it goes before the standard, since somebody chose it.
+    loaded: Terminology,
+    /// What ships as well: it answers what the standard's own tables leave open.
+    all: Terminology,
+}
+
+impl Codes {
+    fn of(data: &Path) -> anyhow::Result<Self> {
+        let opened = crate::terms::opened(Some(data))?;
+        let loaded = Terminology::new(opened.sources());
+        Ok(Self {
+            loaded,
+            all: crate::terms::with_shipped(opened),
+        })
+    }
+}
+
+/// Asks one, and another where the first cannot tell.
+struct First<'t>(&'t dyn fhir::Terminology, &'t dyn fhir::Terminology);
+
+impl fhir::Terminology for First<'_> {
+    fn member(&self, value_set: &str, system: Option<&str>, code: &str) -> Membership {
+        match self.0.member(value_set, system, code) {
+            Membership::Unknown => self.1.member(value_set, system, code),
+            told => told,
+        }
+    }
+
+    fn display(&self, system: &str, code: &str) -> Option<&str> {
+        self.0.display(system, code)
+    }
+}
+
 struct Checking<'o> {
     validator: Validator,
+    codes: Option<Codes>,
     errors_only: bool,
     /// A person at a terminal waits.
     watched: bool,
@@ -83,7 +122,20 @@ impl Checking<'_> {
             Ok(resource) => {
                 let now = jiff::Timestamp::now().as_millisecond();
                 let request = Request::new(Moment::from_unix_millis(now, 0));
-                let problems = self.validator.validate(&resource, &request);
+                let problems = match &self.codes {
+                    None => self.validator.validate(&resource, &request),
+                    Some(Codes { loaded, all }) => {
+                        // Everything is at hand, so nothing has to be loaded and asked again.
+                        let first = Bindings::new(loaded, all, request.terminology);
+                        let second = Bindings::new(all, all, request.terminology);
+                        let terminology = First(&first, &second);
+                        let request = Request {
+                            terminology: &terminology,
+                            ..request
+                        };
+                        self.validator.validate(&resource, &request)
+                    }
+                };
                 (Some(resource.type_name()), problems)
             }
             Err(problems) => (None, problems.0),
