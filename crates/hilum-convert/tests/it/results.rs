@@ -103,6 +103,7 @@ fn a_number_is_never_guessed() {
         ("^1^:", "1 : mg/dL"),
         ("^1^:^many", "1 : many mg/dL"),
         ("^3^.^5", "3 . 5 mg/dL"),
+        (">^10^-^20", "> 10 - 20 mg/dL"),
     ] {
         let expected = format!(r#""valueString":"{text}""#);
         check("SN", value, "mg/dL", &expected, None);
