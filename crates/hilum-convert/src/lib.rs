@@ -25,5 +25,7 @@ pub use finding::{Finding, FindingCode, Location};
 pub use maps::Maps;
 pub use problem::{Problem, Problems, Spot};
 pub use run::{Converted, Reason, to_fhir};
-pub use settings::{Arrived, BundleType, FixedZone, LocalTime, Original, Settings, Zone};
+pub use settings::{
+    Arrived, Attachments, BundleType, FixedZone, LocalTime, Original, Settings, Zone,
+};
 pub use value::hash::uuid as derived_id;

@@ -61,6 +61,16 @@ pub enum Original {
     DocumentReference,
 }
 
+/// Where documents that a message brings (ED, the text of an MDM) stand.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Attachments {
+    /// In the attachment itself.
+    #[default]
+    Inline,
+    /// Each in a Binary, to which the attachment has a URL.
+    Binary,
+}
+
 /// What holds for all messages of a source.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
@@ -81,6 +91,8 @@ pub struct Settings {
     pub bundle: BundleType,
     /// How the message is kept.
     pub original: Original,
+    /// Where documents in it stand.
+    pub attachments: Attachments,
     /// Whether each element can say why it is there.
     pub explain: bool,
 }

@@ -387,7 +387,8 @@ async fn gathered(payload: &Payload, blobs: &Arc<dyn BlobReader>) -> Result<Byte
     if let Some(bytes) = payload.as_inline() {
         return Ok(bytes.clone());
     }
-    let mut out = BytesMut::new();
+    // It fits, so its length is a size of memory.
+    let mut out = BytesMut::with_capacity(usize::try_from(payload.len()).unwrap_or_default());
     for piece in payload.pieces() {
         match piece {
             Piece::Inline(bytes) => out.extend_from_slice(&bytes),

@@ -69,7 +69,7 @@ impl Run<'_, '_> {
     }
 
     /// Writes a text that has the form of its element.
-    fn put(&mut self, parent: At, child: Child, text: &str) {
+    pub(super) fn put(&mut self, parent: At, child: Child, text: &str) {
         if let Some(at) = self.draft.single(parent, child)
             && self.draft.text(at).is_none()
         {

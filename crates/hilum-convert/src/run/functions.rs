@@ -221,17 +221,21 @@ impl<'m> Run<'_, 'm> {
             return;
         }
         let written = match encoding.trim().to_ascii_uppercase().as_str() {
-            "BASE64" => {
-                let plain: String = data.chars().filter(|c| !c.is_whitespace()).collect();
-                Some(plain)
-            }
+            // Only what is broken into lines is copied: a document may be large.
+            "BASE64" if !data.contains(char::is_whitespace) => Some(data),
+            "BASE64" => Some(
+                data.chars()
+                    .filter(|c| !c.is_whitespace())
+                    .collect::<String>()
+                    .into(),
+            ),
             // What stands for content outside memory is base64 as it is and nothing else.
             _ if data.trim().starts_with(ATTACHMENT_TOKEN) => {
                 self.refuse(turn, "a large attachment that is not base64");
                 return;
             }
-            "HEX" => encode::hex_to_base64(&data),
-            _ => Some(encode::base64(data.as_bytes())),
+            "HEX" => encode::hex_to_base64(&data).map(Cow::Owned),
+            _ => Some(encode::base64(data.as_bytes()).into()),
         };
         match written {
             Some(text) => self.write(turn, &text),

@@ -1,5 +1,6 @@
 //! One conversion: the plan run over a message.
 
+mod attachments;
 mod bundle;
 mod codes;
 mod complete;
@@ -314,6 +315,7 @@ impl<'p, 'm> Run<'p, 'm> {
         }
         self.prune_extensions();
         self.original();
+        self.attachments();
         let same = self.unify();
         self.complete();
         self.identify(&same);

@@ -38,6 +38,7 @@ pub(super) struct Names {
     pub(super) attachment: Child,
     pub(super) attachment_type: Child,
     pub(super) attachment_data: Child,
+    pub(super) attachment_url: Child,
 }
 
 /// The elements, found at the first call.
@@ -94,5 +95,6 @@ fn find() -> Names {
         attachment,
         attachment_type: below(attachment.scope, "contentType"),
         attachment_data: below(attachment.scope, "data"),
+        attachment_url: below(attachment.scope, "url"),
     }
 }

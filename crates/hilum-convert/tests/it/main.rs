@@ -7,6 +7,7 @@
     reason = "helpers of tests, one of which says that nothing was run"
 )]
 
+mod attachments;
 mod conversion;
 mod data_types;
 mod kit;

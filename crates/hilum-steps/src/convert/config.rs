@@ -15,6 +15,10 @@ pub(crate) struct Config {
     /// How the message as it came is kept in the Bundle; not at all without it. With `to: fhir` alone.
     #[serde(default)]
     pub(crate) original: Option<Original>,
+    /// Where documents in the message stand; in the attachment itself without it. With `to: fhir`
+    /// alone.
+    #[serde(default)]
+    pub(crate) attachments: Option<Attachments>,
     /// The folder of map files (`*.map`) that are laid over the rows of hilum.
     #[serde(default = "maps")]
     pub(crate) maps: String,
@@ -85,6 +89,7 @@ impl Config {
             To::Hl7v2 => &[
                 ("bundle", self.bundle.is_some()),
                 ("original", self.original.is_some()),
+                ("attachments", self.attachments.is_some()),
                 ("country", self.country.is_some()),
                 ("profile", self.profile.is_some()),
             ],
@@ -137,6 +142,18 @@ pub(crate) enum Original {
     Binary,
     /// As the attachment of a DocumentReference.
     DocumentReference,
+}
+
+/// Where documents in a message (ED, the text of an MDM) stand.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Attachments {
+    /// In the attachment itself.
+    #[default]
+    Inline,
+    /// Each in a Binary, to which the attachment has a URL: whoever lists documents does not read
+    /// them all.
+    Binary,
 }
 
 /// What is recorded beside the message.

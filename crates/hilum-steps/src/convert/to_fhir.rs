@@ -12,7 +12,7 @@ use hilum_fhir::{Resource, Style, json};
 use hilum_hl7v2::Message;
 use hilum_message::{Payload, Phi};
 
-use super::config::{Bundle, Config, Original, Report};
+use super::config::{Attachments, Bundle, Config, Original, Report};
 use super::rows::{Rows, maps};
 use super::{authorities, instant, unmapped, zone};
 use crate::sender::SENDER;
@@ -109,6 +109,10 @@ fn settings(
             Original::None => hilum_convert::Original::None,
             Original::Binary => hilum_convert::Original::Binary,
             Original::DocumentReference => hilum_convert::Original::DocumentReference,
+        },
+        attachments: match config.attachments.unwrap_or_default() {
+            Attachments::Inline => hilum_convert::Attachments::Inline,
+            Attachments::Binary => hilum_convert::Attachments::Binary,
         },
         explain: false,
     }

@@ -26,6 +26,9 @@ pub(crate) struct Convert {
     /// How the message as it came is kept in the Bundle
     #[arg(long, value_enum, default_value = "none", value_name = "AS")]
     pub(crate) original: KeptForm,
+    /// Where documents in the message stand
+    #[arg(long, value_enum, default_value = "inline", value_name = "WHERE")]
+    pub(crate) attachments: AttachmentForm,
     /// Says on the standard error for each element which row wrote it, and from where
     #[arg(long)]
     pub(crate) explain: bool,
@@ -118,6 +121,15 @@ pub(crate) enum BundleForm {
     Message,
     /// Resources alone
     Collection,
+}
+
+/// Where documents in a message stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum AttachmentForm {
+    /// In the attachment itself
+    Inline,
+    /// Each in a Binary, to which the attachment has a URL
+    Binary,
 }
 
 /// How the message is kept.

@@ -18,7 +18,7 @@ pub(crate) use codes::{
     Approve, Codes, CodesCommand, CodesImpact, ForgetCodes, Retire, Sign, Suggest, Unmapped,
     VerifyInterface,
 };
-pub(crate) use convert::{BundleForm, Convert, ConvertForm, KeptForm};
+pub(crate) use convert::{AttachmentForm, BundleForm, Convert, ConvertForm, KeptForm};
 pub(crate) use fhir::{
     Fhir, FhirCommand, FhirConvert, FhirErase, FhirExport, FhirForm, FhirImport, FhirNode,
     FhirParameters, FhirValidate,

@@ -14,21 +14,27 @@ pub(super) const RESOURCES: &[&str] = &["json", "xml", "ndjson"];
 
 /// The messages of a file, each with a name for what is said of it.
 pub(super) fn messages(file: &Path) -> anyhow::Result<Vec<(String, Vec<u8>)>> {
-    let bytes = read(file)?;
+    let mut bytes = read(file)?;
     let name = file.display().to_string();
     if file.extension().is_some_and(|ending| ending == "ndjson") {
         return lines(&name, &bytes);
     }
     let found: Vec<_> = items(&bytes)
         .filter(|item| item.kind == ItemKind::Message)
-        .map(|item| bytes.get(item.range).unwrap_or_default().to_vec())
+        .map(|item| item.range)
         .collect();
+    // One that brings a large document is not copied.
     if let [only] = found.as_slice() {
-        return Ok(vec![(name, only.clone())]);
+        bytes.truncate(only.end);
+        bytes.drain(..only.start);
+        return Ok(vec![(name, bytes)]);
     }
     let numbered = found.into_iter().enumerate();
     Ok(numbered
-        .map(|(at, bytes)| (format!("{name}#{}", at + 1), bytes))
+        .map(|(at, range)| {
+            let message = bytes.get(range).unwrap_or_default().to_vec();
+            (format!("{name}#{}", at + 1), message)
+        })
         .collect())
 }
 

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 use hilum_convert::{
-    Arrived, BundleType, Converted, Maps, Original, Reason, Settings, derived_id, to_fhir,
+    Arrived, Attachments, BundleType, Converted, Maps, Original, Reason, Settings, derived_id,
+    to_fhir,
 };
 use hilum_fhir::{Style, json as fhir_json};
 use hilum_hl7v2::Message;
@@ -13,7 +14,7 @@ use serde_json::{Value, json};
 use super::input;
 use super::watch::Watch;
 use super::why::Why;
-use crate::args::{BundleForm, Convert, KeptForm};
+use crate::args::{AttachmentForm, BundleForm, Convert, KeptForm};
 use crate::command::gather::gather;
 use crate::output::{Exit, Output};
 
@@ -65,6 +66,10 @@ fn settings(arguments: &Convert) -> anyhow::Result<Settings> {
             KeptForm::Binary => Original::Binary,
             KeptForm::DocumentReference => Original::DocumentReference,
         },
+        attachments: match arguments.attachments {
+            AttachmentForm::Inline => Attachments::Inline,
+            AttachmentForm::Binary => Attachments::Binary,
+        },
         explain: arguments.explain || arguments.coverage,
         ..Settings::default()
     })
@@ -91,8 +96,10 @@ impl Converting<'_> {
         }
         self.many |= messages.len() > 1;
         for (name, bytes) in messages {
-            match Message::parse(bytes.clone()) {
-                Ok(message) => self.message(&name, &message, &bytes)?,
+            // The id derives from the bytes, so that the same file gives the same Bundle.
+            let id = derived_id(&[&String::from_utf8_lossy(&bytes)]);
+            match Message::parse(bytes) {
+                Ok(message) => self.message(&name, message, &id)?,
                 Err(reject) => {
                     let text = format!("not a message of HL7 v2: {reject}");
                     self.watch.unread(&name, &text);
@@ -102,14 +109,13 @@ impl Converting<'_> {
         Ok(())
     }
 
-    fn message(&mut self, name: &str, message: &Message, bytes: &[u8]) -> anyhow::Result<()> {
-        // The id derives from the bytes, so that the same file gives the same Bundle.
-        let id = derived_id(&[&String::from_utf8_lossy(bytes)]);
+    fn message(&mut self, name: &str, message: Message, id: &str) -> anyhow::Result<()> {
         let arrived = Arrived {
-            id: &id,
+            id,
             at: &self.arrived,
         };
-        let converted = to_fhir(self.maps, message, &self.settings, &arrived);
+        let converted = to_fhir(self.maps, &message, &self.settings, &arrived);
+        drop(message);
         for Reason { file, line, .. } in &converted.reasons {
             self.watch.hit(file, *line);
         }

@@ -1,5 +1,6 @@
 //! The example sites that turn HL7 v2 into FHIR, over sockets.
 
+mod documents;
 mod stay;
 
 use std::collections::{BTreeMap, BTreeSet};
