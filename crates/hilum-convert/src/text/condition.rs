@@ -1,5 +1,6 @@
 //! Conditions of rows: a part of FHIRPath that compiles to direct tests.
 
+use super::logic::{TextTest, called, compare, joined, list};
 use super::path::Source;
 use super::scan::Scan;
 use crate::problem::Fault;
@@ -95,38 +96,7 @@ impl Condition {
 }
 
 fn any(scan: &mut Scan<'_>, depth: usize) -> Result<Condition, Fault> {
-    let mut parts = vec![all(scan, depth)?];
-    loop {
-        scan.blanks();
-        if !scan.word("or") {
-            break;
-        }
-        parts.push(all(scan, depth)?);
-    }
-    Ok(single(parts, Condition::Or))
-}
-
-fn all(scan: &mut Scan<'_>, depth: usize) -> Result<Condition, Fault> {
-    let mut parts = vec![term(scan, depth)?];
-    loop {
-        scan.blanks();
-        if !scan.word("and") {
-            break;
-        }
-        parts.push(term(scan, depth)?);
-    }
-    Ok(single(parts, Condition::And))
-}
-
-fn single(mut parts: Vec<Condition>, make: impl Fn(Vec<Condition>) -> Condition) -> Condition {
-    match parts.pop() {
-        Some(only) if parts.is_empty() => only,
-        Some(last) => {
-            parts.push(last);
-            make(parts)
-        }
-        None => make(parts),
-    }
+    joined(scan, depth, term, Condition::And, Condition::Or)
 }
 
 fn term(scan: &mut Scan<'_>, depth: usize) -> Result<Condition, Fault> {
@@ -194,23 +164,13 @@ fn test(scan: &mut Scan<'_>) -> Result<Condition, Fault> {
         scan.blanks();
         return Ok(Condition::Length(left, compare, scan.number()?));
     }
-    type Make = fn(Operand, String) -> Condition;
-    let functions: [(&str, Make); 4] = [
-        (".startsWith(", Condition::StartsWith),
-        (".endsWith(", Condition::EndsWith),
-        (".contains(", Condition::Contains),
-        (".matches(", Condition::Matches),
-    ];
-    for (name, make) in functions {
-        if scan.take(name) {
-            scan.blanks();
-            let Some(text) = scan.quoted()? else {
-                return Err(scan.fault("a text in single quotes was expected"));
-            };
-            scan.blanks();
-            scan.expect(")")?;
-            return Ok(make(left, text));
-        }
+    if let Some((test, text)) = called(scan)? {
+        return Ok(match test {
+            TextTest::StartsWith => Condition::StartsWith(left, text),
+            TextTest::EndsWith => Condition::EndsWith(left, text),
+            TextTest::Contains => Condition::Contains(left, text),
+            TextTest::Matches => Condition::Matches(left, text),
+        });
     }
     scan.blanks();
     if scan.word("in") {
@@ -231,44 +191,4 @@ fn test(scan: &mut Scan<'_>) -> Result<Condition, Fault> {
             .remedy("write `.length()` or `.count()` in front of the comparison"));
     }
     Ok(Condition::Compare(left, compare, operand(scan)?))
-}
-
-pub(super) fn list(scan: &mut Scan<'_>) -> Result<Vec<String>, Fault> {
-    scan.blanks();
-    scan.expect("(")?;
-    let mut texts = Vec::new();
-    loop {
-        scan.blanks();
-        match scan.quoted()? {
-            Some(text) => texts.push(text),
-            None => return Err(scan.fault("a text in single quotes was expected")),
-        }
-        scan.blanks();
-        if !scan.take("|") {
-            scan.expect(")")?;
-            return Ok(texts);
-        }
-    }
-}
-
-pub(super) fn compare(scan: &mut Scan<'_>) -> Result<Compare, Fault> {
-    scan.blanks();
-    let signs = [
-        ("!=", Compare::Differs),
-        ("!~", Compare::Unlike),
-        ("<=", Compare::AtMost),
-        (">=", Compare::AtLeast),
-        ("=", Compare::Equal),
-        ("~", Compare::Alike),
-        ("<", Compare::Less),
-        (">", Compare::More),
-    ];
-    for (sign, compare) in signs {
-        if scan.take(sign) {
-            return Ok(compare);
-        }
-    }
-    Err(scan
-        .fault("a comparison was expected")
-        .remedy("write `=`, `!=`, `~`, `!~`, `in (...)`, `.exists()` or `.empty()`"))
 }

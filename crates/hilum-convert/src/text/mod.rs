@@ -5,6 +5,7 @@
 mod block;
 mod condition;
 mod lines;
+mod logic;
 mod path;
 mod reverse;
 mod scan;

@@ -5,6 +5,7 @@
 
 use super::block::MapName;
 use super::condition::Compare;
+use super::logic::{TextTest, called, compare, joined, list, quoted};
 use super::path::EXTENSIONS;
 use super::scan::Scan;
 use crate::problem::Fault;
@@ -310,33 +311,7 @@ fn argument(scan: &mut Scan<'_>) -> Result<String, Fault> {
 }
 
 fn any(scan: &mut Scan<'_>, depth: usize) -> Result<FhirCond, Fault> {
-    let mut parts = vec![all(scan, depth)?];
-    loop {
-        scan.blanks();
-        if !scan.word("or") {
-            break;
-        }
-        parts.push(all(scan, depth)?);
-    }
-    Ok(match <[FhirCond; 1]>::try_from(parts) {
-        Ok([only]) => only,
-        Err(parts) => FhirCond::Or(parts),
-    })
-}
-
-fn all(scan: &mut Scan<'_>, depth: usize) -> Result<FhirCond, Fault> {
-    let mut parts = vec![term(scan, depth)?];
-    loop {
-        scan.blanks();
-        if !scan.word("and") {
-            break;
-        }
-        parts.push(term(scan, depth)?);
-    }
-    Ok(match <[FhirCond; 1]>::try_from(parts) {
-        Ok([only]) => only,
-        Err(parts) => FhirCond::And(parts),
-    })
+    joined(scan, depth, term, FhirCond::And, FhirCond::Or)
 }
 
 fn term(scan: &mut Scan<'_>, depth: usize) -> Result<FhirCond, Fault> {
@@ -383,20 +358,13 @@ fn test(scan: &mut Scan<'_>, depth: usize) -> Result<FhirCond, Fault> {
         scan.blanks();
         return Ok(FhirCond::Count(left, compare, scan.number()?));
     }
-    type Make = fn(FhirPath, String) -> FhirCond;
-    let functions: [(&str, Make); 4] = [
-        (".startsWith(", FhirCond::StartsWith),
-        (".endsWith(", FhirCond::EndsWith),
-        (".contains(", FhirCond::Contains),
-        (".matches(", FhirCond::Matches),
-    ];
-    for (name, make) in functions {
-        if scan.take(name) {
-            let text = quoted(scan)?;
-            scan.blanks();
-            scan.expect(")")?;
-            return Ok(make(left, text));
-        }
+    if let Some((test, text)) = called(scan)? {
+        return Ok(match test {
+            TextTest::StartsWith => FhirCond::StartsWith(left, text),
+            TextTest::EndsWith => FhirCond::EndsWith(left, text),
+            TextTest::Contains => FhirCond::Contains(left, text),
+            TextTest::Matches => FhirCond::Matches(left, text),
+        });
     }
     scan.blanks();
     if scan.word("in") {
@@ -404,22 +372,6 @@ fn test(scan: &mut Scan<'_>, depth: usize) -> Result<FhirCond, Fault> {
     }
     let compare = compare(scan)?;
     Ok(FhirCond::Compare(left, compare, quoted(scan)?))
-}
-
-fn quoted(scan: &mut Scan<'_>) -> Result<String, Fault> {
-    scan.blanks();
-    match scan.quoted()? {
-        Some(text) => Ok(text),
-        None => Err(scan.fault("a text in single quotes was expected")),
-    }
-}
-
-fn list(scan: &mut Scan<'_>) -> Result<Vec<String>, Fault> {
-    super::condition::list(scan)
-}
-
-fn compare(scan: &mut Scan<'_>) -> Result<Compare, Fault> {
-    super::condition::compare(scan)
 }
 
 impl Backward {
