@@ -12,6 +12,7 @@
 
 pub mod coverage;
 mod finding;
+pub mod fuzz_bodies;
 mod maps;
 mod plan;
 mod problem;

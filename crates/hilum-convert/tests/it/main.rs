@@ -8,6 +8,7 @@
 )]
 
 mod attachments;
+mod bodies;
 mod conversion;
 mod data_types;
 mod kit;
