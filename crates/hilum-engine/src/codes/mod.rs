@@ -7,7 +7,7 @@
 //! It is bounded: [`UNMAPPED_CODES_MAX`] different codes of a node, each forgotten when it was not
 //! seen for [`FORGOTTEN_AFTER_MS`]. Beyond the limit a channel only counts.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -36,6 +36,9 @@ const BETWEEN: char = '\u{1f}';
 const PART_MAX: usize = 120;
 /// New codes of a channel are told together, this far apart.
 const TOLD_EVERY_MS: u64 = 10 * 60_000;
+
+/// Codes that are over leave the memory this often.
+const SWEPT_EVERY_MS: u64 = 3_600_000;
 
 /// A code that no table has.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -94,10 +97,24 @@ pub(crate) struct Codes(Mutex<BTreeMap<Arc<str>, OfChannel>>);
 
 #[derive(Debug, Default)]
 struct OfChannel {
-    known: HashSet<Arc<str>>,
+    /// Codes, with the moment from which on each is forgotten.
+    known: HashMap<Arc<str>, u64>,
+    /// When those that are over were last left out.
+    swept_ms: u64,
     /// New codes that nobody was told of.
     new: u64,
     told_ms: Option<u64>,
+}
+
+impl OfChannel {
+    /// Leaves out what is over, as the journal does; once an hour, since it looks at every code.
+    fn sweep(&mut self, now_ms: u64) {
+        if now_ms.saturating_sub(self.swept_ms) < SWEPT_EVERY_MS {
+            return;
+        }
+        self.swept_ms = now_ms;
+        self.known.retain(|_, until_ms| *until_ms > now_ms);
+    }
 }
 
 impl Codes {
@@ -107,9 +124,12 @@ impl Codes {
         match journal.state_of(SCOPE, "", STORED_MAX) {
             Ok(found) => {
                 let mut all = codes.lock();
-                for (key, _) in found.into_iter().filter(|(key, _)| !key.ends_with(MORE)) {
+                for (key, value) in found.into_iter().filter(|(key, _)| !key.ends_with(MORE)) {
                     let channel = Arc::from(key.split(BETWEEN).next().unwrap_or_default());
-                    all.entry(channel).or_default().known.insert(key);
+                    let seen = serde_json::from_slice::<Seen>(&value);
+                    let last_ms = seen.map_or(0, |seen| seen.last_ms);
+                    let until_ms = last_ms.saturating_add(FORGOTTEN_AFTER_MS);
+                    all.entry(channel).or_default().known.insert(key, until_ms);
                 }
             }
             Err(error) => tracing::error!(error = %store::chain(&error),
@@ -136,18 +156,26 @@ impl Codes {
         let mut more = u64::from(processed.unmapped_more);
         let mut merges = Vec::with_capacity(processed.unmapped.len());
         let mut all = self.lock();
+        let now_ms = processed.arrived_ms;
+        for of in all.values_mut() {
+            of.sweep(now_ms);
+        }
         let mut room =
             UNMAPPED_CODES_MAX.saturating_sub(all.values().map(|of| of.known.len()).sum());
         let of = all.entry(Arc::clone(channel)).or_default();
         for code in &processed.unmapped {
             let key = key(channel, &sender, code);
-            if !of.known.contains(&key) {
+            let until_ms = now_ms.saturating_add(FORGOTTEN_AFTER_MS);
+            if let Some(known) = of.known.get_mut(&key) {
+                // Messages of then may be processed again.
+                *known = until_ms.max(*known);
+            } else {
                 if room == 0 {
                     more = more.saturating_add(u64::from(code.count));
                     continue;
                 }
                 room -= 1;
-                of.known.insert(Arc::clone(&key));
+                of.known.insert(Arc::clone(&key), until_ms);
                 // What a site keeps or gives a default on purpose is no news.
                 if matches!(
                     code.fate,
@@ -186,6 +214,7 @@ impl Codes {
     pub(crate) fn news(&self, channel: &str, now_ms: u64) -> Option<u64> {
         let mut all = self.lock();
         let of = all.get_mut(channel)?;
+        of.sweep(now_ms);
         let again = |told: u64| now_ms.saturating_sub(told) >= TOLD_EVERY_MS;
         if of.new == 0 || !of.told_ms.is_none_or(again) {
             return None;
@@ -350,120 +379,4 @@ fn add_up(known: Option<&[u8]>, now: &[u8]) -> Vec<u8> {
 }
 
 #[cfg(test)]
-mod tests {
-    use hilum_component::{AnswerMode, Disposition, Identity};
-    use hilum_message::{MessageId, Metadata, Payload};
-
-    use super::*;
-
-    fn seen(count: u64, at_ms: u64, display: &str) -> Seen {
-        Seen {
-            display: display.to_owned(),
-            fate: UnmappedFate::Flagged,
-            count,
-            first_ms: at_ms,
-            last_ms: at_ms,
-            message: at_ms.to_string(),
-        }
-    }
-
-    fn check(known: Option<&Seen>, now: &Seen, expected: &Seen) {
-        let bytes = |seen: &Seen| serde_json::to_vec(seen).unwrap();
-        let sum = add_up(known.map(bytes).as_deref(), &bytes(now));
-        assert_eq!(serde_json::from_slice::<Seen>(&sum).unwrap(), *expected);
-    }
-
-    #[test]
-    fn what_was_seen_adds_up_in_whatever_order_it_is_committed() {
-        check(None, &seen(2, 5, "a"), &seen(2, 5, "a"));
-        let both = Seen {
-            first_ms: 5,
-            ..seen(3, 7, "a")
-        };
-        check(Some(&seen(2, 5, "a")), &seen(1, 7, ""), &both);
-        check(Some(&seen(1, 7, "")), &seen(2, 5, "a"), &both);
-        assert_eq!(add_up(Some(b"{}"), b"x"), b"x");
-    }
-
-    fn processed(codes: impl IntoIterator<Item = String>, more: u32) -> Processed {
-        let code = |code: String| UnmappedCode {
-            table: "t.csv".to_owned(),
-            field: "OBX-3".to_owned(),
-            system: "L".to_owned(),
-            code,
-            display: String::new(),
-            fate: UnmappedFate::Flagged,
-            count: 2,
-        };
-        Processed {
-            id: MessageId::new(7, 1),
-            arrived_ms: 7,
-            payload: Payload::default(),
-            disposition: Disposition::Accepted,
-            reason: None,
-            identity: Identity::default(),
-            tokens: Vec::new(),
-            keys: Vec::new(),
-            metadata: Metadata::new(),
-            findings: Vec::new(),
-            deliveries: Vec::new(),
-            children: Vec::new(),
-            reads: Vec::new(),
-            writes: Vec::new(),
-            timers: Vec::new(),
-            unmapped: codes.into_iter().map(code).collect(),
-            unmapped_more: more,
-            hold: None,
-            answer: None,
-            answer_mode: AnswerMode::Original,
-        }
-    }
-
-    #[test]
-    fn codes_beyond_the_limit_are_only_counted() {
-        let codes = Codes::default();
-        let channel: Arc<str> = Arc::from("lab");
-        let all = (0..UNMAPPED_CODES_MAX).map(|n| format!("C{n}"));
-        let merges = codes.merges(&channel, &processed(all, 0));
-        assert_eq!(merges.len(), UNMAPPED_CODES_MAX);
-        assert_eq!(codes.of_channel("lab"), UNMAPPED_CODES_MAX);
-        let over = ["C1".to_owned(), "NEW".to_owned(), "NEWER".to_owned()];
-        let merges = codes.merges(&channel, &processed(over, 3));
-        let told: Vec<_> = merges
-            .iter()
-            .map(|merge| {
-                let seen: Seen = serde_json::from_slice(&merge.value).unwrap();
-                (merge.key.rsplit(BETWEEN).next().unwrap(), seen.count)
-            })
-            .collect();
-        assert_eq!(told, [("C1", 2), ("(more)", 7)]);
-        assert_eq!(codes.of_channel("lab"), UNMAPPED_CODES_MAX);
-    }
-
-    #[test]
-    fn new_codes_are_told_together_and_not_too_often() {
-        let codes = Codes::default();
-        let channel: Arc<str> = Arc::from("lab");
-        let come = |names: &[&str]| {
-            let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
-            codes.merges(&channel, &processed(names, 0));
-        };
-        assert_eq!(codes.news("lab", 0), None);
-        come(&["A", "B"]);
-        come(&["A"]);
-        assert_eq!(
-            (codes.news("lab", 5), codes.news("lab", 6)),
-            (Some(2), None)
-        );
-        come(&["C"]);
-        assert_eq!(codes.news("lab", 4 + TOLD_EVERY_MS), None);
-        assert_eq!(codes.news("lab", 5 + TOLD_EVERY_MS), Some(1));
-    }
-
-    #[test]
-    fn names_are_shown_and_texts_are_not() {
-        assert_eq!(name("LIS 2"), "LIS 2");
-        assert_eq!(name("Döe"), "(3)");
-        assert_eq!(name(&"x".repeat(61)), "(61)");
-    }
-}
+mod tests;
