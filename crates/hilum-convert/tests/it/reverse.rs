@@ -207,6 +207,28 @@ fn insurance_guarantor_and_next_of_kin_have_segments_of_their_own() {
 }
 
 #[test]
+fn a_document_names_the_order_that_it_belongs_to() {
+    let text = r#"{"resourceType":"Bundle","type":"collection","entry":[
+      {"fullUrl":"urn:uuid:1","resource":{"resourceType":"ServiceRequest","status":"active","intent":"order","code":{"coding":[{"code":"X"}]},
+        "identifier":[{"type":{"coding":[{"code":"PLAC"}]},"value":"7"}]}},
+      {"resource":{"resourceType":"DocumentReference","status":"current","context":{"related":[{"reference":"urn:uuid:1"}]},
+        "content":[{"attachment":{"contentType":"text/plain","data":"QUI="}}]}}]}"#;
+    let settings = V2Settings {
+        event: Some("MDM".to_owned()),
+        ..V2Settings::default()
+    };
+    let made = convert(text, &settings);
+    let message = made.messages.first().expect("a message");
+    let body = body(message);
+    let names: Vec<&str> = body.iter().filter_map(|s| s.split('|').next()).collect();
+    assert_eq!(names, ["EVN", "ORC", "OBR", "TXA", "OBX"]);
+    assert_eq!(
+        body.get(1..3),
+        Some(["ORC|RE|7|||IP".to_owned(), "OBR|1|7||X".to_owned()].as_slice())
+    );
+}
+
+#[test]
 fn times_are_those_of_the_receivers_clock() {
     let settings = V2Settings {
         zone: Some(std::sync::Arc::new(hilum_convert::FixedZone(330))),
