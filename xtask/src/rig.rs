@@ -33,22 +33,8 @@ pub(crate) fn bench(arguments: &[String]) -> Result<()> {
     let (what, rest) = arguments.split_first().context(Misunderstood(
         "say what to measure: hub, fhir, convert or limit".to_owned(),
     ))?;
-    // Nothing but one core and memory takes part, so that the bench of the crate says it all.
-    if what == "convert" {
-        let mut cargo = shell::cargo();
-        cargo.args([
-            "bench",
-            "--locked",
-            "--package",
-            "hilum-convert",
-            "--bench",
-            "convert",
-        ]);
-        print!("{}", shell::output(&mut cargo)?);
-        return Ok(());
-    }
     let mut rig = match what.as_str() {
-        "hub" | "fhir" => {
+        "hub" | "fhir" | "convert" => {
             let folder = build(Profile::Release, &["hilum", "hilum-rig"])?;
             let mut rig = shell::program(folder.join("hilum-rig"));
             rig.args([what, "--hilum"]).arg(folder.join("hilum"));
@@ -130,15 +116,51 @@ const FHIR_MICRO: [Micro; 4] = {
     ]
 };
 
+const CONVERT_MICRO: [Micro; 2] = {
+    const CONVERT: &str = "hilum-convert";
+    [
+        (
+            "to-fhir",
+            CONVERT,
+            "convert",
+            "v2_to_fhir_json",
+            Read::Throughput,
+        ),
+        ("to-v2", CONVERT, "convert", "fhir_to_v2", Read::Throughput),
+    ]
+};
+
+/// What maps and conversions take of memory, as the example of the crate prints it.
+fn memory() -> Result<Vec<String>> {
+    let mut cargo = shell::cargo();
+    cargo.args([
+        "run",
+        "--quiet",
+        "--locked",
+        "--release",
+        "--package",
+        "hilum-convert",
+        "--example",
+        "memory",
+        "--",
+        "config/examples/lab-to-fhir/samples/north.hl7",
+    ]);
+    let printed = shell::output(&mut cargo)?;
+    Ok(printed.lines().map(str::to_owned).collect())
+}
+
 /// Runs the benches and reads the medians: `NAME=VALUE`, in nanoseconds, megabytes or items
 /// a second.
 fn micro(what: &str) -> Result<Vec<String>> {
-    let micro: &[Micro] = if what == "fhir" {
-        &FHIR_MICRO
-    } else {
-        &HUB_MICRO
+    let micro: &[Micro] = match what {
+        "fhir" => &FHIR_MICRO,
+        "convert" => &CONVERT_MICRO,
+        _ => &HUB_MICRO,
     };
-    let mut measured = Vec::new();
+    let mut measured = match what {
+        "convert" => memory()?,
+        _ => Vec::new(),
+    };
     let mut printed = (("", ""), String::new());
     for &(name, package, bench, line, read) in micro {
         // Rows of one bench stand together, so that it runs once.

@@ -1,9 +1,10 @@
-//! From a parsed message to FHIR JSON, on one core: `cargo bench -p hilum-convert`.
+//! From the bytes of a message to FHIR JSON and back, on one core: `cargo bench -p hilum-convert`.
 
 use std::sync::Arc;
 
 use divan::Bencher;
 use divan::counter::ItemsCount;
+use hilum_convert::reverse::{Nothing, Sent, V2Settings, to_v2};
 use hilum_convert::{Arrived, FixedZone, Maps, Settings, to_fhir};
 use hilum_fhir::{Style, json};
 use hilum_hl7v2::Message;
@@ -12,7 +13,7 @@ fn main() {
     divan::main();
 }
 
-/// A result of 3.9 kB: one panel of thirty observations with notes.
+/// A result of 4 kB: one panel of thirty observations.
 fn result() -> String {
     let mut text = String::from(
         "MSH|^~\\&|LIS^2.16.840.1.1^ISO|NORTH|HUB|H|20260102030405+0100||ORU^R01^ORU_R01|4711|P|2.5.1\r\
@@ -31,25 +32,51 @@ fn result() -> String {
     text
 }
 
+const ARRIVED: Arrived<'_> = Arrived {
+    id: "00000000-0000-4000-8000-000000000001",
+    at: "2026-01-02T03:04:05.678Z",
+};
+
+fn settings() -> Settings {
+    Settings {
+        zone: Some(Arc::new(FixedZone(60))),
+        ..Settings::default()
+    }
+}
+
 #[divan::bench]
 fn v2_to_fhir_json(bencher: Bencher<'_, '_>) {
     let text = result();
     let Ok(maps) = Maps::shipped() else {
         return;
     };
-    let settings = Settings {
-        zone: Some(Arc::new(FixedZone(60))),
-        ..Settings::default()
-    };
-    let arrived = Arrived {
-        id: "00000000-0000-4000-8000-000000000001",
-        at: "2026-01-02T03:04:05.678Z",
-    };
+    let settings = settings();
     bencher.counter(ItemsCount::new(1_usize)).bench_local(|| {
         let message = Message::parse(divan::black_box(text.clone())).ok()?;
-        let converted = to_fhir(maps, &message, &settings, &arrived);
+        let converted = to_fhir(maps, &message, &settings, &ARRIVED);
         let mut out = Vec::with_capacity(text.len() * 8);
         json::write(&converted.bundle, Style::Compact, &mut out);
         Some(out)
+    });
+}
+
+#[divan::bench]
+fn fhir_to_v2(bencher: Bencher<'_, '_>) {
+    let (Ok(maps), Ok(message)) = (Maps::shipped(), Message::parse(result())) else {
+        return;
+    };
+    let bundle = to_fhir(maps, &message, &settings(), &ARRIVED).bundle;
+    let settings = V2Settings::default();
+    let sent = Sent {
+        control_id: "1",
+        at: "2026-01-02T03:04:05Z",
+    };
+    bencher.counter(ItemsCount::new(1_usize)).bench_local(|| {
+        let made = to_v2(maps, divan::black_box(&bundle), &Nothing, &settings, sent);
+        let messages = made.map(|made| made.messages).unwrap_or_default();
+        messages
+            .iter()
+            .map(|message| message.write().len())
+            .sum::<usize>()
     });
 }

@@ -43,6 +43,8 @@ enum Command {
     Hub(bench::Hub),
     /// Load on the FHIR server, beside SQLite with the same rows
     Fhir(bench::FhirBench),
+    /// Conversion into the store, and questions about codes
+    Convert(bench::ConvertBench),
     /// The limit program under the same load
     Limit(bench::Limit),
     /// The limit program itself: MLLP, one SQLite group commit, one forward
@@ -67,6 +69,7 @@ fn main() -> ExitCode {
         .and_then(|runtime| match arguments.command {
             Command::Hub(hub) => runtime.block_on(hub.run()),
             Command::Fhir(fhir) => runtime.block_on(fhir.run()),
+            Command::Convert(convert) => runtime.block_on(convert.run()),
             Command::Limit(limit) => runtime.block_on(limit.run()),
             Command::LimitEngine(engine) => runtime.block_on(engine.run()),
             Command::Crash(crash) => runtime.block_on(crash.run()),

@@ -208,9 +208,8 @@ fn children<'r>(steps: &[Step], node: Node<'r>, out: &mut Vec<Node<'r>>) {
     };
     match step {
         Step::Child { element, ty } => {
-            for child in node.children() {
-                let fits = ty.is_none_or(|ty| child.type_id() == ty);
-                if child.element_id() == *element && fits {
+            for child in node.children_of(*element) {
+                if ty.is_none_or(|ty| child.type_id() == ty) {
                     children(rest, child, out);
                 }
             }

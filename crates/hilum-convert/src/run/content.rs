@@ -64,10 +64,16 @@ impl Run<'_, '_> {
             let Some(Some(of)) = known.get(pending.made as usize) else {
                 return false;
             };
-            out.push_str(&format!("{}|{}", of.system, of.value));
+            out.push_str(&of.system);
+            out.push('|');
+            out.push_str(&of.value);
         }
         for (child, element, ty) in self.draft.children(at) {
-            out.push_str(&format!("\u{1}{}.{}\u{2}", element.index(), ty.index()));
+            out.push('\u{1}');
+            push_number(element.index(), out);
+            out.push('.');
+            push_number(ty.index(), out);
+            out.push('\u{2}');
             if !self.say(child, refers, known, out) {
                 return false;
             }
@@ -75,4 +81,13 @@ impl Run<'_, '_> {
         }
         true
     }
+}
+
+/// A number in decimal digits.
+fn push_number(number: usize, out: &mut String) {
+    if number >= 10 {
+        push_number(number / 10, out);
+    }
+    let digit = u8::try_from(number % 10).unwrap_or(0);
+    out.push(char::from(b'0' + digit));
 }

@@ -170,6 +170,22 @@ impl<'r> Node<'r> {
         Children(self.children_head())
     }
 
+    /// The children that are this element, of a choice with any type.
+    pub fn children_of(self, element: ElementId) -> impl Iterator<Item = Self> {
+        let mut next = self.resource.entry(self.index).first;
+        std::iter::from_fn(move || {
+            while next != NONE {
+                let index = next;
+                let entry = self.resource.entry(index);
+                next = entry.next;
+                if entry.element == element {
+                    return Some(Self { index, ..self });
+                }
+            }
+            None
+        })
+    }
+
     /// The children with this name (of a choice the name without type).
     pub fn children_named(self, name: &str) -> impl Iterator<Item = Self> {
         self.children().filter(move |child| child.name() == name)

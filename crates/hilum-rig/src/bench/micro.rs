@@ -8,7 +8,8 @@ use anyhow::{Context as _, Result, bail};
 use super::report::Row;
 
 /// The rows of what was handed over: `tokenise` and `fhir-json` in megabytes a second,
-/// `fhir-validate` and `us-core-validate` in resources a second, all others in nanoseconds.
+/// `fhir-validate` and `us-core-validate` in resources a second, `to-fhir` and `to-v2` in messages a
+/// second, those that end in `-mb` in megabytes, all others in nanoseconds.
 pub(super) fn rows(measured: &[String]) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
     let mut scripts = [None, None];
@@ -44,6 +45,20 @@ pub(super) fn rows(measured: &[String]) -> Result<Vec<Row>> {
             "us-core-validate" => Row::new("US Core validation, per core", value, "resources/s")
                 .at_least(3_000.0, 10_000.0)
                 .decimals(0),
+            "to-fhir" => {
+                let what = "v2 to FHIR JSON, a result of 30 observations, per core";
+                Row::new(what, value, "msg/s")
+                    .at_least(5_000.0, 20_000.0)
+                    .decimals(0)
+            }
+            "to-v2" => {
+                let what = "FHIR to v2, the Bundle of that result, per core";
+                Row::new(what, value, "msg/s")
+                    .at_least(5_000.0, 20_000.0)
+                    .decimals(0)
+            }
+            "maps-mb" => Row::new("the shipped maps, compiled", value, "MB"),
+            "convert-mb" => Row::new("resident, most while 1,000 are converted", value, "MB"),
             "us-core-load" => Row::new("validator cold start with US Core", value / 1e9, "s")
                 .at_most(0.5, 0.1)
                 .decimals(2),

@@ -7,6 +7,7 @@
 //! The other rows of the report are measured one after the other, each on a site of its own; a row
 //! that fails says why and does not cost the others.
 
+mod convert;
 mod fhir;
 mod figures;
 mod limit;
@@ -36,6 +37,7 @@ use figures::{Figures, Table};
 use load::{Shape, Sink};
 use report::{Report, Row};
 
+pub(crate) use convert::ConvertBench;
 pub(crate) use fhir::FhirBench;
 pub(crate) use limit::LimitEngine;
 

@@ -11,13 +11,13 @@ const JSON: &str = "application/fhir+json";
 
 /// One connection to the base of a FHIR server.
 #[derive(Debug)]
-pub(super) struct Fhir {
+pub(in crate::bench) struct Fhir {
     address: SocketAddr,
     open: Option<HttpClient>,
 }
 
 impl Fhir {
-    pub(super) const fn new(address: SocketAddr) -> Self {
+    pub(in crate::bench) const fn new(address: SocketAddr) -> Self {
         Self {
             address,
             open: None,
@@ -25,7 +25,7 @@ impl Fhir {
     }
 
     /// Sends a request and gives whatever comes back.
-    pub(super) async fn call(
+    pub(in crate::bench) async fn call(
         &mut self,
         method: &str,
         path: &str,
@@ -56,7 +56,7 @@ impl Fhir {
     }
 
     /// As [`Fhir::call`], where only one of these statuses will do.
-    pub(super) async fn expect(
+    pub(in crate::bench) async fn expect(
         &mut self,
         method: &str,
         path: &str,
@@ -78,12 +78,12 @@ impl Fhir {
     }
 
     /// The body of a path.
-    pub(super) async fn get(&mut self, path: &str) -> Result<Bytes> {
+    pub(in crate::bench) async fn get(&mut self, path: &str) -> Result<Bytes> {
         Ok(self.expect("GET", path, b"", &[200]).await?.body)
     }
 
     /// The body of a path, read.
-    pub(super) async fn json(&mut self, path: &str) -> Result<Value> {
+    pub(in crate::bench) async fn json(&mut self, path: &str) -> Result<Value> {
         let body = self.get(path).await?;
         serde_json::from_slice(&body).with_context(|| format!("read what {path} gives"))
     }

@@ -32,21 +32,25 @@ const TYPES: [&str; 9] = [
 ];
 
 /// Requests a second, and what each took of the server and of time.
-struct Measured {
-    rate: f64,
+pub(in crate::bench) struct Measured {
+    pub(in crate::bench) rate: f64,
     cpu_ms: f64,
     times: Percentiles,
 }
 
 impl Measured {
-    fn note(&self, withheld: f64) -> String {
+    pub(in crate::bench) fn note(&self, withheld: f64) -> String {
         let told = machine::told(withheld);
         format!("{:.2} ms CPU each; {}{told}", self.cpu_ms, self.times)
     }
 }
 
 /// Requests until the time is up, by clients that each wait for their answer.
-async fn many<F>(program: &Program, seconds: f64, request: impl Fn(u64) -> F) -> Result<Measured>
+pub(in crate::bench) async fn many<F>(
+    program: &Program,
+    seconds: f64,
+    request: impl Fn(u64) -> F,
+) -> Result<Measured>
 where
     F: Future<Output = Result<Vec<Duration>>> + Send + 'static,
 {

@@ -30,8 +30,10 @@ use crate::program::Program;
 use crate::{folder, machine};
 
 use bundles::Bundles;
-use client::Fhir;
 use draw::Drawn;
+
+pub(super) use client::Fhir;
+pub(super) use mix::many;
 
 const ROWS: [&str; 6] = ["import", "limit", "start", "read", "crud", "search"];
 const READY_WITHIN: Duration = Duration::from_secs(120);
@@ -266,7 +268,7 @@ impl Store {
 }
 
 /// Keeps this program on one core; the server has the other.
-fn on_core(core: usize) -> Result<()> {
+pub(super) fn on_core(core: usize) -> Result<()> {
     let own = std::process::id().to_string();
     let status = Command::new("taskset")
         .args(["-a", "-c", "-p", &core.to_string(), &own])
