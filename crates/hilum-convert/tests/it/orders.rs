@@ -158,3 +158,34 @@ fn whoever_ordered_stands_beside_the_ordering_facility() {
     assert!(roles[0]["practitioner"].is_object() && roles[0]["organization"].is_object());
     assert_eq!(of(&made, "Practitioner")[0]["name"][0]["family"], "Smith");
 }
+
+#[test]
+fn a_number_and_an_e_mail_address_in_one_field_are_two_contacts() {
+    for (field, expected) in [
+        (
+            "555-1212^^^a@b.example",
+            vec![("phone", "555-1212"), ("email", "a@b.example")],
+        ),
+        (
+            "^PRN^PH^a@b.example^1^208^5551212",
+            vec![("phone", "+1 208 5551212"), ("email", "a@b.example")],
+        ),
+        ("^NET^Internet^a@b.example", vec![("email", "a@b.example")]),
+        ("^^^a@b.example", vec![("email", "a@b.example")]),
+        ("555-1212", vec![("phone", "555-1212")]),
+    ] {
+        let made = entries(&format!("PID|1||1^^^H||||||||||{field}\r"));
+        let patients = of(&made, "Patient");
+        let telecom = patients[0]["telecom"].as_array().unwrap();
+        let text = |one: &Value, name: &str| one[name].as_str().unwrap().to_owned();
+        let found: Vec<_> = telecom
+            .iter()
+            .map(|one| (text(one, "system"), text(one, "value")))
+            .collect();
+        let expected: Vec<_> = expected
+            .iter()
+            .map(|(system, value)| ((*system).to_owned(), (*value).to_owned()))
+            .collect();
+        assert_eq!(found, expected, "{field}");
+    }
+}
