@@ -309,7 +309,6 @@ impl Run<'_, '_> {
     ) -> Option<Known> {
         let Made { node, segment, .. } = *self.made.get(made as usize)?;
         let ty = self.draft.type_id(node)?;
-        let says = self.says(made, refers);
         let plan = self.plan;
         for row in plan.identity.iter().filter(|row| row.ty == ty) {
             if let Some(condition) = &row.condition {
@@ -333,6 +332,10 @@ impl Run<'_, '_> {
                             .into_iter()
                             .collect();
                     }
+                    let says = match keys.is_empty() {
+                        true => None,
+                        false => self.says(made, refers),
+                    };
                     let found = told.key(ty, keys, says);
                     for (system, value) in &found.taken {
                         self.lend(node, way, system, value);

@@ -2,6 +2,7 @@
 //! somebody asks for a test is the same role in the next message.
 
 use hilum_fhir::At;
+use hilum_fhir::definitions::Definitions;
 
 use super::bundle::Known;
 use super::{Run, narrow};
@@ -69,10 +70,9 @@ impl Run<'_, '_> {
             out.push_str(&of.value);
         }
         for (child, element, ty) in self.draft.children(at) {
+            // By name: servers keep the key, and the numbers of the tables may change with a release.
             out.push('\u{1}');
-            push_number(element.index(), out);
-            out.push('.');
-            push_number(ty.index(), out);
+            out.push_str(Definitions::r4().json_name(element, ty));
             out.push('\u{2}');
             if !self.say(child, refers, known, out) {
                 return false;
@@ -81,13 +81,4 @@ impl Run<'_, '_> {
         }
         true
     }
-}
-
-/// A number in decimal digits.
-fn push_number(number: usize, out: &mut String) {
-    if number >= 10 {
-        push_number(number / 10, out);
-    }
-    let digit = u8::try_from(number % 10).unwrap_or(0);
-    out.push(char::from(b'0' + digit));
 }
