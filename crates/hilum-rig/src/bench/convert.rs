@@ -258,7 +258,7 @@ fn channel(listens: SocketAddr) -> String {
     format!(
         "channel: results\nabout: Results into the store\nowner: bench@hilum.example\n\
          from: {{ mllp: {{ listen: {listens} }} }}\nformat: hl7v2\norder: patient\n\
-         to:\n  store:\n    fhir: local\n    steps:\n      - convert: fhir\n"
+         to:\n  store:\n    fhir: {{ to: local, connections: 32 }}\n    steps:\n      - convert: fhir\n"
     )
 }
 
