@@ -32,22 +32,12 @@ fn scope(condition: &Cond) -> Scope {
             per_repetition: true,
             ..
         } => Scope::Repetition,
-        Cond::Fact { .. } | Cond::Setting(..) | Cond::SettingIn(..) | Cond::SettingExists(_) => {
-            Scope::Segment
-        }
+        Cond::Fact { .. } => Scope::Segment,
         Cond::TargetEmpty | Cond::TargetExists => Scope::More,
-        Cond::Same(left, _, right) => of_source(left).max(of_source(right)),
-        Cond::Valued(src)
-        | Cond::Empty(src)
-        | Cond::Text(src, ..)
-        | Cond::In(src, _)
-        | Cond::Count(src, ..)
-        | Cond::Length(src, ..)
-        | Cond::StartsWith(src, _)
-        | Cond::EndsWith(src, _)
-        | Cond::Contains(src, _)
-        | Cond::Matches(src, _)
-        | Cond::Decimal(src) => of_source(src),
+        _ => {
+            let scopes = condition.sources().map(of_source);
+            scopes.max().unwrap_or(Scope::Segment)
+        }
     }
 }
 

@@ -576,25 +576,6 @@ fn note_condition(reads: &mut HashMap<[u8; 3], Fields>, own: Option<[u8; 3]>, co
                 .for_each(|part| note_condition(reads, own, part));
         }
         Cond::Not(inner) | Cond::Fact { of: inner, .. } => note_condition(reads, own, inner),
-        Cond::Valued(src)
-        | Cond::Empty(src)
-        | Cond::Text(src, ..)
-        | Cond::In(src, _)
-        | Cond::Count(src, ..)
-        | Cond::Length(src, ..)
-        | Cond::StartsWith(src, _)
-        | Cond::EndsWith(src, _)
-        | Cond::Contains(src, _)
-        | Cond::Matches(src, _)
-        | Cond::Decimal(src) => note(reads, own, src),
-        Cond::Same(left, _, right) => {
-            note(reads, own, left);
-            note(reads, own, right);
-        }
-        Cond::TargetEmpty
-        | Cond::TargetExists
-        | Cond::Setting(..)
-        | Cond::SettingIn(..)
-        | Cond::SettingExists(_) => {}
+        _ => condition.sources().for_each(|src| note(reads, own, src)),
     }
 }

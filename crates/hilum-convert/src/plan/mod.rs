@@ -178,6 +178,36 @@ pub(crate) enum Cond {
     },
 }
 
+impl Cond {
+    /// What a condition itself looks at, without those that it is made of.
+    pub(crate) fn sources(&self) -> impl Iterator<Item = &Src> {
+        let (one, other) = match self {
+            Self::Valued(src)
+            | Self::Empty(src)
+            | Self::Text(src, ..)
+            | Self::In(src, _)
+            | Self::Count(src, ..)
+            | Self::Length(src, ..)
+            | Self::StartsWith(src, _)
+            | Self::EndsWith(src, _)
+            | Self::Contains(src, _)
+            | Self::Matches(src, _)
+            | Self::Decimal(src) => (Some(src), None),
+            Self::Same(left, _, right) => (Some(left), Some(right)),
+            Self::And(_)
+            | Self::Or(_)
+            | Self::Not(_)
+            | Self::Fact { .. }
+            | Self::TargetEmpty
+            | Self::TargetExists
+            | Self::Setting(..)
+            | Self::SettingIn(..)
+            | Self::SettingExists(_) => (None, None),
+        };
+        one.into_iter().chain(other)
+    }
+}
+
 /// A setting that conditions ask for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Setting {

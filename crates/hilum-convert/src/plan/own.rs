@@ -71,23 +71,9 @@ fn is_own_condition(condition: &Cond) -> bool {
     match condition {
         Cond::And(parts) | Cond::Or(parts) => parts.iter().all(is_own_condition),
         Cond::Not(inner) | Cond::Fact { of: inner, .. } => is_own_condition(inner),
-        Cond::Setting(..) | Cond::SettingIn(..) | Cond::SettingExists(_) | Cond::TargetEmpty => {
-            true
-        }
         // What another row wrote before the map ran counts here.
         Cond::TargetExists => false,
-        Cond::Same(left, _, right) => is_value(left) && is_value(right),
-        Cond::Valued(src)
-        | Cond::Empty(src)
-        | Cond::Text(src, ..)
-        | Cond::In(src, _)
-        | Cond::Count(src, ..)
-        | Cond::Length(src, ..)
-        | Cond::StartsWith(src, _)
-        | Cond::EndsWith(src, _)
-        | Cond::Contains(src, _)
-        | Cond::Matches(src, _)
-        | Cond::Decimal(src) => is_value(src),
+        _ => condition.sources().all(is_value),
     }
 }
 
