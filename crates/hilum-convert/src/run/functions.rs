@@ -51,6 +51,8 @@ impl<'m> Run<'_, 'm> {
                 let digits = number::comparator(own).map_or(own, |(_, digits)| digits);
                 Some(digits.to_owned()).filter(|digits| number::decimal(digits).is_some())
             }
+            Function::Low => number::bounds(own).0.map(str::to_owned),
+            Function::High => number::bounds(own).1.map(str::to_owned),
             Function::Numbers => self.numbers(turn),
             Function::Minutes => {
                 let [unit] = self.arguments(turn, arguments);

@@ -79,10 +79,14 @@ pub enum Function {
     Comparator,
     /// Data of ED (or data, encoding) to base64.
     Data,
+    /// The upper bound of an interval or limit of numbers.
+    High,
     /// Texts put together; a text beside a place that is not valued is left out.
     Join,
     /// A field of all segments of its name, a line each; only of those whose OBX-2 is named.
     Lines,
+    /// The lower bound of an interval or limit of numbers.
+    Low,
     /// Lower case.
     Lower,
     /// A number of the unit in the parentheses as minutes.
@@ -112,8 +116,10 @@ impl Function {
         ("capture", Self::Capture, 1, 1),
         ("comparator", Self::Comparator, 0, 0),
         ("data", Self::Data, 0, 2),
+        ("high", Self::High, 0, 0),
         ("join", Self::Join, 1, 32),
         ("lines", Self::Lines, 1, 8),
+        ("low", Self::Low, 0, 0),
         ("lower", Self::Lower, 0, 0),
         ("minutes", Self::Minutes, 1, 1),
         ("number", Self::Number, 0, 0),

@@ -69,6 +69,26 @@ pub(crate) fn comparator(text: &str) -> Option<(&'static str, &str)> {
         .find_map(|(sign, comparator)| Some((*comparator, text.strip_prefix(sign)?.trim())))
 }
 
+/// The bounds of a reference range (OBX-7) that reads as `3.5-5.1`, `>= 60` or `<5`; none of both where
+/// it is anything else.
+pub(crate) fn bounds(text: &str) -> (Option<&str>, Option<&str>) {
+    let number = |text: &str| decimal(text).is_some();
+    if let Some((sign, limit)) = comparator(text).filter(|(_, limit)| number(limit)) {
+        return match sign {
+            "<" | "<=" => (None, Some(limit)),
+            _ => (Some(limit), None),
+        };
+    }
+    // A dash in front is a sign.
+    let text = text.trim();
+    let dash = text.bytes().skip(1).position(|byte| byte == b'-');
+    let parts = dash.and_then(|at| Some((text.get(..=at)?, text.get(at + 2..)?)));
+    match parts.map(|(low, high)| (low.trim(), high.trim())) {
+        Some((low, high)) if number(low) && number(high) => (Some(low), Some(high)),
+        _ => (None, None),
+    }
+}
+
 /// Minutes in a unit of time, of UCUM or of HL7 v2 tables.
 pub(crate) fn minutes_in(unit: &str) -> Option<f64> {
     Some(match unit.trim().to_ascii_lowercase().as_str() {
@@ -114,5 +134,30 @@ mod tests {
         assert_eq!(comparator("<= 5"), Some(("<=", "5")));
         assert_eq!(comparator("<5"), Some(("<", "5")));
         assert_eq!(comparator("5"), None);
+    }
+
+    #[test]
+    fn a_range_that_reads_as_numbers_has_bounds() {
+        assert_eq!(bounds("3.5-5.1"), (Some("3.5"), Some("5.1")));
+        assert_eq!(bounds(" 70 - 105 "), (Some("70"), Some("105")));
+        assert_eq!(bounds("-2.0 - 2.0"), (Some("-2.0"), Some("2.0")));
+        assert_eq!(bounds("-3--1"), (Some("-3"), Some("-1")));
+        assert_eq!(bounds(">= 60"), (Some("60"), None));
+        assert_eq!(bounds("<5"), (None, Some("5")));
+        for text in [
+            "",
+            "-",
+            "5",
+            "5-",
+            "1-2-3",
+            "1:80-1:160",
+            "neg",
+            "-5",
+            "3,5-5,1",
+            "<neg",
+            "5-10 mg",
+        ] {
+            assert_eq!(bounds(text), (None, None), "{text:?}");
+        }
     }
 }
