@@ -12,6 +12,7 @@ mod identify;
 mod read;
 
 use bytes::Bytes;
+use hilum_message::calendar::date_of;
 
 pub use codes::{AckCode, AckCondition, AckSeverity, INTERNAL_ERROR, error_text};
 pub use identify::{Identifier, Identity, builds_on};
@@ -333,19 +334,9 @@ fn occurrence(which: Which) -> u32 {
 pub fn timestamp(at_ms: u64) -> [u8; 23] {
     let (seconds, ms) = (at_ms / 1_000, at_ms % 1_000);
     let (days, of_day) = (seconds / 86_400, seconds % 86_400);
-    // Days since 0000-03-01, by eras of 400 years: months then have a regular length.
-    let days = days.saturating_add(719_468);
-    let (era, of_era) = (days / 146_097, days % 146_097);
-    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 {
-        shifted + 3
-    } else {
-        shifted - 9
-    };
-    let year = era.saturating_mul(400).saturating_add(year_of_era) + u64::from(month <= 2);
+    // Milliseconds in 64 bits are fewer days than the calendar takes, and all of them after 1970.
+    let (year, month, day) = date_of(i64::try_from(days).unwrap_or_default());
+    let [year, month, day] = [year, month, day].map(i64::unsigned_abs);
     let mut out = *b"00000000000000.000+0000";
     let numbers = [
         (0, 4, year),
