@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use hilum_convert::{Arrived, BundleType, FixedZone, Maps, Settings, to_fhir};
+use hilum_convert::{Arrived, BundleType, Converted, FixedZone, Maps, Settings, to_fhir};
 use hilum_fhir::{Limits, Resource, Style, json, xml};
 use hilum_hl7v2::Message;
 use serde_json::Value;
@@ -50,4 +50,18 @@ pub(crate) fn bundle_of(message: &[u8]) -> Value {
     };
     let message = Message::parse(message.to_vec()).unwrap();
     as_json(&to_fhir(Maps::shipped().unwrap(), &message, &settings, &arrived).bundle)
+}
+
+/// What a message becomes with the rows that are brought along, in UTC.
+pub(crate) fn converted(text: String) -> Converted {
+    let settings = Settings {
+        zone: Some(Arc::new(FixedZone(0))),
+        ..Settings::default()
+    };
+    let arrived = Arrived {
+        id: "00000000-0000-4000-8000-000000000001",
+        at: "2026-01-02T03:04:05Z",
+    };
+    let message = Message::parse(text).unwrap();
+    to_fhir(Maps::shipped().unwrap(), &message, &settings, &arrived)
 }

@@ -1,28 +1,14 @@
 //! What messages become with the rows that are brought along: who is whose.
 
-use std::sync::Arc;
-
-use hilum_convert::{Arrived, Converted, FindingCode, FixedZone, Maps, Settings, to_fhir};
+use hilum_convert::{Converted, FindingCode};
 use hilum_fhir::Node;
-use hilum_hl7v2::Message;
+
+use crate::kit::converted;
 
 fn convert(event: &str, segments: &str) -> Converted {
-    let settings = Settings {
-        zone: Some(Arc::new(FixedZone(0))),
-        ..Settings::default()
-    };
-    let text = format!("MSH|^~\\&|APP|HOSP|||20260102030405||{event}|7|P|2.8.2\r{segments}");
-    let message = Message::parse(text).expect("a message");
-    let arrived = Arrived {
-        id: "00000000-0000-4000-8000-000000000001",
-        at: "2026-01-02T03:04:05Z",
-    };
-    to_fhir(
-        Maps::shipped().expect("maps"),
-        &message,
-        &settings,
-        &arrived,
-    )
+    converted(format!(
+        "MSH|^~\\&|APP|HOSP|||20260102030405||{event}|7|P|2.8.2\r{segments}"
+    ))
 }
 
 /// Follows element names, the first of each list; a reference is followed to its resource.

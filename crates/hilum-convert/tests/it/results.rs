@@ -1,30 +1,14 @@
 //! Values of OBX with the rows that are brought along: what is a number, and what stays text.
 
-use std::sync::Arc;
-
-use hilum_convert::{Arrived, Converted, FindingCode, FixedZone, Maps, Settings, to_fhir};
+use hilum_convert::{Converted, FindingCode};
 use hilum_fhir::{Style, json};
-use hilum_hl7v2::Message;
+
+use crate::kit::converted;
 
 fn convert(obx: &str) -> Converted {
-    let settings = Settings {
-        zone: Some(Arc::new(FixedZone(0))),
-        ..Settings::default()
-    };
-    let text = format!(
+    converted(format!(
         "MSH|^~\\&|LAB|H|||20260102030405||ORU^R01^ORU_R01|7|P|2.5.1\rPID|1||1^^^H\rOBR|1||2|X^Y^L\r{obx}\r"
-    );
-    let message = Message::parse(text).expect("a message");
-    let arrived = Arrived {
-        id: "00000000-0000-4000-8000-000000000001",
-        at: "2026-01-02T03:04:05Z",
-    };
-    to_fhir(
-        Maps::shipped().expect("maps"),
-        &message,
-        &settings,
-        &arrived,
-    )
+    ))
 }
 
 fn bundle(converted: &Converted) -> String {
