@@ -30,3 +30,4 @@ pub use settings::{
     Arrived, Attachments, BundleType, FixedZone, LocalTime, Original, Settings, Zone,
 };
 pub use value::hash::uuid as derived_id;
+pub use value::uri::{known_system, system as system_uri};

@@ -1,10 +1,10 @@
 //! The code systems that messages of HL7 v2 name, as URLs and back.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use hilum_component::BuildContext;
-use hilum_fhir::systems::{V2_TABLE, names_of_url, url_of_name};
+use hilum_convert::reverse::system_name;
+use hilum_convert::{known_system, system_uri};
 
 use crate::sender::SENDER;
 
@@ -34,51 +34,60 @@ impl Systems {
         Self { declared, fallback }
     }
 
-    fn own(&self, metadata: &hilum_message::Metadata) -> Option<&BTreeMap<String, String>> {
-        self.declared.get(metadata.get(SENDER)?)
+    fn own(&self, metadata: &hilum_message::Metadata) -> &BTreeMap<String, String> {
+        static NONE: BTreeMap<String, String> = BTreeMap::new();
+        let sender = metadata.get(SENDER);
+        sender
+            .and_then(|sender| self.declared.get(sender))
+            .unwrap_or(&NONE)
     }
 
     /// The URL of a system by the name that a message gives it: what the sender's file declares,
-    /// else what the standard knows, else what the step is set to. `None` if the message names none
-    /// and the step neither.
-    pub(crate) fn url(
-        &self,
-        metadata: &hilum_message::Metadata,
-        name: &str,
-    ) -> Option<Cow<'_, str>> {
-        let name = name.trim();
-        let declared = self.own(metadata).and_then(|own| own.get(name));
-        if let Some(url) = declared.filter(|_| !name.is_empty()) {
-            return Some(Cow::Borrowed(url));
-        }
-        if let Some(url) = url_of_name(name) {
-            return Some(Cow::Borrowed(url));
-        }
-        let number = name.strip_prefix("HL7").unwrap_or_default();
-        if number.len() == 4 && number.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Some(Cow::Owned(format!("{V2_TABLE}{number}")));
-        }
-        if name.contains(':') {
-            return Some(Cow::Owned(name.to_owned()));
-        }
-        match &self.fallback {
-            Some(url) => Some(Cow::Borrowed(url)),
-            // As conversions to FHIR write it.
-            None => (!name.is_empty()).then(|| Cow::Owned(format!("urn:id:{name}"))),
-        }
+    /// else what the standard knows, else what the step is set to, else as conversions to FHIR write
+    /// it. `None` if the message names none and the step neither.
+    pub(crate) fn url(&self, metadata: &hilum_message::Metadata, name: &str) -> Option<String> {
+        let own = self.own(metadata);
+        known_system(own, name, "")
+            .or_else(|| self.fallback.clone())
+            .or_else(|| system_uri(own, name, ""))
     }
 
     /// What HL7 v2 calls the system with a URL.
     pub(crate) fn name(&self, metadata: &hilum_message::Metadata, url: &str) -> String {
-        let declared = self.own(metadata).into_iter().flatten();
-        let declared = declared
-            .filter(|(_, known)| *known == url)
-            .map(|(name, _)| &**name);
-        let known = declared.chain(names_of_url(url).iter().copied()).next();
-        match (known, url.strip_prefix(V2_TABLE)) {
-            (Some(name), _) => name.to_owned(),
-            (None, Some(number)) => format!("HL7{number}"),
-            (None, None) => url.strip_prefix("urn:id:").unwrap_or(url).to_owned(),
+        system_name(self.own(metadata), url).into_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_system_has_the_url_that_a_conversion_to_fhir_gives_it() {
+        let mut metadata = hilum_message::Metadata::default();
+        metadata.set(SENDER, "north");
+        let own = BTreeMap::from([("L".to_owned(), "http://north.example/tests".to_owned())]);
+        let mut systems = Systems {
+            declared: BTreeMap::from([("north".to_owned(), own)]),
+            fallback: None,
+        };
+        for (name, url) in [
+            ("L", "http://north.example/tests"),
+            ("LN", "http://loinc.org"),
+            ("HL70001", "http://terminology.hl7.org/CodeSystem/v2-0001"),
+            ("http://x.example/y", "http://x.example/y"),
+            ("1.2.3", "urn:oid:1.2.3"),
+            ("LAB 2", "urn:id:LAB%202"),
+        ] {
+            assert_eq!(systems.url(&metadata, name).as_deref(), Some(url));
+            let back = systems.name(&metadata, url);
+            assert_eq!(systems.url(&metadata, &back).as_deref(), Some(url));
+        }
+        assert_eq!(systems.url(&metadata, ""), None);
+        systems.fallback = Some("http://x.example/z".to_owned());
+        for name in ["", "LAB 2"] {
+            let found = systems.url(&metadata, name);
+            assert_eq!(found.as_deref(), Some("http://x.example/z"));
         }
     }
 }

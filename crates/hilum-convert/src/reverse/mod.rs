@@ -34,6 +34,7 @@ use hilum_hl7v2::Message;
 
 pub(crate) use compile::compile;
 pub(crate) use plan::Plan;
+pub use systems::system as system_name;
 
 use crate::{Maps, Zone};
 

@@ -71,8 +71,10 @@ pub(super) fn authority<'a>(
     (none, Cow::Borrowed(uri), "URI")
 }
 
-/// The name of a coding system (HL7 table 0396).
-pub(super) fn system<'a>(names: &'a BTreeMap<String, String>, uri: &'a str) -> Cow<'a, str> {
+/// The name of a coding system (HL7 table 0396) by its URI: what the `names` declare, else what the
+/// standard has.
+#[must_use]
+pub fn system<'a>(names: &'a BTreeMap<String, String>, uri: &'a str) -> Cow<'a, str> {
     if let Some(name) = declared(names, uri) {
         return Cow::Borrowed(name);
     }

@@ -90,9 +90,10 @@ pub(crate) fn authority(
     }
 }
 
-/// The URI of a coding system: what the site declares, else what the standard knows by that name or
-/// OID, else the name as a URI of its own kind.
-pub(crate) fn system(declared: &BTreeMap<String, String>, name: &str, oid: &str) -> Option<String> {
+/// The URI of a coding system by the name (HL7 table 0396) or OID that a message gives it: what the
+/// `declared` names say, else what the standard knows, else a URI or OID as it is.
+#[must_use]
+pub fn known_system(declared: &BTreeMap<String, String>, name: &str, oid: &str) -> Option<String> {
     let (name, oid) = (name.trim(), oid.trim());
     for key in [name, oid] {
         if let Some(uri) = declared.get(key).filter(|_| !key.is_empty()) {
@@ -105,10 +106,15 @@ pub(crate) fn system(declared: &BTreeMap<String, String>, name: &str, oid: &str)
     if let Some(uri) = url_of_oid(oid.strip_prefix("urn:oid:").unwrap_or(oid)) {
         return Some(uri.to_owned());
     }
-    if let Some(uri) = universal(oid, "").or_else(|| universal(name, "")) {
-        return Some(uri);
-    }
-    (!name.is_empty()).then(|| named(name))
+    universal(oid, "").or_else(|| universal(name, ""))
+}
+
+/// As [`known_system`]; a name that nobody knows is a URI of its own kind (`urn:id:NAME`).
+#[must_use]
+pub fn system(declared: &BTreeMap<String, String>, name: &str, oid: &str) -> Option<String> {
+    let name = name.trim();
+    let known = known_system(declared, name, oid);
+    known.or_else(|| (!name.is_empty()).then(|| named(name)))
 }
 
 #[cfg(test)]
