@@ -4,7 +4,7 @@ use hilum_convert::{Arrived, BundleType, Maps, Settings, to_fhir};
 use hilum_hl7v2::Message;
 use serde_json::Value;
 
-use crate::kit::as_json;
+use crate::kit::{as_json, converted};
 
 const HEAD: &str =
     "MSH|^~\\&|LAB|H|||20260102030405+0000||ORU^R01^ORU_R01|7|P|2.5.1\rPID|1||1^^^H\r";
@@ -187,5 +187,42 @@ fn a_number_and_an_e_mail_address_in_one_field_are_two_contacts() {
             .map(|(system, value)| ((*system).to_owned(), (*value).to_owned()))
             .collect();
         assert_eq!(found, expected, "{field}");
+    }
+}
+
+#[test]
+fn two_providers_of_an_order_are_not_made_one_person() {
+    let order = |second: &str| {
+        let text = format!(
+            "MSH|^~\\&|CPOE|H|||20260102||OML^O21^OML_O21|1|P|2.5.1\rPID|||7^^^H\r\
+            ORC|NW|P1^CPOE||||||||||1001^Doe^Ann^^^^^^H\rOBR|1|P1^CPOE||K^Potassium||||||||||||{second}\r"
+        );
+        let converted = converted(text);
+        let told: Vec<String> = converted
+            .findings
+            .iter()
+            .map(|one| one.to_string())
+            .collect();
+        let bundle = as_json(&converted.bundle);
+        let all = bundle["entry"].as_array().unwrap().clone();
+        let people = of(&all, "Practitioner");
+        let people: Vec<String> = people
+            .iter()
+            .map(|one| one["identifier"].to_string())
+            .collect();
+        (people, told.iter().any(|one| one == "choice-taken OBR-16"))
+    };
+    for (second, told) in [
+        ("1001^Doe^Ann^^^^^^H", false),
+        ("1002^Roe^Bob^^^^^^H", true),
+    ] {
+        let (people, found) = order(second);
+        assert_eq!(people.len(), 1, "{people:?}");
+        assert_eq!(
+            people.concat().matches("\"value\"").count(),
+            1,
+            "{people:?}"
+        );
+        assert_eq!(found, told, "{second}");
     }
 }
