@@ -66,6 +66,9 @@ pub enum FindingCode {
     ChoiceTaken,
     /// An element that FHIR requires and the message does not have.
     RequiredAbsent,
+    /// Somebody who has the number of somebody else of the message, and another name, birth date or
+    /// sex: they became one.
+    IdentityConflict,
     /// The explicit null `""`: nothing was written.
     ExplicitNull,
     /// Rows within rows beyond the limit, or more resources than one message may become.
@@ -86,6 +89,7 @@ impl FindingCode {
             Self::AmbiguousReference => "ambiguous-reference",
             Self::ChoiceTaken => "choice-taken",
             Self::RequiredAbsent => "required-absent",
+            Self::IdentityConflict => "identity-conflict",
             Self::ExplicitNull => "explicit-null",
             Self::LimitReached => "limit-reached",
         }

@@ -125,6 +125,7 @@ impl Run<'_, '_> {
             .collect();
         self.know_by_content(&mut known, &alive, &refers);
         let same = self.same(&known, &alive, &refers);
+        self.conflicts(&same);
         for pending in std::mem::take(&mut self.pending) {
             match same.get(pending.made as usize).copied().flatten() {
                 Some(made) => self.pending.push(Pending { made, ..pending }),

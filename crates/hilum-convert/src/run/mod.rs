@@ -5,6 +5,7 @@ mod bundle;
 mod codes;
 mod complete;
 mod condition;
+mod conflict;
 mod content;
 mod copy;
 mod functions;
@@ -82,6 +83,8 @@ struct Made {
     node: At,
     /// The segment that it was made from.
     segment: u32,
+    /// The field and its repetition, where a row of a map made it.
+    field: (u32, u32),
     /// It was made by a row of the message and not within a map.
     is_role: bool,
 }
@@ -198,6 +201,8 @@ struct Run<'p, 'm> {
     /// By the number of a role the last of it.
     last_roles: Vec<u32>,
     slots: Vec<Slot>,
+    /// The field that the rows are at, and its repetition.
+    at_field: (u32, u32),
     named: Vec<Named<'p>>,
     pending: Vec<Pending>,
     /// By the number of an element whether it is the holder of a pending reference.
@@ -257,6 +262,7 @@ pub fn to_fhir(
         roles: Vec::with_capacity(32),
         last_roles: vec![NOTHING; plan.roles.len()],
         slots: Vec::with_capacity(32),
+        at_field: (0, 0),
         named: Vec::new(),
         pending: Vec::with_capacity(64),
         holders: Vec::new(),
@@ -288,6 +294,7 @@ impl<'p, 'm> Run<'p, 'm> {
             entry: root,
             node: root,
             segment: 0,
+            field: (0, 0),
             is_role: true,
         });
         self.bundle_type();
@@ -420,6 +427,7 @@ impl<'p, 'm> Run<'p, 'm> {
             entry,
             node,
             segment,
+            field: if is_role { (0, 0) } else { self.at_field },
             is_role,
         });
         Some(made)

@@ -44,6 +44,9 @@ impl<'f, 'm> Turn<'f, 'm> {
 
 impl<'p, 'm> Run<'p, 'm> {
     pub(super) fn row(&mut self, frame: &Frame<'m>, row: &'p Row) {
+        if frame.depth == 0 {
+            self.at_field = (0, 0);
+        }
         match row.source {
             Src::Once => {
                 self.turn(&Turn::once(frame, row, frame.segment));
@@ -140,6 +143,9 @@ impl<'p, 'm> Run<'p, 'm> {
                 own: Some(whole),
                 ..*turn
             };
+            if turn.segment == turn.frame.segment && turn.frame.depth == 0 {
+                self.at_field = (field.field_number(), repetition);
+            }
             done |= self.turn(&turn);
         }
     }

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use hilum_convert::{Arrived, Maps, Settings, to_fhir};
+use hilum_convert::{Arrived, FindingCode, Maps, Settings, to_fhir};
 use hilum_hl7v2::Message;
 
-use crate::kit::as_json;
+use crate::kit::{as_json, converted};
 
 /// The requests that a message makes of its resources of a type.
 fn requests(ty: &str, id: &str, facility: &str, segments: &str) -> Vec<String> {
@@ -91,4 +91,54 @@ fn what_has_no_number_is_known_by_what_it_says_or_belongs_to() {
         OBX|1|NM|K||4.1\rSPM|1|||BLD\rSPM|2|||UR\r";
     check("Specimen", two, true, "derived|BLD/1/P1/LAB/F1");
     check("Specimen", two, true, "derived|UR/2/P1/LAB/F1");
+}
+
+/// Who is taken for somebody else in a message, and what tells it.
+fn conflicts(segments: &str) -> Vec<String> {
+    let text = format!("MSH|^~\\&|APP|STE|||20260102||{segments}");
+    let found = converted(text).findings.into_iter();
+    let found = found.filter(|one| one.code == FindingCode::IdentityConflict);
+    found.map(|one| one.to_string()).collect()
+}
+
+#[test]
+fn one_number_with_two_names_is_told() {
+    let two = |second: &str| {
+        conflicts(&format!(
+            "ORU^R01^ORU_R01|1|P|2.5.1\rPID|||7^^^STE||Muster^Ann||19800102|F\r\
+            OBR|1||F1|K^Potassium\rOBX|1|NM|K||4.1\r{second}\rOBR|2||F2|K^Potassium\rOBX|1|NM|K||4.2\r"
+        ))
+    };
+    assert_eq!(
+        two("PID|||7^^^STE||Roe^Bob^C||19810102|M"),
+        [
+            "identity-conflict PID: Patient.birthDate",
+            "identity-conflict PID: Patient.gender",
+            "identity-conflict PID: Patient.name",
+        ]
+    );
+    // Another spelling, a nickname beside it, less of a date, and another number are no conflict.
+    for second in [
+        "PID|||7^^^STE||MUSTER^ann^X||1980|F",
+        "PID|||7^^^STE||Muster^A.~Roe^Ann",
+        "PID|||7^^^STE||Roe^Ann~Muster^Ann",
+        "PID|||7^^^STE",
+        "PID|||8^^^STE||Roe^Bob||19810102|M",
+        "PID|||7^^^OTHER||Roe^Bob||19810102|M",
+    ] {
+        assert_eq!(two(second), [""; 0], "{second}");
+    }
+
+    let provider = |second: &str| {
+        conflicts(&format!(
+            "OML^O21^OML_O21|1|P|2.5.1\rPID|||7^^^STE\rPV1||I|||||1001^Doe^Ann^^^^^^STE|{second}\r\
+            ORC|NW|P1^CPOE\rOBR|1|P1^CPOE||K^Potassium\r"
+        ))
+    };
+    assert_eq!(
+        provider("1001^Roe^Bob^^^^^^STE"),
+        ["identity-conflict PV1-8: Practitioner.name"]
+    );
+    assert_eq!(provider("1001^DOE^A^^^^^^STE"), [""; 0]);
+    assert_eq!(provider("1002^Roe^Bob^^^^^^STE"), [""; 0]);
 }
