@@ -9,9 +9,16 @@
 //! `=` and a pattern of the value: theirs, where only we have one ours, where both differ
 //! `theirs -> ours`.
 
+use std::collections::BTreeSet;
+
 use super::compare::{Difference, Kind};
 
 const ROWS: &str = include_str!("explained.txt");
+
+/// What only we give, path by path, where the path of a row has a `*`: a row explains a group of
+/// fields, and one that is new in it is to be looked at. Lines without a blank in front are set and
+/// resource, those below its fields. Nothing writes this file; the test says which lines to change.
+const EXTRA: &str = include_str!("extra.txt");
 
 /// Folders of ReportStream that are about a data type, or about the header that carries some.
 const DATA_TYPES: [&str; 26] = [
@@ -42,6 +49,10 @@ struct Row {
 /// All rows, with how often each was used.
 pub(super) struct Explanations {
     rows: Vec<Row>,
+    /// Sets and paths of `extra.txt`.
+    listed: BTreeSet<(String, String)>,
+    /// Those that a row with a `*` explained.
+    met: BTreeSet<(String, String)>,
 }
 
 impl Explanations {
@@ -81,7 +92,8 @@ impl Explanations {
                 used: 0,
             });
         }
-        Self { rows }
+        let (listed, met) = (listed(), BTreeSet::new());
+        Self { rows, listed, met }
     }
 
     /// Whose choice a difference is, where a row tells.
@@ -94,7 +106,22 @@ impl Explanations {
                 && row.value.is_none_or(|value| fits(value, &value_of(one)))
         })?;
         row.used += 1;
+        if one.kind == Kind::Extra && row.path.contains('*') {
+            self.met.insert((set.to_owned(), one.path.clone()));
+        }
         Some(row.whose)
+    }
+
+    /// What `extra.txt` lacks, and what it has of which there is nothing any more.
+    pub(super) fn unlisted(&self) -> (Vec<String>, Vec<String>) {
+        let lines = |of: &BTreeSet<(String, String)>, but: &BTreeSet<(String, String)>| {
+            let found = of.difference(but);
+            found.map(|(set, path)| format!("{set} {path}")).collect()
+        };
+        (
+            lines(&self.met, &self.listed),
+            lines(&self.listed, &self.met),
+        )
     }
 
     /// Lines of rows that fit nothing.
@@ -138,6 +165,21 @@ impl Explanations {
             page.pop();
         }
     }
+}
+
+/// The lines of `extra.txt` as sets and paths.
+fn listed() -> BTreeSet<(String, String)> {
+    let mut of = ("", "");
+    let mut listed = BTreeSet::new();
+    for line in EXTRA.lines().filter(|line| !line.starts_with('#')) {
+        match line.strip_prefix("  ") {
+            Some(field) => {
+                listed.insert((of.0.to_owned(), format!("{}.{field}", of.1)));
+            }
+            None => of = line.split_once(' ').unwrap_or((line, "")),
+        }
+    }
+    listed
 }
 
 /// Whether a pair belongs to what a row names as its set.

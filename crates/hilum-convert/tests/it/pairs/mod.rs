@@ -190,6 +190,13 @@ fn conversion_suite() {
         unused.is_empty(),
         "explained.txt has rows that explain nothing: {unused:?}"
     );
+    let (new, gone) = explanations.unlisted();
+    assert!(
+        new.is_empty() && gone.is_empty(),
+        "extra.txt lacks what only we give:\n{}\nand has what is no more:\n{}",
+        new.join("\n"),
+        gone.join("\n")
+    );
 }
 
 /// Leaves a pair in the folder that `HILUM_DUMP` names.
