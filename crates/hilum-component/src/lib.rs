@@ -62,7 +62,9 @@ pub use step::{
     Flow, Halted, Meter, Step, StepContext, TraceLine, UNMAPPED_PER_MESSAGE_MAX, Unlimited,
     UnmappedCode, UnmappedFate, Working,
 };
-pub use terminology::{CodeMap, CodeSet, Held, Mapped, NotLoaded, Terminology};
+pub use terminology::{
+    CodeMap, CodeSet, CodeSystem, Fact, Held, Mapped, NotListed, NotLoaded, Terminology,
+};
 pub use value::{Expr, Millis, PathText, Secret, SiteFile, Size, SystemName};
 
 /// A boxed future, as every asynchronous part of the contract returns it.

@@ -7,8 +7,11 @@
 //! Invariants: a step never waits, reads no clock and no file; the same message gives the same
 //! result; texts of reasons and findings hold paths, codes and counts, never content.
 
+mod codes;
 mod convert;
+mod expand;
 mod filter;
+mod lookup;
 mod normalise;
 mod route;
 pub mod script;
@@ -16,6 +19,7 @@ mod sender;
 mod set;
 mod settings;
 mod split;
+mod subsumes;
 mod systems;
 mod translate;
 mod unmapped;
@@ -32,7 +36,10 @@ pub fn specs() -> Vec<ComponentSpec> {
         filter::spec(),
         set::spec(),
         translate::spec(),
+        lookup::spec(),
         validate_code::spec(),
+        subsumes::spec(),
+        expand::spec(),
         route::spec(),
         split::spec(),
         validate::spec(),

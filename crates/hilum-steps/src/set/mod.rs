@@ -15,6 +15,7 @@ use hilum_component::{
 use hilum_message::Phi;
 use serde_json::Value;
 
+use crate::codes::{self, META, meta_name};
 use crate::settings::{Problems, not_evaluated, not_written, read, schema};
 use config::Config;
 
@@ -68,9 +69,6 @@ const EXAMPLES: &[Example] = &[
     },
 ];
 
-/// What stands before the name of a value beside the message.
-const META: &str = "meta.";
-
 fn build(config: &Value, context: &BuildContext<'_>) -> Built<Arc<dyn Step>> {
     let Config(entries) = read(config)?;
     let mut problems = Problems::default();
@@ -99,15 +97,8 @@ fn build(config: &Value, context: &BuildContext<'_>) -> Built<Arc<dyn Step>> {
 }
 
 fn place(path: &str, context: &BuildContext<'_>) -> Result<Place, Problem> {
-    if let Some(name) = path.strip_prefix(META) {
-        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-        if name.is_empty() || !name.chars().all(plain) {
-            return Err(Problem::at(
-                &[path],
-                "a name of letters, digits, `-`, `_` and `.` is needed",
-            ));
-        }
-        return Ok(Place::Meta(name.into()));
+    if path.starts_with(META) {
+        return meta_name(path, path).map(Place::Meta);
     }
     let target = context.target(&[path], path)?;
     // What a trace shows as the value before; a place that cannot be read shows none.
@@ -164,20 +155,7 @@ fn set_meta(
     let value = rule
         .first(&*message.document, context.env)
         .map_err(|text| not_evaluated(&format!("{META}{name}"), &text))?;
-    context.note(|step| TraceLine {
-        step: step.to_owned(),
-        path: Some(format!("{META}{name}")),
-        before: message
-            .metadata
-            .get(name)
-            .map(|text| Phi::new(text.to_owned())),
-        after: value.clone().map(Phi::new),
-        note: rule.text().to_owned(),
-    });
-    match value {
-        Some(value) => message.metadata.set(Arc::clone(name), value),
-        None => message.metadata.remove(name),
-    }
+    codes::set_meta(message, context, name, value, rule.text());
     Ok(())
 }
 

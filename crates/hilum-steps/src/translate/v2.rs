@@ -7,6 +7,8 @@ use hilum_hl7v2::dictionary::Version;
 use hilum_hl7v2::structure::version_of;
 use hilum_hl7v2::{Level, Message, Part, Path};
 
+use crate::codes::Found;
+
 /// A code in a message.
 pub(crate) struct Place {
     /// Where it stands, in the words of the standard.
@@ -81,6 +83,12 @@ fn is_coded(part: &Part<'_>, version: Version) -> bool {
 }
 
 impl Place {
+    /// The same for steps that look codes up.
+    pub(crate) fn into_found(self) -> Found {
+        let text = self.coded.then(|| format!("{}.2", self.location));
+        Found::new(self.from, self.location, text, Some(self.segment))
+    }
+
     /// Writes a code with what belongs to it.
     pub(super) fn write(
         &self,
@@ -113,7 +121,8 @@ impl Place {
     }
 }
 
-fn set(message: &mut Message, place: &str, value: &str) -> Result<(), EditError> {
+/// Writes a text to a place.
+pub(crate) fn set(message: &mut Message, place: &str, value: &str) -> Result<(), EditError> {
     let refuse = |reason: String| EditError {
         path: place.to_owned(),
         reason,

@@ -1,6 +1,6 @@
 //! What a `validate-code` step is set by.
 
-use hilum_component::Expr;
+use hilum_component::{Expr, PathText};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +11,7 @@ use crate::unmapped::Unmapped;
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct Config {
     /// The codes: every occurrence that the path selects. In HL7 v2 a coded field stands for its
-    /// code and its code system.
+    /// code and its code system; so do a Coding and a CodeableConcept of FHIR.
     pub(crate) field: Expr,
     /// The value set, by its canonical URL, with `|VERSION` where the newest one is not wanted: one
     /// that is loaded (`hilum terminology`), one that ships, or an implicit one of SNOMED CT or
@@ -26,4 +26,8 @@ pub(crate) struct Config {
     /// (`hilum codes unmapped`).
     #[serde(default)]
     pub(crate) invalid: Unmapped,
+    /// A value beside the message, `meta.NAME`, that takes `true` if all codes are in the value set
+    /// and else `false`; without a code there is none. Conditions behind the step read it:
+    /// `%meta.NAME = 'true'`.
+    pub(crate) to: Option<PathText>,
 }

@@ -1,15 +1,21 @@
-//! Answers for steps of channels: value sets and concept maps that are taken when a plan is made.
+//! Answers for steps of channels: code systems, value sets and concept maps that are taken when a
+//! plan is made.
 
+mod system;
+
+use std::collections::HashSet;
 use std::sync::Arc;
 
-use hilum_component::{CodeMap, CodeSet, Held, Mapped, NotLoaded};
+use hilum_component::{CodeMap, CodeSet, CodeSystem, Held, Mapped, NotListed, NotLoaded};
 
 use crate::check::{Coding, Given};
 use crate::engine::{Engine, IMPORTS_MAX};
+use crate::expand::Request;
+use crate::issue::Failure;
 use crate::map::{Ask, ConceptMap, Equivalence, Unmapped};
 use crate::options::Options;
 use crate::set::ValueSet;
-use crate::source::Terminology;
+use crate::source::{Missing, Terminology};
 use crate::version;
 
 /// A snapshot, with what tells it from others.
@@ -24,6 +30,14 @@ impl ForSteps {
     #[must_use]
     pub const fn new(terminology: Terminology, state: String) -> Self {
         Self { terminology, state }
+    }
+
+    /// The value set with everything that it is made of.
+    fn set(&self, canonical: &str) -> Result<Arc<ValueSet>, NotLoaded> {
+        let found = self.terminology.value_set(canonical).unwrap_or_default();
+        let set = found.ok_or_else(|| missing(&format!("the value set {canonical}")))?;
+        self.whole(&set, 0)?;
+        Ok(set)
     }
 
     /// Everything that a value set is made of is there.
@@ -75,9 +89,7 @@ impl hilum_component::Terminology for ForSteps {
     }
 
     fn value_set(&self, canonical: &str) -> Result<Arc<dyn CodeSet>, NotLoaded> {
-        let found = self.terminology.value_set(canonical).unwrap_or_default();
-        let set = found.ok_or_else(|| missing(&format!("the value set {canonical}")))?;
-        self.whole(&set, 0)?;
+        let set = self.set(canonical)?;
         Ok(Arc::new(Set {
             name: set.canonical(),
             set,
@@ -107,6 +119,53 @@ impl hilum_component::Terminology for ForSteps {
             terminology: self.terminology.clone(),
             options: Options::default(),
         }))
+    }
+
+    fn code_system(&self, canonical: &str) -> Result<Arc<dyn CodeSystem>, NotLoaded> {
+        let (url, asked) = version::split(canonical);
+        let found = self.terminology.system(url, asked).unwrap_or_default();
+        let system = found.ok_or_else(|| missing(&format!("the code system {canonical}")))?;
+        Ok(Arc::new(system::Known::new(system)))
+    }
+
+    fn codes(
+        &self,
+        canonical: &str,
+        filter: Option<&str>,
+        codes_max: usize,
+    ) -> Result<Vec<String>, NotListed> {
+        let set = self.set(canonical)?;
+        let name = set.canonical();
+        // One more than there may be tells that there are more.
+        let most = codes_max.saturating_add(1);
+        let request = Request {
+            filter: filter.map(str::to_owned),
+            count: Some(most),
+            codes_max: most,
+            exclude_nested: Some(true),
+            ..Request::default()
+        };
+        let options = Options::default();
+        let expanded = Engine::new(&self.terminology, &options).expand(&set, &request);
+        let expansion = expanded.map_err(|failure| NotListed::Open {
+            name: name.clone(),
+            why: match failure {
+                Failure::Refused(issue) | Failure::Unresolved(issue) => issue.text,
+                Failure::Missing(wanted) => Missing(wanted).to_string(),
+            },
+        })?;
+        if let Some(why) = expansion.unclosed {
+            return Err(NotListed::Open { name, why });
+        }
+        if expansion.contains.len() > codes_max {
+            return Err(NotListed::TooMany { name, codes_max });
+        }
+        let codes = expansion.contains.into_iter().map(|entry| entry.code);
+        let mut known = HashSet::new();
+        Ok(codes
+            .filter(|code| known.insert(code.clone()))
+            .map(String::from)
+            .collect())
     }
 }
 
