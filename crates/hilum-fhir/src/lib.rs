@@ -49,4 +49,4 @@ pub use lexical::{fault as value_fault, is_id};
 pub use limits::Limits;
 pub use outcome::{operation_outcome, operation_outcome_json};
 pub use problem::{IssueType, Position, Problem, Problems, Severity};
-pub use resource::{At, Draft, EditError, Editor, Node, Resource};
+pub use resource::{At, Draft, EditError, Editor, Moved, Node, Resource, Stretch};

@@ -6,8 +6,8 @@ use hilum_fhir::definitions::{Child, Definitions, ElementId, TypeId};
 
 use super::merge::{Everything, merge};
 use super::source::Reading;
-use super::{Map, Number, Plan, RowId};
-use super::{codes, facts, message, own, rows, target};
+use super::{Map, Number, Plan, Portions, RowId};
+use super::{codes, facts, message, own, portions, rows, target};
 use crate::problem::{Fault, Problem, Spot};
 use crate::text::{Entry, MapFile, MapName};
 
@@ -58,6 +58,7 @@ pub(crate) fn compile(files: &[MapFile], mut problems: Vec<Problem>) -> (Plan, V
     message::reads(&mut compiler);
     facts::number(&mut compiler.plan);
     own::note(&mut compiler.plan);
+    portions::note(&mut compiler.plan);
     let mut problems = compiler.problems;
     problems.sort();
     problems.dedup();
@@ -111,6 +112,7 @@ impl Compiler<'_> {
             asked: Vec::new(),
             guards: Vec::new(),
             beyond: None,
+            portions: Portions::default(),
         });
         self.waiting.push((number, name.clone(), child));
         number

@@ -10,6 +10,7 @@ mod facts;
 pub(crate) mod merge;
 mod message;
 mod own;
+mod portions;
 mod rows;
 pub(crate) mod source;
 pub(crate) mod target;
@@ -56,6 +57,48 @@ pub(crate) struct Map {
     /// The components for which the map looks beyond the value or writes beyond its target; `None`
     /// where it always does.
     pub(crate) beyond: Option<Vec<u32>>,
+    /// Its rows by the elements that they fill; none of a map that is not one of a segment, or whose
+    /// rows cannot be told apart.
+    pub(crate) portions: Portions,
+}
+
+/// The rows of a map by the elements that they fill.
+#[derive(Debug, Default)]
+pub(crate) struct Portions {
+    pub(crate) groups: Vec<Portion>,
+    /// Of each row of the map.
+    pub(crate) reads: Vec<RowReads>,
+    /// The segments beside the one at hand that are read.
+    pub(crate) others: Vec<[u8; 3]>,
+}
+
+/// Rows that fill the same elements.
+#[derive(Debug)]
+pub(crate) struct Portion {
+    /// In the order of the map.
+    pub(crate) rows: Vec<Number>,
+    /// The fields without which one of them does nothing.
+    pub(crate) asked: Fields,
+}
+
+/// What a row reads of a message.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RowReads {
+    /// To find out that its condition does not hold.
+    pub(crate) test: Reads,
+    /// Otherwise.
+    pub(crate) all: Reads,
+}
+
+/// What is read of a message.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Reads {
+    /// Fields of the segment at hand.
+    pub(crate) own: Fields,
+    /// Other segments, a bit for each of those that the map reads.
+    pub(crate) others: u32,
+    /// And more, which cannot be told.
+    pub(crate) beyond: bool,
 }
 
 /// No condition.

@@ -23,6 +23,8 @@ pub(super) struct Segment {
     pub(super) has_quote: bool,
     /// Fields of it may repeat.
     pub(super) repeats: bool,
+    /// The message has several of its id.
+    pub(super) is_one_of_many: bool,
 }
 
 /// The answer to a condition that was asked last.
@@ -122,8 +124,12 @@ pub(super) fn indexed<'m>(
             present,
             has_quote: memchr::memchr(b'"', segment.raw()).is_some(),
             repeats: memchr::memchr(message.delimiters().repetition, segment.raw()).is_some(),
+            is_one_of_many: false,
         }
     });
-    let segments = segments.collect();
+    let mut segments: Vec<Segment> = segments.collect();
+    for segment in &mut segments {
+        segment.is_one_of_many = counts.get(&segment.id).is_some_and(|count| *count > 1);
+    }
     (segments, fields)
 }

@@ -1,5 +1,6 @@
 //! One conversion: the plan run over a message.
 
+mod again;
 mod attachments;
 mod bundle;
 mod codes;
@@ -29,7 +30,7 @@ use hilum_hl7v2::{Level, Message, Part};
 
 use crate::finding::{Finding, FindingCode, Location};
 use crate::maps::Maps;
-use crate::plan::{Map, MessagePlan, Number, Plan, RowId, SegmentRow};
+use crate::plan::{Fields, Map, MessagePlan, Number, Plan, RowId, SegmentRow};
 use crate::settings::{Arrived, Settings};
 use crate::value::time::{Clock, Time};
 
@@ -204,6 +205,7 @@ struct Run<'p, 'm> {
     /// The field that the rows are at, and its repetition.
     at_field: (u32, u32),
     named: Vec<Named<'p>>,
+    before: Vec<again::Before>,
     pending: Vec<Pending>,
     /// By the number of an element whether it is the holder of a pending reference.
     holders: Vec<bool>,
@@ -264,6 +266,7 @@ pub fn to_fhir(
         slots: Vec::with_capacity(32),
         at_field: (0, 0),
         named: Vec::new(),
+        before: Vec::new(),
         pending: Vec::with_capacity(64),
         holders: Vec::new(),
         linked: HashSet::new(),
@@ -474,10 +477,11 @@ impl<'p, 'm> Run<'p, 'm> {
         if depth == 0 {
             self.share_named(rows, &frame);
         }
-        for ((row, asked), guard) in rows.rows.iter().zip(&rows.asked).zip(&rows.guards) {
-            let asked = *asked == 0 || present.has(*asked);
-            if asked && !self.is_known_to_fail(*guard, segment) {
-                self.row(&frame, row);
+        if self.in_portions(rows, &frame) {
+            self.portions(rows, &frame, present);
+        } else {
+            for row in 0..rows.rows.len() {
+                self.row_if(rows, row, &frame, present);
             }
         }
         if depth == 0 {
@@ -485,6 +489,20 @@ impl<'p, 'm> Run<'p, 'm> {
         }
         self.slots.truncate(base);
         self.parts.truncate(parts);
+    }
+
+    /// Runs a row unless it is about what is not there, or known to fail.
+    #[inline]
+    fn row_if(&mut self, map: &'p Map, row: usize, frame: &Frame<'m>, present: Fields) {
+        let (Some(asked), Some(guard)) = (map.asked.get(row), map.guards.get(row)) else {
+            return;
+        };
+        if (*asked == 0 || present.has(*asked))
+            && !self.is_known_to_fail(*guard, frame.segment)
+            && let Some(row) = map.rows.get(row)
+        {
+            self.row(frame, row);
+        }
     }
 
     /// Gives a map the named elements that other maps of the same resource have made.

@@ -196,23 +196,30 @@ impl<'p, 'm> Run<'p, 'm> {
             return;
         }
         if let Some(text) = self.draft.single(holder, text) {
-            if self.holders.len() <= holder.index() {
-                self.holders.resize(self.draft.node_count(), false);
-            }
-            if let Some(known) = self.holders.get_mut(holder.index()) {
-                *known = true;
-            }
-            if self.draft.parent(holder) == Some(parent)
-                && let Some(of) = self.draft.as_child(holder)
-            {
-                self.linked.insert((of.element, parent, made));
-            }
-            self.pending.push(Pending {
+            let pending = Pending {
                 text,
                 parent,
                 made,
                 weak,
-            });
+            };
+            self.note_reference(holder, pending);
         }
+    }
+
+    /// Notes a reference whose text is written when all resources are known.
+    pub(super) fn note_reference(&mut self, holder: hilum_fhir::At, pending: Pending) {
+        if self.holders.len() <= holder.index() {
+            self.holders.resize(self.draft.node_count(), false);
+        }
+        if let Some(known) = self.holders.get_mut(holder.index()) {
+            *known = true;
+        }
+        if self.draft.parent(holder) == Some(pending.parent)
+            && let Some(of) = self.draft.as_child(holder)
+        {
+            self.linked
+                .insert((of.element, pending.parent, pending.made));
+        }
+        self.pending.push(pending);
     }
 }

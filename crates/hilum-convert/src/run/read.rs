@@ -158,7 +158,7 @@ impl<'m> Run<'_, 'm> {
         }
     }
 
-    fn other_segment(&self, own: u32, id: [u8; 3]) -> Option<u32> {
+    pub(super) fn other_segment(&self, own: u32, id: [u8; 3]) -> Option<u32> {
         let [a, b, c] = id.map(usize::from);
         let cell = self.meant.get((a * 5 + b * 3 + c) % MEANT);
         if let Some(known) = cell.map(Cell::get)

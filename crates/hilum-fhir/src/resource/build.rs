@@ -11,6 +11,16 @@ pub(crate) struct Builder {
     entries: Vec<Entry>,
 }
 
+/// Nodes that stood one after the other.
+#[derive(Clone, Debug)]
+pub(crate) struct Kept {
+    /// The number of the first.
+    pub(crate) first: u32,
+    pub(crate) entries: Vec<Entry>,
+    /// Those right below what they were made for, in order.
+    tops: Vec<u32>,
+}
+
 /// What a node is in the tables.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Kind {
@@ -329,6 +339,58 @@ impl Builder {
             next = child.next;
         }
         index
+    }
+
+    /// The nodes from a number on, and which of them are children of `top`.
+    pub(crate) fn kept_since(&self, since: usize, top: u32) -> Kept {
+        let entries = self.entries.get(since..).unwrap_or_default().to_vec();
+        let mut tops = Vec::new();
+        if !entries.is_empty() {
+            let children = self.children(top).map(|(at, _)| at);
+            tops.extend(children.filter(|at| *at as usize >= since));
+        }
+        Kept {
+            first: narrow(since),
+            entries,
+            tops,
+        }
+    }
+
+    /// Adds kept nodes once more, with `to` in the place of `top`; gives how far they were moved.
+    /// They stand one after the other as they did, so each is found by adding that.
+    pub(crate) fn make_again(&mut self, kept: &Kept, top: u32, to: u32) -> u32 {
+        let by = narrow(self.entries.len()) - kept.first;
+        let end = kept.first + narrow(kept.entries.len());
+        let inside = |at: u32| (kept.first..end).contains(&at);
+        self.entries.extend(kept.entries.iter().map(|entry| {
+            let within = inside(entry.parent);
+            let moved = |at: u32| if inside(at) { at + by } else { NONE };
+            Entry {
+                parent: match entry.parent {
+                    parent if within => parent + by,
+                    parent if parent == top => to,
+                    parent => parent,
+                },
+                first: moved(entry.first),
+                // What stood in something else finds its place there below.
+                next: if within { moved(entry.next) } else { NONE },
+                ..*entry
+            }
+        }));
+        let mut before = NONE;
+        let mut next = self.entry(to).map_or(NONE, |to| to.first);
+        for at in &kept.tops {
+            let at = at + by;
+            let element = self.entry(at).map(|entry| entry.element);
+            while let Some(sibling) = self.entry(next)
+                && Some(sibling.element) <= element
+            {
+                (before, next) = (next, sibling.next);
+            }
+            self.link(to, before, at);
+            before = at;
+        }
+        by
     }
 
     /// For each node whether there is a value at it or below it. A node is made after its parent,

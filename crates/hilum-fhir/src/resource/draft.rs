@@ -4,7 +4,7 @@
 //! stays without value and children is gone in the end, so that a place may be made before it is
 //! known whether anything is written there.
 
-use super::build::{Builder, Kind};
+use super::build::{Builder, Kept, Kind};
 use super::{Entry, NONE, Node, Resource, definitions};
 use crate::definitions::{Child, ElementId, PrimitiveKind, TypeId};
 use crate::lexical::Scan;
@@ -225,6 +225,35 @@ impl Draft {
         self.builder.copy_into(from.0, to.0)
     }
 
+    /// Keeps the elements that were made since there were `since`, those below `top` among them.
+    #[must_use]
+    pub fn kept_since(&self, since: usize, top: At) -> Stretch {
+        Stretch {
+            top,
+            kept: self.builder.kept_since(since, top.0),
+        }
+    }
+
+    /// Makes kept elements again, those that stood below the one element below `to`, behind what
+    /// is there. An element that stood below anything else stands in nothing until it is put there.
+    pub fn make_again(&mut self, stretch: &Stretch, to: At) -> Moved {
+        let first = stretch.kept.first;
+        let by = self.builder.make_again(&stretch.kept, stretch.top.0, to.0);
+        Moved {
+            from: stretch.top,
+            to,
+            first,
+            end: first + stretch.kept.entries.len() as u32,
+            by,
+        }
+    }
+
+    /// Puts an element that stands in nothing behind the child `last` of its parent.
+    pub fn put_behind(&mut self, last: At, at: At) {
+        let parent = self.entry(at).map_or(NONE, |entry| entry.parent);
+        self.builder.link(parent, last.0, at.0);
+    }
+
     /// By the number of an element whether there is a value at it or below it; `also` says where
     /// there is one that the draft does not know of. What was taken out has none.
     #[must_use]
@@ -277,6 +306,34 @@ impl Draft {
     pub fn finish_tracked(self) -> (Resource, Places) {
         let (resource, way) = self.builder.compact_tracked();
         (resource, Places(way))
+    }
+}
+
+/// Elements that were made one after the other, as they were then.
+#[derive(Clone, Debug)]
+pub struct Stretch {
+    top: At,
+    kept: Kept,
+}
+
+/// Where elements of a [`Stretch`] are that were made again.
+#[derive(Clone, Copy, Debug)]
+pub struct Moved {
+    from: At,
+    to: At,
+    first: u32,
+    end: u32,
+    by: u32,
+}
+
+impl Moved {
+    /// The element that was made for one of the stretch; any other element is itself.
+    #[must_use]
+    pub fn at(&self, at: At) -> At {
+        if (self.first..self.end).contains(&at.0) {
+            return At(at.0 + self.by);
+        }
+        if at == self.from { self.to } else { at }
     }
 }
 

@@ -23,7 +23,7 @@ use crate::definitions::{Definitions, ElementId, TypeId};
 use crate::problem::{Lines, Position};
 
 pub(crate) use build::{Builder, Kind};
-pub use draft::{At, Draft};
+pub use draft::{At, Draft, Moved, Stretch};
 pub use edit::{EditError, Editor};
 pub use node::{Ancestors, Children, Node};
 
