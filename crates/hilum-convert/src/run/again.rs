@@ -13,7 +13,18 @@ use crate::plan::{Fields, Map, Number, Portion, Reads};
 /// What the portions of a map made of a segment, last.
 pub(super) struct Before {
     map: Number,
-    portions: Vec<Option<Traces>>,
+    portions: Vec<Last>,
+}
+
+/// The last run of a portion.
+#[derive(Default)]
+struct Last {
+    segment: u32,
+    /// A bit for each of its rows whose condition did not hold.
+    failed: u128,
+    /// The fields that told so.
+    tests: Fields,
+    traces: Option<Traces>,
 }
 
 /// What a portion made of a segment.
@@ -94,19 +105,24 @@ impl<'p, 'm> Run<'p, 'm> {
             Some(at) => self.before.swap_remove(at),
             None => Before {
                 map: frame.map,
-                portions: map.portions.groups.iter().map(|_| None).collect(),
+                portions: map
+                    .portions
+                    .groups
+                    .iter()
+                    .map(|_| Last::default())
+                    .collect(),
             },
         };
-        for (portion, traces) in map.portions.groups.iter().zip(&mut before.portions) {
-            if let Some(traces) = traces
+        for (portion, last) in map.portions.groups.iter().zip(&mut before.portions) {
+            if let Some(traces) = &last.traces
                 && self.reads_the_same(portion, traces, frame.segment, present)
                 && self.make_again(traces, frame)
             {
                 continue;
             }
             let ends = self.ends_now();
-            let reads = self.portion(map, portion, frame, present);
-            *traces = self.traces(map, reads, frame, &ends);
+            let reads = self.portion(map, portion, last, frame, present);
+            last.traces = self.traces(map, reads, frame, &ends);
         }
         self.before.push(before);
     }
@@ -116,12 +132,22 @@ impl<'p, 'm> Run<'p, 'm> {
         &mut self,
         map: &'p Map,
         portion: &Portion,
+        last: &mut Last,
         frame: &Frame<'m>,
         present: Fields,
     ) -> Reads {
         let mut reads = Reads::default();
-        for number in &portion.rows {
+        let changed = self.changed(last.tests, last.segment, frame.segment);
+        let before = std::mem::replace(
+            last,
+            Last {
+                segment: frame.segment,
+                ..Last::default()
+            },
+        );
+        for (bit, number) in portion.rows.iter().enumerate() {
             let at = *number as usize;
+            let bit = if bit < 128 { 1_u128 << bit } else { 0 };
             let (Some(asked), Some(guard)) = (map.asked.get(at), map.guards.get(at)) else {
                 continue;
             };
@@ -132,16 +158,37 @@ impl<'p, 'm> Run<'p, 'm> {
                 continue;
             };
             let condition = row.condition.as_ref();
-            let fails = self.is_known_to_fail(*guard, frame.segment)
+            // A test of what is the same has the same answer: of the thirty types that OBX-2 may
+            // name, one is looked for.
+            let of_fields = of.test.others == 0 && !of.test.beyond;
+            let fails = (of_fields && before.failed & bit != 0 && of.test.own.and(changed).0 == 0)
+                || self.is_known_to_fail(*guard, frame.segment)
                 || condition.is_some_and(|test| self.is_ruled_out(test, frame.segment));
             if fails {
                 reads.add(of.test);
+                if of_fields {
+                    last.failed |= bit;
+                    last.tests.0 |= of.test.own.0;
+                }
             } else {
                 reads.add(of.all);
                 self.row(frame, row);
             }
         }
         reads
+    }
+
+    /// Which of some fields are not the same in two segments.
+    fn changed(&self, fields: Fields, one: u32, other: u32) -> Fields {
+        let presence = self.fields_present(one).0 ^ self.fields_present(other).0;
+        let mut changed = Fields(presence);
+        let text = |segment, number| self.field(segment, number).map(|field| field.raw());
+        for number in fields.and(self.fields_present(one)).numbers() {
+            if text(one, number) != text(other, number) {
+                changed.add(number);
+            }
+        }
+        changed
     }
 
     fn reads_the_same(

@@ -193,11 +193,6 @@ impl Run<'_, '_> {
                 false => String::new(),
             })
             .collect();
-        for pending in std::mem::take(&mut self.pending) {
-            if let Some(url) = urls.get(pending.made as usize) {
-                let _known = self.draft.set(pending.text, url);
-            }
-        }
         for at in (1..count).filter(|at| stays(*at)) {
             let (Some(made), Some(url)) = (self.made.get(at).copied(), urls.get(at)) else {
                 continue;
@@ -208,11 +203,20 @@ impl Run<'_, '_> {
                 self.request(made, known.get(at).and_then(Option::as_ref), id);
             }
         }
+        for pending in std::mem::take(&mut self.pending) {
+            let made = self.made.get(pending.made as usize);
+            let url = made.and_then(|made| self.draft.child(made.entry, names().full_url));
+            // A text that a hundred results refer to stands once.
+            let shared = url.is_some_and(|url| self.draft.copy_into(url, pending.text));
+            if !shared && let Some(url) = urls.get(pending.made as usize) {
+                let _known = self.draft.set(pending.text, url);
+            }
+        }
     }
 
     /// Which resource each one becomes: itself, an earlier one that is the same, or none.
     fn same(&self, known: &[Option<Known>], alive: &[bool], refers: &[u32]) -> Vec<Option<u32>> {
-        let mut first: HashMap<(usize, &str, &str), u32> = HashMap::new();
+        let mut first: HashMap<(usize, &str, &str), u32> = HashMap::with_capacity(known.len());
         let mut contents: HashMap<(u64, u64), u32> = HashMap::new();
         let mut same: Vec<Option<u32>> = Vec::with_capacity(known.len());
         for (at, known) in known.iter().enumerate() {

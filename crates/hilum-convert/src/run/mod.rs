@@ -32,6 +32,7 @@ use crate::finding::{Finding, FindingCode, Location};
 use crate::maps::Maps;
 use crate::plan::{Fields, Map, MessagePlan, Number, Plan, RowId, SegmentRow};
 use crate::settings::{Arrived, Settings};
+use crate::value::hash::Numbers;
 use crate::value::time::{Clock, Time};
 
 use copy::Copied;
@@ -210,7 +211,7 @@ struct Run<'p, 'm> {
     /// By the number of an element whether it is the holder of a pending reference.
     holders: Vec<bool>,
     /// Lists that refer to a resource: their element, what holds it, and the resource.
-    linked: HashSet<(ElementId, At, u32)>,
+    linked: HashSet<(ElementId, At, u32), Numbers>,
     /// Extensions with their URLs.
     extensions: Vec<(At, At)>,
     late: Vec<Late>,
@@ -238,6 +239,7 @@ pub fn to_fhir(
         .map(|segment| segment.raw().len())
         .sum::<usize>();
     let (segments, fields) = indexed(message, arrangement.as_ref());
+    let count = segments.len();
     let has_quotes = segments.iter().any(|segment| segment.has_quote);
     let mut run = Run {
         plan,
@@ -250,7 +252,7 @@ pub fn to_fhir(
         parts: Vec::with_capacity(64),
         answers: vec![Cell::new(Answer::NONE); plan.facts],
         meant: vec![Cell::new(Meant::NONE); MEANT],
-        copies: HashMap::new(),
+        copies: HashMap::with_capacity(count * 2),
         looks: vec![Cell::new(Look::NONE); LOOKS],
         text: message.utf8(),
         sender: OnceCell::new(),
@@ -269,7 +271,7 @@ pub fn to_fhir(
         before: Vec::new(),
         pending: Vec::with_capacity(64),
         holders: Vec::new(),
-        linked: HashSet::new(),
+        linked: HashSet::with_capacity_and_hasher(count * 4, Numbers::default()),
         extensions: Vec::new(),
         late: Vec::with_capacity(32),
         content: Vec::new(),

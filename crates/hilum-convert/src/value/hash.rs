@@ -1,6 +1,6 @@
 //! Ids that derive from what they name: the same message gives the same ids again.
 
-use std::hash::Hasher as _;
+use std::hash::{BuildHasherDefault, Hasher};
 
 use siphasher::sip128::{Hasher128 as _, SipHasher13};
 
@@ -31,6 +31,43 @@ impl Digest {
     pub(crate) fn finish(&self) -> (u64, u64) {
         let hash = self.0.finish128();
         (hash.h1, hash.h2)
+    }
+}
+
+/// Hashes of numbers that the run itself gave, which no sender can choose: they need no key.
+pub(crate) type Numbers = BuildHasherDefault<NumberHasher>;
+
+/// See [`Numbers`].
+#[derive(Debug, Default)]
+pub(crate) struct NumberHasher(u64);
+
+impl Hasher for NumberHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64(u64::from(*byte));
+        }
+    }
+
+    fn write_u16(&mut self, number: u16) {
+        self.write_u64(u64::from(number));
+    }
+
+    fn write_u32(&mut self, number: u32) {
+        self.write_u64(u64::from(number));
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        // An odd number near the golden ratio of 64 bits spreads neighbours (Knuth 6.4).
+        let mixed = (self.0.rotate_left(5) ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        self.0 = mixed ^ (mixed >> 32);
+    }
+
+    fn write_usize(&mut self, number: usize) {
+        self.write_u64(number as u64);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
     }
 }
 

@@ -360,6 +360,9 @@ impl Builder {
     /// They stand one after the other as they did, so each is found by adding that.
     pub(crate) fn make_again(&mut self, kept: &Kept, top: u32, to: u32) -> u32 {
         let by = narrow(self.entries.len()) - kept.first;
+        if kept.entries.is_empty() {
+            return by;
+        }
         let end = kept.first + narrow(kept.entries.len());
         let inside = |at: u32| (kept.first..end).contains(&at);
         self.entries.extend(kept.entries.iter().map(|entry| {
