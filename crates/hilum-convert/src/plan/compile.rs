@@ -7,7 +7,7 @@ use hilum_fhir::definitions::{Child, Definitions, ElementId, TypeId};
 use super::merge::{Everything, merge};
 use super::source::Reading;
 use super::{Map, Number, Plan, Portions, RowId};
-use super::{codes, facts, message, own, portions, rows, target};
+use super::{codes, facts, identity, message, own, portions, reads, rows, target};
 use crate::problem::{Fault, Problem, Spot};
 use crate::text::{Entry, MapFile, MapName};
 
@@ -52,10 +52,11 @@ pub(crate) fn compile(files: &[MapFile], mut problems: Vec<Problem>) -> (Plan, V
         }
     }
     message::compile(&mut compiler);
+    identity::compile(&mut compiler);
     while let Some((number, name, child)) = compiler.waiting.pop() {
         rows::compile(&mut compiler, number, &name, child);
     }
-    message::reads(&mut compiler);
+    reads::note_all(&mut compiler);
     facts::number(&mut compiler.plan);
     own::note(&mut compiler.plan);
     portions::note(&mut compiler.plan);

@@ -4,7 +4,7 @@
 use hilum_fhir::At;
 use hilum_fhir::definitions::Definitions;
 
-use super::bundle::Known;
+use super::known::Known;
 use super::{Run, narrow};
 use crate::plan::KeyDef;
 use crate::text::How;

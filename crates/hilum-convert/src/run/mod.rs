@@ -11,7 +11,9 @@ mod content;
 mod copy;
 mod functions;
 mod index;
+mod known;
 mod links;
+mod maps;
 mod mend;
 mod names;
 mod place;
@@ -30,7 +32,7 @@ use hilum_hl7v2::{Level, Message, Part};
 
 use crate::finding::{Finding, FindingCode, Location};
 use crate::maps::Maps;
-use crate::plan::{Fields, Map, MessagePlan, Number, Plan, RowId, SegmentRow};
+use crate::plan::{MessagePlan, Number, Plan, RowId, SegmentRow};
 use crate::settings::{Arrived, Settings};
 use crate::value::hash::Numbers;
 use crate::value::time::{Clock, Time};
@@ -39,9 +41,6 @@ use copy::Copied;
 use index::{Answer, LOOKS, Look, Looked, MEANT, Meant, Segment, indexed};
 use names::names;
 use read::Value;
-
-/// Maps within maps.
-const DEPTH_MAX: u32 = 24;
 
 /// Resources that one message may become.
 const RESOURCES_MAX: usize = 20_000;
@@ -438,115 +437,6 @@ impl<'p, 'm> Run<'p, 'm> {
         Some(made)
     }
 
-    fn run_map(
-        &mut self,
-        map: Number,
-        target: Spot,
-        segment: u32,
-        value: Option<Value<'m>>,
-        depth: u32,
-    ) {
-        if depth >= DEPTH_MAX {
-            self.finding(
-                FindingCode::LimitReached,
-                self.whole(segment),
-                Some("maps within maps"),
-            );
-            return;
-        }
-        let plan = self.plan;
-        let Some(rows) = plan.maps.get(map as usize) else {
-            return;
-        };
-        let base = self.slots.len();
-        let parts = self.parts.len();
-        // Most rows are about what is not there: one look at the segment or value tells which.
-        let (value, present) = match value {
-            Some(value) => {
-                let (value, present) = self.opened(value);
-                (Some(value), present)
-            }
-            None => (None, self.fields_present(segment)),
-        };
-        let frame = Frame {
-            map,
-            target,
-            segment,
-            value,
-            base,
-            depth,
-        };
-        if depth == 0 {
-            self.share_named(rows, &frame);
-        }
-        if self.in_portions(rows, &frame) {
-            self.portions(rows, &frame, present);
-        } else {
-            for row in 0..rows.rows.len() {
-                self.row_if(rows, row, &frame, present);
-            }
-        }
-        if depth == 0 {
-            self.keep_named(rows, &frame);
-        }
-        self.slots.truncate(base);
-        self.parts.truncate(parts);
-    }
-
-    /// Runs a row unless it is about what is not there, or known to fail.
-    #[inline]
-    fn row_if(&mut self, map: &'p Map, row: usize, frame: &Frame<'m>, present: Fields) {
-        let (Some(asked), Some(guard)) = (map.asked.get(row), map.guards.get(row)) else {
-            return;
-        };
-        if (*asked == 0 || present.has(*asked))
-            && !self.is_known_to_fail(*guard, frame.segment)
-            && let Some(row) = map.rows.get(row)
-        {
-            self.row(frame, row);
-        }
-    }
-
-    /// Gives a map the named elements that other maps of the same resource have made.
-    fn share_named(&mut self, rows: &Map, frame: &Frame<'m>) {
-        for (place, name) in &rows.named {
-            let Some(def) = rows.places.get(*place as usize) else {
-                continue;
-            };
-            let known = self.named.iter().find(|known| {
-                known.holder == frame.target.at
-                    && known.map != frame.map
-                    && known.element == def.child.element
-                    && *known.name == **name
-            });
-            if let Some(Named { spot, .. }) = known {
-                self.slots.push(Slot {
-                    place: *place,
-                    repetition: 0,
-                    spot: *spot,
-                });
-            }
-        }
-    }
-
-    fn keep_named(&mut self, rows: &'p Map, frame: &Frame<'m>) {
-        for (place, name) in &rows.named {
-            let slots = self.slots.get(frame.base..).unwrap_or_default();
-            let slot = slots
-                .iter()
-                .find(|slot| slot.place == *place && slot.repetition == 0);
-            if let (Some(slot), Some(def)) = (slot, rows.places.get(*place as usize)) {
-                self.named.push(Named {
-                    map: frame.map,
-                    holder: frame.target.at,
-                    element: def.child.element,
-                    name,
-                    spot: slot.spot,
-                });
-            }
-        }
-    }
-
     fn finding(&mut self, code: FindingCode, place: Location, detail: Option<&str>) {
         if self.findings.len() < FINDINGS_MAX {
             self.findings.push(Finding {
@@ -572,17 +462,6 @@ impl<'p, 'm> Run<'p, 'm> {
             ordinal: found.map_or(1, |segment| segment.ordinal),
             ..Location::default()
         }
-    }
-
-    /// By the number of an element the pending reference whose text it is.
-    fn pending_texts(&self) -> Vec<u32> {
-        let mut refers = vec![NOTHING; self.draft.node_count()];
-        for (number, pending) in self.pending.iter().enumerate() {
-            if let Some(found) = refers.get_mut(pending.text.index()) {
-                *found = narrow(number);
-            }
-        }
-        refers
     }
 
     /// Valued fields and segments that no row reads.

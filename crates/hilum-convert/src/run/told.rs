@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use hilum_fhir::definitions::{Definitions, TypeId};
 
 use super::Run;
-use super::bundle::DERIVED;
+use super::known::DERIVED;
 
 /// What a resource says, as numbers.
 pub(super) type Says = (u64, u64);
