@@ -9,7 +9,6 @@
 //! payload that was read; texts of problems and errors hold no content.
 #![cfg_attr(not(test), deny(clippy::indexing_slicing))]
 
-mod attachment;
 mod delimited;
 mod fhir;
 mod hl7v2;

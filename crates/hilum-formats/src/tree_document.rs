@@ -5,17 +5,15 @@ use std::any::Any;
 use bytes::Bytes;
 use hilum_component::{Document, DocumentProblem, EditError, ParseReject, Target};
 use hilum_fhirpath::{NodeId, Tree};
-use hilum_message::Payload;
+use hilum_message::{Payload, Tokens};
 use hilum_tree::{Editable, ParseError, Path};
-
-use crate::attachment::Attachments;
 
 /// A tree with the payload that it was read from.
 #[derive(Clone)]
 pub(crate) struct TreeDocument<T> {
     tree: T,
     received: Payload,
-    attachments: Option<Attachments>,
+    attachments: Option<Tokens>,
 }
 
 impl<T: Editable + Clone + 'static> TreeDocument<T> {
@@ -25,7 +23,7 @@ impl<T: Editable + Clone + 'static> TreeDocument<T> {
         payload: &Payload,
         parse: impl FnOnce(&Bytes) -> Result<T, ParseError>,
     ) -> Result<Box<dyn Document>, ParseReject> {
-        let (text, attachments) = Attachments::embed(payload);
+        let (text, attachments) = Tokens::embed(payload);
         let tree = parse(&text).map_err(|error| ParseReject {
             format,
             reason: error.to_string(),

@@ -15,6 +15,7 @@ mod index;
 mod metadata;
 mod payload;
 mod phi;
+mod tokens;
 
 pub use accepted::Accepted;
 pub use failpoint::Failpoint;
@@ -23,3 +24,4 @@ pub use index::{IndexKey, IndexToken, OrderKey};
 pub use metadata::Metadata;
 pub use payload::{ATTACHMENT_TOKEN, BlobRange, BlobRef, Cut, Payload, Piece};
 pub use phi::Phi;
+pub use tokens::{TokenAt, Tokens};

@@ -7,18 +7,17 @@ use std::any::Any;
 use hilum_component::{Document, DocumentProblem, EditError, Target};
 use hilum_fhir::{Resource, Style, json, xml};
 use hilum_fhirpath::{NodeId, Tree};
-use hilum_message::Payload;
+use hilum_message::{Payload, Tokens};
 
 use super::Form;
 use super::place::{self, Place};
-use crate::attachment::Attachments;
 
 #[derive(Clone)]
 pub(super) struct FhirDocument {
     resource: Resource,
     form: Form,
     received: Payload,
-    attachments: Option<Attachments>,
+    attachments: Option<Tokens>,
     touched: bool,
 }
 
@@ -27,7 +26,7 @@ impl FhirDocument {
         resource: Resource,
         form: Form,
         received: Payload,
-        attachments: Option<Attachments>,
+        attachments: Option<Tokens>,
     ) -> Self {
         Self {
             resource,

@@ -18,9 +18,8 @@ use hilum_component::{
     ParseReject, PeerAnswer, SealedAnswer, Target,
 };
 use hilum_fhir::{Limits, Problems, Resource, json, xml};
-use hilum_message::Payload;
+use hilum_message::{Payload, Tokens};
 
-use crate::attachment::Attachments;
 use document::FhirDocument;
 use place::Place;
 
@@ -120,7 +119,7 @@ impl Format for Fhir {
     }
 
     fn parse(&self, payload: &Payload) -> Result<Box<dyn Document>, ParseReject> {
-        let (text, attachments) = Attachments::embed(payload);
+        let (text, attachments) = Tokens::embed(payload);
         let text = unmarked(&text);
         let form = Form::of(text);
         let resource = form.parse(text).map_err(|problems| ParseReject {

@@ -6,22 +6,20 @@ use hilum_component::{Document, DocumentProblem, EditError, Severity, Target};
 use hilum_fhirpath::{NodeId, Tree};
 use hilum_hl7v2::path::Which;
 use hilum_hl7v2::{Message, Path, Warning};
-use hilum_message::Payload;
-
-use crate::attachment::Attachments;
+use hilum_message::{Payload, Tokens};
 
 #[derive(Clone)]
 pub(super) struct V2Document {
     message: Message,
     received: Payload,
-    attachments: Option<Attachments>,
+    attachments: Option<Tokens>,
 }
 
 impl V2Document {
     pub(super) const fn new(
         message: Message,
         received: Payload,
-        attachments: Option<Attachments>,
+        attachments: Option<Tokens>,
     ) -> Self {
         Self {
             message,

@@ -17,9 +17,8 @@ use hilum_hl7v2::answer::{AckCondition, builds_on};
 use hilum_hl7v2::charset::CharsetName;
 use hilum_hl7v2::structure::DictionaryStructures;
 use hilum_hl7v2::{Charset, Message, ParseOptions, Path, Structures, V2Dialect, batch, header};
-use hilum_message::Payload;
+use hilum_message::{Payload, Tokens};
 
-use crate::attachment::Attachments;
 use document::V2Document;
 
 /// What documentation, editor and checks know of the format.
@@ -98,7 +97,7 @@ impl Format for Hl7v2 {
     }
 
     fn parse(&self, payload: &Payload) -> Result<Box<dyn Document>, ParseReject> {
-        let (text, attachments) = Attachments::embed(payload);
+        let (text, attachments) = Tokens::embed(payload);
         let mut message =
             Message::parse_with(text, &self.options).map_err(|reject| ParseReject {
                 format: "hl7v2",

@@ -5,22 +5,35 @@
 //! copied or dropped by path like any other value, without its bytes ever being read.
 
 use bytes::Bytes;
-use hilum_message::{ATTACHMENT_TOKEN, BlobRange, Cut, Payload};
 use memchr::memmem;
 
-/// The ranges of the cuts, and the token that stands for them.
-#[derive(Clone)]
-pub(crate) struct Attachments {
+use crate::payload::{ATTACHMENT_TOKEN, BlobRange, Cut, Payload};
+
+/// The ranges of the cuts of a payload, and the tokens that stand for them in a text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tokens {
     prefix: String,
     ranges: Vec<BlobRange>,
+}
+
+/// A token in a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TokenAt {
+    /// Its first byte.
+    pub at: usize,
+    /// Its length in bytes.
+    pub length: usize,
+    /// For which of [`Tokens::ranges`] it stands.
+    pub index: usize,
 }
 
 /// What ends a token; letters and digits only, so that no format needs to escape it.
 const END: u8 = b'Z';
 
-impl Attachments {
+impl Tokens {
     /// The text to parse, and what stands behind the tokens in it, if there are any.
-    pub(crate) fn embed(payload: &Payload) -> (Bytes, Option<Self>) {
+    #[must_use]
+    pub fn embed(payload: &Payload) -> (Bytes, Option<Self>) {
         let text = payload.text();
         if payload.cuts().is_empty() {
             return (text.clone(), None);
@@ -54,40 +67,52 @@ impl Attachments {
         (out.into(), Some(Self { prefix, ranges }))
     }
 
-    /// The payload of a text whose tokens stand for attachments.
-    pub(crate) fn extract(&self, text: &Bytes) -> Payload {
-        let mut out = Vec::with_capacity(text.len());
-        let mut cuts = Vec::new();
-        let mut rest: &[u8] = text;
-        while let Some(at) = memmem::find(rest, self.prefix.as_bytes()) {
-            let (before, token) = rest.split_at_checked(at).unwrap_or((rest, &[]));
-            let number = token.get(self.prefix.len()..).unwrap_or_default();
+    /// What the tokens stand for.
+    #[must_use]
+    pub fn ranges(&self) -> &[BlobRange] {
+        &self.ranges
+    }
+
+    /// The tokens in a text, in their order.
+    #[must_use]
+    pub fn find(&self, text: &[u8]) -> Vec<TokenAt> {
+        let mut found = Vec::new();
+        for at in memmem::find_iter(text, self.prefix.as_bytes()) {
+            let number = text.get(at + self.prefix.len()..).unwrap_or_default();
             let digits = number
                 .iter()
                 .take_while(|byte| byte.is_ascii_digit())
                 .count();
             let index = number
                 .get(..digits)
-                .and_then(|digits| std::str::from_utf8(digits).ok());
-            let range = index.and_then(|index| self.ranges.get(index.parse::<usize>().ok()?));
-            let taken = match range {
-                Some(range) if number.get(digits) == Some(&END) => {
-                    out.extend_from_slice(before);
-                    cuts.push(Cut {
-                        at: out.len(),
-                        range: range.clone(),
-                    });
-                    self.prefix.len() + digits + 1
-                }
-                _ => {
-                    out.extend_from_slice(before);
-                    out.extend_from_slice(self.prefix.as_bytes());
-                    self.prefix.len()
-                }
-            };
-            rest = token.get(taken..).unwrap_or_default();
+                .and_then(|digits| std::str::from_utf8(digits).ok()?.parse::<usize>().ok());
+            let index = index.filter(|index| *index < self.ranges.len());
+            if let Some(index) = index.filter(|_| number.get(digits) == Some(&END)) {
+                found.push(TokenAt {
+                    at,
+                    length: self.prefix.len() + digits + 1,
+                    index,
+                });
+            }
         }
-        out.extend_from_slice(rest);
+        found
+    }
+
+    /// The payload of a text whose tokens stand for attachments.
+    #[must_use]
+    pub fn extract(&self, text: &Bytes) -> Payload {
+        let mut out = Vec::with_capacity(text.len());
+        let mut cuts = Vec::new();
+        let mut from = 0;
+        for token in self.find(text) {
+            out.extend_from_slice(text.get(from..token.at).unwrap_or_default());
+            cuts.extend(self.ranges.get(token.index).map(|range| Cut {
+                at: out.len(),
+                range: range.clone(),
+            }));
+            from = token.at + token.length;
+        }
+        out.extend_from_slice(text.get(from..).unwrap_or_default());
         Payload::with_cuts(out.into(), cuts)
     }
 }
@@ -95,7 +120,7 @@ impl Attachments {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use hilum_message::BlobRef;
+    use crate::payload::BlobRef;
 
     #[test]
     fn cuts_survive_a_text_even_if_they_move() {
@@ -120,13 +145,13 @@ mod tests {
             },
         ];
         let payload = Payload::with_cuts(text, cuts);
-        let (text, attachments) = Attachments::embed(&payload);
+        let (text, attachments) = Tokens::embed(&payload);
         let attachments = attachments.unwrap();
         assert_eq!(attachments.extract(&text), payload);
         let longer = [b"xx", &text[..]].concat().into();
         assert_eq!(attachments.extract(&longer).cuts()[0].at, 4);
         assert!(
-            Attachments::embed(&Payload::inline(Bytes::from_static(b"x")))
+            Tokens::embed(&Payload::inline(Bytes::from_static(b"x")))
                 .1
                 .is_none()
         );
