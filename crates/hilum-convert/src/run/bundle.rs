@@ -15,7 +15,7 @@ use crate::text::How;
 use crate::value::{encode, hash};
 
 /// What stands in front of the id of a resource.
-const UUID: &str = "urn:uuid:";
+pub(super) const UUID: &str = "urn:uuid:";
 
 /// The media type of HL7 v2 with `|` and `^`.
 const ER7: &str = "x-application/hl7-v2+er7";
@@ -24,9 +24,9 @@ const ER7: &str = "x-application/hl7-v2+er7";
 #[derive(Debug)]
 pub(super) struct Unified {
     /// By what each is known.
-    known: Vec<Option<Known>>,
+    pub(super) known: Vec<Option<Known>>,
     /// The one that it became.
-    same: Vec<Option<u32>>,
+    pub(super) same: Vec<Option<u32>>,
 }
 
 impl Run<'_, '_> {
@@ -172,7 +172,9 @@ impl Run<'_, '_> {
         let stays = |at: usize| same.get(at).copied().flatten() == Some(narrow(at));
         let urls: Vec<String> = (0..count)
             .map(|at| match stays(at) {
-                true => self.url(at, known.get(at).and_then(Option::as_ref)),
+                true => self
+                    .detached_url(at, unified)
+                    .unwrap_or_else(|| self.url(at, known.get(at).and_then(Option::as_ref))),
                 false => String::new(),
             })
             .collect();

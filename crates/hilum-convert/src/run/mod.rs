@@ -207,6 +207,8 @@ struct Run<'p, 'm> {
     named: Vec<Named<'p>>,
     before: Vec<again::Before>,
     pending: Vec<Pending>,
+    /// Resources that hold a document, and whose it is.
+    detached: Vec<(u32, u32)>,
     /// By the number of an element whether it is the holder of a pending reference.
     holders: Vec<bool>,
     /// Lists that refer to a resource: their element, what holds it, and the resource.
@@ -269,6 +271,7 @@ pub fn to_fhir(
         named: Vec::new(),
         before: Vec::new(),
         pending: Vec::with_capacity(64),
+        detached: Vec::new(),
         holders: Vec::new(),
         linked: HashSet::with_capacity_and_hasher(count * 4, Numbers::default()),
         extensions: Vec::new(),

@@ -63,3 +63,43 @@ fn documents_stand_inline_or_each_in_a_binary_of_its_own() {
     assert!(first[0].starts_with("Binary/"), "{first:?}");
     assert_eq!(first, again);
 }
+
+#[test]
+fn a_corrected_document_is_the_next_version_of_the_same_binary() {
+    let converted = |arrived: &str, text: String| -> Vec<(String, Value)> {
+        let settings = Settings {
+            attachments: Attachments::Binary,
+            ..Settings::default()
+        };
+        let arrived = Arrived {
+            id: arrived,
+            at: "2026-01-02T03:04:05Z",
+        };
+        let message = Message::parse(text).unwrap();
+        let maps = Maps::shipped().unwrap();
+        let bundle = as_json(&to_fhir(maps, &message, &settings, &arrived).bundle);
+        let entries = bundle["entry"].as_array().unwrap().iter();
+        let binaries = entries.filter(|entry| entry["resource"]["resourceType"] == "Binary");
+        binaries
+            .map(|entry| {
+                let url = entry["request"]["url"].as_str().unwrap().to_owned();
+                (url, entry["resource"]["data"].clone())
+            })
+            .collect()
+    };
+    let urls = |binaries: &[(String, Value)]| -> Vec<String> {
+        binaries.iter().map(|(url, _)| url.clone()).collect()
+    };
+    let first = converted("m1", DOCUMENT.to_owned());
+    let corrected = DOCUMENT.replace("JVBERi0x LjQK", "JVBERi0xLjUK");
+    let second = converted("m2", corrected);
+    assert_eq!(urls(&first), urls(&second));
+    assert_ne!(first[0].0, first[1].0, "each document is one of its own");
+    assert_eq!(second[0].1, "JVBERi0xLjUK");
+    // Another document has its own, and so has one whose number nobody knows.
+    let other = converted("m2", DOCUMENT.replace("D1^DOCS", "D2^DOCS"));
+    assert!(!urls(&other).contains(&first[0].0));
+    let unknown = DOCUMENT.replace("D1^DOCS", "");
+    let [one, two] = ["m1", "m2"].map(|arrived| urls(&converted(arrived, unknown.clone())));
+    assert_ne!(one, two);
+}
