@@ -12,9 +12,10 @@ use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use bytes::Bytes;
+use hilum_message::Tokens;
 use tokio::sync::watch;
 
-use crate::BoxFuture;
+use crate::{BlobReader, BoxFuture};
 
 /// The FHIR stores of this node; implemented by its FHIR server.
 pub trait FhirPort: Send + Sync {
@@ -113,7 +114,7 @@ pub enum FhirInteraction {
 }
 
 /// A request to a store, as it would be over HTTP (FHIR R4 http.html).
-#[derive(Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default)]
 pub struct FhirRequest {
     /// What is done.
     pub method: FhirMethod,
@@ -123,9 +124,27 @@ pub struct FhirRequest {
     pub if_none_exist: Option<String>,
     /// The resource in JSON or XML; empty for a read.
     pub body: Bytes,
+    /// What of the body lies elsewhere; such a request needs a `delivery`.
+    pub apart: Option<FhirApart>,
     /// The same on every attempt of one delivery, at most [`DELIVERY_ID_MAX`] bytes. A change
     /// with it is done once, and answered without the resource.
     pub delivery: Option<String>,
+}
+
+/// Large attachments of a request, each the text of a `base64Binary`. Tokens stand for them in the
+/// body, which is base64 as well; the store reads and keeps them part by part.
+#[derive(Clone)]
+pub struct FhirApart {
+    /// The tokens in the body.
+    pub tokens: Tokens,
+    /// Reads what they stand for.
+    pub blobs: Arc<dyn BlobReader>,
+}
+
+impl fmt::Debug for FhirApart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "FhirApart({} attachments)", self.tokens.ranges().len())
+    }
 }
 
 /// The longest id of a delivery, in bytes.

@@ -32,8 +32,8 @@ pub use destination::{
     Outcome, Reached,
 };
 pub use fhir::{
-    DELIVERY_ID_MAX, FhirChange, FhirChanges, FhirDoor, FhirInteraction, FhirMethod, FhirPlace,
-    FhirPort, FhirRequest, FhirResponse, FhirStores, FhirWanted,
+    DELIVERY_ID_MAX, FhirApart, FhirChange, FhirChanges, FhirDoor, FhirInteraction, FhirMethod,
+    FhirPlace, FhirPort, FhirRequest, FhirResponse, FhirStores, FhirWanted,
 };
 pub use format::{
     Answer, AnswerMode, Document, DocumentProblem, EditError, Format, FormatOptions, Identity,

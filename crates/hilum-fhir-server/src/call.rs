@@ -8,6 +8,7 @@ use hilum_fhir::IssueType;
 use hilum_fhir_store::Seq;
 use http::{HeaderName, HeaderValue, StatusCode};
 
+use crate::beside::Beside;
 use crate::bulk::Parts;
 use crate::fault::{Fault, suggestion};
 use crate::port::Delivering;
@@ -15,6 +16,7 @@ use crate::request::{Conditions, Format, Kind, Media, Prefer, unsupported};
 use crate::search::{Context, Keys, Known, Reading, list_id, split};
 use crate::server::Fhir;
 use crate::tenant::Tenant;
+use crate::write::{self, Large};
 
 /// A request, read and decoded. Requests of a bundle are calls as well.
 #[derive(Clone)]
@@ -39,6 +41,8 @@ pub(crate) struct Call {
     pub(crate) caller: IpAddr,
     /// The delivery of a channel that it belongs to.
     pub(crate) delivering: Option<Delivering>,
+    /// What the channel brought beside the body.
+    pub(crate) beside: Option<Arc<Beside>>,
 }
 
 /// The body of a request.
@@ -161,6 +165,8 @@ pub(crate) enum Answer {
     None,
     /// A resource as compact FHIR JSON; XML is made of it where that was asked for.
     Json(Vec<u8>),
+    /// A resource with large content apart.
+    Apart(Box<Large>),
     /// Bytes that are no resource.
     Raw(Bytes, String),
     /// Files of lines, under a media type.
@@ -179,6 +185,18 @@ impl Reply {
     /// 200 with a resource.
     pub(crate) const fn json(bytes: Vec<u8>) -> Self {
         Self::new(StatusCode::OK, Answer::Json(bytes))
+    }
+
+    /// The same with all that is apart in its place.
+    pub(crate) async fn whole(self) -> Result<Self, Fault> {
+        let content = match self.content {
+            Answer::Apart(large) => {
+                let stored = large.store.whole(large.stored).await?;
+                Answer::Json(write::spliced(&stored).unwrap_or_default())
+            }
+            content => content,
+        };
+        Ok(Self { content, ..self })
     }
 
     pub(crate) fn with(mut self, name: HeaderName, value: &str) -> Self {

@@ -18,6 +18,7 @@
 //! caller that is not granted is refused before a body is read; every body, page, list and chain
 //! is bounded by a limit of [`Limits`]; no content of a resource is in a log or an error.
 
+mod beside;
 mod bulk;
 mod bundle;
 mod call;

@@ -16,6 +16,7 @@ use hilum_fhir_store::{Commit, Committed, Delivery, DeliveryId, StoreError};
 use http::{Method, StatusCode, header};
 use tokio::sync::watch;
 
+use crate::beside::Beside;
 use crate::bundle::Bundle;
 use crate::call::{Answer, Call, Content, Reply};
 use crate::fault::{Fault, etag};
@@ -86,6 +87,9 @@ impl Call {
         mut commit: Commit,
         alone: Option<&Alone>,
     ) -> Result<Committed, StoreError> {
+        if let Some(beside) = &self.beside {
+            beside.mark(&mut commit);
+        }
         let Some(delivering) = &self.delivering else {
             return self.slotted(commit, alone).await;
         };
@@ -197,7 +201,12 @@ async fn answer(
     if request.body.len() > fhir.limits.body_bytes_max {
         return Err(Fault::too_large(fhir.limits.body_bytes_max));
     }
-    let delivery = request.delivery;
+    let (delivery, apart) = (request.delivery, request.apart);
+    if apart.is_some() && delivery.is_none() {
+        return Err(Fault::failed(
+            "attachments without a delivery; this is a bug in hilum",
+        ));
+    }
     if delivery
         .as_ref()
         .is_some_and(|id| id.len() > DELIVERY_ID_MAX)
@@ -218,6 +227,10 @@ async fn answer(
     let public = fhir.public.as_deref().unwrap_or(BASE);
     let base: Arc<str> = format!("{public}{}{}", fhir.path, tenant.path()).into();
     let delivering = delivery.map(Delivering::new);
+    let beside = match apart {
+        Some(apart) => Some(Arc::new(Beside::take(&tenant, apart).await?)),
+        None => None,
+    };
     let call = Call {
         moment: None,
         tenant,
@@ -239,6 +252,7 @@ async fn answer(
         caller,
         fhir: Arc::clone(fhir),
         delivering: delivering.clone(),
+        beside,
     };
     let base = format!("{}/", call.base);
     let made = (entry.handle)(call.clone()).await;
@@ -246,6 +260,7 @@ async fn answer(
         Some(delivering) => delivering.answer(&call, made)?,
         None => made?,
     };
+    let reply = reply.whole().await?;
     Ok(FhirResponse {
         status: reply.status.as_u16(),
         location: located(&reply, &base),
@@ -253,7 +268,7 @@ async fn answer(
             Answer::None => None,
             Answer::Json(json) => Some(json.into()),
             Answer::Raw(bytes, _) => Some(bytes),
-            Answer::Lines(..) => return Err(too_long()),
+            Answer::Lines(..) | Answer::Apart(_) => return Err(too_long()),
         },
     })
 }

@@ -222,7 +222,7 @@ async fn respond_to(
     let origin = allowed_origin(request.headers(), &fhir.origins);
     let result = answer(request, caller, Arc::clone(&fhir), &mut shape).await;
     let mut response = match result {
-        Ok(reply) => respond::reply(reply, &shape),
+        Ok(reply) => respond::reply(reply, &shape).await,
         Err(fault) => {
             fhir.tell(&fault);
             respond::fault(fault, &shape)
@@ -305,6 +305,7 @@ async fn answer(
         caller,
         fhir: Arc::clone(&fhir),
         delivering: None,
+        beside: None,
     };
     let (handle, searches) = (entry.handle, entry.route.path.ends_with("/_search"));
     if entry.route.name == import::NAME && import::is_lines(request.headers()) {

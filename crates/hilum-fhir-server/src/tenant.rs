@@ -97,15 +97,6 @@ impl Tenant {
         Ok(self.store.read(ty, id).await?)
     }
 
-    pub(crate) async fn vread(
-        &self,
-        ty: ResourceType,
-        id: &str,
-        version: u32,
-    ) -> Result<Option<Stored>, Fault> {
-        Ok(self.store.vread(ty, id, version).await?)
-    }
-
     pub(crate) async fn history(&self, query: HistoryQuery) -> Result<HistoryPage, Fault> {
         Ok(self.store.history(query).await?)
     }

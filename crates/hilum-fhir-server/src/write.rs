@@ -2,7 +2,7 @@
 
 use hilum_fhir::json::Selection;
 use hilum_fhir::{Limits, Node, Resource, Style, json, xml};
-use hilum_fhir_store::{Body, Stored};
+use hilum_fhir_store::{Apart, Body, Store, Stored};
 
 use crate::fault::Fault;
 use crate::request::Format;
@@ -72,6 +72,37 @@ pub(crate) fn spliced(stored: &Stored) -> Option<Vec<u8>> {
     Some(out)
 }
 
+/// A version whose large content is apart, as it is given.
+#[derive(Clone)]
+pub(crate) struct Large {
+    pub(crate) store: Store,
+    pub(crate) stored: Stored,
+}
+
+impl Large {
+    /// The text with version and time, and where in it what is apart belongs.
+    pub(crate) fn text(&self) -> (Vec<u8>, Vec<(usize, Apart)>) {
+        let text = spliced(&self.stored).unwrap_or_default();
+        let Some(body) = &self.stored.body else {
+            return (text, Vec::new());
+        };
+        let put_in = text.len().saturating_sub(body.bytes.len());
+        let place = |apart: &Apart| {
+            let moved = if apart.at < body.splice { 0 } else { put_in };
+            (apart.at as usize + moved, *apart)
+        };
+        (text, body.apart.iter().map(place).collect())
+    }
+
+    /// Bytes of the whole.
+    pub(crate) fn bytes(&self) -> u64 {
+        let (text, places) = self.text();
+        let more = places.iter();
+        let more = more.map(|(_, apart)| apart.bytes.saturating_sub(u64::from(apart.span)));
+        text.len() as u64 + more.sum::<u64>()
+    }
+}
+
 /// What is stored of a resource: compact JSON with this id, without version and time of change.
 /// `resourceType`, `id` and `meta` come first.
 pub(crate) fn body(json: &[u8], type_name: &str, id: &str) -> Body {
@@ -120,6 +151,7 @@ pub(crate) fn body(json: &[u8], type_name: &str, id: &str) -> Body {
         splice,
         wrap,
         comma,
+        apart: Vec::new(),
     }
 }
 

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use hilum_message::calendar::date_of;
 use zstd::bulk::{Compressor, Decompressor};
 
+use crate::content::{Apart, ContentId};
 use crate::stored::Body;
 
 /// Shorter bodies are kept as they are.
@@ -42,7 +43,12 @@ fn with_tool<T, R>(
 mod codec {
     pub(super) const PLAIN: i64 = 0;
     pub(super) const ZSTD: i64 = 1;
+    /// In front of the bytes stands what is apart.
+    pub(super) const APART: i64 = 2;
 }
+
+/// Bytes that say where one content stands in a body.
+const APART_BYTES: usize = 24;
 
 /// A body as it is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,9 +56,11 @@ pub(crate) struct Kept {
     pub(crate) codec: i64,
     /// Place of the splice and its two flags in one number.
     pub(crate) splice: i64,
-    /// Length when unpacked.
+    /// Length when unpacked, with what is apart.
     pub(crate) len: i64,
     pub(crate) bytes: Vec<u8>,
+    /// The contents that it names.
+    pub(crate) contents: Vec<i64>,
 }
 
 impl Kept {
@@ -60,47 +68,120 @@ impl Kept {
     pub(crate) fn pack(body: &Body) -> io::Result<Self> {
         let splice =
             i64::from(body.splice) << 2 | i64::from(body.wrap) << 1 | i64::from(body.comma);
-        let len = body.bytes.len() as i64;
-        let (codec, bytes) = if body.bytes.len() < PLAIN_BELOW {
-            (codec::PLAIN, body.bytes.to_vec())
-        } else {
-            (
-                codec::ZSTD,
-                with_tool(
-                    &PACKER,
-                    || Compressor::new(LEVEL),
-                    |tool| tool.compress(&body.bytes),
-                )?,
-            )
-        };
+        let (mut codec, mut bytes) = pack_part(&body.bytes)?;
+        if !body.apart.is_empty() {
+            codec |= codec::APART;
+            bytes = [head(body), bytes].concat();
+        }
         Ok(Self {
             codec,
             splice,
-            len,
+            len: i64::try_from(body.len()).unwrap_or(i64::MAX),
             bytes,
+            contents: body.apart.iter().map(|apart| apart.content.0).collect(),
         })
     }
 }
 
-/// Unpacks what [`Kept::pack`] packed.
-pub(crate) fn unpack(codec: i64, splice: i64, len: i64, bytes: &[u8]) -> io::Result<Body> {
-    let damaged = || io::Error::new(io::ErrorKind::InvalidData, "a body of an unknown kind");
-    let bytes = match codec {
-        codec::PLAIN => Bytes::copy_from_slice(bytes),
+/// What is apart, as it stands in front of the bytes of a body: how many, then place, length of the
+/// stand-in, number and length of each.
+fn head(body: &Body) -> Vec<u8> {
+    let mut out = Vec::with_capacity(4 + body.apart.len() * APART_BYTES);
+    out.extend_from_slice(&(body.apart.len() as u32).to_le_bytes());
+    for apart in &body.apart {
+        out.extend_from_slice(&apart.at.to_le_bytes());
+        out.extend_from_slice(&apart.span.to_le_bytes());
+        out.extend_from_slice(&apart.content.0.to_le_bytes());
+        out.extend_from_slice(&apart.bytes.to_le_bytes());
+    }
+    out
+}
+
+/// Reads what [`head`] wrote; also the bytes behind it.
+fn read_head(bytes: &[u8]) -> Option<(Vec<Apart>, &[u8])> {
+    let (count, rest) = bytes.split_first_chunk()?;
+    let length = (u32::from_le_bytes(*count) as usize).checked_mul(APART_BYTES)?;
+    let (entries, rest) = rest.split_at_checked(length)?;
+    let entry = |entry: &[u8]| {
+        let (at, entry) = entry.split_first_chunk()?;
+        let (span, entry) = entry.split_first_chunk()?;
+        let (content, entry) = entry.split_first_chunk()?;
+        Some(Apart {
+            at: u32::from_le_bytes(*at),
+            span: u32::from_le_bytes(*span),
+            content: ContentId(i64::from_le_bytes(*content)),
+            bytes: u64::from_le_bytes(*entry.first_chunk()?),
+        })
+    };
+    let entries: Option<Vec<Apart>> = entries.chunks_exact(APART_BYTES).map(entry).collect();
+    Some((entries?, rest))
+}
+
+/// The contents that a packed body names.
+pub(crate) fn contents(codec: i64, bytes: &[u8]) -> Vec<i64> {
+    if codec & codec::APART == 0 {
+        return Vec::new();
+    }
+    let (entries, _) = read_head(bytes).unwrap_or_default();
+    entries.iter().map(|apart| apart.content.0).collect()
+}
+
+/// Whether [`contents`] may find some.
+pub(crate) const CODEC_APART: i64 = codec::APART;
+
+/// Packs bytes; also how.
+pub(crate) fn pack_part(bytes: &[u8]) -> io::Result<(i64, Vec<u8>)> {
+    if bytes.len() < PLAIN_BELOW {
+        return Ok((codec::PLAIN, bytes.to_vec()));
+    }
+    let packed = with_tool(
+        &PACKER,
+        || Compressor::new(LEVEL),
+        |tool| tool.compress(bytes),
+    )?;
+    Ok((codec::ZSTD, packed))
+}
+
+/// Unpacks what [`pack_part`] packed.
+pub(crate) fn unpack_part(codec: i64, len: i64, bytes: Vec<u8>) -> io::Result<Bytes> {
+    match codec {
+        codec::PLAIN => Ok(bytes.into()),
+        _ => unpacked(codec, len, &bytes),
+    }
+}
+
+fn damaged() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, "a body of an unknown kind")
+}
+
+fn unpacked(codec: i64, len: i64, bytes: &[u8]) -> io::Result<Bytes> {
+    match codec {
+        codec::PLAIN => Ok(Bytes::copy_from_slice(bytes)),
         codec::ZSTD => {
             let len = usize::try_from(len).map_err(|_| damaged())?;
             let unpacked = with_tool(&UNPACKER, Decompressor::new, |tool| {
                 tool.decompress(bytes, len)
             })?;
-            unpacked.into()
+            Ok(unpacked.into())
         }
-        _ => return Err(damaged()),
+        _ => Err(damaged()),
+    }
+}
+
+/// Unpacks what [`Kept::pack`] packed.
+pub(crate) fn unpack(codec: i64, splice: i64, len: i64, bytes: &[u8]) -> io::Result<Body> {
+    let (apart, bytes) = match codec & codec::APART {
+        0 => (Vec::new(), bytes),
+        _ => read_head(bytes).ok_or_else(damaged)?,
     };
+    let more = |apart: &Apart| apart.bytes as i64 - i64::from(apart.span);
+    let len = len - apart.iter().map(more).sum::<i64>();
     Ok(Body {
-        bytes,
+        bytes: unpacked(codec & !codec::APART, len, bytes)?,
         splice: u32::try_from(splice >> 2).map_err(|_| damaged())?,
         wrap: splice & 2 != 0,
         comma: splice & 1 != 0,
+        apart,
     })
 }
 
@@ -151,7 +232,18 @@ mod tests {
     fn bodies_survive_packing_and_get_their_meta_back() {
         let text = br#"{"resourceType":"Patient","meta":{"tag":[]},"x":1}"#.to_vec();
         let splice = 34;
-        for pad in [0, 1000] {
+        let content = Apart {
+            at: 40,
+            span: 3,
+            content: ContentId(7),
+            bytes: 5_000_000_000,
+        };
+        for (pad, apart) in [
+            (0, vec![]),
+            (1000, vec![]),
+            (0, vec![content]),
+            (1000, vec![content]),
+        ] {
             let mut bytes = text.clone();
             bytes.extend(std::iter::repeat_n(b' ', pad));
             let body = Body {
@@ -159,12 +251,15 @@ mod tests {
                 splice,
                 wrap: false,
                 comma: true,
+                apart: apart.clone(),
             };
             let kept = Kept::pack(&body).unwrap();
             assert_eq!(
                 unpack(kept.codec, kept.splice, kept.len, &kept.bytes).unwrap(),
                 body
             );
+            let named: Vec<i64> = apart.iter().map(|apart| apart.content.0).collect();
+            assert_eq!(contents(kept.codec, &kept.bytes), named);
             let mut out = Vec::new();
             body.write_with_meta(3, 1_795_291_200_000, &mut out);
             let out = String::from_utf8(out).unwrap();

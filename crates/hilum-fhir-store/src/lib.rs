@@ -32,6 +32,7 @@ mod body;
 mod catalog;
 mod commit;
 mod config;
+mod content;
 mod cursor;
 mod entry;
 mod erase;
@@ -62,6 +63,7 @@ pub use commit::{
     Watched, Written,
 };
 pub use config::{Clock, Limits, ParamSpec, Place, Postgres, StoreConfig};
+pub use content::{Apart, ContentId, PART_BYTES};
 pub use erase::{EraseStep, Erased};
 pub use error::StoreError;
 pub use id::{DeliveryId, ParamKey, ParamKind, Pk, ResourceType, Seq};

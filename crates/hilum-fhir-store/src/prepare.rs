@@ -20,6 +20,16 @@ pub(crate) struct PreparedChange {
     pub(crate) action: Action,
 }
 
+impl PreparedChange {
+    /// The contents apart that it names.
+    pub(crate) fn contents(&self) -> &[i64] {
+        match &self.action {
+            Action::Put { kept, .. } => &kept.contents,
+            Action::Delete => &[],
+        }
+    }
+}
+
 /// What a prepared change does.
 pub(crate) enum Action {
     /// Content and rows; `fresh` if the resource must not exist.

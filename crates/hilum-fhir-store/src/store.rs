@@ -82,7 +82,7 @@ impl Store {
         ask!(self, at => at.close());
     }
 
-    fn shared(&self) -> &Shared {
+    pub(crate) fn shared(&self) -> &Shared {
         ask!(self, at => at.shared())
     }
 
@@ -124,7 +124,8 @@ impl Store {
     /// # Errors
     /// As the place fails.
     pub async fn read(&self, of: ResourceType, id: &str) -> Result<Option<Stored>, StoreError> {
-        ask!(self, at => at.read(of, id).await)
+        let found = ask!(self, at => at.read(of, id).await)?;
+        self.whole_one(found).await
     }
 
     /// A version of a resource; without a body if it is a deletion. As [`Store::read`].
@@ -137,7 +138,8 @@ impl Store {
         id: &str,
         version: u32,
     ) -> Result<Option<Stored>, StoreError> {
-        ask!(self, at => at.vread(of, id, version).await)
+        let found = ask!(self, at => at.vread(of, id, version).await)?;
+        self.whole_one(found).await
     }
 
     /// The current versions of several resources, from one snapshot.
@@ -148,7 +150,11 @@ impl Store {
         &self,
         wanted: Vec<(ResourceType, String)>,
     ) -> Result<Vec<Option<Stored>>, StoreError> {
-        ask!(self, at => at.read_many(wanted).await)
+        let mut all = ask!(self, at => at.read_many(wanted).await)?;
+        for stored in all.iter_mut().flatten() {
+            self.whole_in(stored).await?;
+        }
+        Ok(all)
     }
 
     /// The current versions of resources in the order asked for; deleted ones are left out.
@@ -156,7 +162,8 @@ impl Store {
     /// # Errors
     /// As the place fails.
     pub async fn fetch(&self, pks: Vec<Pk>) -> Result<Vec<Stored>, StoreError> {
-        ask!(self, at => at.fetch(pks).await)
+        let found = ask!(self, at => at.fetch(pks).await)?;
+        self.whole_all(found).await
     }
 
     /// A page of history, newest first.
@@ -164,7 +171,9 @@ impl Store {
     /// # Errors
     /// As the place fails.
     pub async fn history(&self, query: HistoryQuery) -> Result<HistoryPage, StoreError> {
-        ask!(self, at => at.history(query).await)
+        let mut page = ask!(self, at => at.history(query).await)?;
+        page.versions = self.whole_all(page.versions).await?;
+        Ok(page)
     }
 
     /// A page of a search, from one snapshot.
@@ -173,7 +182,8 @@ impl Store {
     /// [`StoreError::TooCostly`] if it takes longer than a search may, [`StoreError::Limit`],
     /// [`StoreError::Invalid`], or as the place fails.
     pub async fn search(&self, query: Query) -> Result<Page, StoreError> {
-        ask!(self, at => at.search(query).await)
+        let found = ask!(self, at => at.search(query).await)?;
+        self.whole_page(found).await
     }
 
     /// Runs a search and tells how it was done: kinds, parameter keys and counts, no values.
@@ -191,7 +201,8 @@ impl Store {
     /// [`StoreError::Limit`] if there are more than
     /// [`Limits::distinct_max`](crate::Limits::distinct_max) values, or as [`Store::search`].
     pub async fn one_of_each(&self, params: Vec<ParamKey>) -> Result<Vec<Stored>, StoreError> {
-        ask!(self, at => at.one_of_each(params).await)
+        let found = ask!(self, at => at.one_of_each(params).await)?;
+        self.whole_all(found).await
     }
 
     /// The resources that some resources reference through parameters (through all if empty), each
@@ -257,7 +268,8 @@ impl Store {
     /// # Errors
     /// As the place fails.
     pub async fn change(&self, seq: Seq) -> Result<Option<Stored>, StoreError> {
-        ask!(self, at => at.change(seq).await)
+        let found = ask!(self, at => at.change(seq).await)?;
+        self.whole_one(found).await
     }
 
     /// The types and criteria of a query as a condition on single resources that need not be
@@ -298,7 +310,9 @@ impl Store {
     /// # Errors
     /// As the place fails.
     pub async fn moment(&self, query: MomentQuery) -> Result<MomentPage, StoreError> {
-        ask!(self, at => at.moment(query).await)
+        let mut page = ask!(self, at => at.moment(query).await)?;
+        page.versions = self.whole_all(page.versions).await?;
+        Ok(page)
     }
 
     /// The versions that resources had at a moment; those that did not exist then, or were deleted,
@@ -307,7 +321,8 @@ impl Store {
     /// # Errors
     /// As the place fails.
     pub async fn versions_at(&self, pks: Vec<Pk>, to: Seq) -> Result<Vec<Stored>, StoreError> {
-        ask!(self, at => at.versions_at(pks, to).await)
+        let found = ask!(self, at => at.versions_at(pks, to).await)?;
+        self.whole_all(found).await
     }
 
     /// The version that a change made.
@@ -315,7 +330,8 @@ impl Store {
     /// # Errors
     /// As the place fails.
     pub async fn numbered(&self, seq: Seq) -> Result<Option<Stored>, StoreError> {
-        ask!(self, at => at.numbered(seq).await)
+        let found = ask!(self, at => at.numbered(seq).await)?;
+        self.whole_one(found).await
     }
 
     /// The changes of some types behind a number, in their order, at most `max` of them; fewer where
@@ -330,7 +346,8 @@ impl Store {
         after: Seq,
         max: usize,
     ) -> Result<Vec<Stored>, StoreError> {
-        ask!(self, at => at.changes(types, after, max).await)
+        let found = ask!(self, at => at.changes(types, after, max).await)?;
+        self.whole_all(found).await
     }
 
     /// The first change that is not older than a time; one behind the last if all are older.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use crate::content::Apart;
 use crate::id::{Pk, ResourceType, Seq};
 use crate::query::Cursor;
 
@@ -15,7 +16,7 @@ use crate::query::Cursor;
 /// `wrap` is set there is no `meta` and it writes `"meta":{...}` around it. A comma follows if
 /// `comma` is set; so the place is always directly behind a `{` (or, wrapped, behind a complete
 /// property and its comma).
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Body {
     /// The text.
     pub bytes: Bytes,
@@ -25,6 +26,26 @@ pub struct Body {
     pub wrap: bool,
     /// Something follows, so a comma is needed.
     pub comma: bool,
+    /// What in the text stands for content apart, in ascending order; empty unless it was
+    /// [asked for](crate::Store::read_apart).
+    pub apart: Vec<Apart>,
+}
+
+impl Body {
+    /// Bytes of the text, with what is apart.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        let apart = self.apart.iter();
+        let span: u64 = apart.clone().map(|apart| u64::from(apart.span)).sum();
+        let more: u64 = apart.map(|apart| apart.bytes).sum();
+        (self.bytes.len() as u64 + more).saturating_sub(span)
+    }
+
+    /// There is no text.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
 }
 
 impl fmt::Debug for Body {
@@ -61,9 +82,10 @@ impl Stored {
         self.id.is_empty()
     }
 
-    /// Bytes of its content.
+    /// Bytes of its content, with what is apart.
     pub(crate) fn body_bytes(&self) -> Option<usize> {
-        self.body.as_ref().map(|body| body.bytes.len())
+        let body = self.body.as_ref()?;
+        Some(usize::try_from(body.len()).unwrap_or(usize::MAX))
     }
 }
 

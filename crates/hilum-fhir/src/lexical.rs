@@ -350,16 +350,40 @@ fn is_date_time(text: &[u8]) -> bool {
 
 /// White space is allowed between groups, as it is where lines are wrapped.
 fn is_base64(text: &[u8]) -> bool {
-    let (mut digits, mut padding) = (0_usize, 0_usize);
-    for byte in text {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'+' | b'/' if padding == 0 => digits += 1,
-            b'=' => padding += 1,
-            byte if is_blank(*byte) => {}
-            _ => return false,
+    let mut check = Base64Check::default();
+    check.take(text) && check.holds()
+}
+
+/// Whether a text that comes in parts is base64 (FHIR R4 datatypes.html#base64Binary).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Base64Check {
+    digits: u64,
+    padding: u64,
+}
+
+impl Base64Check {
+    /// Looks at the next part; false if the text cannot be base64 any more.
+    #[must_use]
+    pub fn take(&mut self, part: &[u8]) -> bool {
+        for byte in part {
+            match byte {
+                b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'+' | b'/' if self.padding == 0 => {
+                    self.digits += 1;
+                }
+                b'=' => self.padding += 1,
+                byte if is_blank(*byte) => {}
+                _ => return false,
+            }
         }
+        true
     }
-    digits > 0 && padding <= 2 && (digits + padding).is_multiple_of(4)
+
+    /// Whether the parts so far are base64 as a whole.
+    #[must_use]
+    pub const fn holds(self) -> bool {
+        let whole = (self.digits + self.padding).is_multiple_of(4);
+        self.digits > 0 && self.padding <= 2 && whole
+    }
 }
 
 #[cfg(test)]

@@ -45,7 +45,7 @@ mod xhtml;
 pub mod xml;
 
 pub use json::Style;
-pub use lexical::{fault as value_fault, is_id};
+pub use lexical::{Base64Check, fault as value_fault, is_id};
 pub use limits::Limits;
 pub use outcome::{operation_outcome, operation_outcome_json};
 pub use problem::{IssueType, Position, Problem, Problems, Severity};

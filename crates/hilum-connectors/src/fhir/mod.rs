@@ -140,8 +140,13 @@ pub(crate) fn destination_spec() -> ComponentSpec {
             },
             Limit {
                 name: "local-bytes",
-                value: "50MB",
-                beyond: "the message is rejected",
+                value: "50MB, without attachments of 256 kB and more",
+                beyond: "a store of this node rejects the message",
+            },
+            Limit {
+                name: "local-attachment-bytes",
+                value: "1GB of such attachments in one message",
+                beyond: "a store of this node rejects the message",
             },
             Limit {
                 name: "batches",

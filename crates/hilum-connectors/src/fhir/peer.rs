@@ -1,14 +1,15 @@
 //! The server at the other end: a store of this node, or one elsewhere over HTTP.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use hilum_component::{
-    BlobReader, BuildContext, Delivery, DeliveryError, FhirDoor, FhirMethod, FhirRequest, Millis,
-    Problem, Reached, Secret, SystemInfo, SystemName,
+    BlobReader, BoxFuture, BuildContext, Delivery, DeliveryError, FhirApart, FhirDoor, FhirMethod,
+    FhirRequest, Millis, Problem, Reached, Secret, SystemInfo, SystemName,
 };
-use hilum_message::{Payload, Piece};
+use hilum_message::{BlobRange, Payload, Tokens};
 use hilum_net::Connector;
 use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HOST, LOCATION};
 use http::{HeaderName, HeaderValue, Request, Uri};
@@ -23,8 +24,10 @@ use crate::http::way::{self, Written, read_reply, retry_after};
 /// The header that carries the delivery's id, the same on every attempt.
 const DELIVERY: HeaderName = HeaderName::from_static("x-hilum-delivery");
 const IF_NONE_EXIST: HeaderName = HeaderName::from_static("if-none-exist");
-/// The largest message for a store of this node.
+/// The largest message for a store of this node, without its attachments.
 const LOCAL_BYTES_MAX: u64 = 50_000_000;
+/// What the attachments of a message for a store of this node may have together.
+const LOCAL_ATTACHMENT_BYTES_MAX: u64 = 1_000_000_000;
 /// The word for a store of this node.
 pub(super) const LOCAL: &str = "local";
 
@@ -209,14 +212,29 @@ impl Peer {
                     exchange(pool, Request::from_parts(head, body), bytes_max).await
                 }
                 (Place::Local { door, tenant }, _) => {
+                    bounded(&ask.payload)?;
+                    let blobs = Arc::new(Told {
+                        blobs: Arc::clone(&delivery.blobs),
+                        failed: AtomicBool::new(false),
+                    });
+                    let (body, tokens) = Tokens::embed(&ask.payload);
                     let request = FhirRequest {
                         method: ask.method,
                         target: ask.target.clone(),
                         if_none_exist: ask.if_none_exist.clone(),
-                        body: gathered(&ask.payload, &delivery.blobs).await?,
+                        body,
+                        apart: tokens.map(|tokens| FhirApart {
+                            tokens,
+                            blobs: Arc::clone(&blobs) as Arc<dyn BlobReader>,
+                        }),
                         delivery: Some(delivery.id.to_string()),
                     };
-                    self.ask_local(door, tenant, request).await
+                    let answer = self.ask_local(door, tenant, request).await;
+                    if blobs.failed.load(Ordering::Relaxed) {
+                        let text = "an attachment of the message cannot be read";
+                        return Err(DeliveryError::halt("fhir-blob", text));
+                    }
+                    answer
                 }
                 (Place::Remote { .. }, None) => Err(self.closed()),
             }
@@ -378,34 +396,44 @@ async fn exchange(
     })
 }
 
-/// The whole of a message in memory.
-async fn gathered(payload: &Payload, blobs: &Arc<dyn BlobReader>) -> Result<Bytes, DeliveryError> {
-    if payload.len() > LOCAL_BYTES_MAX {
-        let text = format!("the message exceeds `local-bytes`, {LOCAL_BYTES_MAX} bytes");
-        return Err(DeliveryError::reject("fhir-too-large", text));
-    }
-    if let Some(bytes) = payload.as_inline() {
-        return Ok(bytes.clone());
-    }
-    // It fits, so its length is a size of memory.
-    let mut out = BytesMut::with_capacity(usize::try_from(payload.len()).unwrap_or_default());
-    for piece in payload.pieces() {
-        match piece {
-            Piece::Inline(bytes) => out.extend_from_slice(&bytes),
-            Piece::Blob(range) => {
-                let mut offset = 0;
-                while offset < range.length {
-                    let left = usize::try_from(range.length - offset).unwrap_or(usize::MAX);
-                    let read = blobs.read(&range, offset, left.min(1 << 20)).await;
-                    let read = read.ok().filter(|read| !read.is_empty()).ok_or_else(|| {
-                        let text = "an attachment of the message cannot be read";
-                        DeliveryError::halt("fhir-blob", text)
-                    })?;
-                    offset += read.len() as u64;
-                    out.extend_from_slice(&read);
-                }
+/// Reads what lies outside of a message, and remembers when that failed: the fault is then neither
+/// the message's nor the server's.
+struct Told {
+    blobs: Arc<dyn BlobReader>,
+    failed: AtomicBool,
+}
+
+impl BlobReader for Told {
+    fn read<'a>(
+        &'a self,
+        range: &'a BlobRange,
+        offset: u64,
+        length: usize,
+    ) -> BoxFuture<'a, std::io::Result<Bytes>> {
+        Box::pin(async move {
+            let read = self.blobs.read(range, offset, length).await;
+            if read.as_ref().is_ok_and(|read| !read.is_empty()) {
+                return read;
             }
-        }
+            self.failed.store(true, Ordering::Relaxed);
+            Err(std::io::Error::other("an attachment cannot be read"))
+        })
     }
-    Ok(out.freeze())
+}
+
+/// Refuses a message that is larger than a store of this node takes.
+fn bounded(payload: &Payload) -> Result<(), DeliveryError> {
+    let text = payload.text().len() as u64;
+    let beyond = |limit: &str, max: u64| {
+        let text = format!("the message exceeds `{limit}`, {max} bytes");
+        DeliveryError::reject("fhir-too-large", text)
+    };
+    if text > LOCAL_BYTES_MAX {
+        return Err(beyond("local-bytes", LOCAL_BYTES_MAX));
+    }
+    if payload.len() - text > LOCAL_ATTACHMENT_BYTES_MAX {
+        let name = "local-attachment-bytes";
+        return Err(beyond(name, LOCAL_ATTACHMENT_BYTES_MAX));
+    }
+    Ok(())
 }

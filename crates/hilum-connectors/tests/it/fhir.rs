@@ -92,12 +92,14 @@ async fn the_destination_keeps_the_contract_with_a_server_elsewhere() {
 }
 
 /// A store of this node that is played.
-struct Store {
+pub(crate) struct Store {
     door: FhirDoor,
     changes: Plain<Vec<FhirChange>>,
     commits: watch::Sender<u64>,
-    requests: Plain<Vec<(String, FhirRequest)>>,
+    pub(crate) requests: Plain<Vec<(String, FhirRequest)>>,
     answer: Plain<Option<FhirResponse>>,
+    /// It reads what lies apart.
+    pub(crate) reads: Plain<bool>,
 }
 
 /// What the door leads to.
@@ -105,13 +107,16 @@ struct Port(Arc<Store>);
 
 impl FhirPort for Port {
     fn request(&self, tenant: &str, request: FhirRequest) -> BoxFuture<'_, FhirResponse> {
-        self.0
-            .requests
-            .lock()
-            .unwrap()
-            .push((tenant.to_owned(), request));
+        let apart = request.apart.clone();
+        let apart = apart.filter(|_| *self.0.reads.lock().unwrap());
+        let mut requests = self.0.requests.lock().unwrap();
+        requests.push((tenant.to_owned(), request));
         let answer = self.0.answer.lock().unwrap().clone();
         Box::pin(async move {
+            if let Some(apart) = apart {
+                let range = &apart.tokens.ranges()[0];
+                apart.blobs.read(range, 0, 4).await.unwrap_err();
+            }
             match answer {
                 Some(answer) => answer,
                 None => std::future::pending().await,
@@ -148,20 +153,21 @@ impl FhirPort for Port {
 }
 
 impl Store {
-    fn open() -> Arc<Self> {
+    pub(crate) fn open() -> Arc<Self> {
         let store = Arc::new(Self {
             door: FhirDoor::default(),
             changes: Plain::default(),
             commits: watch::Sender::new(0),
             requests: Plain::default(),
             answer: Plain::default(),
+            reads: Plain::default(),
         });
         store.answers(200, None);
         store.door.open(Arc::new(Port(Arc::clone(&store))));
         store
     }
 
-    fn answers(&self, status: u16, location: Option<&str>) {
+    pub(crate) fn answers(&self, status: u16, location: Option<&str>) {
         *self.answer.lock().unwrap() = Some(FhirResponse {
             status,
             location: location.map(str::to_owned),
@@ -179,7 +185,7 @@ impl Store {
         }
     }
 
-    fn destination(&self, config: &Value) -> Arc<dyn Destination> {
+    pub(crate) fn destination(&self, config: &Value) -> Arc<dyn Destination> {
         destination_factory("fhir", config, &self.site()).unwrap()()
     }
 
@@ -270,13 +276,18 @@ async fn a_store_of_the_node_gets_the_delivery_and_the_whole_message() {
     assert_eq!(request.target, "Binary");
     assert_eq!(request.delivery, Some(one.id.to_string()));
     assert_eq!(request.if_none_exist, None, "the store knows the delivery");
-    assert_eq!(request.body, text.replace("\"\"", "\"AAAA\""));
+    // A token stands for what lies in the blob.
+    let apart = request.apart.clone().unwrap();
+    let whole = apart.tokens.extract(&request.body);
+    assert_eq!(whole, one.payload);
+    let read = apart.blobs.read(&whole.cuts()[0].range, 0, 9).await;
+    assert_eq!(read.unwrap(), "AAAA");
     store.door.close();
     let error = destination.send(&[one]).await[0].clone().unwrap_err();
     assert_eq!((error.class, error.code), (Class::Retry, "fhir-closed"));
 }
 
-async fn send(destination: &dyn Destination, one: Delivery) -> hilum_component::Outcome {
+pub(crate) async fn send(destination: &dyn Destination, one: Delivery) -> hilum_component::Outcome {
     destination.send(&[one]).await.remove(0)
 }
 

@@ -8,6 +8,7 @@
 )]
 
 mod fhir;
+mod fhir_large;
 mod file;
 mod followed;
 mod http;

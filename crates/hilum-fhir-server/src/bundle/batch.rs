@@ -42,7 +42,10 @@ pub(super) async fn one(call: &Call, bundle: &Resource, item: &Item) -> Result<R
         delivering: delivering.clone(),
         ..call.clone()
     };
-    let made = (entry.handle)(inner.clone()).await;
+    let made = match (entry.handle)(inner.clone()).await {
+        Ok(reply) => reply.whole().await,
+        Err(fault) => Err(fault),
+    };
     if matches!(&made, Ok(reply) if matches!(reply.content, Answer::Lines(..))) {
         return Err(crate::port::too_long());
     }

@@ -11,7 +11,6 @@ use http::{StatusCode, header};
 use super::{id_of, type_of};
 use crate::call::{Answer, Call, Reply};
 use crate::fault::Fault;
-use crate::request::Conditions;
 use crate::search::View;
 use crate::time::http_date;
 use crate::write;
@@ -21,7 +20,7 @@ pub(super) fn current(call: Call) -> BoxFuture<'static, Result<Reply, Fault>> {
         let view = view(&call)?;
         let (_, stored_type) = type_of(&call)?;
         let id = id_of(&call)?;
-        let stored = call.tenant.read(stored_type, id).await?;
+        let stored = call.tenant.store.read_apart(stored_type, id).await?;
         let stored = match (stored, call.moment) {
             (Some(later), Some(moment)) if later.seq > moment => {
                 let versions = call.tenant.store.versions_at(vec![later.pk], moment);
@@ -30,7 +29,7 @@ pub(super) fn current(call: Call) -> BoxFuture<'static, Result<Reply, Fault>> {
             (stored, _) => stored,
         };
         let stored = stored.ok_or_else(missing)?;
-        given(&call.conditions, &stored, &view)
+        given(&call, stored, &view).await
     })
 }
 
@@ -45,10 +44,14 @@ pub(super) fn version(call: Call) -> BoxFuture<'static, Result<Reply, Fault>> {
                 "there is no such version: versions are numbers",
             )
         })?;
-        let stored = call.tenant.vread(stored_type, id, number).await?;
+        let stored = call
+            .tenant
+            .store
+            .vread_apart(stored_type, id, number)
+            .await?;
         let stored = stored
             .ok_or_else(|| Fault::missing(IssueType::NotFound, "there is no such version"))?;
-        given(&call.conditions, &stored, &view)
+        given(&call, stored, &view).await
     })
 }
 
@@ -77,14 +80,16 @@ fn view(call: &Call) -> Result<View, Fault> {
 }
 
 /// A version, unless the client has it already.
-fn given(conditions: &Conditions, stored: &Stored, view: &View) -> Result<Reply, Fault> {
+async fn given(call: &Call, stored: Stored, view: &View) -> Result<Reply, Fault> {
+    let conditions = &call.conditions;
     if stored.is_erased() {
         return Err(Fault::erased());
     }
-    if stored.body.is_none() {
-        return Err(Fault::gone(u64::from(stored.version)));
-    }
     let version = u64::from(stored.version);
+    let Some(body) = &stored.body else {
+        return Err(Fault::gone(version));
+    };
+    let updated_ms = stored.updated_ms;
     let unchanged = match (&conditions.if_none_match, conditions.if_modified_since) {
         (Some(tags), _) => tags.holds(version),
         // HTTP dates have seconds only.
@@ -94,9 +99,20 @@ fn given(conditions: &Conditions, stored: &Stored, view: &View) -> Result<Reply,
     let reply = if unchanged {
         Reply::new(StatusCode::NOT_MODIFIED, Answer::None)
     } else {
-        Reply::json(write::viewed(stored, view)?.unwrap_or_default())
+        match (body.apart.is_empty(), view) {
+            (true, _) => Reply::json(write::viewed(&stored, view)?.unwrap_or_default()),
+            (false, View::Full) => {
+                let store = call.tenant.store.clone();
+                let large = write::Large { store, stored };
+                Reply::new(StatusCode::OK, Answer::Apart(Box::new(large)))
+            }
+            (false, _) => {
+                let stored = call.tenant.store.whole(stored).await?;
+                Reply::json(write::viewed(&stored, view)?.unwrap_or_default())
+            }
+        }
     };
     Ok(reply
         .with(header::ETAG, &format!("W/\"{version}\""))
-        .with(header::LAST_MODIFIED, &http_date(stored.updated_ms)))
+        .with(header::LAST_MODIFIED, &http_date(updated_ms)))
 }

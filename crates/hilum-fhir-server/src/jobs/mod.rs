@@ -277,6 +277,7 @@ impl Running {
             base: base.into(),
             caller: IpAddr::V4(Ipv4Addr::LOCALHOST),
             delivering: None,
+            beside: None,
         }
     }
 

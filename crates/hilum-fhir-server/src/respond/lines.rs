@@ -88,14 +88,15 @@ impl Reader {
     }
 }
 
-enum Packer {
+/// Packs what goes through it.
+pub(super) enum Packer {
     Plain,
     Gzip(flate2::write::GzEncoder<Vec<u8>>),
     Zstd(Box<zstd::stream::write::Encoder<'static, Vec<u8>>>),
 }
 
 impl Packer {
-    fn new(coding: Option<Coding>) -> io::Result<Self> {
+    pub(super) fn new(coding: Option<Coding>) -> io::Result<Self> {
         Ok(match coding {
             None => Self::Plain,
             Some(Coding::Gzip) => {
@@ -110,7 +111,7 @@ impl Packer {
     }
 
     /// What comes out when these bytes go in; it may be nothing yet.
-    fn pack(&mut self, bytes: &[u8]) -> io::Result<Vec<u8>> {
+    pub(super) fn pack(&mut self, bytes: &[u8]) -> io::Result<Vec<u8>> {
         match self {
             Self::Plain => Ok(bytes.to_vec()),
             Self::Gzip(encoder) => {
@@ -125,7 +126,7 @@ impl Packer {
     }
 
     /// What is still inside; nothing when it was taken out.
-    fn finish(&mut self) -> io::Result<Vec<u8>> {
+    pub(super) fn finish(&mut self) -> io::Result<Vec<u8>> {
         match std::mem::replace(self, Self::Plain) {
             Self::Plain => Ok(Vec::new()),
             Self::Gzip(encoder) => encoder.finish(),

@@ -1,5 +1,6 @@
 //! From a reply or a fault to bytes on the wire.
 
+mod apart;
 mod lines;
 
 use std::io;
@@ -14,7 +15,7 @@ use crate::bulk::Parts;
 use crate::call::{Answer, Reply};
 use crate::fault::Fault;
 use crate::request::{Coding, Format, Media, PACK_BYTES_MIN, pack};
-use crate::write;
+use crate::write::{self, Large};
 
 /// The body of an answer: bytes that are there, or files that are read on the way.
 pub(crate) type Body = Either<Full<Bytes>, Channel<Bytes, io::Error>>;
@@ -31,10 +32,29 @@ pub(crate) struct Shape {
     pub(crate) coding: Option<Coding>,
 }
 
-/// An answer.
-pub(crate) fn reply(reply: Reply, shape: &Shape) -> Response<Body> {
+/// An answer; large content that a resource has apart is read on the way if nothing is to be made
+/// of the whole.
+pub(crate) async fn reply(reply: Reply, shape: &Shape) -> Response<Body> {
+    let as_it_is = shape.media.format == Format::Json && !shape.pretty;
+    let reply = match reply.content {
+        Answer::Apart(large) if as_it_is => {
+            let mut response = apart(*large, shape);
+            common(&mut response, reply.status, reply.headers);
+            return response;
+        }
+        Answer::Apart(_) => match reply.whole().await {
+            Ok(reply) => reply,
+            Err(error) => return fault(error, shape),
+        },
+        _ => reply,
+    };
+    present(reply, shape)
+}
+
+/// An answer whose bytes are there, or files.
+fn present(reply: Reply, shape: &Shape) -> Response<Body> {
     let (bytes, content_type) = match reply.content {
-        Answer::None => (Bytes::new(), None),
+        Answer::None | Answer::Apart(_) => (Bytes::new(), None),
         Answer::Raw(bytes, content_type) => (bytes, Some(content_type)),
         Answer::Json(json) => match shaped(json, shape) {
             Ok(bytes) => (bytes, Some(shape.media.content_type.to_owned())),
@@ -94,6 +114,37 @@ fn common(
     );
 }
 
+/// A resource, its parts as they are read.
+fn apart(large: Large, shape: &Shape) -> Response<Body> {
+    let bytes = large.bytes();
+    let body = match apart::body(large, shape.coding) {
+        Ok(body) => Either::Right(body),
+        Err(error) => {
+            tracing::error!(%error, "an answer cannot be packed");
+            let mut failed = Response::new(full(Bytes::new()));
+            *failed.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+            return failed;
+        }
+    };
+    let mut response = Response::new(body);
+    let headers = response.headers_mut();
+    if let Ok(value) = HeaderValue::from_str(shape.media.content_type) {
+        headers.insert(header::CONTENT_TYPE, value);
+    }
+    let vary = HeaderValue::from_static("accept, accept-encoding");
+    headers.insert(header::VARY, vary);
+    match shape.coding {
+        Some(coding) => {
+            let value = HeaderValue::from_static(coding.name());
+            headers.insert(header::CONTENT_ENCODING, value);
+        }
+        None => {
+            headers.insert(header::CONTENT_LENGTH, HeaderValue::from(bytes));
+        }
+    }
+    response
+}
+
 /// Files, as they are read.
 fn lines(parts: Parts, content_type: &'static str, coding: Option<Coding>) -> Response<Body> {
     let bytes = parts.bytes;
@@ -147,9 +198,9 @@ pub(crate) fn fault(fault: Fault, shape: &Shape) -> Response<Body> {
             media: Media::JSON,
             ..*shape
         };
-        return reply(told, &plain);
+        return present(told, &plain);
     }
-    reply(told, shape)
+    present(told, shape)
 }
 
 /// Lets a web page of this origin read the answer.

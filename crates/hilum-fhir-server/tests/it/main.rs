@@ -12,6 +12,7 @@
 /// Where the tests keep their stores.
 const POSTGRES: bool = false;
 
+mod beside;
 mod bundle;
 mod clients;
 mod codes;

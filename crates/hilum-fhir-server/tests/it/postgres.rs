@@ -11,6 +11,7 @@
 /// Where the tests keep their stores.
 const POSTGRES: bool = true;
 
+mod beside;
 mod bundle;
 mod clients;
 mod codes;

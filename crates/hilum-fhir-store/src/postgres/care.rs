@@ -46,6 +46,15 @@ const COUNTS: &[(&str, &str)] = &[
         "erased versions with content",
     ),
     (
+        "SELECT count(*) FROM part p LEFT JOIN content c ON c.id = p.content WHERE c.id IS NULL",
+        "parts of content that is not there",
+    ),
+    (
+        "SELECT count(*) FROM content c WHERE NOT EXISTS \
+         (SELECT 1 FROM part p WHERE p.content = c.id AND p.part = 0)",
+        "content without parts",
+    ),
+    (
         "SELECT count(*) FROM word w WHERE NOT EXISTS \
          (SELECT 1 FROM token t WHERE t.param = w.param AND t.code = w.code)",
         "words without rows",

@@ -2,6 +2,7 @@
 //! database's: [`PgStore::scrub`] says so.
 
 use super::columns::Columns;
+use super::content;
 use super::open::PgStore;
 use super::text::clean;
 use super::writing::Writing;
@@ -75,6 +76,7 @@ fn erase(
 
 /// Clears the versions of a resource and what was kept about them; how many had content.
 fn clear(writing: &mut Writing<'_>, pk: i64) -> Result<u64, StoreError> {
+    content::release(writing, pk)?;
     let all = "SELECT seq, body IS NOT NULL FROM version \
                WHERE (pk = $1 AND seq <> pk) OR seq = $1";
     let rows = writing.query(all, &[&pk])?;

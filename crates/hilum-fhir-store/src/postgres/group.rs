@@ -10,6 +10,7 @@ use std::collections::HashMap;
 use tokio_postgres::Row;
 
 use super::columns::{Columns, ResourceRow, VersionRow};
+use super::content;
 use super::link::Values;
 use super::reading::Unbounded;
 use super::source::{PgSource, small};
@@ -105,6 +106,8 @@ struct Group<'a> {
     counted: Vec<&'a str>,
     columns: Columns<'a>,
     versions: Vec<VersionRow<'a>>,
+    /// Contents apart that the versions name.
+    contents: Vec<i64>,
 }
 
 /// Applies commits and commits the transaction; one outcome for each.
@@ -233,6 +236,7 @@ impl<'a> Group<'a> {
             counted: Vec::new(),
             columns: Columns::default(),
             versions: Vec::new(),
+            contents: Vec::new(),
         })
     }
 
@@ -258,6 +262,12 @@ impl<'a> Group<'a> {
             if writing.query(there, &[&&*clean(&step.id)])?.is_empty() {
                 return Ok(Err(StoreError::NoJob));
             }
+        }
+        let named = op.changes.iter().flat_map(PreparedChange::contents);
+        let named: Vec<i64> = named.copied().collect();
+        if !named.is_empty() && !content::are_there(writing, &named)? {
+            let text = "a body names content that is not there";
+            return Ok(Err(StoreError::Invalid(text)));
         }
         let before = writing.numbers;
         let versions = self.versions.len();
@@ -291,6 +301,7 @@ impl<'a> Group<'a> {
         if op.watched.is_some_and(|watched| watched.changes) {
             writing.numbers.watched += 1;
         }
+        self.contents.extend(named);
         self.events(writing, &op.events, &written);
         self.steps.extend(&op.job);
         let outcome = Committed {
@@ -534,6 +545,10 @@ impl<'a> Group<'a> {
     /// Saves the progress of jobs, and forgets old deliveries where new ones came.
     fn beside(&mut self, writing: &mut Writing<'_>) -> Result<(), StoreError> {
         let now = self.shared.config.clock.now_ms();
+        let contents = std::mem::take(&mut self.contents);
+        if !contents.is_empty() {
+            content::take_into_use(writing, &contents)?;
+        }
         for step in self.steps.drain(..) {
             let sql = "UPDATE job SET progress = $2, changed_ms = $3 WHERE id = $1";
             writing.query(sql, &[&&*clean(&step.id), &&step.progress[..], &now])?;

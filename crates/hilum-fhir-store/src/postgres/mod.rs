@@ -3,6 +3,7 @@
 
 mod care;
 mod columns;
+mod content;
 mod erase;
 mod group;
 mod job;

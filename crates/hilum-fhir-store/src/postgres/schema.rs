@@ -71,6 +71,12 @@ ALTER TABLE store ADD watched bigint NOT NULL DEFAULT 0;
 CREATE TABLE lease (name text COLLATE "C" PRIMARY KEY, holder bigint NOT NULL,
   node bigint NOT NULL, tenure bigint NOT NULL, until timestamptz NOT NULL);
 CREATE TABLE told (topic text COLLATE "C" PRIMARY KEY, event bigint NOT NULL)"#,
+    r#"
+CREATE TABLE content (id bigint PRIMARY KEY, uses bigint NOT NULL, at_ms bigint NOT NULL);
+CREATE INDEX content_unused ON content (at_ms) WHERE uses = 0;
+CREATE TABLE part (content bigint NOT NULL, part bigint NOT NULL, codec bigint NOT NULL,
+  bytes bigint NOT NULL, body bytea NOT NULL, PRIMARY KEY (content, part));
+ALTER TABLE part ALTER body SET STORAGE EXTERNAL"#,
 ];
 
 /// The key of the advisory lock under which one process at a time makes tables.

@@ -4,6 +4,7 @@ use hilum_db::rusqlite::types::ToSql;
 use hilum_db::rusqlite::{Connection, OptionalExtension};
 use hilum_db::{DbClass, DbError, Doing};
 
+use super::content;
 use super::delivery;
 use super::handler::{CommitOp, StoreHandler};
 use super::index::{difference, write_text};
@@ -88,6 +89,14 @@ pub(super) fn commit(
             }
         }
     }
+    let contents = op.changes.iter().flat_map(PreparedChange::contents);
+    if !content::take_into_use(handler, conn, contents)? {
+        op.outcome = Err(StoreError::Invalid(
+            "a body names content that is not there",
+        ));
+        let name = handler.shared.name.clone();
+        return Err(DbError::new(DbClass::Constraint, "commit to", name));
+    }
     outbox::write(handler, conn, &op.events, &written)?;
     let outcome = Committed {
         seq: Seq(handler.state.seq),
@@ -98,18 +107,10 @@ pub(super) fn commit(
         delivery::forget(handler, conn, now)?;
         let token = handler.shared.tokens.delivery(&delivery.id.0);
         let written = encode_written(&outcome.written);
-        run(
-            handler,
-            conn,
-            "INSERT INTO delivery VALUES (?, ?, ?, ?, ?)",
-            &[
-                &token,
-                &(first + 1),
-                &handler.state.seq,
-                &written,
-                &&delivery.reply[..],
-            ],
-        )?;
+        let (first, last) = (first + 1, handler.state.seq);
+        let sql = "INSERT INTO delivery VALUES (?, ?, ?, ?, ?)";
+        let values: [&dyn ToSql; 5] = [&token, &first, &last, &written, &&delivery.reply[..]];
+        run(handler, conn, sql, &values)?;
     }
     op.outcome = Ok(outcome);
     Ok(())

@@ -73,6 +73,16 @@ pub(super) fn verify(
              (SELECT 1 FROM token t WHERE t.param = w.param AND t.code = w.code)",
             "words without rows",
         ),
+        (
+            "SELECT count(*) FROM part p LEFT JOIN content c ON c.id = p.content \
+             WHERE c.id IS NULL",
+            "parts of content that is not there",
+        ),
+        (
+            "SELECT count(*) FROM content c WHERE NOT EXISTS \
+             (SELECT 1 FROM part p WHERE p.content = c.id AND p.part = 0)",
+            "content without parts",
+        ),
     ] {
         let count = one(sql)?;
         if count != 0 {

@@ -6,6 +6,7 @@ use hilum_db::{DbError, Doing};
 use tokio::sync::oneshot;
 
 use super::apply::{before, count, run};
+use super::content;
 use super::handler::{Op, StoreHandler};
 use super::index::{difference, write_text};
 use super::job;
@@ -131,6 +132,7 @@ fn versions(handler: &StoreHandler, conn: &Connection, pk: i64) -> Result<Vec<i6
 fn clear(handler: &StoreHandler, conn: &Connection, seqs: &[i64]) -> Result<u64, DbError> {
     let mut content = 0;
     for seq in seqs {
+        content::release(handler, conn, *seq)?;
         let held = "UPDATE version SET body = NULL WHERE seq = ? AND body IS NOT NULL";
         content += run(handler, conn, held, &[seq])? as u64;
         let version = "UPDATE version SET method = ?, codec = 0, dictionary = NULL, key = NULL, \

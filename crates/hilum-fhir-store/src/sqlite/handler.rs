@@ -11,6 +11,7 @@ use hilum_db::{DbClass, DbError, Doing, Handler, Recovery};
 use tokio::sync::oneshot;
 
 use super::apply;
+use super::content;
 use super::erase::{self, Scrub};
 use super::job;
 use super::names::{load_catalog, register, retire};
@@ -19,6 +20,7 @@ use super::reindex::{self, Step};
 use crate::catalog::Catalog;
 use crate::commit::{Committed, Delivery, Expect, JobStep, OutboxEvent};
 use crate::config::ParamSpec;
+use crate::content::ContentStep;
 use crate::erase::{EraseStep, Erased};
 use crate::error::StoreError;
 use crate::id::{ParamKey, ResourceType};
@@ -60,6 +62,10 @@ pub(super) enum Op {
         erased: Result<Erased, StoreError>,
         done: oneshot::Sender<Result<Erased, StoreError>>,
     },
+    Content {
+        step: ContentStep,
+        done: oneshot::Sender<Result<(), StoreError>>,
+    },
     Scrub {
         step: Scrub,
         /// There is more to do.
@@ -78,6 +84,7 @@ impl Op {
             Self::Reindex { done, .. } => drop(done.send(Err(error))),
             Self::Job { done, .. } => drop(done.send(Err(error))),
             Self::Erase { done, .. } => drop(done.send(Err(error))),
+            Self::Content { done, .. } => drop(done.send(Err(error))),
             Self::Scrub { done, .. } => drop(done.send(Err(error))),
         }
     }
@@ -208,6 +215,7 @@ impl Handler for StoreHandler {
             &config.params,
             &self.state.counts,
         )?;
+        content::drop_forgotten(self, conn)?;
         run("COMMIT")?;
         self.shared.set_catalog(load_catalog(conn, &name)?);
         Ok(())
@@ -251,6 +259,7 @@ impl Handler for StoreHandler {
                 *erased = Ok(erase::erase(self, conn, resources, step.as_ref())?);
                 Ok(())
             }
+            Op::Content { step, .. } => content::apply(self, conn, step),
             Op::Scrub { step, more, .. } => {
                 *more = Ok(erase::scrub(self, conn, *step)?);
                 Ok(())
@@ -306,6 +315,7 @@ impl Handler for StoreHandler {
                 Op::Reindex { progress, done, .. } => drop(done.send(progress)),
                 Op::Job { job, done, .. } => drop(done.send(job)),
                 Op::Erase { erased, done, .. } => drop(done.send(erased)),
+                Op::Content { done, .. } => drop(done.send(Ok(()))),
                 Op::Scrub { step, more, done } => {
                     let more = match step {
                         Scrub::Begin | Scrub::Merge => more,

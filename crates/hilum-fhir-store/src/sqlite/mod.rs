@@ -2,6 +2,7 @@
 
 mod apply;
 mod care;
+mod content;
 mod delivery;
 mod erase;
 mod handler;

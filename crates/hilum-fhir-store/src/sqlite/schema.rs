@@ -15,6 +15,8 @@
 //! - `word` names each distinct text of a parameter once; its rows are tokens. Text repeats (names,
 //!   displays, profiles), so this is smaller than a table of strings, sorts, and makes `:contains`
 //!   look at distinct words only. A word without rows is removed at once.
+//! - `content` has one row for each content apart (`content.rs`): how many versions name it, and when
+//!   it was first written. Its bytes lie in the rows of `part`, which are in the order of writing.
 //! - `outbox` has one row for each event; `topic` counts the events that each topic ever had, in the
 //!   transaction that writes the event, so their numbers have no gaps. Numbers are never given out
 //!   again, also when every row was trimmed.
@@ -71,5 +73,9 @@ CREATE UNIQUE INDEX outbox_event ON outbox (topic, event);
 CREATE TABLE topic (name TEXT PRIMARY KEY, events INTEGER NOT NULL) WITHOUT ROWID", "
 CREATE INDEX delivery_last ON delivery (last)", "
 ALTER TABLE reindex ADD COLUMN began_ms INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE reindex ADD COLUMN whole INTEGER NOT NULL DEFAULT 0"],
+ALTER TABLE reindex ADD COLUMN whole INTEGER NOT NULL DEFAULT 0", "
+CREATE TABLE content (id INTEGER PRIMARY KEY, uses INTEGER NOT NULL, at_ms INTEGER NOT NULL);
+CREATE INDEX content_unused ON content (at_ms) WHERE uses = 0;
+CREATE TABLE part (content INTEGER NOT NULL, part INTEGER NOT NULL, codec INTEGER NOT NULL,
+  bytes INTEGER NOT NULL, body BLOB NOT NULL, PRIMARY KEY (content, part))"],
 };

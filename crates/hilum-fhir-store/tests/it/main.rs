@@ -12,6 +12,7 @@ const POSTGRES: bool = false;
 
 mod care;
 mod commits;
+mod content;
 mod door;
 mod erase;
 mod file;

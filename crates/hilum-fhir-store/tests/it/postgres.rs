@@ -12,6 +12,7 @@ const POSTGRES: bool = true;
 
 mod care;
 mod commits;
+mod content;
 mod door;
 mod erase;
 mod jobs;
