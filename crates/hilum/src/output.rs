@@ -77,6 +77,19 @@ impl Output {
         drop(writeln!(stdout(), "{line}"));
     }
 
+    /// A line of the result that comes in pieces.
+    pub(crate) fn pieces(&self, pieces: &[impl AsRef<[u8]>]) {
+        let mut to = stdout();
+        let mut write = || {
+            for piece in pieces {
+                to.write_all(piece.as_ref())?;
+            }
+            to.write_all(b"\n")?;
+            to.flush()
+        };
+        drop(write());
+    }
+
     /// A message of HL7 v2 as it is, its segments ended by carriage returns; at a terminal, where
     /// these would write over each other, by line ends.
     pub(crate) fn segments(&self, message: &[u8]) {

@@ -1,5 +1,6 @@
 //! `hilum convert`
 
+mod apart;
 mod input;
 mod loose;
 mod rows;

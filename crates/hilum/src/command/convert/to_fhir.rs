@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::bail;
+use bytes::Bytes;
 use hilum_convert::{
     Arrived, Attachments, BundleType, Converted, Maps, Original, Reason, Settings, derived_id,
     to_fhir,
@@ -11,6 +12,7 @@ use hilum_fhir::{Style, json as fhir_json};
 use hilum_hl7v2::Message;
 use serde_json::{Value, json};
 
+use super::apart::Apart;
 use super::input;
 use super::watch::Watch;
 use super::why::Why;
@@ -98,8 +100,14 @@ impl Converting<'_> {
         for (name, bytes) in messages {
             // The id derives from the bytes, so that the same file gives the same Bundle.
             let id = derived_id(&[&String::from_utf8_lossy(&bytes)]);
-            match Message::parse(bytes) {
-                Ok(message) => self.message(&name, message, &id)?,
+            let (text, apart) = if self.is_plain() {
+                let (text, apart) = Apart::cut(bytes);
+                (text, Some(apart))
+            } else {
+                (bytes.into(), None)
+            };
+            match Message::parse(text) {
+                Ok(message) => self.message(&name, message, &id, apart.as_ref())?,
                 Err(reject) => {
                     let text = format!("not a message of HL7 v2: {reject}");
                     self.watch.unread(&name, &text);
@@ -109,7 +117,19 @@ impl Converting<'_> {
         Ok(())
     }
 
-    fn message(&mut self, name: &str, message: Message, id: &str) -> anyhow::Result<()> {
+    /// Nobody looks at the documents, neither the message as it came nor somebody who asks why.
+    fn is_plain(&self) -> bool {
+        let is_told = self.output.json() || self.settings.explain;
+        !is_told && self.settings.original == Original::None
+    }
+
+    fn message(
+        &mut self,
+        name: &str,
+        message: Message,
+        id: &str,
+        apart: Option<&Apart>,
+    ) -> anyhow::Result<()> {
         let arrived = Arrived {
             id,
             at: &self.arrived,
@@ -123,13 +143,13 @@ impl Converting<'_> {
             self.output
                 .value(&as_json(name, &converted, self.arguments.explain)?)?;
         } else {
-            self.show(name, &converted)?;
+            self.show(name, &converted, apart)?;
         }
         self.watch.converted();
         Ok(())
     }
 
-    fn show(&self, name: &str, converted: &Converted) -> anyhow::Result<()> {
+    fn show(&self, name: &str, converted: &Converted, apart: Option<&Apart>) -> anyhow::Result<()> {
         let style = if self.many {
             Style::Compact
         } else {
@@ -137,8 +157,12 @@ impl Converting<'_> {
         };
         let mut text = Vec::new();
         fhir_json::write(&converted.bundle, style, &mut text);
-        let text = String::from_utf8(text)?;
-        self.output.line(text.trim_end());
+        text.truncate(text.trim_ascii_end().len());
+        let text = Bytes::from(text);
+        match apart {
+            Some(apart) => self.output.pieces(&apart.pieces(text.clone())),
+            None => self.output.pieces(std::slice::from_ref(&text)),
+        }
         for finding in &converted.findings {
             self.watch.note(name, &finding.to_string());
         }
@@ -146,7 +170,7 @@ impl Converting<'_> {
             self.watch.note(name, &format!("unmapped {place}"));
         }
         if self.arguments.explain {
-            let bundle: Value = serde_json::from_str(&text)?;
+            let bundle: Value = serde_json::from_slice(&text)?;
             let mut why = Why::new();
             for reason in &converted.reasons {
                 explain(reason, &bundle, &mut why);

@@ -1,5 +1,6 @@
 //! Documents and vaccinations: one resource of each, also when it is replaced or called off.
 
+use hilum_testkit::wait::until;
 use serde_json::Value;
 
 use super::{DOCUMENTS, Hospital, VACCINATIONS, at, sample};
@@ -60,4 +61,78 @@ async fn a_document_is_a_reference_and_a_binary_and_a_dose_one_immunization() {
     let expected = expected.map(|(n, s, v)| (n.to_owned(), s.to_owned(), v.to_owned()));
     assert_eq!(doses, expected);
     assert_eq!(hospital.find("Patient").await.len(), 2);
+}
+
+/// Bytes of the large document, in base64.
+const LARGE: usize = 40_000_000;
+/// What it may add to the memory of the node, in bytes: no more than two copies of it.
+const MORE: u64 = 80_000_000;
+
+/// The most memory that the node had since this was asked last, in bytes.
+fn peak(hospital: &Hospital) -> u64 {
+    let of = format!("/proc/{}", hospital.node.id());
+    let status = std::fs::read_to_string(format!("{of}/status")).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"));
+    let kib = line.unwrap().split_whitespace().nth(1).unwrap();
+    // proc(5): 5 resets the peak of the resident set.
+    std::fs::write(format!("{of}/clear_refs"), "5").unwrap();
+    kib.parse::<u64>().unwrap() * 1024
+}
+
+#[tokio::test]
+async fn a_document_of_40_mb_is_stored_and_read_without_being_held_whole() {
+    let hospital = Hospital::of(&["documents"]).await;
+    let sample =
+        |name: &str| String::from_utf8(sample(&format!("documents/samples/{name}.hl7"))).unwrap();
+    let pdf = sample("t02-pdf");
+    let data = pdf.split("^Base64^").nth(1).unwrap();
+    let data = data.split(['|', '\r']).next().unwrap();
+    let message = |number: u32, document: &str| {
+        pdf.replace(data, document)
+            .replace("M0002", &format!("M{number}"))
+    };
+    // What is made at the first message stays.
+    let other = message(1, "JVBERi0xLjUK").replace("DOC78", "DOC1");
+    hospital.send(DOCUMENTS, other.as_bytes()).await;
+    hospital.delivered(&[("documents store", 1)]).await;
+    peak(&hospital);
+    let before = peak(&hospital);
+
+    let large: String = ('A'..='Z').chain('0'..='9').cycle().take(LARGE).collect();
+    hospital
+        .send(DOCUMENTS, message(2, &large).as_bytes())
+        .await;
+    until("the large document is stored", || {
+        let status = crate::kit::json(&["status", "--at", &hospital.at, "--json"]);
+        status["channels"][0]["destinations"][0]["delivered"] == 2
+    })
+    .await;
+    let stored = peak(&hospital).saturating_sub(before);
+    assert!(stored < MORE, "{stored} bytes more while it was stored");
+
+    let reference = async || {
+        let search = "DocumentReference?identifier=urn:oid:2.999.1.6|DOC78";
+        hospital.only(search).await
+    };
+    let first = reference().await;
+    let url = at(&first, "/content/0/attachment/url").to_owned();
+    peak(&hospital);
+    let read = hospital.read(&url).await;
+    let given = peak(&hospital).saturating_sub(before);
+    assert!(given < MORE, "{given} bytes more while it was read");
+    let binary: Value = serde_json::from_str(&read).unwrap();
+    assert!(binary["data"] == large);
+
+    // What corrects it is the next version of the same, and the version before is still there.
+    hospital
+        .send(DOCUMENTS, message(3, "JVBERi0xLjQK").as_bytes())
+        .await;
+    hospital.delivered(&[("documents store", 3)]).await;
+    let corrected = reference().await;
+    assert_eq!(at(&corrected, "/content/0/attachment/url"), url);
+    let now = hospital.get(&url).await;
+    assert_eq!(at(&now, "/data"), "JVBERi0xLjQK");
+    assert_eq!(at(&now, "/meta/versionId"), "2");
+    let before = hospital.get(&format!("{url}/_history/1")).await;
+    assert!(before["data"] == large);
 }

@@ -53,7 +53,7 @@ struct Hospital {
     ports: BTreeMap<&'static str, u16>,
     ehr: Receiver,
     lis: Receiver,
-    _node: Running,
+    node: Running,
 }
 
 impl Hospital {
@@ -99,7 +99,7 @@ impl Hospital {
             ports,
             ehr,
             lis,
-            _node: node,
+            node,
         }
     }
 
