@@ -19,11 +19,11 @@ use tokio::time::{Instant, sleep};
 
 use super::fhir::{Fhir, many, on_core};
 use super::report::{Report, Row};
-use super::{STOP_WITHIN, page};
+use super::{STOP_WITHIN, document, page};
 use crate::program::Program;
 use crate::{folder, machine};
 
-const ROWS: [&str; 2] = ["terminology", "store"];
+const ROWS: [&str; 3] = ["terminology", "store", "document"];
 const READY_WITHIN: Duration = Duration::from_secs(60);
 /// How long a queue may take to drain before the measurement is given up.
 const DRAIN_WITHIN: Duration = Duration::from_secs(240);
@@ -39,6 +39,8 @@ const CODES: usize = 2_000;
 const PATIENTS: u64 = 1_000;
 /// Observations of a result.
 const OBSERVATIONS: usize = 30;
+/// The steps of the destination that stores results.
+const STEPS: &str = "      - convert: fhir\n";
 /// Senders of results.
 const SENDERS: usize = 8;
 
@@ -48,7 +50,7 @@ pub(crate) struct ConvertBench {
     /// The program
     #[arg(long, value_name = "FILE")]
     hilum: PathBuf,
-    /// Only these rows: terminology, store, micro
+    /// Only these rows: terminology, store, document, micro
     #[arg(long, value_delimiter = ',', value_name = "ROW")]
     only: Vec<String>,
     /// How long each rate is measured
@@ -90,6 +92,7 @@ impl ConvertBench {
         for name in ROWS.into_iter().filter(|name| wants(name)) {
             let rows = match name {
                 "terminology" => self.terminology().await,
+                "document" => self.document().await,
                 _ => self.store().await,
             };
             let rows = rows.unwrap_or_else(|error| vec![Row::failed(name, &error)]);
@@ -175,7 +178,7 @@ impl ConvertBench {
         let ports = free_ports(1)?;
         let mllp = ports.first().context("a free port")?;
         let listens = SocketAddr::from(([127, 0, 0, 1], *mllp));
-        let site = Site::write(&self.work.join("converted"), &channel(listens))?;
+        let site = Site::write(&self.work.join("converted"), &channel(listens, STEPS))?;
         let mut program = self.started(&site)?;
         let mut fhir = Fhir::new(site.fhir);
         // What is compiled and cached at the first message is not the rate.
@@ -209,6 +212,21 @@ impl ConvertBench {
             ),
         ];
         program.stop(STOP_WITHIN)?;
+        Ok(rows)
+    }
+
+    /// Large documents into the site's own store and back, and through `hilum convert`.
+    async fn document(&self) -> Result<Vec<Row>> {
+        let ports = free_ports(1)?;
+        let mllp = ports.first().context("a free port")?;
+        let listens = SocketAddr::from(([127, 0, 0, 1], *mllp));
+        let steps = document::STEPS;
+        let site = Site::write(&self.work.join("documents"), &channel(listens, steps))?;
+        let mut program = self.started(&site)?;
+        let mut fhir = Fhir::new(site.fhir);
+        let mut rows = document::stored(&mut program, listens, &mut fhir).await?;
+        program.stop(STOP_WITHIN)?;
+        rows.push(document::converted(&self.hilum, &self.work).await?);
         Ok(rows)
     }
 
@@ -254,11 +272,11 @@ impl Site {
     }
 }
 
-fn channel(listens: SocketAddr) -> String {
+fn channel(listens: SocketAddr, steps: &str) -> String {
     format!(
         "channel: results\nabout: Results into the store\nowner: bench@hilum.example\n\
          from: {{ mllp: {{ listen: {listens} }} }}\nformat: hl7v2\norder: patient\n\
-         to:\n  store:\n    fhir: {{ to: local, connections: 32 }}\n    steps:\n      - convert: fhir\n"
+         to:\n  store:\n    fhir: {{ to: local, connections: 32 }}\n    steps:\n{steps}"
     )
 }
 

@@ -8,6 +8,7 @@
 //! that fails says why and does not cost the others.
 
 mod convert;
+mod document;
 mod fhir;
 mod figures;
 mod limit;
