@@ -323,7 +323,7 @@ impl Run<'_, '_> {
                 match known.how {
                     How::Update => {
                         self.put(request, names.method, "PUT");
-                        self.put(request, names.url, &format!("{}?{query}", ty.name));
+                        self.put(request, names.url, &[ty.name, "?", &query].concat());
                     }
                     How::Create => {
                         self.put(request, names.method, "POST");
@@ -339,7 +339,7 @@ impl Run<'_, '_> {
                     self.put(made.node, child, id);
                 }
                 self.put(request, names.method, "PUT");
-                self.put(request, names.url, &format!("{}/{id}", ty.name));
+                self.put(request, names.url, &[ty.name, "/", id].concat());
             }
         }
     }

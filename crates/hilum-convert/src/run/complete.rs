@@ -99,10 +99,12 @@ impl Run<'_, '_> {
             if !self.has_content(child) {
                 continue;
             }
-            let Some(of) = self.draft.as_child(child) else {
+            // Two of three elements are primitives, which need nothing.
+            let ty = self.draft.type_id(child);
+            if ty.is_none_or(|ty| tables().type_def(ty).primitive().is_some()) {
                 continue;
-            };
-            if tables().type_def(of.ty).primitive().is_none() {
+            }
+            if let Some(of) = self.draft.as_child(child) {
                 self.mend(child, of, scope, place);
                 self.complete_at(child, of.scope, place, depth + 1);
             }

@@ -25,6 +25,8 @@ pub(super) struct Segment {
     pub(super) repeats: bool,
     /// The message has several of its id.
     pub(super) is_one_of_many: bool,
+    /// The next one of its id; beyond all where there is none.
+    pub(super) next_alike: u32,
 }
 
 /// The answer to a condition that was asked last.
@@ -125,11 +127,14 @@ pub(super) fn indexed<'m>(
             has_quote: memchr::memchr(b'"', segment.raw()).is_some(),
             repeats: memchr::memchr(message.delimiters().repetition, segment.raw()).is_some(),
             is_one_of_many: false,
+            next_alike: u32::MAX,
         }
     });
     let mut segments: Vec<Segment> = segments.collect();
-    for segment in &mut segments {
+    let mut last: HashMap<[u8; 3], u32> = HashMap::new();
+    for (at, segment) in segments.iter_mut().enumerate().rev() {
         segment.is_one_of_many = counts.get(&segment.id).is_some_and(|count| *count > 1);
+        segment.next_alike = last.insert(segment.id, narrow(at)).unwrap_or(u32::MAX);
     }
     (segments, fields)
 }

@@ -162,8 +162,8 @@ impl<'m> Run<'_, 'm> {
         let [a, b, c] = id.map(usize::from);
         let cell = self.meant.get((a * 5 + b * 3 + c) % MEANT);
         if let Some(known) = cell.map(Cell::get)
-            && known.own == own
             && known.id == id
+            && (known.own == own || self.means_the_same(&known, own))
         {
             return known.found;
         }
@@ -172,6 +172,22 @@ impl<'m> Run<'_, 'm> {
             cell.set(Meant { own, id, found });
         }
         found
+    }
+
+    /// Whether what an earlier segment meant is meant by a later one of its group too: the OBR of
+    /// one result is that of the next, unless another one stands between.
+    fn means_the_same(&self, known: &Meant, own: u32) -> bool {
+        let segment = |at: u32| self.segments.get(at as usize);
+        let (Some(before), Some(here)) = (segment(known.own), segment(own)) else {
+            return false;
+        };
+        known.own < own
+            && before.group == here.group
+            && before.id != known.id
+            && here.id != known.id
+            && known.found.is_none_or(|found| {
+                found < known.own && segment(found).is_some_and(|found| found.next_alike > own)
+            })
     }
 
     /// The repetitions of a field of a segment.

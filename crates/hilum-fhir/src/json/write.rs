@@ -1,7 +1,9 @@
 //! From a resource to JSON.
 
+use std::sync::OnceLock;
+
 use super::super::resource::{Node, Resource};
-use crate::definitions::PrimitiveKind;
+use crate::definitions::{Definitions, ElementDef, PrimitiveKind};
 
 /// White space of what is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -54,6 +56,19 @@ pub fn write_selected(node: Node<'_>, selection: &dyn Selection, style: Style, o
     writer.object(node);
 }
 
+/// By the number of an element its key as it stands behind a comma; nothing for a choice, whose type
+/// is in its name.
+fn keys() -> &'static [Box<str>] {
+    static KEYS: OnceLock<Vec<Box<str>>> = OnceLock::new();
+    KEYS.get_or_init(|| {
+        let key = |def: &ElementDef| match def.choice {
+            true => Box::default(),
+            false => format!(",\"{}\":", def.name).into(),
+        };
+        Definitions::r4().elements().iter().map(key).collect()
+    })
+}
+
 struct Writer<'o> {
     out: &'o mut Vec<u8>,
     style: Style,
@@ -78,6 +93,22 @@ impl Writer<'_> {
         self.depth -= 1;
         self.line();
         self.out.push(bracket);
+    }
+
+    /// The key of an element, written as one piece where the element alone tells it: a Bundle has
+    /// thousands.
+    fn key_of(&mut self, first: &mut bool, head: Node<'_>) {
+        let whole = (self.style == Style::Compact)
+            .then(|| keys().get(head.element_id().index()))
+            .flatten()
+            .filter(|key| !key.is_empty());
+        let Some(key) = whole else {
+            return self.key(first, false, head.json_name());
+        };
+        // Each stands behind a comma, which the first leaves out.
+        let from = usize::from(std::mem::take(first));
+        self.out
+            .extend_from_slice(key.as_bytes().get(from..).unwrap_or_default());
     }
 
     fn key(&mut self, first: &mut bool, aside: bool, name: &str) {
@@ -126,10 +157,9 @@ impl Writer<'_> {
         {
             return behind;
         }
-        let name = head.json_name();
         let list = head.element().is_list();
         let Some(kind) = head.type_def().primitive() else {
-            self.key(first, false, name);
+            self.key_of(first, head);
             if list {
                 self.list(items(), |writer, item| writer.object(item));
             } else {
@@ -139,21 +169,21 @@ impl Writer<'_> {
         };
         if !list {
             if head.text().is_some() {
-                self.key(first, false, name);
+                self.key_of(first, head);
                 self.value(head, kind);
             }
             if head.has_children() {
-                self.key(first, true, name);
+                self.key(first, true, head.json_name());
                 self.object(head);
             }
             return behind;
         }
         if items().any(|item| item.text().is_some()) {
-            self.key(first, false, name);
+            self.key_of(first, head);
             self.list(items(), |writer, item| writer.value(item, kind));
         }
         if items().any(|item| item.has_children()) {
-            self.key(first, true, name);
+            self.key(first, true, head.json_name());
             self.list(items(), |writer, item| {
                 if item.has_children() {
                     writer.object(item);

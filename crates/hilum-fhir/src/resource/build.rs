@@ -476,8 +476,8 @@ impl Builder {
             }
         }
         let entry = entries.get(own as usize)?;
-        let whole = super::definitions().type_def(entry.ty).is_resource();
-        if entry.is_empty() && !whole {
+        let is_whole = || super::definitions().type_def(entry.ty).is_resource();
+        if entry.is_empty() && !is_whole() {
             entries.truncate(own as usize);
             return None;
         }
