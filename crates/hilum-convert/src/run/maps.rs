@@ -48,7 +48,8 @@ impl<'p, 'm> Run<'p, 'm> {
             base,
             depth,
         };
-        if depth == 0 {
+        // What is new has nothing that was named: ten thousand results do not look for it in each other.
+        if depth == 0 && self.draft.first_child(target.at).is_some() {
             self.share_named(rows, &frame);
         }
         if self.in_portions(rows, &frame) {

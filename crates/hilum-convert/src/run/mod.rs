@@ -45,6 +45,9 @@ use read::Value;
 /// Resources that one message may become.
 const RESOURCES_MAX: usize = 20_000;
 
+/// Elements that room is made for before any is made.
+const NODES: usize = 20_000;
+
 /// Findings that are kept of one message.
 const FINDINGS_MAX: usize = 1_000;
 
@@ -260,8 +263,9 @@ pub fn to_fhir(
         has_quotes,
         arrangement,
         clock_offset: None,
-        // A Bundle of a result has about one element for eight bytes of its message.
-        draft: Draft::new(names().bundle, bytes / 6 + 64, bytes * 4 + 1024),
+        // A Bundle of a result has nearly one element for a byte of its message, with those that come
+        // to nothing; of a document far fewer.
+        draft: Draft::new(names().bundle, bytes.min(NODES) + 64, bytes * 4 + 1024),
         made: Vec::with_capacity(32),
         last_entry: None,
         roles: Vec::with_capacity(32),
@@ -407,37 +411,6 @@ impl<'p, 'm> Run<'p, 'm> {
     fn node(&self, made: u32) -> At {
         let found = self.made.get(made as usize);
         found.map_or(self.draft.root(), |made| made.node)
-    }
-
-    /// A new resource in the Bundle.
-    fn make(
-        &mut self,
-        ty: hilum_fhir::definitions::TypeId,
-        segment: u32,
-        is_role: bool,
-    ) -> Option<u32> {
-        if self.made.len() >= RESOURCES_MAX {
-            self.finding(
-                FindingCode::LimitReached,
-                self.whole(segment),
-                Some("resources"),
-            );
-            return None;
-        }
-        let names = names();
-        let root = self.draft.root();
-        let entry = self.draft.append_behind(root, self.last_entry, names.entry);
-        self.last_entry = Some(entry);
-        let node = self.draft.append(entry, Draft::typed(names.resource, ty));
-        let made = narrow(self.made.len());
-        self.made.push(Made {
-            entry,
-            node,
-            segment,
-            field: if is_role { (0, 0) } else { self.at_field },
-            is_role,
-        });
-        Some(made)
     }
 
     fn finding(&mut self, code: FindingCode, place: Location, detail: Option<&str>) {

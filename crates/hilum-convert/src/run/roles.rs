@@ -1,6 +1,11 @@
 //! Which resource a role means: that of the group at hand, of one within it or around it.
 
-use super::{RoleAt, Run, narrow};
+use hilum_fhir::Draft;
+use hilum_fhir::definitions::TypeId;
+
+use super::names::names;
+use super::{Made, RESOURCES_MAX, RoleAt, Run, narrow};
+use crate::finding::FindingCode;
 use crate::plan::{Number, SegmentRow};
 
 impl Run<'_, '_> {
@@ -24,6 +29,32 @@ impl Run<'_, '_> {
                 before,
             });
         }
+        Some(made)
+    }
+
+    /// A new resource in the Bundle.
+    pub(super) fn make(&mut self, ty: TypeId, segment: u32, is_role: bool) -> Option<u32> {
+        if self.made.len() >= RESOURCES_MAX {
+            self.finding(
+                FindingCode::LimitReached,
+                self.whole(segment),
+                Some("resources"),
+            );
+            return None;
+        }
+        let names = names();
+        let root = self.draft.root();
+        let entry = self.draft.append_behind(root, self.last_entry, names.entry);
+        self.last_entry = Some(entry);
+        let node = self.draft.append(entry, Draft::typed(names.resource, ty));
+        let made = narrow(self.made.len());
+        self.made.push(Made {
+            entry,
+            node,
+            segment,
+            field: if is_role { (0, 0) } else { self.at_field },
+            is_role,
+        });
         Some(made)
     }
 
