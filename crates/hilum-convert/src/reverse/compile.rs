@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use hilum_fhir::definitions::{Child, Definitions, TypeId};
+use hilum_fhir::definitions::{Child, Definitions, ElementId, TypeId};
 use hilum_hl7v2::dictionary::Dictionary;
 
 use super::path::Reader;
-use super::plan::{Event, Given, Map, Plan, Row, Target, Way};
+use super::plan::{Begin, Event, Given, Map, Plan, Row, Step, Target, Way};
 use super::{message, turn};
 use crate::plan::merge::{Everything, merge};
 use crate::plan::source::{Reading, is_segment};
@@ -212,7 +212,12 @@ impl Compiler<'_> {
         }
         let number = Number::try_from(self.plan.maps.len()).unwrap_or(Number::MAX);
         self.instances.insert(key, number);
-        self.plan.maps.push(Map { rows: Vec::new() });
+        let first = Definitions::r4().children(child.scope).next();
+        self.plan.maps.push(Map {
+            rows: Vec::new(),
+            base: first.map_or(0, ElementId::index),
+            choices: Vec::new(),
+        });
         self.waiting.push((number, name.clone(), child));
         number
     }
@@ -264,6 +269,9 @@ impl Compiler<'_> {
             self.problems.truncate(told);
         }
         if let Some(map) = self.plan.maps.get_mut(number as usize) {
+            for row in &mut rows {
+                row.first = first(row, map.base, &mut map.choices);
+            }
             map.rows = rows;
         }
     }
@@ -310,6 +318,7 @@ impl Compiler<'_> {
         match way {
             Ok(way) => Some(Row {
                 id: raw.id(),
+                first: None,
                 source,
                 condition,
                 target,
@@ -396,6 +405,39 @@ fn apply(into: &mut Vec<Raw>, file: u32, row: &Entry<Vec<String>>) -> bool {
         (Sign::Remove | Sign::Replace, None) => return false,
     }
     true
+}
+
+/// Bits of [`there`](super::run).
+const BITS: usize = u128::BITS as usize;
+/// The most children that a type may have to be told apart by bits; behind them stand choices.
+const CHILDREN_MAX: usize = 88;
+
+/// The child without which a row does nothing, counted from the first that there may be. A row that
+/// only says that an element is known marks also what its condition looked at.
+fn first(row: &Row, base: usize, choices: &mut Vec<(ElementId, TypeId)>) -> Option<u8> {
+    if row.target == Target::None && row.condition.is_some() {
+        return None;
+    }
+    let path = row.source.as_ref()?;
+    let (Begin::Context, Some(Step::Child { element, .. } | Step::Extension { element, .. })) =
+        (path.start, path.steps.first())
+    else {
+        return None;
+    };
+    let mut at = element.index().checked_sub(base)?;
+    if let Some(Step::Child { ty: Some(ty), .. }) = path.steps.first() {
+        let choice = (*element, *ty);
+        let known = choices.iter().position(|known| *known == choice);
+        let number = known.unwrap_or(choices.len());
+        if known.is_none() && number + CHILDREN_MAX < BITS {
+            choices.push(choice);
+        }
+        if number + CHILDREN_MAX < BITS {
+            at = BITS - 1 - number;
+            return u8::try_from(at).ok();
+        }
+    }
+    u8::try_from(at).ok().filter(|_| at < CHILDREN_MAX)
 }
 
 fn narrow(number: u32) -> u16 {

@@ -34,6 +34,7 @@ use hilum_hl7v2::Message;
 
 pub(crate) use compile::compile;
 pub(crate) use plan::Plan;
+use sources::Sources;
 pub use systems::system as system_name;
 
 use crate::{Maps, Zone};
@@ -213,6 +214,12 @@ pub fn to_v2(
     settings: &V2Settings,
     sent: Sent<'_>,
 ) -> Result<Reversed, ReverseError> {
-    let found = sources::gather(resource, resolver, &maps.reverse);
-    run::run(maps, resource, &found, settings, sent)
+    let sources = Sources::new(resource, &[]);
+    let found = sources::gather(resource, &sources, resolver, &maps.reverse);
+    let sources = if found.is_empty() {
+        sources
+    } else {
+        Sources::new(resource, &found)
+    };
+    run::run(maps, resource, sources, settings, sent)
 }

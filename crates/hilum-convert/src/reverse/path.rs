@@ -47,6 +47,24 @@ fn type_at(text: &str, at: usize, to: Option<TypeId>) -> Result<(TypeId, Child),
     Ok((holder, child))
 }
 
+/// Whether a path leads from one node to its children alone. An index counts what all nodes before it
+/// have, and so it may stand only where there is one of them.
+fn is_plain(steps: &[Step]) -> bool {
+    let mut is_one = true;
+    let mut steps = steps.iter().peekable();
+    while let Some(step) = steps.next() {
+        if !matches!(step, Step::Child { .. } | Step::Extension { .. }) {
+            return false;
+        }
+        let is_indexed = steps.next_if(|next| matches!(next, Step::Index(_)));
+        if is_indexed.is_some() && !is_one {
+            return false;
+        }
+        is_one = is_indexed.is_some();
+    }
+    true
+}
+
 impl Reader<'_> {
     pub(super) fn path(&mut self, path: &FhirPath, context: Child) -> Result<Path, Fault> {
         let at = path.at;
@@ -82,10 +100,7 @@ impl Reader<'_> {
             steps.push(step);
             child = next;
         }
-        let plain = matches!(start, Begin::Context)
-            && steps
-                .iter()
-                .all(|step| matches!(step, Step::Child { .. } | Step::Extension(_)));
+        let plain = matches!(start, Begin::Context) && is_plain(&steps);
         Ok(Path {
             start,
             steps,
@@ -110,7 +125,13 @@ impl Reader<'_> {
             }
             FhirStep::Extension(url) => {
                 let child = below(of, "extension", at)?;
-                (Step::Extension(url.as_str().into()), child)
+                (
+                    Step::Extension {
+                        element: child.element,
+                        url: url.as_str().into(),
+                    },
+                    child,
+                )
             }
             FhirStep::Where(condition) => (Step::Where(self.condition(condition, of)?), of),
             FhirStep::Resolve(name) => {

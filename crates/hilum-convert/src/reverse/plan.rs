@@ -51,12 +51,18 @@ pub(crate) enum What {
 #[derive(Debug)]
 pub(crate) struct Map {
     pub(crate) rows: Vec<Row>,
+    /// The place in the tables from which [`Row::first`] counts.
+    pub(crate) base: usize,
+    /// Types of elements that are choices, counted from the other end of the bits.
+    pub(crate) choices: Vec<(ElementId, TypeId)>,
 }
 
 /// A row of a map.
 #[derive(Debug)]
 pub(crate) struct Row {
     pub(crate) id: RowId,
+    /// The child without which the row finds nothing and does nothing, counted from [`Map::base`].
+    pub(crate) first: Option<u8>,
     pub(crate) source: Option<Path>,
     pub(crate) condition: Option<Cond>,
     pub(crate) target: Target,
@@ -88,7 +94,7 @@ pub(crate) enum Target {
 pub(crate) struct Path {
     pub(crate) start: Begin,
     pub(crate) steps: Vec<Step>,
-    /// Only children are looked up, so that nothing has to be gathered.
+    /// Only children are looked up, one by one or all of them, so that nothing has to be gathered.
     pub(crate) plain: bool,
     /// What is at its end; `None` where that has no type of its own.
     pub(crate) end: Child,
@@ -110,7 +116,10 @@ pub(crate) enum Step {
         /// The type, where the element is a choice.
         ty: Option<TypeId>,
     },
-    Extension(Box<str>),
+    Extension {
+        element: ElementId,
+        url: Box<str>,
+    },
     Where(Cond),
     Resolve(TypeId),
     Back {

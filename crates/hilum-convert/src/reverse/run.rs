@@ -8,7 +8,7 @@ use hilum_hl7v2::Message;
 
 use super::draft::{Draft, Spot};
 use super::given::{Event, Givens};
-use super::plan::{Node as PlanNode, Plan, Row, Target, What};
+use super::plan::{Map, Node as PlanNode, Plan, Row, Target, What};
 use super::sources::Sources;
 use super::{Because, ReverseCode, ReverseError, ReverseFinding, Reversed, Sent, V2Settings};
 use crate::Maps;
@@ -62,11 +62,10 @@ pub(super) struct Run<'r, 'p> {
 pub(super) fn run<'r>(
     maps: &Maps,
     resource: &'r Resource,
-    found: &'r [Resource],
+    sources: Sources<'r>,
     settings: &V2Settings,
     sent: Sent<'_>,
 ) -> Result<Reversed, ReverseError> {
-    let sources = Sources::new(resource, found);
     let marks = sources
         .all
         .iter()
@@ -170,18 +169,19 @@ impl<'r, 'p> Run<'r, 'p> {
 
     fn nodes(&mut self, nodes: &'p [PlanNode], context: Option<Node<'r>>) {
         for node in nodes {
+            let before = self.touched.len();
             let mut items = self.pool.pop().unwrap_or_default();
             match &node.source {
                 None => items.extend(context),
                 Some(path) => self.select(path, context, &mut items),
             }
-            let reached = std::mem::take(&mut self.touched);
+            let reached = self.touched.len();
             let alone = node.always && items.is_empty();
             let once = alone.then_some(None);
             for item in items.iter().copied().map(Some).chain(once) {
                 if let Some(condition) = &node.condition {
                     let fits = self.condition(condition, item);
-                    self.touched.clear();
+                    self.touched.truncate(reached);
                     if !fits {
                         continue;
                     }
@@ -193,9 +193,7 @@ impl<'r, 'p> Run<'r, 'p> {
                     }
                 }
             }
-            for (node, below) in reached {
-                self.mark(node, below);
-            }
+            self.mark_touched(before);
             items.clear();
             self.pool.push(items);
         }
@@ -240,15 +238,18 @@ impl<'r, 'p> Run<'r, 'p> {
         }
         self.depth += 1;
         let before = self.draft.len();
+        let there = there(map, context);
         for row in &map.rows {
-            self.row(row, context, base);
+            if row.first.is_none_or(|first| there & 1 << first != 0) {
+                self.row(row, context, base);
+            }
         }
         self.depth -= 1;
         self.draft.len() > before
     }
 
     fn row(&mut self, row: &'p Row, context: Option<Node<'r>>, base: Base) {
-        let outer = std::mem::take(&mut self.touched);
+        let before = self.touched.len();
         let place = place(row, base);
         self.target = place;
         let fits = row
@@ -263,14 +264,21 @@ impl<'r, 'p> Run<'r, 'p> {
             }
             let wrote = self.items(row, &items, context, base, place);
             if wrote {
-                for (node, below) in std::mem::take(&mut self.touched) {
-                    self.mark(node, below);
-                }
+                self.mark_touched(before);
             }
             items.clear();
             self.pool.push(items);
         }
-        self.touched = outer;
+        self.touched.truncate(before);
+    }
+
+    /// Marks what decided something since a point, and forgets it.
+    fn mark_touched(&mut self, since: usize) {
+        while self.touched.len() > since
+            && let Some((node, below)) = self.touched.pop()
+        {
+            self.mark(node, below);
+        }
     }
 
     fn items(
@@ -345,6 +353,25 @@ impl<'r, 'p> Run<'r, 'p> {
     pub(super) fn limit(&mut self, what: &str, node: Option<Node<'r>>) {
         self.find(ReverseCode::LimitReached, node, Some(what.to_owned()));
     }
+}
+
+/// The children that are there, a bit for each, counted from the first that there may be; from the
+/// other end the types of choices.
+fn there(map: &Map, context: Option<Node<'_>>) -> u128 {
+    let mut there = 0;
+    for child in context.into_iter().flat_map(Node::children) {
+        let element = child.element_id();
+        let at = u32::try_from(element.index().wrapping_sub(map.base));
+        there |= at.ok().and_then(|at| 1_u128.checked_shl(at)).unwrap_or(0);
+        let mut last = 1_u128 << (u128::BITS - 1);
+        for choice in &map.choices {
+            if *choice == (element, child.type_id()) {
+                there |= last;
+            }
+            last >>= 1;
+        }
+    }
+    there
 }
 
 /// Where a row writes; the repetition is 0 where each value has its own.

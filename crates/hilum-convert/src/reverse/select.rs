@@ -1,5 +1,7 @@
 //! Finding elements by paths, and conditions on them.
 
+use std::ops::ControlFlow;
+
 use hilum_fhir::Node;
 
 use super::plan::{Begin, Cond, Path, Step};
@@ -16,7 +18,10 @@ impl<'r, 'p> Run<'r, 'p> {
     ) {
         if path.plain {
             if let Some(node) = context {
-                children(&path.steps, node, out);
+                let _all: ControlFlow<()> = visit(&path.steps, node, &mut |node| {
+                    out.push(node);
+                    ControlFlow::Continue(())
+                });
             }
             return;
         }
@@ -51,9 +56,13 @@ impl<'r, 'p> Run<'r, 'p> {
 
     fn step(&mut self, step: &'p Step, at: &[Node<'r>], next: &mut Vec<Node<'r>>) {
         match step {
-            Step::Child { .. } | Step::Extension(_) => {
+            Step::Child { .. } | Step::Extension { .. } => {
                 for node in at {
-                    children(std::slice::from_ref(step), *node, next);
+                    let _all: ControlFlow<()> =
+                        visit(std::slice::from_ref(step), *node, &mut |node| {
+                            next.push(node);
+                            ControlFlow::Continue(())
+                        });
                 }
             }
             Step::Where(condition) => {
@@ -183,14 +192,24 @@ impl<'r, 'p> Run<'r, 'p> {
         note: bool,
         test: impl Fn(&str) -> bool,
     ) -> bool {
+        let test = |node: &Node<'r>| test(node.text().unwrap_or_default());
+        if path.plain {
+            let holds = context.and_then(|node| {
+                let found = visit(&path.steps, node, &mut |node| match test(&node) {
+                    true => ControlFlow::Break(node),
+                    false => ControlFlow::Continue(()),
+                });
+                found.break_value()
+            });
+            self.touched
+                .extend(holds.filter(|_| note).map(|node| (node, false)));
+            return holds.is_some();
+        }
         let mut found = self.pool.pop().unwrap_or_default();
         let before = self.touched.len();
         self.select(path, context, &mut found);
         self.touched.truncate(before);
-        let holds = found
-            .iter()
-            .find(|node| test(node.text().unwrap_or_default()))
-            .copied();
+        let holds = found.iter().copied().find(test);
         if note && let Some(node) = holds {
             self.touched.push((node, false));
         }
@@ -200,29 +219,35 @@ impl<'r, 'p> Run<'r, 'p> {
     }
 }
 
-/// Appends what children of children a node has.
-fn children<'r>(steps: &[Step], node: Node<'r>, out: &mut Vec<Node<'r>>) {
+/// Visits what children of children a node has, until it is told to stop.
+fn visit<'r, B>(
+    steps: &[Step],
+    node: Node<'r>,
+    found: &mut impl FnMut(Node<'r>) -> ControlFlow<B>,
+) -> ControlFlow<B> {
     let Some((step, rest)) = steps.split_first() else {
-        out.push(node);
-        return;
+        return found(node);
     };
-    match step {
-        Step::Child { element, ty } => {
-            for child in node.children_of(*element) {
-                if ty.is_none_or(|ty| child.type_id() == ty) {
-                    children(rest, child, out);
-                }
-            }
-        }
-        Step::Extension(url) => {
-            let own = |child: &Node<'r>| {
-                child.name() == "extension" && child.child_text("url") == Some(&**url)
-            };
-            for child in node.children().filter(own) {
-                children(rest, child, out);
-            }
-        }
+    let (element, ty, url) = match step {
+        Step::Child { element, ty } => (*element, *ty, None),
+        Step::Extension { element, url } => (*element, None, Some(&**url)),
         // A plain path has no other steps.
-        Step::Where(_) | Step::Resolve(_) | Step::Back { .. } | Step::Index(_) | Step::Skip(_) => {}
+        Step::Where(_) | Step::Resolve(_) | Step::Back { .. } | Step::Index(_) | Step::Skip(_) => {
+            return ControlFlow::Continue(());
+        }
+    };
+    let mut children = node.children_of(element).filter(|child| {
+        ty.is_none_or(|ty| child.type_id() == ty)
+            && url.is_none_or(|url| child.child_text("url") == Some(url))
+    });
+    if let [Step::Index(index), rest @ ..] = rest {
+        return match children.nth(*index) {
+            Some(child) => visit(rest, child, found),
+            None => ControlFlow::Continue(()),
+        };
     }
+    for child in children {
+        visit(rest, child, found)?;
+    }
+    ControlFlow::Continue(())
 }
