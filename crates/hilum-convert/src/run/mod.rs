@@ -219,6 +219,9 @@ struct Run<'p, 'm> {
     /// Extensions with their URLs.
     extensions: Vec<(At, At)>,
     late: Vec<Late>,
+    /// Segments that have rows, none of which ran: they stand where no row names them, or no condition
+    /// of a row holds.
+    passed: Vec<u32>,
     /// By the number of an element whether something stands there.
     content: Vec<bool>,
     findings: Vec<Finding>,
@@ -280,6 +283,7 @@ pub fn to_fhir(
         linked: HashSet::with_capacity_and_hasher(count * 4, Numbers::default()),
         extensions: Vec::new(),
         late: Vec::with_capacity(32),
+        passed: Vec::new(),
         content: Vec::new(),
         findings: Vec::new(),
         reasons: Vec::new(),
@@ -357,8 +361,13 @@ impl<'p, 'm> Run<'p, 'm> {
             None if node.is_none() => rows.by_segment.get(&id),
             None => None,
         };
-        let Some(found) = found else { return };
         let number = narrow(at);
+        let Some(found) = found else {
+            if rows.by_segment.contains_key(&id) {
+                self.passed.push(number);
+            }
+            return;
+        };
         if !in_order && id[0] != b'Z' {
             self.finding(FindingCode::MisplacedSegment, self.whole(number), None);
         }
@@ -371,6 +380,7 @@ impl<'p, 'm> Run<'p, 'm> {
                 .map(|row| row.depth)
                 .min(),
         };
+        let mut is_read = false;
         for row_number in found {
             let Some(row) = rows.rows.get(*row_number as usize) else {
                 continue;
@@ -378,19 +388,29 @@ impl<'p, 'm> Run<'p, 'm> {
             if depth.is_some_and(|depth| row.depth != depth) {
                 continue;
             }
-            self.row_of_message(*row_number, row, number, group);
+            is_read |= self.row_of_message(*row_number, row, number, group);
+        }
+        if !is_read {
+            self.passed.push(number);
         }
     }
 
-    fn row_of_message(&mut self, number: Number, row: &'p SegmentRow, segment: u32, group: u32) {
+    /// Whether the row is for this segment.
+    fn row_of_message(
+        &mut self,
+        number: Number,
+        row: &'p SegmentRow,
+        segment: u32,
+        group: u32,
+    ) -> bool {
         if let Some(condition) = &row.condition {
             let scope = condition::Scope::of_segment(segment);
             if self.holds(condition, &scope) != Some(true) {
-                return;
+                return false;
             }
         }
         let Some(made) = self.role(row, segment, group) else {
-            return;
+            return false;
         };
         if let Some(map) = row.map {
             let target = Spot {
@@ -406,6 +426,7 @@ impl<'p, 'm> Run<'p, 'm> {
                 segment,
             });
         }
+        true
     }
 
     fn node(&self, made: u32) -> At {
@@ -446,7 +467,8 @@ impl<'p, 'm> Run<'p, 'm> {
         for (at, segment) in self.message.segments().enumerate() {
             let id = segment.name();
             let reads = self.rows.and_then(|rows| rows.reads.get(&id));
-            let Some(reads) = reads else {
+            let is_passed = self.passed.binary_search(&narrow(at)).is_ok();
+            let Some(reads) = reads.filter(|_| !is_passed) else {
                 places.push(self.whole(narrow(at)));
                 continue;
             };

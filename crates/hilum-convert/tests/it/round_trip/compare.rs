@@ -60,6 +60,10 @@ const ELSEWHERE: &[(&str, u32, &str, u32)] = &[
     ("AIS", 4, "SCH", 11),
     ("OBR", 17, "ORC", 14),
     ("OBR", 15, "SPM", 4),
+    ("OBR", 15, "SPM", 6),
+    ("OBR", 15, "SPM", 7),
+    ("OBR", 15, "SPM", 8),
+    ("OBR", 15, "SPM", 14),
     ("OBR", 39, "SPM", 14),
     ("OBX", 15, "OBX", 23),
     ("OBX", 33, "SPM", 2),
@@ -233,7 +237,9 @@ pub(super) fn fate(one: &Segment, field: u32, other: Option<&Segment>, back: &[S
                     .iter()
                     .any(|all| all.contains(&text) && all.contains(&other))
             };
-            same(text, other) || (text.len() > 2 && other.contains(text)) || (is_kind && kinds())
+            let is_part = text.len() > 2 && other.contains(text)
+                || other.split([' ', ',']).any(|part| part == text);
+            same(text, other) || is_part || (is_kind && kinds())
         })
     };
     let amiss = leaves.iter().filter(|(.., text)| !found(text));

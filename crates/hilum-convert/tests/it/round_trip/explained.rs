@@ -1,9 +1,11 @@
 //! Why values do not come back: the rows of `explained.txt`.
 //!
-//! Columns separated by two or more spaces: places (patterns such as `PID-3.6` or `PRT-*`, separated by
+//! Columns separated by two or more spaces: places (patterns such as `PID-3.6` or `OBR-2.*`, separated by
 //! blanks), what happened (`lost`, `changed`, `*`), whose doing it is, reason. In a pattern `*` stands
 //! for any text. The first row that fits counts. A line `group NAME  PLACES` gives fields a name, so that
-//! `NAME.8` is the eighth component of each.
+//! `NAME.8` is the eighth component of each. `gone` tells of whole segments that do not come back:
+//! their places are names of segments. Behind an `@` stands a pattern for the file that a reason holds
+//! for alone.
 
 const ROWS: &str = include_str!("explained.txt");
 
@@ -54,7 +56,7 @@ impl Explanations {
                 panic!("explained.txt:{}: four columns are needed: {line}", at + 1);
             };
             assert!(
-                matches!(kind, "lost" | "changed" | "*")
+                matches!(kind, "lost" | "changed" | "*" | "gone")
                     && WHOSE.iter().any(|(own, _)| *own == whose),
                 "explained.txt:{}: {kind}, {whose}",
                 at + 1
@@ -78,16 +80,12 @@ impl Explanations {
     }
 
     /// Whether a row tells why each place of a field is not as it was.
-    pub(super) fn tell(&mut self, field: &str, amiss: &[(u32, bool)]) -> bool {
+    pub(super) fn tell(&mut self, file: &str, field: &str, amiss: &[(u32, bool)]) -> bool {
         let mut used = Vec::new();
         for (component, is_changed) in amiss {
             let place = format!("{field}.{component}");
             let kind = if *is_changed { "changed" } else { "lost" };
-            let row = self.rows.iter().position(|row| {
-                (row.kind == "*" || row.kind == kind)
-                    && row.patterns.iter().any(|pattern| fits(pattern, &place))
-            });
-            match row {
+            match self.row(file, &place, |of| of == "*" || of == kind) {
                 Some(row) => used.push(row),
                 None => return false,
             }
@@ -98,6 +96,25 @@ impl Explanations {
             self.rows[row].used += 1;
         }
         true
+    }
+
+    /// Whether a row tells why a whole segment does not come back.
+    pub(super) fn tell_gone(&mut self, file: &str, segment: &str) -> bool {
+        let row = self.row(file, segment, |of| of == "gone");
+        if let Some(row) = row {
+            self.rows[row].used += 1;
+        }
+        row.is_some()
+    }
+
+    /// The first row that fits.
+    fn row(&self, file: &str, place: &str, kind: impl Fn(&str) -> bool) -> Option<usize> {
+        let own = |pattern: &String| match pattern.split_once('@') {
+            Some((pattern, of)) => fits(pattern, place) && fits(of, file),
+            None => fits(pattern, place),
+        };
+        let mut rows = self.rows.iter();
+        rows.position(|row| kind(row.kind) && row.patterns.iter().any(own))
     }
 
     /// Lines of rows that fit nothing.
@@ -113,7 +130,7 @@ impl Explanations {
                 continue;
             }
             page.push_str(&format!(
-                "\n### {title}\n\n| Places | What | Fields | Why |\n|---|---|---:|---|\n"
+                "\n### {title}\n\n| Places | What | Count | Why |\n|---|---|---:|---|\n"
             ));
             for Row {
                 places,
@@ -123,10 +140,10 @@ impl Explanations {
                 ..
             } in rows
             {
-                let kind = if *kind == "*" {
-                    "lost or changed"
-                } else {
-                    kind
+                let kind = match *kind {
+                    "*" => "lost or changed",
+                    "gone" => "whole segment",
+                    kind => kind,
                 };
                 let places = places.join("`, `");
                 page.push_str(&format!("| `{places}` | {kind} | {used} | {reason} |\n"));
