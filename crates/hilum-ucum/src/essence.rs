@@ -135,11 +135,15 @@ impl Table {
 }
 
 fn attribute(start: &BytesStart<'_>, name: &str) -> Option<&'static str> {
+    read_attribute(start, name).map(intern)
+}
+
+fn read_attribute(start: &BytesStart<'_>, name: &str) -> Option<String> {
     let value = start.try_get_attribute(name).ok()??;
     let value = value
         .normalized_value(quick_xml::XmlVersion::Implicit1_0)
         .ok()?;
-    Some(intern(value.into_owned()))
+    Some(value.into_owned())
 }
 
 /// The table lives as long as the process: its texts are kept for good, once.
@@ -173,7 +177,7 @@ fn read() -> Vec<Entry> {
 }
 
 fn open(start: &BytesStart<'_>, entry: &mut Entry) {
-    let yes = |name| attribute(start, name) == Some("yes");
+    let yes = |name| read_attribute(start, name).as_deref() == Some("yes");
     match start.name().as_ref() {
         "prefix" => {
             *entry = Entry {
@@ -204,7 +208,8 @@ fn open(start: &BytesStart<'_>, entry: &mut Entry) {
             entry.value = attribute(start, "value");
         }
         "function" => {
-            entry.function = attribute(start, "name").and_then(Function::from_name);
+            let name = read_attribute(start, "name");
+            entry.function = name.as_deref().and_then(Function::from_name);
             entry.unit = attribute(start, "Unit").unwrap_or_default();
             entry.value = attribute(start, "value");
         }
