@@ -14,6 +14,7 @@
 
 mod ci;
 mod codegen;
+mod fuzz;
 mod new;
 mod peers;
 mod rig;
@@ -35,7 +36,7 @@ type Command = (
     fn(&[String]) -> Result<()>,
 );
 
-const COMMANDS: [Command; 13] = [
+const COMMANDS: [Command; 14] = [
     (
         "setup",
         "",
@@ -97,6 +98,12 @@ const COMMANDS: [Command; 13] = [
         "[--only peers|disk] [--seconds S]",
         "peers that misbehave and a disk that fills up; all goes on, nothing promised may be lost",
         rig::faults,
+    ),
+    (
+        "fuzz",
+        "[--seconds S] [--only CRATE[/TARGET]]",
+        "every fuzz target for a while; needs cargo-fuzz and a nightly toolchain",
+        fuzz::run,
     ),
     (
         "hospitals",
