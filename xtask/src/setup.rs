@@ -18,7 +18,7 @@ struct Need {
     present: fn() -> bool,
 }
 
-const NEEDS: [Need; 9] = [
+const NEEDS: [Need; 11] = [
     Need {
         what: "a C compiler (SQLite, zstd and QuickJS are compiled in)",
         package: "build-essential",
@@ -54,6 +54,16 @@ const NEEDS: [Need; 9] = [
         what: "curl (the http connector is tested against it)",
         package: "curl",
         present: || shell::exists("curl", "--version"),
+    },
+    Need {
+        what: "time zones by name (sites of the examples are in Berlin and London)",
+        package: "tzdata",
+        present: || Path::new("/usr/share/zoneinfo/Europe/London").exists(),
+    },
+    Need {
+        what: "bzip2 (records of the shared test material are packed)",
+        package: "bzip2",
+        present: || shell::exists("bzip2", "--help"),
     },
     Need {
         what: "PostgreSQL's server programs (the sql connector is tested against a real one)",
