@@ -7,6 +7,7 @@
     reason = "helpers of tests, one of which says that nothing was run"
 )]
 
+mod again;
 mod attachments;
 mod bodies;
 mod conversion;
