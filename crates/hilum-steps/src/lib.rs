@@ -8,14 +8,14 @@
 //! result; texts of reasons and findings hold paths, codes and counts, never content.
 
 mod codes;
-mod convert;
+pub mod convert;
 mod expand;
 mod filter;
 mod lookup;
 mod normalise;
 mod route;
 pub mod script;
-mod sender;
+pub mod sender;
 mod set;
 mod settings;
 mod split;

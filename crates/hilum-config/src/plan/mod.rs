@@ -21,7 +21,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use hilum_component::{FhirDoor, Plan, Registry};
+use hilum_component::{FhirDoor, Plan, Registry, SystemInfo};
 
 pub use environments::load_all;
 pub use fhir::{
@@ -71,6 +71,10 @@ pub struct Loaded {
     pub files: usize,
     /// What the channels are made of, for documents and `hilum impact`.
     pub site: SiteSummary,
+    /// The systems as components see them.
+    pub systems: BTreeMap<String, Arc<SystemInfo>>,
+    /// The IANA name of the node's time zone.
+    pub zone: Option<String>,
     /// Every file that the plan was made of, so that [`load_kept`] can make it again.
     pub snapshot: BTreeMap<String, Arc<[u8]>>,
 }
@@ -117,6 +121,12 @@ pub fn load_folder(folder: &Folder, registry: &Registry, options: &Options) -> L
         files: gathered.files.count(),
         diagnostics: report.finish(&gathered.files),
         site,
+        systems: gathered
+            .systems
+            .iter()
+            .map(|(name, system)| (name.clone(), Arc::clone(&system.info)))
+            .collect(),
+        zone: gathered.node.as_ref().and_then(|node| node.zone.clone()),
         snapshot: folder.snapshot(),
     }
 }

@@ -106,7 +106,8 @@ fn instant(ms: u64) -> String {
 }
 
 /// The assigning authorities of a system, by the names and object identifiers that it writes.
-fn authorities(system: Option<&SystemInfo>) -> BTreeMap<String, String> {
+#[must_use]
+pub fn authorities(system: Option<&SystemInfo>) -> BTreeMap<String, String> {
     let mut authorities = BTreeMap::new();
     let all = system.map(|system| system.identifiers.as_slice());
     for authority in all.unwrap_or_default() {

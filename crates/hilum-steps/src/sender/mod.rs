@@ -106,17 +106,42 @@ fn build(config: &Value, context: &BuildContext<'_>) -> Built<Arc<dyn Step>> {
             )),
         );
     }
-    // What is said more exactly is tried first.
-    let exactness = |system: &SystemInfo| {
-        usize::from(system.sends_as.application.is_some())
-            + usize::from(system.sends_as.facility.is_some())
-    };
-    systems.sort_by_key(|system| std::cmp::Reverse(exactness(system)));
     let step = Sender {
         group: config.group.clone(),
         systems,
     };
     problems.finish(Some(Arc::new(step) as Arc<dyn Step>))
+}
+
+/// The systems that name themselves as the application and facility of a message, those that say it
+/// most exactly; the step takes the first.
+pub fn senders<'s>(
+    systems: impl IntoIterator<Item = &'s Arc<SystemInfo>>,
+    message: &Message,
+) -> Vec<&'s Arc<SystemInfo>> {
+    let application = message.component("MSH", 3, 1);
+    let facility = message.component("MSH", 4, 1);
+    let fits = |said: &Option<String>, own: Option<&str>| {
+        said.as_deref().is_none_or(|said| own == Some(said))
+    };
+    let exactness = |system: &SystemInfo| {
+        usize::from(system.sends_as.application.is_some())
+            + usize::from(system.sends_as.facility.is_some())
+    };
+    let mut found: Vec<&Arc<SystemInfo>> = Vec::new();
+    for system in systems {
+        let best = found.first().map_or(0, |best| exactness(best));
+        if fits(&system.sends_as.application, application.as_deref())
+            && fits(&system.sends_as.facility, facility.as_deref())
+            && exactness(system) >= best
+        {
+            if exactness(system) > best {
+                found.clear();
+            }
+            found.push(system);
+        }
+    }
+    found
 }
 
 struct Sender {
@@ -129,16 +154,7 @@ impl Step for Sender {
         let Some(v2) = message.document.as_any().downcast_ref::<Message>() else {
             return Err(Halted::reject("a sender is recognised in HL7 v2 only"));
         };
-        let application = v2.component("MSH", 3, 1);
-        let facility = v2.component("MSH", 4, 1);
-        let fits = |said: &Option<String>, own: Option<&str>| {
-            said.as_deref().is_none_or(|said| own == Some(said))
-        };
-        let found = self.systems.iter().find(|system| {
-            fits(&system.sends_as.application, application.as_deref())
-                && fits(&system.sends_as.facility, facility.as_deref())
-        });
-        let Some(system) = found else {
+        let Some(system) = senders(&self.systems, v2).first().copied() else {
             return Err(Halted::Reject {
                 code: "103".to_owned(),
                 path: Some("MSH-3".to_owned()),

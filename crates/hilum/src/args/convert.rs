@@ -42,11 +42,25 @@ pub(crate) struct Convert {
     /// Map files (*.map) to lay over those of hilum
     #[arg(long, value_name = "FOLDER", conflicts_with = "site")]
     pub(crate) maps: Option<PathBuf>,
-    /// A site, whose maps/ is laid over those of hilum
+    /// A site: its maps/ is laid over those of hilum, and its systems say who assigns identifiers,
+    /// what their code systems are and in which zone their times are, as in its channels
     #[arg(long, value_name = "FOLDER")]
     pub(crate) site: Option<PathBuf>,
-    /// The time zone of times without an offset, such as Europe/Berlin or +01:00; with --to hl7v2 the
-    /// zone in which times are written
+    /// With --site: the system that sent the messages, or with --to hl7v2 gets them; without it,
+    /// of the systems with a group the one that MSH-3 and MSH-4 name
+    #[arg(long, value_name = "NAME", requires = "site")]
+    pub(crate) system: Option<String>,
+    /// With --site: the overlay in environments/ to apply
+    #[arg(
+        long,
+        short = 'e',
+        value_name = "NAME",
+        requires = "site",
+        env = "HILUM_ENVIRONMENT"
+    )]
+    pub(crate) environment: Option<String>,
+    /// The time zone of times without an offset, such as Europe/Berlin or +01:00, before that of the
+    /// site; with --to hl7v2 the zone in which times are written
     #[arg(long, value_name = "ZONE")]
     pub(crate) zone: Option<String>,
     /// The country that rows ask for (%country), such as US

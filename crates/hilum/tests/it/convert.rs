@@ -4,7 +4,8 @@ use hilum_testkit::site::SiteFolder;
 use serde_json::Value;
 
 use crate::fhir_bulk::node;
-use crate::{ends, text};
+use crate::kit::copy;
+use crate::{ends, examples, text};
 
 const ADMIT: &str = "MSH|^~\\&|PAS|NORTH|||20260102030405||ADT^A01^ADT_A01|7|P|2.5\rEVN|A01|20260102030405\r\
     PID|1||42^^^NORTH&1.2.3&ISO||Canary^Ann||19700102|F\rPV1|1|I|W1^R2^B3\rZZ1|x\r";
@@ -291,4 +292,100 @@ fn what_a_query_finds_in_a_node_becomes_messages() {
     assert!(said.contains("has nothing at Observation/none"), "{said}");
     let (_, said) = ends(&back(&["--query", "Patient", "--at", "127.0.0.1:1"]), 4);
     assert!(said.contains("127.0.0.1:1"), "{said}");
+}
+
+/// What a path of a test finds in a Bundle, list by list.
+fn found<'v>(value: &'v Value, path: &[&str], out: &mut Vec<&'v str>) {
+    let Some((step, behind)) = path.split_first() else {
+        out.extend(value.as_str());
+        return;
+    };
+    match &value[*step] {
+        Value::Array(all) => all.iter().for_each(|one| found(one, behind, out)),
+        one => found(one, behind, out),
+    }
+}
+
+#[test]
+fn a_site_says_of_its_systems_what_it_says_to_its_channels() {
+    let folder = SiteFolder::new().unwrap();
+    copy(&examples().join("lab-to-fhir"), &folder, "site", &[]);
+    let site = folder.path().join("site");
+    // The step alone: what stands in front of it changes the message.
+    let channel = "channel: results\nabout: x\nowner: a@b.example\n\
+        from: { mllp: { listen: 127.0.0.1:26730 } }\nformat: hl7v2\nsteps: [{ sender: labs }]\n\
+        to: { store: { fhir: local, steps: [{ convert: fhir }] } }\n";
+    folder.file("site/channels/results.yaml", channel).unwrap();
+    let paths = [
+        "timestamp",
+        "entry.resource.identifier.system",
+        "entry.resource.identifier.value",
+        "entry.resource.code.coding.system",
+        "entry.resource.effectiveDateTime",
+        "entry.resource.birthDate",
+        "entry.request.ifNoneExist",
+    ];
+    let mut tests = String::new();
+    for lab in ["north", "south", "poct"] {
+        let sample = site.join(format!("samples/{lab}.hl7"));
+        let (bundle, said) = ends(&["convert", text(&sample), "--site", text(&site)], 0);
+        assert!(!said.contains("--system"), "{said}");
+        let bundle: Value = serde_json::from_str(&bundle).unwrap();
+        tests += &format!("---\ntest: {lab}\nsend: samples/{lab}.hl7\nexpect:\n  store:\n");
+        for path in paths {
+            let mut all = Vec::new();
+            found(&bundle, &path.split('.').collect::<Vec<_>>(), &mut all);
+            let all = serde_json::to_string(&all).unwrap();
+            tests += &format!("    \"Bundle.{}\": {all}\n", path.replace("DateTime", ""));
+        }
+    }
+    assert!(tests.contains("urn:oid:2.999.1.1"), "{tests}");
+    assert!(tests.contains("http://lab-south.example/tests"), "{tests}");
+    assert!(tests.contains("2026-11-02T08:15:00+01:00"), "{tests}");
+    let tests = tests.trim_start_matches("---\n");
+    folder
+        .file("site/channels/results.test.yaml", tests)
+        .unwrap();
+    ends(&["test", text(&site)], 0);
+
+    // Who is not recognised is told, and may be chosen.
+    let other = folder.path().join("other.hl7");
+    let north = std::fs::read(site.join("samples/poct.hl7")).unwrap();
+    let north = String::from_utf8(north).unwrap();
+    std::fs::write(&other, north.replace("POCT-GW", "OTHER")).unwrap();
+    let convert = |more: &[&str]| {
+        let all = [&["convert", text(&other), "--site", text(&site)], more].concat();
+        ends(&all, 0)
+    };
+    let (bundle, said) = convert(&[]);
+    assert!(said.contains("--system NAME chooses one"), "{said}");
+    assert!(!bundle.contains("urn:oid:2.999.1.1"), "{bundle}");
+    let (bundle, said) = convert(&["--system", "lab-poct"]);
+    assert!(!said.contains("--system"), "{said}");
+    assert!(bundle.contains("urn:oid:2.999.1.1"), "{bundle}");
+    let unknown = [
+        "convert",
+        text(&other),
+        "--site",
+        text(&site),
+        "--system",
+        "lab-west",
+    ];
+    let (_, said) = ends(&unknown, 3);
+    assert!(
+        said.contains("it has ehr, lab-north, lab-poct, lab-south"),
+        "{said}"
+    );
+
+    // On the way back it is the receiver.
+    let file = folder.path().join("p.json");
+    std::fs::write(
+        &file,
+        r#"{"resourceType":"Patient","identifier":[{"system":"http://lab-south.example/patients","value":"7"}]}"#,
+    )
+    .unwrap();
+    let more = [text(&file), "--site", text(&site), "--system", "lab-south"];
+    let (message, _) = ends(&back(&more), 0);
+    assert!(message.contains("MSH|^~\\&|||SLIMS|"), "{message}");
+    assert!(message.contains("|7^^^SOUTH"), "{message}");
 }

@@ -80,7 +80,14 @@ pub(crate) fn copy(from: &Path, folder: &SiteFolder, at: &str, ports: &[(&str, u
             copy(&path, folder, &below, ports);
             continue;
         }
-        let mut content = std::fs::read_to_string(&path).unwrap();
+        // Samples are in whatever character set their system sends.
+        let mut content = match String::from_utf8(std::fs::read(&path).unwrap()) {
+            Ok(content) => content,
+            Err(other) => {
+                folder.file(&below, other.into_bytes()).unwrap();
+                continue;
+            }
+        };
         for (known, port) in ports {
             content = content.replace(&format!("127.0.0.1:{known}"), &format!("127.0.0.1:{port}"));
         }

@@ -4,6 +4,7 @@ mod apart;
 mod input;
 mod loose;
 mod rows;
+mod site;
 mod store;
 mod to_fhir;
 mod to_v2;
@@ -43,14 +44,19 @@ pub(crate) fn run(arguments: &Convert, output: &Output) -> anyhow::Result<Exit> 
     if arguments.rows {
         return rows::run(arguments, &maps, output);
     }
+    let Some(declared) = site::Declared::read(arguments, output)? else {
+        return Ok(Exit::Found);
+    };
     match (arguments.from, arguments.to) {
         (ConvertForm::Hl7v2, ConvertForm::Fhir) => {
             if arguments.query.is_some() {
                 bail!("a query finds resources; write --from fhir --to hl7v2");
             }
-            to_fhir::run(arguments, &maps, &overlay, output)
+            to_fhir::run(arguments, &declared, &maps, &overlay, output)
         }
-        (ConvertForm::Fhir, ConvertForm::Hl7v2) => to_v2::run(arguments, &maps, &overlay, output),
+        (ConvertForm::Fhir, ConvertForm::Hl7v2) => {
+            to_v2::run(arguments, &declared, &maps, &overlay, output)
+        }
         _ => bail!("write --from hl7v2 --to fhir, or --from fhir --to hl7v2"),
     }
 }

@@ -1,19 +1,23 @@
 //! HL7 v2 to FHIR.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 use bytes::Bytes;
+use hilum_component::SystemInfo;
 use hilum_convert::{
     Arrived, Attachments, BundleType, Converted, Maps, Original, Reason, Settings, derived_id,
     to_fhir,
 };
 use hilum_fhir::{Style, json as fhir_json};
 use hilum_hl7v2::Message;
+use hilum_steps::convert::authorities;
 use serde_json::{Value, json};
 
 use super::apart::Apart;
 use super::input;
+use super::site::{Declared, Whose};
 use super::watch::Watch;
 use super::why::Why;
 use crate::args::{AttachmentForm, BundleForm, Convert, KeptForm};
@@ -22,6 +26,7 @@ use crate::output::{Exit, Output};
 
 pub(super) fn run(
     arguments: &Convert,
+    declared: &Declared,
     maps: &Maps,
     own: &[(String, String)],
     output: &Output,
@@ -36,13 +41,15 @@ pub(super) fn run(
     }
     let mut converting = Converting {
         maps,
-        settings: settings(arguments)?,
+        declared,
+        settings: by_system(arguments, declared)?,
         arguments,
         output,
         arrived: super::now(),
         many: files.len() > 1 || arguments.ndjson,
         watch: Watch::new(output),
     };
+    declared.note_unchosen(output);
     for file in &files {
         converting.file(file)?;
     }
@@ -52,8 +59,27 @@ pub(super) fn run(
     Ok(converting.watch.end("messages"))
 }
 
-fn settings(arguments: &Convert) -> anyhow::Result<Settings> {
-    let zone = arguments.zone.as_deref().map(super::zone).transpose()?;
+/// The settings of each system that may have sent a message; behind no name those of the others.
+fn by_system(
+    arguments: &Convert,
+    declared: &Declared,
+) -> anyhow::Result<BTreeMap<String, Settings>> {
+    let mut found = BTreeMap::new();
+    found.insert(String::new(), settings(arguments, declared, None)?);
+    for system in declared.grouped.iter().chain(&declared.named) {
+        let own = settings(arguments, declared, Some(system))?;
+        found.insert(system.name.clone(), own);
+    }
+    Ok(found)
+}
+
+fn settings(
+    arguments: &Convert,
+    declared: &Declared,
+    system: Option<&SystemInfo>,
+) -> anyhow::Result<Settings> {
+    let zone = arguments.zone.as_deref().or(declared.zone(system));
+    let zone = zone.map(super::zone).transpose()?;
     Ok(Settings {
         zone,
         country: arguments.country.clone(),
@@ -73,13 +99,19 @@ fn settings(arguments: &Convert) -> anyhow::Result<Settings> {
             AttachmentForm::Binary => Attachments::Binary,
         },
         explain: arguments.explain || arguments.coverage,
-        ..Settings::default()
+        authorities: authorities(system),
+        systems: system
+            .map(|system| system.code_systems.clone())
+            .unwrap_or_default(),
+        software: None,
     })
 }
 
 struct Converting<'o> {
     maps: &'o Maps,
-    settings: Settings,
+    declared: &'o Declared,
+    /// By the name of a system.
+    settings: BTreeMap<String, Settings>,
     arguments: &'o Convert,
     output: &'o Output,
     arrived: String,
@@ -119,8 +151,8 @@ impl Converting<'_> {
 
     /// Nobody looks at the documents, neither the message as it came nor somebody who asks why.
     fn is_plain(&self) -> bool {
-        let is_told = self.output.json() || self.settings.explain;
-        !is_told && self.settings.original == Original::None
+        let told = self.arguments.explain || self.arguments.coverage;
+        !told && !self.output.json() && self.arguments.original == KeptForm::None
     }
 
     fn message(
@@ -134,7 +166,26 @@ impl Converting<'_> {
             id,
             at: &self.arrived,
         };
-        let converted = to_fhir(self.maps, &message, &self.settings, &arrived);
+        let system = match self.declared.whose(&message) {
+            Whose::System(system) => &*system.name,
+            Whose::Nobody => "",
+            Whose::Unknown => {
+                let text = "no system of the site sends as this application and facility (MSH-3, MSH-4); \
+                            --system NAME chooses one";
+                self.watch.note(name, text);
+                ""
+            }
+            Whose::Several => {
+                let text = "several systems of the site send as this application and facility (MSH-3, \
+                            MSH-4); --system NAME chooses one";
+                self.watch.note(name, text);
+                ""
+            }
+        };
+        let Some(settings) = self.settings.get(system) else {
+            bail!("the system {system} has no settings");
+        };
+        let converted = to_fhir(self.maps, &message, settings, &arrived);
         drop(message);
         for Reason { file, line, .. } in &converted.reasons {
             self.watch.hit(file, *line);

@@ -8,10 +8,12 @@ use hilum_convert::reverse::{
 };
 use hilum_convert::{Maps, derived_id};
 use hilum_fhir::{Resource, Style, json as fhir_json};
+use hilum_steps::convert::authorities;
 use serde_json::{Value, json};
 
 use super::input;
 use super::loose::Loose;
+use super::site::Declared;
 use super::store::Store;
 use super::watch::Watch;
 use super::why::Why;
@@ -26,13 +28,14 @@ const CONTROL_ID_CHARS: usize = 15;
 
 pub(super) fn run(
     arguments: &Convert,
+    declared: &Declared,
     maps: &Maps,
     own: &[(String, String)],
     output: &Output,
 ) -> anyhow::Result<Exit> {
     let mut converting = Converting {
         maps,
-        settings: settings(arguments)?,
+        settings: settings(arguments, declared)?,
         arguments,
         output,
         now: super::now(),
@@ -48,15 +51,26 @@ pub(super) fn run(
     Ok(converting.watch.end("resources"))
 }
 
-fn settings(arguments: &Convert) -> anyhow::Result<V2Settings> {
+fn settings(arguments: &Convert, declared: &Declared) -> anyhow::Result<V2Settings> {
+    let system = declared.named.as_deref();
+    let sends_as = system.map(|system| system.sends_as.clone());
+    let sends_as = sends_as.unwrap_or_default();
+    let zone = arguments.zone.as_deref().or(declared.zone(system));
     Ok(V2Settings {
         event: arguments.message.clone(),
         version: arguments.hl7_version.clone(),
         sending_application: arguments.sending_application.clone(),
         sending_facility: arguments.sending_facility.clone(),
-        receiving_application: arguments.receiving_application.clone(),
-        receiving_facility: arguments.receiving_facility.clone(),
-        zone: arguments.zone.as_deref().map(super::zone).transpose()?,
+        receiving_application: arguments
+            .receiving_application
+            .clone()
+            .or(sends_as.application),
+        receiving_facility: arguments.receiving_facility.clone().or(sends_as.facility),
+        zone: zone.map(super::zone).transpose()?,
+        authorities: authorities(system),
+        systems: system
+            .map(|system| system.code_systems.clone())
+            .unwrap_or_default(),
         explain: arguments.explain || arguments.coverage,
         ..V2Settings::default()
     })
