@@ -31,7 +31,7 @@ pub(crate) fn spec() -> ComponentSpec {
                 name: "stored value sets",
                 value: "not looked at",
                 beyond: "a ValueSet of the FHIR store changes while messages run; take it over with \
-                         `hilum terminology snapshot`",
+                         `hilum fhir export` and `hilum terminology import fhir`",
             },
             Limit {
                 name: "alternate codes",
