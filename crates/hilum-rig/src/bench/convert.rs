@@ -223,8 +223,7 @@ impl ConvertBench {
         let steps = document::STEPS;
         let site = Site::write(&self.work.join("documents"), &channel(listens, steps))?;
         let mut program = self.started(&site)?;
-        let mut fhir = Fhir::new(site.fhir);
-        let mut rows = document::stored(&mut program, listens, &mut fhir).await?;
+        let mut rows = document::stored(&mut program, listens, site.fhir).await?;
         program.stop(STOP_WITHIN)?;
         rows.push(document::converted(&self.hilum, &self.work).await?);
         Ok(rows)

@@ -47,26 +47,27 @@ fn document() -> impl Iterator<Item = u8> {
 pub(super) async fn stored(
     program: &mut Program,
     listens: SocketAddr,
-    fhir: &mut Fhir,
+    address: SocketAddr,
 ) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
     let mut client = Client::connect(listens).await?;
     // What is made at the first one stays.
     let mut count = 0;
     for bytes in [1_000, 400_000] {
-        send(&mut client, fhir, &mut count, bytes).await?;
+        send(&mut client, address, &mut count, bytes).await?;
     }
     for size in SIZES_MB {
         program.forget_peak()?;
         let before = program.peak_mb()?;
         let begun = Instant::now();
         let bytes = size * 1_000_000;
-        send(&mut client, fhir, &mut count, bytes).await?;
+        send(&mut client, address, &mut count, bytes).await?;
         let (took, extra) = (begun.elapsed(), program.peak_mb()? - before);
         let what = format!("extra memory of a {size} MB document into the local store");
         let row = Row::new(what, extra.max(0.0), "MB").at_most(size as f64 * 2.5, 20.0);
         rows.push(row.note(format!("found after {:.1} s", took.as_secs_f64())));
 
+        let mut fhir = Fhir::new(address);
         let found = fhir
             .json(&format!("DocumentReference?identifier=DOC{count}"))
             .await?;
@@ -93,7 +94,12 @@ pub(super) async fn stored(
 }
 
 /// Sends a document and waits until it is found.
-async fn send(client: &mut Client, fhir: &mut Fhir, count: &mut usize, bytes: usize) -> Result<()> {
+async fn send(
+    client: &mut Client,
+    address: SocketAddr,
+    count: &mut usize,
+    bytes: usize,
+) -> Result<()> {
     *count += 1;
     let answer = client.exchange(&message(*count, bytes)).await?;
     let taken = answer
@@ -101,6 +107,8 @@ async fn send(client: &mut Client, fhir: &mut Fhir, count: &mut usize, bytes: us
         .any(|part| part == b"MSA|AA" || part == b"MSA|CA");
     ensure!(taken, "a document of {bytes} bytes was not accepted");
     let begun = Instant::now();
+    // A connection that nothing is asked on for a while is closed.
+    let mut fhir = Fhir::new(address);
     loop {
         let found = fhir.json("DocumentReference?_summary=count").await?;
         if found["total"].as_u64() == Some(*count as u64) {
