@@ -225,4 +225,12 @@ fn two_providers_of_an_order_are_not_made_one_person() {
         );
         assert_eq!(found, told, "{second}");
     }
+
+    // OBR-16 alone is the requester, and nothing is told.
+    let alone = converted(format!(
+        "{HEAD}ORC|RE|P1\rOBR|1|P1||K||||||||||||1001^Doe^^^^^^^H\r"
+    ));
+    let choice =
+        |one: &&hilum_convert::Finding| one.code == hilum_convert::FindingCode::ChoiceTaken;
+    assert_eq!(alone.findings.iter().find(choice), None);
 }
