@@ -9,41 +9,27 @@ use hilum_fhir::{Limits, Resource, Style, json};
 use super::error::ImportError;
 use super::input::{Input, Member};
 use super::lines::Lines;
+use super::parts::Saved;
 use super::{Definition, Imported};
 use crate::map::ConceptMap;
 use crate::system::System;
+use crate::table::{Damaged, Reader, Writer};
 
 const KINDS: [&str; 4] = ["CodeSystem", "ValueSet", "ConceptMap", "NamingSystem"];
 
 pub(super) fn read(input: &Input<'_>) -> Result<Imported, ImportError> {
-    let mut imported = Imported::default();
-    let mut others = 0;
+    let mut made = input.parts.resumed(Made::default);
     let members = input.members().to_vec();
     input.expect(&members);
     for member in &members {
-        let name = member.name.to_ascii_lowercase();
-        if name.ends_with(".tgz") || name.ends_with(".tar.gz") {
-            package(input, member, &mut imported, &mut others)?;
-        } else if name.ends_with(".ndjson") {
-            let mut lines = Lines::open(input, member)?;
-            loop {
-                let number = lines.number() + 1;
-                let Some(text) = lines.next()? else {
-                    break;
-                };
-                if text.trim().is_empty() {
-                    continue;
-                }
-                let wrong = |text: String| ImportError::line(member.file_name(), number, text);
-                add(text.as_bytes(), wrong, &mut imported, &mut others)?;
-                input.meter.concepts(imported.resources.len());
-            }
-        } else if name.ends_with(".json") {
-            let bytes = input.whole(member, Limits::default().bytes_max as u64)?;
-            let wrong = |text: String| ImportError::File(member.name.clone(), text);
-            add(&bytes, wrong, &mut imported, &mut others)?;
-        }
+        input.part(&mut made, "resources", member, |made| {
+            file(input, member, &mut made.imported, &mut made.others)
+        })?;
     }
+    let Made {
+        mut imported,
+        others,
+    } = made;
     if imported.resources.is_empty() {
         return Err(input.missing("CodeSystem, ValueSet, ConceptMap or NamingSystem in JSON"));
     }
@@ -52,6 +38,84 @@ pub(super) fn read(input: &Input<'_>) -> Result<Imported, ImportError> {
         imported.left_out.push((text, others));
     }
     Ok(imported)
+}
+
+/// What is made of the files.
+#[derive(Default)]
+struct Made {
+    imported: Imported,
+    /// Resources that are no definitions.
+    others: usize,
+}
+
+impl Saved for Made {
+    fn save(&self, out: &mut Writer) {
+        let resources = &self.imported.resources;
+        out.numbers(&[resources.len() as u32, self.others as u32]);
+        for one in resources {
+            out.text(&one.kind);
+            out.text(&one.url);
+            // No version is empty.
+            out.text(one.version.as_deref().unwrap_or_default());
+            out.text(&one.json);
+        }
+    }
+
+    fn restore(from: &mut Reader<'_>) -> Result<Self, Damaged> {
+        let [known, others] = from.numbers()?[..] else {
+            return Err(Damaged::Form);
+        };
+        let mut imported = Imported::default();
+        for _ in 0..known {
+            imported.resources.push(Definition {
+                kind: from.text()?.to_owned(),
+                url: from.text()?.to_owned(),
+                version: Some(from.text()?.to_owned()).filter(|version| !version.is_empty()),
+                json: from.text()?.to_owned(),
+            });
+        }
+        Ok(Self {
+            imported,
+            others: others as usize,
+        })
+    }
+}
+
+fn file(
+    input: &Input<'_>,
+    member: &Member,
+    imported: &mut Imported,
+    others: &mut usize,
+) -> Result<(), ImportError> {
+    let name = member.name.to_ascii_lowercase();
+    // What `hilum fhir export` says of the files beside it.
+    if member.file_name() == "manifest.json" {
+        return Ok(());
+    }
+    if name.ends_with(".tgz") || name.ends_with(".tar.gz") {
+        return package(input, member, imported, others);
+    }
+    if name.ends_with(".ndjson") {
+        let mut lines = Lines::open(input, member)?;
+        loop {
+            let number = lines.number() + 1;
+            let Some(text) = lines.next()? else {
+                return Ok(());
+            };
+            if text.trim().is_empty() {
+                continue;
+            }
+            let wrong = |text: String| ImportError::line(member.file_name(), number, text);
+            add(text.as_bytes(), wrong, imported, others)?;
+            input.meter.concepts(imported.resources.len());
+        }
+    }
+    if name.ends_with(".json") {
+        let bytes = input.whole(member, Limits::default().bytes_max as u64)?;
+        let wrong = |text: String| ImportError::File(member.name.clone(), text);
+        add(&bytes, wrong, imported, others)?;
+    }
+    Ok(())
 }
 
 fn package(

@@ -7,6 +7,7 @@ use std::rc::Rc;
 
 use super::error::ImportError;
 use super::meter::{Meter, Metered};
+use super::parts::Parts;
 use super::zip;
 
 /// Folders within folders of a release.
@@ -37,11 +38,16 @@ pub(super) struct Input<'t> {
     root: PathBuf,
     members: Vec<Member>,
     pub(super) meter: Rc<Meter<'t>>,
+    pub(super) parts: Parts<'t>,
 }
 
 impl<'t> Input<'t> {
     /// Looks at what is there.
-    pub(super) fn open(path: &Path, meter: Rc<Meter<'t>>) -> Result<Self, ImportError> {
+    pub(super) fn open(
+        path: &Path,
+        meter: Rc<Meter<'t>>,
+        parts: Parts<'t>,
+    ) -> Result<Self, ImportError> {
         let shown = path.display().to_string();
         let fails = |error| ImportError::Read(shown.clone(), error);
         let mut members = Vec::new();
@@ -73,6 +79,7 @@ impl<'t> Input<'t> {
             root: path.to_owned(),
             members,
             meter,
+            parts,
         })
     }
 
@@ -124,6 +131,7 @@ impl<'t> Input<'t> {
     pub(super) fn expect<'m>(&self, members: impl IntoIterator<Item = &'m Member>) {
         for member in members {
             self.meter.expects(member.bytes);
+            self.parts.expects(1);
         }
     }
 
@@ -172,6 +180,11 @@ impl Member {
             .path()
             .and_then(|path| std::fs::metadata(path).ok()?.modified().ok());
         format!("{}\n{}\n{changed:?}\n", self.name, self.bytes)
+    }
+
+    /// Bytes that are read from the disk for it.
+    pub(super) const fn bytes(&self) -> u64 {
+        self.bytes
     }
 
     /// Where it lies, unless it is in a zip.

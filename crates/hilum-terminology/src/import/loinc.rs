@@ -5,8 +5,9 @@ use super::build::{Identity, say, version_of};
 use super::error::ImportError;
 use super::input::{Input, Member};
 use super::lines::{Columns, quoted};
+use super::parts::Saved;
 use super::{Definition, Imported};
-use crate::table::{Case, Flags, TableBuilder, Use, ValueKind};
+use crate::table::{Case, Damaged, Flags, Reader, TableBuilder, Use, ValueKind, Writer};
 
 const URL: &str = "http://loinc.org";
 /// The column of a property, and the name that FHIR gives it (FHIR R4 loinc.html).
@@ -41,6 +42,59 @@ const fn usage(code: &str) -> Option<Use<'_>> {
     })
 }
 
+/// What is made of the files.
+struct Made {
+    table: TableBuilder,
+    /// The newest version that a term tells.
+    newest: String,
+    lists: Vec<List>,
+}
+
+/// An answer list: id, name, answers.
+type List = (String, String, Vec<String>);
+
+impl Made {
+    fn new() -> Self {
+        Self {
+            table: TableBuilder::new(Case::Insensitive),
+            newest: String::new(),
+            lists: Vec::new(),
+        }
+    }
+}
+
+impl Saved for Made {
+    fn save(&self, out: &mut Writer) {
+        self.table.save(out);
+        out.text(&self.newest);
+        let counts = self.lists.iter().map(|(.., answers)| answers.len() as u32);
+        out.numbers(&counts.collect::<Vec<u32>>());
+        for (id, name, answers) in &self.lists {
+            out.text(id);
+            out.text(name);
+            for answer in answers {
+                out.text(answer);
+            }
+        }
+    }
+
+    fn restore(from: &mut Reader<'_>) -> Result<Self, Damaged> {
+        let table = TableBuilder::restore(from)?;
+        let newest = from.text()?.to_owned();
+        let mut lists = Vec::new();
+        for count in from.numbers()? {
+            let (id, name) = (from.text()?.to_owned(), from.text()?.to_owned());
+            let answers = (0..count).map(|_| from.text().map(str::to_owned));
+            lists.push((id, name, answers.collect::<Result<_, _>>()?));
+        }
+        Ok(Self {
+            table,
+            newest,
+            lists,
+        })
+    }
+}
+
 pub(super) fn read(input: &Input<'_>, version: Option<&str>) -> Result<Imported, ImportError> {
     let main = input.need("Loinc.csv")?;
     let hierarchy = input.find("ComponentHierarchyBySystem.csv");
@@ -52,33 +106,47 @@ pub(super) fn read(input: &Input<'_>, version: Option<&str>) -> Result<Imported,
     let all = all.into_iter().flatten().chain([&main]);
     input.expect(all.chain(variants.iter().map(|(_, member)| member)));
 
-    let mut table = TableBuilder::new(Case::Insensitive);
-    let mut newest = String::new();
-    terms(input, &main, &mut table, &mut newest)?;
+    let mut made = input.parts.resumed(Made::new);
+    input.part(&mut made, "terms", &main, |made| {
+        terms(input, &main, &mut made.table, &mut made.newest)
+    })?;
     if let Some(parts) = &parts {
-        names_of_parts(input, parts, &mut table)?;
+        input.part(&mut made, "parts", parts, |made| {
+            names_of_parts(input, parts, &mut made.table)
+        })?;
     }
     if let Some(hierarchy) = &hierarchy {
-        place(input, hierarchy, &mut table)?;
+        input.part(&mut made, "hierarchy", hierarchy, |made| {
+            place(input, hierarchy, &mut made.table)
+        })?;
     }
-    let mut sets = Vec::new();
     let told = version_of(version, input, release);
     let version = told.or_else(|error| {
-        if newest.is_empty() {
+        if made.newest.is_empty() {
             Err(error)
         } else {
-            Ok(newest)
+            Ok(made.newest.clone())
         }
     })?;
     if let Some(answers) = &answers {
-        sets = answer_lists(input, answers, &mut table, &version)?;
+        input.part(&mut made, "answers", answers, |made| {
+            made.lists = answer_lists(input, answers, &mut made.table)?;
+            Ok(())
+        })?;
     }
     if let Some(links) = &links {
-        link(input, links, &mut table)?;
+        input.part(&mut made, "links", links, |made| {
+            link(input, links, &mut made.table)
+        })?;
     }
     for (language, member) in &variants {
-        translate(input, member, language, &mut table)?;
+        input.part(&mut made, "translations", member, |made| {
+            translate(input, member, language, &mut made.table)
+        })?;
     }
+    let Made { table, lists, .. } = made;
+    let sets = lists.into_iter().map(|list| value_set(list, &version));
+    let sets = sets.collect();
     let mut properties: Vec<(&str, ValueKind)> =
         PROPERTIES.map(|name| (name, ValueKind::String)).into();
     properties.push(("answer-list", ValueKind::Code));
@@ -226,10 +294,9 @@ fn answer_lists(
     input: &Input<'_>,
     member: &Member,
     table: &mut TableBuilder,
-    version: &str,
-) -> Result<Vec<Definition>, ImportError> {
+) -> Result<Vec<List>, ImportError> {
     let mut columns: Option<Columns> = None;
-    let mut sets: Vec<(String, String, Vec<String>)> = Vec::new();
+    let mut sets: Vec<List> = Vec::new();
     quoted(input, member, |row, _| {
         let Some(known) = &columns else {
             let needed = [
@@ -259,11 +326,11 @@ fn answer_lists(
         }
         Ok(())
     })?;
-    let sets = sets.into_iter().filter(|(.., answers)| !answers.is_empty());
-    Ok(sets.map(|set| value_set(set, version)).collect())
+    sets.retain(|(.., answers)| !answers.is_empty());
+    Ok(sets)
 }
 
-fn value_set((id, name, answers): (String, String, Vec<String>), version: &str) -> Definition {
+fn value_set((id, name, answers): List, version: &str) -> Definition {
     let url = format!("{URL}/vs/{id}");
     let concepts: Vec<serde_json::Value> = answers
         .iter()

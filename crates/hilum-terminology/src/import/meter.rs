@@ -63,6 +63,16 @@ impl<'t> Meter<'t> {
         self.concepts.set(concepts);
     }
 
+    /// Bytes of a file that was read before.
+    pub(super) fn passes(&self, bytes: u64) {
+        self.add(bytes);
+    }
+
+    /// Bytes that were read.
+    pub(super) fn bytes(&self) -> u64 {
+        self.read.get()
+    }
+
     fn add(&self, bytes: u64) {
         let read = self.read.get() + bytes;
         self.read.set(read);

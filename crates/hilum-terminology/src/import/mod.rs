@@ -17,6 +17,7 @@ mod lines;
 mod loinc;
 mod meter;
 mod ndc;
+mod parts;
 mod plain;
 mod rxnorm;
 mod snomed;
@@ -28,6 +29,7 @@ mod zip;
 use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
@@ -37,11 +39,13 @@ use crate::system::System;
 pub use error::ImportError;
 pub use lines::LINE_BYTES_MAX;
 pub use meter::Seen;
+pub use parts::{Keep, Progress, progress};
 pub(crate) use snomed::{MEMBER_OF, URL as SNOMED};
 pub use tabular::XML_BYTES_MAX;
 
 use input::Input;
 use meter::Meter;
+use parts::Parts;
 
 /// A format of releases.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -151,7 +155,7 @@ pub fn fingerprint(path: &Path) -> Result<String, ImportError> {
     let mut digest = Sha256::new();
     if path.is_dir() {
         let mut ignored = |_: &Seen| {};
-        let input = Input::open(path, Meter::new(&mut ignored))?;
+        let input = Input::open(path, Meter::new(&mut ignored), Parts::default())?;
         for member in input.members() {
             digest.update(member.stamp());
         }
@@ -175,8 +179,25 @@ pub fn read<'t>(
     request: &Request<'_>,
     tell: &'t mut (dyn FnMut(&Seen) + 't),
 ) -> Result<Imported, ImportError> {
-    let meter = Meter::new(tell);
-    let input = Input::open(request.path, meter)?;
+    read_by(request, Meter::new(tell), Parts::default())
+}
+
+/// The same, going on behind the files that were read when the import was broken off before. The
+/// outcome is the same as without a break.
+pub fn resume<'t>(
+    request: &Request<'_>,
+    tell: &'t mut (dyn FnMut(&Seen) + 't),
+    keep: &'t mut (dyn Keep + 't),
+) -> Result<Imported, ImportError> {
+    read_by(request, Meter::new(tell), Parts::new(request, keep))
+}
+
+fn read_by<'t>(
+    request: &Request<'_>,
+    meter: Rc<Meter<'t>>,
+    parts: Parts<'t>,
+) -> Result<Imported, ImportError> {
+    let input = Input::open(request.path, meter, parts)?;
     let imported = match request.kind {
         Kind::Loinc => loinc::read(&input, request.version)?,
         Kind::Snomed => snomed::read(&input, request.version)?,

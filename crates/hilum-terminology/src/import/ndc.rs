@@ -32,49 +32,13 @@ pub(super) fn read(input: &Input<'_>, version: Option<&str>) -> Result<Imported,
     input.expect([Some(&products), packages.as_ref()].into_iter().flatten());
     // The FDA renews its files each day and gives them no version.
     let version = version_of(version, input, |_| None)?;
-    let mut table = TableBuilder::new(Case::Sensitive);
-    let mut count = 0;
-    rows(
-        input,
-        &products,
-        &["PRODUCTNDC", "PROPRIETARYNAME", "NONPROPRIETARYNAME"],
-        &PROPERTIES,
-        |columns, row, wrong| {
-            let code = columns.get(row, 0);
-            if eleven(&format!("{code}-00")).is_none() {
-                return Err(wrong(
-                    "a code of labeler and product is expected in PRODUCTNDC",
-                ));
-            }
-            let (brand, generic) = (columns.get(row, 1), columns.get(row, 2));
-            let at = table.concept(code, Some(&named(brand, generic)), None)?;
-            for (place, property) in PROPERTIES.iter().enumerate() {
-                say(
-                    &mut table,
-                    at,
-                    property,
-                    ValueKind::String,
-                    columns.get(row, place + 3),
-                )?;
-            }
-            count += 1;
-            input.meter.concepts(count);
-            Ok(())
-        },
-    )?;
+    let mut table = input.parts.resumed(|| TableBuilder::new(Case::Sensitive));
+    input.part(&mut table, "products", &products, |table| {
+        read_products(input, &products, table)
+    })?;
     if let Some(packages) = &packages {
-        let needed = ["PRODUCTNDC", "NDCPACKAGECODE", "PACKAGEDESCRIPTION"];
-        rows(input, packages, &needed, &[], |columns, row, wrong| {
-            let code = columns.get(row, 1);
-            let Some(billed) = eleven(code) else {
-                return Err(wrong("a code of labeler, product and package is expected"));
-            };
-            let product = table.find(columns.get(row, 0));
-            let about = columns.get(row, 2);
-            add_package(&mut table, product, code, &billed, about)?;
-            count += 1;
-            input.meter.concepts(count);
-            Ok(())
+        input.part(&mut table, "packages", packages, |table| {
+            read_packages(input, packages, table)
         })?;
     }
     let identity = Identity {
@@ -86,6 +50,54 @@ pub(super) fn read(input: &Input<'_>, version: Option<&str>) -> Result<Imported,
         properties: &[("NDC11", ValueKind::Code)],
     };
     Ok(identity.imported(table))
+}
+
+fn read_products(
+    input: &Input<'_>,
+    member: &Member,
+    table: &mut TableBuilder,
+) -> Result<(), ImportError> {
+    let needed = ["PRODUCTNDC", "PROPRIETARYNAME", "NONPROPRIETARYNAME"];
+    rows(
+        input,
+        member,
+        &needed,
+        &PROPERTIES,
+        |columns, row, wrong| {
+            let code = columns.get(row, 0);
+            if eleven(&format!("{code}-00")).is_none() {
+                return Err(wrong(
+                    "a code of labeler and product is expected in PRODUCTNDC",
+                ));
+            }
+            let (brand, generic) = (columns.get(row, 1), columns.get(row, 2));
+            let at = table.concept(code, Some(&named(brand, generic)), None)?;
+            for (place, property) in PROPERTIES.iter().enumerate() {
+                let value = columns.get(row, place + 3);
+                say(table, at, property, ValueKind::String, value)?;
+            }
+            input.meter.concepts(table.len());
+            Ok(())
+        },
+    )
+}
+
+fn read_packages(
+    input: &Input<'_>,
+    member: &Member,
+    table: &mut TableBuilder,
+) -> Result<(), ImportError> {
+    let needed = ["PRODUCTNDC", "NDCPACKAGECODE", "PACKAGEDESCRIPTION"];
+    rows(input, member, &needed, &[], |columns, row, wrong| {
+        let code = columns.get(row, 1);
+        let Some(billed) = eleven(code) else {
+            return Err(wrong("a code of labeler, product and package is expected"));
+        };
+        let product = table.find(columns.get(row, 0));
+        add_package(table, product, code, &billed, columns.get(row, 2))?;
+        input.meter.concepts(table.len());
+        Ok(())
+    })
 }
 
 /// A package is known by its code with hyphens, and by the eleven digits that are billed.

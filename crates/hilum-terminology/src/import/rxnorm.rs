@@ -24,9 +24,34 @@ pub(super) fn read(input: &Input<'_>, version: Option<&str>) -> Result<Imported,
             .flatten(),
     );
     let version = version_of(version, input, release)?;
-    let mut table = TableBuilder::new(Case::Sensitive);
+    let mut table = input.parts.resumed(|| TableBuilder::new(Case::Sensitive));
+    input.part(&mut table, "names", &names, |table| {
+        name(input, &names, table)
+    })?;
+    if let Some(relations) = &relations {
+        input.part(&mut table, "relations", relations, |table| {
+            relate(input, relations, table)
+        })?;
+    }
+    if let Some(facts) = &facts {
+        input.part(&mut table, "facts", facts, |table| {
+            tell(input, facts, table)
+        })?;
+    }
+    let identity = Identity {
+        url: URL,
+        version,
+        name: "RxNorm",
+        title: "RxNorm",
+        language: Some("en"),
+        properties: &[("TTY", ValueKind::Code), ("NDC", ValueKind::Code)],
+    };
+    Ok(identity.imported(table))
+}
+
+fn name(input: &Input<'_>, member: &Member, table: &mut TableBuilder) -> Result<(), ImportError> {
     let mut best: Vec<(bool, Box<str>)> = Vec::new();
-    rows(input, &names, 17, |row| {
+    rows(input, member, 17, |row| {
         let [code, kind, term] = [0, 12, 14].map(|at| get(row, at));
         if get(row, 11) != OWN {
             return Ok(());
@@ -38,11 +63,11 @@ pub(super) fn read(input: &Input<'_>, version: Option<&str>) -> Result<Imported,
         let own = !OTHER_NAMES.contains(&kind);
         // The concept is what its own name says, and current if that is.
         if own {
-            say(&mut table, at, "TTY", ValueKind::Code, kind)?;
+            say(table, at, "TTY", ValueKind::Code, kind)?;
             let suppressed = matches!(get(row, 16), "O" | "Y" | "E");
             if suppressed {
                 table.flag(at, Flags::INACTIVE);
-                say(&mut table, at, "SUPPRESS", ValueKind::Code, get(row, 16))?;
+                say(table, at, "SUPPRESS", ValueKind::Code, get(row, 16))?;
             }
         } else {
             let usage = Use {
@@ -61,21 +86,7 @@ pub(super) fn read(input: &Input<'_>, version: Option<&str>) -> Result<Imported,
         Ok(())
     })?;
     table.displays(best.into_iter().map(|(_, term)| term))?;
-    if let Some(relations) = &relations {
-        relate(input, relations, &mut table)?;
-    }
-    if let Some(facts) = &facts {
-        tell(input, facts, &mut table)?;
-    }
-    let identity = Identity {
-        url: URL,
-        version,
-        name: "RxNorm",
-        title: "RxNorm",
-        language: Some("en"),
-        properties: &[("TTY", ValueKind::Code), ("NDC", ValueKind::Code)],
-    };
-    Ok(identity.imported(table))
+    Ok(())
 }
 
 /// The second concept of a row has the relation to the first one.

@@ -12,8 +12,9 @@ use super::build::{Identity, digits, say};
 use super::error::ImportError;
 use super::input::{Input, Member};
 use super::lines::Lines;
+use super::parts::Saved;
 use super::snomed_names::{Acceptability, Names};
-use crate::table::{Case, Flags, TableBuilder, ValueKind};
+use crate::table::{Case, Damaged, Flags, Reader, TableBuilder, ValueKind, Writer};
 
 /// SNOMED CT (FHIR R4 snomedct.html).
 pub(crate) const URL: &str = "http://snomed.info/sct";
@@ -82,36 +83,39 @@ impl Files {
 pub(super) fn read(input: &Input<'_>, version: Option<&str>) -> Result<Imported, ImportError> {
     let files = Files::of(input)?;
     input.expect(files.all());
-    let mut names = Names::default();
+    let mut made = input.parts.resumed(Made::new);
     for member in &files.languages {
-        rows(input, member, 7, |row, lines| {
-            if row.active {
-                let acceptability = Acceptability::of(row.get(6))
-                    .ok_or_else(|| lines.wrong("acceptability is not one that is known"))?;
-                let description = number(row.get(5), lines)?;
-                names.accept(description, row.get(4), acceptability);
-            }
-            Ok(())
+        input.part(&mut made, "names", member, |made| {
+            accept(input, member, &mut made.names)
         })?;
     }
-    names.sort();
-    let mut table = TableBuilder::new(Case::Sensitive);
-    let modules = concepts(input, &files, &mut table)?;
+    made.names.sort();
+    for member in &files.concepts {
+        input.part(&mut made, "concepts", member, |made| {
+            concepts(input, member, &mut made.table, &mut made.modules)
+        })?;
+    }
     let version = match version {
         Some(named) => edition(named),
-        None => told(&modules, input)?,
+        None => told(&made.modules, input)?,
     };
-    let mut lost = 0;
-    describe(input, &files, &mut names, &mut table, &mut lost)?;
-    relate(input, &files, &mut table, &mut lost)?;
-    for member in &files.sets {
-        rows(input, member, 6, |row, _| {
-            match table.find(row.get(5)).filter(|_| row.active) {
-                Some(at) => say(&mut table, at, MEMBER_OF, ValueKind::Code, row.get(4)),
-                None => Ok(()),
-            }
+    for member in files.descriptions.iter().chain(&files.definitions) {
+        input.part(&mut made, "descriptions", member, |made| {
+            describe(input, member, made)
         })?;
     }
+    made.names.finish(&mut made.table)?;
+    for member in files.relationships.iter().chain(&files.values) {
+        input.part(&mut made, "relationships", member, |made| {
+            relate(input, member, &mut made.table, &mut made.lost)
+        })?;
+    }
+    for member in &files.sets {
+        input.part(&mut made, "sets", member, |made| {
+            belong(input, member, &mut made.table)
+        })?;
+    }
+    let Made { table, lost, .. } = made;
     let identity = Identity {
         url: URL,
         version,
@@ -134,111 +138,173 @@ pub(super) fn read(input: &Input<'_>, version: Option<&str>) -> Result<Imported,
     Ok(imported)
 }
 
+/// What is made of the files.
+struct Made {
+    table: TableBuilder,
+    names: Names,
+    modules: Modules,
+    /// Rows about concepts that are not there.
+    lost: usize,
+}
+
+impl Made {
+    fn new() -> Self {
+        Self {
+            table: TableBuilder::new(Case::Sensitive),
+            names: Names::default(),
+            modules: Modules::new(),
+            lost: 0,
+        }
+    }
+}
+
+impl Saved for Made {
+    fn save(&self, out: &mut Writer) {
+        self.table.save(out);
+        self.names.save(out);
+        let counts = [self.modules.len() as u32, self.lost as u32];
+        out.numbers(&counts);
+        let mut modules: Vec<_> = self.modules.iter().collect();
+        modules.sort();
+        for (module, (count, date)) in modules {
+            out.text(module);
+            out.numbers(&[*count as u32]);
+            out.text(date);
+        }
+    }
+
+    fn restore(from: &mut Reader<'_>) -> Result<Self, Damaged> {
+        let table = TableBuilder::restore(from)?;
+        let names = Names::restore(from)?;
+        let [known, lost] = from.numbers()?[..] else {
+            return Err(Damaged::Form);
+        };
+        let mut modules = Modules::new();
+        for _ in 0..known {
+            let module = from.text()?.to_owned();
+            let [count] = from.numbers()?[..] else {
+                return Err(Damaged::Form);
+            };
+            modules.insert(module, (count as usize, from.text()?.to_owned()));
+        }
+        Ok(Self {
+            table,
+            names,
+            modules,
+            lost: lost as usize,
+        })
+    }
+}
+
+/// Which names a language prefers.
+fn accept(input: &Input<'_>, member: &Member, names: &mut Names) -> Result<(), ImportError> {
+    rows(input, member, 7, |row, lines| {
+        if row.active {
+            let acceptability = Acceptability::of(row.get(6))
+                .ok_or_else(|| lines.wrong("acceptability is not one that is known"))?;
+            let description = number(row.get(5), lines)?;
+            names.accept(description, row.get(4), acceptability);
+        }
+        Ok(())
+    })
+}
+
+/// Which concepts are in a simple reference set.
+fn belong(input: &Input<'_>, member: &Member, table: &mut TableBuilder) -> Result<(), ImportError> {
+    rows(input, member, 6, |row, _| {
+        match table.find(row.get(5)).filter(|_| row.active) {
+            Some(at) => say(table, at, MEMBER_OF, ValueKind::Code, row.get(4)),
+            None => Ok(()),
+        }
+    })
+}
+
 /// How many concepts a module has, and when the newest of them changed.
 type Modules = HashMap<String, (usize, String)>;
 
 fn concepts(
     input: &Input<'_>,
-    files: &Files,
+    member: &Member,
     table: &mut TableBuilder,
-) -> Result<Modules, ImportError> {
-    let mut modules = Modules::new();
-    let mut count = 0;
-    for member in &files.concepts {
-        rows(input, member, 5, |row, lines| {
-            number(row.get(0), lines)?;
-            let at = table.concept(row.get(0), None, None)?;
-            let known = modules.entry(row.get(3).to_owned()).or_default();
-            known.0 += 1;
-            if known.1.as_str() < row.get(1) {
-                row.get(1).clone_into(&mut known.1);
-            }
-            if !row.active {
-                table.flag(at, Flags::INACTIVE);
-            }
-            let truth = |is: bool| if is { "true" } else { "false" };
-            let defined = truth(row.get(4) == DEFINED);
-            say(
-                table,
-                at,
-                "inactive",
-                ValueKind::Boolean,
-                truth(!row.active),
-            )?;
-            say(
-                table,
-                at,
-                "sufficientlyDefined",
-                ValueKind::Boolean,
-                defined,
-            )?;
-            say(table, at, "moduleId", ValueKind::Code, row.get(3))?;
-            say(table, at, "effectiveTime", ValueKind::String, row.get(1))?;
-            count += 1;
-            input.meter.concepts(count);
-            Ok(())
-        })?;
-    }
-    Ok(modules)
+    modules: &mut Modules,
+) -> Result<(), ImportError> {
+    rows(input, member, 5, |row, lines| {
+        number(row.get(0), lines)?;
+        let at = table.concept(row.get(0), None, None)?;
+        let known = modules.entry(row.get(3).to_owned()).or_default();
+        known.0 += 1;
+        if known.1.as_str() < row.get(1) {
+            row.get(1).clone_into(&mut known.1);
+        }
+        if !row.active {
+            table.flag(at, Flags::INACTIVE);
+        }
+        let truth = |is: bool| if is { "true" } else { "false" };
+        let inactive = truth(!row.active);
+        say(table, at, "inactive", ValueKind::Boolean, inactive)?;
+        let defined = truth(row.get(4) == DEFINED);
+        say(
+            table,
+            at,
+            "sufficientlyDefined",
+            ValueKind::Boolean,
+            defined,
+        )?;
+        say(table, at, "moduleId", ValueKind::Code, row.get(3))?;
+        say(table, at, "effectiveTime", ValueKind::String, row.get(1))?;
+        input.meter.concepts(table.len());
+        Ok(())
+    })
 }
 
-fn describe(
-    input: &Input<'_>,
-    files: &Files,
-    names: &mut Names,
-    table: &mut TableBuilder,
-    lost: &mut usize,
-) -> Result<(), ImportError> {
-    for member in files.descriptions.iter().chain(&files.definitions) {
-        rows(input, member, 9, |row, lines| {
-            if !row.active {
-                return Ok(());
-            }
-            let Some(at) = table.find(row.get(4)) else {
-                *lost += 1;
-                return Ok(());
-            };
-            let id = number(row.get(0), lines)?;
-            names.describe(table, at, id, row.get(5), row.get(6), row.get(7))
-        })?;
-    }
-    names.finish(table)
+fn describe(input: &Input<'_>, member: &Member, made: &mut Made) -> Result<(), ImportError> {
+    let Made {
+        table, names, lost, ..
+    } = made;
+    rows(input, member, 9, |row, lines| {
+        if !row.active {
+            return Ok(());
+        }
+        let Some(at) = table.find(row.get(4)) else {
+            *lost += 1;
+            return Ok(());
+        };
+        let id = number(row.get(0), lines)?;
+        names.describe(table, at, id, row.get(5), row.get(6), row.get(7))
+    })
 }
 
 fn relate(
     input: &Input<'_>,
-    files: &Files,
+    member: &Member,
     table: &mut TableBuilder,
     lost: &mut usize,
 ) -> Result<(), ImportError> {
-    for member in files.relationships.iter().chain(&files.values) {
-        rows(input, member, 10, |row, _| {
-            if !row.active {
-                return Ok(());
+    rows(input, member, 10, |row, _| {
+        if !row.active {
+            return Ok(());
+        }
+        let Some(from) = table.find(row.get(4)) else {
+            *lost += 1;
+            return Ok(());
+        };
+        let (to, of) = (row.get(5), row.get(7));
+        if of == IS_A {
+            match table.find(to) {
+                Some(to) => table.place(from, to),
+                None => *lost += 1,
             }
-            let Some(from) = table.find(row.get(4)) else {
-                *lost += 1;
-                return Ok(());
-            };
-            let (to, of) = (row.get(5), row.get(7));
-            if of == IS_A {
-                match table.find(to) {
-                    Some(to) => table.place(from, to),
-                    None => *lost += 1,
-                }
-                return Ok(());
-            }
-            // Concrete values stand as `#12` or as `"text"`.
-            if let Some(value) = to.strip_prefix('#') {
-                return say(table, from, of, ValueKind::Decimal, value);
-            }
-            match to.strip_prefix('"').and_then(|to| to.strip_suffix('"')) {
-                Some(text) => say(table, from, of, ValueKind::String, text),
-                None => say(table, from, of, ValueKind::Code, to),
-            }
-        })?;
-    }
-    Ok(())
+            return Ok(());
+        }
+        // Concrete values stand as `#12` or as `"text"`.
+        if let Some(value) = to.strip_prefix('#') {
+            return say(table, from, of, ValueKind::Decimal, value);
+        }
+        match to.strip_prefix('"').and_then(|to| to.strip_suffix('"')) {
+            Some(text) => say(table, from, of, ValueKind::String, text),
+            None => say(table, from, of, ValueKind::Code, to),
+        }
+    })
 }
 
 /// A line of an RF2 file: id, effectiveTime, active, moduleId, and what the file is about.

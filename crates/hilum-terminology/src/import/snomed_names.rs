@@ -1,7 +1,8 @@
 //! Descriptions of SNOMED CT: which one is shown, and what the others are for.
 
 use super::error::ImportError;
-use crate::table::{At, TableBuilder, Use};
+use super::parts::Saved;
+use crate::table::{At, Damaged, Reader, TableBuilder, Use, Writer};
 
 const FULL_NAME: &str = "900000000000003001";
 const SYNONYM: &str = "900000000000013009";
@@ -45,6 +46,8 @@ pub(super) struct Names {
     preferred: Vec<(u64, u8)>,
     /// By place of the concept.
     best: Vec<(u8, Box<str>)>,
+    /// The concepts have their names.
+    is_finished: bool,
 }
 
 impl Names {
@@ -124,11 +127,48 @@ impl Names {
         Ok(())
     }
 
-    /// Gives every concept its best name.
+    /// Gives every concept its best name, once.
     pub(super) fn finish(&mut self, table: &mut TableBuilder) -> Result<(), ImportError> {
+        if std::mem::replace(&mut self.is_finished, true) {
+            return Ok(());
+        }
         let best = std::mem::take(&mut self.best);
         table.displays(best.into_iter().map(|(_, term)| term))?;
         self.preferred = Vec::new();
         Ok(())
+    }
+}
+
+impl Saved for Names {
+    fn save(&self, out: &mut Writer) {
+        let mut preferred = Vec::with_capacity(self.preferred.len() * 9);
+        for (description, rank) in &self.preferred {
+            preferred.extend_from_slice(&description.to_le_bytes());
+            preferred.push(*rank);
+        }
+        out.bytes(&preferred);
+        let ranks: Vec<u8> = self.best.iter().map(|(rank, _)| *rank).collect();
+        out.bytes(&ranks);
+        for (_, name) in &self.best {
+            out.text(name);
+        }
+        out.bytes(&[u8::from(self.is_finished)]);
+    }
+
+    fn restore(from: &mut Reader<'_>) -> Result<Self, Damaged> {
+        let (rows, _) = from.bytes()?.as_chunks::<9>();
+        let preferred = rows.iter().map(|[a, b, c, d, e, f, g, h, rank]| {
+            (u64::from_le_bytes([*a, *b, *c, *d, *e, *f, *g, *h]), *rank)
+        });
+        let preferred = preferred.collect();
+        let mut best = Vec::new();
+        for rank in from.bytes()? {
+            best.push((*rank, from.text()?.into()));
+        }
+        Ok(Self {
+            preferred,
+            best,
+            is_finished: from.bytes()? == [1],
+        })
     }
 }

@@ -61,6 +61,17 @@ pub(super) fn remove(folder: &Path) -> Result<(), LoadError> {
     }
 }
 
+pub(super) fn remove_file(path: &Path) -> Result<(), LoadError> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        removed => removed.map_err(fails("remove", path)),
+    }
+}
+
+pub(super) fn create(path: &Path) -> Result<File, LoadError> {
+    File::create(path).map_err(fails("write", path))
+}
+
 pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<(), LoadError> {
     let written = File::create(path).and_then(|mut file| {
         file.write_all(bytes)?;

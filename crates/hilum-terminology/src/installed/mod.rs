@@ -9,6 +9,7 @@
 //!     definitions.lines    KIND, URL, VERSION, JSON with tabs between, one a line
 //! ```
 //!
+//! An import keeps what it has read in `.reading-…` until it is at its end, so that it can go on there.
 //! A load is made in a folder of another name and renamed when it is whole and synced, so that what
 //! has the name of a load is one. Versions stand side by side; what is active answers, and of two
 //! active versions the one that was activated last answers questions that name none.
@@ -17,6 +18,7 @@ mod ecl;
 mod files;
 mod implicit;
 mod source;
+mod staging;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -28,6 +30,7 @@ use crate::source::Source;
 use crate::table::Damaged;
 
 pub use source::Loaded;
+pub use staging::{Staging, Unfinished};
 
 /// The folder in a data folder.
 pub const FOLDER: &str = "terminology";
@@ -53,6 +56,9 @@ pub enum LoadError {
     /// It answers questions.
     #[error("{0} is active; deactivate it before it is removed")]
     Active(String),
+    /// It is imported at this moment.
+    #[error("the import {0} goes on; wait for its end, or stop it")]
+    GoesOn(String),
     /// There are too many.
     #[error("more than {LOADS_MAX} loads; remove those that nobody needs")]
     Full,
@@ -166,14 +172,6 @@ impl Folder {
             }
         }
         Ok(loads)
-    }
-
-    /// What imports that were broken off have left, by the name of its folder. Nothing is read from
-    /// it; the same import given again replaces it.
-    pub fn unfinished(&self) -> Result<Vec<PathBuf>, LoadError> {
-        let names = files::folders(&self.path)?.into_iter();
-        let parts = names.filter(|name| name.starts_with(".part-"));
-        Ok(parts.map(|name| self.path.join(name)).collect())
     }
 
     /// The load with an id.

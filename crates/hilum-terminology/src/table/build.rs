@@ -11,12 +11,22 @@ use super::{At, BETWEEN, Case, Flags, NONE, Names, Table, Use, ValueKind, fold};
 pub struct Full(&'static str);
 
 #[derive(Debug, Default)]
-struct Numbered {
-    names: Strings,
+pub(super) struct Numbered {
+    pub(super) names: Strings,
     known: HashMap<Box<str>, u16>,
 }
 
 impl Numbered {
+    /// Those that had numbers before.
+    pub(super) fn of(names: Strings) -> Self {
+        let numbers = (0..names.len()).filter_map(|at| u16::try_from(at).ok());
+        let known = numbers.map(|at| (names.get(u32::from(at)).into(), at));
+        Self {
+            known: known.collect(),
+            names,
+        }
+    }
+
     fn number(&mut self, name: &str) -> Result<u16, Full> {
         if let Some(known) = self.known.get(name) {
             return Ok(*known);
@@ -35,28 +45,28 @@ impl Numbered {
 /// A table in the making. Rows of a concept may be added at any time after it.
 #[derive(Debug, Default)]
 pub struct TableBuilder {
-    case: Case,
-    codes: Strings,
-    places: HashMap<Box<str>, u32>,
-    displays: Strings,
-    definitions: Strings,
-    flags: Vec<u8>,
-    edges: Vec<(u32, u32)>,
-    languages: Numbered,
-    uses: Numbered,
-    designation_of: Vec<u32>,
-    designation_language: Vec<u16>,
-    designation_use: Vec<u16>,
-    designation_text: Strings,
-    designation_extensions: Vec<(u32, Box<str>)>,
-    property_names: Numbered,
-    property_of: Vec<u32>,
-    property_name: Vec<u16>,
-    property_kind: Vec<u8>,
-    property_value: Vec<u32>,
-    values: Strings,
-    known_values: HashMap<Box<str>, u32>,
-    extensions: Vec<(u32, Box<str>)>,
+    pub(super) case: Case,
+    pub(super) codes: Strings,
+    pub(super) places: HashMap<Box<str>, u32>,
+    pub(super) displays: Strings,
+    pub(super) definitions: Strings,
+    pub(super) flags: Vec<u8>,
+    pub(super) edges: Vec<(u32, u32)>,
+    pub(super) languages: Numbered,
+    pub(super) uses: Numbered,
+    pub(super) designation_of: Vec<u32>,
+    pub(super) designation_language: Vec<u16>,
+    pub(super) designation_use: Vec<u16>,
+    pub(super) designation_text: Strings,
+    pub(super) designation_extensions: Vec<(u32, Box<str>)>,
+    pub(super) property_names: Numbered,
+    pub(super) property_of: Vec<u32>,
+    pub(super) property_name: Vec<u16>,
+    pub(super) property_kind: Vec<u8>,
+    pub(super) property_value: Vec<u32>,
+    pub(super) values: Strings,
+    pub(super) known_values: HashMap<Box<str>, u32>,
+    pub(super) extensions: Vec<(u32, Box<str>)>,
 }
 
 const TEXT: Full = Full("4 GB of text of one kind");

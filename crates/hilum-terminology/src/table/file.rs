@@ -50,33 +50,42 @@ pub enum Damaged {
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Writer(Vec<u8>);
+pub(crate) struct Writer(Vec<u8>);
 
 impl Writer {
     fn count(&mut self, count: usize) {
         self.0.extend_from_slice(&(count as u64).to_le_bytes());
     }
 
-    pub(super) fn bytes(&mut self, bytes: &[u8]) {
+    pub(crate) fn bytes(&mut self, bytes: &[u8]) {
         self.count(bytes.len());
         self.0.extend_from_slice(bytes);
     }
 
-    pub(super) fn numbers(&mut self, numbers: &[u32]) {
+    pub(crate) fn numbers(&mut self, numbers: &[u32]) {
         self.count(numbers.len());
         for number in numbers {
             self.0.extend_from_slice(&number.to_le_bytes());
         }
     }
 
-    fn small(&mut self, numbers: &[u16]) {
+    pub(super) fn small(&mut self, numbers: &[u16]) {
         self.count(numbers.len());
         for number in numbers {
             self.0.extend_from_slice(&number.to_le_bytes());
         }
     }
 
-    fn texts(&mut self, texts: &[(u32, Box<str>)]) {
+    /// A text of its own.
+    pub(crate) fn text(&mut self, text: &str) {
+        self.bytes(text.as_bytes());
+    }
+
+    pub(crate) fn into_bytes(self) -> Vec<u8> {
+        self.0
+    }
+
+    pub(super) fn texts(&mut self, texts: &[(u32, Box<str>)]) {
         let places: Vec<u32> = texts.iter().map(|(at, _)| *at).collect();
         self.numbers(&places);
         let mut column = Strings::default();
@@ -89,9 +98,18 @@ impl Writer {
 }
 
 #[derive(Debug)]
-pub(super) struct Reader<'b>(&'b [u8]);
+pub(crate) struct Reader<'b>(&'b [u8]);
 
 impl<'b> Reader<'b> {
+    pub(crate) const fn new(bytes: &'b [u8]) -> Self {
+        Self(bytes)
+    }
+
+    /// A text of its own.
+    pub(crate) fn text(&mut self) -> Result<&'b str, Damaged> {
+        std::str::from_utf8(self.bytes()?).map_err(|_| Damaged::Form)
+    }
+
     fn take(&mut self, bytes: usize) -> Result<&'b [u8], Damaged> {
         let (head, tail) = self.0.split_at_checked(bytes).ok_or(Damaged::Form)?;
         self.0 = tail;
@@ -105,21 +123,21 @@ impl<'b> Reader<'b> {
         self.take(count.checked_mul(size).ok_or(Damaged::Form)?)
     }
 
-    pub(super) fn bytes(&mut self) -> Result<&'b [u8], Damaged> {
+    pub(crate) fn bytes(&mut self) -> Result<&'b [u8], Damaged> {
         self.items(1)
     }
 
-    pub(super) fn numbers(&mut self) -> Result<Vec<u32>, Damaged> {
+    pub(crate) fn numbers(&mut self) -> Result<Vec<u32>, Damaged> {
         let (items, _) = self.items(4)?.as_chunks::<4>();
         Ok(items.iter().map(|item| u32::from_le_bytes(*item)).collect())
     }
 
-    fn small(&mut self) -> Result<Vec<u16>, Damaged> {
+    pub(super) fn small(&mut self) -> Result<Vec<u16>, Damaged> {
         let (items, _) = self.items(2)?.as_chunks::<2>();
         Ok(items.iter().map(|item| u16::from_le_bytes(*item)).collect())
     }
 
-    fn texts(&mut self, below: usize) -> Result<Vec<(u32, Box<str>)>, Damaged> {
+    pub(super) fn texts(&mut self, below: usize) -> Result<Vec<(u32, Box<str>)>, Damaged> {
         let places = self.numbers()?;
         let column = Strings::read(self)?;
         check(column.len() == places.len() && places.is_sorted())?;

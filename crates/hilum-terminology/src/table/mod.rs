@@ -8,11 +8,13 @@
 
 mod build;
 mod file;
+mod kept;
 mod places;
 mod strings;
 
 pub use build::{Full, TableBuilder};
 pub use file::Damaged;
+pub(crate) use file::{Reader, Writer};
 pub use places::Places;
 
 use strings::{Runs, Strings};

@@ -13,4 +13,5 @@ mod import;
 mod map;
 mod model;
 mod releases;
+mod resume;
 mod tables;

@@ -20,15 +20,16 @@ pub(crate) struct Terminology {
 /// What can be done with code systems.
 #[derive(Debug, Subcommand)]
 pub(crate) enum TerminologyCommand {
-    /// Loads a release of a code system; the same release again is noticed and left alone
+    /// Loads a release of a code system; the same release again is noticed and left alone, and an
+    /// import that was broken off goes on
     Import(TerminologyImport),
-    /// Lists what is loaded, and what of it is active
+    /// Lists what is loaded, what of it is active, and imports that were broken off
     List(TerminologyList),
     /// Lets a load answer, before those that are active already
     Activate(TerminologyLoad),
     /// Lets a load answer no more
     Deactivate(TerminologyLoad),
-    /// Removes a load that is not active
+    /// Removes a load that is not active, or what an import that was broken off has left
     Remove(TerminologyRemove),
 }
 
@@ -76,6 +77,9 @@ pub(crate) struct TerminologyImport {
     /// Activates it as well
     #[arg(long)]
     pub(crate) activate: bool,
+    /// Reads everything again, also what the same import had read before it was broken off
+    #[arg(long)]
+    pub(crate) restart: bool,
     #[command(flatten)]
     pub(crate) data: TerminologyData,
     #[command(flatten)]

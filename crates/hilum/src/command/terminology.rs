@@ -26,7 +26,10 @@ pub(crate) fn run(arguments: &Terminology, output: &Output) -> anyhow::Result<Ex
         TerminologyCommand::Activate(arguments) => activate(arguments, output),
         TerminologyCommand::Deactivate(arguments) => deactivate(arguments, output),
         TerminologyCommand::Remove(arguments) => {
-            Folder::of(&arguments.data.data).remove(&arguments.id)?;
+            let folder = Folder::of(&arguments.data.data);
+            if !folder.discard(&arguments.id)? {
+                folder.remove(&arguments.id)?;
+            }
             told(
                 &json!({ "id": arguments.id, "removed": true }),
                 output,
@@ -60,11 +63,14 @@ fn import(arguments: &TerminologyImport, output: &Output) -> anyhow::Result<Exit
         let same = load.kind == kind.name() && load.fingerprint == fingerprint;
         same && of_request(load, arguments)
     });
-    let (load, new) = match known {
-        Some(load) => (load, false),
-        None => (read(arguments, kind, &folder, &fingerprint, output)?, true),
+    let (load, new, resumed) = match known {
+        Some(load) => (load, false, 0),
+        None => {
+            let (load, resumed) = read(arguments, kind, &folder, &fingerprint, output)?;
+            (load, true, resumed)
+        }
     };
-    let value = json!({ "id": load.id, "new": new, "systems": systems(&load),
+    let value = json!({ "id": load.id, "new": new, "resumed": resumed, "systems": systems(&load),
         "definitions": load.definitions });
     told(&value, output, || {
         let state = if new {
@@ -113,13 +119,24 @@ fn read(
     folder: &Folder,
     fingerprint: &str,
     output: &Output,
-) -> anyhow::Result<Load> {
+) -> anyhow::Result<(Load, usize)> {
     let request = import::Request {
         kind,
         path: &arguments.path,
         version: arguments.release.as_deref(),
         url: arguments.url.as_deref(),
     };
+    let mut staging = folder.staging(&request, fingerprint)?;
+    if arguments.restart {
+        staging.restart()?;
+    }
+    let resumed = staging.progress();
+    if let Some(of) = resumed {
+        output.note(format_args!(
+            "resuming: {} of {} files read before it was broken off (--restart reads them again)",
+            of.files, of.files_total
+        ));
+    }
     let watched = std::io::stderr().is_terminal() && !output.json();
     let begun = now();
     let mut tell = |seen: &Seen| {
@@ -127,18 +144,19 @@ fn read(
             output.progress(progress(seen, begun.elapsed().as_secs_f64()));
         }
     };
-    let imported = import::read(&request, &mut tell)?;
+    let imported = import::resume(&request, &mut tell, &mut staging)?;
     if watched {
         output.progress("writing");
     }
     let loaded = jiff::Timestamp::now().to_string();
     let id = Folder::id(kind, &name(arguments), &imported);
     let load = folder.keep(&id, kind, &imported, fingerprint, &loaded)?;
+    staging.done()?;
     if watched {
         output.progress("");
     }
     left_out(&imported, output);
-    Ok(load)
+    Ok((load, resumed.map_or(0, |of| of.files)))
 }
 
 #[expect(
@@ -218,6 +236,17 @@ fn told(value: &Value, output: &Output, line: impl FnOnce() -> String) -> anyhow
 fn list(folder: &Folder, output: &Output) -> anyhow::Result<Exit> {
     let active = folder.active()?;
     let loads = folder.loads()?;
+    for one in folder.unfinished()? {
+        let value = json!({ "id": one.id, "unfinished": true, "goes-on": one.goes_on });
+        told(&value, output, || {
+            let state = if one.goes_on {
+                "an import that goes on"
+            } else {
+                "an import that was broken off; the same command goes on with it"
+            };
+            format!("{:<32} unfinished  {state}", one.id)
+        })?;
+    }
     if loads.is_empty() && !output.json() {
         output.line("nothing is loaded; what ships with the program answers");
     }

@@ -151,6 +151,103 @@ fn an_import_that_is_killed_leaves_what_answered() {
     }
 }
 
+/// Lines of each file of a release with two files: more than is read between two keepings.
+const PRODUCTS: usize = 30_000;
+
+fn release_of_two_files(folder: &SiteFolder) {
+    let mut products = "PRODUCTID\tPRODUCTNDC\tPROPRIETARYNAME\tNONPROPRIETARYNAME\n".to_owned();
+    let mut packages = "PRODUCTID\tPRODUCTNDC\tNDCPACKAGECODE\tPACKAGEDESCRIPTION\n".to_owned();
+    for row in 0..PRODUCTS {
+        let (a, b) = (10_000 + row / 9_000, 1_000 + row % 9_000);
+        writeln!(
+            products,
+            "x\t{a}-{b}\tInvented {row}\tphantasol number {row}"
+        )
+        .unwrap();
+        writeln!(
+            packages,
+            "x\t{a}-{b}\t{a}-{b}-01\t30 TABLET in 1 BOTTLE, {row}"
+        )
+        .unwrap();
+    }
+    folder.file("ndc/product.txt", products).unwrap();
+    folder.file("ndc/package.txt", packages).unwrap();
+}
+
+#[test]
+fn an_import_that_is_killed_goes_on_behind_the_files_that_it_has_read() {
+    let folder = SiteFolder::new().unwrap();
+    release_of_two_files(&folder);
+    let release = text(&folder.path().join("ndc")).to_owned();
+    let arguments = |data: &str, more: &[&str]| {
+        let given = [
+            "terminology",
+            "import",
+            "ndc",
+            &release,
+            "--version",
+            "1",
+            "--data",
+            data,
+        ];
+        let given = given.iter().chain(more).map(|one| (*one).to_owned());
+        given.collect::<Vec<String>>()
+    };
+    let table =
+        |data: &str| std::fs::read(Path::new(data).join("terminology/ndc-1/system-0.table"));
+    let whole = text(&folder.path().join("whole")).to_owned();
+    let as_str = |own: &[String]| -> Vec<&'static str> {
+        own.iter().map(|one| &*one.clone().leak()).collect()
+    };
+    ends(&as_str(&arguments(&whole, &[])), 0);
+    let expected = table(&whole).unwrap();
+    let mut resumed = 0;
+    for (round, more) in [&[][..], &[], &["--restart"]].into_iter().enumerate() {
+        let data = text(&folder.path().join(format!("data-{round}"))).to_owned();
+        let loads = Path::new(&data).join("terminology");
+        let own = arguments(&data, &[]);
+        let own: Vec<&str> = own.iter().map(String::as_str).collect();
+        let mut child = crate::hilum(&own)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        // Killed when the first file is kept, or a moment later.
+        let kept = || {
+            let stagings = std::fs::read_dir(&loads).into_iter().flatten().flatten();
+            stagings
+                .into_iter()
+                .any(|one| one.path().join("state").is_file())
+        };
+        while !kept() && child.try_wait().unwrap().is_none() {
+            std::thread::yield_now();
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        if table(&data).is_ok() {
+            continue;
+        }
+        let listed = json_lines(&["terminology", "list", "--data", &data, "--json"]);
+        assert!(
+            listed.iter().any(|one| one["goes-on"] == false),
+            "{listed:?}"
+        );
+        let mut json_too = more.to_vec();
+        json_too.push("--json");
+        let again = json(&as_str(&arguments(&data, &json_too)));
+        let from = again["resumed"].as_u64().unwrap();
+        assert_eq!(from > 0, more.is_empty(), "{again}");
+        resumed += from;
+        assert!(
+            table(&data).unwrap() == expected,
+            "the same bytes, round {round}"
+        );
+        let listed = json_lines(&["terminology", "list", "--data", &data, "--json"]);
+        assert_eq!(listed.len(), 1, "{listed:?}");
+    }
+    assert!(resumed > 0, "no import was killed between its files");
+}
+
 #[test]
 fn an_import_that_finds_the_disk_full_says_so_and_leaves_what_answered() {
     let lab = Lab::new();

@@ -52,8 +52,12 @@ pub(super) fn check(data: &Path, report: &mut Report) {
     for part in folder.unfinished().unwrap_or_default() {
         report.warn(
             "code systems",
-            format!("an import was broken off, or goes on: {}", part.display()),
-            "give the same import again, or remove the folder if none runs",
+            format!(
+                "an import was broken off, or goes on: {}",
+                part.path.display()
+            ),
+            "give the same import again, or remove it with `hilum terminology remove`; \
+             `hilum terminology list` shows which go on",
         );
     }
 }
