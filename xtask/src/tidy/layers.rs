@@ -46,6 +46,7 @@ const EDGES: &[(&str, &[&str])] = &[
         ],
     ),
     ("hilum-access", &["hilum-message", "hilum-component"]),
+    ("hilum-identity", &["hilum-message", "hilum-component"]),
     (
         "hilum-config",
         &["hilum-message", "hilum-fhirpath", "hilum-component"],

@@ -1,0 +1,516 @@
+//! Holding a message against the record: agrees, is unknown, or contradicts.
+//!
+//! A message that contradicts what is known is for a person: nothing of it is remembered. One that
+//! agrees is remembered in the same commit in which it is accepted.
+
+use std::collections::BTreeSet;
+
+use crate::event::{Act, Event, VisitStatus};
+use crate::identifier::Identifier;
+use crate::links::{
+    Cause, Ids, LinkError, Sides, apply, patient_of, surviving_visit, survivor, visit_of,
+};
+use crate::person::Person;
+use crate::record::{
+    LinkEvent, Memory, Order, Patient, Said, SourceTime, Standing, Unreadable, Visit, read, write,
+};
+use crate::results::OrderChange;
+
+/// What a message is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Kind {
+    /// It registers people and visits (ADT): what it says of them is what is known from then on.
+    Registration,
+    /// It asks for something to be done.
+    Order,
+    /// It tells what came of it.
+    Result,
+    /// Everything else about a patient.
+    #[default]
+    Other,
+}
+
+/// An order that a message names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OrderFacts {
+    /// Placer and filler number, as far as given.
+    pub numbers: Vec<Identifier>,
+    /// What the message does to it.
+    pub change: OrderChange,
+    /// Its results tell that nothing was or will be done (OBR-25 or all OBX-11 are X, D or W).
+    pub ended: bool,
+}
+
+/// What a message says, in no protocol's words.
+#[derive(Clone, Debug, Default)]
+pub struct Facts {
+    /// What it is for.
+    pub kind: Kind,
+    /// Its event, if it changes links or visits.
+    pub event: Option<Event>,
+    /// Its identifiers and, of an event, those of before.
+    pub sides: Sides,
+    /// What it says of its patient.
+    pub person: Person,
+    /// Nobody knows yet who the patient is.
+    pub temporary: bool,
+    /// One of several born together (PID-24).
+    pub multiple_birth: bool,
+    /// The mother (PID-21).
+    pub mother: Option<Identifier>,
+    /// Its orders.
+    pub orders: Vec<OrderFacts>,
+    /// When it was so; the time of arrival where the source does not say.
+    pub as_of: SourceTime,
+}
+
+/// What is not known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unknown {
+    /// The patient.
+    Patient,
+    /// The visit.
+    Visit,
+    /// The order.
+    Order,
+}
+
+/// How a message contradicts the record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Contradiction {
+    /// The number is known with another birth date and another name.
+    OtherPerson,
+    /// Demographics for a number that was merged into another one.
+    DemographicsOfMerged,
+    /// The number was deleted as entered by mistake.
+    DeletedPatient,
+    /// The visit or account is of another patient.
+    VisitOfOther,
+    /// The order is of another patient.
+    OrderOfOther,
+    /// A result or an order for a visit that was cancelled.
+    CancelledVisit,
+    /// A result for an order that was cancelled.
+    CancelledOrder,
+    /// The links cannot be changed as the message says.
+    Links(LinkError),
+}
+
+impl Contradiction {
+    /// Its stable code.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::OtherPerson => "other-person",
+            Self::DemographicsOfMerged => "demographics-of-merged",
+            Self::DeletedPatient => "deleted-patient",
+            Self::VisitOfOther => "visit-of-other",
+            Self::OrderOfOther => "order-of-other",
+            Self::CancelledVisit => "cancelled-visit",
+            Self::CancelledOrder => "cancelled-order",
+            Self::Links(_) => "links",
+        }
+    }
+}
+
+impl std::fmt::Display for Contradiction {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::OtherPerson => {
+                "the patient's number is known with another birth date and another name"
+            }
+            Self::DemographicsOfMerged => {
+                "demographics for a patient who was merged into another one"
+            }
+            Self::DeletedPatient => "the patient's number was deleted as entered by mistake",
+            Self::VisitOfOther => "the visit or account is known as that of another patient",
+            Self::OrderOfOther => "the order is known as that of another patient",
+            Self::CancelledVisit => "the visit was cancelled",
+            Self::CancelledOrder => "the order was cancelled before anything was reported for it",
+            Self::Links(error) => return write!(f, "links cannot be changed: {error}"),
+        })
+    }
+}
+
+/// Something that goes on, and that a person should know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// The number was merged; the message is for the survivor.
+    Followed,
+    /// Name, birth date or sex differ from what is known, not by enough to be another person.
+    Differs,
+    /// The patient was not known before.
+    Created,
+    /// What it says of the patient or visit is older than what is known.
+    Older,
+    /// A result came for an order that was cancelled after something had been reported.
+    AfterCancel,
+}
+
+impl Notice {
+    /// Its stable code.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Followed => "merged-identifier",
+            Self::Differs => "person-differs",
+            Self::Created => "unknown-patient",
+            Self::Older => "older-than-known",
+            Self::AfterCancel => "result-after-cancel",
+        }
+    }
+
+    /// A sentence without content.
+    #[must_use]
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::Followed => "the patient's number was merged into another one; the message is for that",
+            Self::Differs => "name, birth date or sex differ from what is known of the number",
+            Self::Created => "the patient was not known before this message",
+            Self::Older => "what it says of the patient or visit is older than what is known",
+            Self::AfterCancel => "a result for an order that was cancelled after others were reported",
+        }
+    }
+}
+
+/// What was found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Assessment {
+    /// How it contradicts the record; empty if it does not.
+    pub contradictions: Vec<Contradiction>,
+    /// What of it is not known.
+    pub unknown: Vec<Unknown>,
+    /// What a person should know.
+    pub notices: Vec<Notice>,
+    /// Identifiers of the message that were merged, each with that of the survivor.
+    pub followed: Vec<(Identifier, Identifier)>,
+    /// The keys of the patients that it is about, as they are now.
+    pub patients: BTreeSet<String>,
+}
+
+impl Assessment {
+    fn notice(&mut self, notice: Notice) {
+        if !self.notices.contains(&notice) {
+            self.notices.push(notice);
+        }
+    }
+
+    fn contradicts(&mut self, contradiction: Contradiction) {
+        if !self.contradictions.contains(&contradiction) {
+            self.contradictions.push(contradiction);
+        }
+    }
+
+    fn lacks(&mut self, what: Unknown) {
+        if !self.unknown.contains(&what) {
+            self.unknown.push(what);
+        }
+    }
+}
+
+/// Holds a message against the record. Changes nothing.
+pub fn assess(memory: &mut dyn Memory, facts: &Facts) -> Result<Assessment, Unreadable> {
+    let mut found = Assessment::default();
+    let outcome = patients(memory, facts, &mut found)
+        .and_then(|()| visits(memory, facts, &mut found))
+        .and_then(|()| orders(memory, facts, &mut found));
+    match outcome {
+        Ok(()) => Ok(found),
+        Err(LinkError::Unreadable(error)) => Err(error),
+        Err(other) => {
+            found.contradicts(Contradiction::Links(other));
+            Ok(found)
+        }
+    }
+}
+
+fn patients(
+    memory: &mut dyn Memory,
+    facts: &Facts,
+    found: &mut Assessment,
+) -> Result<(), LinkError> {
+    let mut known = false;
+    for identifier in &facts.sides.patients {
+        let key = identifier.key();
+        let (now, row) = survivor(memory, &key)?;
+        let followed = now != key;
+        if followed {
+            found.notice(Notice::Followed);
+            if let Some(now) = Identifier::of_key(&now) {
+                found.followed.push((identifier.clone(), now));
+            }
+            // A message that changes links names merged numbers by right.
+            let relinks = facts.event.is_some_and(Event::relinks);
+            if facts.kind == Kind::Registration && !relinks {
+                found.contradicts(Contradiction::DemographicsOfMerged);
+            }
+        }
+        found.patients.insert(now);
+        let Some(row) = row else {
+            continue;
+        };
+        let standing = row.standing();
+        if standing == Standing::Deleted && facts.kind != Kind::Registration {
+            found.contradicts(Contradiction::DeletedPatient);
+        }
+        known |= row.is_known() || !row.events.is_empty();
+        // What a merged number says of its person may be what the merge mended.
+        if followed || standing == Standing::Temporary || facts.temporary {
+            continue;
+        }
+        let compared = row.person().compare(&facts.person);
+        if compared.contradicts() {
+            found.contradicts(Contradiction::OtherPerson);
+        } else if compared.differs() && facts.kind != Kind::Registration {
+            found.notice(Notice::Differs);
+        }
+        let newest = row.standing.filter(|said| said.registered);
+        if facts.kind == Kind::Registration
+            && newest.is_some_and(|newest| facts.as_of < newest.as_of)
+        {
+            found.notice(Notice::Older);
+        }
+    }
+    if !known && !facts.sides.patients.is_empty() {
+        found.lacks(Unknown::Patient);
+    }
+    Ok(())
+}
+
+/// The patients of a row and those of the message have none in common.
+fn of_others(
+    memory: &mut dyn Memory,
+    owners: &BTreeSet<String>,
+    found: &Assessment,
+) -> Result<bool, LinkError> {
+    if owners.is_empty() || found.patients.is_empty() {
+        return Ok(false);
+    }
+    for owner in owners {
+        let (now, row) = survivor(memory, owner)?;
+        let links = row.map(|row| row.links).unwrap_or_default();
+        if found.patients.contains(&now) || links.iter().any(|link| found.patients.contains(link)) {
+            return Ok(false);
+        }
+    }
+    // Numbers of different authorities say nothing about each other.
+    let authority = |key: &String| Identifier::of_key(key).map(|one| (one.authority, one.kind));
+    let named: BTreeSet<_> = found.patients.iter().filter_map(authority).collect();
+    Ok(owners
+        .iter()
+        .filter_map(authority)
+        .any(|one| named.contains(&one)))
+}
+
+fn visits(
+    memory: &mut dyn Memory,
+    facts: &Facts,
+    found: &mut Assessment,
+) -> Result<(), LinkError> {
+    if facts.event.is_some_and(Event::relinks) {
+        return Ok(());
+    }
+    let sides = &facts.sides;
+    for (identifier, is_visit) in [(&sides.account, false), (&sides.visit, true)] {
+        let Some(identifier) = identifier else {
+            continue;
+        };
+        let (_, row) = surviving_visit(memory, &identifier.key())?;
+        let Some(row) = row else {
+            if is_visit {
+                found.lacks(Unknown::Visit);
+            }
+            continue;
+        };
+        if of_others(memory, &row.patients, found)? {
+            found.contradicts(Contradiction::VisitOfOther);
+        }
+        let gone = matches!(row.status, VisitStatus::Cancelled | VisitStatus::Deleted);
+        if gone && is_visit && matches!(facts.kind, Kind::Result | Kind::Order) {
+            found.contradicts(Contradiction::CancelledVisit);
+        }
+        let moves = matches!(facts.event.map(|event| event.act), Some(Act::Visit(_)));
+        if is_visit && moves && facts.as_of < row.as_of {
+            found.notice(Notice::Older);
+        }
+    }
+    Ok(())
+}
+
+fn orders(
+    memory: &mut dyn Memory,
+    facts: &Facts,
+    found: &mut Assessment,
+) -> Result<(), LinkError> {
+    for order in &facts.orders {
+        let mut known = false;
+        for number in &order.numbers {
+            let Some(row) = read::<Order>(memory, &number.key())? else {
+                continue;
+            };
+            known = true;
+            if of_others(memory, &row.patients, found)? {
+                found.contradicts(Contradiction::OrderOfOther);
+            }
+            if row.cancelled && facts.kind == Kind::Result && !order.ended {
+                if row.reported {
+                    found.notice(Notice::AfterCancel);
+                } else {
+                    found.contradicts(Contradiction::CancelledOrder);
+                }
+            }
+        }
+        if !known && !order.numbers.is_empty() && facts.kind == Kind::Result {
+            found.lacks(Unknown::Order);
+        }
+    }
+    Ok(())
+}
+
+/// Remembers what a message says: links first, then its patient, visit and orders. Gives the event
+/// that changed links, if one did.
+///
+/// An older message changes nothing that a newer one has said.
+pub fn remember(
+    memory: &mut dyn Memory,
+    facts: &Facts,
+    cause: &Cause<'_>,
+) -> Result<Option<LinkEvent>, LinkError> {
+    let mut ids = Ids::of(cause.id.derive("hilum.identity.remember", 0));
+    let changed = match facts.event {
+        Some(event) if event.relinks() => apply(memory, event, &facts.sides, cause)?,
+        _ => None,
+    };
+    let relinks = facts.event.is_some_and(Event::relinks);
+    for identifier in &facts.sides.patients {
+        patient(memory, facts, identifier, &mut ids)?;
+    }
+    if !relinks {
+        let visit = facts.sides.visit.as_ref();
+        for identifier in facts.sides.account.iter().chain(visit) {
+            remember_visit(memory, facts, identifier, &mut ids)?;
+        }
+    }
+    for order in &facts.orders {
+        for number in &order.numbers {
+            remember_order(memory, facts, order, number)?;
+        }
+    }
+    Ok(changed)
+}
+
+fn patient(
+    memory: &mut dyn Memory,
+    facts: &Facts,
+    identifier: &Identifier,
+    ids: &mut Ids,
+) -> Result<(), LinkError> {
+    let key = identifier.key();
+    let (now, _) = survivor(memory, &key)?;
+    if now != key {
+        // What is said under a merged number is not said of the survivor.
+        return Ok(());
+    }
+    let before = patient_of(memory, &key, ids)?;
+    let mut row = before.clone();
+    let registered = facts.kind == Kind::Registration;
+    let deletes = matches!(
+        facts.event.map(|event| event.act),
+        Some(Act::DeletePerson)
+    );
+    let standing = match (deletes, facts.temporary) {
+        (true, _) => Standing::Deleted,
+        (false, true) => Standing::Temporary,
+        (false, false) => Standing::Person,
+    };
+    // What a result says of a patient who is registered is compared, and not remembered.
+    if registered || !row.standing.as_ref().is_some_and(|said| said.registered) {
+        row.hear(&facts.person, standing, facts.as_of, registered);
+    }
+    row.multiple_birth |= facts.multiple_birth;
+    if let Some(mother) = &facts.mother {
+        let said = Said {
+            value: mother.key(),
+            as_of: facts.as_of,
+            registered,
+        };
+        Said::hear(&mut row.mother, said);
+    }
+    if row != before {
+        write(memory, &key, &row);
+    }
+    Ok(())
+}
+
+fn remember_visit(
+    memory: &mut dyn Memory,
+    facts: &Facts,
+    identifier: &Identifier,
+    ids: &mut Ids,
+) -> Result<(), LinkError> {
+    let key = surviving_visit(memory, &identifier.key())?.0;
+    let before: Option<Visit> = read(memory, &key)?;
+    let mut row = match &before {
+        Some(row) => row.clone(),
+        None => visit_of(memory, &key, ids)?,
+    };
+    if row.patients.is_empty() {
+        row.patients = facts.sides.patients.iter().map(Identifier::key).collect();
+    }
+    let is_visit = facts.sides.visit.as_ref() == Some(identifier);
+    if let Some(Act::Visit(status)) = facts.event.map(|event| event.act)
+        && is_visit
+        && facts.as_of >= row.as_of
+    {
+        row.status = status;
+        row.as_of = facts.as_of;
+    }
+    if is_visit && row.account.is_none() {
+        row.account = facts.sides.account.as_ref().map(Identifier::key);
+    }
+    if before.as_ref() != Some(&row) {
+        write(memory, &key, &row);
+    }
+    Ok(())
+}
+
+fn remember_order(
+    memory: &mut dyn Memory,
+    facts: &Facts,
+    order: &OrderFacts,
+    number: &Identifier,
+) -> Result<(), Unreadable> {
+    let key = number.key();
+    let before: Option<Order> = read(memory, &key)?;
+    let mut row = before.clone().unwrap_or_else(|| Order {
+        as_of: SourceTime::NEVER,
+        ..Order::default()
+    });
+    if row.patients.is_empty() {
+        row.patients = facts.sides.patients.iter().map(Identifier::key).collect();
+    }
+    if facts.kind == Kind::Result && !order.ended {
+        row.reported = true;
+    }
+    if facts.as_of >= row.as_of {
+        match order.change {
+            OrderChange::Ended => (row.cancelled, row.as_of) = (true, facts.as_of),
+            OrderChange::Placed | OrderChange::StillThere => {
+                (row.cancelled, row.as_of) = (false, facts.as_of);
+            }
+            OrderChange::None => {}
+        }
+    }
+    if before.as_ref() != Some(&row) {
+        write(memory, &key, &row);
+    }
+    Ok(())
+}
+
+/// The row of a patient by the identifier, as it is now.
+pub fn patient_now(
+    memory: &mut dyn Memory,
+    identifier: &Identifier,
+) -> Result<(String, Option<Patient>), LinkError> {
+    survivor(memory, &identifier.key())
+}

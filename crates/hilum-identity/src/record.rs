@@ -1,0 +1,355 @@
+//! The rows: what is remembered of patients, visits and orders, and where.
+//!
+//! Each row is one value of the state under the key of its identifier, so that what a message needs
+//! to know of a patient is one read. A row that is merged keeps what it knew, so that the merge can
+//! be undone.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+use hilum_component::StepContext;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::event::VisitStatus;
+use crate::person::Person;
+
+/// The state, read and changed with the message that is worked on.
+pub trait Memory {
+    /// The value of a key.
+    fn read(&mut self, scope: &str, key: &str) -> Option<Bytes>;
+    /// Changes a value; `None` removes it.
+    fn write(&mut self, scope: &str, key: &str, value: Option<Bytes>);
+}
+
+impl Memory for StepContext<'_> {
+    fn read(&mut self, scope: &str, key: &str) -> Option<Bytes> {
+        self.get(scope, key)
+    }
+
+    fn write(&mut self, scope: &str, key: &str, value: Option<Bytes>) {
+        self.put(scope, key, value, None);
+    }
+}
+
+/// A map, for tests and tools.
+impl Memory for BTreeMap<(String, String), Bytes> {
+    fn read(&mut self, scope: &str, key: &str) -> Option<Bytes> {
+        self.get(&(scope.to_owned(), key.to_owned())).cloned()
+    }
+
+    fn write(&mut self, scope: &str, key: &str, value: Option<Bytes>) {
+        let key = (scope.to_owned(), key.to_owned());
+        match value {
+            Some(value) => drop(self.insert(key, value)),
+            None => drop(self.remove(&key)),
+        }
+    }
+}
+
+/// A row that cannot be read: it was written by a newer program, or is damaged.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("what is known of a {0} cannot be read; a newer program may have written it")]
+pub struct Unreadable(pub &'static str);
+
+/// The kinds of row.
+pub trait Row: Serialize + DeserializeOwned {
+    /// The scope of the state that they lie in.
+    const SCOPE: &'static str;
+    /// What one is, for people.
+    const NAME: &'static str;
+}
+
+/// The row of a key.
+pub fn read<R: Row>(memory: &mut dyn Memory, key: &str) -> Result<Option<R>, Unreadable> {
+    memory
+        .read(R::SCOPE, key)
+        .map(|bytes| serde_json::from_slice(&bytes).map_err(|_| Unreadable(R::NAME)))
+        .transpose()
+}
+
+/// Writes the row of a key.
+pub fn write<R: Row>(memory: &mut dyn Memory, key: &str, row: &R) {
+    // Texts, numbers and lists of them can always be written.
+    if let Ok(bytes) = serde_json::to_vec(row) {
+        memory.write(R::SCOPE, key, Some(bytes.into()));
+    }
+}
+
+/// When something was so, as its source says.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize,
+)]
+pub struct SourceTime {
+    /// When it happened (EVN-2 and the like), Unix milliseconds.
+    pub at_ms: i64,
+    /// When it was sent (MSH-7), Unix milliseconds: of two things of one minute the later one.
+    pub sent_ms: i64,
+}
+
+impl SourceTime {
+    /// Before everything.
+    pub const NEVER: Self = Self {
+        at_ms: i64::MIN,
+        sent_ms: i64::MIN,
+    };
+}
+
+/// Something that was said, and when. The newest one stays, in whatever order they come.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Said<T> {
+    /// What.
+    pub value: T,
+    /// When.
+    pub as_of: SourceTime,
+    /// A registration said so; what a result says of its patient is only kept until then.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub registered: bool,
+}
+
+impl<T: PartialOrd> Said<T> {
+    /// Takes over what is newer.
+    pub fn hear(slot: &mut Option<Self>, new: Self) {
+        let newer = slot.as_ref().is_none_or(|old| {
+            let rank = |said: &Self| (said.registered, said.as_of);
+            // Of two of one time the greater one, so that the order of arrival decides nothing.
+            rank(&new) > rank(old) || (rank(&new) == rank(old) && new.value > old.value)
+        });
+        if newer {
+            *slot = Some(new);
+        }
+    }
+}
+
+/// What a record stands for.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Standing {
+    /// A person.
+    #[default]
+    Person,
+    /// Somebody; nobody knows yet who.
+    Temporary,
+    /// Nobody: it was entered by mistake.
+    Deleted,
+}
+
+/// A source patient: one for each authority, type and identifier.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Patient {
+    /// Its id, which never derives from the identifier and stays when that changes.
+    pub id: String,
+    /// Family and given name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<Said<(String, String)>>,
+    /// Birth date.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub birth: Option<Said<String>>,
+    /// Sex.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sex: Option<Said<String>>,
+    /// What it stands for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub standing: Option<Said<Standing>>,
+    /// The key of the mother's record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mother: Option<Said<String>>,
+    /// One of several born together.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub multiple_birth: bool,
+    /// The key of the record that it was merged into.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub into: Option<String>,
+    /// The keys of records of the same person.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub links: BTreeSet<String>,
+    /// The newest events that changed its links, at most [`EVENTS_KEPT`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub events: Vec<String>,
+}
+
+/// Events that a record names; older ones are still there by their own id.
+pub const EVENTS_KEPT: usize = 100;
+
+impl Patient {
+    /// What is known of the person.
+    #[must_use]
+    pub fn person(&self) -> Person {
+        let (family, given) = self.name.clone().map(|said| said.value).unwrap_or_default();
+        let text = |said: &Option<Said<String>>| {
+            said.as_ref().map(|said| said.value.clone()).unwrap_or_default()
+        };
+        Person {
+            family,
+            given,
+            birth: text(&self.birth),
+            sex: text(&self.sex),
+        }
+    }
+
+    /// Somebody has said who it is, or that nobody knows.
+    #[must_use]
+    pub const fn is_known(&self) -> bool {
+        self.standing.is_some()
+    }
+
+    /// What it stands for.
+    #[must_use]
+    pub fn standing(&self) -> Standing {
+        self.standing.as_ref().map(|said| said.value).unwrap_or_default()
+    }
+
+    /// Takes over what a message says of the person.
+    pub fn hear(&mut self, person: &Person, standing: Standing, as_of: SourceTime, registered: bool) {
+        fn said<T>(value: T, as_of: SourceTime, registered: bool) -> Said<T> {
+            Said {
+                value,
+                as_of,
+                registered,
+            }
+        }
+        if !person.family.is_empty() || !person.given.is_empty() {
+            let name = (person.family.clone(), person.given.clone());
+            Said::hear(&mut self.name, said(name, as_of, registered));
+        }
+        for (slot, value) in [(&mut self.birth, &person.birth), (&mut self.sex, &person.sex)] {
+            if !value.is_empty() {
+                Said::hear(slot, said(value.clone(), as_of, registered));
+            }
+        }
+        Said::hear(&mut self.standing, said(standing, as_of, registered));
+    }
+}
+
+impl Row for Patient {
+    const SCOPE: &'static str = "hilum.identity.patient";
+    const NAME: &'static str = "patient";
+}
+
+/// An account or a visit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Visit {
+    /// Its id.
+    pub id: String,
+    /// The keys of its patient, as the message that told of it gave them.
+    #[serde(default)]
+    pub patients: BTreeSet<String>,
+    /// What it is.
+    pub status: VisitStatus,
+    /// When it became what it is.
+    pub as_of: SourceTime,
+    /// The key of the one that it was merged into.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub into: Option<String>,
+    /// The key of its account.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
+}
+
+impl Row for Visit {
+    const SCOPE: &'static str = "hilum.identity.visit";
+    const NAME: &'static str = "visit";
+}
+
+/// An order, by its placer or filler number.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Order {
+    /// The keys of its patient.
+    #[serde(default)]
+    pub patients: BTreeSet<String>,
+    /// It was cancelled, discontinued or replaced.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cancelled: bool,
+    /// Something was reported for it before that.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub reported: bool,
+    /// When it became what it is.
+    pub as_of: SourceTime,
+}
+
+impl Row for Order {
+    const SCOPE: &'static str = "hilum.identity.order";
+    const NAME: &'static str = "order";
+}
+
+/// What a link event changed, so that it can be told and undone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct LinkEvent {
+    /// The code of table 0003, or `undo`.
+    pub code: String,
+    /// When the message arrived or the person acted, Unix milliseconds.
+    pub at_ms: u64,
+    /// The message, or who did it.
+    pub by: String,
+    /// Why.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+    /// What changed, in order.
+    pub changes: Vec<LinkChange>,
+    /// The event that undid it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undone_by: Option<String>,
+}
+
+impl Row for LinkEvent {
+    const SCOPE: &'static str = "hilum.identity.event";
+    const NAME: &'static str = "link event";
+}
+
+/// One link that changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "what")]
+pub enum LinkChange {
+    /// A patient was merged into another one, or is no longer.
+    PatientInto {
+        /// The patient's key.
+        key: String,
+        /// Into which before.
+        before: Option<String>,
+        /// Into which now.
+        after: Option<String>,
+    },
+    /// Two patients are the same person, or are not.
+    Linked {
+        /// The one.
+        key: String,
+        /// The other.
+        other: String,
+        /// They are now.
+        linked: bool,
+    },
+    /// A visit or account was merged into another one, or is no longer.
+    VisitInto {
+        /// Its key.
+        key: String,
+        /// Into which before.
+        before: Option<String>,
+        /// Into which now.
+        after: Option<String>,
+    },
+    /// A visit or account has other patients.
+    VisitOf {
+        /// Its key.
+        key: String,
+        /// Of whom before.
+        before: BTreeSet<String>,
+        /// Of whom now.
+        after: BTreeSet<String>,
+    },
+    /// A visit belongs to another account.
+    AccountOf {
+        /// The visit's key.
+        key: String,
+        /// Which before.
+        before: Option<String>,
+        /// Which now.
+        after: Option<String>,
+    },
+}

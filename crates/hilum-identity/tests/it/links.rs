@@ -1,0 +1,210 @@
+//! Merging, moving, linking, and taking it back.
+
+use hilum_identity::{Contradiction, LinkError, Notice, lane, linked};
+use proptest::prelude::*;
+
+use crate::build::*;
+
+const JOHN: &str = "Smith^John^19500101^M";
+const ANN: &str = "Jones^Ann^19700101^F";
+
+fn two() -> State {
+    let mut state = State::new();
+    accepted(&mut state, 1, &adt("A01", "1", JOHN, 1));
+    accepted(&mut state, 2, &adt("A01", "2", "Smith^Jon^19500101^M", 1));
+    state
+}
+
+#[test]
+fn what_comes_for_a_merged_number_is_for_the_survivor() {
+    for code in ["A18", "A30", "A34", "A36", "A39", "A40", "A46", "A47", "A48"] {
+        let mut state = two();
+        let mut message = merge(code, "1", "2", 2);
+        message.sides.account = Some(account("N1"));
+        message.sides.prior_account = Some(account("N2"));
+        accepted(&mut state, 3, &message);
+        assert_eq!(now(&mut state, "2"), "1", "{code}");
+        let found = take(&mut state, 4, &oru("2", "Smith^Jon^19500101^M", 3));
+        assert_eq!(found.contradictions, []);
+        assert_eq!(found.notices, [Notice::Followed]);
+        assert_eq!(found.followed, [(mrn("2"), mrn("1"))]);
+        assert_eq!(found.unknown, []);
+        let found = take(&mut state, 5, &adt("A08", "2", "Smith^Jon^19500101^M", 4));
+        assert_eq!(found.contradictions, [Contradiction::DemographicsOfMerged]);
+        // Both names stay known.
+        assert_eq!(patient(&mut state, "1").person().given, "John");
+        assert_eq!(patient(&mut state, "2").person().given, "Jon");
+        let lane_now = lane("patient", "HOSP|2", &mut |scope, key| {
+            state.get(&(scope.to_owned(), key.to_owned())).cloned()
+        });
+        assert_eq!(lane_now, "HOSP|1");
+        assert!(take(&mut state, 6, &message).contradictions.is_empty(), "twice");
+    }
+}
+
+#[test]
+fn a_merge_can_be_undone_and_then_each_is_who_it_was() {
+    let mut state = two();
+    accepted(&mut state, 3, &merge("A40", "1", "2", 2));
+    undo(&mut state, 4, 3).unwrap();
+    assert_eq!(now(&mut state, "2"), "2");
+    assert_eq!(patient(&mut state, "2").person().given, "Jon");
+    assert_eq!(take(&mut state, 5, &oru("2", "Smith^Jon^19500101^M", 3)).notices, []);
+    assert!(matches!(undo(&mut state, 6, 3), Err(LinkError::Undone(_))));
+    // What undid it can be undone as well.
+    undo(&mut state, 7, 4).unwrap();
+    assert_eq!(now(&mut state, "2"), "1");
+}
+
+#[test]
+fn chains_are_followed_and_circles_are_for_a_person() {
+    let mut state = two();
+    accepted(&mut state, 3, &adt("A01", "3", JOHN, 1));
+    accepted(&mut state, 4, &merge("A40", "2", "3", 2));
+    accepted(&mut state, 5, &merge("A40", "1", "2", 3));
+    assert_eq!(now(&mut state, "3"), "1");
+    let found = take(&mut state, 6, &merge("A40", "3", "1", 4));
+    assert_eq!(found.contradictions, [Contradiction::Links(LinkError::Circle)]);
+    // The middle one is undone: the others are not touched.
+    undo(&mut state, 7, 5).unwrap();
+    assert_eq!(now(&mut state, "3"), "2");
+    assert_eq!(now(&mut state, "1"), "1");
+}
+
+#[test]
+fn a_number_that_changes_stays_the_same_record() {
+    let mut state = two();
+    let id = patient(&mut state, "2").id;
+    accepted(&mut state, 3, &merge("A47", "9", "2", 2));
+    assert_eq!(patient(&mut state, "9").id, id);
+    assert_eq!(now(&mut state, "2"), "9");
+}
+
+#[test]
+fn an_id_says_nothing_of_the_number() {
+    let (mut one, mut other) = (State::new(), State::new());
+    accepted(&mut one, 1, &adt("A01", "1", JOHN, 1));
+    accepted(&mut other, 1, &adt("A01", "2", JOHN, 1));
+    assert_eq!(patient(&mut one, "1").id, patient(&mut other, "2").id);
+    let mut again = State::new();
+    accepted(&mut again, 2, &adt("A01", "1", JOHN, 1));
+    assert_ne!(patient(&mut one, "1").id, patient(&mut again, "1").id);
+}
+
+#[test]
+fn twins_are_not_merged() {
+    let mut state = State::new();
+    accepted(&mut state, 1, &adt("A01", "M", ANN, 1));
+    for (number, given, order) in [("B1", "Ben", 2), ("B2", "Tom", 3)] {
+        let mut birth = adt("A01", number, &format!("Jones^{given}^20260101^M"), order);
+        birth.mother = Some(mrn("M"));
+        accepted(&mut state, u64::try_from(order).unwrap(), &birth);
+    }
+    let found = take(&mut state, 4, &merge("A40", "B1", "B2", 4));
+    assert_eq!(found.contradictions, [Contradiction::Links(LinkError::Twins)]);
+    // A newborn gets a name.
+    accepted(&mut state, 5, &adt("A08", "B1", "Miller^Benjamin^20260101^M", 5));
+}
+
+#[test]
+fn linked_records_both_stay_in_use() {
+    let mut state = two();
+    accepted(&mut state, 3, &merge("A24", "1", "2", 2));
+    let all = linked(&mut state, &mrn("2").key()).unwrap();
+    assert_eq!(all.len(), 2);
+    assert_eq!(now(&mut state, "2"), "2");
+    accepted(&mut state, 4, &adt("A08", "2", "Smith^Jon^19500101^M", 3));
+    accepted(&mut state, 5, &merge("A37", "1", "2", 4));
+    assert_eq!(linked(&mut state, &mrn("2").key()).unwrap().len(), 1);
+}
+
+#[test]
+fn visits_and_accounts_are_merged_and_moved() {
+    let mut state = two();
+    accepted(&mut state, 3, &adt("A01", "1", JOHN, 2).with_visit("V1"));
+    accepted(&mut state, 4, &adt("A01", "1", JOHN, 2).with_visit("V2"));
+    let mut a42 = adt("A42", "1", "", 3).with_visit("V1");
+    a42.sides.prior_visit = Some(visit("V2"));
+    accepted(&mut state, 5, &a42);
+    let surviving = |state: &mut State, number: &str| {
+        hilum_identity::surviving_visit(state, &visit(number).key()).unwrap().0
+    };
+    assert_eq!(surviving(&mut state, "V2"), visit("V1").key());
+    undo(&mut state, 6, 5).unwrap();
+    assert_eq!(surviving(&mut state, "V2"), visit("V2").key());
+
+    // V2 was of patient 2 all the time.
+    let mut a45 = adt("A45", "2", "", 4).with_visit("V2");
+    a45.sides.prior_patients = vec![mrn("1")];
+    a45.sides.prior_visit = Some(visit("V2"));
+    accepted(&mut state, 7, &a45);
+    accepted(&mut state, 8, &oru("2", "Smith^Jon^19500101^M", 5).with_visit("V2"));
+    let found = take(&mut state, 9, &oru("1", JOHN, 5).with_visit("V2"));
+    assert_eq!(found.contradictions, [Contradiction::VisitOfOther]);
+    undo(&mut state, 10, 7).unwrap();
+    accepted(&mut state, 11, &oru("1", JOHN, 5).with_visit("V2"));
+
+    let mut a44 = adt("A44", "2", "", 6);
+    a44.sides.account = Some(account("N1"));
+    a44.sides.prior_account = Some(account("N1"));
+    a44.sides.prior_patients = vec![mrn("1")];
+    accepted(&mut state, 12, &a44);
+    let mut message = oru("1", JOHN, 7);
+    message.sides.account = Some(account("N1"));
+    let found = take(&mut state, 13, &message);
+    assert_eq!(found.contradictions, [Contradiction::VisitOfOther]);
+}
+
+#[test]
+fn an_event_that_lacks_a_side_is_for_a_person() {
+    let mut state = two();
+    for (code, lacks) in [("A40", "MRG-1"), ("A41", "MRG-3"), ("A42", "MRG-5"), ("A45", "MRG-5")] {
+        let found = take(&mut state, 3, &adt(code, "1", "", 2));
+        let [Contradiction::Links(error)] = &found.contradictions[..] else {
+            panic!("{code}: {found:?}");
+        };
+        assert!(error.to_string().contains(lacks), "{code}: {error}");
+    }
+}
+
+proptest! {
+    /// Whatever is merged, moved and linked, each number leads to one record, and taking all of it
+    /// back leads to where it began.
+    #[test]
+    fn all_of_it_can_be_undone(
+        events in prop::collection::vec((0_usize..5, 0_u8..6, 0_u8..6), 0..24),
+    ) {
+        let mut state = State::new();
+        for number in 0..6_u8 {
+            let name = format!("Smith^John^195001{:02}^M", 1);
+            accepted(&mut state, 100 + u64::from(number), &adt("A01", &number.to_string(), &name, 1));
+        }
+        let links = |state: &mut State| -> Vec<_> {
+            (0..6_u8).map(|number| {
+                let row = patient(state, &number.to_string());
+                (row.into, row.links, row.name)
+            }).collect()
+        };
+        let first = links(&mut state);
+        let mut done = Vec::new();
+        for (at, (code, one, other)) in events.iter().enumerate() {
+            let code = ["A40", "A47", "A24", "A37", "A30"][*code];
+            let number = 1000 + at as u64;
+            let message = merge(code, &one.to_string(), &other.to_string(), 2);
+            let before = state.clone();
+            if take(&mut state, number, &message).contradictions.is_empty()
+                && state.keys().any(|(_, key)| *key == cause(number).id.to_string()) {
+                done.push(number);
+            } else {
+                prop_assert_eq!(links(&mut state), links(&mut before.clone()));
+            }
+            for number in 0..6_u8 {
+                now(&mut state, &number.to_string());
+            }
+        }
+        for (at, number) in done.iter().rev().enumerate() {
+            prop_assert!(undo(&mut state, 5000 + at as u64, *number).is_ok());
+        }
+        prop_assert_eq!(links(&mut state), first);
+    }
+}
