@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::{AnswerTable, FhirStores, Format, Rule, Target, Terminology};
+use crate::{AnswerTable, FhirStores, Format, Millis, Rule, Target, Terminology};
 
 /// The site's folder as components see it while they are built.
 ///
@@ -92,6 +92,20 @@ pub struct SystemInfo {
     pub identifiers: Vec<Authority>,
     /// The URIs of its code systems by the names that its messages give them (CWE-3).
     pub code_systems: BTreeMap<String, String>,
+    /// What becomes of its messages about patients whom nobody has registered.
+    pub unknown_patient: UnknownPatient,
+}
+
+/// What becomes of a message about a patient whom nobody has registered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum UnknownPatient {
+    /// It goes on with a finding, and the patient is known from then on.
+    #[default]
+    Create,
+    /// It waits until the patient is registered or a person decides.
+    Hold,
+    /// It waits so long for the registration, and then goes on with a finding.
+    Wait(Millis),
 }
 
 /// How a system names itself in HL7 v2; what is absent fits anything.
@@ -129,6 +143,8 @@ pub struct BuildContext<'a> {
     pub original: Option<&'a Arc<dyn Format>>,
     /// The site's folder.
     pub site: &'a dyn Site,
+    /// The system that the channel's source names.
+    pub sender: Option<&'a str>,
     /// The names of the channel's destinations, for `route`.
     pub destinations: &'a [String],
 }

@@ -26,7 +26,9 @@ mod step;
 mod terminology;
 mod value;
 
-pub use context::{Authority, BuildContext, Elsewhere, Problem, SendsAs, Site, SystemInfo};
+pub use context::{
+    Authority, BuildContext, Elsewhere, Problem, SendsAs, Site, SystemInfo, UnknownPatient,
+};
 pub use destination::{
     AnswerRow, AnswerTable, BlobReader, Class, Delivered, Delivery, DeliveryError, Destination,
     Outcome, Reached,

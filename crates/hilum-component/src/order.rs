@@ -2,7 +2,7 @@
 
 use hilum_message::{IndexKey, OrderKey};
 
-use crate::{Identity, Rule};
+use crate::{Identity, Rule, StateView};
 
 /// The `order:` of a channel.
 #[derive(Clone, Debug)]
@@ -16,15 +16,16 @@ pub enum Order {
 }
 
 /// Follows links between identifiers, so that a patient who was merged keeps one order.
-pub trait LinkedKeys: Send + Sync {
-    /// The identifier under which `identifier` is kept in order.
-    fn survivor(&self, domain: &str, identifier: &str) -> String;
+pub trait LinkedKeys: std::fmt::Debug + Send + Sync {
+    /// The identifier that took the place of `identifier`, which is `authority|number`; `None` if it
+    /// stands for itself.
+    fn survivor(&self, state: &dyn StateView, domain: &str, identifier: &str) -> Option<String>;
 }
 
 /// No links: an identifier stands for itself.
 impl LinkedKeys for () {
-    fn survivor(&self, _domain: &str, identifier: &str) -> String {
-        identifier.to_owned()
+    fn survivor(&self, _: &dyn StateView, _domain: &str, _identifier: &str) -> Option<String> {
+        None
     }
 }
 
@@ -35,10 +36,13 @@ pub struct OrderKeys<'a> {
     pub index: &'a IndexKey,
     /// Links between identifiers.
     pub links: &'a dyn LinkedKeys,
+    /// The state in which they are.
+    pub state: &'a dyn StateView,
 }
 
 impl OrderKeys<'_> {
-    /// The keys of a shared domain; the channel's common lane where the message names none.
+    /// The keys of a shared domain; the channel's common lane where the message names none. An
+    /// identifier that was merged gives its own key and that of the survivor.
     #[must_use]
     pub fn of_domain(&self, channel: &str, domain: &str, identity: &Identity) -> Vec<OrderKey> {
         let identifiers = match domain {
@@ -46,11 +50,15 @@ impl OrderKeys<'_> {
             "order" => &identity.orders,
             _ => &identity.patients,
         };
-        let keys = identifiers.iter().map(|(identifier, authority)| {
+        let mut keys = Vec::with_capacity(identifiers.len());
+        for (identifier, authority) in identifiers {
             let whole = format!("{}|{identifier}", authority.as_deref().unwrap_or_default());
-            OrderKey::shared(self.index, domain, &self.links.survivor(domain, &whole))
-        });
-        self.or_common(channel, keys.collect())
+            keys.push(OrderKey::shared(self.index, domain, &whole));
+            // Its own key stays: what came before the merge may still be under way under it.
+            let survivor = self.links.survivor(self.state, domain, &whole);
+            keys.extend(survivor.map(|survivor| OrderKey::shared(self.index, domain, &survivor)));
+        }
+        self.or_common(channel, keys)
     }
 
     /// The keys of an expression's values.

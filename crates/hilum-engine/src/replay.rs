@@ -243,7 +243,7 @@ fn run(core: &Core, plan: &ChannelPlan, incoming: Incoming) -> (Processed, Vec<S
     let meter = Budget::start(budget, incoming.payload.len());
     let mut environment = ProcessEnvironment {
         index_key: &core.index_key,
-        links: &(),
+        links: &*core.links,
         state: core,
         meter: &meter,
         host: &NoHost,

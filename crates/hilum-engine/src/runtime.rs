@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use bytes::Bytes;
-use hilum_component::{BlobReader, BoxFuture, Plan, SourceKind, StateView, Stored};
+use hilum_component::{BlobReader, BoxFuture, LinkedKeys, Plan, SourceKind, StateView, Stored};
 use hilum_journal::{Clock, FreeSpace, Journal};
 use hilum_message::{BlobRange, IndexKey};
 use tokio::sync::{Notify, mpsc};
@@ -69,6 +69,7 @@ pub(crate) struct Core {
     pub(crate) held: HeldMessages,
     pub(crate) codes: Codes,
     pub(crate) kept: Arc<dyn KeptPlans>,
+    pub(crate) links: Arc<dyn LinkedKeys>,
     /// Work whose source has given up waiting.
     left: Mutex<JoinSet<()>>,
     /// A channel has begun to receive what is to be processed afterwards.
@@ -94,7 +95,7 @@ impl Core {
         parts_max: usize,
         pool: Pool,
         plan: Arc<Plan>,
-        kept: Arc<dyn KeptPlans>,
+        (kept, links): (Arc<dyn KeptPlans>, Arc<dyn LinkedKeys>),
         space: Space,
     ) -> (Self, mpsc::Receiver<Alert>) {
         let (alerts, receiver) = mpsc::channel(ALERTS_WAITING_MAX);
@@ -111,6 +112,7 @@ impl Core {
             held: HeldMessages::default(),
             codes,
             kept,
+            links,
             received_wake: Notify::new(),
             left: Mutex::new(JoinSet::new()),
             clock,

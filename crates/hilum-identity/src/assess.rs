@@ -164,11 +164,15 @@ impl Notice {
     #[must_use]
     pub const fn text(self) -> &'static str {
         match self {
-            Self::Followed => "the patient's number was merged into another one; the message is for that",
+            Self::Followed => {
+                "the patient's number was merged into another one; the message is for that"
+            }
             Self::Differs => "name, birth date or sex differ from what is known of the number",
             Self::Created => "the patient was not known before this message",
             Self::Older => "what it says of the patient or visit is older than what is known",
-            Self::AfterCancel => "a result for an order that was cancelled after others were reported",
+            Self::AfterCancel => {
+                "a result for an order that was cancelled after others were reported"
+            }
         }
     }
 }
@@ -302,11 +306,7 @@ fn of_others(
         .any(|one| named.contains(&one)))
 }
 
-fn visits(
-    memory: &mut dyn Memory,
-    facts: &Facts,
-    found: &mut Assessment,
-) -> Result<(), LinkError> {
+fn visits(memory: &mut dyn Memory, facts: &Facts, found: &mut Assessment) -> Result<(), LinkError> {
     if facts.event.is_some_and(Event::relinks) {
         return Ok(());
     }
@@ -337,11 +337,7 @@ fn visits(
     Ok(())
 }
 
-fn orders(
-    memory: &mut dyn Memory,
-    facts: &Facts,
-    found: &mut Assessment,
-) -> Result<(), LinkError> {
+fn orders(memory: &mut dyn Memory, facts: &Facts, found: &mut Assessment) -> Result<(), LinkError> {
     for order in &facts.orders {
         let mut known = false;
         for number in &order.numbers {
@@ -414,10 +410,7 @@ fn patient(
     let before = patient_of(memory, &key, ids)?;
     let mut row = before.clone();
     let registered = facts.kind == Kind::Registration;
-    let deletes = matches!(
-        facts.event.map(|event| event.act),
-        Some(Act::DeletePerson)
-    );
+    let deletes = matches!(facts.event.map(|event| event.act), Some(Act::DeletePerson));
     let standing = match (deletes, facts.temporary) {
         (true, _) => Standing::Deleted,
         (false, true) => Standing::Temporary,

@@ -33,9 +33,8 @@ impl Identifier {
     /// The key of its record: authority, type and number.
     #[must_use]
     pub fn key(&self) -> String {
-        let mut key = String::with_capacity(
-            self.authority.len() + self.kind.len() + self.value.len() + 2,
-        );
+        let mut key =
+            String::with_capacity(self.authority.len() + self.kind.len() + self.value.len() + 2);
         escape(&self.authority, &mut key);
         key.push('|');
         escape(&self.kind, &mut key);

@@ -27,7 +27,7 @@ pub use assess::{
 pub use event::{Act, EVENTS, Event, Level, VisitStatus};
 pub use identifier::Identifier;
 pub use links::{
-    CHAIN_MAX, Cause, LinkError, Sides, apply, lane, linked, surviving_visit, survivor, undo,
+    CHAIN_MAX, Cause, Lanes, LinkError, Sides, apply, linked, surviving_visit, survivor, undo,
 };
 pub use person::{Comparison, Likeness, Person};
 pub use record::{

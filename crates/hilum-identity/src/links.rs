@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use hilum_component::{LinkedKeys, StateView};
 use hilum_message::MessageId;
 
 use crate::event::{Act, Event, Level, VisitStatus};
@@ -133,24 +134,23 @@ pub fn linked(memory: &mut dyn Memory, key: &str) -> Result<BTreeSet<String>, Li
     Ok(found)
 }
 
-/// What deliveries of an identifier are kept in order by: that of whoever it was merged into.
-///
-/// `read` looks a key up in a scope. `domain` is that of the channel's `order:`.
-#[must_use]
-pub fn lane(
-    domain: &str,
-    identifier: &str,
-    read: &mut dyn FnMut(&str, &str) -> Option<bytes::Bytes>,
-) -> String {
-    let mut lane = identifier.to_owned();
-    for _ in 0..CHAIN_MAX {
-        let next = read(LANE_SCOPE, &format!("{domain}/{lane}"));
-        match next.and_then(|bytes| String::from_utf8(bytes.to_vec()).ok()) {
-            Some(next) if next != lane => lane = next,
-            _ => break,
+/// Keeps the deliveries of a merged identifier in order with those of whoever it was merged into.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Lanes;
+
+impl LinkedKeys for Lanes {
+    fn survivor(&self, state: &dyn StateView, domain: &str, identifier: &str) -> Option<String> {
+        let mut lane: Option<String> = None;
+        for _ in 0..CHAIN_MAX {
+            let own = lane.as_deref().unwrap_or(identifier);
+            let next = state.get(LANE_SCOPE, &format!("{domain}/{own}")).value;
+            match next.and_then(|bytes| String::from_utf8(bytes.to_vec()).ok()) {
+                Some(next) if next != identifier => lane = Some(next),
+                _ => break,
+            }
         }
+        lane
     }
-    lane
 }
 
 /// Does what an event says. Gives the event's row, which is written as well; `None` if nothing was
@@ -172,7 +172,12 @@ pub fn apply(
                 changes.patients(event.act, sides)?;
             }
             (Act::Merge | Act::Change, Level::Account) => {
-                changes.visits(&sides.prior_account, &sides.account, "PID-18 and MRG-3", sides)?;
+                changes.visits(
+                    &sides.prior_account,
+                    &sides.account,
+                    "PID-18 and MRG-3",
+                    sides,
+                )?;
             }
             (Act::Merge | Act::Change, Level::Visit) => {
                 changes.visits(&sides.prior_visit, &sides.visit, "PV1-19 and MRG-5", sides)?;
@@ -316,11 +321,7 @@ fn holds(memory: &mut dyn Memory, change: &LinkChange) -> Result<bool, LinkError
     })
 }
 
-fn make(
-    memory: &mut dyn Memory,
-    change: &LinkChange,
-    ids: &mut Ids,
-) -> Result<(), LinkError> {
+fn make(memory: &mut dyn Memory, change: &LinkChange, ids: &mut Ids) -> Result<(), LinkError> {
     match change {
         LinkChange::PatientInto { key, before, after } => {
             let mut row = patient_of(memory, key, ids)?;
@@ -410,7 +411,9 @@ impl Ids {
 
     pub(crate) fn next(&mut self) -> String {
         self.given += 1;
-        self.message.derive("hilum.identity", self.given).to_string()
+        self.message
+            .derive("hilum.identity", self.given)
+            .to_string()
     }
 }
 
@@ -550,7 +553,9 @@ impl Changes<'_> {
     /// A43: identifiers were with the wrong person (MRG-4), and are with another one (PID-2) now.
     fn move_identifiers(&mut self, sides: &Sides) -> Result<(), LinkError> {
         let person = |side: &[Identifier], own: &[Identifier]| {
-            side.iter().find(|one| !own.contains(one)).map(Identifier::key)
+            side.iter()
+                .find(|one| !own.contains(one))
+                .map(Identifier::key)
         };
         let moved: Vec<_> = sides
             .patients

@@ -77,9 +77,7 @@ pub fn write<R: Row>(memory: &mut dyn Memory, key: &str, row: &R) {
 }
 
 /// When something was so, as its source says.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct SourceTime {
     /// When it happened (EVN-2 and the like), Unix milliseconds.
     pub at_ms: i64,
@@ -123,9 +121,7 @@ impl<T: PartialOrd> Said<T> {
 }
 
 /// What a record stands for.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Standing {
     /// A person.
@@ -181,7 +177,9 @@ impl Patient {
     pub fn person(&self) -> Person {
         let (family, given) = self.name.clone().map(|said| said.value).unwrap_or_default();
         let text = |said: &Option<Said<String>>| {
-            said.as_ref().map(|said| said.value.clone()).unwrap_or_default()
+            said.as_ref()
+                .map(|said| said.value.clone())
+                .unwrap_or_default()
         };
         Person {
             family,
@@ -200,11 +198,20 @@ impl Patient {
     /// What it stands for.
     #[must_use]
     pub fn standing(&self) -> Standing {
-        self.standing.as_ref().map(|said| said.value).unwrap_or_default()
+        self.standing
+            .as_ref()
+            .map(|said| said.value)
+            .unwrap_or_default()
     }
 
     /// Takes over what a message says of the person.
-    pub fn hear(&mut self, person: &Person, standing: Standing, as_of: SourceTime, registered: bool) {
+    pub fn hear(
+        &mut self,
+        person: &Person,
+        standing: Standing,
+        as_of: SourceTime,
+        registered: bool,
+    ) {
         fn said<T>(value: T, as_of: SourceTime, registered: bool) -> Said<T> {
             Said {
                 value,
@@ -216,7 +223,10 @@ impl Patient {
             let name = (person.family.clone(), person.given.clone());
             Said::hear(&mut self.name, said(name, as_of, registered));
         }
-        for (slot, value) in [(&mut self.birth, &person.birth), (&mut self.sex, &person.sex)] {
+        for (slot, value) in [
+            (&mut self.birth, &person.birth),
+            (&mut self.sex, &person.sex),
+        ] {
             if !value.is_empty() {
                 Said::hear(slot, said(value.clone(), as_of, registered));
             }

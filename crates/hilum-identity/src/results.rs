@@ -256,12 +256,26 @@ mod tests {
 
     #[test]
     fn what_is_not_legal_is_said() {
-        for (before, now) in [("", "C"), ("P", "C"), ("X", "F"), ("F", "P"), ("C", "F"), ("W", "F")] {
+        for (before, now) in [
+            ("", "C"),
+            ("P", "C"),
+            ("X", "F"),
+            ("F", "P"),
+            ("C", "F"),
+            ("W", "F"),
+        ] {
             assert_ne!(becomes(before, now).ruling, Ruling::Legal, "{before} {now}");
         }
         for (before, now) in [
-            ("", "F"), ("P", "F"), ("I", "P"), ("F", "C"), ("C", "C"), ("F", "X"), ("F", "D"),
-            ("F", "W"), ("P", "X"),
+            ("", "F"),
+            ("P", "F"),
+            ("I", "P"),
+            ("F", "C"),
+            ("C", "C"),
+            ("F", "X"),
+            ("F", "D"),
+            ("F", "W"),
+            ("P", "X"),
         ] {
             let next = becomes(before, now);
             assert_eq!(next.ruling, Ruling::Legal, "{before} {now}");

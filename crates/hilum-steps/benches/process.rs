@@ -64,6 +64,7 @@ fn step(
         destination: None,
         format,
         site: &Nothing,
+        sender: None,
         destinations: &["receiver".to_owned()],
         original: None,
     };

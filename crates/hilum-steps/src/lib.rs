@@ -12,6 +12,7 @@ pub mod convert;
 mod expand;
 mod filter;
 mod lookup;
+mod matching;
 mod normalise;
 mod route;
 pub mod script;
@@ -46,6 +47,7 @@ pub fn specs() -> Vec<ComponentSpec> {
         normalise::spec(),
         convert::spec(),
         sender::spec(),
+        matching::spec(),
         script::spec(),
     ]
 }

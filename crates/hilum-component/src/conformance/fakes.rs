@@ -70,6 +70,7 @@ pub fn build_context<'a>(site: &'a FakeSite, format: &'a Arc<dyn Format>) -> Bui
         format,
         original: None,
         site,
+        sender: None,
         destinations: &[],
     }
 }

@@ -303,6 +303,7 @@ fn keys(
     let maker = OrderKeys {
         index: environment.index_key,
         links: environment.links,
+        state: environment.state,
     };
     Ok(match &plan.order {
         Order::Channel => maker.of_values(&plan.name, &[]),

@@ -1,6 +1,6 @@
 //! `systems/*.yaml`.
 
-use hilum_component::AnswerRow;
+use hilum_component::{AnswerRow, Millis};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -55,6 +55,13 @@ pub(crate) struct SystemFile {
     /// `WinPath: http://st-elsewhere.example/codes/winpath`.
     #[serde(default)]
     pub(crate) code_systems: std::collections::BTreeMap<String, String>,
+    /// What becomes of its messages about patients whom nobody has registered, where the channel has
+    /// the step `match`.
+    #[serde(default)]
+    pub(crate) unknown_patient: UnknownPatientFile,
+    /// How long they wait for the registration, with `unknown-patient: wait`.
+    #[serde(default = "ten_minutes")]
+    pub(crate) unknown_patient_wait: Millis,
     /// What its negative answers mean; the first row that fits decides.
     #[serde(default)]
     pub(crate) answers: Vec<AnswerRow>,
@@ -96,6 +103,24 @@ pub(crate) struct IdentifierFile {
     /// What it is, for people.
     #[serde(default)]
     pub(crate) about: Option<String>,
+}
+
+/// What becomes of a message about a patient whom nobody has registered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum UnknownPatientFile {
+    /// It goes on with a finding, and the patient is known from then on.
+    #[default]
+    Create,
+    /// It waits until the patient is registered or a person decides.
+    Hold,
+    /// It waits for the registration as long as `unknown-patient-wait` says, and then goes on with a
+    /// finding.
+    Wait,
+}
+
+const fn ten_minutes() -> Millis {
+    Millis(600_000)
 }
 
 /// Whether messages need a control id.

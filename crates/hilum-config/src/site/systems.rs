@@ -3,14 +3,14 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use hilum_component::{AnswerTable, Authority, SendsAs, SystemInfo};
+use hilum_component::{AnswerTable, Authority, SendsAs, SystemInfo, UnknownPatient};
 use jiff::tz::TimeZone;
 use serde_json::Value;
 
 use super::view::SecretState;
 use crate::check::{Scope, check};
 use crate::diagnostic::{Draft, Report};
-use crate::file::{ControlIdFile, IdentifierFile, SystemFile, schema_of};
+use crate::file::{ControlIdFile, IdentifierFile, SystemFile, UnknownPatientFile, schema_of};
 use crate::yaml::{Kind, Node, Span, Value as Meaning};
 
 /// Keys below `settings` that hold secrets, whatever the technology.
@@ -111,6 +111,11 @@ fn info(file: SystemFile) -> SystemInfo {
         zone: file.zone,
         identifiers: file.identifiers.into_iter().map(authority).collect(),
         code_systems: file.code_systems,
+        unknown_patient: match file.unknown_patient {
+            UnknownPatientFile::Create => UnknownPatient::Create,
+            UnknownPatientFile::Hold => UnknownPatient::Hold,
+            UnknownPatientFile::Wait => UnknownPatient::Wait(file.unknown_patient_wait),
+        },
     }
 }
 

@@ -178,7 +178,7 @@ fn run(
     let meter = Budget::start(plan.step_budget.duration(), incoming.payload.len());
     let mut environment = ProcessEnvironment {
         index_key: &core.index_key,
-        links: &(),
+        links: &*core.links,
         state: core,
         meter: &meter,
         host: &NoHost,

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hilum_component::{Plan, Stop, StopHandle};
+use hilum_component::{LinkedKeys, Plan, Stop, StopHandle};
 use hilum_journal::{Journal, JournalError, JournalOptions};
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
@@ -38,6 +38,8 @@ pub struct EngineOptions {
     pub threads: usize,
     /// Where the plans of stored messages are kept.
     pub kept: Arc<dyn KeptPlans>,
+    /// Links between identifiers, so that a patient who was merged keeps one order.
+    pub links: Arc<dyn LinkedKeys>,
 }
 
 /// Why an engine cannot start, or cannot take a plan.
@@ -148,7 +150,7 @@ impl Engine {
             parts_max,
             pool,
             Arc::clone(&plan),
-            options.kept,
+            (options.kept, options.links),
             space,
         );
         let core = Arc::new(core);

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
+use hilum_component::{StateView, Stored};
 use hilum_identity::{
     Assessment, Cause, Event, Facts, Identifier, Kind, LinkError, LinkEvent, OrderFacts, Patient,
     Person, Sides, SourceTime, Visit, assess, read, remember,
@@ -10,6 +11,18 @@ use hilum_identity::{
 use hilum_message::MessageId;
 
 pub(crate) type State = BTreeMap<(String, String), Bytes>;
+
+/// The state as an engine gives it.
+pub(crate) struct View<'a>(pub(crate) &'a State);
+
+impl StateView for View<'_> {
+    fn get(&self, scope: &str, key: &str) -> Stored {
+        Stored {
+            version: 1,
+            value: self.0.get(&(scope.to_owned(), key.to_owned())).cloned(),
+        }
+    }
+}
 
 /// A medical record number of the hospital.
 pub(crate) fn mrn(number: &str) -> Identifier {
@@ -136,7 +149,9 @@ pub(crate) fn visit_row(state: &mut State, number: &str) -> Visit {
 }
 
 pub(crate) fn now(state: &mut State, number: &str) -> String {
-    let key = hilum_identity::survivor(state, &mrn(number).key()).unwrap().0;
+    let key = hilum_identity::survivor(state, &mrn(number).key())
+        .unwrap()
+        .0;
     Identifier::of_key(&key).unwrap().value
 }
 

@@ -24,7 +24,11 @@ fn a_result_of_another_person_under_a_known_number_is_for_a_person_to_decide() {
 #[test]
 fn what_is_not_known_is_said_and_what_a_result_said_gives_way_to_a_registration() {
     let mut state = State::new();
-    let found = take(&mut state, 1, &oru("1", JOHN, 9).with_visit("V").with_order("O", ""));
+    let found = take(
+        &mut state,
+        1,
+        &oru("1", JOHN, 9).with_visit("V").with_order("O", ""),
+    );
     let unknown = [Unknown::Patient, Unknown::Visit, Unknown::Order];
     assert_eq!(found.unknown, unknown);
     // Older than the result, and more than it.
@@ -45,7 +49,11 @@ fn orders_and_visits_stay_with_their_patient() {
     assert_eq!(found.contradictions, [Contradiction::OrderOfOther]);
     let found = take(&mut state, 5, &oru("2", ANN, 3).with_visit("V1"));
     assert_eq!(found.contradictions, [Contradiction::VisitOfOther]);
-    accepted(&mut state, 6, &oru("1", JOHN, 3).with_order("O1", "").with_visit("V1"));
+    accepted(
+        &mut state,
+        6,
+        &oru("1", JOHN, 3).with_order("O1", "").with_visit("V1"),
+    );
 }
 
 #[test]

@@ -9,7 +9,8 @@ use hilum_component::{
     Acknowledge, Authority, Build, BuildContext, ChannelPlan, ComponentKind, DestinationKind,
     DestinationPlan, Format, FormatOptions, Incoming, Meter, Millis, Order, Problem,
     ProcessEnvironment, Processed, Registry, Released, ResendPlan, RetryPlan, SendsAs, Site, Size,
-    SourceKind, SourcePlan, StepPlan, SystemInfo, Terminology, TraceLine, Unlimited, process,
+    SourceKind, SourcePlan, StateView, StepPlan, Stored, SystemInfo, Terminology, TraceLine,
+    UnknownPatient, Unlimited, process,
 };
 use hilum_fhirpath::NoHost;
 use hilum_message::{IndexKey, MessageId, Metadata, Payload, PlanDigest};
@@ -52,6 +53,8 @@ impl Site for Files {
                 .iter()
                 .map(|one| Authority {
                     name: text(&one["authority"]).unwrap_or_default(),
+                    oid: text(&one["oid"]),
+                    kind: text(&one["type"]),
                     uri: text(&one["uri"]),
                     ..Authority::default()
                 })
@@ -61,6 +64,11 @@ impl Site for Files {
                 .filter_map(|(name, uri)| Some((name.clone(), text(uri)?)))
                 .collect(),
             group: text(&file["group"]),
+            unknown_patient: match text(&file["unknown-patient"]).as_deref() {
+                Some("hold") => UnknownPatient::Hold,
+                Some("wait") => UnknownPatient::Wait(Millis(600_000)),
+                _ => UnknownPatient::Create,
+            },
             sends_as: SendsAs {
                 application: text(&file["sends-as"]["application"]),
                 facility: text(&file["sends-as"]["facility"]),
@@ -150,6 +158,7 @@ fn steps_with(
             format: made.as_ref().unwrap_or(&format),
             original,
             site,
+            sender: None,
             destinations: &destinations,
         };
         let (name, config) = item.iter().next().expect("a step has a name");
@@ -231,6 +240,20 @@ pub(crate) struct Channel {
     original: Option<Payload>,
     pub(crate) released: Option<Released>,
     pub(crate) trace: Vec<TraceLine>,
+    state: Values,
+}
+
+/// What the messages of a channel have left in the state.
+#[derive(Default)]
+struct Values(BTreeMap<(String, String), Bytes>);
+
+impl StateView for Values {
+    fn get(&self, scope: &str, key: &str) -> Stored {
+        Stored {
+            version: 1,
+            value: self.0.get(&(scope.to_owned(), key.to_owned())).cloned(),
+        }
+    }
 }
 
 impl Channel {
@@ -241,6 +264,7 @@ impl Channel {
             original: None,
             released: None,
             trace: Vec::new(),
+            state: Values::default(),
         }
     }
 
@@ -255,6 +279,7 @@ impl Channel {
             original: Some(Payload::inline(original.replace('\n', "\r").into())),
             released: None,
             trace: Vec::new(),
+            state: Values::default(),
         }
     }
 
@@ -270,20 +295,29 @@ impl Channel {
         };
         let payload = Payload::inline(Bytes::from(text));
         let at = 1_700_000_000_000;
+        let id = MessageId::new(at, 5);
         let incoming = Incoming {
             original: self.original.clone(),
             released: self.released,
-            ..Incoming::new(MessageId::new(at, 5), at, payload, Metadata::new())
+            ..Incoming::new(id, at, payload, Metadata::new())
         };
         let mut environment = ProcessEnvironment {
             index_key: &IndexKey::new([0; 16]),
             links: &(),
-            state: &(),
+            state: &self.state,
             meter,
             host: &NoHost,
             trace: Some(&mut self.trace),
         };
-        process(&self.plan, &mut environment, incoming)
+        let processed = process(&self.plan, &mut environment, incoming);
+        for change in &processed.writes {
+            let key = (change.scope.clone(), change.key.clone());
+            match &change.value {
+                Some(value) => drop(self.state.0.insert(key, value.clone())),
+                None => drop(self.state.0.remove(&key)),
+            }
+        }
+        processed
     }
 }
 

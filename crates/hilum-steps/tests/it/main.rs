@@ -5,6 +5,7 @@ mod channel;
 mod convert;
 mod examples;
 mod filter;
+mod matching;
 mod normalise;
 mod route;
 mod script;

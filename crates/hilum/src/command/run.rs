@@ -120,6 +120,7 @@ async fn serve(
         journal: journal.clone(),
         threads,
         kept: Arc::clone(&kept) as _,
+        links: Arc::new(hilum_identity::Lanes),
     };
     // Channels reach the stores from their first message to their last.
     let served = match &fhir {

@@ -46,6 +46,7 @@ impl Life {
             },
             threads: 2,
             kept: Arc::new(()),
+            links: Arc::new(hilum_identity::Lanes),
         };
         let runtime = Runtime::new().unwrap();
         let engine = runtime.spawn(Engine::start(plan, options)).await.unwrap();

@@ -90,6 +90,12 @@ impl<'g, V: Fn() -> SiteView<'g>> Builder<'_, 'g, V> {
         trees.filter(asks)
     }
 
+    /// The system that the channel's source names.
+    fn sender(&self) -> Option<&str> {
+        let (_, source) = self.channel.tree.get("from")?.entries().first()?;
+        source.get("system")?.text()
+    }
+
     fn context<'c>(
         &'c self,
         format: &'c Arc<dyn Format>,
@@ -102,6 +108,7 @@ impl<'g, V: Fn() -> SiteView<'g>> Builder<'_, 'g, V> {
             format,
             original: self.channel.original.as_ref(),
             site,
+            sender: self.sender(),
             destinations: &self.channel.destinations,
         }
     }

@@ -148,6 +148,7 @@ impl Hub {
             journal,
             threads: 2,
             kept: self.kept.clone(),
+            links: Arc::new(()),
         };
         self.engine = Some(Engine::start(plan, options).await?);
         Ok(())

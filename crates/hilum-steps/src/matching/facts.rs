@@ -1,0 +1,278 @@
+//! What a message of HL7 v2 says of its patients, visits and orders.
+
+use hilum_hl7v2::{Message, Part, Segment};
+use hilum_identity::results::{OrderChange, Status, order_change};
+use hilum_identity::{Act, Event, Facts, Identifier, Kind, OrderFacts, Person, SourceTime};
+
+use super::sender::{Sender, text};
+
+/// What one patient of a message is told of, and where its PID is.
+#[derive(Debug)]
+pub(super) struct Group {
+    /// The facts.
+    pub(super) facts: Facts,
+    /// Which PID segment of the message it is, from 1.
+    pub(super) pid: usize,
+    /// The repetitions of PID-3, from 1, of the first of its identifiers.
+    pub(super) repetitions: Vec<u32>,
+}
+
+/// The facts of each patient of a message.
+pub(super) fn read(message: &Message, sender: &Sender, arrived_ms: u64) -> Vec<Group> {
+    let code = message.component("MSH", 9, 1).unwrap_or_default();
+    let trigger = message.component("MSH", 9, 2).unwrap_or_default();
+    let kind = kind(&code);
+    let event = (kind == Kind::Registration)
+        .then(|| Event::named(&trigger))
+        .flatten();
+    let arrived = i64::try_from(arrived_ms).unwrap_or(i64::MAX);
+    let time = |id: &str, field: u32| {
+        let field = message.component(id, field, 1)?;
+        sender.time_ms(&field)
+    };
+    let sent_ms = time("MSH", 7).unwrap_or(arrived);
+    let as_of = SourceTime {
+        at_ms: time("EVN", 2).unwrap_or(sent_ms),
+        sent_ms,
+    };
+    let mut groups: Vec<Group> = Vec::new();
+    let mut reader = Reader {
+        sender,
+        ended: Vec::new(),
+    };
+    for segment in message.segments() {
+        match &segment.name() {
+            b"PID" => {
+                if let Some(last) = groups.last_mut() {
+                    reader.end(&mut last.facts);
+                }
+                groups.push(reader.patient(&segment, groups.len() + 1, kind, event, as_of));
+            }
+            b"MRG" | b"PV1" | b"ORC" | b"OBR" | b"OBX" => {
+                if let Some(group) = groups.last_mut() {
+                    reader.more(&segment, &mut group.facts);
+                }
+            }
+            _ => {}
+        }
+    }
+    if let Some(last) = groups.last_mut() {
+        reader.end(&mut last.facts);
+    }
+    if matches!(event.map(|event| event.act), Some(Act::Link | Act::Unlink)) {
+        pair(&mut groups);
+    }
+    groups
+}
+
+/// A24 and A37 name two patients: one is the other side of the other.
+fn pair(groups: &mut Vec<Group>) {
+    if groups.len() >= 2 {
+        let others = groups.split_off(1);
+        if let Some(first) = groups.first_mut() {
+            first.facts.sides.prior_patients = others
+                .into_iter()
+                .next()
+                .map(|other| other.facts.sides.patients)
+                .unwrap_or_default();
+        }
+    }
+}
+
+/// What messages of a code (MSH-9.1, table 0076) are for.
+fn kind(code: &str) -> Kind {
+    match code {
+        "ADT" => Kind::Registration,
+        "ORM" | "OML" | "OMG" | "OMI" | "OMP" | "OMB" | "OMD" | "OMN" | "OMS" | "OPL" | "RDE" => {
+            Kind::Order
+        }
+        "ORU" | "OUL" | "OPU" | "MDM" => Kind::Result,
+        _ => Kind::Other,
+    }
+}
+
+struct Reader<'a> {
+    sender: &'a Sender,
+    /// What the observations of the order that is being read say: nothing was or will be done.
+    ended: Vec<bool>,
+}
+
+impl Reader<'_> {
+    fn patient(
+        &self,
+        segment: &Segment<'_>,
+        pid: usize,
+        kind: Kind,
+        event: Option<Event>,
+        as_of: SourceTime,
+    ) -> Group {
+        let mut facts = Facts {
+            kind,
+            event,
+            as_of,
+            ..Facts::default()
+        };
+        let mut repetitions = Vec::new();
+        for (part, n) in each(segment, 3).zip(1..) {
+            if let Some(identifier) = self.sender.extended(&part, None)
+                && !facts.sides.patients.contains(&identifier)
+            {
+                facts.sides.patients.push(identifier);
+                repetitions.push(n);
+            }
+        }
+        // Before PID-3 there was PID-2 (HL7 v2.5.1 §3.4.2.2).
+        if facts.sides.patients.is_empty() {
+            facts.sides.patients.extend(self.all(segment, 2, None));
+        }
+        facts.sides.account = self.first(segment, 18, Some("AN"));
+        facts.mother = self.first(segment, 21, None);
+        facts.person = person(segment);
+        let said = |n: u32| {
+            segment
+                .field(n)
+                .and_then(|field| text(&field.only_repetition(), &[]))
+        };
+        facts.multiple_birth = said(24).as_deref() == Some("Y");
+        facts.temporary = said(31).as_deref() == Some("Y");
+        Group {
+            facts,
+            pid,
+            repetitions,
+        }
+    }
+
+    fn more(&mut self, segment: &Segment<'_>, facts: &mut Facts) {
+        let sides = &mut facts.sides;
+        match &segment.name() {
+            b"MRG" => {
+                sides.prior_patients.extend(self.all(segment, 1, None));
+                if sides.prior_patients.is_empty() {
+                    sides.prior_patients.extend(self.all(segment, 4, None));
+                }
+                sides.prior_account = self.first(segment, 3, Some("AN"));
+                sides.prior_visit = self.first(segment, 5, Some("VN"));
+                sides.prior_alternate_visit = self.first(segment, 6, Some("VN"));
+            }
+            b"PV1" => {
+                sides.visit = self.first(segment, 19, Some("VN"));
+                sides.alternate_visit = self.first(segment, 50, Some("VN"));
+            }
+            b"ORC" => {
+                self.end(facts);
+                let change =
+                    field(segment, 1).map_or(OrderChange::None, |code| order_change(&code));
+                let numbers = self.numbers(segment);
+                facts.orders.push(OrderFacts {
+                    numbers,
+                    change,
+                    ended: false,
+                });
+            }
+            b"OBR" => self.request(segment, facts),
+            b"OBX" => {
+                let status = field(segment, 11).and_then(|code| Status::of_obx(&code));
+                self.ended.push(matches!(
+                    status,
+                    Some(Status::Cancelled | Status::Deleted | Status::WrongPatient)
+                ));
+            }
+            _ => {}
+        }
+    }
+
+    /// An OBR is about the order of the ORC before it, unless it has numbers of its own.
+    fn request(&mut self, segment: &Segment<'_>, facts: &mut Facts) {
+        let numbers = self.numbers(segment);
+        let same = facts.orders.last().is_some_and(|order| {
+            numbers.is_empty()
+                || order.numbers.is_empty()
+                || numbers.iter().any(|number| order.numbers.contains(number))
+        });
+        if !same {
+            self.end(facts);
+            facts.orders.push(OrderFacts {
+                numbers: Vec::new(),
+                change: OrderChange::None,
+                ended: false,
+            });
+        }
+        let Some(order) = facts.orders.last_mut() else {
+            return;
+        };
+        for number in numbers {
+            if !order.numbers.contains(&number) {
+                order.numbers.push(number);
+            }
+        }
+        order.ended |= field(segment, 25).as_deref() == Some("X");
+        // Results are as old as their report (OBR-22).
+        if facts.kind == Kind::Result
+            && let Some(at_ms) = field(segment, 22).and_then(|text| self.sender.time_ms(&text))
+        {
+            facts.as_of.at_ms = at_ms;
+        }
+    }
+
+    /// The last order is complete.
+    fn end(&mut self, facts: &mut Facts) {
+        if let Some(order) = facts.orders.last_mut()
+            && !self.ended.is_empty()
+        {
+            order.ended |= self.ended.iter().all(|ended| *ended);
+        }
+        self.ended.clear();
+    }
+
+    fn numbers(&self, segment: &Segment<'_>) -> Vec<Identifier> {
+        [(2, "placer"), (3, "filler")]
+            .into_iter()
+            .filter_map(|(n, kind)| self.sender.entity(&each(segment, n).next()?, kind))
+            .collect()
+    }
+
+    fn all(&self, segment: &Segment<'_>, n: u32, kind: Option<&str>) -> Vec<Identifier> {
+        each(segment, n)
+            .filter_map(|part| self.sender.extended(&part, kind))
+            .collect()
+    }
+
+    fn first(&self, segment: &Segment<'_>, n: u32, kind: Option<&str>) -> Option<Identifier> {
+        each(segment, n).find_map(|part| self.sender.extended(&part, kind))
+    }
+}
+
+/// The first name that is a legal one or of no type (XPN-7), birth date and sex.
+fn person(segment: &Segment<'_>) -> Person {
+    let mut names = each(segment, 5).filter(|name| !name.is_blank());
+    let legal = |name: &Part<'_>| {
+        text(name, &[7]).is_none_or(|kind| matches!(kind.as_str(), "L" | "D" | "B"))
+    };
+    let all: Vec<_> = names.by_ref().collect();
+    let name = all.iter().find(|name| legal(name)).or_else(|| all.first());
+    let part = |path: &[u32]| name.and_then(|name| text(name, path)).unwrap_or_default();
+    let birth: String = field(segment, 7)
+        .unwrap_or_default()
+        .chars()
+        .take_while(char::is_ascii_digit)
+        .take(8)
+        .collect();
+    Person {
+        family: part(&[1, 1]),
+        given: part(&[2]),
+        birth,
+        sex: field(segment, 8).unwrap_or_default(),
+    }
+}
+
+fn field(segment: &Segment<'_>, n: u32) -> Option<String> {
+    text(&each(segment, n).next()?, &[1])
+}
+
+fn each<'m>(segment: &Segment<'m>, n: u32) -> impl Iterator<Item = Part<'m>> + use<'m> {
+    segment
+        .field(n)
+        .filter(|field| !field.raw().is_empty())
+        .into_iter()
+        .flat_map(|field| field.children())
+}

@@ -1,0 +1,324 @@
+//! Holds a message against what is known of its patient, visit and orders.
+//!
+//! What agrees goes on and is remembered. What contradicts waits for a person and is never delivered
+//! before: the number of a patient with another name and birth date, an order of another patient, a
+//! result for a cancelled visit or order. What is for a merged number is for the survivor. Registrations
+//! are what is known from then on, and merges, moves and links change which numbers belong together.
+
+mod config;
+mod facts;
+mod sender;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use hilum_component::{
+    Build, BuildContext, Built, ComponentSpec, Example, Finding, Flow, Halted, Limit, Problem,
+    Severity, Step, StepContext, StepExample, SystemInfo, TraceLine, UnknownPatient, Working,
+};
+use hilum_hl7v2::Message;
+use hilum_identity::{
+    Assessment, Cause, Contradiction, Facts, Identifier, Kind, LinkError, Patient, Row, Unknown,
+    assess, remember,
+};
+use hilum_message::Phi;
+use serde_json::Value;
+
+use crate::settings::{Problems, not_written, read, schema};
+use config::{Config, Merged};
+use facts::Group;
+use sender::Sender;
+
+/// What documentation, editor and checks know of the step.
+pub(crate) fn spec() -> ComponentSpec {
+    ComponentSpec {
+        name: "match",
+        summary: "holds a message against what is known of its patient, visit and orders",
+        schema: schema::<Config>,
+        shorthand: None,
+        examples: EXAMPLES,
+        limits: &[Limit {
+            name: "merges one after the other",
+            value: "64",
+            beyond: "the message is held",
+        }],
+        build: Build::Step(build),
+    }
+}
+
+const EXAMPLES: &[Example] = &[Example {
+    title: "What is known comes from the registrations of the channel",
+    yaml: "match: {}\n",
+    effect: Some(StepExample {
+        format: "hl7v2",
+        before: "MSH|^~\\&|PAS|H|||20260101||ADT^A01|1|P|2.5\nPID|||7^^^H^MR||Doe^Jane||19700101|F\n",
+        after: "MSH|^~\\&|PAS|H|||20260101||ADT^A01|1|P|2.5\nPID|||7^^^H^MR||Doe^Jane||19700101|F\n",
+        files: &[],
+    }),
+}];
+
+fn build(config: &Value, context: &BuildContext<'_>) -> Built<Arc<dyn Step>> {
+    let config: Config = read(config)?;
+    let mut problems = Problems::default();
+    if context.format.name() != "hl7v2" {
+        let text = format!(
+            "messages of the format {} are not matched; put the step before what converts them",
+            context.format.name()
+        );
+        problems.add(Problem::at(&[], text));
+    }
+    let mut senders = BTreeMap::new();
+    let own = context.sender.and_then(|name| context.site.system(name));
+    let base = sender(own, context, &mut problems);
+    if let Some(name) = &config.system {
+        let system = problems.keep(context.system(&["system"], name));
+        senders.insert(name.clone(), sender(system, context, &mut problems));
+    } else {
+        for name in context.site.system_names() {
+            let system = context.site.system(&name);
+            if let Some(system) = system.filter(|system| system.group.is_some()) {
+                senders.insert(name, sender(Some(system), context, &mut problems));
+            }
+        }
+    }
+    let step = Match {
+        fixed: config.system,
+        merged: config.merged,
+        senders,
+        base,
+    };
+    problems.finish(Some(Arc::new(step) as Arc<dyn Step>))
+}
+
+fn sender(
+    system: Option<Arc<SystemInfo>>,
+    context: &BuildContext<'_>,
+    problems: &mut Problems,
+) -> Sender {
+    let zone = system
+        .as_ref()
+        .and_then(|system| system.zone.clone())
+        .or_else(|| context.site.zone());
+    let zone = zone.and_then(|name| {
+        let zone = crate::zone::named(&name);
+        problems.keep(zone.map_err(|text| Problem::at(&["system"], text)))
+    });
+    Sender { system, zone }
+}
+
+struct Match {
+    fixed: Option<String>,
+    merged: Merged,
+    senders: BTreeMap<String, Sender>,
+    base: Sender,
+}
+
+impl Step for Match {
+    fn apply(&self, message: &mut Working, context: &mut StepContext<'_>) -> Result<Flow, Halted> {
+        let Some(v2) = message.document.as_any().downcast_ref::<Message>() else {
+            return Err(Halted::reject("only messages of HL7 v2 are matched"));
+        };
+        context.spend()?;
+        let name = self
+            .fixed
+            .as_deref()
+            .or_else(|| message.metadata.get(crate::sender::SENDER));
+        let sender = name
+            .and_then(|name| self.senders.get(name))
+            .unwrap_or(&self.base);
+        let groups = facts::read(v2, sender, context.arrived_ms);
+        let mut followed = Vec::new();
+        for (group, number) in groups.iter().zip(0..) {
+            context.spend()?;
+            let found = assess(context, &group.facts).map_err(|error| waits(error.to_string()))?;
+            tell(&found, context);
+            if !context.released {
+                self.decide(&found, sender, &group.facts, context)?;
+            }
+            self.remember(message.id.derive("match", number), &group.facts, context)?;
+            followed.push((group, found.followed));
+        }
+        if self.merged == Merged::Rewrite {
+            for (group, followed) in followed {
+                for (from, to) in followed {
+                    rewrite(message, group, &from, &to)?;
+                }
+            }
+        }
+        Ok(Flow::Next)
+    }
+}
+
+impl Match {
+    /// Whether the message goes on.
+    fn decide(
+        &self,
+        found: &Assessment,
+        sender: &Sender,
+        facts: &Facts,
+        context: &StepContext<'_>,
+    ) -> Result<(), Halted> {
+        if !found.contradictions.is_empty() {
+            let all: Vec<_> = found
+                .contradictions
+                .iter()
+                .map(ToString::to_string)
+                .collect();
+            return Err(waits(all.join("; ")));
+        }
+        // A registration is what makes a patient known.
+        if facts.kind == Kind::Registration || !found.unknown.contains(&Unknown::Patient) {
+            return Ok(());
+        }
+        let until_ms = match sender.unknown() {
+            UnknownPatient::Create => return Ok(()),
+            UnknownPatient::Hold => None,
+            UnknownPatient::Wait(wait) => Some(context.arrived_ms.saturating_add(wait.0)),
+        };
+        let wake = facts.sides.patients.first();
+        Err(Halted::Hold {
+            reason: "nobody has registered the patient yet".to_owned(),
+            until_ms,
+            wake: wake.map(|wake| (Patient::SCOPE.to_owned(), wake.key())),
+        })
+    }
+
+    fn remember(
+        &self,
+        id: hilum_message::MessageId,
+        facts: &Facts,
+        context: &mut StepContext<'_>,
+    ) -> Result<(), Halted> {
+        let (at_ms, by) = (context.arrived_ms, id.to_string());
+        let cause = Cause {
+            id,
+            at_ms,
+            by: &by,
+            reason: "",
+        };
+        match remember(context, facts, &cause) {
+            Ok(_) => Ok(()),
+            // A person let it go on: all but the links is remembered.
+            Err(error) if context.released => {
+                let unlinked = Facts {
+                    event: None,
+                    ..facts.clone()
+                };
+                let again = remember(context, &unlinked, &cause);
+                again.map_err(|error| waits(error.to_string()))?;
+                let text = format!("released, but the links were not changed: {error}");
+                finding(context, "links", text);
+                Ok(())
+            }
+            Err(LinkError::Unreadable(error)) => Err(waits(error.to_string())),
+            Err(error) => Err(waits(Contradiction::Links(error).to_string())),
+        }
+    }
+}
+
+/// It waits for a person.
+fn waits(reason: String) -> Halted {
+    Halted::Hold {
+        reason,
+        until_ms: None,
+        wake: None,
+    }
+}
+
+/// Findings and trace of an assessment.
+fn tell(found: &Assessment, context: &mut StepContext<'_>) {
+    for notice in &found.notices {
+        finding(context, notice.code(), notice.text().to_owned());
+    }
+    if found.unknown.contains(&Unknown::Patient) && context.released {
+        finding(
+            context,
+            "unknown-patient",
+            "the patient was not known before this message".into(),
+        );
+    }
+    context.note(|step| {
+        let mut words: Vec<String> = Vec::new();
+        words.extend(
+            found
+                .contradictions
+                .iter()
+                .map(|one| format!("contradicts: {one}")),
+        );
+        words.extend(
+            found
+                .unknown
+                .iter()
+                .map(|what| format!("unknown: {what:?}").to_lowercase()),
+        );
+        words.extend(found.notices.iter().map(|one| one.text().to_owned()));
+        if words.is_empty() {
+            words.push("agrees with what is known".to_owned());
+        }
+        TraceLine {
+            step: step.to_owned(),
+            path: Some("PID-3".to_owned()),
+            before: None,
+            after: Some(Phi::new(
+                found
+                    .patients
+                    .iter()
+                    .cloned()
+                    .collect::<Vec<_>>()
+                    .join(", "),
+            )),
+            note: words.join("; "),
+        }
+    });
+}
+
+fn finding(context: &mut StepContext<'_>, code: &str, text: String) {
+    let step = context.step.to_owned();
+    context.findings.push(Finding {
+        step,
+        code: code.to_owned(),
+        path: Some("PID-3".to_owned()),
+        severity: Severity::Warning,
+        text,
+    });
+}
+
+/// Writes the survivor's number where that of a merged patient stands.
+fn rewrite(
+    message: &mut Working,
+    group: &Group,
+    from: &Identifier,
+    to: &Identifier,
+) -> Result<(), Halted> {
+    let at = group
+        .facts
+        .sides
+        .patients
+        .iter()
+        .position(|one| one == from);
+    let Some(repetition) = at.and_then(|at| group.repetitions.get(at)) else {
+        return Ok(());
+    };
+    let parts = [
+        (1, &from.value, &to.value),
+        (4, &from.authority, &to.authority),
+        (5, &from.kind, &to.kind),
+    ];
+    for (component, old, new) in parts {
+        if old == new {
+            continue;
+        }
+        let path = format!("PID[{}]-3[{repetition}].{component}", group.pid);
+        let path = hilum_hl7v2::Path::parse(&path)
+            .map_err(|error| Halted::reject(format!("the survivor cannot be written: {error}")))?;
+        let target = hilum_component::Target {
+            text: path.to_string(),
+            compiled: Box::new(path),
+        };
+        message
+            .document
+            .set(&target, std::slice::from_ref(new))
+            .map_err(not_written)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,176 @@
+use hilum_component::{Disposition, Processed, Released, ReleasedBy};
+
+use crate::channel::{Channel, outcome, problems};
+
+const LAB: (&str, &str) = (
+    "systems/lab.yaml",
+    "system: lab\nzone: '+01:00'\nunknown-patient: hold\nidentifiers:\n  - { authority: H, oid: 1.2.3, type: MR }\n",
+);
+
+const JANE: &str = "Doe^Jane||19700101|F";
+const JOHN: &str = "Smith^John||19500101|M";
+
+fn channel() -> Channel {
+    Channel::new("hl7v2", &[LAB], "match: { system: lab }")
+}
+
+fn adt(event: &str, at: &str, number: &str, who: &str) -> String {
+    format!(
+        "MSH|^~\\&|PAS|H|||{at}||ADT^{event}|1|P|2.5\nEVN||{at}\nPID|||{number}^^^H^MR||{who}\n"
+    )
+}
+
+fn oru(number: &str, who: &str) -> String {
+    format!(
+        "MSH|^~\\&|LAB|H|||20260105||ORU^R01|1|P|2.5\nPID|||{number}||{who}\n\
+         ORC|RE|P1^EHR|F1^LAB\nOBR|1|P1^EHR|F1^LAB|GLU^Glucose^L|||||||||||||||||||||F\n\
+         OBX|1|NM|GLU^Glucose^L||5|mmol/L|||||F\n"
+    )
+}
+
+fn waits(processed: &Processed) -> String {
+    assert_eq!(processed.disposition, Disposition::Held);
+    assert!(processed.deliveries.is_empty() && processed.writes.is_empty());
+    outcome(processed).concat()
+}
+
+fn codes(processed: &Processed) -> Vec<&str> {
+    assert_eq!(
+        processed.disposition,
+        Disposition::Accepted,
+        "{processed:?}"
+    );
+    processed
+        .findings
+        .iter()
+        .map(|one| one.code.as_str())
+        .collect()
+}
+
+#[test]
+fn a_result_waits_for_its_patient_and_then_must_be_of_that_patient() {
+    let mut channel = channel();
+    let held = channel.run(&oru("7^^^H^MR", JANE));
+    assert!(waits(&held).contains("nobody has registered the patient yet"));
+    let hold = held.hold.unwrap();
+    let wake = ("hilum.identity.patient".to_owned(), "H|MR|7".to_owned());
+    assert_eq!((hold.until_ms, hold.wake), (None, Some(wake.clone())));
+    let known = channel.run(&adt("A01", "20260101", "7", JANE));
+    assert!(codes(&known).is_empty());
+    // What woke it is what the registration changed.
+    let keys = known
+        .writes
+        .iter()
+        .map(|one| (one.scope.clone(), one.key.clone()));
+    assert!(keys.collect::<Vec<_>>().contains(&wake));
+    // By name or by object identifier of its authority, and where only one is declared without.
+    for number in ["7^^^H^MR", "7^^^&1.2.3&ISO^MR", "7", "7^^^H"] {
+        assert!(
+            codes(&channel.run(&oru(number, JANE))).is_empty(),
+            "{number}"
+        );
+        let other = channel.run(&oru(number, JOHN));
+        let text = waits(&other);
+        assert!(
+            text.contains("another birth date and another name"),
+            "{text}"
+        );
+        assert!(!text.contains("Smith") && !text.contains('7'), "{text}");
+    }
+}
+
+#[test]
+fn a_released_message_goes_on_and_is_what_is_known() {
+    let mut channel = channel();
+    channel.run(&adt("A01", "20260101", "7", JANE));
+    waits(&channel.run(&adt("A08", "20260102", "7", JOHN)));
+    let by = ReleasedBy::Decision;
+    channel.released = Some(Released { step: 0, by });
+    codes(&channel.run(&adt("A08", "20260102", "7", JOHN)));
+    channel.released = None;
+    codes(&channel.run(&oru("7", JOHN)));
+    waits(&channel.run(&oru("7", JANE)));
+}
+
+#[test]
+fn the_survivor_of_a_merge_takes_the_place_of_the_victim() {
+    let merge = "MSH|^~\\&|PAS|H|||20260103||ADT^A40|1|P|2.5\nEVN||20260103\nPID|||7^^^H^MR||Doe^Jane\nMRG|8^^^H^MR\n";
+    for (merged, expected) in [
+        ("rewrite", "PID|||7^^^H^MR||"),
+        ("keep", "PID|||8^^^H^MR||"),
+    ] {
+        let mut channel = Channel::new(
+            "hl7v2",
+            &[LAB],
+            &format!("match: {{ system: lab, merged: {merged} }}"),
+        );
+        channel.run(&adt("A01", "20260101", "7", JANE));
+        channel.run(&adt("A01", "20260101", "8", "Doe^J||19700101|F"));
+        codes(&channel.run(merge));
+        let result = channel.run(&oru("8^^^H^MR", "Doe^J||19700101|F"));
+        assert_eq!(codes(&result), ["merged-identifier"]);
+        assert!(
+            outcome(&result)[0].contains(expected),
+            "{:?}",
+            outcome(&result)
+        );
+        let late = channel.run(&adt("A08", "20260104", "8", "Doe^J||19700101|F"));
+        assert!(waits(&late).contains("merged into another one"));
+    }
+}
+
+#[test]
+fn an_order_stays_with_its_patient_by_number_and_authority() {
+    let mut channel = channel();
+    channel.run(&adt("A01", "20260101", "7", JANE));
+    channel.run(&adt("A01", "20260101", "8", JOHN));
+    codes(&channel.run(&oru("7", JANE)));
+    assert!(waits(&channel.run(&oru("8", JOHN))).contains("that of another patient"));
+    // The same number of another authority is another order.
+    let other = oru("8", JOHN)
+        .replace("^EHR", "^GP")
+        .replace("F1^LAB", "F1^LAB2");
+    codes(&channel.run(&other));
+    // A number without an authority is that of many orders.
+    let bare = oru("8", JOHN)
+        .replace("P1^EHR", "P1")
+        .replace("F1^LAB", "F1");
+    codes(&channel.run(&bare));
+}
+
+#[test]
+fn each_patient_of_a_message_is_matched() {
+    let mut channel = channel();
+    channel.run(&adt("A01", "20260101", "7", JANE));
+    channel.run(&adt("A01", "20260101", "8", JOHN));
+    let two = |second: &str| {
+        let second: String = oru("8", second)
+            .lines()
+            .skip(1)
+            .map(|line| format!("{line}\n"))
+            .collect();
+        format!(
+            "{}{}",
+            oru("7", JANE),
+            second.replace("P1^", "P2^").replace("F1^", "F2^")
+        )
+    };
+    codes(&channel.run(&two(JOHN)));
+    waits(&channel.run(&two(JANE)));
+}
+
+#[test]
+fn what_cannot_be_matched_is_said_when_the_site_is_checked() {
+    assert_eq!(
+        problems("json", &crate::channel::Files::default(), "match: {}"),
+        [": messages of the format json are not matched; put the step before what converts them"]
+    );
+    assert!(
+        problems(
+            "hl7v2",
+            &crate::channel::Files::default(),
+            "match: { system: x }"
+        )[0]
+        .contains("no such system")
+    );
+}
