@@ -131,6 +131,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "hilum-message",
             "hilum-component",
             "hilum-net",
+            "hilum-identity",
             "hilum-journal",
             "hilum-access",
             "hilum-engine",

@@ -2,6 +2,7 @@
 
 mod care;
 mod codes;
+mod identity;
 mod messages;
 mod node;
 mod operate;
@@ -170,6 +171,7 @@ pub(crate) fn all() -> Vec<Entry> {
         .chain(steps::routes())
         .chain(operate::routes())
         .chain(codes::routes())
+        .chain(identity::routes())
         .chain(care::routes())
         .collect()
 }

@@ -12,7 +12,8 @@ use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use hilum_component::{
-    Arrival, BlobWriter, ChannelPlan, Finding, Peer, Processed, SOURCE_SCOPE, Severity, StateChange,
+    Arrival, BlobWriter, ChannelPlan, Finding, Peer, Processed, SOURCE_SCOPE, Severity,
+    StateChange, StateRead,
 };
 use hilum_journal::{AcceptError, AcceptRequest, Disposition, Publication, StateWrite};
 use hilum_message::{Accepted, BlobRef, MessageId, Payload};
@@ -202,6 +203,23 @@ pub(crate) async fn write_state(
     let request = AcceptRequest {
         reason: Some(Arc::from(reason)),
         state_writes: writes,
+        ..AcceptRequest::new(id, Arc::from(OWN), Payload::default())
+    };
+    accept_all(core, vec![request], None).await.map(drop)
+}
+
+/// Writes what a person changed, if what it was made of is still so.
+pub(crate) async fn record_edit(
+    core: &Core,
+    id: MessageId,
+    reason: &str,
+    reads: Vec<StateRead>,
+    writes: Vec<StateChange>,
+) -> Result<(), AcceptFailure> {
+    let request = AcceptRequest {
+        reason: Some(Arc::from(reason)),
+        state_reads: reads.into_iter().map(request::read).collect(),
+        state_writes: writes.into_iter().map(request::write).collect(),
         ..AcceptRequest::new(id, Arc::from(OWN), Payload::default())
     };
     accept_all(core, vec![request], None).await.map(drop)

@@ -240,7 +240,7 @@ fn delivery((planned, ordinal): (PlannedDelivery, u32)) -> NewDelivery {
     }
 }
 
-fn read(read: StateRead) -> Read {
+pub(super) fn read(read: StateRead) -> Read {
     Read {
         scope: Arc::from(read.scope),
         key: Arc::from(read.key),

@@ -81,7 +81,9 @@ fn build(config: &Value, context: &BuildContext<'_>) -> Built<Arc<dyn Step>> {
             }
         }
     }
+    let unnamed = base.system.is_none() && senders.is_empty();
     let step = Match {
+        unnamed,
         fixed: config.system,
         merged: config.merged,
         senders,
@@ -95,6 +97,16 @@ fn sender(
     context: &BuildContext<'_>,
     problems: &mut Problems,
 ) -> Sender {
+    if let Some(system) = &system
+        && system.identifiers.is_empty()
+    {
+        let text = format!("`{}` does not say who assigns its identifiers", system.name);
+        problems.add(
+            Problem::at(&["system"], text)
+                .hint("write `identifiers: [{ authority: …, type: MR }]`: a number alone names nobody")
+                .in_system(&*system.name, &["identifiers"]),
+        );
+    }
     let zone = system
         .as_ref()
         .and_then(|system| system.zone.clone())
@@ -107,6 +119,8 @@ fn sender(
 }
 
 struct Match {
+    /// Nobody knows who sends.
+    unnamed: bool,
     fixed: Option<String>,
     merged: Merged,
     senders: BTreeMap<String, Sender>,
@@ -114,6 +128,14 @@ struct Match {
 }
 
 impl Step for Match {
+    fn warnings(&self) -> Vec<Problem> {
+        let text = "the channel does not say which system sends, so nobody knows who assigns the \
+                    identifiers of its messages";
+        let hint = "write `system: NAME` at the source or at the step";
+        let warning = self.unnamed.then(|| Problem::at(&[], text).hint(hint));
+        warning.into_iter().collect()
+    }
+
     fn apply(&self, message: &mut Working, context: &mut StepContext<'_>) -> Result<Flow, Halted> {
         let Some(v2) = message.document.as_any().downcast_ref::<Message>() else {
             return Err(Halted::reject("only messages of HL7 v2 are matched"));

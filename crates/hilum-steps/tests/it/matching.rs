@@ -173,4 +173,17 @@ fn what_cannot_be_matched_is_said_when_the_site_is_checked() {
         )[0]
         .contains("no such system")
     );
+    let bare = ("systems/x.yaml", "system: x\n");
+    let files = crate::channel::Files::of(&[bare]);
+    assert_eq!(
+        problems("hl7v2", &files, "match: { system: x }"),
+        ["identifiers: `x` does not say who assigns its identifiers"]
+    );
+    let steps = crate::channel::steps("hl7v2", &crate::channel::Files::default(), "match: {}");
+    let warnings = steps.unwrap()[0].step.warnings();
+    assert!(
+        warnings[0]
+            .message
+            .contains("does not say which system sends")
+    );
 }

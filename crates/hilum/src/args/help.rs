@@ -352,6 +352,20 @@ const HELP: &[Help] = &[
         ],
     ),
     (
+        "identity",
+        &[(1, "nobody has told of the number"), NODE[0]],
+        &[
+            (
+                "show 4711 --authority HOSP --type MR",
+                "its record, who took its place, and the events that changed it",
+            ),
+            (
+                "undo 01KB2N8WZ6Q3V7T5R9XKDM4HPE --reason \"two people after all\"",
+                "takes that merge back; what came since stays where it went",
+            ),
+        ],
+    ),
+    (
         "compare",
         &[(1, "there are differences"), (4, "no node answers")],
         &[

@@ -4,6 +4,7 @@ mod codes;
 mod convert;
 mod fhir;
 mod help;
+mod identity;
 mod journal;
 mod node;
 mod peers;
@@ -24,6 +25,7 @@ pub(crate) use fhir::{
     FhirParameters, FhirValidate,
 };
 pub(crate) use help::command;
+pub(crate) use identity::{Identity, IdentityCommand, ShowIdentity, UndoLinks};
 pub(crate) use journal::{Backup, Compare, Db, DbCommand, DbExport, DbReindex, DbSql, Verify};
 pub(crate) use node::{
     Ask, DeadLetters, Decide, Filters, Hold, Messages, OfDelivery, OfDestination, Replay, Resume,
@@ -114,6 +116,8 @@ pub(crate) enum Command {
     Reload(Ask),
     /// The code tables of a site: codes without a map, suggestions, approval, what a change touches
     Codes(Codes),
+    /// Which numbers of patients belong together, and taking a merge back
+    Identity(Identity),
     /// Reports what a laboratory sent, what each receiver got and what the store holds, to be signed
     VerifyInterface(VerifyInterface),
     /// Runs two plans over the messages of a day and shows what differs; nothing is sent

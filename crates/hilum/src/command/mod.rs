@@ -61,6 +61,7 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> anyhow::Result<Exit
         Command::Reject(arguments) => node::reject(arguments, output),
         Command::Reload(arguments) => node::reload(arguments, output),
         Command::Codes(arguments) => codes::run(arguments, output),
+        Command::Identity(arguments) => node::identity(arguments, output),
         Command::VerifyInterface(arguments) => interface::run(arguments, output),
         Command::Compare(arguments) => compare::run(arguments, output),
         Command::Db(arguments) => db::run(arguments, output),

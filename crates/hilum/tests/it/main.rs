@@ -31,6 +31,7 @@ mod power;
 mod reading;
 mod ready;
 mod relay;
+mod right_patient;
 mod subscription_nodes;
 mod subscription_sockets;
 mod subscriptions;

@@ -1,6 +1,7 @@
 //! The commands that ask a running node over its management API.
 
 mod find;
+mod identity;
 mod operate;
 mod remote;
 pub(super) mod show;
@@ -8,6 +9,7 @@ mod status;
 mod trace;
 
 pub(super) use find::{messages, tail};
+pub(super) use identity::identity;
 pub(super) use operate::{
     dead_letters, hold, holds, reject, release, reload, replay, requeue, resume, withdraw,
 };

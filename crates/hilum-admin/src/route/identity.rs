@@ -1,0 +1,172 @@
+//! Who belongs together: what is known of a number, and taking a merge back.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use hilum_access::{Method, Parameter, Permission, Route};
+use hilum_component::BoxFuture;
+use hilum_engine::StateEdit;
+use hilum_identity::{
+    Cause, Identifier, LinkError, LinkEvent, Memory, Patient, linked, read, survivor, undo,
+};
+use http::StatusCode;
+use serde_json::{Value, json};
+
+use super::operate::told;
+use super::{Admin, ApiError, Call, Entry, Reply};
+
+pub(super) fn routes() -> Vec<Entry> {
+    vec![
+        Entry {
+            route: Route {
+                name: "patient-links",
+                method: Method::Post,
+                path: "/api/v1/identity/patient",
+                permission: Permission::Content,
+                about: "What a patient's number belongs to: its record, the survivor of its merges, \
+                        and the events that changed its links. The number is in the body, so that it \
+                        is in no URL",
+                query: &[],
+                body: &[
+                    Parameter {
+                        name: "number",
+                        about: "The number (CX-1)",
+                    },
+                    Parameter {
+                        name: "authority",
+                        about: "Who assigned it, as the file of its system names it",
+                    },
+                    Parameter {
+                        name: "type",
+                        about: "Its type (table 0203), such as MR",
+                    },
+                ],
+            },
+            handle: patient,
+        },
+        Entry {
+            route: Route {
+                name: "undo-links",
+                method: Method::Post,
+                path: "/api/v1/identity/events/{event}/undo",
+                permission: Permission::Operate,
+                about: "Takes a merge, a move or a link back; what it changed is as it was before",
+                query: &[],
+                body: &[Parameter {
+                    name: "reason",
+                    about: "Why, for the record",
+                }],
+            },
+            handle: take_back,
+        },
+    ]
+}
+
+type Answer = BoxFuture<'static, Result<Reply, ApiError>>;
+
+/// The state as links see it.
+struct Links<'a, 'b>(&'a mut StateEdit<'b>);
+
+impl Memory for Links<'_, '_> {
+    fn read(&mut self, scope: &str, key: &str) -> Option<Bytes> {
+        self.0.get(scope, key)
+    }
+
+    fn write(&mut self, scope: &str, key: &str, value: Option<Bytes>) {
+        self.0.put(scope, key, value);
+    }
+}
+
+fn patient(admin: Arc<Admin>, call: Call) -> Answer {
+    Box::pin(async move {
+        let text = |name| call.text(name).unwrap_or_default();
+        let identifier = Identifier::new(text("number"), text("authority"), text("type"));
+        if identifier.value.is_empty() {
+            return Err(ApiError::bad("number", "say which number"));
+        }
+        let found = admin
+            .engine
+            .edit_state("looked at", |state| about(&mut Links(state), &identifier))
+            .await
+            .map_err(told)?
+            .map_err(refused)?;
+        Ok(Reply::Json(found))
+    })
+}
+
+fn about(memory: &mut dyn Memory, identifier: &Identifier) -> Result<Value, LinkError> {
+    let key = identifier.key();
+    let own: Option<Patient> = read(memory, &key)?;
+    let Some(own) = own else {
+        return Ok(json!({ "known": false }));
+    };
+    let (now, row) = survivor(memory, &key)?;
+    let events: Result<Vec<Value>, LinkError> = own
+        .events
+        .iter()
+        .rev()
+        .filter_map(|id| Some((id, read::<LinkEvent>(memory, id).transpose()?)))
+        .map(|(id, event)| {
+            let event = event?;
+            Ok(json!({
+                "event": id,
+                "code": event.code,
+                "at-ms": event.at_ms,
+                "by": event.by,
+                "reason": event.reason,
+                "undone-by": event.undone_by,
+            }))
+        })
+        .collect();
+    let others = linked(memory, &key)?;
+    Ok(json!({
+        "known": true,
+        "record": own.id,
+        "standing": own.standing(),
+        "survivor": (now != key).then(|| one(&now, row.as_ref())),
+        "linked": others.iter().filter(|other| **other != now).map(|other| one(other, None)).collect::<Vec<_>>(),
+        "events": events?,
+    }))
+}
+
+fn one(key: &str, row: Option<&Patient>) -> Value {
+    let identifier = Identifier::of_key(key).unwrap_or_default();
+    json!({
+        "number": identifier.value,
+        "authority": identifier.authority,
+        "type": identifier.kind,
+        "record": row.map(|row| &row.id),
+    })
+}
+
+fn take_back(admin: Arc<Admin>, call: Call) -> Answer {
+    Box::pin(async move {
+        let event = call.part("event");
+        let reason = call.text("reason").unwrap_or("no reason given");
+        let undone = admin
+            .engine
+            .edit_state(
+                &format!("links of event {event} undone: {reason}"),
+                |state| {
+                    let cause = Cause {
+                        id: state.id,
+                        at_ms: state.now_ms,
+                        by: "an operator",
+                        reason,
+                    };
+                    undo(&mut Links(state), event, &cause).map(|_| cause.id)
+                },
+            )
+            .await
+            .map_err(told)?
+            .map_err(refused)?;
+        Ok(Reply::Json(json!({ "event": undone.to_string() })))
+    })
+}
+
+fn refused(error: LinkError) -> ApiError {
+    match error {
+        LinkError::NoEvent => ApiError::missing("not-found", error.to_string()),
+        other => ApiError::new(StatusCode::CONFLICT, "conflict", other.to_string()),
+    }
+}
