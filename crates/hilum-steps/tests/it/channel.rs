@@ -56,7 +56,6 @@ impl Site for Files {
                     oid: text(&one["oid"]),
                     kind: text(&one["type"]),
                     uri: text(&one["uri"]),
-                    ..Authority::default()
                 })
                 .collect(),
             code_systems: pairs(&file["code-systems"])
