@@ -12,7 +12,9 @@ pub(crate) struct Config {
     /// The kind of Bundle; a transaction without it. With `to: fhir` alone.
     #[serde(default)]
     pub(crate) bundle: Option<Bundle>,
-    /// How the message as it came is kept in the Bundle; not at all without it. With `to: fhir` alone.
+    /// How the message as it came is kept in the Bundle; not at all without it. A message with a
+    /// document of 256 kB or more is not, and a finding says so; the journal has it. With `to: fhir`
+    /// alone.
     #[serde(default)]
     pub(crate) original: Option<Original>,
     /// Where documents in the message stand; in the attachment itself without it. With `to: fhir`

@@ -46,6 +46,11 @@ pub(crate) fn spec() -> ComponentSpec {
                 beyond: "one in another encoding is left out, with a finding",
             },
             Limit {
+                name: "original of a message with a large attachment",
+                value: "none",
+                beyond: "it is left out, with a finding; the journal has the message as it came",
+            },
+            Limit {
                 name: "segments of one message",
                 value: "10000",
                 beyond: "the others are left out, with a finding",

@@ -1,5 +1,6 @@
 //! HL7 v2 to FHIR.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -146,31 +147,38 @@ impl Step for Convert {
         let settings = sender
             .and_then(|name| self.systems.get(name))
             .unwrap_or(&self.base);
-        let explained;
-        let settings = if context.trace.is_some() {
-            explained = Settings {
-                explain: true,
-                ..settings.clone()
-            };
-            &explained
-        } else {
-            settings
-        };
+        let is_whole = message.document.write().cuts().is_empty();
+        let is_left_out = !is_whole && settings.original != hilum_convert::Original::None;
+        let mut settings = Cow::Borrowed(settings);
+        if context.trace.is_some() {
+            settings.to_mut().explain = true;
+        }
+        if is_left_out {
+            settings.to_mut().original = hilum_convert::Original::None;
+        }
         let (id, at) = (message.id.to_string(), instant(context.arrived_ms));
         let arrived = Arrived { id: &id, at: &at };
-        let converted = to_fhir(self.maps.maps(), v2, settings, &arrived);
+        let converted = to_fhir(self.maps.maps(), v2, &settings, &arrived);
         context.spend()?;
         self.note(&converted, context);
+        if is_left_out && self.report != Report::None {
+            context.findings.push(original_left_out(context.step));
+        }
         self.report(&converted, context);
-        message.document = self.document(&*message.document, converted.bundle)?;
+        message.document = self.document(&*message.document, is_whole, converted.bundle)?;
         Ok(Flow::Next)
     }
 }
 
 impl Convert {
     /// The Bundle as a document; large attachments stay outside memory.
-    fn document(&self, v2: &dyn Document, bundle: Resource) -> Result<Box<dyn Document>, Halted> {
-        if v2.write().cuts().is_empty() {
+    fn document(
+        &self,
+        v2: &dyn Document,
+        is_whole: bool,
+        bundle: Resource,
+    ) -> Result<Box<dyn Document>, Halted> {
+        if is_whole {
             let mut document = self.empty.boxed_clone();
             if let Some(resource) = document.as_any_mut().downcast_mut::<Resource>() {
                 *resource = bundle;
@@ -224,5 +232,20 @@ impl Convert {
             let places = converted.unmapped.iter().map(ToString::to_string);
             context.findings.push(unmapped(step, places));
         }
+    }
+}
+
+/// What is said where the message as it came cannot stand in the Bundle: its large documents lie
+/// outside memory, and base64 of the text that is left would be another message than the one that
+/// came.
+fn original_left_out(step: &str) -> Finding {
+    Finding {
+        step: step.to_owned(),
+        code: "original-left-out".to_owned(),
+        path: Some("MSH".to_owned()),
+        severity: Severity::Warning,
+        text: "the message has a large document, so `original` is not in the Bundle; the journal keeps \
+               the message as it came"
+            .to_owned(),
     }
 }

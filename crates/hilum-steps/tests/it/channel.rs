@@ -292,7 +292,11 @@ impl Channel {
         } else {
             message.to_owned()
         };
-        let payload = Payload::inline(Bytes::from(text));
+        self.run_payload(Payload::inline(Bytes::from(text)), meter)
+    }
+
+    /// Runs a message whose large content may lie elsewhere.
+    pub(crate) fn run_payload(&mut self, payload: Payload, meter: &dyn Meter) -> Processed {
         let at = 1_700_000_000_000;
         let id = MessageId::new(at, 5);
         let incoming = Incoming {

@@ -1,4 +1,5 @@
-use hilum_component::Severity;
+use hilum_component::{Severity, Unlimited};
+use hilum_message::{BlobRange, BlobRef, Cut, Payload};
 
 use crate::channel::{Channel, Files, outcome, problems, run};
 
@@ -235,4 +236,89 @@ fn keys_of_the_other_direction_are_mistakes() {
         "convert: hl7v2",
         &["to: messages of the format hl7v2 are not converted; this step takes resources of FHIR"],
     );
+}
+
+/// What base64 (RFC 4648 section 4) says.
+fn decoded(text: &str) -> Vec<u8> {
+    let digit = |c: u8| match c {
+        b'A'..=b'Z' => c - b'A',
+        b'a'..=b'z' => c - b'a' + 26,
+        b'0'..=b'9' => c - b'0' + 52,
+        b'+' => 62,
+        b'/' => 63,
+        _ => panic!("{c} is no digit"),
+    };
+    let digits: Vec<u8> = text.trim_end_matches('=').bytes().map(digit).collect();
+    let mut out = Vec::new();
+    for four in digits.chunks(4) {
+        let bits = four
+            .iter()
+            .fold(0_u32, |bits, six| bits << 6 | u32::from(*six));
+        let bits = bits << (6 * (4 - four.len()));
+        out.extend_from_slice(&bits.to_be_bytes()[1..four.len()]);
+    }
+    out
+}
+
+/// What stands behind each `"data":` of a Bundle.
+fn data(bundle: &str) -> Vec<&str> {
+    let behind = bundle.split(r#""data":""#).skip(1);
+    behind
+        .map(|text| text.split('"').next().expect("a text"))
+        .collect()
+}
+
+#[test]
+fn the_message_as_it_came_is_in_the_bundle_whole_or_not_at_all() {
+    let message = |document: &str| {
+        let head = "MSH|^~\\&|NLAB|NORTH|||20260102030405+0000||ORU^R01^ORU_R01|7|P|2.5\r";
+        let header = "PID|1||42^^^N||C\u{e4}nary\rOBR|1||F1|X\r";
+        let result = "OBX|1|ED|P||^application^pdf^Base64^";
+        format!("{head}{header}{result}{document}||||||F\r")
+    };
+    for form in ["binary", "document-reference"] {
+        let step = format!("convert: {{ to: fhir, original: {form} }}");
+        let came = message("QUJD");
+        let inline = Channel::new("hl7v2", &[], &step)
+            .run_payload(Payload::inline(came.clone().into()), &Unlimited);
+        let bundle = outcome(&inline).concat();
+        let kept = data(&bundle).into_iter().map(decoded).next_back();
+        assert!(kept == Some(came.into_bytes()), "{bundle}");
+        let left_out = |code: &str| code == "original-left-out";
+        assert!(!inline.findings.iter().any(|found| left_out(&found.code)));
+
+        // A document of 20 MB lies in a blob, of which a step sees nothing.
+        let text = message("");
+        let at = text.find("||||||F\r").expect("the end of the result");
+        let range = BlobRange {
+            blob: BlobRef {
+                partition: "p".into(),
+                name: "b".into(),
+            },
+            offset: 0,
+            length: 20_000_000,
+        };
+        let cut = Cut {
+            at,
+            range: range.clone(),
+        };
+        let payload = Payload::with_cuts(text.into(), vec![cut]);
+        let mut channel = Channel::new("hl7v2", &[], &step);
+        let large = channel.run_payload(payload.clone(), &Unlimited);
+        let bundle = outcome(&large).concat();
+        assert_eq!(data(&bundle), [""], "the document alone: {bundle}");
+        let delivered = &large.deliveries[0].payload;
+        assert_eq!(delivered.cuts().len(), 1);
+        assert_eq!(delivered.cuts()[0].range, range);
+        let found = large.findings.iter().find(|found| left_out(&found.code));
+        let found = found.expect("a finding");
+        assert_eq!(found.severity, Severity::Warning);
+        assert!(found.text.contains("the journal keeps"), "{}", found.text);
+        // Where a step in front takes the document away, what is left is whole.
+        let step = format!("- set: {{ OBX-5.5: \"''\" }}\n- {step}\n");
+        let smaller = Channel::new("hl7v2", &[], &step).run_payload(payload, &Unlimited);
+        let bundle = outcome(&smaller).concat();
+        let kept = data(&bundle).into_iter().map(decoded).next_back();
+        assert!(kept == Some(message("").into_bytes()), "{bundle}");
+    }
 }
