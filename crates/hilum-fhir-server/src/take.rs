@@ -83,6 +83,18 @@ pub(crate) fn take(
     now_ms: i64,
     needs: &Needs,
 ) -> Result<Taken, Fault> {
+    take_written(tenant, (resource, None), base, now_ms, needs)
+}
+
+/// As [`take`], of a resource that was just read from compact JSON of this server, which need not be
+/// written once more.
+pub(crate) fn take_written(
+    tenant: &Tenant,
+    (resource, written): (&Resource, Option<Vec<u8>>),
+    base: &str,
+    now_ms: i64,
+    needs: &Needs,
+) -> Result<Taken, Fault> {
     let ty = resource.type_id();
     let local = relative(resource, base)
         .map(|json| write::trusted(&json))
@@ -119,12 +131,16 @@ pub(crate) fn take(
         }
     }
     let admitted = subscription::admitted(tenant, resource)?;
+    let written = written.filter(|_| local.is_none() && admitted.is_none());
     let resource = admitted.as_ref().unwrap_or(resource);
-    let mut bytes = Vec::with_capacity(1_024);
-    json::write(resource, Style::Compact, &mut bytes);
+    let json = written.unwrap_or_else(|| {
+        let mut bytes = Vec::with_capacity(1_024);
+        json::write(resource, Style::Compact, &mut bytes);
+        bytes
+    });
     Ok(Taken {
         type_name: resource.type_name(),
-        json: bytes,
+        json,
         rows: tenant.rows(resource),
         warnings,
     })

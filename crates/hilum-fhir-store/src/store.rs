@@ -186,6 +186,16 @@ impl Store {
         self.whole_page(found).await
     }
 
+    /// What each of some searches finds on its first page, with the ids, from one snapshot: for
+    /// searches that are asked together and whose resources are not wanted. All of them together
+    /// may take as long as one search.
+    ///
+    /// # Errors
+    /// As [`Store::search`].
+    pub async fn named(&self, queries: Vec<Query>) -> Result<Vec<Vec<(Pk, String)>>, StoreError> {
+        ask!(self, at => at.named(queries).await)
+    }
+
     /// Runs a search and tells how it was done: kinds, parameter keys and counts, no values.
     ///
     /// # Errors

@@ -18,10 +18,7 @@ pub(crate) enum Matches {
 
 /// Looks for the resource that the criteria mean.
 pub(crate) async fn matches(call: &Call, ty: TypeId, criteria: &str) -> Result<Matches, Fault> {
-    let criteria = criteria.trim_start_matches('?');
-    let pairs =
-        pairs(criteria).map_err(|_| Fault::bad(IssueType::Value, "the condition is not UTF-8"))?;
-    let query = query(call, ty, &pairs).await?;
+    let query = condition(call, ty, criteria).await?;
     let mut page = call.tenant.search(query.clone()).await?;
     let found = page.found.iter().map(|found| found.pk).collect();
     let expect = Expect::Search {
@@ -33,6 +30,14 @@ pub(crate) async fn matches(call: &Call, ty: TypeId, criteria: &str) -> Result<M
         (Some(only), true) => Matches::One(Box::new(only.stored), expect),
         (Some(_), false) => Matches::Several,
     })
+}
+
+/// The query of a condition as it is written.
+pub(crate) async fn condition(call: &Call, ty: TypeId, criteria: &str) -> Result<Query, Fault> {
+    let criteria = criteria.trim_start_matches('?');
+    let pairs =
+        pairs(criteria).map_err(|_| Fault::bad(IssueType::Value, "the condition is not UTF-8"))?;
+    query(call, ty, &pairs).await
 }
 
 /// The query of a condition: at least one criterion, and nothing that shapes a result.

@@ -15,7 +15,7 @@ use hilum_fhir::IssueType;
 use hilum_fhir::definitions::TypeId;
 use hilum_fhir_store::ResourceType;
 
-pub(crate) use conditional::{Matches, matches, query};
+pub(crate) use conditional::{Matches, condition, matches, query};
 pub(crate) use create::{created, restless};
 pub(crate) use patch::patched;
 pub(crate) use search::{members, page};

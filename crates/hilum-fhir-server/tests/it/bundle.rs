@@ -272,6 +272,88 @@ async fn a_transaction_is_stored_as_a_whole_or_not_at_all() {
 }
 
 #[tokio::test]
+async fn many_conditions_of_a_transaction_are_looked_up_together() {
+    let server = Server::start().await;
+    let patient = |value: usize| json!({ "resourceType": "Patient", "identifier": [{ "system": "urn:mrn", "value": value.to_string() }] });
+    // More than are looked up at once; every third is an update.
+    let parts = |from: usize| -> Vec<Value> {
+        let one = |n: usize| match n % 3 {
+            0 => entry(
+                "PUT",
+                &format!("Patient?identifier=urn:mrn|{n}"),
+                patient(n),
+                json!({}),
+            ),
+            _ => entry(
+                "POST",
+                "Patient",
+                patient(n),
+                json!({ "ifNoneExist": format!("identifier=urn:mrn|{n}") }),
+            ),
+        };
+        (from..from + 150).map(one).collect()
+    };
+    let first = server.post("/", &bundle("transaction", &parts(0))).await;
+    assert_eq!(statuses(&first), vec!["201"; 150], "{}", first.told());
+    let second = server.post("/", &bundle("transaction", &parts(75))).await;
+    let expected: Vec<&str> = (75..225)
+        .map(|n| if n < 150 { "200" } else { "201" })
+        .collect();
+    assert_eq!(statuses(&second), expected, "{}", second.told());
+    let (first, second) = (first.json(), second.json());
+    for n in 75..150 {
+        let location = |of: &Value, at: usize| {
+            let location = of["entry"][at]["response"]["location"].as_str();
+            location
+                .unwrap()
+                .rsplit_once("/_history/")
+                .map(|(id, version)| (id.to_owned(), version.to_owned()))
+                .unwrap()
+        };
+        let (then, now) = (location(&first, n), location(&second, n - 75));
+        assert_eq!(then.0, now.0, "{n}");
+        let version = if n % 3 == 0 { "2" } else { "1" };
+        assert_eq!(now.1, version, "{n}");
+    }
+    let total = |answer: &Value| answer["total"].clone();
+    assert_eq!(
+        total(&server.get("/Patient?_summary=count").await.json()),
+        225
+    );
+    // One condition twice, and beside them one that finds two.
+    let same = json!({ "ifNoneExist": "identifier=urn:mrn|1" });
+    let twice = [
+        entry("POST", "Patient", patient(1), same.clone()),
+        entry("POST", "Patient", patient(1), same.clone()),
+    ];
+    let answer = server.post("/", &bundle("transaction", &twice)).await;
+    assert_eq!(statuses(&answer), ["200", "200"], "{}", answer.told());
+    assert!(
+        server
+            .post("/Patient", &patient(1))
+            .await
+            .status
+            .is_success()
+    );
+    let two = [
+        entry(
+            "POST",
+            "Patient",
+            patient(2),
+            json!({ "ifNoneExist": "identifier=urn:mrn|2" }),
+        ),
+        entry("POST", "Patient", patient(1), same),
+    ];
+    let answer = server.post("/", &bundle("transaction", &two)).await;
+    assert_eq!(answer.status, StatusCode::PRECONDITION_FAILED);
+    assert!(
+        answer.text().contains("Bundle.entry[1]"),
+        "{}",
+        answer.told()
+    );
+}
+
+#[tokio::test]
 async fn conditions_in_a_transaction_hold() {
     let server = Server::start().await;
     let patient = |value: &str| json!({ "resourceType": "Patient", "identifier": [{ "system": "urn:mrn", "value": value }] });

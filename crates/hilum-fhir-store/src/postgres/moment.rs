@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 
-use super::open::PgStore;
+use super::open::{PgStore, too_costly};
 use super::read;
 use super::reading::{Ask, Reading};
 use super::source::PgSource;
@@ -58,6 +58,19 @@ impl PgStore {
             search::list(source, &shared.context(), &queries)
         })
         .await
+    }
+
+    pub(crate) async fn named(
+        &self,
+        queries: Vec<Query>,
+    ) -> Result<Vec<Vec<(Pk, String)>>, StoreError> {
+        self.long(move |reading, shared| {
+            let reading = RefCell::new(reading);
+            let source = || PgSource(&reading);
+            search::named(source, &shared.context(), &queries)
+        })
+        .await
+        .map_err(too_costly)
     }
 
     pub(crate) async fn numbered(&self, seq: Seq) -> Result<Option<Stored>, StoreError> {

@@ -443,7 +443,7 @@ fn linked(tool: &mut Tool) -> Result<&mut Link, StoreError> {
 }
 
 /// The time ran out before the search began or after it had ended.
-fn too_costly(error: StoreError) -> StoreError {
+pub(super) fn too_costly(error: StoreError) -> StoreError {
     match error {
         StoreError::Db(error) if error.class() == DbClass::Cancelled => StoreError::TooCostly {
             plan: "waits for the database".to_owned(),

@@ -238,6 +238,26 @@ pub(crate) fn list<S: Source>(
     Ok(listing)
 }
 
+/// What each of some queries finds, at most `query.count` resources with their ids, from the one
+/// snapshot that all sources see.
+pub(crate) fn named<S: Source>(
+    source: impl Fn() -> S,
+    context: &Context,
+    queries: &[Query],
+) -> Result<Vec<Vec<(Pk, String)>>, StoreError> {
+    let seq = source().last_seq()?;
+    let one = |query: &Query| {
+        let hits = Exec::up_to(source(), context, u64::MAX, seq).page(query)?;
+        let rows = if hits.pks.is_empty() {
+            Vec::new()
+        } else {
+            source().rows(&hits.pks)?
+        };
+        Ok(rows.into_iter().map(|row| (Pk(row.pk), row.id)).collect())
+    };
+    queries.iter().map(one).collect()
+}
+
 /// The resources that a query finds, at most `query.count`, looking at no more than `rows_max`
 /// rows; sees changes up to `seq`.
 pub(crate) fn matches<S: Source>(

@@ -61,6 +61,17 @@ impl SqliteStore {
         .await
     }
 
+    pub(crate) async fn named(
+        &self,
+        queries: Vec<Query>,
+    ) -> Result<Vec<Vec<(Pk, String)>>, StoreError> {
+        self.long(move |conn, shared| {
+            let source = || SqliteSource::new(conn, &shared.name);
+            search::named(source, &shared.context(), &queries)
+        })
+        .await
+    }
+
     pub(crate) async fn numbered(&self, seq: Seq) -> Result<Option<Stored>, StoreError> {
         self.long(move |conn, shared| read::numbered(conn, &shared.name, seq.0))
             .await

@@ -1,6 +1,6 @@
 //! What was there at a moment.
 
-use hilum_fhir_store::{Kept, MomentQuery, Pk, Seq};
+use hilum_fhir_store::{Criterion, Kept, MomentQuery, Pk, Query, Seq};
 
 use crate::door::{Door, NOON};
 
@@ -80,4 +80,18 @@ async fn a_moment_stays_what_it_was_however_much_is_changed_later() {
     assert_eq!(listing.seq, Seq(11));
     assert_eq!(listing.matches[0], [Pk(1), Pk(4), Pk(7)]);
     assert_eq!(listing.matches[1].len(), 3);
+    let two = |name: &str, criteria| Query {
+        count: 2,
+        ..door.query(name, criteria)
+    };
+    let nobody = Criterion::Ids(vec!["nobody".to_owned()]);
+    let queries = vec![
+        two("Patient", Vec::new()),
+        two("Patient", vec![nobody]),
+        two("Observation", Vec::new()),
+    ];
+    let named = door.store.named(queries).await.unwrap();
+    let id = |pk, id: &str| (Pk(pk), id.to_owned());
+    let expected = [vec![id(1, "a"), id(4, "c")], Vec::new(), vec![id(3, "o")]];
+    assert_eq!(named, expected);
 }

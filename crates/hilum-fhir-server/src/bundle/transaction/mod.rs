@@ -4,6 +4,7 @@
 //! prepared outside the store, and one commit writes it under the expectation that the lookups
 //! still find the same. If they do not, it is prepared anew, a bounded number of times.
 
+mod ahead;
 mod answer;
 mod plan;
 
@@ -14,14 +15,15 @@ use hilum_fhir::definitions::TypeId;
 use hilum_fhir::{IssueType, Resource};
 use hilum_fhir_store::{Body, Change, Commit, Expect, Method, ResourceType, StoreError, Stored};
 
+use self::ahead::{Ahead, Named};
 use super::read::Item;
 use super::reference::{References, conditional};
 use crate::call::{Call, Reply};
 use crate::fault::Fault;
-use crate::interaction::{Matches, matches, restless, type_named, unmet};
+use crate::interaction::{restless, type_named, unmet};
 use crate::request::Format;
 use crate::route;
-use crate::take::{Taken, read, take};
+use crate::take::{Taken, read, take_written};
 use crate::terminology::with_definitions;
 use crate::write;
 
@@ -59,6 +61,8 @@ struct Prepared {
     expectations: Vec<Expect>,
     /// For each expectation the item that it is of.
     owners: Vec<usize>,
+    /// What was looked up before.
+    ahead: Ahead,
 }
 
 pub(super) async fn run(
@@ -132,7 +136,10 @@ async fn once(
     fresh: &[String],
     wanted: &BTreeSet<String>,
 ) -> Result<Option<Reply>, Fault> {
-    let mut prepared = Prepared::default();
+    let mut prepared = Prepared {
+        ahead: Ahead::look(call, items, wanted).await,
+        ..Prepared::default()
+    };
     for (item, id) in items.iter().zip(fresh) {
         let planned = plan::plan(call, bundle, item, id, &mut prepared).await;
         let planned = planned.map_err(|fault| fault.within(&item.place()))?;
@@ -144,8 +151,8 @@ async fn once(
         let found = look_up(call, text, &mut prepared).await?;
         references.found.insert(text.clone(), found);
     }
-    let taken = taken(call, bundle, items, &prepared, references).await?;
-    let (changes, bodies) = changes(items, &prepared.plans, &taken);
+    let mut taken = taken(call, bundle, items, &prepared, references).await?;
+    let (changes, bodies) = changes(items, &prepared.plans, &mut taken);
     let commit = Commit {
         expectations: std::mem::take(&mut prepared.expectations),
         changes,
@@ -253,13 +260,13 @@ async fn look_up(call: &Call, text: &str, prepared: &mut Prepared) -> Result<Str
         let text = format!("a conditional reference to a {name} finds {how}");
         Fault::precondition(code, text)
     };
-    match matches(call, ty, criteria).await? {
-        Matches::None(_) => Err(none(IssueType::NotFound, "no resource")),
-        Matches::Several => Err(none(IssueType::MultipleMatches, "more than one resource")),
-        Matches::One(found, expect) => {
+    match prepared.ahead.named(call, ty, criteria).await? {
+        Named::None(_) => Err(none(IssueType::NotFound, "no resource")),
+        Named::Several => Err(none(IssueType::MultipleMatches, "more than one resource")),
+        Named::One(id, expect) => {
             prepared.expectations.push(expect);
             prepared.owners.push(usize::MAX);
-            Ok(format!("{name}/{}", found.id))
+            Ok(format!("{name}/{id}"))
         }
     }
 }
@@ -299,7 +306,7 @@ async fn taken(
             let one = || {
                 let json = references.rewritten(node, item.full_url.as_deref())?;
                 let resource = read(&json, Format::Json, &write::TRUSTED, Some(*ty))?;
-                take(&own, &resource, &base, now_ms, needs)
+                take_written(&own, (&resource, Some(json)), &base, now_ms, needs)
             };
             taken.insert(*at, one().map_err(|fault| fault.within(&item.place()))?);
         }
@@ -308,11 +315,12 @@ async fn taken(
     .await
 }
 
-/// The changes in the order of the standard (deletes, creates, updates), each with its item.
+/// The changes in the order of the standard (deletes, creates, updates), each with its item; what
+/// was found for the index goes with them.
 fn changes(
     items: &[Item],
     plans: &[Plan],
-    taken: &HashMap<usize, Taken>,
+    taken: &mut HashMap<usize, Taken>,
 ) -> (Vec<Change>, Vec<(usize, Option<Body>)>) {
     let mut ordered: Vec<(u8, usize, Change, Option<Body>)> = Vec::new();
     for (item, plan) in items.iter().zip(plans) {
@@ -327,11 +335,11 @@ fn changes(
                 (0, item.at, change, None)
             })),
             Plan::Write(write) => {
-                let Some(taken) = taken.get(&item.at) else {
+                let Some(taken) = taken.get_mut(&item.at) else {
                     continue;
                 };
                 let body = taken.body(&write.id);
-                let rows = taken.rows.clone();
+                let rows = std::mem::take(&mut taken.rows);
                 let given = body.clone();
                 let (rank, method) = match write.method {
                     Verb::Create => (1, Method::Create { body, rows }),

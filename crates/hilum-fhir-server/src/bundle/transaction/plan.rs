@@ -4,6 +4,7 @@ use hilum_fhir::definitions::TypeId;
 use hilum_fhir::{IssueType, Resource};
 use hilum_fhir_store::{Expect, Expected, Query, ResourceType};
 
+use super::ahead::Named;
 use super::{Plan, Prepared, Verb, Write};
 use crate::bundle::batch;
 use crate::bundle::link_url;
@@ -54,7 +55,7 @@ pub(super) async fn plan(
         let Some(criteria) = &item.conditions.if_none_exist else {
             return Ok(written(ty, resource_type, fresh, Verb::Create));
         };
-        return match matches(call, ty, criteria).await? {
+        return match prepared.ahead.matches(call, ty, criteria).await? {
             Matches::Several => Err(several()),
             Matches::One(found, expect) => {
                 prepared.expect(expect, item);
@@ -97,18 +98,18 @@ async fn update(
     prepared: &mut Prepared,
 ) -> Result<Plan, Fault> {
     let criteria = link_url("", &item.query);
-    match matches(call, ty, &criteria).await? {
-        Matches::Several => Err(several()),
-        Matches::One(found, expect) => {
-            if own.is_some_and(|own| *own != *found.id) {
+    match prepared.ahead.named(call, ty, &criteria).await? {
+        Named::Several => Err(several()),
+        Named::One(found, expect) => {
+            if own.is_some_and(|own| own != found) {
                 let text = "the id of the resource is not that of the one that matches";
                 return Err(Fault::bad(IssueType::Value, text));
             }
             prepared.expect(expect, item);
-            version(item, resource_type, &found.id, prepared)?;
-            Ok(written(ty, resource_type, &found.id, Verb::Update))
+            version(item, resource_type, &found, prepared)?;
+            Ok(written(ty, resource_type, &found, Verb::Update))
         }
-        Matches::None(expect) => {
+        Named::None(expect) => {
             prepared.expect(expect, item);
             let id = own.unwrap_or(fresh);
             Ok(written(ty, resource_type, id, Verb::Create))
