@@ -35,9 +35,9 @@ pub(super) struct DestinationConfig {
     pub(super) bearer: Option<Secret>,
     /// TLS, beyond what `https` implies.
     pub(super) tls: Option<Tls>,
-    /// Requests under way at once.
-    #[serde(default = "connections")]
-    pub(super) connections: u32,
+    /// Requests under way at once: 4 without it, and 32 to a store of this node, which writes what
+    /// waits for it in one commit.
+    pub(super) connections: Option<u32>,
     /// How long the server may take to answer.
     #[serde(default = "answer_within")]
     pub(super) answer_within: Millis,
@@ -150,10 +150,6 @@ pub(super) struct SourceConfig {
 
 const fn yes() -> bool {
     true
-}
-
-const fn connections() -> u32 {
-    4
 }
 
 const fn answer_within() -> Millis {

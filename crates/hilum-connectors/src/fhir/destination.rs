@@ -7,16 +7,24 @@ use hilum_component::{
     Outcome, Problem, Reached,
 };
 use serde_json::Value;
+use tokio::sync::Semaphore;
 
 use super::ask::{Once, ask};
 use super::config::{DestinationConfig, Interaction};
 use super::judge::{Statuses, judge};
-use super::peer::{Peer, Server};
+use super::peer::{Peer, Place, Server};
 use crate::endpoint;
 use crate::http::way::status_table;
 
 /// The longest body of a response that is kept.
 const REPLY_BYTES_MAX: usize = 10_000_000;
+/// Requests under way at once to a server elsewhere.
+const REMOTE: u32 = 4;
+/// Requests under way at once to a store of this node.
+const LOCAL: u32 = 32;
+/// Kilobytes of messages under way at once to a store of this node, each of which takes several
+/// times its size there; a larger one goes alone.
+const LOCAL_KIB: u32 = 32 << 10;
 
 pub(super) fn build(value: &Value, context: &BuildContext<'_>) -> Built<DestinationFactory> {
     let config: DestinationConfig = endpoint::read(value)?;
@@ -36,16 +44,20 @@ pub(super) fn build(value: &Value, context: &BuildContext<'_>) -> Built<Destinat
     };
     let place = server.place(context, &mut problems);
     let statuses = status_table(&config.status, &mut problems);
-    if config.connections == 0 {
+    if config.connections == Some(0) {
         let text = "at least one connection is needed";
         problems.push(Problem::at(&["connections"], text));
     }
     let (Some(place), true) = (place, problems.is_empty()) else {
         return Err(problems);
     };
-    let connections = usize::try_from(config.connections).unwrap_or(1);
     let within = config.answer_within.duration();
     let statuses = Arc::new(statuses);
+    let local = matches!(place, Place::Local { .. });
+    let connections = config
+        .connections
+        .unwrap_or(if local { LOCAL } else { REMOTE });
+    let connections = usize::try_from(connections).unwrap_or(1);
     Ok(Arc::new(move || {
         let peer = place.open(connections, within);
         let once = if config.once && peer.is_remote() {
@@ -59,6 +71,7 @@ pub(super) fn build(value: &Value, context: &BuildContext<'_>) -> Built<Destinat
             once,
             statuses: Arc::clone(&statuses),
             connections,
+            room: local.then(|| Semaphore::new(LOCAL_KIB as usize)),
         })
     }))
 }
@@ -69,14 +82,26 @@ struct FhirDestination {
     once: Once,
     statuses: Arc<Statuses>,
     connections: usize,
+    /// Kilobytes that may still get under way to a store of this node.
+    room: Option<Semaphore>,
 }
 
 impl FhirDestination {
     async fn one(&self, delivery: &Delivery) -> Outcome {
         let ask = ask(self.interaction, self.once, delivery)?;
+        let _room = match &self.room {
+            Some(room) => Some(room.acquire_many(kilobytes(ask.payload.len())).await),
+            None => None,
+        };
         let answer = self.peer.deliver(&ask, delivery, REPLY_BYTES_MAX).await?;
         judge(self.peer.address(), &self.statuses, answer, ask.batch)
     }
+}
+
+/// What a message takes of the room.
+fn kilobytes(bytes: u64) -> u32 {
+    let kilobytes = u32::try_from(bytes >> 10).unwrap_or(u32::MAX);
+    kilobytes.saturating_add(1).min(LOCAL_KIB)
 }
 
 impl Destination for FhirDestination {

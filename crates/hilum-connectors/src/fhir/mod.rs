@@ -125,8 +125,13 @@ pub(crate) fn destination_spec() -> ComponentSpec {
             },
             Limit {
                 name: "connections",
-                value: "4",
+                value: "4, and 32 to a store of this node",
                 beyond: "deliveries wait for a connection",
+            },
+            Limit {
+                name: "local-room",
+                value: "32MB of messages under way to a store of this node",
+                beyond: "deliveries wait; a message larger than that goes alone",
             },
             Limit {
                 name: "answer-within",

@@ -212,6 +212,52 @@ impl Store {
     }
 }
 
+/// A Bundle of about so many bytes.
+fn bundle(bytes: usize) -> Bytes {
+    let text = "x".repeat(bytes);
+    format!(r#"{{"resourceType":"Bundle","type":"transaction","language":"{text}"}}"#).into()
+}
+
+#[tokio::test]
+async fn messages_on_their_way_to_the_local_store_are_bounded_by_bytes() {
+    let store = Store::open();
+    let local = store.destination(&json!({ "to": "local" }));
+    assert_eq!(local.concurrency(), 32);
+    let chosen = json!({ "to": "local", "connections": 3 });
+    assert_eq!(store.destination(&chosen).concurrency(), 3);
+    let elsewhere = destination("fhir", &json!({ "to": "http://127.0.0.1:9/fhir" }));
+    assert_eq!(elsewhere.concurrency(), 4);
+
+    // The store answers nobody: what is under way stays so.
+    *store.answer.lock().unwrap() = None;
+    let count = || store.requests.lock().unwrap().len();
+    let send = |number: u64, bytes: usize| {
+        let (local, delivery) = (Arc::clone(&local), delivery(number, bundle(bytes)));
+        tokio::spawn(async move { local.send(&[delivery]).await })
+    };
+    let mut under_way = Vec::new();
+    for number in 0..3 {
+        under_way.push(send(number, 10 << 20));
+    }
+    wait::until("three are under way", || count() == 3).await;
+    let fourth = send(3, 10 << 20);
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert_eq!(count(), 3);
+    // One that ends makes room.
+    under_way.pop().unwrap().abort();
+    wait::until("the fourth follows", || count() == 4).await;
+    fourth.abort();
+    for one in under_way {
+        one.abort();
+    }
+    // Larger than all the room: alone, and not never.
+    let _large = send(4, 40 << 20);
+    wait::until("the large one goes", || count() == 5).await;
+    let _small = send(5, 10);
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert_eq!(count(), 5);
+}
+
 struct Local(Arc<Store>);
 
 impl DestinationRig for Local {
