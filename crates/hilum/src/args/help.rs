@@ -287,7 +287,7 @@ const HELP: &[Help] = &[
     ),
     (
         "convert",
-        &[(1, "something cannot be converted"), NODE[0]],
+        &[(1, "something cannot be converted; the rest is"), NODE[0]],
         &[
             (
                 "result.hl7 --zone Europe/Berlin",

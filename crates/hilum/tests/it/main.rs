@@ -8,6 +8,7 @@
 
 mod codes;
 mod convert;
+mod convert_refused;
 mod disk;
 mod doctor;
 mod fhir;

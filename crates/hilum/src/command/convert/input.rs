@@ -3,7 +3,7 @@
 use std::io::Read as _;
 use std::path::Path;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use hilum_hl7v2::batch::{ItemKind, items};
 use serde_json::Value;
 
@@ -12,12 +12,18 @@ pub(super) const MESSAGES: &[&str] = &["hl7", "txt", "er7", "msg", "oru", "ndjso
 /// Endings of files with resources that a folder is searched for.
 pub(super) const RESOURCES: &[&str] = &["json", "xml", "ndjson"];
 
-/// The messages of a file, each with a name for what is said of it.
-pub(super) fn messages(file: &Path) -> anyhow::Result<Vec<(String, Vec<u8>)>> {
+/// What a line of .ndjson has to be.
+const LINE: &str = "a line is a message as a JSON string, or an object with a string `message`";
+
+/// A message of a file with a name for what is said of it, or why it cannot be read.
+pub(super) type Found = (String, anyhow::Result<Vec<u8>>);
+
+/// The messages of a file.
+pub(super) fn messages(file: &Path) -> anyhow::Result<Vec<Found>> {
     let mut bytes = read(file)?;
     let name = file.display().to_string();
     if file.extension().is_some_and(|ending| ending == "ndjson") {
-        return lines(&name, &bytes);
+        return Ok(lines(&name, &bytes));
     }
     let found: Vec<_> = items(&bytes)
         .filter(|item| item.kind == ItemKind::Message)
@@ -27,20 +33,20 @@ pub(super) fn messages(file: &Path) -> anyhow::Result<Vec<(String, Vec<u8>)>> {
     if let [only] = found.as_slice() {
         bytes.truncate(only.end);
         bytes.drain(..only.start);
-        return Ok(vec![(name, bytes)]);
+        return Ok(vec![(name, Ok(bytes))]);
     }
     let numbered = found.into_iter().enumerate();
     Ok(numbered
         .map(|(at, range)| {
             let message = bytes.get(range).unwrap_or_default().to_vec();
-            (format!("{name}#{}", at + 1), message)
+            (format!("{name}#{}", at + 1), Ok(message))
         })
         .collect())
 }
 
 fn read(file: &Path) -> anyhow::Result<Vec<u8>> {
     if file != Path::new("-") {
-        return std::fs::read(file).with_context(|| format!("cannot read {}", file.display()));
+        return std::fs::read(file).context("cannot be read");
     }
     let mut bytes = Vec::new();
     std::io::stdin()
@@ -73,29 +79,28 @@ fn first_line_is_json(bytes: &[u8]) -> bool {
     more && serde_json::from_slice::<serde::de::IgnoredAny>(first).is_ok()
 }
 
-/// A message a line: a JSON string, or an object with a `message`.
-fn lines(name: &str, bytes: &[u8]) -> anyhow::Result<Vec<(String, Vec<u8>)>> {
-    let mut messages = Vec::new();
-    for (at, line) in bytes.split(|byte| *byte == b'\n').enumerate() {
-        if line.trim_ascii().is_empty() {
-            continue;
-        }
-        let place = format!("{name}:{}", at + 1);
-        let value: Value =
-            serde_json::from_slice(line).with_context(|| format!("{place} is not JSON"))?;
-        let text = value.as_str().or_else(|| value.get("message")?.as_str());
-        let Some(text) = text else {
-            bail!("{place} is neither a string nor an object with a string `message`");
-        };
-        // A line feed parts segments where somebody has written it for a person to read.
-        let text = if text.contains('\r') {
-            text.to_owned()
-        } else {
-            text.replace('\n', "\r")
-        };
-        messages.push((place, text.into_bytes()));
-    }
-    Ok(messages)
+/// A message a line.
+fn lines(name: &str, bytes: &[u8]) -> Vec<Found> {
+    let lines = bytes.split(|byte| *byte == b'\n').enumerate();
+    let lines = lines.filter(|(_, line)| !line.trim_ascii().is_empty());
+    lines
+        .map(|(at, text)| (format!("{name}:{}", at + 1), line(text)))
+        .collect()
+}
+
+/// A JSON string, or an object with a `message`.
+fn line(line: &[u8]) -> anyhow::Result<Vec<u8>> {
+    let value: Value = serde_json::from_slice(line)
+        .map_err(|error| anyhow!("not JSON (column {}); {LINE}", error.column()))?;
+    let text = value.as_str().or_else(|| value.get("message")?.as_str());
+    let text = text.with_context(|| format!("not a message; {LINE}"))?;
+    // A line feed parts segments where somebody has written it for a person to read.
+    let text = if text.contains('\r') {
+        text.to_owned()
+    } else {
+        text.replace('\n', "\r")
+    };
+    Ok(text.into_bytes())
 }
 
 /// The map files of a folder and those below it: the name to show, and the text.

@@ -6,7 +6,6 @@
 
 use std::collections::HashMap;
 
-use anyhow::anyhow;
 use hilum_convert::reverse::Resolver;
 use hilum_fhir::{Limits, Resource, Style, json};
 
@@ -30,6 +29,12 @@ struct One {
 pub(super) struct Group {
     pub(super) name: String,
     pub(super) resource: Resource,
+}
+
+/// Resources that are too many or too large to be taken together.
+pub(super) struct Unmade {
+    pub(super) name: String,
+    pub(super) why: String,
 }
 
 impl Loose {
@@ -58,7 +63,7 @@ impl Loose {
     }
 
     /// One by itself, or those about each patient in the order in which they came.
-    pub(super) fn groups(&self) -> impl Iterator<Item = anyhow::Result<Group>> {
+    pub(super) fn groups(&self) -> impl Iterator<Item = Result<Group, Unmade>> {
         let mut order: Vec<(&str, Vec<&One>)> = Vec::new();
         let mut places: HashMap<&str, usize> = HashMap::new();
         for one in &self.all {
@@ -83,7 +88,7 @@ impl Loose {
     }
 }
 
-fn bundle((patient, members): (&str, Vec<&One>)) -> anyhow::Result<Group> {
+fn bundle((patient, members): (&str, Vec<&One>)) -> Result<Group, Unmade> {
     let mut text = r#"{"resourceType":"Bundle","type":"collection","entry":["#.to_owned();
     for (at, one) in members.iter().enumerate() {
         if at > 0 {
@@ -97,11 +102,14 @@ fn bundle((patient, members): (&str, Vec<&One>)) -> anyhow::Result<Group> {
     group(patient.to_owned(), &text)
 }
 
-fn group(name: String, text: &str) -> anyhow::Result<Group> {
+fn group(name: String, text: &str) -> Result<Group, Unmade> {
     let limits = Limits::default();
     match json::parse(text.as_bytes(), &limits) {
         Ok(resource) => Ok(Group { name, resource }),
-        Err(problems) => Err(anyhow!("{name}: {problems}")),
+        Err(problems) => Err(Unmade {
+            name,
+            why: problems.to_string(),
+        }),
     }
 }
 

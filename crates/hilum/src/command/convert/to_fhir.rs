@@ -122,7 +122,13 @@ struct Converting<'o> {
 
 impl Converting<'_> {
     fn file(&mut self, file: &Path) -> anyhow::Result<()> {
-        let messages = input::messages(file)?;
+        let messages = match input::messages(file) {
+            Ok(messages) => messages,
+            Err(error) => {
+                self.watch.unread_file(file, &error);
+                return Ok(());
+            }
+        };
         if messages.is_empty() {
             let name = file.display().to_string();
             self.watch
@@ -130,6 +136,13 @@ impl Converting<'_> {
         }
         self.many |= messages.len() > 1;
         for (name, bytes) in messages {
+            let bytes = match bytes {
+                Ok(bytes) => bytes,
+                Err(error) => {
+                    self.watch.unread(&name, &error.to_string());
+                    continue;
+                }
+            };
             // The id derives from the bytes, so that the same file gives the same Bundle.
             let id = derived_id(&[&String::from_utf8_lossy(&bytes)]);
             let (text, apart) = if self.is_plain() {

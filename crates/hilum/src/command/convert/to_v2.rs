@@ -12,7 +12,7 @@ use hilum_steps::convert::authorities;
 use serde_json::{Value, json};
 
 use super::input;
-use super::loose::Loose;
+use super::loose::{Loose, Unmade};
 use super::site::Declared;
 use super::store::Store;
 use super::watch::Watch;
@@ -108,7 +108,14 @@ impl Converting<'_> {
         }
         let mut loose = Loose::default();
         for file in &files {
-            for (name, bytes) in input::resources(file)? {
+            let resources = match input::resources(file) {
+                Ok(resources) => resources,
+                Err(error) => {
+                    self.watch.unread_file(file, &error);
+                    continue;
+                }
+            };
+            for (name, bytes) in resources {
                 match read(&bytes) {
                     Ok(resource) if resource.type_name() == "Bundle" => {
                         if let Some(why) = self.resource(&name, &resource, &Nothing)? {
@@ -124,7 +131,13 @@ impl Converting<'_> {
             }
         }
         for group in loose.groups() {
-            let group = group?;
+            let group = match group {
+                Ok(group) => group,
+                Err(Unmade { name, why }) => {
+                    self.watch.unread(&name, &why);
+                    continue;
+                }
+            };
             if let Some(why) = self.resource(&group.name, &group.resource, &loose)? {
                 self.watch.passed(&group.name, &why);
             }

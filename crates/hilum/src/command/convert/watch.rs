@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
+use std::path::Path;
 use std::time::Duration;
 
 use hilum_convert::Maps;
@@ -62,6 +63,11 @@ impl<'o> Watch<'o> {
         self.note(name, why);
     }
 
+    /// Says why a file could not be read; the next one is.
+    pub(super) fn unread_file(&mut self, file: &Path, error: &anyhow::Error) {
+        self.unread(&file.display().to_string(), &format!("{error:#}"));
+    }
+
     /// Says why nothing is made of something of which nothing had to be.
     pub(super) fn passed(&mut self, name: &str, why: &str) {
         self.passed += 1;
@@ -89,7 +95,7 @@ impl<'o> Watch<'o> {
         if self.watched {
             self.output.progress("");
         }
-        if self.total > 1 {
+        if self.total + self.unread > 1 {
             let seconds = self.begun.elapsed().as_secs_f64().max(1e-6);
             self.output.note(format_args!(
                 "{} {what} converted, {} not read, {:.0} a second",
