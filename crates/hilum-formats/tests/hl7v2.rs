@@ -274,6 +274,26 @@ fn places_are_set_once_each_or_as_a_list() {
 }
 
 #[test]
+fn a_line_that_is_no_segment_is_named_by_its_number_and_not_by_what_it_says() {
+    let text = "MSH|^~\\&|A|B|||20260102||ADT^A01|7|P|2.5\rPID|1\rCanary was here\rAnn\r";
+    let document = format()
+        .parse(&Payload::inline(text.into()))
+        .expect("a message");
+    let problems = document.problems();
+    let found: Vec<String> = problems
+        .iter()
+        .map(|problem| format!("{} {}", problem.code, problem.path))
+        .collect();
+    assert_eq!(
+        found,
+        [
+            "segment-id-invalid segment 3",
+            "segment-id-lower-case segment 4"
+        ]
+    );
+}
+
+#[test]
 fn attachments_outlive_an_edit_of_their_message() {
     let text = Bytes::from_static(b"MSH|^~\\&|A|B\rOBX|1|ED|PDF||^^^Base64^\r");
     let blob = BlobRef {

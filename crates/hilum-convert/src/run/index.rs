@@ -138,3 +138,17 @@ pub(super) fn indexed<'m>(
     }
     (segments, fields)
 }
+
+/// Why there are no rows for a message.
+pub(super) fn unknown_structure(
+    message: &Message,
+    arrangement: Option<&Arrangement>,
+) -> &'static str {
+    match arrangement {
+        Some(_) => "no `message` of the maps has rows for this structure",
+        None if message.component("MSH", 9, 1).is_none() => {
+            "it is empty, so that nothing says what the message is"
+        }
+        None => "it names no message of HL7 v2",
+    }
+}

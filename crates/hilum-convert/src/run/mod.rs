@@ -38,7 +38,7 @@ use crate::value::hash::Numbers;
 use crate::value::time::{Clock, Time};
 
 use copy::Copied;
-use index::{Answer, LOOKS, Look, Looked, MEANT, Meant, Segment, indexed};
+use index::{Answer, LOOKS, Look, Looked, MEANT, Meant, Segment, indexed, unknown_structure};
 use names::names;
 use read::Value;
 
@@ -332,7 +332,7 @@ impl<'p, 'm> Run<'p, 'm> {
                     field: 9,
                     ..Location::default()
                 },
-                None,
+                Some(unknown_structure(self.message, self.arrangement.as_ref())),
             ),
         }
         self.prune_extensions();

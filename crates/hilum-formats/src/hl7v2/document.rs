@@ -212,10 +212,7 @@ impl Document for V2Document {
 fn problem(message: &Message, warning: &Warning) -> DocumentProblem {
     DocumentProblem {
         code: warning.code.as_str().to_owned(),
-        path: warning
-            .segment
-            .map(|index| message.segment_location(index))
-            .unwrap_or_default(),
+        path: message.warning_location(warning),
         severity: Severity::Warning,
         text: warning.text.clone().into_owned(),
     }

@@ -7,6 +7,21 @@ use crate::escape;
 use crate::warning::{Warning, WarningCode};
 
 impl Message {
+    /// Where a warning is, without content: a line that does not begin with a segment id may begin
+    /// with anything, so that it is named by its number. Empty for the whole message.
+    #[must_use]
+    pub fn warning_location(&self, warning: &Warning) -> String {
+        let Some(segment) = warning.segment else {
+            return String::new();
+        };
+        match warning.code {
+            WarningCode::SegmentIdInvalid
+            | WarningCode::SegmentIdLength
+            | WarningCode::SegmentIdLowerCase => format!("segment {}", segment.saturating_add(1)),
+            _ => self.segment_location(segment),
+        }
+    }
+
     /// The warnings of parsing and what a look at the content adds. Costs a pass over the message.
     pub fn findings(&self) -> Vec<Warning> {
         let mut found = self.warnings.clone();

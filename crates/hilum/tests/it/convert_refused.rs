@@ -89,3 +89,60 @@ fn a_bad_resource_is_told_with_its_place_and_the_others_are_converted() {
     }
     assert!(!said.contains("Canary"), "{said}");
 }
+
+#[test]
+fn what_is_odd_about_a_message_is_said_and_a_header_that_names_none_is_refused() {
+    let folder = SiteFolder::new().unwrap();
+    let odd = ADMIT
+        .replace("MSH|^~\\&|", "MSH|^~|")
+        .replace("PV1", "Canary was here\rAnn\rPV1");
+    let file = folder.file("odd.hl7", &odd).unwrap();
+    let (bundle, said) = ends(&["convert", text(&file)], 0);
+    assert!(bundle.contains("\"Patient\""), "{bundle}");
+    for told in [
+        "odd.hl7: msh-2-short MSH: MSH-2 shorter than four\n",
+        "odd.hl7: segment-id-invalid segment 3: a line does not start with a segment id\n",
+        "odd.hl7: segment-id-lower-case segment 4: segment id in lower case\n",
+    ] {
+        assert!(said.contains(told), "{told}: {said}");
+    }
+    assert!(!said.contains("Canary"), "{said}");
+    let (found, _) = ends(&["convert", text(&file), "--json"], 0);
+    let found: Value = serde_json::from_str(&found).unwrap();
+    let first = serde_json::json!({
+        "code": "msh-2-short", "place": "MSH", "text": "MSH-2 shorter than four"
+    });
+    assert_eq!(found["warnings"][0], first);
+    // The lines of a file end as its editor writes them.
+    let file = folder.file("lf.hl7", ADMIT.replace('\r', "\n")).unwrap();
+    let (_, said) = ends(&["convert", text(&file)], 0);
+    assert!(!said.contains("terminator"), "{said}");
+
+    for (header, why) in [
+        (
+            "MSH|^~\\&|A",
+            "it is empty, so that nothing says what the message is",
+        ),
+        (
+            "MSH|^~\\&|A|B|||20260102||^A01|7|P|2.5",
+            "it is empty, so that nothing says what the message is",
+        ),
+        (
+            "MSH|^~\\&|A|B|||20260102||ZZZ^Z01|7|P|2.5",
+            "it names no message of HL7 v2",
+        ),
+    ] {
+        let file = folder
+            .file("none.hl7", format!("{header}\rPID|1||Canary\r"))
+            .unwrap();
+        let (found, said) = ends(&["convert", text(&file)], 1);
+        assert_eq!(found, "", "{header}");
+        let told = format!("none.hl7: unknown-structure MSH-9: {why}\n");
+        assert!(said.contains(&told), "{said}");
+        assert!(
+            said.contains("none.hl7: nothing can be made of it\n"),
+            "{said}"
+        );
+        assert!(!said.contains("Canary"), "{said}");
+    }
+}

@@ -1,5 +1,6 @@
 //! HL7 v2 to FHIR.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -11,7 +12,7 @@ use hilum_convert::{
     to_fhir,
 };
 use hilum_fhir::{Style, json as fhir_json};
-use hilum_hl7v2::Message;
+use hilum_hl7v2::{Message, WarningCode};
 use hilum_steps::convert::authorities;
 use serde_json::{Value, json};
 
@@ -23,6 +24,9 @@ use super::why::Why;
 use crate::args::{AttachmentForm, BundleForm, Convert, KeptForm};
 use crate::command::gather::gather;
 use crate::output::{Exit, Output};
+
+/// Oddities of one message that are said.
+const ODD_MAX: usize = 40;
 
 pub(super) fn run(
     arguments: &Convert,
@@ -199,18 +203,57 @@ impl Converting<'_> {
             bail!("the system {system} has no settings");
         };
         let converted = to_fhir(self.maps, &message, settings, &arrived);
+        let odd = odd(&message);
         drop(message);
         for Reason { file, line, .. } in &converted.reasons {
             self.watch.hit(file, *line);
         }
+        let is_empty = converted.bundle.root().child("entry").is_none();
         if self.output.json() {
-            self.output
-                .value(&as_json(name, &converted, self.arguments.explain)?)?;
+            let value = as_json(name, &converted, &odd, self.arguments.explain)?;
+            self.output.value(&value)?;
         } else {
-            self.show(name, &converted, apart)?;
+            self.note_odd(name, &odd);
+            for finding in &converted.findings {
+                self.watch.note(name, &finding.to_string());
+            }
+            if !is_empty {
+                self.show(name, &converted, apart)?;
+            }
         }
-        self.watch.converted();
+        if is_empty {
+            self.watch.unread(name, "nothing can be made of it");
+        } else {
+            self.watch.converted();
+        }
         Ok(())
+    }
+
+    /// Says what was odd about how a message is written.
+    fn note_odd(&self, name: &str, odd: &[Odd]) {
+        // How the lines of a file end is a matter of the file.
+        let of_message = |odd: &&Odd| {
+            !matches!(
+                odd.code,
+                WarningCode::TerminatorLf | WarningCode::TerminatorCrLf
+            )
+        };
+        for Odd { code, place, text } in odd.iter().filter(of_message).take(ODD_MAX) {
+            let blank = if place.is_empty() { "" } else { " " };
+            self.watch
+                .note(name, &format!("{code}{blank}{place}: {text}"));
+        }
+        match odd
+            .iter()
+            .filter(of_message)
+            .count()
+            .saturating_sub(ODD_MAX)
+        {
+            0 => {}
+            more => self
+                .watch
+                .note(name, &format!("and {more} more of that kind")),
+        }
     }
 
     fn show(&self, name: &str, converted: &Converted, apart: Option<&Apart>) -> anyhow::Result<()> {
@@ -227,9 +270,6 @@ impl Converting<'_> {
             Some(apart) => self.output.pieces(&apart.pieces(text.clone())),
             None => self.output.pieces(std::slice::from_ref(&text)),
         }
-        for finding in &converted.findings {
-            self.watch.note(name, &finding.to_string());
-        }
         for place in &converted.unmapped {
             self.watch.note(name, &format!("unmapped {place}"));
         }
@@ -243,6 +283,25 @@ impl Converting<'_> {
         }
         Ok(())
     }
+}
+
+/// What was odd about how a message is written.
+struct Odd {
+    code: WarningCode,
+    /// Empty for the whole message.
+    place: String,
+    text: Cow<'static, str>,
+}
+
+fn odd(message: &Message) -> Vec<Odd> {
+    let warnings = message.warnings().iter();
+    warnings
+        .map(|warning| Odd {
+            code: warning.code,
+            place: message.warning_location(warning),
+            text: warning.text.clone(),
+        })
+        .collect()
 }
 
 /// A line for an element, under its resource.
@@ -270,7 +329,7 @@ fn explain(reason: &Reason, bundle: &Value, why: &mut Why) {
     why.add(heading, place, value, &from, &format!("{file}:{line}"));
 }
 
-fn as_json(name: &str, converted: &Converted, explain: bool) -> anyhow::Result<Value> {
+fn as_json(name: &str, converted: &Converted, odd: &[Odd], explain: bool) -> anyhow::Result<Value> {
     let mut text = Vec::new();
     fhir_json::write(&converted.bundle, Style::Compact, &mut text);
     let findings = converted.findings.iter().map(|finding| {
@@ -280,8 +339,16 @@ fn as_json(name: &str, converted: &Converted, explain: bool) -> anyhow::Result<V
             "detail": finding.detail,
         })
     });
+    let odd = odd.iter().map(|odd| {
+        json!({
+            "code": odd.code.as_str(),
+            "place": odd.place,
+            "text": odd.text,
+        })
+    });
     let mut value = json!({
         "message": name,
+        "warnings": odd.collect::<Vec<_>>(),
         "findings": findings.collect::<Vec<_>>(),
         "unmapped": converted.unmapped.iter().map(ToString::to_string).collect::<Vec<_>>(),
         // As text, because a number of FHIR keeps its digits and one of JSON does not.
