@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use super::super::resource::{Node, Resource};
+use super::super::resource::{Entry, NONE, Node, Resource};
 use crate::definitions::{Definitions, ElementDef, PrimitiveKind};
 
 /// White space of what is written.
@@ -36,36 +36,33 @@ pub fn write(resource: &Resource, style: Style, out: &mut Vec<u8>) {
 
 /// Writes a resource or element with its children as an object.
 pub fn write_node(node: Node<'_>, style: Style, out: &mut Vec<u8>) {
-    let mut writer = Writer {
-        out,
-        style,
-        depth: 0,
-        selection: None,
-    };
-    writer.object(node);
+    Writer::new(style, None, out).object(node);
 }
 
 /// Writes what is selected of a resource or element as an object.
 pub fn write_selected(node: Node<'_>, selection: &dyn Selection, style: Style, out: &mut Vec<u8>) {
-    let mut writer = Writer {
-        out,
-        style,
-        depth: 0,
-        selection: Some(selection),
-    };
-    writer.object(node);
+    Writer::new(style, Some(selection), out).object(node);
 }
 
-/// By the number of an element its key as it stands behind a comma; nothing for a choice, whose type
-/// is in its name.
-fn keys() -> &'static [Box<str>] {
-    static KEYS: OnceLock<Vec<Box<str>>> = OnceLock::new();
-    KEYS.get_or_init(|| {
-        let key = |def: &ElementDef| match def.choice {
-            true => Box::default(),
-            false => format!(",\"{}\":", def.name).into(),
+/// What of an element's writing its number alone tells.
+struct Form {
+    /// Its key as it stands behind a comma; nothing for a choice, whose type is in its name.
+    key: Box<str>,
+    is_list: bool,
+}
+
+/// By the number of an element its form.
+fn forms() -> &'static [Form] {
+    static FORMS: OnceLock<Vec<Form>> = OnceLock::new();
+    FORMS.get_or_init(|| {
+        let form = |def: &ElementDef| Form {
+            key: match def.choice {
+                true => Box::default(),
+                false => format!(",\"{}\":", def.name).into(),
+            },
+            is_list: def.is_list(),
         };
-        Definitions::r4().elements().iter().map(key).collect()
+        Definitions::r4().elements().iter().map(form).collect()
     })
 }
 
@@ -74,6 +71,21 @@ struct Writer<'o> {
     style: Style,
     depth: usize,
     selection: Option<&'o dyn Selection>,
+    forms: &'static [Form],
+    types: &'static Definitions,
+}
+
+impl<'o> Writer<'o> {
+    fn new(style: Style, selection: Option<&'o dyn Selection>, out: &'o mut Vec<u8>) -> Self {
+        Self {
+            out,
+            style,
+            depth: 0,
+            selection,
+            forms: forms(),
+            types: Definitions::r4(),
+        }
+    }
 }
 
 impl Writer<'_> {
@@ -99,16 +111,79 @@ impl Writer<'_> {
     /// thousands.
     fn key_of(&mut self, first: &mut bool, head: Node<'_>) {
         let whole = (self.style == Style::Compact)
-            .then(|| keys().get(head.element_id().index()))
+            .then(|| self.forms.get(head.element_id().index()))
             .flatten()
-            .filter(|key| !key.is_empty());
-        let Some(key) = whole else {
-            return self.key(first, false, head.json_name());
-        };
-        // Each stands behind a comma, which the first leaves out.
+            .filter(|form| !form.key.is_empty());
+        match whole {
+            Some(form) => self.whole_key(first, &form.key),
+            None => self.key(first, false, head.json_name()),
+        }
+    }
+
+    /// Each key stands behind a comma, which the first leaves out.
+    fn whole_key(&mut self, first: &mut bool, key: &str) {
         let from = usize::from(std::mem::take(first));
         self.out
             .extend_from_slice(key.as_bytes().get(from..).unwrap_or_default());
+    }
+
+    /// Writes what nearly every property is: one that does not repeat, with a value alone or with
+    /// children; false, and nothing is written, for any other.
+    fn simple(&mut self, of: &Resource, entry: &Entry, first: &mut bool) -> bool {
+        let Some(form) = self.forms.get(entry.element.index()) else {
+            return false;
+        };
+        let kind = self.types.type_def(entry.ty).primitive();
+        let value = match kind {
+            None => None,
+            Some(kind) => match of.value_of(entry) {
+                Some(text) if entry.first == NONE => Some((kind, text)),
+                _ => return false,
+            },
+        };
+        if form.key.is_empty() {
+            return false;
+        }
+        self.whole_key(first, &form.key);
+        if form.is_list {
+            self.out.push(b'[');
+        }
+        match value {
+            Some((kind, text)) => self.text(entry.is_plain(), kind, text),
+            None => self.plain_object(of, entry),
+        }
+        if form.is_list {
+            self.out.push(b']');
+        }
+        true
+    }
+
+    /// Writes an object with all that is in it and without white space. It takes each entry once,
+    /// where the general way looks it up for each question, which takes a third fewer
+    /// instructions for a Bundle of results.
+    fn plain_object(&mut self, of: &Resource, entry: &Entry) {
+        self.out.push(b'{');
+        let mut first = true;
+        let ty = self.types.type_def(entry.ty);
+        if ty.is_resource() {
+            self.key(&mut first, false, "resourceType");
+            write_string(ty.name, self.out);
+        }
+        let mut index = entry.first;
+        let mut at = of.get(index);
+        while let Some(entry) = at {
+            let next = of.get(entry.next);
+            let repeats = next.is_some_and(|next| next.element == entry.element);
+            if !repeats && self.simple(of, entry, &mut first) {
+                (index, at) = (entry.next, next);
+                continue;
+            }
+            index = self
+                .property(Node::new(of, index), &mut first)
+                .map_or(NONE, Node::index);
+            at = of.get(index);
+        }
+        self.out.push(b'}');
     }
 
     fn key(&mut self, first: &mut bool, aside: bool, name: &str) {
@@ -127,6 +202,9 @@ impl Writer<'_> {
     }
 
     fn object(&mut self, node: Node<'_>) {
+        if self.style == Style::Compact && self.selection.is_none() {
+            return self.plain_object(node.resource(), node.resource().entry(node.index()));
+        }
         self.open(b'{');
         let mut first = true;
         // A primitive has its type's name only.
@@ -220,6 +298,11 @@ impl Writer<'_> {
             self.out.extend_from_slice(b"null");
             return;
         };
+        self.text(node.is_plain(), kind, text);
+    }
+
+    #[inline]
+    fn text(&mut self, is_plain: bool, kind: PrimitiveKind, text: &str) {
         let bare = matches!(
             kind,
             PrimitiveKind::Boolean
@@ -230,7 +313,7 @@ impl Writer<'_> {
         );
         if bare {
             self.out.extend_from_slice(text.as_bytes());
-        } else if node.is_plain() {
+        } else if is_plain {
             self.out.reserve(text.len() + 2);
             self.out.push(b'"');
             self.out.extend_from_slice(text.as_bytes());
@@ -264,4 +347,33 @@ pub fn write_string(text: &str, out: &mut Vec<u8>) {
         rest = behind;
     }
     out.push(b'"');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::Limits;
+
+    /// All of a resource; because it is asked, everything is written in the general way.
+    struct All;
+
+    impl Selection for All {}
+
+    #[test]
+    fn what_does_not_repeat_is_written_as_it_is_in_the_general_way() {
+        let text = concat!(
+            r#"{"resourceType":"Patient","id":"a","contained":[{"resourceType":"Basic","id":"b"}],"#,
+            r#""extension":[{"url":"x","valueDecimal":1.50},{"url":"y\"\\z","valueBoolean":true}],"#,
+            r#""active":false,"name":[{"family":"Ames","_family":{"id":"f"},"given":["Ann",null],"#,
+            r#""_given":[null,{"extension":[{"url":"g","valueCode":"u"}]}]},{"given":["B."]}],"#,
+            r#""birthDate":"1970","_birthDate":{"extension":[{"url":"t","valueTime":"10:00:00"}]},"#,
+            r#""multipleBirthInteger":2,"contact":[{"name":{"text":"a\nb"}}]}"#,
+        );
+        let resource = crate::json::parse(text.as_bytes(), &Limits::default()).unwrap();
+        let (mut whole, mut general) = (Vec::new(), Vec::new());
+        write(&resource, Style::Compact, &mut whole);
+        write_selected(resource.root(), &All, Style::Compact, &mut general);
+        assert_eq!(String::from_utf8_lossy(&whole), text);
+        assert_eq!(whole, general);
+    }
 }

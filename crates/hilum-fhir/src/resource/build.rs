@@ -6,9 +6,9 @@ use crate::definitions::{ElementId, TypeId};
 /// A resource in the making. Positions fit in 32 bits: the readers check the size first.
 #[derive(Clone, Debug)]
 pub(crate) struct Builder {
-    text: String,
-    read: u32,
-    entries: Vec<Entry>,
+    pub(super) text: String,
+    pub(super) read: u32,
+    pub(super) entries: Vec<Entry>,
 }
 
 /// Nodes that stood one after the other.
@@ -427,74 +427,5 @@ impl Builder {
             }
         }
         sizes
-    }
-
-    /// As [`Self::compact`], and where each node went.
-    pub(crate) fn compact_tracked(self) -> (Resource, Vec<u32>) {
-        let mut entries = Vec::with_capacity(self.entries.len());
-        let mut way = vec![NONE; self.entries.len()];
-        self.keep(0, NONE, NONE, &mut entries, Some(&mut way));
-        let resource = Resource {
-            text: self.text,
-            read: self.read,
-            entries,
-        };
-        (resource, way)
-    }
-
-    /// The resource without what was taken out and without what has neither value nor children.
-    pub(crate) fn compact(self) -> Resource {
-        let mut entries = Vec::with_capacity(self.entries.len());
-        self.keep(0, NONE, NONE, &mut entries, None);
-        Resource {
-            text: self.text,
-            read: self.read,
-            entries,
-        }
-    }
-
-    /// Copies a node with what is below it; `None` where nothing is left of it.
-    fn keep(
-        &self,
-        index: u32,
-        parent: u32,
-        before: u32,
-        entries: &mut Vec<Entry>,
-        mut way: Option<&mut Vec<u32>>,
-    ) -> Option<u32> {
-        let own = narrow(entries.len());
-        entries.push(Entry {
-            parent,
-            first: NONE,
-            next: NONE,
-            ..*self.entry(index)?
-        });
-        let mut last = NONE;
-        for (child, _) in self.children(index) {
-            if let Some(kept) = self.keep(child, own, last, entries, way.as_deref_mut()) {
-                last = kept;
-            }
-        }
-        let entry = entries.get(own as usize)?;
-        let is_whole = || super::definitions().type_def(entry.ty).is_resource();
-        if entry.is_empty() && !is_whole() {
-            entries.truncate(own as usize);
-            return None;
-        }
-        let link = match before {
-            NONE => entries
-                .get_mut(parent as usize)
-                .map(|entry| &mut entry.first),
-            before => entries
-                .get_mut(before as usize)
-                .map(|entry| &mut entry.next),
-        };
-        if let Some(link) = link {
-            *link = own;
-        }
-        if let Some(place) = way.and_then(|way| way.get_mut(index as usize)) {
-            *place = own;
-        }
-        Some(own)
     }
 }

@@ -12,6 +12,7 @@
 //! `Debug` shows type and size, never content.
 
 mod build;
+mod compact;
 mod draft;
 mod edit;
 mod node;
@@ -50,6 +51,11 @@ impl Entry {
     /// It has neither value nor children.
     pub(crate) const fn is_empty(&self) -> bool {
         self.flags & VALUE == 0 && self.first == NONE
+    }
+
+    /// The value stands in a string of JSON as it is.
+    pub(crate) const fn is_plain(&self) -> bool {
+        self.flags & PLAIN != 0
     }
 }
 
@@ -142,8 +148,17 @@ impl Resource {
             .expect("the index is of this resource")
     }
 
+    /// The entry with a number; `None` for [`NONE`].
+    pub(crate) fn get(&self, index: u32) -> Option<&Entry> {
+        self.entries.get(index as usize)
+    }
+
     pub(crate) fn value(&self, index: u32) -> Option<&str> {
-        let entry = self.entry(index);
+        self.value_of(self.entry(index))
+    }
+
+    /// The value of an entry of this resource.
+    pub(crate) fn value_of(&self, entry: &Entry) -> Option<&str> {
         if entry.flags & VALUE == 0 {
             return None;
         }
