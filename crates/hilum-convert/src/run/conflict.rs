@@ -102,6 +102,10 @@ impl Run<'_, '_> {
 
 /// Whether two words are one but for case and what is no letter, or one is the initial of the other.
 fn are_alike(one: &str, other: &str) -> bool {
+    // Nearly always one person is written as one person: the observer of thirty results.
+    if one == other {
+        return true;
+    }
     let letters = |text: &str| -> Vec<char> {
         let letters = text.chars().filter(|c| c.is_alphanumeric());
         letters.flat_map(char::to_lowercase).collect()

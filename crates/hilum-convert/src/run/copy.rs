@@ -1,6 +1,8 @@
 //! Values that a message has many times: a unit, a flag, who observed. What a map made of one is
 //! copied.
 
+use std::collections::hash_map::Entry;
+
 use hilum_fhir::At;
 
 use super::read::Value;
@@ -41,17 +43,16 @@ impl<'m> Run<'_, 'm> {
             return false;
         }
         let key = (map, value.part.level(), value.part.raw());
-        match self.copies.get(&key) {
-            Some(Copied::Made(from)) => {
-                let from = *from;
-                return self.draft.copy_into(from, spot.at);
-            }
-            Some(Copied::Reported) => return false,
-            Some(Copied::Seen) => {}
-            None => {
-                self.copies.insert(key, Copied::Seen);
+        match self.copies.entry(key) {
+            Entry::Vacant(place) => {
+                place.insert(Copied::Seen);
                 return false;
             }
+            Entry::Occupied(known) => match *known.get() {
+                Copied::Made(from) => return self.draft.copy_into(from, spot.at),
+                Copied::Reported => return false,
+                Copied::Seen => {}
+            },
         }
         let parts = self.parts.len();
         let (_, present) = self.opened(value);

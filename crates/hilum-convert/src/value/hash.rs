@@ -86,20 +86,22 @@ pub(crate) fn uuid_behind(before: &str, parts: &[&str]) -> String {
     let (high, low) = digest.finish();
     let high = (high & !0xf000) | 0x8000;
     let low = (low & !(0b11 << 62)) | (0b10 << 62);
+    let mut rest = u128::from(high) << 64 | u128::from(low);
     let digit = |half: u8| match half {
         0..=9 => b'0' + half,
         _ => b'a' + (half - 10),
     };
-    let mut text = Vec::with_capacity(before.len() + 36);
-    text.extend_from_slice(before.as_bytes());
-    let bytes = high.to_be_bytes().into_iter().chain(low.to_be_bytes());
-    for (at, byte) in bytes.enumerate() {
-        if matches!(at, 4 | 6 | 8 | 10) {
-            text.push(b'-');
+    // Into their places from the last on: a text that grows by two digits takes half as many
+    // instructions again.
+    let mut digits = [b'-'; 36];
+    for (at, place) in digits.iter_mut().enumerate().rev() {
+        if !matches!(at, 8 | 13 | 18 | 23) {
+            *place = digit((rest & 15) as u8);
+            rest >>= 4;
         }
-        text.extend_from_slice(&[digit(byte >> 4), digit(byte & 15)]);
     }
-    String::from_utf8(text).unwrap_or_default()
+    let digits = std::str::from_utf8(&digits).unwrap_or_default();
+    [before, digits].concat()
 }
 
 #[cfg(test)]
