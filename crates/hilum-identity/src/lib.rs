@@ -18,12 +18,11 @@ mod identifier;
 mod links;
 mod person;
 mod record;
+mod remember;
+mod reported;
 pub mod results;
 
-pub use assess::{
-    Assessment, Contradiction, Facts, Kind, Notice, OrderFacts, Unknown, assess, patient_now,
-    remember,
-};
+pub use assess::{Assessment, Contradiction, Facts, Kind, Notice, OrderFacts, Unknown, assess};
 pub use event::{Act, EVENTS, Event, Level, VisitStatus};
 pub use identifier::Identifier;
 pub use links::{
@@ -34,3 +33,5 @@ pub use record::{
     EVENTS_KEPT, LinkChange, LinkEvent, Memory, Order, Patient, Row, Said, SourceTime, Standing,
     Unreadable, Visit, read, write,
 };
+pub use remember::remember;
+pub use reported::{OBSERVATIONS_MAX, Observation, Vouched, digest, report};

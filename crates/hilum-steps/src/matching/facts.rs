@@ -1,8 +1,12 @@
 //! What a message of HL7 v2 says of its patients, visits and orders.
 
+use std::collections::BTreeMap;
+
 use hilum_hl7v2::{Message, Part, Segment};
-use hilum_identity::results::{OrderChange, Status, order_change};
-use hilum_identity::{Act, Event, Facts, Identifier, Kind, OrderFacts, Person, SourceTime};
+use hilum_identity::results::{OrderChange, Status, observation_keys, order_change};
+use hilum_identity::{
+    Act, Event, Facts, Identifier, Kind, Observation, OrderFacts, Person, SourceTime, digest,
+};
 
 use super::sender::{Sender, text};
 
@@ -13,8 +17,19 @@ pub(super) struct Group {
     pub(super) facts: Facts,
     /// Which PID segment of the message it is, from 1.
     pub(super) pid: usize,
-    /// The repetitions of PID-3, from 1, of the first of its identifiers.
+    /// The repetitions of PID-3, from 1, of its identifiers.
     pub(super) repetitions: Vec<u32>,
+    /// What is reported, order by order.
+    pub(super) reports: Vec<Report>,
+}
+
+/// What a message reports of one order.
+#[derive(Debug)]
+pub(super) struct Report {
+    /// The order, by the number of whoever fills it, else of whoever placed it.
+    pub(super) order: Identifier,
+    /// Its observations, each with the segments that have its lines.
+    pub(super) observations: Vec<(Observation, Vec<usize>)>,
 }
 
 /// The facts of each patient of a message.
@@ -36,28 +51,25 @@ pub(super) fn read(message: &Message, sender: &Sender, arrived_ms: u64) -> Vec<G
         sent_ms,
     };
     let mut groups: Vec<Group> = Vec::new();
-    let mut reader = Reader {
-        sender,
-        ended: Vec::new(),
-    };
+    let mut reader = Reader::of(sender);
     for segment in message.segments() {
         match &segment.name() {
             b"PID" => {
                 if let Some(last) = groups.last_mut() {
-                    reader.end(&mut last.facts);
+                    reader.end(last);
                 }
                 groups.push(reader.patient(&segment, groups.len() + 1, kind, event, as_of));
             }
             b"MRG" | b"PV1" | b"ORC" | b"OBR" | b"OBX" => {
                 if let Some(group) = groups.last_mut() {
-                    reader.more(&segment, &mut group.facts);
+                    reader.more(&segment, group);
                 }
             }
             _ => {}
         }
     }
     if let Some(last) = groups.last_mut() {
-        reader.end(&mut last.facts);
+        reader.end(last);
     }
     if matches!(event.map(|event| event.act), Some(Act::Link | Act::Unlink)) {
         pair(&mut groups);
@@ -93,11 +105,29 @@ fn kind(code: &str) -> Kind {
 
 struct Reader<'a> {
     sender: &'a Sender,
-    /// What the observations of the order that is being read say: nothing was or will be done.
-    ended: Vec<bool>,
+    /// The observations of the order that is being read: code, sub-id and time, status, digest of the
+    /// value, segment.
+    lines: Vec<Line>,
+    /// How the report of that order stands (OBR-25).
+    status: Option<Status>,
 }
 
-impl Reader<'_> {
+struct Line {
+    key: (String, String, String),
+    status: Option<Status>,
+    value: u64,
+    segment: usize,
+}
+
+impl<'a> Reader<'a> {
+    const fn of(sender: &'a Sender) -> Self {
+        Self {
+            sender,
+            lines: Vec::new(),
+            status: None,
+        }
+    }
+
     fn patient(
         &self,
         segment: &Segment<'_>,
@@ -139,11 +169,12 @@ impl Reader<'_> {
             facts,
             pid,
             repetitions,
+            reports: Vec::new(),
         }
     }
 
-    fn more(&mut self, segment: &Segment<'_>, facts: &mut Facts) {
-        let sides = &mut facts.sides;
+    fn more(&mut self, segment: &Segment<'_>, group: &mut Group) {
+        let sides = &mut group.facts.sides;
         match &segment.name() {
             b"MRG" => {
                 sides.prior_patients.extend(self.all(segment, 1, None));
@@ -159,44 +190,40 @@ impl Reader<'_> {
                 sides.alternate_visit = self.first(segment, 50, Some("VN"));
             }
             b"ORC" => {
-                self.end(facts);
+                self.end(group);
                 let change =
                     field(segment, 1).map_or(OrderChange::None, |code| order_change(&code));
                 let numbers = self.numbers(segment);
-                facts.orders.push(OrderFacts {
+                group.facts.orders.push(OrderFacts {
                     numbers,
                     change,
                     ended: false,
                 });
             }
-            b"OBR" => self.request(segment, facts),
-            b"OBX" => {
-                let status = field(segment, 11).and_then(|code| Status::of_obx(&code));
-                self.ended.push(matches!(
-                    status,
-                    Some(Status::Cancelled | Status::Deleted | Status::WrongPatient)
-                ));
-            }
+            b"OBR" => self.request(segment, group),
+            b"OBX" => self.lines.push(line(segment)),
             _ => {}
         }
     }
 
     /// An OBR is about the order of the ORC before it, unless it has numbers of its own.
-    fn request(&mut self, segment: &Segment<'_>, facts: &mut Facts) {
+    fn request(&mut self, segment: &Segment<'_>, group: &mut Group) {
         let numbers = self.numbers(segment);
+        let facts = &group.facts;
         let same = facts.orders.last().is_some_and(|order| {
             numbers.is_empty()
                 || order.numbers.is_empty()
                 || numbers.iter().any(|number| order.numbers.contains(number))
         });
         if !same {
-            self.end(facts);
-            facts.orders.push(OrderFacts {
+            self.end(group);
+            group.facts.orders.push(OrderFacts {
                 numbers: Vec::new(),
                 change: OrderChange::None,
                 ended: false,
             });
         }
+        let facts = &mut group.facts;
         let Some(order) = facts.orders.last_mut() else {
             return;
         };
@@ -205,7 +232,8 @@ impl Reader<'_> {
                 order.numbers.push(number);
             }
         }
-        order.ended |= field(segment, 25).as_deref() == Some("X");
+        self.status = field(segment, 25).and_then(|code| Status::of_obr(&code));
+        order.ended |= self.status == Some(Status::Cancelled);
         // Results are as old as their report (OBR-22).
         if facts.kind == Kind::Result
             && let Some(at_ms) = field(segment, 22).and_then(|text| self.sender.time_ms(&text))
@@ -215,13 +243,32 @@ impl Reader<'_> {
     }
 
     /// The last order is complete.
-    fn end(&mut self, facts: &mut Facts) {
-        if let Some(order) = facts.orders.last_mut()
-            && !self.ended.is_empty()
-        {
-            order.ended |= self.ended.iter().all(|ended| *ended);
+    fn end(&mut self, group: &mut Group) {
+        let lines = std::mem::take(&mut self.lines);
+        let status = self.status.take();
+        let Some(order) = group.facts.orders.last_mut() else {
+            return;
+        };
+        let ends = |line: &Line| {
+            let said = line.status.or(status);
+            matches!(
+                said,
+                Some(Status::Cancelled | Status::Deleted | Status::WrongPatient)
+            )
+        };
+        order.ended |= !lines.is_empty() && lines.iter().all(ends);
+        // The filler's number is that of the results; a placer's may cover several.
+        let number = order.numbers.iter().rev().find(|one| one.kind == "filler");
+        let Some(number) = number.or_else(|| order.numbers.first()) else {
+            return;
+        };
+        let observations = observations(lines, status);
+        if !observations.is_empty() && group.facts.kind == Kind::Result {
+            group.reports.push(Report {
+                order: number.clone(),
+                observations,
+            });
         }
-        self.ended.clear();
     }
 
     fn numbers(&self, segment: &Segment<'_>) -> Vec<Identifier> {
@@ -240,6 +287,57 @@ impl Reader<'_> {
     fn first(&self, segment: &Segment<'_>, n: u32, kind: Option<&str>) -> Option<Identifier> {
         each(segment, n).find_map(|part| self.sender.extended(&part, kind))
     }
+}
+
+fn line(segment: &Segment<'_>) -> Line {
+    let part = |n: u32, path: &[u32]| {
+        let repetition = each(segment, n).next()?;
+        text(&repetition, path)
+    };
+    let code = match part(3, &[1]) {
+        Some(code) => format!("{code}^{}", part(3, &[3]).unwrap_or_default()),
+        None => part(3, &[2]).unwrap_or_default(),
+    };
+    let raw = |n: u32| segment.field(n).map_or(&b""[..], |field| field.raw());
+    Line {
+        key: (
+            code,
+            part(4, &[]).unwrap_or_default(),
+            part(14, &[1]).unwrap_or_default(),
+        ),
+        status: part(11, &[]).and_then(|code| Status::of_obx(&code)),
+        value: digest([raw(2), raw(5), raw(6)]),
+        segment: segment.index(),
+    }
+}
+
+/// The observations of an order. Lines of one key are one observation: reports come line by line.
+fn observations(lines: Vec<Line>, status: Option<Status>) -> Vec<(Observation, Vec<usize>)> {
+    let keys: Vec<_> = lines.iter().map(|line| line.key.clone()).collect();
+    let mut found: Vec<(Observation, Vec<usize>)> = Vec::new();
+    let mut at = BTreeMap::new();
+    for (line, key) in lines.into_iter().zip(observation_keys(&keys)) {
+        let Some(status) = line.status.or(status) else {
+            continue;
+        };
+        let place = *at.entry(key.clone()).or_insert(found.len());
+        match found.get_mut(place) {
+            Some((observation, segments)) => {
+                let values = [observation.value, line.value].map(u64::to_le_bytes);
+                observation.value = digest(values.iter().map(|value| &value[..]));
+                segments.push(line.segment);
+            }
+            None => found.push((
+                Observation {
+                    key,
+                    status,
+                    value: line.value,
+                },
+                vec![line.segment],
+            )),
+        }
+    }
+    found
 }
 
 /// The first name that is a legal one or of no type (XPN-7), birth date and sex.

@@ -2,7 +2,8 @@
 //!
 //! What agrees goes on and is remembered. What contradicts waits for a person and is never delivered
 //! before: the number of a patient with another name and birth date, an order of another patient, a
-//! result for a cancelled visit or order. What is for a merged number is for the survivor. Registrations
+//! result for a cancelled visit or order. Of results what is older than what is there, or preliminary
+//! after the final one, is taken out, with a finding. What is for a merged number is for the survivor. Registrations
 //! are what is known from then on, and merges, moves and links change which numbers belong together.
 
 mod config;
@@ -17,9 +18,10 @@ use hilum_component::{
     Severity, Step, StepContext, StepExample, SystemInfo, TraceLine, UnknownPatient, Working,
 };
 use hilum_hl7v2::Message;
+use hilum_identity::results::Ruling;
 use hilum_identity::{
     Assessment, Cause, Contradiction, Facts, Identifier, Kind, LinkError, Patient, Row, Unknown,
-    assess, remember,
+    Vouched, assess, remember, report,
 };
 use hilum_message::Phi;
 use serde_json::Value;
@@ -149,7 +151,7 @@ impl Step for Match {
             .and_then(|name| self.senders.get(name))
             .unwrap_or(&self.base);
         let groups = facts::read(v2, sender, context.arrived_ms);
-        let mut followed = Vec::new();
+        let (mut followed, mut withheld) = (Vec::new(), Vec::new());
         for (group, number) in groups.iter().zip(0..) {
             context.spend()?;
             let found = assess(context, &group.facts).map_err(|error| waits(error.to_string()))?;
@@ -158,6 +160,7 @@ impl Step for Match {
                 self.decide(&found, sender, &group.facts, context)?;
             }
             self.remember(message.id.derive("match", number), &group.facts, context)?;
+            withheld.extend(life(group, context)?);
             followed.push((group, found.followed));
         }
         if self.merged == Merged::Rewrite {
@@ -167,6 +170,18 @@ impl Step for Match {
                 }
             }
         }
+        let reports = groups.iter().flat_map(|group| &group.reports);
+        let lines = reports.flat_map(|report| &report.observations);
+        if !withheld.is_empty()
+            && withheld.len() == lines.map(|(_, lines)| lines.len()).sum::<usize>()
+        {
+            return Ok(Flow::Filtered(
+                "all of its results are older than what is there, or preliminary ones after the \
+                 final ones"
+                    .to_owned(),
+            ));
+        }
+        withhold(message, withheld)?;
         Ok(Flow::Next)
     }
 }
@@ -238,6 +253,65 @@ impl Match {
     }
 }
 
+/// What the results of a message become; gives the segments of those that are not carried out.
+fn life(group: &Group, context: &mut StepContext<'_>) -> Result<Vec<usize>, Halted> {
+    let vouched = if context.released {
+        Vouched::Yes
+    } else {
+        Vouched::No
+    };
+    let mut withheld = Vec::new();
+    for one in &group.reports {
+        context.spend()?;
+        let observations: Vec<_> = one
+            .observations
+            .iter()
+            .map(|(observation, _)| observation.clone())
+            .collect();
+        let next = report(
+            context,
+            &one.order,
+            &observations,
+            group.facts.as_of,
+            vouched,
+        )
+        .map_err(|error| waits(error.to_string()))?;
+        for (next, (_, segments)) in next.iter().zip(&one.observations) {
+            let (code, text) = match next.ruling {
+                Ruling::Legal => continue,
+                Ruling::Flagged(text) => ("result-state", text),
+                Ruling::Kept(text) => {
+                    withheld.extend(segments);
+                    ("result-withheld", text)
+                }
+                Ruling::Held(text) => return Err(waits(text.to_owned())),
+            };
+            finding_at(context, "OBX-11", code, text.to_owned());
+        }
+    }
+    Ok(withheld)
+}
+
+/// Takes results out of the message, each with the notes behind it.
+fn withhold(message: &mut Working, mut segments: Vec<usize>) -> Result<(), Halted> {
+    segments.sort_unstable();
+    let Some(v2) = message.document.as_any_mut().downcast_mut::<Message>() else {
+        return Ok(());
+    };
+    for at in segments.into_iter().rev() {
+        while v2.segment(at + 1).is_some_and(|next| next.has_id("NTE")) {
+            remove(v2, at + 1)?;
+        }
+        remove(v2, at)?;
+    }
+    Ok(())
+}
+
+fn remove(v2: &mut Message, at: usize) -> Result<(), Halted> {
+    let removed = v2.remove_segment(at);
+    removed.map_err(|error| Halted::reject(format!("a result cannot be withheld: {error}")))
+}
+
 /// It waits for a person.
 fn waits(reason: String) -> Halted {
     Halted::Hold {
@@ -295,11 +369,15 @@ fn tell(found: &Assessment, context: &mut StepContext<'_>) {
 }
 
 fn finding(context: &mut StepContext<'_>, code: &str, text: String) {
+    finding_at(context, "PID-3", code, text);
+}
+
+fn finding_at(context: &mut StepContext<'_>, path: &str, code: &str, text: String) {
     let step = context.step.to_owned();
     context.findings.push(Finding {
         step,
         code: code.to_owned(),
-        path: Some("PID-3".to_owned()),
+        path: Some(path.to_owned()),
         severity: Severity::Warning,
         text,
     });

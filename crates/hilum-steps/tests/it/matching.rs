@@ -187,3 +187,119 @@ fn what_cannot_be_matched_is_said_when_the_site_is_checked() {
             .contains("does not say which system sends")
     );
 }
+
+/// A report of one order at a time of day, results as `CODE VALUE STATUS`.
+fn report(at: &str, results: &[&str]) -> String {
+    let mut text = format!(
+        "MSH|^~\\&|LAB|H|||202601050{at}||ORU^R01|1|P|2.5\nPID|||7||{JANE}\n\
+         OBR|1||F1^LAB|PANEL^^L|||||||||||||||||||202601050{at}|||F\n"
+    );
+    for (result, n) in results.iter().zip(1..) {
+        let parts: Vec<&str> = result.split(' ').collect();
+        let (code, value, status) = (parts[0], parts[1], parts[2]);
+        text.push_str(&format!(
+            "OBX|{n}|NM|{code}^^L||{value}|mmol/L|||||{status}\nNTE|1||about {code}\n"
+        ));
+    }
+    text
+}
+
+/// What of a report goes on, as `CODE VALUE STATUS`, and what was noticed.
+fn left(channel: &mut Channel, at: &str, results: &[&str]) -> (Vec<String>, Vec<String>) {
+    let processed = channel.run(&report(at, results));
+    let found = processed
+        .findings
+        .iter()
+        .map(|one| one.code.clone())
+        .collect();
+    let Some(delivery) = processed.deliveries.first() else {
+        return (vec![processed.disposition.word().to_owned()], found);
+    };
+    let text = String::from_utf8_lossy(delivery.payload.text()).into_owned();
+    let notes = text
+        .split('\r')
+        .filter(|line| line.starts_with("NTE"))
+        .count();
+    let lines: Vec<String> = text
+        .split('\r')
+        .filter(|line| line.starts_with("OBX"))
+        .map(|line| {
+            let fields: Vec<&str> = line.split('|').collect();
+            let code = fields[3].split('^').next().unwrap_or_default();
+            format!("{code} {} {}", fields[5], fields[11])
+        })
+        .collect();
+    assert_eq!(notes, lines.len(), "each with its own note");
+    (lines, found)
+}
+
+#[test]
+fn a_preliminary_result_never_follows_the_final_one() {
+    let mut channel = channel();
+    channel.run(&adt("A01", "20260101", "7", JANE));
+    let none: Vec<String> = Vec::new();
+    let of = |results: &[&str]| {
+        results
+            .iter()
+            .map(|one| (*one).to_owned())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        left(&mut channel, "800", &["NA 139 P", "K 4.0 P"]),
+        (of(&["NA 139 P", "K 4.0 P"]), none.clone())
+    );
+    assert_eq!(
+        left(&mut channel, "900", &["K 4.1 F"]),
+        (of(&["K 4.1 F"]), none.clone())
+    );
+    // Sodium goes on, potassium was final.
+    let (lines, found) = left(&mut channel, "930", &["K 4.0 P", "NA 140 F"]);
+    assert_eq!(
+        (lines, found),
+        (of(&["NA 140 F"]), of(&["result-withheld"]))
+    );
+    let (lines, found) = left(&mut channel, "940", &["K 5.4 C"]);
+    assert_eq!((lines, found), (of(&["K 5.4 C"]), none.clone()));
+    // What was under way when the correction came.
+    let (lines, found) = left(&mut channel, "900", &["K 4.1 F"]);
+    assert_eq!(
+        (lines, found),
+        (of(&["filtered"]), of(&["result-withheld"]))
+    );
+    // Another value under `final` is a correction that is not called one.
+    let (lines, found) = left(&mut channel, "950", &["NA 141 F"]);
+    assert_eq!((lines, found), (of(&["NA 141 F"]), of(&["result-state"])));
+}
+
+#[test]
+fn a_result_that_was_withdrawn_from_a_patient_does_not_come_back_by_itself() {
+    let mut channel = channel();
+    channel.run(&adt("A01", "20260101", "7", JANE));
+    assert_eq!(
+        left(&mut channel, "800", &["K 4.0 F"]).1,
+        Vec::<String>::new()
+    );
+    assert_eq!(
+        left(&mut channel, "810", &["K 4.0 W"]).1,
+        Vec::<String>::new()
+    );
+    assert_eq!(left(&mut channel, "820", &["K 4.0 F"]).0, ["held"]);
+    let by = ReleasedBy::Decision;
+    channel.released = Some(Released { step: 0, by });
+    assert_eq!(left(&mut channel, "820", &["K 4.0 F"]).0, ["K 4.0 F"]);
+}
+
+#[test]
+fn the_lines_of_a_report_are_one_result() {
+    let mut channel = channel();
+    channel.run(&adt("A01", "20260101", "7", JANE));
+    let lines = ["TXT one F", "TXT two F", "TXT three F"];
+    assert_eq!(left(&mut channel, "800", &lines).0.len(), 3);
+    // Sent again as it was: no correction.
+    assert_eq!(
+        left(&mut channel, "810", &lines),
+        (lines.map(str::to_owned).to_vec(), Vec::new())
+    );
+    let (left, found) = left(&mut channel, "820", &["TXT one F", "TXT other F"]);
+    assert_eq!((left.len(), found), (2, vec!["result-state".to_owned()]));
+}

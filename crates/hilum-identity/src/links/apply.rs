@@ -1,0 +1,298 @@
+//! What an event says, as changes of links.
+
+use std::collections::BTreeSet;
+
+use super::change::{Ids, make, patient_of, record, visit_of};
+use super::{Cause, LinkError, Sides, surviving_visit, survivor};
+use crate::event::{Act, Event, Level};
+use crate::identifier::Identifier;
+use crate::record::{LinkChange, LinkEvent, Memory, Patient, Visit, read, write};
+
+/// Does what an event says. Gives the event's row, which is written as well; `None` if nothing was
+/// to be changed (the same event came before).
+pub fn apply(
+    memory: &mut dyn Memory,
+    event: Event,
+    sides: &Sides,
+    cause: &Cause<'_>,
+) -> Result<Option<LinkEvent>, LinkError> {
+    let mut changes = Changes {
+        memory,
+        made: Vec::new(),
+        ids: Ids::of(cause.id),
+    };
+    for level in event.levels {
+        match (event.act, level) {
+            (Act::Merge | Act::Change, Level::Patient) => {
+                changes.patients(event.act, sides)?;
+            }
+            (Act::Merge | Act::Change, Level::Account) => {
+                changes.visits(
+                    &sides.prior_account,
+                    &sides.account,
+                    "PID-18 and MRG-3",
+                    sides,
+                )?;
+            }
+            (Act::Merge | Act::Change, Level::Visit) => {
+                changes.visits(&sides.prior_visit, &sides.visit, "PV1-19 and MRG-5", sides)?;
+            }
+            (Act::Merge | Act::Change, Level::AlternateVisit) => changes.visits(
+                &sides.prior_alternate_visit,
+                &sides.alternate_visit,
+                "PV1-50 and MRG-6",
+                sides,
+            )?,
+            (Act::Move, Level::Patient) => changes.move_identifiers(sides)?,
+            (Act::Move, Level::Account) => changes.move_account(sides)?,
+            (Act::Move, _) => changes.move_visit(sides)?,
+            (Act::Link | Act::Unlink, _) => changes.link(event.act == Act::Link, sides)?,
+            (Act::Visit(_) | Act::Within | Act::DeletePerson | Act::Person, _) => {}
+        }
+    }
+    let made = changes.made;
+    if made.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(record(memory, event.code, cause, made)?))
+}
+
+struct Changes<'a> {
+    memory: &'a mut dyn Memory,
+    made: Vec<LinkChange>,
+    ids: Ids,
+}
+
+impl Changes<'_> {
+    fn make(&mut self, change: LinkChange) -> Result<(), LinkError> {
+        make(self.memory, &change, &mut self.ids)?;
+        self.made.push(change);
+        Ok(())
+    }
+
+    /// Each identifier of before goes into that of the same authority and type, else into the first.
+    fn patients(&mut self, act: Act, sides: &Sides) -> Result<(), LinkError> {
+        if sides.prior_patients.is_empty() {
+            return Err(LinkError::Missing("who was merged (MRG-1)"));
+        }
+        let Some(first) = sides.patients.first() else {
+            return Err(LinkError::Missing("into whom it was merged (PID-3)"));
+        };
+        for victim in &sides.prior_patients {
+            let same = |other: &&Identifier| {
+                other.authority == victim.authority && other.kind == victim.kind
+            };
+            let into = sides.patients.iter().find(same).unwrap_or(first);
+            self.patient(act, &victim.key(), &into.key())?;
+        }
+        Ok(())
+    }
+
+    fn patient(&mut self, act: Act, victim: &str, into: &str) -> Result<(), LinkError> {
+        if victim == into {
+            return Ok(());
+        }
+        let (into, survivor_row) = survivor(self.memory, into)?;
+        if into == victim {
+            return Err(LinkError::Circle);
+        }
+        let row: Option<Patient> = read(self.memory, victim)?;
+        let before = row.as_ref().and_then(|row| row.into.clone());
+        if let Some(before) = &before {
+            // It has come to the same place already.
+            if survivor(self.memory, before)?.0 == into {
+                return Ok(());
+            }
+        }
+        if let (Some(one), Some(other)) = (&row, &survivor_row)
+            && born_together(one, other)
+        {
+            return Err(LinkError::Twins);
+        }
+        // The survivor gets a row too, under the id of the one whose number it takes over.
+        let own = match survivor_row {
+            Some(own) => own,
+            None => {
+                let mut own = patient_of(self.memory, &into, &mut self.ids)?;
+                if act == Act::Change
+                    && let Some(row) = &row
+                {
+                    own.id.clone_from(&row.id);
+                }
+                own
+            }
+        };
+        write(self.memory, &into, &own);
+        self.make(LinkChange::PatientInto {
+            key: victim.to_owned(),
+            before,
+            after: Some(into),
+        })
+    }
+
+    fn visits(
+        &mut self,
+        prior: &Option<Identifier>,
+        now: &Option<Identifier>,
+        fields: &'static str,
+        sides: &Sides,
+    ) -> Result<(), LinkError> {
+        let (Some(prior), Some(now)) = (prior, now) else {
+            return Err(LinkError::Missing(fields));
+        };
+        let (victim, into) = (prior.key(), now.key());
+        if victim == into {
+            return Ok(());
+        }
+        let (into, row) = surviving_visit(self.memory, &into)?;
+        if into == victim {
+            return Err(LinkError::Circle);
+        }
+        let old: Option<Visit> = read(self.memory, &victim)?;
+        let before = old.as_ref().and_then(|row| row.into.clone());
+        if before.as_ref() == Some(&into) {
+            return Ok(());
+        }
+        if row.is_none() {
+            let mut row = visit_of(self.memory, &into, &mut self.ids)?;
+            if let Some(old) = &old {
+                row.status = old.status;
+                row.as_of = old.as_of;
+                row.patients.clone_from(&old.patients);
+            }
+            if row.patients.is_empty() {
+                row.patients = sides.patients.iter().map(Identifier::key).collect();
+            }
+            write(self.memory, &into, &row);
+        }
+        self.make(LinkChange::VisitInto {
+            key: victim,
+            before,
+            after: Some(into),
+        })
+    }
+
+    /// A43: identifiers were with the wrong person (MRG-4), and are with another one (PID-2) now.
+    fn move_identifiers(&mut self, sides: &Sides) -> Result<(), LinkError> {
+        let person = |side: &[Identifier], own: &[Identifier]| {
+            side.iter()
+                .find(|one| !own.contains(one))
+                .map(Identifier::key)
+        };
+        let moved: Vec<_> = sides
+            .patients
+            .iter()
+            .filter(|one| sides.prior_patients.contains(one))
+            .cloned()
+            .collect();
+        if moved.is_empty() {
+            // The number is another one with the other person.
+            return self.patients(Act::Change, sides);
+        }
+        let from = person(&sides.prior_patients, &moved);
+        let to = person(&sides.patients, &moved);
+        for one in &moved {
+            for (other, linked) in [(&from, false), (&to, true)] {
+                if let Some(other) = other {
+                    self.set_link(&one.key(), other, linked)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A44: an account (PID-18, before MRG-3) was with the wrong patient.
+    fn move_account(&mut self, sides: &Sides) -> Result<(), LinkError> {
+        let account = sides.prior_account.as_ref().or(sides.account.as_ref());
+        let Some(account) = account else {
+            return Err(LinkError::Missing("which account is moved (MRG-3)"));
+        };
+        self.give(&account.key(), sides)?;
+        if let (Some(now), Some(before)) = (&sides.account, &sides.prior_account)
+            && now != before
+        {
+            let (now, before) = (Some(now.clone()), Some(before.clone()));
+            self.visits(&before, &now, "PID-18 and MRG-3", sides)?;
+        }
+        Ok(())
+    }
+
+    /// A45: a visit (PV1-19, before MRG-5) was with the wrong account or patient.
+    fn move_visit(&mut self, sides: &Sides) -> Result<(), LinkError> {
+        let visit = sides.prior_visit.as_ref().or(sides.visit.as_ref());
+        let Some(visit) = visit else {
+            return Err(LinkError::Missing("which visit is moved (MRG-5)"));
+        };
+        let key = visit.key();
+        self.give(&key, sides)?;
+        if let Some(account) = &sides.account {
+            let row = visit_of(self.memory, &key, &mut self.ids)?;
+            let after = Some(account.key());
+            if row.account != after {
+                self.make(LinkChange::AccountOf {
+                    key: key.clone(),
+                    before: row.account,
+                    after,
+                })?;
+            }
+        }
+        if let (Some(now), Some(before)) = (&sides.visit, &sides.prior_visit)
+            && now != before
+        {
+            let (now, before) = (Some(now.clone()), Some(before.clone()));
+            self.visits(&before, &now, "PV1-19 and MRG-5", sides)?;
+        }
+        Ok(())
+    }
+
+    /// A visit or account belongs to the patient of PID-3.
+    fn give(&mut self, key: &str, sides: &Sides) -> Result<(), LinkError> {
+        let after: BTreeSet<String> = sides.patients.iter().map(Identifier::key).collect();
+        if after.is_empty() {
+            return Err(LinkError::Missing("to whom it is moved (PID-3)"));
+        }
+        let row = visit_of(self.memory, key, &mut self.ids)?;
+        if row.patients == after {
+            return Ok(());
+        }
+        write(self.memory, key, &row);
+        self.make(LinkChange::VisitOf {
+            key: key.to_owned(),
+            before: row.patients,
+            after,
+        })
+    }
+
+    /// A24 and A37.
+    fn link(&mut self, linked: bool, sides: &Sides) -> Result<(), LinkError> {
+        let (Some(one), Some(other)) = (sides.patients.first(), sides.prior_patients.first())
+        else {
+            return Err(LinkError::Missing("both patients (PID-3 twice)"));
+        };
+        self.set_link(&one.key(), &other.key(), linked)
+    }
+
+    fn set_link(&mut self, key: &str, other: &str, linked: bool) -> Result<(), LinkError> {
+        let row = patient_of(self.memory, key, &mut self.ids)?;
+        if key == other || row.links.contains(other) == linked {
+            return Ok(());
+        }
+        self.make(LinkChange::Linked {
+            key: key.to_owned(),
+            other: other.to_owned(),
+            linked,
+        })
+    }
+}
+
+/// Two of one birth: both say so or have the same mother, on one day, with given names of their own.
+fn born_together(one: &Patient, other: &Patient) -> bool {
+    let of_one_birth = (one.multiple_birth && other.multiple_birth)
+        || one.mother.as_ref().is_some_and(|mother| {
+            other.mother.as_ref().map(|other| &other.value) == Some(&mother.value)
+        });
+    let (one, other) = (one.person(), other.person());
+    let day = one.birth == other.birth || one.birth.is_empty() || other.birth.is_empty();
+    let named = !one.given.is_empty() && !other.given.is_empty();
+    of_one_birth && day && named && !one.given.eq_ignore_ascii_case(&other.given)
+}

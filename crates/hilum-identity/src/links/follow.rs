@@ -1,0 +1,81 @@
+//! From a number to whoever it belongs to now.
+
+use std::collections::BTreeSet;
+
+use hilum_component::{LinkedKeys, StateView};
+
+use super::change::LANE_SCOPE;
+use super::{CHAIN_MAX, LinkError};
+use crate::record::{Memory, Patient, Visit, read};
+
+/// The key under which a patient is known now, and its row; the way from the first to it.
+pub fn survivor(
+    memory: &mut dyn Memory,
+    key: &str,
+) -> Result<(String, Option<Patient>), LinkError> {
+    let mut key = key.to_owned();
+    for _ in 0..CHAIN_MAX {
+        let row: Option<Patient> = read(memory, &key)?;
+        match row {
+            Some(Patient {
+                into: Some(into), ..
+            }) => key = into,
+            row => return Ok((key, row)),
+        }
+    }
+    Err(LinkError::Chain)
+}
+
+/// The key under which a visit or account is known now, and its row.
+pub fn surviving_visit(
+    memory: &mut dyn Memory,
+    key: &str,
+) -> Result<(String, Option<Visit>), LinkError> {
+    let mut key = key.to_owned();
+    for _ in 0..CHAIN_MAX {
+        let row: Option<Visit> = read(memory, &key)?;
+        match row {
+            Some(Visit {
+                into: Some(into), ..
+            }) => key = into,
+            row => return Ok((key, row)),
+        }
+    }
+    Err(LinkError::Chain)
+}
+
+/// All keys of the person of a key: those merged into it are found from the other side, by
+/// [`survivor`]; this follows the links of A24.
+pub fn linked(memory: &mut dyn Memory, key: &str) -> Result<BTreeSet<String>, LinkError> {
+    let mut found = BTreeSet::new();
+    let mut open = vec![key.to_owned()];
+    while let Some(next) = open.pop() {
+        let (key, row) = survivor(memory, &next)?;
+        if found.len() >= CHAIN_MAX {
+            return Err(LinkError::Chain);
+        }
+        if found.insert(key) {
+            open.extend(row.into_iter().flat_map(|row| row.links));
+        }
+    }
+    Ok(found)
+}
+
+/// Keeps the deliveries of a merged identifier in order with those of whoever it was merged into.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Lanes;
+
+impl LinkedKeys for Lanes {
+    fn survivor(&self, state: &dyn StateView, domain: &str, identifier: &str) -> Option<String> {
+        let mut lane: Option<String> = None;
+        for _ in 0..CHAIN_MAX {
+            let own = lane.as_deref().unwrap_or(identifier);
+            let next = state.get(LANE_SCOPE, &format!("{domain}/{own}")).value;
+            match next.and_then(|bytes| String::from_utf8(bytes.to_vec()).ok()) {
+                Some(next) if next != identifier => lane = Some(next),
+                _ => break,
+            }
+        }
+        lane
+    }
+}

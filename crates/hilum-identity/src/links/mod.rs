@@ -1,0 +1,83 @@
+//! Merging, moving, linking and taking it back: only links change, never a record.
+
+mod apply;
+mod change;
+mod follow;
+mod undo;
+
+use hilum_message::MessageId;
+
+use crate::identifier::Identifier;
+use crate::record::Unreadable;
+
+pub use apply::apply;
+pub(crate) use change::{Ids, patient_of, visit_of};
+pub use follow::{Lanes, linked, surviving_visit, survivor};
+pub use undo::undo;
+
+/// Merges that are followed one after the other.
+pub const CHAIN_MAX: usize = 64;
+
+/// Why links were not changed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum LinkError {
+    /// A row cannot be read.
+    #[error(transparent)]
+    Unreadable(#[from] Unreadable),
+    /// The survivor has already been merged into the victim.
+    #[error("the record that is to stay was merged into the one that is to go; undo that first")]
+    Circle,
+    /// Two of one birth.
+    #[error("the two were born together and have names of their own: twins are not merged")]
+    Twins,
+    /// The message lacks one of the two sides.
+    #[error("the message does not say {0}")]
+    Missing(&'static str),
+    /// Merges follow each other too often.
+    #[error("more than {CHAIN_MAX} merges lead from one record to the next")]
+    Chain,
+    /// There is no such event.
+    #[error("there is no such event")]
+    NoEvent,
+    /// It was undone before.
+    #[error("the event {0} has already undone it")]
+    Undone(String),
+    /// Something was changed again since.
+    #[error("a later event changed the same link; undo that first")]
+    Later,
+}
+
+/// The two sides of an event that changes links, as its message names them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sides {
+    /// PID-3 and PID-2; of a link, those of the first PID.
+    pub patients: Vec<Identifier>,
+    /// MRG-1 and MRG-4; of a link, those of the second PID.
+    pub prior_patients: Vec<Identifier>,
+    /// PID-18.
+    pub account: Option<Identifier>,
+    /// MRG-3.
+    pub prior_account: Option<Identifier>,
+    /// PV1-19.
+    pub visit: Option<Identifier>,
+    /// MRG-5.
+    pub prior_visit: Option<Identifier>,
+    /// PV1-50.
+    pub alternate_visit: Option<Identifier>,
+    /// MRG-6.
+    pub prior_alternate_visit: Option<Identifier>,
+}
+
+/// Who changes links, when and why.
+#[derive(Clone, Debug)]
+pub struct Cause<'a> {
+    /// The id of the event, from which ids of new records derive as well.
+    pub id: MessageId,
+    /// When, Unix milliseconds.
+    pub at_ms: u64,
+    /// The message or the person.
+    pub by: &'a str,
+    /// Why.
+    pub reason: &'a str,
+}

@@ -1,0 +1,147 @@
+//! Remembering what a message says of its patient, visit and orders.
+
+use crate::assess::{Facts, Kind, OrderFacts};
+use crate::event::{Act, Event};
+use crate::identifier::Identifier;
+use crate::links::{Cause, Ids, LinkError, apply, patient_of, surviving_visit, survivor, visit_of};
+use crate::record::{
+    LinkEvent, Memory, Order, Said, SourceTime, Standing, Unreadable, Visit, read, write,
+};
+use crate::results::OrderChange;
+
+/// Remembers what a message says: links first, then its patient, visit and orders. Gives the event
+/// that changed links, if one did.
+///
+/// An older message changes nothing that a newer one has said.
+pub fn remember(
+    memory: &mut dyn Memory,
+    facts: &Facts,
+    cause: &Cause<'_>,
+) -> Result<Option<LinkEvent>, LinkError> {
+    let mut ids = Ids::of(cause.id.derive("hilum.identity.remember", 0));
+    let changed = match facts.event {
+        Some(event) if event.relinks() => apply(memory, event, &facts.sides, cause)?,
+        _ => None,
+    };
+    let relinks = facts.event.is_some_and(Event::relinks);
+    for identifier in &facts.sides.patients {
+        patient(memory, facts, identifier, &mut ids)?;
+    }
+    if !relinks {
+        let visit = facts.sides.visit.as_ref();
+        for identifier in facts.sides.account.iter().chain(visit) {
+            remember_visit(memory, facts, identifier, &mut ids)?;
+        }
+    }
+    for order in &facts.orders {
+        for number in &order.numbers {
+            remember_order(memory, facts, order, number)?;
+        }
+    }
+    Ok(changed)
+}
+
+fn patient(
+    memory: &mut dyn Memory,
+    facts: &Facts,
+    identifier: &Identifier,
+    ids: &mut Ids,
+) -> Result<(), LinkError> {
+    let key = identifier.key();
+    let (now, _) = survivor(memory, &key)?;
+    if now != key {
+        // What is said under a merged number is not said of the survivor.
+        return Ok(());
+    }
+    let before = patient_of(memory, &key, ids)?;
+    let mut row = before.clone();
+    let registered = facts.kind == Kind::Registration;
+    let deletes = matches!(facts.event.map(|event| event.act), Some(Act::DeletePerson));
+    let standing = match (deletes, facts.temporary) {
+        (true, _) => Standing::Deleted,
+        (false, true) => Standing::Temporary,
+        (false, false) => Standing::Person,
+    };
+    // What a result says of a patient who is registered is compared, and not remembered.
+    if registered || !row.standing.as_ref().is_some_and(|said| said.registered) {
+        row.hear(&facts.person, standing, facts.as_of, registered);
+    }
+    row.multiple_birth |= facts.multiple_birth;
+    if let Some(mother) = &facts.mother {
+        let said = Said {
+            value: mother.key(),
+            as_of: facts.as_of,
+            registered,
+        };
+        Said::hear(&mut row.mother, said);
+    }
+    if row != before {
+        write(memory, &key, &row);
+    }
+    Ok(())
+}
+
+fn remember_visit(
+    memory: &mut dyn Memory,
+    facts: &Facts,
+    identifier: &Identifier,
+    ids: &mut Ids,
+) -> Result<(), LinkError> {
+    let key = surviving_visit(memory, &identifier.key())?.0;
+    let before: Option<Visit> = read(memory, &key)?;
+    let mut row = match &before {
+        Some(row) => row.clone(),
+        None => visit_of(memory, &key, ids)?,
+    };
+    if row.patients.is_empty() {
+        row.patients = facts.sides.patients.iter().map(Identifier::key).collect();
+    }
+    let is_visit = facts.sides.visit.as_ref() == Some(identifier);
+    if let Some(Act::Visit(status)) = facts.event.map(|event| event.act)
+        && is_visit
+        && facts.as_of >= row.as_of
+    {
+        row.status = status;
+        row.as_of = facts.as_of;
+    }
+    if is_visit && row.account.is_none() {
+        row.account = facts.sides.account.as_ref().map(Identifier::key);
+    }
+    if before.as_ref() != Some(&row) {
+        write(memory, &key, &row);
+    }
+    Ok(())
+}
+
+fn remember_order(
+    memory: &mut dyn Memory,
+    facts: &Facts,
+    order: &OrderFacts,
+    number: &Identifier,
+) -> Result<(), Unreadable> {
+    let key = number.key();
+    let before: Option<Order> = read(memory, &key)?;
+    let mut row = before.clone().unwrap_or_else(|| Order {
+        as_of: SourceTime::NEVER,
+        ..Order::default()
+    });
+    if row.patients.is_empty() {
+        row.patients = facts.sides.patients.iter().map(Identifier::key).collect();
+    }
+    if facts.kind == Kind::Result && !order.ended {
+        row.reported = true;
+    }
+    if facts.as_of >= row.as_of {
+        match order.change {
+            OrderChange::Ended => (row.cancelled, row.as_of) = (true, facts.as_of),
+            OrderChange::Placed | OrderChange::StillThere => {
+                (row.cancelled, row.as_of) = (false, facts.as_of);
+            }
+            OrderChange::None => {}
+        }
+    }
+    if before.as_ref() != Some(&row) {
+        write(memory, &key, &row);
+    }
+    Ok(())
+}

@@ -1,0 +1,102 @@
+//! What was reported of the observations of an order, and what a new report makes of them.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::identifier::Identifier;
+use crate::record::{Memory, Row, SourceTime, Unreadable, read, write};
+use crate::results::{Next, ObservationKey, Ruling, Status, next};
+
+/// How an observation was last reported: status, time, and a digest of its value.
+type Last = (Status, SourceTime, u64);
+
+/// The observations of an order, by a digest of their keys.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+struct Reported(BTreeMap<String, Last>);
+
+impl Row for Reported {
+    const SCOPE: &'static str = "hilum.identity.results";
+    const NAME: &'static str = "result";
+}
+
+/// Observations of one order that are remembered; of further ones nobody says what may follow.
+pub const OBSERVATIONS_MAX: usize = 2_000;
+
+/// An observation as a message reports it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Observation {
+    /// Which one of its order.
+    pub key: ObservationKey,
+    /// How it stands.
+    pub status: Status,
+    /// A digest of what it says ([`digest`]).
+    pub value: u64,
+}
+
+/// Whether somebody has decided that the report is to be carried out as it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Vouched {
+    /// Nobody has.
+    No,
+    /// A person released the message.
+    Yes,
+}
+
+/// Takes in what a message reports of an order: for each observation what it becomes.
+pub fn report(
+    memory: &mut dyn Memory,
+    order: &Identifier,
+    observations: &[Observation],
+    as_of: SourceTime,
+    vouched: Vouched,
+) -> Result<Vec<Next>, Unreadable> {
+    let key = order.key();
+    let before: Reported = read(memory, &key)?.unwrap_or_default();
+    let mut row = before.clone();
+    let mut all = Vec::with_capacity(observations.len());
+    for observation in observations {
+        let name = name(&observation.key);
+        let last = before.0.get(&name);
+        let same = last.is_some_and(|(_, _, value)| *value == observation.value);
+        let late = last.is_some_and(|(_, at, _)| as_of < *at);
+        let mut becomes = next(last.map(|last| last.0), observation.status, same, late);
+        if vouched == Vouched::Yes && !matches!(becomes.ruling, Ruling::Legal) {
+            becomes = Next {
+                status: observation.status,
+                ruling: Ruling::Legal,
+            };
+        }
+        let carried = matches!(becomes.ruling, Ruling::Legal | Ruling::Flagged(_));
+        if carried && (last.is_some() || row.0.len() < OBSERVATIONS_MAX) {
+            row.0
+                .insert(name, (becomes.status, as_of, observation.value));
+        }
+        all.push(becomes);
+    }
+    if row != before {
+        write(memory, &key, &row);
+    }
+    Ok(all)
+}
+
+fn name(key: &ObservationKey) -> String {
+    let time = key.time.as_deref().unwrap_or_default();
+    let parts = [&*key.code, &*key.sub, time];
+    format!("{:016x}", digest(parts.iter().map(|part| part.as_bytes())))
+}
+
+/// A digest that is the same on every machine and release (FNV-1a, 64 bits); each part counts with its
+/// end.
+pub fn digest<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> u64 {
+    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    let mut take = |byte: u8| {
+        hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+    };
+    for part in parts {
+        part.iter().copied().for_each(&mut take);
+        take(0xff);
+    }
+    hash
+}
