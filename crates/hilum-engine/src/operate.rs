@@ -12,7 +12,7 @@ use hilum_message::{DeliveryId, MessageId};
 use crate::Engine;
 use crate::lanes::Place;
 use crate::queue::{Queue, Trouble};
-use crate::store::{self, AcceptFailure};
+use crate::store::{self, AcceptFailure, Due};
 
 /// The scope of pauses, which outlive a restart.
 const PAUSED_SCOPE: &str = "hilum.paused";
@@ -42,10 +42,13 @@ impl From<AcceptFailure> for OperateError {
 }
 
 /// What a person decides about a held message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Held {
     /// It goes on; no step up to the one that held it can hold it again.
     Release,
+    /// The step that held it decides anew, with these named values; if it holds it again, nothing is
+    /// changed.
+    Retry(Vec<(String, String)>),
     /// It ends.
     Reject,
 }
@@ -191,11 +194,31 @@ impl Engine {
             .held
             .find(message)
             .ok_or_else(|| OperateError::NotFound(format!("held message {message}")))?;
-        tracing::info!(message_id = %message, ?decision, reason, "a person decided about a held message");
+        let act = match &decision {
+            Held::Release => "release",
+            Held::Retry(_) => "retry",
+            Held::Reject => "reject",
+        };
+        tracing::info!(message_id = %message, act, reason, "a person decided about a held message");
         match decision {
-            Held::Release => store::due(self.core(), sequence, &held, ReleasedBy::Decision)
-                .await
-                .map_err(OperateError::Record),
+            Held::Release => {
+                store::due(self.core(), sequence, &held, ReleasedBy::Decision, &[])
+                    .await
+                    .map_err(OperateError::Record)?;
+                Ok(())
+            }
+            Held::Retry(values) => {
+                let by = ReleasedBy::Change;
+                let due = store::due(self.core(), sequence, &held, by, &values).await;
+                match due.map_err(OperateError::Record)? {
+                    Due::WentOn => Ok(()),
+                    Due::Waits => {
+                        let text =
+                            format!("message {message} would be held again; nothing is changed");
+                        Err(OperateError::Conflict(text))
+                    }
+                }
+            }
             Held::Reject => {
                 self.core().journal.abandon(sequence).await?;
                 store::finish(self.core(), sequence);

@@ -2,6 +2,10 @@
 
 use std::fmt;
 
+/// The named value of a message that says to whom a person has reassigned it: a key that
+/// [`Identifier::key`] made.
+pub const REASSIGNED: &str = "reassigned";
+
 /// What a system calls a patient, a visit or an order (HL7 v2.5.1 §2.A.14 CX, §2.A.28 EI).
 ///
 /// A number alone names nobody: two laboratories use the same ones. With authority and type it is

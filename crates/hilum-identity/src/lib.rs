@@ -24,7 +24,7 @@ pub mod results;
 
 pub use assess::{Assessment, Contradiction, Facts, Kind, Notice, OrderFacts, Unknown, assess};
 pub use event::{Act, EVENTS, Event, Level, VisitStatus};
-pub use identifier::Identifier;
+pub use identifier::{Identifier, REASSIGNED};
 pub use links::{
     CHAIN_MAX, Cause, Lanes, LinkError, Sides, apply, linked, surviving_visit, survivor, undo,
 };

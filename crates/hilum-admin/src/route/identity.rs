@@ -77,13 +77,19 @@ impl Memory for Links<'_, '_> {
     }
 }
 
+/// The patient's number that a request names.
+pub(super) fn identifier(call: &Call) -> Result<Identifier, ApiError> {
+    let text = |name| call.text(name).unwrap_or_default();
+    let identifier = Identifier::new(text("number"), text("authority"), text("type"));
+    if identifier.value.is_empty() {
+        return Err(ApiError::bad("number", "say which number"));
+    }
+    Ok(identifier)
+}
+
 fn patient(admin: Arc<Admin>, call: Call) -> Answer {
     Box::pin(async move {
-        let text = |name| call.text(name).unwrap_or_default();
-        let identifier = Identifier::new(text("number"), text("authority"), text("type"));
-        if identifier.value.is_empty() {
-            return Err(ApiError::bad("number", "say which number"));
-        }
+        let identifier = identifier(&call)?;
         let found = admin
             .engine
             .edit_state("looked at", |state| about(&mut Links(state), &identifier))

@@ -15,6 +15,22 @@ const REASON: Parameter = Parameter {
     about: "Why, for the record",
 };
 
+const REASSIGN: &[Parameter] = &[
+    Parameter {
+        name: "number",
+        about: "The patient's number (CX-1)",
+    },
+    Parameter {
+        name: "authority",
+        about: "Who assigned it, as the file of its system names it",
+    },
+    Parameter {
+        name: "type",
+        about: "Its type (table 0203), such as MR",
+    },
+    REASON,
+];
+
 const REPLAY: &[Parameter] = &[
     Parameter {
         name: "to",
@@ -85,6 +101,16 @@ pub(super) fn routes() -> Vec<Entry> {
                 &[REASON],
             ),
             handle: release,
+        },
+        Entry {
+            route: post(
+                "reassign",
+                "/api/v1/messages/{message}/reassign",
+                "Gives a message that `match` holds another patient; it goes on if it agrees with what \
+                 is known of that one",
+                REASSIGN,
+            ),
+            handle: reassign,
         },
         Entry {
             route: post(
@@ -197,6 +223,20 @@ fn release(admin: Arc<Admin>, call: Call) -> Answer {
         admin
             .engine
             .held(message, Held::Release, &reason(&call))
+            .await
+            .map_err(told)?;
+        done()
+    })
+}
+
+fn reassign(admin: Arc<Admin>, call: Call) -> Answer {
+    Box::pin(async move {
+        let message = parse(&call, "message")?;
+        let patient = super::identity::identifier(&call)?;
+        let values = vec![(hilum_identity::REASSIGNED.to_owned(), patient.key())];
+        admin
+            .engine
+            .held(message, Held::Retry(values), &reason(&call))
             .await
             .map_err(told)?;
         done()

@@ -246,7 +246,7 @@ pub(crate) async fn wake_held(core: Arc<Core>, mut stop: Stop) {
             }
         }
         for (sequence, held, by) in core.held.due(core.now_ms()) {
-            if let Err(text) = due(&core, sequence, &held, by).await {
+            if let Err(text) = due(&core, sequence, &held, by, &[]).await {
                 core.held.still_due(sequence);
                 tracing::error!(channel = %held.channel, message_id = %held.message, error = text,
                     "a held message could not go on; it is tried again");
@@ -270,15 +270,25 @@ fn next_due(core: &Core) -> Option<u64> {
     timer.into_iter().chain(core.held.next_due()).min()
 }
 
-/// Lets a held message go on, or wait on if the step that held it wants so.
+/// What a held message did when it was due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Due {
+    /// It went on.
+    WentOn,
+    /// The step that held it wants it to wait on.
+    Waits,
+}
+
+/// Lets a held message go on, with more named values, or wait on if the step that held it wants so.
 pub(crate) async fn due(
     core: &Arc<Core>,
     sequence: u64,
     held: &HeldMessage,
     by: ReleasedBy,
-) -> Result<(), String> {
+    values: &[(String, String)],
+) -> Result<Due, String> {
     let Some(channel) = core.channel(&held.channel) else {
-        return Ok(());
+        return Ok(Due::Waits);
     };
     let (row, payload) = core
         .journal
@@ -286,10 +296,14 @@ pub(crate) async fn due(
         .await
         .map_err(|error| super::chain(&error))?;
     let peer = Peer::inside(row.peer.clone().unwrap_or_default());
+    let mut metadata = row.metadata;
+    for (name, value) in values {
+        metadata.set(name.as_str(), value.as_str());
+    }
     let arrival = Arrival {
         payload,
         peer,
-        metadata: row.metadata,
+        metadata,
         remembers: None,
     };
     let origin = Origin::Linked {
@@ -304,17 +318,17 @@ pub(crate) async fn due(
     };
     // Before the look, so that what changes meanwhile makes it look again.
     if !core.held.look_again(sequence) {
-        return Ok(());
+        return Ok(Due::WentOn);
     }
     if by == ReleasedBy::Change && still_held(core, &channel, &arrival, &origin, held.step).await {
-        return Ok(());
+        return Ok(Due::Waits);
     }
     let taken = take_in(core, &channel, arrival, origin).await;
     match taken.accepted {
         Some(_) => {
             channel.figures.disposed(taken.reply.disposition);
             crate::channel::tell_if_rejected(core, &channel, &taken);
-            Ok(())
+            Ok(Due::WentOn)
         }
         None => Err(taken.reply.reason.unwrap_or_default()),
     }

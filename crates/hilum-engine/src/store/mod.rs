@@ -23,7 +23,7 @@ use crate::resend::{ResendDigest, ResendKey};
 use crate::runtime::Core;
 
 pub(crate) use commit::{dispatch, remember_recovered};
-pub(crate) use held::{HeldMessages, due, finish, wake_held};
+pub(crate) use held::{Due, HeldMessages, due, finish, wake_held};
 pub use read::Orphan;
 pub(crate) use read::{
     after_reject, body, oldest_ms, pending, record, recover, restore_blocks, stored_answer,

@@ -20,8 +20,8 @@ use hilum_component::{
 use hilum_hl7v2::Message;
 use hilum_identity::results::Ruling;
 use hilum_identity::{
-    Assessment, Cause, Contradiction, Facts, Identifier, Kind, LinkError, Patient, Row, Unknown,
-    Vouched, assess, remember, report,
+    Assessment, Cause, Contradiction, Facts, Identifier, Kind, LinkError, Patient, REASSIGNED, Row,
+    Unknown, Vouched, assess, remember, report,
 };
 use hilum_message::Phi;
 use serde_json::Value;
@@ -150,7 +150,14 @@ impl Step for Match {
         let sender = name
             .and_then(|name| self.senders.get(name))
             .unwrap_or(&self.base);
-        let groups = facts::read(v2, sender, context.arrived_ms);
+        let mut groups = facts::read(v2, sender, context.arrived_ms);
+        let reassigned = message
+            .metadata
+            .get(REASSIGNED)
+            .and_then(Identifier::of_key);
+        if let Some(to) = reassigned {
+            reassign(message, &mut groups, to, context)?;
+        }
         let (mut followed, mut withheld) = (Vec::new(), Vec::new());
         for (group, number) in groups.iter().zip(0..) {
             context.spend()?;
@@ -251,6 +258,35 @@ impl Match {
             Err(error) => Err(waits(Contradiction::Links(error).to_string())),
         }
     }
+}
+
+/// Gives a message of one patient to the patient whom a person chose.
+fn reassign(
+    message: &mut Working,
+    groups: &mut [Group],
+    to: Identifier,
+    context: &mut StepContext<'_>,
+) -> Result<(), Halted> {
+    let [group] = groups else {
+        return Err(waits(
+            "a message of several patients cannot be reassigned".to_owned(),
+        ));
+    };
+    let Some(from) = group.facts.sides.patients.first().cloned() else {
+        return Err(waits(
+            "a message without a patient's number cannot be reassigned".to_owned(),
+        ));
+    };
+    rewrite(message, group, &from, &to)?;
+    if let Some(first) = group.facts.sides.patients.first_mut() {
+        *first = to;
+    }
+    finding(
+        context,
+        "reassigned",
+        "a person gave the message another patient".to_owned(),
+    );
+    Ok(())
 }
 
 /// What the results of a message become; gives the segments of those that are not carried out.

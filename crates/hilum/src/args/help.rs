@@ -273,6 +273,14 @@ const HELP: &[Help] = &[
         )],
     ),
     (
+        "reassign",
+        NODE,
+        &[(
+            "01KB2N8WZ6Q3V7T5R9XKDM4HPE --to 4712 --authority HOSP --type MR --reason \"labels were swapped\"",
+            "",
+        )],
+    ),
+    (
         "reject",
         NODE,
         &[(

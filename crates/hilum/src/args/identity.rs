@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 
-use super::node::Node;
+use super::node::{Node, OfMessage};
 
 /// `hilum identity`
 ///
@@ -23,20 +23,42 @@ pub(crate) enum IdentityCommand {
     Undo(UndoLinks),
 }
 
-/// `hilum identity show`
+/// Who assigned a number, and what it is.
 #[derive(Debug, Args)]
-pub(crate) struct ShowIdentity {
-    /// The number (CX-1)
-    #[arg(value_name = "NUMBER")]
-    pub(crate) number: String,
+pub(crate) struct Assigned {
     /// Who assigned it, as the file of its system names it
     #[arg(long, value_name = "NAME", default_value = "")]
     pub(crate) authority: String,
     /// Its type (table 0203), such as MR
     #[arg(long = "type", value_name = "TYPE", default_value = "")]
     pub(crate) kind: String,
+}
+
+/// `hilum identity show`
+#[derive(Debug, Args)]
+pub(crate) struct ShowIdentity {
+    /// The number (CX-1)
+    #[arg(value_name = "NUMBER")]
+    pub(crate) number: String,
+    #[command(flatten)]
+    pub(crate) assigned: Assigned,
     #[command(flatten)]
     pub(crate) node: Node,
+}
+
+/// `hilum reassign`
+#[derive(Debug, Args)]
+pub(crate) struct Reassign {
+    #[command(flatten)]
+    pub(crate) of: OfMessage,
+    /// The number of the patient whom it is about (CX-1)
+    #[arg(long, value_name = "NUMBER", required = true)]
+    pub(crate) to: String,
+    #[command(flatten)]
+    pub(crate) assigned: Assigned,
+    /// Why, for the record
+    #[arg(long, value_name = "TEXT", required = true)]
+    pub(crate) reason: String,
 }
 
 /// `hilum identity undo`

@@ -25,7 +25,7 @@ pub(crate) use fhir::{
     FhirParameters, FhirValidate,
 };
 pub(crate) use help::command;
-pub(crate) use identity::{Identity, IdentityCommand, ShowIdentity, UndoLinks};
+pub(crate) use identity::{Identity, IdentityCommand, Reassign, ShowIdentity, UndoLinks};
 pub(crate) use journal::{Backup, Compare, Db, DbCommand, DbExport, DbReindex, DbSql, Verify};
 pub(crate) use node::{
     Ask, DeadLetters, Decide, Filters, Hold, Messages, OfDelivery, OfDestination, Replay, Resume,
@@ -110,6 +110,8 @@ pub(crate) enum Command {
     Holds(Ask),
     /// Lets a held message go on
     Release(Decide),
+    /// Gives a held message another patient; it goes on if it agrees with what is known of that one
+    Reassign(Reassign),
     /// Ends a held message without delivering it
     Reject(Decide),
     /// Loads the folder of a running node again

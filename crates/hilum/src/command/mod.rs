@@ -58,6 +58,7 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> anyhow::Result<Exit
         Command::Withdraw(arguments) => node::withdraw(arguments, output),
         Command::Holds(arguments) => node::holds(arguments, output),
         Command::Release(arguments) => node::release(arguments, output),
+        Command::Reassign(arguments) => node::reassign(arguments, output),
         Command::Reject(arguments) => node::reject(arguments, output),
         Command::Reload(arguments) => node::reload(arguments, output),
         Command::Codes(arguments) => codes::run(arguments, output),

@@ -170,6 +170,34 @@ async fn a_result_of_another_person_never_reaches_the_record_before_somebody_has
     assert_eq!(record[2], format!("{right} 4711"));
     assert!(!record.iter().any(|one| one.starts_with(&wrong)));
 
+    // Somebody finds out whose it is; for a third one it would be held again.
+    node.adt("A01", "4712", PETRA, "PV1|1|I|MED1").await;
+    node.adt("A01", "4713", "KLEIN^OTTO||19200101|M", "PV1|1|I|MED1")
+        .await;
+    let theirs = node.oru("4711", PETRA, "F5").await;
+    let (message, _) = node.held().await;
+    let reassign = |to: &str, code: i32| {
+        let what = [
+            "reassign",
+            &message,
+            "--to",
+            to,
+            "--authority",
+            "STE",
+            "--type",
+            "MR",
+        ];
+        ends(
+            &[&what[..], &["--reason", "labels swapped", "--at", &node.at]].concat(),
+            code,
+        )
+    };
+    let (_, error) = reassign("4713", 3);
+    assert!(error.contains("would be held again"), "{error}");
+    reassign("4712", 0);
+    let record = node.record(6).await;
+    assert_eq!(record[5], format!("{theirs} 4712"));
+
     // What a person has looked at goes on.
     node.oru("4711", PETRA, "F4").await;
     let (message, _) = node.held().await;
@@ -184,7 +212,7 @@ async fn a_result_of_another_person_never_reaches_the_record_before_somebody_has
         ],
         0,
     );
-    assert_eq!(node.record(4).await.len(), 4);
+    assert_eq!(node.record(7).await.len(), 7);
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::remote::{Remote, part};
 use super::show::{text, time};
-use crate::args::{Identity, IdentityCommand, ShowIdentity, UndoLinks};
+use crate::args::{Identity, IdentityCommand, Reassign, ShowIdentity, UndoLinks};
 use crate::output::{Exit, Output};
 
 pub(crate) fn identity(arguments: &Identity, output: &Output) -> anyhow::Result<Exit> {
@@ -17,8 +17,8 @@ pub(crate) fn identity(arguments: &Identity, output: &Output) -> anyhow::Result<
 fn show(arguments: &ShowIdentity, output: &Output) -> anyhow::Result<Exit> {
     let body = json!({
         "number": arguments.number,
-        "authority": arguments.authority,
-        "type": arguments.kind,
+        "authority": arguments.assigned.authority,
+        "type": arguments.assigned.kind,
     });
     let answer = Remote::new(&arguments.node.at)?.post("/api/v1/identity/patient", &body)?;
     let known = answer["known"] == true;
@@ -83,6 +83,24 @@ fn undo(arguments: &UndoLinks, output: &Output) -> anyhow::Result<Exit> {
             "undone; {} takes that back again",
             text(&answer, "event")
         ));
+    }
+    Ok(Exit::Done)
+}
+
+pub(crate) fn reassign(arguments: &Reassign, output: &Output) -> anyhow::Result<Exit> {
+    let of = &arguments.of;
+    let path = format!("/api/v1/messages/{}/reassign", part(&of.message));
+    let body = json!({
+        "number": arguments.to,
+        "authority": arguments.assigned.authority,
+        "type": arguments.assigned.kind,
+        "reason": arguments.reason,
+    });
+    let answer = Remote::new(&of.node.at)?.post(&path, &body)?;
+    if output.json() {
+        output.value(&answer)?;
+    } else {
+        output.line(format_args!("{} goes on for that patient", of.message));
     }
     Ok(Exit::Done)
 }

@@ -9,7 +9,7 @@ mod status;
 mod trace;
 
 pub(super) use find::{messages, tail};
-pub(super) use identity::identity;
+pub(super) use identity::{identity, reassign};
 pub(super) use operate::{
     dead_letters, hold, holds, reject, release, reload, replay, requeue, resume, withdraw,
 };
