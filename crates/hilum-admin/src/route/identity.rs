@@ -5,15 +5,29 @@ use std::sync::Arc;
 use bytes::Bytes;
 use hilum_access::{Method, Parameter, Permission, Route};
 use hilum_component::BoxFuture;
-use hilum_engine::StateEdit;
+use hilum_engine::{Held, StateEdit};
 use hilum_identity::{
-    Cause, Identifier, LinkError, LinkEvent, Memory, Patient, linked, read, survivor, undo,
+    Cause, Identifier, LinkError, LinkEvent, Memory, Patient, REASSIGNED, linked, read, survivor,
+    undo,
 };
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use super::operate::told;
+use super::operate::{REASON, done, parse, reason, told};
 use super::{Admin, ApiError, Call, Entry, Reply};
+
+const NUMBER: Parameter = Parameter {
+    name: "number",
+    about: "The patient's number (CX-1)",
+};
+const AUTHORITY: Parameter = Parameter {
+    name: "authority",
+    about: "Who assigned it, as the file of its system names it",
+};
+const TYPE: Parameter = Parameter {
+    name: "type",
+    about: "Its type (table 0203), such as MR",
+};
 
 pub(super) fn routes() -> Vec<Entry> {
     vec![
@@ -27,20 +41,7 @@ pub(super) fn routes() -> Vec<Entry> {
                         and the events that changed its links. The number is in the body, so that it \
                         is in no URL",
                 query: &[],
-                body: &[
-                    Parameter {
-                        name: "number",
-                        about: "The number (CX-1)",
-                    },
-                    Parameter {
-                        name: "authority",
-                        about: "Who assigned it, as the file of its system names it",
-                    },
-                    Parameter {
-                        name: "type",
-                        about: "Its type (table 0203), such as MR",
-                    },
-                ],
+                body: &[NUMBER, AUTHORITY, TYPE],
             },
             handle: patient,
         },
@@ -52,12 +53,22 @@ pub(super) fn routes() -> Vec<Entry> {
                 permission: Permission::Operate,
                 about: "Takes a merge, a move or a link back; what it changed is as it was before",
                 query: &[],
-                body: &[Parameter {
-                    name: "reason",
-                    about: "Why, for the record",
-                }],
+                body: &[REASON],
             },
             handle: take_back,
+        },
+        Entry {
+            route: Route {
+                name: "reassign",
+                method: Method::Post,
+                path: "/api/v1/messages/{message}/reassign",
+                permission: Permission::Operate,
+                about: "Gives a message that `match` holds another patient; it goes on if it agrees \
+                        with what is known of that one",
+                query: &[],
+                body: &[NUMBER, AUTHORITY, TYPE, REASON],
+            },
+            handle: reassign,
         },
     ]
 }
@@ -78,7 +89,7 @@ impl Memory for Links<'_, '_> {
 }
 
 /// The patient's number that a request names.
-pub(super) fn identifier(call: &Call) -> Result<Identifier, ApiError> {
+fn identifier(call: &Call) -> Result<Identifier, ApiError> {
     let text = |name| call.text(name).unwrap_or_default();
     let identifier = Identifier::new(text("number"), text("authority"), text("type"));
     if identifier.value.is_empty() {
@@ -142,6 +153,20 @@ fn one(key: &str, row: Option<&Patient>) -> Value {
         "authority": identifier.authority,
         "type": identifier.kind,
         "record": row.map(|row| &row.id),
+    })
+}
+
+fn reassign(admin: Arc<Admin>, call: Call) -> Answer {
+    Box::pin(async move {
+        let message = parse(&call, "message")?;
+        let patient = identifier(&call)?;
+        let values = vec![(REASSIGNED.to_owned(), patient.key())];
+        admin
+            .engine
+            .held(message, Held::Retry(values), &reason(&call))
+            .await
+            .map_err(told)?;
+        done()
     })
 }
 

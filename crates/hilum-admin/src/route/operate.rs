@@ -10,26 +10,10 @@ use serde_json::json;
 
 use super::{Admin, ApiError, Call, Entry, Reply};
 
-const REASON: Parameter = Parameter {
+pub(super) const REASON: Parameter = Parameter {
     name: "reason",
     about: "Why, for the record",
 };
-
-const REASSIGN: &[Parameter] = &[
-    Parameter {
-        name: "number",
-        about: "The patient's number (CX-1)",
-    },
-    Parameter {
-        name: "authority",
-        about: "Who assigned it, as the file of its system names it",
-    },
-    Parameter {
-        name: "type",
-        about: "Its type (table 0203), such as MR",
-    },
-    REASON,
-];
 
 const REPLAY: &[Parameter] = &[
     Parameter {
@@ -104,16 +88,6 @@ pub(super) fn routes() -> Vec<Entry> {
         },
         Entry {
             route: post(
-                "reassign",
-                "/api/v1/messages/{message}/reassign",
-                "Gives a message that `match` holds another patient; it goes on if it agrees with what \
-                 is known of that one",
-                REASSIGN,
-            ),
-            handle: reassign,
-        },
-        Entry {
-            route: post(
                 "reject",
                 "/api/v1/messages/{message}/reject",
                 "Ends a held message without delivering it",
@@ -157,15 +131,15 @@ pub(super) fn told(error: OperateError) -> ApiError {
     ApiError::new(status, code, text)
 }
 
-fn done() -> Result<Reply, ApiError> {
+pub(super) fn done() -> Result<Reply, ApiError> {
     Ok(Reply::Json(json!({ "done": true })))
 }
 
-fn reason(call: &Call) -> String {
+pub(super) fn reason(call: &Call) -> String {
     call.text("reason").unwrap_or("no reason given").to_owned()
 }
 
-fn parse<T: std::str::FromStr>(call: &Call, part: &str) -> Result<T, ApiError>
+pub(super) fn parse<T: std::str::FromStr>(call: &Call, part: &str) -> Result<T, ApiError>
 where
     T::Err: std::fmt::Display,
 {
@@ -223,20 +197,6 @@ fn release(admin: Arc<Admin>, call: Call) -> Answer {
         admin
             .engine
             .held(message, Held::Release, &reason(&call))
-            .await
-            .map_err(told)?;
-        done()
-    })
-}
-
-fn reassign(admin: Arc<Admin>, call: Call) -> Answer {
-    Box::pin(async move {
-        let message = parse(&call, "message")?;
-        let patient = super::identity::identifier(&call)?;
-        let values = vec![(hilum_identity::REASSIGNED.to_owned(), patient.key())];
-        admin
-            .engine
-            .held(message, Held::Retry(values), &reason(&call))
             .await
             .map_err(told)?;
         done()
