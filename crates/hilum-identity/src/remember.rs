@@ -1,5 +1,9 @@
 //! Remembering what a message says of its patient, visit and orders.
 
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+
 use crate::assess::{Facts, Kind, OrderFacts};
 use crate::event::{Act, Event};
 use crate::identifier::Identifier;
@@ -13,7 +17,47 @@ use crate::results::OrderChange;
 /// that changed links, if one did.
 ///
 /// An older message changes nothing that a newer one has said.
+///
+/// # Errors
+/// Where the links cannot be changed as the message says; then nothing is remembered.
 pub fn remember(
+    memory: &mut dyn Memory,
+    facts: &Facts,
+    cause: &Cause<'_>,
+) -> Result<Option<LinkEvent>, LinkError> {
+    let mut draft = Draft {
+        memory,
+        writes: BTreeMap::new(),
+    };
+    let changed = all(&mut draft, facts, cause)?;
+    let Draft { memory, writes } = draft;
+    for ((scope, key), value) in writes {
+        memory.write(&scope, &key, value);
+    }
+    Ok(changed)
+}
+
+/// What would be written, until all of it is known to hold.
+struct Draft<'a> {
+    memory: &'a mut dyn Memory,
+    writes: BTreeMap<(String, String), Option<Bytes>>,
+}
+
+impl Memory for Draft<'_> {
+    fn read(&mut self, scope: &str, key: &str) -> Option<Bytes> {
+        match self.writes.get(&(scope.to_owned(), key.to_owned())) {
+            Some(value) => value.clone(),
+            None => self.memory.read(scope, key),
+        }
+    }
+
+    fn write(&mut self, scope: &str, key: &str, value: Option<Bytes>) {
+        let name = (scope.to_owned(), key.to_owned());
+        self.writes.insert(name, value);
+    }
+}
+
+fn all(
     memory: &mut dyn Memory,
     facts: &Facts,
     cause: &Cause<'_>,

@@ -124,9 +124,7 @@ pub(crate) fn cause(number: u64) -> Cause<'static> {
 pub(crate) fn take(state: &mut State, number: u64, facts: &Facts) -> Assessment {
     let mut found = assess(state, facts).unwrap();
     if found.contradictions.is_empty() {
-        let before = state.clone();
         if let Err(error) = remember(state, facts, &cause(number)) {
-            *state = before;
             found
                 .contradictions
                 .push(hilum_identity::Contradiction::Links(error));

@@ -103,6 +103,48 @@ fn an_id_says_nothing_of_the_number() {
 }
 
 #[test]
+fn what_can_be_done_in_part_only_is_not_done() {
+    let mut state = two();
+    accepted(&mut state, 3, &adt("A01", "3", JOHN, 1));
+    accepted(&mut state, 4, &merge("A40", "3", "1", 2));
+    // 2 could go into 1, and so into 3; 3 itself cannot.
+    let mut message = merge("A40", "1", "2", 3);
+    message.sides.prior_patients.push(mrn("3"));
+    let before = state.clone();
+    let found = take(&mut state, 5, &message);
+    assert_eq!(
+        found.contradictions,
+        [Contradiction::Links(LinkError::Circle)]
+    );
+    assert_eq!(state, before);
+}
+
+#[test]
+fn observations_beyond_the_limit_go_on_unremembered() {
+    use hilum_identity::results::{ObservationKey, Ruling, Status};
+    use hilum_identity::{OBSERVATIONS_MAX, Observation, Vouched, report};
+    let observation = |n: usize, status| Observation {
+        key: ObservationKey {
+            code: n.to_string(),
+            sub: String::new(),
+            time: None,
+        },
+        status,
+        value: 1,
+    };
+    let mut state = State::new();
+    let all: Vec<_> = (0..=OBSERVATIONS_MAX)
+        .map(|n| observation(n, Status::Final))
+        .collect();
+    let order = placer("O");
+    report(&mut state, &order, &all, at(1), Vouched::No).unwrap();
+    let again = [0, OBSERVATIONS_MAX].map(|n| observation(n, Status::Preliminary));
+    let next = report(&mut state, &order, &again, at(2), Vouched::No).unwrap();
+    assert!(matches!(next[0].ruling, Ruling::Kept(_)));
+    assert_eq!(next[1].ruling, Ruling::Legal);
+}
+
+#[test]
 fn twins_are_not_merged() {
     let mut state = State::new();
     accepted(&mut state, 1, &adt("A01", "M", ANN, 1));

@@ -39,11 +39,18 @@ pub(crate) fn spec() -> ComponentSpec {
         schema: schema::<Config>,
         shorthand: None,
         examples: EXAMPLES,
-        limits: &[Limit {
-            name: "merges one after the other",
-            value: "64",
-            beyond: "the message is held",
-        }],
+        limits: &[
+            Limit {
+                name: "merges one after the other",
+                value: "64",
+                beyond: "the message is held",
+            },
+            Limit {
+                name: "observations of an order that are remembered",
+                value: "2,000",
+                beyond: "further ones go on, and nobody looks what they were before",
+            },
+        ],
         build: Build::Step(build),
     }
 }
