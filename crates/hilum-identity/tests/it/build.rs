@@ -123,12 +123,12 @@ pub(crate) fn cause(number: u64) -> Cause<'static> {
 /// Takes a message in as the step does: one that contradicts is not remembered.
 pub(crate) fn take(state: &mut State, number: u64, facts: &Facts) -> Assessment {
     let mut found = assess(state, facts).unwrap();
-    if found.contradictions.is_empty() {
-        if let Err(error) = remember(state, facts, &cause(number)) {
-            found
-                .contradictions
-                .push(hilum_identity::Contradiction::Links(error));
-        }
+    if found.contradictions.is_empty()
+        && let Err(error) = remember(state, facts, &cause(number))
+    {
+        found
+            .contradictions
+            .push(hilum_identity::Contradiction::Links(error));
     }
     found
 }
