@@ -113,9 +113,9 @@ mod tests {
         let message = of("Base64", &document);
         let (text, apart) = Apart::cut(message.clone().into_bytes());
         assert!(text.len() < 200);
-        assert_eq!(apart.pieces(text).concat(), message.as_bytes());
+        assert!(apart.pieces(text).concat() == message.as_bytes());
         // What the conversion has to look at stays.
-        let broken = document.replacen("CQ", "C Q", 1);
+        let broken = document.replacen("DQ", "D Q", 1);
         for message in [
             of("Hex", &document),
             of("Base64", &"QUJD".repeat(ATTACHMENT_MIN / 4 - 1)),
@@ -125,8 +125,10 @@ mod tests {
             "MSH".to_owned(),
         ] {
             let (text, apart) = Apart::cut(message.clone().into_bytes());
-            assert_eq!(text, message.as_bytes());
-            assert_eq!(apart.pieces(text).concat(), message.as_bytes());
+            // Their beginnings alone are told: the documents are large.
+            let kept = text == message.as_bytes();
+            assert!(kept, "{}", message.chars().take(80).collect::<String>());
+            assert!(apart.pieces(text).concat() == message.as_bytes());
         }
     }
 }
