@@ -60,7 +60,10 @@ pub fn report(
         let name = name(&observation.key);
         let last = before.0.get(&name);
         let same = last.is_some_and(|(_, _, value)| *value == observation.value);
-        let late = last.is_some_and(|(_, at, _)| as_of < *at);
+        // Older by both clocks: a correction may keep the time of the report that it corrects, and
+        // one of two reports may lack that time.
+        let late =
+            last.is_some_and(|(_, at, _)| as_of.at_ms < at.at_ms && as_of.sent_ms < at.sent_ms);
         let mut becomes = next(last.map(|last| last.0), observation.status, same, late);
         if vouched == Vouched::Yes && !matches!(becomes.ruling, Ruling::Legal) {
             becomes = Next {
@@ -70,8 +73,12 @@ pub fn report(
         }
         let carried = matches!(becomes.ruling, Ruling::Legal | Ruling::Flagged(_));
         if carried && (last.is_some() || row.0.len() < OBSERVATIONS_MAX) {
+            let newest = last.map_or(as_of, |(_, at, _)| SourceTime {
+                at_ms: at.at_ms.max(as_of.at_ms),
+                sent_ms: at.sent_ms.max(as_of.sent_ms),
+            });
             row.0
-                .insert(name, (becomes.status, as_of, observation.value));
+                .insert(name, (becomes.status, newest, observation.value));
         }
         all.push(becomes);
     }

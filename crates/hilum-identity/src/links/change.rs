@@ -10,6 +10,7 @@ use crate::identifier::Identifier;
 use crate::record::{
     EVENTS_KEPT, LinkChange, LinkEvent, Memory, Patient, SourceTime, Unreadable, Visit, read, write,
 };
+
 /// The scope of what deliveries of merged identifiers are kept in order by.
 pub(super) const LANE_SCOPE: &str = "hilum.identity.lane";
 

@@ -28,6 +28,8 @@ pub(super) struct Group {
 pub(super) struct Report {
     /// The order, by the number of whoever fills it, else of whoever placed it.
     pub(super) order: Identifier,
+    /// When it was so (OBR-22 of this order, not of another one of the message).
+    pub(super) as_of: SourceTime,
     /// Its observations, each with the segments that have its lines.
     pub(super) observations: Vec<(Observation, Vec<usize>)>,
 }
@@ -110,6 +112,8 @@ struct Reader<'a> {
     lines: Vec<Line>,
     /// How the report of that order stands (OBR-25).
     status: Option<Status>,
+    /// When it was made (OBR-22), Unix milliseconds.
+    reported_ms: Option<i64>,
 }
 
 struct Line {
@@ -125,6 +129,7 @@ impl<'a> Reader<'a> {
             sender,
             lines: Vec::new(),
             status: None,
+            reported_ms: None,
         }
     }
 
@@ -234,18 +239,13 @@ impl<'a> Reader<'a> {
         }
         self.status = field(segment, 25).and_then(|code| Status::of_obr(&code));
         order.ended |= self.status == Some(Status::Cancelled);
-        // Results are as old as their report (OBR-22).
-        if facts.kind == Kind::Result
-            && let Some(at_ms) = field(segment, 22).and_then(|text| self.sender.time_ms(&text))
-        {
-            facts.as_of.at_ms = at_ms;
-        }
+        self.reported_ms = field(segment, 22).and_then(|text| self.sender.time_ms(&text));
     }
 
     /// The last order is complete.
     fn end(&mut self, group: &mut Group) {
         let lines = std::mem::take(&mut self.lines);
-        let status = self.status.take();
+        let (status, reported_ms) = (self.status.take(), self.reported_ms.take());
         let Some(order) = group.facts.orders.last_mut() else {
             return;
         };
@@ -264,8 +264,13 @@ impl<'a> Reader<'a> {
         };
         let observations = observations(lines, status);
         if !observations.is_empty() && group.facts.kind == Kind::Result {
+            let as_of = SourceTime {
+                at_ms: reported_ms.unwrap_or(group.facts.as_of.at_ms),
+                ..group.facts.as_of
+            };
             group.reports.push(Report {
                 order: number.clone(),
+                as_of,
                 observations,
             });
         }

@@ -311,14 +311,8 @@ fn life(group: &Group, context: &mut StepContext<'_>) -> Result<Vec<usize>, Halt
             .iter()
             .map(|(observation, _)| observation.clone())
             .collect();
-        let next = report(
-            context,
-            &one.order,
-            &observations,
-            group.facts.as_of,
-            vouched,
-        )
-        .map_err(|error| waits(error.to_string()))?;
+        let next = report(context, &one.order, &observations, one.as_of, vouched)
+            .map_err(|error| waits(error.to_string()))?;
         for (next, (_, segments)) in next.iter().zip(&one.observations) {
             let (code, text) = match next.ruling {
                 Ruling::Legal => continue,

@@ -303,3 +303,43 @@ fn the_lines_of_a_report_are_one_result() {
     let (left, found) = left(&mut channel, "820", &["TXT one F", "TXT other F"]);
     assert_eq!((left.len(), found), (2, vec!["result-state".to_owned()]));
 }
+
+#[test]
+fn a_correction_is_not_taken_for_older_by_the_time_of_another_order_or_report() {
+    let mut channel = channel();
+    channel.run(&adt("A01", "20260101", "7", JANE));
+    let message = |sent: &str, orders: &[(&str, &str, &str, &str)]| {
+        let mut text =
+            format!("MSH|^~\\&|LAB|H|||202601050{sent}||ORU^R01|1|P|2.5\nPID|||7||{JANE}\n");
+        for (order, at, value, status) in orders {
+            text.push_str(&format!(
+                "OBR|1||{order}^LAB|PANEL^^L|||||||||||||||||||{at}|||F\n\
+                 OBX|1|NM|K^^L||{value}|mmol/L|||||{status}\n"
+            ));
+        }
+        text
+    };
+    let first = [
+        ("F1", "202601050800", "4.0", "F"),
+        ("F2", "202601050900", "5.0", "F"),
+        ("F3", "", "6.0", "F"),
+    ];
+    assert!(codes(&channel.run(&message("905", &first))).is_empty());
+    // Corrected with a time before that of the second order, with the time of the report that it
+    // corrects, and with a time where the report had none.
+    for (sent, one) in [
+        ("910", ("F1", "202601050830", "4.1", "C")),
+        ("920", ("F1", "202601050800", "4.2", "C")),
+        ("930", ("F3", "202601050900", "6.1", "C")),
+    ] {
+        let corrected = channel.run(&message(sent, &[one]));
+        assert!(
+            codes(&corrected).is_empty(),
+            "{sent}: {:?}",
+            corrected.findings
+        );
+    }
+    // What was sent and made before is older.
+    let late = channel.run(&message("900", &[("F1", "202601050800", "4.0", "F")]));
+    assert_eq!(late.disposition, Disposition::Filtered);
+}
