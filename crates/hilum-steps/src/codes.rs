@@ -7,8 +7,10 @@
 use std::sync::Arc;
 
 use hilum_codes::Coding;
-use hilum_component::{BuildContext, Expr, Format, Problem, Rule, StepContext, TraceLine, Working};
-use hilum_component::{Halted, PathText};
+use hilum_component::{
+    BuildContext, CodeSystem, Expr, Format, Problem, Rule, StepContext, TraceLine, Working,
+};
+use hilum_component::{Halted, Held, PathText};
 use hilum_fhirpath::{NodeId, Tree};
 use hilum_hl7v2::{Message, Path};
 use hilum_message::Phi;
@@ -16,6 +18,7 @@ use hilum_message::Phi;
 use crate::settings::{Problems, not_evaluated, not_written};
 use crate::systems::Systems;
 use crate::translate::{text_of, v2};
+use crate::unmapped::{Absent, Unmapped};
 
 /// What stands before the name of a value beside the message.
 pub(crate) const META: &str = "meta.";
@@ -88,6 +91,40 @@ impl Codes {
             one.url = self.systems.url(&message.metadata, &one.from.system);
         }
         Ok(found)
+    }
+
+    /// Whether a code is one of a system. One of another system is left alone; with one that the
+    /// system does not have is done what is set for such codes.
+    pub(crate) fn is_in(
+        &self,
+        one: &Found,
+        system: &dyn CodeSystem,
+        unknown: Unmapped,
+        context: &mut StepContext<'_>,
+    ) -> Result<bool, Halted> {
+        if one.url.as_deref() != Some(system.url()) {
+            one.note(context, None, format!("not of {}", system.name()));
+            return Ok(false);
+        }
+        let held = system.holds(&one.from.code);
+        if held == Held::In {
+            return Ok(true);
+        }
+        one.note(context, None, format!("not in {}", system.name()));
+        let absent = Absent {
+            table: system.name(),
+            field: &self.path,
+            location: &one.location,
+            from: &one.from,
+            finding: "code-unknown",
+            text: match held {
+                Held::Unknown => ("nobody can tell whether", "has"),
+                Held::In | Held::Out => ("the code system", "does not have"),
+            },
+            has_default: false,
+        };
+        unknown.meet(&absent, context)?;
+        Ok(false)
     }
 }
 

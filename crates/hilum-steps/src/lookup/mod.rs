@@ -7,14 +7,14 @@ mod config;
 use std::sync::Arc;
 
 use hilum_component::{
-    Build, BuildContext, Built, CodeSystem, ComponentSpec, Example, Fact, Flow, Halted, Held,
-    Limit, Problem, Step, StepContext, StepExample, Working,
+    Build, BuildContext, Built, CodeSystem, ComponentSpec, Example, Fact, Flow, Halted, Limit,
+    Problem, Step, StepContext, StepExample, Working,
 };
 use serde_json::Value;
 
 use crate::codes::{Codes, To, set_meta};
 use crate::settings::{Problems, not_loaded, read, schema};
-use crate::unmapped::{Absent, Unmapped};
+use crate::unmapped::Unmapped;
 use config::Config;
 
 /// What documentation, editor and checks know of the step.
@@ -155,30 +155,13 @@ impl Step for Lookup {
         let mut beside: Vec<String> = Vec::new();
         for one in self.codes.found(message, context)? {
             context.spend()?;
-            if one.url.as_deref() != Some(self.system.url()) {
-                let note = format!("not of {}", self.system.name());
-                one.note(context, None, note);
+            if !self
+                .codes
+                .is_in(&one, &*self.system, self.unknown, context)?
+            {
                 continue;
             }
             let code = &one.from.code;
-            let held = self.system.holds(code);
-            if held != Held::In {
-                one.note(context, None, format!("not in {}", self.system.name()));
-                let absent = Absent {
-                    table: self.system.name(),
-                    field: &self.codes.path,
-                    location: &one.location,
-                    from: &one.from,
-                    finding: "code-unknown",
-                    text: match held {
-                        Held::Unknown => ("nobody can tell whether", "has"),
-                        Held::In | Held::Out => ("the code system", "does not have"),
-                    },
-                    has_default: false,
-                };
-                self.unknown.meet(&absent, context)?;
-                continue;
-            }
             let said = self
                 .system
                 .look_up(code, &self.fact, self.language.as_deref());

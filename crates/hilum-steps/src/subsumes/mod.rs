@@ -16,7 +16,7 @@ use serde_json::Value;
 
 use crate::codes::{Codes, meta_name, set_meta};
 use crate::settings::{Problems, not_loaded, read, schema};
-use crate::unmapped::{Absent, Unmapped};
+use crate::unmapped::Unmapped;
 use config::Config;
 
 /// Codes that one step may ask about.
@@ -108,29 +108,13 @@ impl Step for Subsumes {
         let mut best: Option<usize> = None;
         for one in &found {
             context.spend()?;
-            if one.url.as_deref() != Some(self.system.url()) {
-                one.note(context, None, format!("not of {}", self.system.name()));
+            if !self
+                .codes
+                .is_in(one, &*self.system, self.unknown, context)?
+            {
                 continue;
             }
             let code = &one.from.code;
-            let held = self.system.holds(code);
-            if held != Held::In {
-                one.note(context, None, format!("not in {}", self.system.name()));
-                let absent = Absent {
-                    table: self.system.name(),
-                    field: &self.codes.path,
-                    location: &one.location,
-                    from: &one.from,
-                    finding: "code-unknown",
-                    text: match held {
-                        Held::Unknown => ("nobody can tell whether", "has"),
-                        Held::In | Held::Out => ("the code system", "does not have"),
-                    },
-                    has_default: false,
-                };
-                self.unknown.meet(&absent, context)?;
-                continue;
-            }
             let mut above = self.above.iter();
             let place = above.position(|above| self.system.subsumes(above, code));
             let shown = place.and_then(|place| self.above.get(place)).cloned();
