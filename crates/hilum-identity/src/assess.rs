@@ -5,11 +5,13 @@
 
 use std::collections::BTreeSet;
 
+use hilum_message::SourceTime;
+
 use crate::event::{Act, Event, VisitStatus};
 use crate::identifier::Identifier;
 use crate::links::{LinkError, Sides, surviving_visit, survivor};
 use crate::person::Person;
-use crate::record::{Memory, Order, SourceTime, Standing, Unreadable, read};
+use crate::record::{Memory, Order, Standing, Unreadable, read};
 use crate::results::OrderChange;
 
 /// What a message is for.

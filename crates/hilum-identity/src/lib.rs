@@ -22,6 +22,8 @@ mod remember;
 mod reported;
 pub mod results;
 
+pub use hilum_message::SourceTime;
+
 pub use assess::{Assessment, Contradiction, Facts, Kind, Notice, OrderFacts, Unknown, assess};
 pub use event::{Act, EVENTS, Event, Level, VisitStatus};
 pub use identifier::{Identifier, REASSIGNED};
@@ -30,8 +32,8 @@ pub use links::{
 };
 pub use person::{Comparison, Likeness, Person};
 pub use record::{
-    EVENTS_KEPT, LinkChange, LinkEvent, Memory, Order, Patient, Row, Said, SourceTime, Standing,
-    Unreadable, Visit, read, write,
+    EVENTS_KEPT, LinkChange, LinkEvent, Memory, Order, Patient, Row, Said, Standing, Unreadable,
+    Visit, read, write,
 };
 pub use remember::remember;
 pub use reported::{OBSERVATIONS_MAX, Observation, Vouched, digest, report};

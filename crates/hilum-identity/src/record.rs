@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use hilum_component::StepContext;
+use hilum_message::SourceTime;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -74,23 +75,6 @@ pub fn write<R: Row>(memory: &mut dyn Memory, key: &str, row: &R) {
     if let Ok(bytes) = serde_json::to_vec(row) {
         memory.write(R::SCOPE, key, Some(bytes.into()));
     }
-}
-
-/// When something was so, as its source says.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct SourceTime {
-    /// When it happened (EVN-2 and the like), Unix milliseconds.
-    pub at_ms: i64,
-    /// When it was sent (MSH-7), Unix milliseconds: of two things of one minute the later one.
-    pub sent_ms: i64,
-}
-
-impl SourceTime {
-    /// Before everything.
-    pub const NEVER: Self = Self {
-        at_ms: i64::MIN,
-        sent_ms: i64::MIN,
-    };
 }
 
 /// Something that was said, and when. The newest one stays, in whatever order they come.

@@ -3,14 +3,13 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
+use hilum_message::SourceTime;
 
 use crate::assess::{Facts, Kind, OrderFacts};
 use crate::event::{Act, Event};
 use crate::identifier::Identifier;
 use crate::links::{Cause, Ids, LinkError, apply, patient_of, surviving_visit, survivor, visit_of};
-use crate::record::{
-    LinkEvent, Memory, Order, Said, SourceTime, Standing, Unreadable, Visit, read, write,
-};
+use crate::record::{LinkEvent, Memory, Order, Said, Standing, Unreadable, Visit, read, write};
 use crate::results::OrderChange;
 
 /// Remembers what a message says: links first, then its patient, visit and orders. Gives the event

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use hilum_message::SourceTime;
 use serde::{Deserialize, Serialize};
 
 use crate::identifier::Identifier;
-use crate::record::{Memory, Row, SourceTime, Unreadable, read, write};
+use crate::record::{Memory, Row, Unreadable, read, write};
 use crate::results::{Next, ObservationKey, Ruling, Status, next};
 
 /// How an observation was last reported: status, time, and a digest of its value.
@@ -76,6 +77,7 @@ pub fn report(
             let newest = last.map_or(as_of, |(_, at, _)| SourceTime {
                 at_ms: at.at_ms.max(as_of.at_ms),
                 sent_ms: at.sent_ms.max(as_of.sent_ms),
+                sequence: as_of.sequence,
             });
             row.0
                 .insert(name, (becomes.status, newest, observation.value));

@@ -15,6 +15,7 @@ mod index;
 mod metadata;
 mod payload;
 mod phi;
+mod source_time;
 mod tokens;
 
 pub use accepted::Accepted;
@@ -24,4 +25,5 @@ pub use index::{IndexKey, IndexToken, OrderKey};
 pub use metadata::Metadata;
 pub use payload::{ATTACHMENT_TOKEN, BlobRange, BlobRef, Cut, Payload, Piece};
 pub use phi::Phi;
+pub use source_time::SourceTime;
 pub use tokens::{TokenAt, Tokens};

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use hilum_message::MessageId;
+use hilum_message::{MessageId, SourceTime};
 
 use super::{Cause, LinkError};
 use crate::event::VisitStatus;
 use crate::identifier::Identifier;
 use crate::record::{
-    EVENTS_KEPT, LinkChange, LinkEvent, Memory, Patient, SourceTime, Unreadable, Visit, read, write,
+    EVENTS_KEPT, LinkChange, LinkEvent, Memory, Patient, Unreadable, Visit, read, write,
 };
 
 /// The scope of what deliveries of merged identifiers are kept in order by.

@@ -54,10 +54,7 @@ pub(crate) fn person(text: &str) -> Person {
 }
 
 pub(crate) const fn at(at_ms: i64) -> SourceTime {
-    SourceTime {
-        at_ms,
-        sent_ms: at_ms,
-    }
+    SourceTime::new(at_ms, at_ms)
 }
 
 /// A registration.

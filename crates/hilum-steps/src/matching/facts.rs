@@ -51,6 +51,10 @@ pub(super) fn read(message: &Message, sender: &Sender, arrived_ms: u64) -> Vec<G
     let as_of = SourceTime {
         at_ms: time("EVN", 2).unwrap_or(sent_ms),
         sent_ms,
+        sequence: message
+            .component("MSH", 13, 1)
+            .and_then(|number| number.parse().ok())
+            .unwrap_or(0),
     };
     let mut groups: Vec<Group> = Vec::new();
     let mut reader = Reader::of(sender);
