@@ -21,6 +21,7 @@ mod record;
 mod remember;
 mod reported;
 pub mod results;
+mod told;
 
 pub use hilum_message::SourceTime;
 
@@ -37,3 +38,4 @@ pub use record::{
 };
 pub use remember::remember;
 pub use reported::{OBSERVATIONS_MAX, Observation, Vouched, digest, report};
+pub use told::{Overtaken, TOLD_VALUE_MAX, overtaken, tell, told_keys};

@@ -61,10 +61,10 @@ pub fn report(
         let name = name(&observation.key);
         let last = before.0.get(&name);
         let same = last.is_some_and(|(_, _, value)| *value == observation.value);
-        // Older by both clocks: a correction may keep the time of the report that it corrects, and
-        // one of two reports may lack that time.
+        // Sent before, and not reported after: a correction may keep the time of the report that it
+        // corrects, and one of two reports may lack that time.
         let late =
-            last.is_some_and(|(_, at, _)| as_of.at_ms < at.at_ms && as_of.sent_ms < at.sent_ms);
+            last.is_some_and(|(_, at, _)| as_of.at_ms <= at.at_ms && as_of.sent_ms < at.sent_ms);
         let mut becomes = next(last.map(|last| last.0), observation.status, same, late);
         if vouched == Vouched::Yes && !matches!(becomes.ruling, Ruling::Legal) {
             becomes = Next {

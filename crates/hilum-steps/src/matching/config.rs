@@ -16,6 +16,25 @@ pub(crate) struct Config {
     /// place (`rewrite`), or the message stays as it is (`keep`). A finding says so in both cases.
     #[serde(default)]
     pub(crate) merged: Merged,
+    /// What becomes of a registration that comes after a newer one of the same patient or visit: it
+    /// goes on with the newest values in place of the older ones, and as a change (A08) where its
+    /// event is over, or ends if it says nothing new (`newest`); it ends (`withhold`); or it stays as
+    /// it is (`keep`). A finding says so in each case.
+    #[serde(default)]
+    pub(crate) late: Late,
+}
+
+/// What becomes of a registration that comes late.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Late {
+    /// The newest values take the place of the older ones.
+    #[default]
+    Newest,
+    /// It ends.
+    Withhold,
+    /// It stays.
+    Keep,
 }
 
 /// What becomes of an identifier that was merged.

@@ -3,11 +3,14 @@
 //! What agrees goes on and is remembered. What contradicts waits for a person and is never delivered
 //! before: the number of a patient with another name and birth date, an order of another patient, a
 //! result for a cancelled visit or order. Of results what is older than what is there, or preliminary
-//! after the final one, is taken out, with a finding. What is for a merged number is for the survivor. Registrations
-//! are what is known from then on, and merges, moves and links change which numbers belong together.
+//! after the final one, is taken out, with a finding; so is a charge that was posted before. What is for
+//! a merged number is for the survivor. Registrations are what is known from then on, and merges, moves
+//! and links change which numbers belong together; one that comes late brings nothing back.
 
+mod charges;
 mod config;
 mod facts;
+mod late;
 mod sender;
 
 use std::collections::BTreeMap;
@@ -27,8 +30,10 @@ use hilum_message::Phi;
 use serde_json::Value;
 
 use crate::settings::{Problems, not_written, read, schema};
-use config::{Config, Merged};
+use charges::Repeated;
+use config::{Config, Late, Merged};
 use facts::Group;
+use late::Fate;
 use sender::Sender;
 
 /// What documentation, editor and checks know of the step.
@@ -49,6 +54,16 @@ pub(crate) fn spec() -> ComponentSpec {
                 name: "observations of an order that are remembered",
                 value: "2,000",
                 beyond: "further ones go on, and nobody looks what they were before",
+            },
+            Limit {
+                name: "how long a charge is known again",
+                value: "3 years",
+                beyond: "a repeat goes on",
+            },
+            Limit {
+                name: "value of a field of a registration that is kept",
+                value: "4,096 bytes",
+                beyond: "a late message loses the field in place of getting the newest value",
             },
         ],
         build: Build::Step(build),
@@ -95,6 +110,7 @@ fn build(config: &Value, context: &BuildContext<'_>) -> Built<Arc<dyn Step>> {
         unnamed,
         fixed: config.system,
         merged: config.merged,
+        late: config.late,
         senders,
         base,
     };
@@ -132,6 +148,7 @@ struct Match {
     unnamed: bool,
     fixed: Option<String>,
     merged: Merged,
+    late: Late,
     senders: BTreeMap<String, Sender>,
     base: Sender,
 }
@@ -162,10 +179,19 @@ impl Step for Match {
             .metadata
             .get(REASSIGNED)
             .and_then(Identifier::of_key);
+        let repeated = match v2.component("MSH", 9, 1).as_deref() {
+            Some("DFT") => charges::once(v2, sender, context)?,
+            _ => Repeated::default(),
+        };
+        if repeated.all {
+            let why = "all of its charges were posted before";
+            return Ok(Flow::Filtered(why.to_owned()));
+        }
         if let Some(to) = reassigned {
             reassign(message, &mut groups, to, context)?;
         }
-        let (mut followed, mut withheld) = (Vec::new(), Vec::new());
+        let (mut followed, mut withheld) = (Vec::new(), repeated.segments);
+        let (single, mut fate) = (groups.len() == 1, Fate::Same);
         for (group, number) in groups.iter().zip(0..) {
             context.spend()?;
             let found = assess(context, &group.facts).map_err(|error| waits(error.to_string()))?;
@@ -173,9 +199,17 @@ impl Step for Match {
             if !context.released {
                 self.decide(&found, sender, &group.facts, context)?;
             }
+            if single && tells(&group.facts) && !context.released {
+                fate = late::judge(message, &group.facts, self.late, context)?;
+            }
             self.remember(message.id.derive("match", number), &group.facts, context)?;
             withheld.extend(life(group, context)?);
             followed.push((group, found.followed));
+        }
+        match fate {
+            Fate::Same => {}
+            Fate::Over(why) => return Ok(Flow::Filtered(why.to_owned())),
+            Fate::Changed(changes) => changes.write(message)?,
         }
         if self.merged == Merged::Rewrite {
             for (group, followed) in followed {
@@ -184,16 +218,10 @@ impl Step for Match {
                 }
             }
         }
-        let reports = groups.iter().flat_map(|group| &group.reports);
-        let lines = reports.flat_map(|report| &report.observations);
-        if !withheld.is_empty()
-            && withheld.len() == lines.map(|(_, lines)| lines.len()).sum::<usize>()
-        {
-            return Ok(Flow::Filtered(
-                "all of its results are older than what is there, or preliminary ones after the \
-                 final ones"
-                    .to_owned(),
-            ));
+        if nothing_left(&groups, &withheld) {
+            let why = "all of its results are older than what is there, or preliminary ones after \
+                       the final ones";
+            return Ok(Flow::Filtered(why.to_owned()));
         }
         withhold(message, withheld)?;
         Ok(Flow::Next)
@@ -265,6 +293,18 @@ impl Match {
             Err(error) => Err(waits(Contradiction::Links(error).to_string())),
         }
     }
+}
+
+/// Every line of its results is withheld.
+fn nothing_left(groups: &[Group], withheld: &[usize]) -> bool {
+    let reports = groups.iter().flat_map(|group| &group.reports);
+    let lines = reports.flat_map(|report| &report.observations);
+    !withheld.is_empty() && withheld.len() == lines.map(|(_, lines)| lines.len()).sum::<usize>()
+}
+
+/// It registers or changes a patient or a visit, and no links.
+fn tells(facts: &Facts) -> bool {
+    facts.kind == Kind::Registration && facts.event.is_some_and(|event| !event.relinks())
 }
 
 /// Gives a message of one patient to the patient whom a person chose.

@@ -2,9 +2,11 @@
 #![expect(clippy::expect_used, reason = "a test may fail by panic")]
 
 mod channel;
+mod charges;
 mod convert;
 mod examples;
 mod filter;
+mod late;
 mod matching;
 mod normalise;
 mod route;

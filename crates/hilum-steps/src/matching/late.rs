@@ -1,0 +1,225 @@
+//! A registration that comes after a newer one of the same patient or visit.
+//!
+//! A plain receiver applies what it gets: a late admission would readmit whoever was discharged, and
+//! a late change would bring back an old address. So the newest value of each field takes the place
+//! of an older one, lists that were told again since are left out, and an event that is over becomes
+//! a change. What no newer message has said goes on as it is.
+
+use std::collections::BTreeMap;
+
+use hilum_component::{Halted, StepContext, Working};
+use hilum_hl7v2::{Message, Part, Path, Segment};
+use hilum_identity::{Act, Facts, Overtaken, overtaken, tell, told_keys};
+
+use super::config::Late;
+use super::{finding_at, waits, withhold};
+
+/// What becomes of a registration.
+pub(super) enum Fate {
+    /// It goes on as it is.
+    Same,
+    /// It goes on with these changes.
+    Changed(Changes),
+    /// It says nothing that newer ones have not said.
+    Over(&'static str),
+}
+
+/// What newer messages have said of a late one.
+pub(super) struct Changes {
+    /// Fields and lists by name, with the newest value.
+    newer: BTreeMap<String, Option<String>>,
+    /// Its event is over.
+    over: bool,
+}
+
+/// Fields that name the record, count or are about the message itself.
+const NAMING: [(&str, &[u32]); 2] = [("PID", &[1, 2, 3, 4, 18]), ("PV1", &[1, 19, 50])];
+
+/// The segments whose fields are told one by one, of the patient and of the visit.
+const BY_FIELD: [(&str, bool); 4] = [("PID", true), ("PD1", true), ("PV1", false), ("PV2", false)];
+
+/// The lists of the visit; all others are of the patient.
+const OF_VISIT: [&str; 8] = ["DG1", "DRG", "PR1", "OBX", "ROL", "ACC", "IN1", "IN2"];
+
+type Fields = Vec<(String, Option<String>)>;
+
+/// Takes in what a registration of one patient says, and decides what becomes of it.
+pub(super) fn judge(
+    message: &Working,
+    facts: &Facts,
+    policy: Late,
+    context: &mut StepContext<'_>,
+) -> Result<Fate, Halted> {
+    let Some(message) = message.document.as_any().downcast_ref::<Message>() else {
+        return Ok(Fate::Same);
+    };
+    let failed = |error: &dyn std::fmt::Display| waits(error.to_string());
+    let past = overtaken(context, facts).map_err(|error| failed(&error))?;
+    let (patient, visit) = told_keys(context, facts).map_err(|error| failed(&error))?;
+    let (of_patient, of_visit) = said(message, visit.is_some());
+    let total = of_patient.len() + of_visit.len();
+    let mut newer = BTreeMap::new();
+    for (key, fields) in [(patient, of_patient), (visit, of_visit)] {
+        let Some(key) = key else { continue };
+        context.spend()?;
+        let told = tell(context, &key, &fields, facts.as_of);
+        newer.extend(told.map_err(|error| failed(&error))?);
+    }
+    if past == Overtaken::No && newer.is_empty() {
+        return Ok(Fate::Same);
+    }
+    let text = "a newer message of the same patient or visit came before it".to_owned();
+    finding_at(context, "EVN-2", "late-message", text);
+    let moves = match facts.event.map(|event| (event.code, event.act)) {
+        Some((_, Act::Visit(_))) => past == Overtaken::No,
+        // Whoever adds a person makes it known to the receiver.
+        Some((code, Act::Person)) => code == "A28",
+        _ => false,
+    };
+    Ok(match policy {
+        Late::Keep => Fate::Same,
+        Late::Withhold => Fate::Over("a newer message of the same patient or visit came before it"),
+        Late::Newest if past == Overtaken::Gone => {
+            Fate::Over("its patient or visit was deleted since")
+        }
+        Late::Newest if newer.len() == total && !moves => {
+            Fate::Over("newer messages have said all that it says")
+        }
+        Late::Newest => Fate::Changed(Changes {
+            newer,
+            over: past == Overtaken::Visit,
+        }),
+    })
+}
+
+/// What a message says of its patient and of its visit: fields with their values, lists by name.
+fn said(message: &Message, has_visit: bool) -> (Fields, Fields) {
+    let (mut patient, mut visit): (Fields, Fields) = (Vec::new(), Vec::new());
+    let mut scratch = None;
+    for segment in message.segments() {
+        let id = segment.id();
+        if matches!(&*id, "MSH" | "EVN" | "SFT" | "UAC" | "MRG" | "NTE") {
+            continue;
+        }
+        if let Some((_, of_patient)) = BY_FIELD.iter().find(|(name, _)| *name == id) {
+            let to = if *of_patient || !has_visit {
+                &mut patient
+            } else {
+                &mut visit
+            };
+            let naming = NAMING.iter().find(|(name, _)| *name == id);
+            let naming = naming.map_or(&[][..], |(_, fields)| fields);
+            for field in segment.fields() {
+                if !field.is_blank() && !naming.contains(&field.field_number()) {
+                    let value = plain(message, &segment, &field, &mut scratch);
+                    to.push((format!("{id}-{}", field.field_number()), value));
+                }
+            }
+            continue;
+        }
+        let to = if has_visit && OF_VISIT.contains(&&*id) {
+            &mut visit
+        } else {
+            &mut patient
+        };
+        if !to.iter().any(|(name, _)| *name == id) {
+            to.push((id.into_owned(), None));
+        }
+    }
+    (patient, visit)
+}
+
+const HEADER: &str = "MSH|^~\\&|||||||ADT^A08|0|P|2.5|||||||UNICODE UTF-8\r";
+
+/// A field with the separators of the standard, in UTF-8.
+fn plain(
+    message: &Message,
+    segment: &Segment<'_>,
+    field: &Part<'_>,
+    scratch: &mut Option<Message>,
+) -> Option<String> {
+    let d = message.delimiters();
+    let usual = (d.component, d.repetition, d.escape, d.subcomponent) == (b'^', b'~', b'\\', b'&');
+    if usual && field.raw().is_ascii() {
+        return String::from_utf8(field.raw().to_vec()).ok();
+    }
+    if scratch.is_none() {
+        *scratch = Message::parse(HEADER.as_bytes().to_vec()).ok();
+    }
+    let copy = scratch.as_mut()?;
+    let (id, number) = (segment.id(), field.field_number());
+    put(copy, &id, number, *field).ok()?;
+    let found = copy.segments().find(|one| one.id() == id)?.field(number)?;
+    String::from_utf8(found.raw().to_vec()).ok()
+}
+
+/// Writes a field, repetition by repetition.
+fn put(
+    message: &mut Message,
+    segment: &str,
+    number: u32,
+    field: Part<'_>,
+) -> Result<(), hilum_hl7v2::EditError> {
+    let path = |text: String| {
+        Path::parse(&text).map_err(|_| hilum_hl7v2::EditError::Target {
+            path: text,
+            what: "no field",
+        })
+    };
+    message.delete(&path(format!("{segment}-{number}"))?)?;
+    for (part, n) in field.children().zip(1..) {
+        message.set_part(&path(format!("{segment}-{number}[{n}]"))?, part)?;
+    }
+    Ok(())
+}
+
+impl Changes {
+    /// Writes them into the message.
+    pub(super) fn write(self, message: &mut Working) -> Result<(), Halted> {
+        let mut lists = Vec::new();
+        let Some(v2) = message.document.as_any_mut().downcast_mut::<Message>() else {
+            return Ok(());
+        };
+        let failed = |error: hilum_hl7v2::EditError| {
+            Halted::reject(format!("the newest values cannot be written: {error}"))
+        };
+        for (name, value) in self.newer {
+            match name.split_once('-') {
+                Some((segment, field)) => {
+                    let field = field.parse().unwrap_or_default();
+                    replace(v2, segment, field, value.as_deref()).map_err(failed)?;
+                }
+                None => {
+                    let named = |at: &usize| v2.segment(*at).is_some_and(|one| one.has_id(&name));
+                    lists.extend((0..v2.segment_count()).filter(named));
+                }
+            }
+        }
+        if self.over {
+            for (path, value) in [("MSH-9.2", "A08"), ("MSH-9.3", "ADT_A01"), ("EVN-1", "A08")] {
+                let path = Path::parse(path).map_err(|error| Halted::reject(error.to_string()))?;
+                if v2.get(&path).is_some_and(|value| !value.is_empty()) {
+                    v2.set(&path, value).map_err(failed)?;
+                }
+            }
+        }
+        withhold(message, lists)
+    }
+}
+
+/// Gives a field the newest value; one that is not kept says nothing.
+fn replace(
+    message: &mut Message,
+    segment: &str,
+    field: u32,
+    value: Option<&str>,
+) -> Result<(), hilum_hl7v2::EditError> {
+    let bars = "|".repeat(field as usize);
+    let text = format!("{HEADER}{segment}{bars}{}\r", value.unwrap_or_default());
+    let newest = Message::parse(text.into_bytes()).ok();
+    let newest = newest.as_ref().and_then(|one| one.segment(1)?.field(field));
+    match newest {
+        Some(newest) => put(message, segment, field, newest),
+        None => Ok(()),
+    }
+}
