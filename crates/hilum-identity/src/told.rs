@@ -6,11 +6,12 @@
 
 use std::collections::BTreeMap;
 
+use hilum_message::SourceTime;
 use serde::{Deserialize, Serialize};
 
 use crate::assess::Facts;
 use crate::links::{LinkError, surviving_visit, survivor};
-use crate::record::{Memory, Row, SourceTime, Standing, Unreadable, read, write};
+use crate::record::{Memory, Row, Standing, Unreadable, read, write};
 use crate::{Identifier, VisitStatus};
 
 /// The longest value that is kept, in bytes; of a longer one only the time is.
