@@ -23,19 +23,10 @@ pub const TOLD_VALUE_MAX: usize = 4_096;
 struct Told(Vec<Telling>);
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 struct Telling {
-    at: i64,
-    sent: i64,
+    as_of: SourceTime,
     fields: BTreeMap<String, Option<String>>,
-}
-
-impl Telling {
-    const fn as_of(&self) -> SourceTime {
-        SourceTime {
-            at_ms: self.at,
-            sent_ms: self.sent,
-        }
-    }
 }
 
 impl Row for Told {
@@ -61,7 +52,7 @@ pub fn tell(
         let known = before
             .0
             .iter()
-            .find_map(|telling| Some((telling.as_of(), telling.fields.get(name)?)));
+            .find_map(|telling| Some((telling.as_of, telling.fields.get(name)?)));
         match known {
             Some((at, value)) if at > as_of => drop(newer.insert(name.clone(), value.clone())),
             _ => {
@@ -76,13 +67,9 @@ pub fn tell(
     for telling in &mut row.0 {
         telling.fields.retain(|name, _| !own.contains_key(name));
     }
-    match row.0.iter_mut().find(|telling| telling.as_of() == as_of) {
+    match row.0.iter_mut().find(|telling| telling.as_of == as_of) {
         Some(telling) => telling.fields.append(&mut own),
-        None => row.0.push(Telling {
-            at: as_of.at_ms,
-            sent: as_of.sent_ms,
-            fields: own,
-        }),
+        None => row.0.push(Telling { as_of, fields: own }),
     }
     row.0.retain(|telling| !telling.fields.is_empty());
     if row != before {
