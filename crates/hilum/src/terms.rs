@@ -125,7 +125,10 @@ mod tests {
         };
         for (name, text) in [
             ("site/hilum.yaml", "site: a\n".to_owned()),
-            ("site/systems/lis.yaml", "system: lis\n".to_owned()),
+            (
+                "site/systems/lis.yaml",
+                "system: lis\nidentifiers: [{ authority: LAB, type: PI }]\n".to_owned(),
+            ),
             ("site/channels/a.yaml", CHANNEL.to_owned()),
             ("1.ndjson", resources("1", "")),
             ("2.ndjson", resources("2", ",{\"code\":\"K\"}")),

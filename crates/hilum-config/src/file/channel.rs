@@ -73,6 +73,11 @@ pub(crate) struct ChannelFile {
     /// When someone is told.
     #[serde(default)]
     pub(crate) alert: Vec<AlertFile>,
+    /// Warnings about patients' safety that do not matter here, each with the reason:
+    /// `W0315: the registry takes first reports only`.
+    #[serde(default)]
+    #[schemars(with = "std::collections::BTreeMap<String, String>")]
+    pub(crate) silence: Free,
 }
 
 /// One component that brings messages in.

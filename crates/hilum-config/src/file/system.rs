@@ -48,9 +48,14 @@ pub(crate) struct SystemFile {
     /// zone where it is not set.
     #[serde(default)]
     pub(crate) zone: Option<String>,
-    /// Who assigns the identifiers that it sends.
+    /// Who assigns the identifiers that it sends; what sends or gets messages of HL7 v2 or FHIR
+    /// needs it, or `no-patients`.
     #[serde(default)]
+    #[schemars(length(min = 1))]
     pub(crate) identifiers: Vec<IdentifierFile>,
+    /// Why it has no identifiers: nothing that it sends or gets is about a patient.
+    #[serde(default)]
+    pub(crate) no_patients: Option<String>,
     /// The URIs of its own code systems, by the names that its messages give them (CWE-3):
     /// `WinPath: http://st-elsewhere.example/codes/winpath`.
     #[serde(default)]

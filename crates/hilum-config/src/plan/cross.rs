@@ -251,7 +251,7 @@ fn answers(channel: &Checked<'_>, report: &mut Report) {
 }
 
 /// The step that recognises which system of a group sent a message.
-const SENDER: &str = "sender";
+pub(super) const SENDER: &str = "sender";
 
 /// Every piece that talks to a peer names its system, and a test node keeps off production.
 fn systems(gathered: &Gathered, channel: &Checked<'_>, report: &mut Report) {
@@ -269,19 +269,21 @@ fn systems(gathered: &Gathered, channel: &Checked<'_>, report: &mut Report) {
                 .is_some_and(|known| known.get("system").is_some())
                 && required.is_none_or(|keys| !keys.contains(&Value::from("system")))
         });
-        // A folder may belong to nobody, and a store of the node is no other system.
+        // A folder may belong to nobody, unless messages about patients come from it: whose numbers
+        // they have is said in the file of a system. A store of the node is no other system.
+        let asks = piece.kind == ComponentKind::Source && speaks_v2(channel);
         let named = ["system", "folder"]
             .iter()
-            .any(|key| piece.node.get(key).is_some())
+            .any(|key| piece.node.get(key).is_some() && !(asks && *key == "folder"))
             || ["to", "from"]
                 .iter()
                 .any(|key| piece.config.get(key).is_some_and(|value| value == "local"));
-        // Several systems send, and a step tells which.
-        let told = piece.kind == ComponentKind::Source
-            && channel
-                .pieces
-                .iter()
-                .any(|piece| piece.kind == ComponentKind::Step && piece.name == SENDER);
+        // Several systems send, and a step tells which; or a step names the one that does.
+        let tells = |piece: &Piece| {
+            let names = asks && piece.config.get("system").is_some();
+            piece.kind == ComponentKind::Step && (piece.name == SENDER || names)
+        };
+        let told = piece.kind == ComponentKind::Source && channel.pieces.iter().any(tells);
         if offers && !named && !told {
             let text = format!("this {} names no system", kind_word(piece.kind));
             let remedy =
@@ -293,6 +295,12 @@ fn systems(gathered: &Gathered, channel: &Checked<'_>, report: &mut Report) {
             reach(gathered, piece, report);
         }
     }
+}
+
+/// The messages of the channel are of HL7 v2.
+fn speaks_v2(channel: &Checked<'_>) -> bool {
+    let format = channel.format.as_deref();
+    format.is_some_and(|format| format.name() == "hl7v2")
 }
 
 fn reach(gathered: &Gathered, piece: &Piece, report: &mut Report) {

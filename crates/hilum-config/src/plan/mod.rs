@@ -6,6 +6,7 @@
 mod alert;
 mod build;
 mod channel;
+mod clinical;
 mod cross;
 mod database;
 mod digest;

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "tests stop at the first surprise")]
 
+mod clinical;
 mod snippets;
 
 use std::path::{Path, PathBuf};
@@ -182,7 +183,7 @@ fn site_of(spec: &ComponentSpec, example: &Example) -> Vec<(String, String)> {
         let addresses = "{ mllp: 127.0.0.1:2575, http: \"http://127.0.0.1:8080/\", fhir: \"http://127.0.0.1:8080/fhir\", file: out, sql: \"sqlite:a.db\" }";
         files.push((
             format!("systems/{name}.yaml"),
-            format!("system: {name}\naddresses: {addresses}\n"),
+            format!("system: {name}\naddresses: {addresses}\nidentifiers: [{{ authority: STE, type: MR }}]\n"),
         ));
     }
     files

@@ -112,7 +112,9 @@ fn complete(files: &mut BTreeMap<String, String>) {
     for name in all.split("system: ").skip(1) {
         let end = |c: char| !c.is_ascii_alphanumeric() && c != '-';
         let name = name.split(end).next().unwrap_or_default();
-        let text = format!("system: {name}\naddresses: {{ mllp: 127.0.0.1:2575 }}\n");
+        let text = format!(
+            "system: {name}\naddresses: {{ mllp: 127.0.0.1:2575 }}\nidentifiers: [{{ authority: STE, type: MR }}]\n"
+        );
         files.entry(format!("systems/{name}.yaml")).or_insert(text);
     }
     let site = "site: shown\n".to_owned();

@@ -11,6 +11,9 @@ use hilum_testkit::ports::free_ports;
 use crate::folder;
 use crate::program::Program;
 
+/// Whose numbers the patients of every system have.
+const IDENTIFIERS: &str = "identifiers: [{ authority: STE, type: MR }]\n";
+
 const READY_WITHIN: Duration = Duration::from_secs(60);
 
 /// A site of relays, each with the steps of the relay example.
@@ -78,11 +81,11 @@ impl Site {
         )?;
         file(
             "systems/receiver.yaml",
-            format!("system: receiver\naddresses:\n  mllp: {receiver}\n"),
+            format!("system: receiver\naddresses:\n  mllp: {receiver}\n{IDENTIFIERS}"),
         )?;
         file(
             "systems/sender.yaml",
-            "system: sender\nabout: Whoever sends\n".to_owned(),
+            format!("system: sender\nabout: Whoever sends\n{IDENTIFIERS}"),
         )?;
         let connections = if channels > 10 { 1 } else { 8 };
         let to: String = (0..destinations)

@@ -12,6 +12,9 @@ use crate::promise::Place;
 /// Connections that a destination may have.
 pub(super) const CONNECTIONS: usize = 4;
 
+/// Whose numbers the patients of every system have.
+const IDENTIFIERS: &str = "identifiers: [{ authority: STE, type: MR }]\n";
+
 /// The written site.
 #[derive(Debug)]
 pub(super) struct Site {
@@ -45,14 +48,14 @@ impl Site {
         )?;
         file(
             "systems/sender.yaml".to_owned(),
-            "system: sender\nabout: Whoever sends\n".to_owned(),
+            format!("system: sender\nabout: Whoever sends\n{IDENTIFIERS}"),
         )?;
         let mut listens = Vec::new();
         for (name, receiver) in relays {
             let listen = free()?;
             file(
                 format!("systems/{name}-receiver.yaml"),
-                format!("system: {name}-receiver\naddresses:\n  mllp: {receiver}\n"),
+                format!("system: {name}-receiver\naddresses:\n  mllp: {receiver}\n{IDENTIFIERS}"),
             )?;
             file(
                 format!("channels/{name}.yaml"),

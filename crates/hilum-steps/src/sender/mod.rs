@@ -50,7 +50,7 @@ const EXAMPLES: &[Example] = &[Example {
         after: "MSH|^~\\&|NLAB|NORTH|||||ORU^R01|1|P|2.5\n",
         files: &[(
             "systems/lab-north.yaml",
-            "system: lab-north\ngroup: labs\nsends-as: { application: NLAB, facility: NORTH }\n",
+            "system: lab-north\ngroup: labs\nsends-as: { application: NLAB, facility: NORTH }\nidentifiers: [{ authority: NORTH, type: PI }]\n",
         )],
     }),
 }];

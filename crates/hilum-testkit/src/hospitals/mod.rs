@@ -87,16 +87,20 @@ impl Hospitals {
             ),
         )?;
         for (number, (record, archive)) in peers.records.iter().zip(peers.archives).enumerate() {
-            let record = format!("system: record-{number}\naddresses:\n  mllp: {record}\n");
-            let archive =
-                format!("system: archive-{number}\naddresses:\n  http: http://{archive}/hl7\n");
+            let authority = "identifiers: [{ authority: STE, type: MR }]\n";
+            let record =
+                format!("system: record-{number}\naddresses:\n  mllp: {record}\n{authority}");
+            let archive = format!(
+                "system: archive-{number}\naddresses:\n  http: http://{archive}/hl7\n{authority}"
+            );
             std::fs::write(folder.join(format!("systems/record-{number}.yaml")), record)?;
             std::fs::write(
                 folder.join(format!("systems/archive-{number}.yaml")),
                 archive,
             )?;
         }
-        let sender = "system: sender\nabout: Whoever sends\n";
+        let sender =
+            "system: sender\nabout: Whoever sends\nidentifiers: [{ authority: STE, type: MR }]\n";
         std::fs::write(folder.join("systems/sender.yaml"), sender)?;
         let mut all = Vec::new();
         for number in 0..channels {

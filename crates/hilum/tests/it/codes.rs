@@ -52,12 +52,13 @@ impl Lab {
             ),
             (
                 "site/systems/lis.yaml",
-                "system: lis\nabout: laboratory\n".to_owned(),
+                "system: lis\nabout: laboratory\nidentifiers: [{ authority: STE, type: MR }]\n"
+                    .to_owned(),
             ),
             (
                 "site/systems/ehr.yaml",
                 format!(
-                    "system: ehr\nabout: record\naddresses: {{ mllp: {} }}\n",
+                    "system: ehr\nabout: record\naddresses: {{ mllp: {} }}\nidentifiers: [{{ authority: STE, type: MR }}]\n",
                     ehr.address()
                 ),
             ),

@@ -93,7 +93,7 @@ fn certificates_are_told_with_their_last_day() {
     let relay = Relay::new();
     let authority = Authority::new(relay.folder.path(), "hospital").unwrap();
     let system = format!(
-        "system: receiver\nabout: x\naddresses:\n  mllp: {}\nsettings:\n  mllp:\n    tls: {{ ca: {} }}\n",
+        "system: receiver\nabout: x\nidentifiers: [{{ authority: STE, type: MR }}]\naddresses:\n  mllp: {}\nsettings:\n  mllp:\n    tls: {{ ca: {} }}\n",
         relay.to.trim_start_matches("mllp://"),
         authority.ca.display()
     );

@@ -1,0 +1,194 @@
+//! What is written correctly and can harm a patient: corrections that are withheld, numbers without
+//! their authority, units without their values, results that nobody holds against the record.
+//!
+//! Only channels of HL7 v2 are looked at, and of each the steps before one that converts. Conditions
+//! are never compared as text: they are evaluated on small synthetic messages, so that every way of
+//! writing the same condition gives the same warning. A script is not looked into.
+
+mod authorities;
+mod patients;
+mod statuses;
+mod trial;
+mod units;
+
+use std::collections::BTreeMap;
+
+use hilum_component::{ComponentKind, Rule};
+use serde_json::Value;
+
+use super::channel::Checked;
+use super::gather::Gathered;
+use crate::check::Piece;
+use crate::diagnostic::{Draft, Report};
+use crate::yaml::{Node, Span};
+use trial::Trial;
+
+/// Warnings of a channel that it may silence with a reason.
+pub(super) const SILENCEABLE: [&str; 5] = ["W0315", "W0316", "W0317", "W0318", "W0319"];
+
+/// The format whose messages are looked at.
+const V2: &str = "hl7v2";
+
+pub(super) fn check(gathered: &Gathered, channels: &[Checked<'_>], report: &mut Report) {
+    authorities::check(gathered, channels, report);
+    for channel in channels {
+        silences(channel, report);
+        let Some(format) = channel.format.as_deref().filter(|f| f.name() == V2) else {
+            continue;
+        };
+        let conditions = conditions(channel);
+        let mut found = Vec::new();
+        if let Some(trial) = Trial::new(format) {
+            found.extend(statuses::withheld(&trial, &conditions));
+            found.extend(statuses::unmatched(&trial, channel, channels, &conditions));
+        }
+        found.extend(patients::bare_numbers(&conditions));
+        found.extend(units::alone(channel));
+        found.retain(|draft| !channel.silences(draft.code));
+        report.extend(found);
+    }
+}
+
+/// What `silence:` names is a warning that may be silenced, and has a reason.
+fn silences(channel: &Checked<'_>, report: &mut Report) {
+    let written = channel.tree.get("silence").map(Node::entries);
+    for (key, reason) in written.unwrap_or_default() {
+        if !SILENCEABLE.contains(&key.text.as_str()) {
+            let text = format!("`{}` cannot be silenced", key.text);
+            let remedy = format!("only {} can", SILENCEABLE.join(", "));
+            report.push(Draft::error("E0104", key.span, text).remedy(remedy));
+        }
+        if reason.text().is_some_and(|reason| reason.trim().is_empty()) {
+            let text = "a warning is silenced without a reason";
+            let remedy = "write why it is safe here, for whoever reads the file next";
+            report.push(Draft::error("E0105", reason.span, text).remedy(remedy));
+        }
+    }
+}
+
+impl Checked<'_> {
+    /// The channel's file says why a warning does not matter here.
+    pub(super) fn silences(&self, code: &str) -> bool {
+        let reason = self.tree.get("silence").and_then(|all| all.get(code));
+        reason.and_then(Node::text).is_some()
+    }
+}
+
+/// What a condition decides.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Decides {
+    /// Whether the channel works on a message at all.
+    Passing,
+    /// Whether a destination gets it.
+    Destination(String),
+}
+
+/// A condition that a message must meet, or the opposite.
+struct Condition {
+    rule: Rule,
+    /// It holds for those that go on; `unless` is the other way round.
+    passes: bool,
+    decides: Decides,
+    span: Span,
+    /// What the file calls it.
+    what: &'static str,
+}
+
+/// Every condition of a channel that is about messages as they came.
+fn conditions(channel: &Checked<'_>) -> Vec<Condition> {
+    let mut found = Vec::new();
+    if let Some(accept) = channel.tree.get("accept") {
+        found.extend(condition(channel, accept, "accept", true, Decides::Passing));
+    }
+    let own: Vec<&Piece> = steps(channel, &["steps"]).collect();
+    for piece in until_converted(&own) {
+        of_step(channel, piece, &Decides::Passing, &mut found);
+    }
+    if own.iter().any(|piece| piece.name == CONVERT) {
+        return found;
+    }
+    let to = channel.tree.get("to").map(Node::entries);
+    for (name, node) in to.unwrap_or_default() {
+        let decides = Decides::Destination(name.text.clone());
+        if let Some(when) = node.get("when") {
+            found.extend(condition(channel, when, "when", true, decides.clone()));
+        }
+        let own: Vec<&Piece> = steps(channel, &["to", &name.text, "steps"]).collect();
+        for piece in until_converted(&own) {
+            of_step(channel, piece, &decides, &mut found);
+        }
+    }
+    found
+}
+
+/// The step behind which messages are no longer of HL7 v2.
+const CONVERT: &str = "convert";
+
+fn until_converted<'p>(steps: &[&'p Piece]) -> impl Iterator<Item = &'p Piece> {
+    let before = steps.iter().take_while(|piece| piece.name != CONVERT);
+    before.copied().collect::<Vec<_>>().into_iter()
+}
+
+/// The steps of a list, in order.
+fn steps<'c>(channel: &'c Checked<'_>, at: &[&str]) -> impl Iterator<Item = &'c Piece> {
+    let at: Vec<String> = at.iter().map(|&part| part.to_owned()).collect();
+    channel.pieces.iter().filter(move |piece| {
+        piece.kind == ComponentKind::Step
+            && piece.at.len() == at.len() + 1
+            && piece.at.starts_with(&at)
+    })
+}
+
+fn of_step(channel: &Checked<'_>, piece: &Piece, decides: &Decides, found: &mut Vec<Condition>) {
+    let node = |key: &str| piece.node.get(key);
+    match piece.name.as_str() {
+        "filter" => {
+            for (key, passes) in [("if", true), ("unless", false)] {
+                let at = node(key);
+                found.extend(
+                    at.and_then(|at| condition(channel, at, "filter", passes, decides.clone())),
+                );
+            }
+        }
+        "route" => {
+            for (name, at) in node("to").map(Node::entries).unwrap_or_default() {
+                let decides = Decides::Destination(name.text.clone());
+                found.extend(condition(channel, at, "route", true, decides));
+            }
+        }
+        _ => {}
+    }
+}
+
+fn condition(
+    channel: &Checked<'_>,
+    at: &Node,
+    what: &'static str,
+    passes: bool,
+    decides: Decides,
+) -> Option<Condition> {
+    let format = channel.format.as_deref()?;
+    let rule = Rule::of_reply(at.text()?, format.dialect(), channel.original.as_deref()).ok()?;
+    Some(Condition {
+        rule,
+        passes,
+        decides,
+        span: at.span,
+        what,
+    })
+}
+
+/// Texts in single quotes, as they stand in an expression.
+fn constants(text: &str) -> Vec<String> {
+    let quoted = text.split('\'').skip(1).step_by(2);
+    let mut found: Vec<String> = quoted.map(str::to_owned).collect();
+    found.sort();
+    found.dedup();
+    found
+}
+
+/// The settings of a step by key.
+fn settings(piece: &Piece) -> BTreeMap<&str, &Value> {
+    let all = piece.config.as_object().into_iter().flatten();
+    all.map(|(key, value)| (key.as_str(), value)).collect()
+}

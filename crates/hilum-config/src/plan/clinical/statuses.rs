@@ -1,0 +1,175 @@
+//! Results: what a condition withholds of them, and whether somebody holds them against the record.
+
+use hilum_component::ComponentKind;
+
+use super::trial::{Trial, Value, with};
+use super::{Condition, Decides, steps};
+use crate::check::Piece;
+use crate::diagnostic::Draft;
+use crate::plan::channel::Checked;
+use crate::yaml::Span;
+
+/// The places of a status: OBX-11 (table 0085), OBR-25 (table 0123) and ORC-1 (table 0119).
+const PLACES: [&str; 3] = ["OBX-11", "OBR-25", "ORC-1"];
+
+/// What takes a final result back or puts another in its place, HL7 v2.5.1 tables 0085, 0123 and
+/// 0119. A correction of the whole report has C in OBR-25 and in OBX-11, so each is tried alone.
+const TAKEN_BACK: [(&str, &str, &str); 9] = [
+    ("OBX-11", "C", "corrected"),
+    ("OBX-11", "D", "deleted"),
+    ("OBX-11", "W", "of the wrong patient"),
+    ("OBX-11", "X", "cancelled"),
+    ("OBR-25", "C", "corrected"),
+    ("OBR-25", "X", "cancelled"),
+    ("ORC-1", "CA", "cancelled"),
+    ("ORC-1", "OC", "cancelled"),
+    ("ORC-1", "CR", "cancelled"),
+];
+
+/// Conditions that let final results on and not what takes them back.
+pub(super) fn withheld(trial: &Trial<'_>, conditions: &[Condition]) -> Vec<Draft> {
+    let mut found = Vec::new();
+    for condition in conditions {
+        let mut read = condition.rule.expression().literals();
+        let about = |path: &str| ["OBX", "OBR", "ORC"].iter().any(|id| path.contains(id));
+        if !read.any(|found| about(&found.literal.text)) {
+            continue;
+        }
+        let withheld = of(trial, condition);
+        if withheld.is_empty() {
+            continue;
+        }
+        let list: Vec<String> = withheld
+            .iter()
+            .map(|(place, code, word)| format!("{place} {code} ({word})"))
+            .collect();
+        let whom = match &condition.decides {
+            Decides::Passing => "goes on".to_owned(),
+            Decides::Destination(name) => format!("reaches `{name}`"),
+        };
+        let text = format!(
+            "a final result {whom}, but not what takes it back: {}",
+            list.join(", ")
+        );
+        let remedy = format!(
+            "let the statuses through as well, or write why not: `silence: {{ W0315: … }}` \
+             (this `{}` leaves the wrong value where it was sent)",
+            condition.what
+        );
+        found.push(Draft::warning("W0315", condition.span, text).remedy(remedy));
+    }
+    found
+}
+
+/// The statuses that do not go on where the final result of the same message does.
+fn of(trial: &Trial<'_>, condition: &Condition) -> Vec<(&'static str, &'static str, &'static str)> {
+    let mut found = Vec::new();
+    for context in trial.contexts(condition, &PLACES) {
+        if !trial.goes_on(condition, &with(&context, &FINAL)) {
+            continue;
+        }
+        for back in TAKEN_BACK {
+            let (place, code, _) = back;
+            let values = taken_back(place, code);
+            if !found.contains(&back) && !trial.goes_on(condition, &with(&context, &values)) {
+                found.push(back);
+            }
+        }
+    }
+    found.sort_by_key(|back| TAKEN_BACK.iter().position(|known| known == back));
+    found
+}
+
+/// How a final result says so.
+const FINAL: [Value<'static>; 3] = [("OBX-11", "F"), ("OBR-25", "F"), ("ORC-1", "RE")];
+
+fn taken_back(place: &str, code: &'static str) -> [Value<'static>; 3] {
+    FINAL.map(|(at, value)| (at, if at == place { code } else { value }))
+}
+
+/// A channel that stores results although no `match` holds them against the record.
+pub(super) fn unmatched(
+    trial: &Trial<'_>,
+    channel: &Checked<'_>,
+    channels: &[Checked<'_>],
+    conditions: &[Condition],
+) -> Option<Draft> {
+    if matches(channel) || matched_before(channel, channels) {
+        return None;
+    }
+    let takes = |decides: &Decides| {
+        let own = conditions.iter().filter(|c| c.decides == *decides);
+        own.into_iter()
+            .all(|condition| result_passes(trial, condition))
+    };
+    if !takes(&Decides::Passing) {
+        return None;
+    }
+    let stores = |name: &&String| {
+        let own = Decides::Destination((**name).clone());
+        stored(channel.destination(name)) && takes(&own) && !matches_own(channel, name)
+    };
+    let name = channel.destinations.iter().find(stores)?;
+    let span = channel.destination(name).map_or(channel.tree.span, span_of);
+    let text = format!("results are stored by `{name}` without being held against the record");
+    let remedy = "put `- match: {}` before what converts, so that a result on the wrong patient \
+                  waits for a person, or write why not: `silence: { W0319: … }`";
+    Some(Draft::warning("W0319", span, text).remedy(remedy))
+}
+
+const fn span_of(piece: &Piece) -> Span {
+    piece.name_span
+}
+
+/// A FHIR store, of this node or another.
+fn stored(piece: Option<&Piece>) -> bool {
+    piece.is_some_and(|piece| piece.name == "fhir")
+}
+
+fn matches(channel: &Checked<'_>) -> bool {
+    steps(channel, &["steps"]).any(|piece| piece.name == MATCH)
+}
+
+/// The step that holds a message against the record.
+const MATCH: &str = "match";
+
+fn matches_own(channel: &Checked<'_>, destination: &str) -> bool {
+    steps(channel, &["to", destination, "steps"]).any(|piece| piece.name == MATCH)
+}
+
+/// The messages come from a channel of this site that has done it.
+fn matched_before(channel: &Checked<'_>, channels: &[Checked<'_>]) -> bool {
+    let topic = |piece: &Piece| {
+        piece
+            .spec
+            .is_none()
+            .then(|| piece.config.as_str().map(str::to_owned))
+    };
+    let Some(own) = channel.source().and_then(topic).flatten() else {
+        return false;
+    };
+    let publishes = |other: &&Checked<'_>| {
+        other.pieces.iter().any(|piece| {
+            piece.kind == ComponentKind::Destination
+                && topic(piece).flatten().as_ref() == Some(&own)
+        })
+    };
+    let mut publishers = channels.iter().filter(publishes).peekable();
+    publishers.peek().is_some() && publishers.all(matches)
+}
+
+/// A message of results can meet the condition.
+fn result_passes(trial: &Trial<'_>, condition: &Condition) -> bool {
+    let contexts = trial.contexts(condition, &["MSH-9"]);
+    let kinds = [("ORU", "R01", "ORU_R01"), ("OUL", "R22", "OUL_R22")];
+    contexts.iter().any(|context| {
+        kinds.iter().any(|(code, trigger, structure)| {
+            let kind = [
+                ("MSH-9.1", *code),
+                ("MSH-9.2", *trigger),
+                ("MSH-9.3", *structure),
+            ];
+            trial.goes_on(condition, &with(context, &kind))
+        })
+    })
+}

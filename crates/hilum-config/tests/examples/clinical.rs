@@ -1,0 +1,272 @@
+//! What is written correctly and can harm a patient.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use hilum_config::{Diagnostic, Folder, Options, load_folder};
+
+use super::registry;
+
+const LIS: &str = "system: lis\nidentifiers: [{ authority: LAB, type: PI }]\n";
+const EHR: &str = "system: ehr\naddresses: { mllp: 127.0.0.1:2576 }\nidentifiers: [{ authority: STE, type: MR }]\n";
+
+/// What is said about a site of these files, without systems that nobody uses.
+fn problems(files: &[(&str, &str)]) -> Vec<Diagnostic> {
+    let site = [
+        ("hilum.yaml", "site: a\nfhir: {}\n"),
+        ("systems/lis.yaml", LIS),
+        ("systems/ehr.yaml", EHR),
+    ];
+    let own = site
+        .iter()
+        .filter(|(path, _)| files.iter().all(|(other, _)| other != path));
+    let bytes = own.chain(files).map(|(path, text)| {
+        let bytes: Arc<[u8]> = text.as_bytes().into();
+        ((*path).to_owned(), bytes)
+    });
+    let folder = Folder::kept(Path::new("/nowhere"), bytes);
+    let found = load_folder(&folder, &registry(), &Options::default());
+    let kept = |d: &Diagnostic| d.code != "W0308";
+    found.diagnostics.into_iter().filter(kept).collect()
+}
+
+/// A channel of results with more keys: code and message of what is said about it.
+fn said(keys: &str) -> Vec<(&'static str, String)> {
+    let to = if keys.starts_with("to:") || keys.contains("\nto:") {
+        ""
+    } else {
+        "to: { ehr: { mllp: { system: ehr } } }\n"
+    };
+    let channel = format!(
+        "channel: a\nfrom: {{ mllp: {{ system: lis, listen: 127.0.0.1:0 }} }}\nformat: hl7v2\n{keys}{to}"
+    );
+    let found = problems(&[("channels/a.yaml", &channel)]);
+    let clinical = found
+        .into_iter()
+        .filter(|d| !matches!(d.code, "W0305" | "W0306"));
+    clinical.map(|d| (d.code, d.message)).collect()
+}
+
+#[test]
+fn whatever_takes_a_final_result_back_is_named_where_it_is_withheld() {
+    // Table 0085 alone; the condition does not look at the other two.
+    let all = "a final result goes on, but not what takes it back: OBX-11 C (corrected), OBX-11 D \
+               (deleted), OBX-11 W (of the wrong patient), OBX-11 X (cancelled)";
+    for condition in [
+        "OBX-11 = 'F'",
+        "OBX[1]-11 = 'F'",
+        "OBX-11.exists($this = 'F')",
+        "OBX-11.exists($this in ('F' | 'P'))",
+        "'F' in OBX-11",
+        "OBX-11.lower() = 'f'",
+        "OBX-11.matches('^[FP]$')",
+        "(OBX-11 = 'C' or OBX-11 = 'D' or OBX-11 = 'W' or OBX-11 = 'X').not()",
+        "MSH-9.1 = 'ORU' and OBX-11 = 'F' and PID-3[1].4.1 = 'NORTH'",
+        "OBX-11 = 'F' or MSH-9.1 = 'ADT'",
+    ] {
+        let found = said(&format!("steps:\n  - filter: \"{condition}\"\n"));
+        assert_eq!(found, [("W0315", all.to_owned())], "{condition}");
+    }
+    let found = said("steps:\n  - filter: { unless: \"OBX-11 = 'W' or OBX-11 = 'D'\" }\n");
+    assert!(
+        found[0]
+            .1
+            .ends_with(": OBX-11 D (deleted), OBX-11 W (of the wrong patient)")
+    );
+}
+
+#[test]
+fn each_place_of_a_status_is_tried_and_each_kind_of_condition() {
+    let ends = |keys: &str, expected: &str| {
+        let found = said(keys);
+        let [(code, text)] = found.as_slice() else {
+            panic!("{keys}: {found:?}")
+        };
+        assert_eq!(*code, "W0315");
+        assert!(text.ends_with(expected), "{keys}: {text}");
+    };
+    ends(
+        "accept: OBR-25 = 'F'\n",
+        "OBR-25 C (corrected), OBR-25 X (cancelled)",
+    );
+    ends(
+        "steps: [ { filter: \"ORC-1 = 'RE'\" } ]\n",
+        "ORC-1 CA (cancelled), ORC-1 OC (cancelled), ORC-1 CR (cancelled)",
+    );
+    let to = "to:\n  ehr: { mllp: { system: ehr }, when: \"OBX-11 in ('F' | 'C' | 'D' | 'X')\" }\n";
+    ends(
+        to,
+        "reaches `ehr`, but not what takes it back: OBX-11 W (of the wrong patient)",
+    );
+    ends(
+        "steps:\n  - route: { to: { ehr: \"OBX-11 = 'F'\" }, default: [ehr] }\n",
+        "OBX-11 X (cancelled)",
+    );
+    let own = "to:\n  ehr: { mllp: { system: ehr }, steps: [ { filter: \"OBX-11 = 'F'\" } ] }\n";
+    ends(own, "OBX-11 X (cancelled)");
+}
+
+#[test]
+fn a_condition_that_withholds_no_correction_is_left_alone() {
+    for condition in [
+        "(OBX-11 = 'P').not()",
+        "OBX-11 in ('F' | 'C' | 'D' | 'W' | 'X')",
+        "OBX-11 = 'P'",
+        "OBX-3.1 = 'K'",
+        "MSH-9.1 = 'ORU'",
+        "%meta.x = 'F'",
+    ] {
+        let found = said(&format!("steps:\n  - filter: \"{condition}\"\n"));
+        assert_eq!(found, [], "{condition}");
+    }
+}
+
+#[test]
+fn a_warning_is_silenced_with_a_reason_only() {
+    let steps = "steps: [ { filter: \"OBX-11 = 'F'\" } ]\n";
+    assert_eq!(
+        said(&format!(
+            "{steps}silence: {{ W0315: first reports only }}\n"
+        )),
+        []
+    );
+    let found = said(&format!("{steps}silence: {{ W0315: '' }}\n"));
+    assert_eq!(
+        found,
+        [("E0105", "a warning is silenced without a reason".to_owned())]
+    );
+    let found = said("silence: { W0308: because }\n");
+    assert_eq!(found, [("E0104", "`W0308` cannot be silenced".to_owned())]);
+}
+
+#[test]
+fn a_bare_number_of_a_patient_decides_nothing() {
+    let when = |condition: &str| {
+        said(&format!(
+            "to:\n  ehr: {{ mllp: {{ system: ehr }}, when: \"{condition}\" }}\n"
+        ))
+    };
+    for condition in [
+        "PID-3[1].1 = '4711'",
+        "PID-3.1.startsWith('9')",
+        "PID-3.exists($this = '1')",
+    ] {
+        let found = when(condition);
+        assert_eq!(
+            found.iter().map(|f| f.0).collect::<Vec<_>>(),
+            ["W0316"],
+            "{condition}"
+        );
+    }
+    for condition in [
+        "PID-3[1].1 = '4711' and PID-3[1].4.1 = 'STE'",
+        "PID-3.1.exists()",
+        "PID-5.1 = 'DOE'",
+    ] {
+        assert_eq!(when(condition), [], "{condition}");
+    }
+}
+
+#[test]
+fn a_unit_is_not_set_without_value_and_bounds() {
+    let set = |places: &str| said(&format!("steps: [ {{ set: {{ {places} }} }} ]\n"));
+    let found = set("OBX-6: \"'mg/dL'\"");
+    let text = "a unit is set without the value (OBX-5) and the bounds (OBX-7)".to_owned();
+    assert_eq!(found, [("W0317", text)]);
+    let found = set("OBX-6.1: \"'mg/dL'\", OBX-5: OBX-5");
+    assert_eq!(
+        found,
+        [(
+            "W0317",
+            "a unit is set without the bounds (OBX-7)".to_owned()
+        )]
+    );
+    assert_eq!(set("OBX-6: OBX-6, OBX-5: OBX-5, OBX-7: OBX-7"), []);
+    assert_eq!(set("OBX-16: OBX-15"), []);
+}
+
+#[test]
+fn a_table_of_high_risk_has_no_row_that_nobody_reviewed() {
+    let channel = "channel: a\nfrom: { mllp: { system: lis, listen: 127.0.0.1:0 } }\nformat: hl7v2\nsteps:\n  - translate: { field: OBX-3, table: tables/blood-groups.csv }\nto: { ehr: { mllp: { system: ehr } } }\n";
+    let check = |channel: &str, table: &str| -> Vec<_> {
+        let files = [
+            ("channels/a.yaml", channel),
+            ("tables/blood-groups.csv", table),
+        ];
+        problems(&files)
+            .into_iter()
+            .map(|d| (d.code, d.message))
+            .collect()
+    };
+    let open = "source,code,target,code\nL,AP,L,A pos\n";
+    let text = "tables/blood-groups.csv is about blood groups, and rows count that nobody approved: line 2";
+    assert_eq!(check(channel, open), [("W0318", text.to_owned())]);
+    let silenced = format!("{channel}silence: {{ W0318: a table of a test site }}\n");
+    assert_eq!(check(&silenced, open), []);
+    let reviewed = "source,code,target,code,status,by,approved-by\nL,AP,L,A pos,approved,ann,bob\n";
+    assert_eq!(check(channel, reviewed), []);
+}
+
+#[test]
+fn results_are_not_stored_without_being_matched() {
+    let store = "to:\n  store: { fhir: local, steps: [ { convert: fhir } ] }\n";
+    let text = "results are stored by `store` without being held against the record".to_owned();
+    for keys in [
+        "",
+        "accept: MSH-9.1 in ('ORU' | 'ADT')\n",
+        "accept: MSH-9.1 = 'OUL'\n",
+    ] {
+        assert_eq!(
+            said(&format!("{keys}{store}")),
+            [("W0319", text.clone())],
+            "{keys}"
+        );
+    }
+    assert_eq!(said(&format!("steps: [ {{ match: {{}} }} ]\n{store}")), []);
+    assert_eq!(said(&format!("accept: MSH-9.1 = 'ADT'\n{store}")), []);
+    assert_eq!(
+        said(&format!("silence: {{ W0319: no record }}\n{store}")),
+        []
+    );
+    assert_eq!(said("to: { ehr: { mllp: { system: ehr } } }\n"), []);
+}
+
+#[test]
+fn a_system_of_patients_says_whose_numbers_it_has() {
+    let channel = "channel: a\nfrom: { mllp: { system: lis, listen: 127.0.0.1:0 } }\nformat: hl7v2\nto: { ehr: { mllp: { system: ehr } } }\n";
+    let check = |lis: &str| -> Vec<_> {
+        let found = problems(&[("channels/a.yaml", channel), ("systems/lis.yaml", lis)]);
+        found.into_iter().map(|d| (d.code, d.message)).collect()
+    };
+    let text = "`lis` does not say who assigns its identifiers".to_owned();
+    assert_eq!(check("system: lis\n"), [("E0127", text)]);
+    assert_eq!(
+        check("system: lis\nno-patients: a clock that sends the time\n"),
+        []
+    );
+    let text = "`no-patients` does not say why".to_owned();
+    assert_eq!(check("system: lis\nno-patients: ' '\n"), [("E0127", text)]);
+    let text = "the system has identifiers of patients, and says that it has none".to_owned();
+    assert_eq!(
+        check(&format!("{LIS}no-patients: none\n")),
+        [("E0127", text)]
+    );
+    assert_eq!(check("system: lis\nidentifiers: []\n")[0].0, "E0105");
+    // Neither the receiver of a group's alerts nor a system of delimited files has patients.
+    let files = "channel: a\nfrom: { file: { system: lis, folder: /nowhere/in, error: /nowhere/error, delete: true } }\nformat: { delimited: {} }\nto: { out: { topic: out } }\n";
+    let found = problems(&[
+        ("channels/a.yaml", files),
+        ("systems/lis.yaml", "system: lis\n"),
+    ]);
+    assert!(found.iter().all(|d| d.code == "W0301"), "{found:?}");
+}
+
+#[test]
+fn a_source_of_hl7_v2_names_its_system() {
+    let channel = "channel: a\nfrom: { file: { folder: /nowhere/in, error: /nowhere/error, delete: true } }\nformat: hl7v2\nto: { ehr: { mllp: { system: ehr } } }\n";
+    let found = problems(&[("channels/a.yaml", channel)]);
+    assert_eq!(found[0].code, "W0303", "{found:?}");
+    let delimited = channel.replace("hl7v2", "{ delimited: {} }");
+    let found = problems(&[("channels/a.yaml", &delimited)]);
+    assert!(found.is_empty(), "{found:?}");
+}
