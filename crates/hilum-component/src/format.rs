@@ -7,6 +7,8 @@ use bytes::Bytes;
 use hilum_fhirpath::{Dialect, NodeId, Tree};
 use hilum_message::{Accepted, MessageId, Payload};
 
+use crate::Object;
+
 /// A format of messages: pure, without clock and I/O.
 pub trait Format: Send + Sync {
     /// The name by which channels choose it.
@@ -26,6 +28,12 @@ pub trait Format: Send + Sync {
 
     /// What identifies a message.
     fn identify(&self, document: &dyn Document) -> Identity;
+
+    /// What the message tells the state of, each as of when; `arrived_ms` stands in for a message
+    /// that does not say when it was sent. Asked when a message is to be sent again, not on its way.
+    fn objects(&self, _document: &dyn Document, _arrived_ms: u64) -> Vec<Object> {
+        Vec::new()
+    }
 
     /// Whether a control id names one very message: then a message without one is refused where
     /// the format has answers, and a second one with it may be a repeat.

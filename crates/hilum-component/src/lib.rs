@@ -15,6 +15,7 @@ mod destination;
 mod fhir;
 mod format;
 mod leaves;
+mod object;
 mod order;
 mod plan;
 mod process;
@@ -42,6 +43,7 @@ pub use format::{
     ParseReject, PeerAnswer, SealedAnswer, Severity, Split, Target, Verdict,
 };
 pub use leaves::{ChangedLeaf, LEAVES_MAX, Leaves, changed_leaves, leaves};
+pub use object::{Object, ObjectKind};
 pub use order::{LinkedKeys, Order, OrderKeys};
 pub use plan::{
     Acknowledge, AfterReject, AlertRule, ChannelPlan, DestinationFactory, DestinationKind,

@@ -29,6 +29,7 @@ mod replay;
 mod resend;
 mod run;
 mod runtime;
+mod stale;
 mod status;
 mod store;
 
@@ -45,6 +46,7 @@ pub use queue::Trouble;
 pub use replay::{Recomputed, Replay, Replayed};
 pub use run::{Engine, EngineError, EngineOptions, ReloadReport};
 pub(crate) use runtime::Core;
+pub use stale::{COMPARED_MAX, OldState, Outdated};
 pub use status::{
     ChannelStatus, ChannelView, DestinationState, DestinationStatus, EngineStatus, QueueView,
 };

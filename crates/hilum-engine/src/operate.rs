@@ -6,12 +6,14 @@ use bytes::Bytes;
 use hilum_component::ReleasedBy;
 use hilum_journal::{
     Attempt, DeliveryRef, DeliveryState, JournalError, Outcome, Settlement, StateWrite,
+    StoredDelivery,
 };
 use hilum_message::{DeliveryId, MessageId};
 
 use crate::Engine;
 use crate::lanes::Place;
 use crate::queue::{Queue, Trouble};
+use crate::stale::{self, OldState, Outdated, WhenOlder};
 use crate::store::{self, AcceptFailure, Due};
 
 /// The scope of pauses, which outlive a restart.
@@ -27,6 +29,12 @@ pub enum OperateError {
     /// It is not in a state in which this can be done.
     #[error("{0}")]
     Conflict(String),
+    /// It would bring back an old state.
+    #[error(
+        "{0}; nothing is changed. If it is to be sent all the same: `--force` with `--reason`, which is \
+         recorded"
+    )]
+    OldState(Outdated),
     /// The journal failed.
     #[error("the journal failed")]
     Journal(#[from] JournalError),
@@ -112,21 +120,66 @@ impl Engine {
     }
 
     /// Sends a dead letter again. It keeps its place in the order, and its successors wait for it.
-    pub async fn requeue(&self, delivery: DeliveryId, reason: &str) -> Result<(), OperateError> {
+    ///
+    /// # Errors
+    /// If there is none, or its receiver has a newer state of what it tells of and nobody forces it.
+    pub async fn requeue(
+        &self,
+        delivery: DeliveryId,
+        reason: &str,
+        old: OldState,
+    ) -> Result<(), OperateError> {
+        // What ended a moment ago may not be written yet.
+        self.core().journal.flush().await?;
         let stored = self
             .core()
             .journal
             .find_delivery(delivery)
             .await
             .map_err(missing("delivery", delivery))?;
-        let at = stored.delivery.delivery;
         let queue = self.queue(&stored.delivery.channel, &stored.delivery.destination)?;
-        if !self.core().journal.requeue(at).await? {
-            return Err(OperateError::Conflict(format!(
-                "delivery {delivery} is not a dead letter"
-            )));
+        if !matches!(
+            stored.state,
+            DeliveryState::DeadLetter | DeliveryState::Withdrawn
+        ) {
+            return Err(is_none(delivery));
         }
-        tracing::info!(%delivery, reason, "requeued");
+        // Nothing of its keys begins to be sent while it is looked at.
+        let blocks = queue.block(&stored.delivery);
+        let again = self.again(&queue, &stored, reason, old).await;
+        if again.is_err() && blocks {
+            queue.unblock(&stored.delivery);
+        }
+        again
+    }
+
+    async fn again(
+        &self,
+        queue: &Queue,
+        stored: &StoredDelivery,
+        reason: &str,
+        old: OldState,
+    ) -> Result<(), OperateError> {
+        let at = stored.delivery.delivery;
+        let outdated = stale::of_delivery(self.core(), queue, stored).await?;
+        let forced = match (outdated, old) {
+            (Some(outdated), OldState::Refuse) => return Err(OperateError::OldState(outdated)),
+            (outdated, _) => outdated,
+        };
+        if !self.core().journal.requeue(at).await? {
+            return Err(is_none(at.id));
+        }
+        if let Some(outdated) = forced {
+            let last = Attempt {
+                started_ms: self.core().now_ms(),
+                duration_ms: 0,
+                outcome: Outcome::Retry,
+                reason: Some(format!("sent by force, though {outdated}: {reason}").into()),
+                reply: None,
+            };
+            self.core().journal.attempt(at, last).await?;
+        }
+        tracing::info!(delivery = %at.id, reason, "requeued");
         queue.requeued(&stored.delivery);
         Ok(())
     }
@@ -188,6 +241,7 @@ impl Engine {
         message: MessageId,
         decision: Held,
         reason: &str,
+        old: OldState,
     ) -> Result<(), OperateError> {
         let (sequence, held) = self
             .core()
@@ -200,18 +254,22 @@ impl Engine {
             Held::Reject => "reject",
         };
         tracing::info!(message_id = %message, act, reason, "a person decided about a held message");
+        let older = WhenOlder::decided(old, reason);
         match decision {
             Held::Release => {
-                store::due(self.core(), sequence, &held, ReleasedBy::Decision, &[])
-                    .await
-                    .map_err(OperateError::Record)?;
-                Ok(())
+                let by = ReleasedBy::Decision;
+                let due = store::due(self.core(), sequence, &held, by, &[], older).await;
+                match due.map_err(OperateError::Record)? {
+                    Due::WentOn | Due::Waits => Ok(()),
+                    Due::Refused(outdated) => Err(OperateError::OldState(outdated)),
+                }
             }
             Held::Retry(values) => {
                 let by = ReleasedBy::Change;
-                let due = store::due(self.core(), sequence, &held, by, &values).await;
+                let due = store::due(self.core(), sequence, &held, by, &values, older).await;
                 match due.map_err(OperateError::Record)? {
                     Due::WentOn => Ok(()),
+                    Due::Refused(outdated) => Err(OperateError::OldState(outdated)),
                     Due::Waits => {
                         let text =
                             format!("message {message} would be held again; nothing is changed");
@@ -226,6 +284,10 @@ impl Engine {
             }
         }
     }
+}
+
+fn is_none(delivery: DeliveryId) -> OperateError {
+    OperateError::Conflict(format!("delivery {delivery} is not a dead letter"))
 }
 
 pub(crate) fn missing<'a>(

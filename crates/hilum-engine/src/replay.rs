@@ -18,6 +18,7 @@ use tokio::sync::oneshot;
 use crate::channel::{Channel, Origin, REPLAY, take_in_with};
 use crate::operate::{OperateError, missing};
 use crate::pool::Budget;
+use crate::stale::{OldState, WhenOlder};
 use crate::{Core, Engine, PlanChoice, store};
 
 /// A trace compares the document around every step, so it has more time than a message.
@@ -34,6 +35,10 @@ pub struct Replay {
     pub only: Vec<Arc<str>>,
     /// With which plan.
     pub plan: PlanChoice,
+    /// If it brings back an old state.
+    pub old: OldState,
+    /// Why, for the record of what is forced.
+    pub reason: String,
 }
 
 /// What became of a replay.
@@ -84,7 +89,8 @@ impl Engine {
     /// resend.
     ///
     /// # Errors
-    /// If the message, its channel or the plan is not there, or a destination's queue is full.
+    /// If the message, its channel or the plan is not there, a destination's queue is full, or a
+    /// receiver has a newer state of what it tells of and nobody forces it.
     pub async fn replay(
         &self,
         message: MessageId,
@@ -132,9 +138,13 @@ impl Engine {
             only: replay.only,
             completes: None,
             released: None,
+            older: WhenOlder::decided(replay.old, &replay.reason),
         };
         let taken = take_in_with(self.core(), &channel, Some(plan), arrival, origin).await;
         let reply = taken.reply;
+        if let Some(outdated) = taken.outdated.filter(|_| taken.accepted.is_none()) {
+            return Err(OperateError::OldState(outdated));
+        }
         channel.figures.disposed(reply.disposition);
         Ok(Replayed {
             message: reply.message.map(|id| id.to_string()),

@@ -1,6 +1,6 @@
 //! What every part of a running engine shares.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -241,6 +241,22 @@ impl Core {
     pub(crate) fn queue(&self, channel: &str, destination: &str) -> Option<Arc<Queue>> {
         let queues = self.queues.read().unwrap_or_else(PoisonError::into_inner);
         queues.get(channel)?.get(destination).cloned()
+    }
+
+    /// Channel and name of all destinations that share their order with this one because they are the
+    /// same system, with the names before.
+    pub(crate) fn names_of_system(&self, queue: &Queue) -> HashSet<(Arc<str>, Arc<str>)> {
+        let queues = self.queues.read().unwrap_or_else(PoisonError::into_inner);
+        let all = queues.values().flat_map(HashMap::values);
+        let same = all.filter(|other| Arc::ptr_eq(&other.scope, &queue.scope));
+        let named = |other: &Arc<Queue>| {
+            let channel = Arc::clone(&other.channel);
+            let names: Vec<_> = other.names().cloned().collect();
+            names
+                .into_iter()
+                .map(move |name| (Arc::clone(&channel), name))
+        };
+        same.flat_map(named).collect()
     }
 
     /// The queues of a channel.

@@ -70,6 +70,8 @@ impl Token {
     pub const TYPE: u16 = 18;
     /// Index of the codes of findings.
     pub const FINDING: u16 = 19;
+    /// Index of order numbers, placer's and filler's.
+    pub const ORDER: u16 = 20;
     /// The first of the indexes that channels declare; the kind is this plus a hash of the name.
     pub const DECLARED: u16 = 32;
 

@@ -107,8 +107,9 @@ impl Query {
         let rank = |any: &&AnyOf| match any.kind {
             Token::CONTROL_ID => 0,
             kind if kind >= Token::DECLARED => 1,
-            Token::PATIENT => 2,
-            _ => 3,
+            Token::ORDER => 2,
+            Token::PATIENT => 3,
+            _ => 4,
         };
         if let Some(best) = self.tokens.iter().min_by_key(rank) {
             let values = best.values.iter().map(|value| value.0).collect();

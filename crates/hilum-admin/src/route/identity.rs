@@ -13,7 +13,7 @@ use hilum_identity::{
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use super::operate::{REASON, done, parse, reason, told};
+use super::operate::{FORCE, REASON, done, old_state, parse, reason, told};
 use super::{Admin, ApiError, Call, Entry, Reply};
 
 const NUMBER: Parameter = Parameter {
@@ -66,7 +66,7 @@ pub(super) fn routes() -> Vec<Entry> {
                 about: "Gives a message that `match` holds another patient; it goes on if it agrees \
                         with what is known of that one",
                 query: &[],
-                body: &[NUMBER, AUTHORITY, TYPE, REASON],
+                body: &[NUMBER, AUTHORITY, TYPE, REASON, FORCE],
             },
             handle: reassign,
         },
@@ -163,7 +163,12 @@ fn reassign(admin: Arc<Admin>, call: Call) -> Answer {
         let values = vec![(REASSIGNED.to_owned(), patient.key())];
         admin
             .engine
-            .held(message, Held::Retry(values), &reason(&call))
+            .held(
+                message,
+                Held::Retry(values),
+                &reason(&call),
+                old_state(&call)?,
+            )
             .await
             .map_err(told)?;
         done()

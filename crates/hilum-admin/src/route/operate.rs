@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use hilum_access::{Method, Parameter, Permission, Route};
 use hilum_component::BoxFuture;
-use hilum_engine::{Held, OperateError, PlanChoice, Replay};
+use hilum_engine::{Held, OldState, OperateError, PlanChoice, Replay};
 use http::StatusCode;
 use serde_json::json;
 
@@ -13,6 +13,12 @@ use super::{Admin, ApiError, Call, Entry, Reply};
 pub(super) const REASON: Parameter = Parameter {
     name: "reason",
     about: "Why, for the record",
+};
+
+pub(super) const FORCE: Parameter = Parameter {
+    name: "force",
+    about: "`true`: also if a receiver has a newer state of what it tells of, which is else refused \
+            with the code `old-state`; needs a reason, which is recorded",
 };
 
 const REPLAY: &[Parameter] = &[
@@ -24,6 +30,8 @@ const REPLAY: &[Parameter] = &[
         name: "plan",
         about: PLAN_ABOUT,
     },
+    FORCE,
+    REASON,
 ];
 
 /// What `plan` means wherever a request has it.
@@ -82,7 +90,7 @@ pub(super) fn routes() -> Vec<Entry> {
                 "release",
                 "/api/v1/messages/{message}/release",
                 "Lets a held message go on at its step",
-                &[REASON],
+                &[REASON, FORCE],
             ),
             handle: release,
         },
@@ -100,7 +108,7 @@ pub(super) fn routes() -> Vec<Entry> {
                 "requeue",
                 "/api/v1/deliveries/{delivery}/requeue",
                 "Sends a dead letter again",
-                &[REASON],
+                &[REASON, FORCE],
             ),
             handle: requeue,
         },
@@ -122,6 +130,7 @@ pub(super) fn told(error: OperateError) -> ApiError {
     let (status, code) = match &error {
         OperateError::NotFound(_) => (StatusCode::NOT_FOUND, "not-found"),
         OperateError::Conflict(_) => (StatusCode::CONFLICT, "conflict"),
+        OperateError::OldState(_) => (StatusCode::CONFLICT, "old-state"),
         _ => (StatusCode::INTERNAL_SERVER_ERROR, "journal"),
     };
     let mut text = error.to_string();
@@ -137,6 +146,25 @@ pub(super) fn done() -> Result<Reply, ApiError> {
 
 pub(super) fn reason(call: &Call) -> String {
     call.text("reason").unwrap_or("no reason given").to_owned()
+}
+
+/// What is done if an old state would come back. What is forced has a reason.
+pub(super) fn old_state(call: &Call) -> Result<OldState, ApiError> {
+    let force = match call.body.get("force") {
+        None => false,
+        Some(value) => value
+            .as_bool()
+            .or_else(|| value.as_str()?.parse().ok())
+            .ok_or_else(|| ApiError::bad("force", "`force` is `true` or `false`"))?,
+    };
+    let reason = call
+        .text("reason")
+        .is_some_and(|text| !text.trim().is_empty());
+    match (force, reason) {
+        (false, _) => Ok(OldState::Refuse),
+        (true, true) => Ok(OldState::Force),
+        (true, false) => Err(ApiError::bad("reason", "say why it is forced: `reason`")),
+    }
 }
 
 pub(super) fn parse<T: std::str::FromStr>(call: &Call, part: &str) -> Result<T, ApiError>
@@ -181,12 +209,13 @@ fn replay(admin: Arc<Admin>, call: Call) -> Answer {
             .flatten()
             .filter_map(|name| name.as_str().map(Arc::from))
             .collect();
-        let plan = plan(call.text("plan"));
-        let new = admin
-            .engine
-            .replay(message, Replay { only, plan })
-            .await
-            .map_err(told)?;
+        let replay = Replay {
+            only,
+            plan: plan(call.text("plan")),
+            old: old_state(&call)?,
+            reason: reason(&call),
+        };
+        let new = admin.engine.replay(message, replay).await.map_err(told)?;
         super::json(&new)
     })
 }
@@ -196,7 +225,7 @@ fn release(admin: Arc<Admin>, call: Call) -> Answer {
         let message = parse(&call, "message")?;
         admin
             .engine
-            .held(message, Held::Release, &reason(&call))
+            .held(message, Held::Release, &reason(&call), old_state(&call)?)
             .await
             .map_err(told)?;
         done()
@@ -208,7 +237,7 @@ fn reject(admin: Arc<Admin>, call: Call) -> Answer {
         let message = parse(&call, "message")?;
         admin
             .engine
-            .held(message, Held::Reject, &reason(&call))
+            .held(message, Held::Reject, &reason(&call), OldState::Refuse)
             .await
             .map_err(told)?;
         done()
@@ -220,7 +249,7 @@ fn requeue(admin: Arc<Admin>, call: Call) -> Answer {
         let delivery = parse(&call, "delivery")?;
         admin
             .engine
-            .requeue(delivery, &reason(&call))
+            .requeue(delivery, &reason(&call), old_state(&call)?)
             .await
             .map_err(told)?;
         done()

@@ -6,6 +6,7 @@ use hilum_component::{Acknowledge, Arrival, ChannelPlan, Incoming, Released, Rep
 use hilum_message::{Accepted, MessageId};
 
 use crate::Core;
+use crate::stale::{Outdated, WhenOlder};
 
 /// What a replayed message is to the one that it comes from.
 pub(crate) const REPLAY: &str = "replay";
@@ -27,6 +28,8 @@ pub(crate) enum Origin {
         completes: Option<u64>,
         /// The hold that is over.
         released: Option<Released>,
+        /// What is done if it brings an old state.
+        older: WhenOlder,
     },
     /// It was stored and answered as received, and is processed now.
     Received {
@@ -86,6 +89,8 @@ pub(crate) struct Taken {
     pub(crate) duplicate: bool,
     /// It is stored and answered, and processed afterwards.
     pub(crate) only_received: bool,
+    /// It brings an old state: it was refused, or is held for that.
+    pub(crate) outdated: Option<Outdated>,
 }
 
 impl Taken {
@@ -95,6 +100,7 @@ impl Taken {
             accepted,
             duplicate: false,
             only_received: false,
+            outdated: None,
         }
     }
 }

@@ -16,6 +16,7 @@ use super::origin::{Origin, REPLAY, Taken};
 use super::{Channel, refuse};
 use crate::pool::Budget;
 use crate::resend::{Known, ResendDigest, ResendKey};
+use crate::stale::{self, Outdated, WhenOlder};
 use crate::{Core, queue, store};
 
 /// How often a message whose reads were stale is processed again before it is processed alone.
@@ -66,13 +67,19 @@ pub(crate) async fn take_in_with(
                 }
             },
             Worked::New(mut processed, key) => {
+                narrow(&plan, &origin, &mut processed);
+                let outdated = match old_state(core, &plan, &mut processed, &origin).await {
+                    Ok(outdated) => outdated,
+                    Err(taken) => return *taken,
+                };
                 processed
                     .writes
                     .extend(store::remembered(channel, &arrival));
-                accept(
+                let accepted = accept(
                     core, channel, &plan, &arrival, &incoming, *processed, key, &origin,
                 )
-                .await
+                .await;
+                accepted.map(|(taken, wait)| (Taken { outdated, ..taken }, wait))
             }
         };
         match taken {
@@ -253,21 +260,8 @@ async fn again(
     }
 }
 
-/// Makes a processed message durable and answers it.
-#[expect(
-    clippy::too_many_arguments,
-    reason = "all that belongs to one message at this point"
-)]
-async fn accept(
-    core: &Arc<Core>,
-    channel: &Arc<Channel>,
-    plan: &ChannelPlan,
-    arrival: &Arrival,
-    incoming: &Incoming,
-    mut processed: Processed,
-    key: Option<(ResendKey, ResendDigest)>,
-    origin: &Origin,
-) -> Result<(Taken, Wait), Stale> {
+/// Leaves the deliveries that are meant.
+fn narrow(plan: &ChannelPlan, origin: &Origin, processed: &mut Processed) {
     match origin {
         Origin::Linked { only, .. } if !only.is_empty() => {
             processed
@@ -294,6 +288,66 @@ async fn accept(
         }),
         Origin::Source | Origin::Linked { .. } | Origin::Received { .. } => {}
     }
+}
+
+/// What becomes of a message that was processed again and brings an old state: it goes, is held, or
+/// ends here.
+async fn old_state(
+    core: &Core,
+    plan: &ChannelPlan,
+    processed: &mut Processed,
+    origin: &Origin,
+) -> Result<Option<Outdated>, Box<Taken>> {
+    let Origin::Linked { older, .. } = origin else {
+        return Ok(None);
+    };
+    if *older == WhenOlder::Goes {
+        return Ok(None);
+    }
+    let ended = |reason: String| {
+        let disposition = Disposition::Failed;
+        let reply = Reply {
+            disposition,
+            answer: None,
+            reason: Some(reason),
+            message: None,
+        };
+        Box::new(Taken::new(reply, None))
+    };
+    let found = stale::of_processed(core, plan, processed, origin).await;
+    let found = found.map_err(|error| ended(store::chain(&error)))?;
+    let Some(outdated) = found else {
+        return Ok(None);
+    };
+    match older {
+        WhenOlder::Goes => {}
+        WhenOlder::Refused => {
+            return Err(Box::new(Taken {
+                outdated: Some(outdated.clone()),
+                ..*ended(outdated.to_string())
+            }));
+        }
+        WhenOlder::Held => stale::hold(plan, processed, &outdated),
+        WhenOlder::Forced(reason) => stale::force(processed, &outdated, reason),
+    }
+    Ok(Some(outdated))
+}
+
+/// Makes a processed message durable and answers it.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "all that belongs to one message at this point"
+)]
+async fn accept(
+    core: &Arc<Core>,
+    channel: &Arc<Channel>,
+    plan: &ChannelPlan,
+    arrival: &Arrival,
+    incoming: &Incoming,
+    mut processed: Processed,
+    key: Option<(ResendKey, ResendDigest)>,
+    origin: &Origin,
+) -> Result<(Taken, Wait), Stale> {
     let wait = Wait::new(core, channel, plan, &processed);
     let sealed = for_sender(plan, incoming, &processed);
     processed.answer.clone_from(&sealed);

@@ -116,6 +116,20 @@ impl Lanes {
         }
     }
 
+    /// It is being sent.
+    #[must_use]
+    pub fn is_out(&self, place: impl Into<Place>, ordinal: u32) -> bool {
+        let held = self.entries.get(&(place.into(), ordinal));
+        held.is_some_and(|held| held.out)
+    }
+
+    /// It holds its keys.
+    #[must_use]
+    pub fn is_holding(&self, place: impl Into<Place>, ordinal: u32) -> bool {
+        let held = self.entries.get(&(place.into(), ordinal));
+        held.is_some_and(|held| held.entry.holds_keys)
+    }
+
     /// A dead letter is to be sent again, at its old place.
     pub fn requeue(&mut self, queue: QueueId, entry: Entry) {
         let at = (entry.place, entry.id.ordinal);

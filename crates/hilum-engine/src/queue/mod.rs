@@ -23,7 +23,8 @@ use hilum_message::DeliveryId;
 use tokio::sync::{Notify, oneshot};
 
 use crate::figures::QueueFigures;
-use crate::lanes::{Entry, Gate, Lanes, Place, QueueId};
+use crate::lanes::{Entry, Gate, Lanes, QueueId};
+use crate::store;
 use fill::{Fill, Limits};
 
 /// The queues that deliver to one system and share its order.
@@ -221,24 +222,30 @@ impl Queue {
         }
     }
 
+    /// Lets a dead letter hold its keys while it is looked at, so that nothing of them begins to be
+    /// sent; `false` if it holds them anyway.
+    pub(crate) fn block(&self, delivery: &PendingDelivery) -> bool {
+        let entry = Entry {
+            holds_keys: true,
+            ..store::entry(delivery.clone())
+        };
+        let mut lanes = self.scope.lanes();
+        let blocks = !lanes.is_holding(entry.place, entry.id.ordinal);
+        lanes.hold(self.id, entry);
+        blocks
+    }
+
+    /// What it held its keys for is over.
+    pub(crate) fn unblock(&self, delivery: &PendingDelivery) {
+        let entry = store::entry(delivery.clone());
+        self.scope.lanes().release(entry.place, entry.id.ordinal);
+        self.wake.notify_one();
+        self.scope.wake_others(&self.wake);
+    }
+
     /// A dead letter is to be sent again: it takes its place in the order again.
     pub(crate) fn requeued(&self, delivery: &PendingDelivery) {
-        let (sequence, id) = (delivery.delivery.sequence, delivery.delivery.id);
-        let entry = Entry {
-            place: Place {
-                of: delivery.place,
-                sequence,
-            },
-            sequence,
-            id,
-            keys: delivery.keys.to_vec(),
-            priority: delivery.priority,
-            bytes: delivery.bytes,
-            attempts: delivery.attempts,
-            arrived_ms: id.message.arrived_ms(),
-            holds_keys: false,
-            body: None,
-        };
+        let entry = store::entry(delivery.clone());
         self.fill.add(1, entry.bytes);
         self.scope.lanes().requeue(self.id, entry);
         self.wake.notify_one();

@@ -66,7 +66,7 @@ pub(crate) fn dispatch(core: &Core, message: CommittedMessage) {
 }
 
 /// A delivery as the lanes hold it.
-pub(super) fn entry(delivery: PendingDelivery) -> Entry {
+pub(crate) fn entry(delivery: PendingDelivery) -> Entry {
     let id = delivery.delivery.id;
     let sequence = delivery.delivery.sequence;
     Entry {

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use hilum_component::{Arrival, Peer, Released, ReleasedBy, Stop};
+use hilum_component::{Arrival, Disposition, Peer, Released, ReleasedBy, Stop};
 use hilum_journal::{Hold, Timer};
 use hilum_message::{DeliveryId, MessageId, OrderKey};
 use tokio::sync::Notify;
@@ -18,6 +18,7 @@ use crate::channel::{Channel, Origin, still_held, take_in};
 use crate::lanes::{Entry, Place};
 use crate::queue::Queue;
 use crate::runtime::Core;
+use crate::stale::{self, Outdated, WhenOlder};
 
 /// How often the clock is looked at while nothing is due.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -246,7 +247,7 @@ pub(crate) async fn wake_held(core: Arc<Core>, mut stop: Stop) {
             }
         }
         for (sequence, held, by) in core.held.due(core.now_ms()) {
-            if let Err(text) = due(&core, sequence, &held, by, &[]).await {
+            if let Err(text) = due(&core, sequence, &held, by, &[], WhenOlder::Held).await {
                 core.held.still_due(sequence);
                 tracing::error!(channel = %held.channel, message_id = %held.message, error = text,
                     "a held message could not go on; it is tried again");
@@ -271,12 +272,14 @@ fn next_due(core: &Core) -> Option<u64> {
 }
 
 /// What a held message did when it was due.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Due {
     /// It went on.
     WentOn,
     /// The step that held it wants it to wait on.
     Waits,
+    /// It would bring back an old state; nothing is changed.
+    Refused(Outdated),
 }
 
 /// Lets a held message go on, with more named values, or wait on if the step that held it wants so.
@@ -286,6 +289,7 @@ pub(crate) async fn due(
     held: &HeldMessage,
     by: ReleasedBy,
     values: &[(String, String)],
+    older: WhenOlder,
 ) -> Result<Due, String> {
     let Some(channel) = core.channel(&held.channel) else {
         return Ok(Due::Waits);
@@ -315,6 +319,7 @@ pub(crate) async fn due(
             step: held.step,
             by,
         }),
+        older,
     };
     // Before the look, so that what changes meanwhile makes it look again.
     if !core.held.look_again(sequence) {
@@ -324,13 +329,19 @@ pub(crate) async fn due(
         return Ok(Due::Waits);
     }
     let taken = take_in(core, &channel, arrival, origin).await;
-    match taken.accepted {
-        Some(_) => {
+    match (&taken.accepted, &taken.outdated) {
+        (Some(accepted), Some(outdated)) if taken.reply.disposition == Disposition::Held => {
+            channel.figures.disposed(taken.reply.disposition);
+            stale::tell(core, &held.channel, accepted.message(), outdated);
+            Ok(Due::WentOn)
+        }
+        (Some(_), _) => {
             channel.figures.disposed(taken.reply.disposition);
             crate::channel::tell_if_rejected(core, &channel, &taken);
             Ok(Due::WentOn)
         }
-        None => Err(taken.reply.reason.unwrap_or_default()),
+        (None, Some(outdated)) => Ok(Due::Refused(outdated.clone())),
+        (None, None) => Err(taken.reply.reason.unwrap_or_default()),
     }
 }
 

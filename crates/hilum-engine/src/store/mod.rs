@@ -21,8 +21,9 @@ use hilum_message::{Accepted, BlobRef, MessageId, Payload};
 use crate::channel::{Channel, Origin};
 use crate::resend::{ResendDigest, ResendKey};
 use crate::runtime::Core;
+use crate::stale::WhenOlder;
 
-pub(crate) use commit::{dispatch, remember_recovered};
+pub(crate) use commit::{dispatch, entry, remember_recovered};
 pub(crate) use held::{Due, HeldMessages, due, finish, wake_held};
 pub use read::Orphan;
 pub(crate) use read::{
@@ -140,6 +141,7 @@ pub(crate) async fn accept_hop(
         only: Vec::new(),
         completes: None,
         released: None,
+        older: WhenOlder::Goes,
     };
     let all = subscribers
         .into_iter()

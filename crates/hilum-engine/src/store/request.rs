@@ -169,13 +169,14 @@ fn tokens(core: &Core, processed: &Processed, findings: &[MessageFinding]) -> Ve
         control_id,
         message_type,
         patients,
+        orders,
         ..
     } = &processed.identity;
     let token = |kind, field, value: &str| Token {
         kind,
         value: IndexToken::of(&core.index_key, field, value),
     };
-    let mut tokens = Vec::with_capacity(processed.tokens.len() + patients.len() + 2);
+    let mut tokens = Vec::with_capacity(processed.tokens.len() + patients.len() + orders.len() + 2);
     tokens.extend(
         control_id
             .iter()
@@ -190,6 +191,11 @@ fn tokens(core: &Core, processed: &Processed, findings: &[MessageFinding]) -> Ve
         patients
             .iter()
             .map(|(id, _)| token(Token::PATIENT, "patient", id)),
+    );
+    tokens.extend(
+        orders
+            .iter()
+            .map(|(id, _)| token(Token::ORDER, "order", id)),
     );
     tokens.extend(processed.tokens.iter().map(|(name, value)| Token {
         kind: Token::declared_kind(name),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use hilum_component::{Disposition, Flow, StepPlan};
-use hilum_engine::{Held, Replay};
+use hilum_engine::{Held, OldState, Replay};
 use hilum_journal::{AcceptRequest, DeliveryRef, DeliveryState, Publication};
 use hilum_message::{DeliveryId, Payload};
 
@@ -186,7 +186,7 @@ async fn a_reply_that_waits_or_is_replayed_keeps_the_message_that_asked() {
     hub.restart(site()).await;
     let held = hub.recorded("addresses").await.remove(0);
     hub.engine()
-        .held(held.message, Held::Release, "looked at")
+        .held(held.message, Held::Release, "looked at", OldState::Refuse)
         .await
         .expect("a release");
     ehr.takes(&["r1"]).await;
@@ -198,7 +198,7 @@ async fn a_reply_that_waits_or_is_replayed_keeps_the_message_that_asked() {
     assert_eq!(again.disposition, Disposition::Held);
     let again = again.message.expect("an id").parse().expect("an id");
     hub.engine()
-        .held(again, Held::Release, "looked at")
+        .held(again, Held::Release, "looked at", OldState::Refuse)
         .await
         .expect("a release");
     ehr.takes(&["r1", "r1"]).await;

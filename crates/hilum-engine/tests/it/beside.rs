@@ -60,6 +60,7 @@ async fn steps_and_routes_read_the_named_values() {
     let replay = Replay {
         plan: PlanChoice::Current,
         only: Vec::new(),
+        ..Replay::default()
     };
     let message = reply.message.expect("an id");
     hub.engine()

@@ -1,7 +1,7 @@
 //! Deliveries that a receiver refuses, and what becomes of those behind them.
 
 use hilum_component::{AfterReject, Reply};
-use hilum_engine::DestinationState;
+use hilum_engine::{DestinationState, OldState};
 use hilum_journal::DeliveryState;
 use hilum_message::DeliveryId;
 
@@ -100,7 +100,7 @@ async fn a_requeued_dead_letter_goes_before_its_successors() {
         }
         receiver.always(Act::Take);
         hub.engine()
-            .requeue(first(&reply), "mended")
+            .requeue(first(&reply), "mended", OldState::Refuse)
             .await
             .expect("a requeue");
         receiver.takes(&["3", "1", "2"]).await;
@@ -110,7 +110,7 @@ async fn a_requeued_dead_letter_goes_before_its_successors() {
             [DeliveryState::Delivered]
         );
         hub.engine()
-            .requeue(first(&reply), "again")
+            .requeue(first(&reply), "again", OldState::Refuse)
             .await
             .expect_err("it is delivered");
     }

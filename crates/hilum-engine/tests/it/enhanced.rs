@@ -1,7 +1,7 @@
 //! Enhanced mode: the commit answer at once, the application answer as a delivery of its own.
 
 use hilum_component::{Acknowledge, ChannelPlan, Plan, Reply};
-use hilum_engine::{Held, PlanChoice, Replay};
+use hilum_engine::{Held, OldState, PlanChoice, Replay};
 
 use crate::kit::{
     Act, Hub, Receiver, Sender, With, answers, channel, filters, holds, out, plan, rejects, rule,
@@ -108,13 +108,16 @@ async fn a_held_message_is_answered_when_it_has_gone_on_and_a_replay_is_not() {
     sender.send_all(["2|ORU|q|enhanced-always"]).await;
     until("the second", || sent_back(&pas) == ["AA|2"]).await;
     let message = held.message.expect("an id");
-    let released = hub.engine().held(message, Held::Release, "looked at");
+    let released = hub
+        .engine()
+        .held(message, Held::Release, "looked at", OldState::Refuse);
     released.await.expect("a release");
     until("the first", || sent_back(&pas) == ["AA|2", "AA|1"]).await;
     ehr.takes(&["2", "1"]).await;
     let replay = Replay {
         plan: PlanChoice::Current,
         only: Vec::new(),
+        ..Replay::default()
     };
     let replayed = hub.engine().replay(message, replay).await;
     let replayed = replayed.expect("a replay").message.expect("an id");

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use hilum_component::{Disposition, Flow, StepPlan};
-use hilum_engine::{Held, PlanChoice};
+use hilum_engine::{Held, OldState, PlanChoice};
 
 use crate::kit::{
     Act, Hub, Receiver, Sender, With, channel, holds, line, out, plan, splits, step, writes,
@@ -54,7 +54,7 @@ async fn a_held_message_blocks_its_key_and_goes_on_in_its_place() {
         }
         let message = held.message.expect("an id");
         hub.engine()
-            .held(message, Held::Release, "looked at")
+            .held(message, Held::Release, "looked at", OldState::Refuse)
             .await
             .expect("a release");
         let order: &[_] = if restart {
@@ -64,7 +64,7 @@ async fn a_held_message_blocks_its_key_and_goes_on_in_its_place() {
         };
         receiver.takes(order).await;
         hub.engine()
-            .held(message, Held::Release, "again")
+            .held(message, Held::Release, "again", OldState::Refuse)
             .await
             .expect_err("it is not held");
     }
@@ -97,7 +97,12 @@ async fn release(hub: &Hub) {
     let holds = hub.engine().journal().holds().await.expect("holds");
     assert_eq!(holds.len(), 1);
     hub.engine()
-        .held(holds[0].message, Held::Release, "looked at")
+        .held(
+            holds[0].message,
+            Held::Release,
+            "looked at",
+            OldState::Refuse,
+        )
         .await
         .expect("a release");
 }
@@ -146,7 +151,7 @@ async fn a_held_message_that_is_rejected_lets_its_successors_go_on() {
     receiver.takes(&["3"]).await;
     let message = held.message.expect("an id");
     hub.engine()
-        .held(message, Held::Reject, "wrong")
+        .held(message, Held::Reject, "wrong", OldState::Refuse)
         .await
         .expect("a rejection");
     receiver.takes(&["3", "2"]).await;

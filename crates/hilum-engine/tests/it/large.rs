@@ -38,6 +38,7 @@ async fn a_large_message_is_accepted_delivered_after_a_restart_and_replayed() {
     let replay = Replay {
         plan: PlanChoice::Current,
         only: Vec::new(),
+        ..Replay::default()
     };
     let message = reply.message.expect("an id");
     hub.engine()

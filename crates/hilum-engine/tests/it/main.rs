@@ -20,6 +20,7 @@ mod hold;
 mod kit;
 mod large;
 mod limits;
+mod old_state;
 mod order;
 mod queue_limits;
 mod received;

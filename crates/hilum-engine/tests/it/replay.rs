@@ -57,6 +57,7 @@ async fn replay(hub: &Hub, message: hilum_message::MessageId, plan: PlanChoice) 
     let replay = Replay {
         only: Vec::new(),
         plan,
+        ..Replay::default()
     };
     let new = hub
         .engine()
@@ -108,6 +109,7 @@ async fn a_plan_that_is_not_kept_and_a_destination_that_is_gone_are_named() {
     let with = |only: &[&str], plan| Replay {
         only: only.iter().map(|name| (*name).into()).collect(),
         plan,
+        ..Replay::default()
     };
     for (asked, said) in [
         (with(&[], PlanChoice::Then), "kept plan"),
@@ -148,6 +150,7 @@ async fn a_backfill_goes_to_one_destination_behind_all_that_waits_there() {
     let asked = Replay {
         only,
         plan: PlanChoice::Current,
+        ..Replay::default()
     };
     hub.engine().replay(old, asked).await.expect("a replay");
     sender.send_all(["b|ORU|r|x", "c|ORU|s|x"]).await;

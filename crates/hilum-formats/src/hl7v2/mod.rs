@@ -5,12 +5,14 @@
 
 mod answer;
 mod document;
+mod objects;
 
 use std::sync::Arc;
 
 use hilum_component::{
     Answer, AnswerMode, Build, ComponentSpec, Document, DocumentProblem, Example, Format,
-    FormatOptions, Identity, Limit, ParseReject, PeerAnswer, SealedAnswer, Severity, Split, Target,
+    FormatOptions, Identity, Limit, Object, ParseReject, PeerAnswer, SealedAnswer, Severity, Split,
+    Target,
 };
 use hilum_fhirpath::Dialect;
 use hilum_hl7v2::answer::{AckCondition, builds_on};
@@ -146,6 +148,11 @@ impl Format for Hl7v2 {
             visits: found.visits,
             orders: found.orders,
         }
+    }
+
+    fn objects(&self, document: &dyn Document, arrived_ms: u64) -> Vec<Object> {
+        let message = document.as_any().downcast_ref::<Message>();
+        message.map_or_else(Vec::new, |message| objects::objects(message, arrived_ms))
     }
 
     fn resend_bytes(&self, payload: &Payload, sink: &mut dyn FnMut(&[u8])) {

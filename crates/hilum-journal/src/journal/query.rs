@@ -200,6 +200,23 @@ impl Journal {
         .await
     }
 
+    /// The deliveries of a message, by its commit sequence.
+    ///
+    /// # Errors
+    /// If a file cannot be read.
+    pub async fn deliveries_of(&self, sequence: u64) -> Result<Vec<StoredDelivery>, JournalError> {
+        self.read(move |inner, cancel| inner.deliveries_at(sequence, cancel))
+            .await
+    }
+
+    /// The commit sequence from which on messages are still there, whatever became of them: of what
+    /// was committed before, retention has left open work alone.
+    #[must_use]
+    pub fn whole_since(&self) -> u64 {
+        let partitions = self.inner.all(Pinned::Left);
+        partitions.first().map_or(0, |oldest| oldest.shared.first())
+    }
+
     /// Everything that is known of a message.
     ///
     /// # Errors

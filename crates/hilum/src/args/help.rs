@@ -221,7 +221,10 @@ const HELP: &[Help] = &[
     (
         "replay",
         &[
-            (1, "a message was refused or rejected"),
+            (
+                1,
+                "a message was refused or rejected, or one of several would bring back an old state",
+            ),
             (4, "no node answers"),
         ],
         &[
@@ -238,6 +241,10 @@ const HELP: &[Help] = &[
                 "--channel lab-results --since 2h --to ehr --yes",
                 "repeats them, oldest first",
             ),
+            (
+                "01KB2N8WZ6Q3V7T5R9XKDM4HPE --to archive --force --reason \"the archive wants every version\"",
+                "although a newer state was delivered",
+            ),
         ],
     ),
     (
@@ -249,11 +256,23 @@ const HELP: &[Help] = &[
     ("dead-letters", NODE, &[("lab-results ehr", "")]),
     (
         "requeue",
-        NODE,
-        &[(
-            "01KB2N8WZ6Q3V7T5R9XKDM4HPE.0 --reason \"the EHR was put right\"",
-            "",
-        )],
+        &[
+            (
+                1,
+                "one of several would bring back an old state; the others are sent",
+            ),
+            NODE[0],
+        ],
+        &[
+            (
+                "01KB2N8WZ6Q3V7T5R9XKDM4HPE.0 --reason \"the EHR was put right\"",
+                "",
+            ),
+            (
+                "01KB2N8WZ6Q3V7T5R9XKDM4HPE.0 --force --reason \"the newer one was taken back\"",
+                "although a newer state was delivered",
+            ),
+        ],
     ),
     (
         "withdraw",

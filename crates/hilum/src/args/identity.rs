@@ -59,6 +59,9 @@ pub(crate) struct Reassign {
     /// Why, for the record
     #[arg(long, value_name = "TEXT", required = true)]
     pub(crate) reason: String,
+    /// Also if a receiver has a newer state of what the message tells of; recorded with the reason
+    #[arg(long)]
+    pub(crate) force: bool,
 }
 
 /// `hilum identity undo`

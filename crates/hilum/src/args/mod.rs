@@ -28,8 +28,8 @@ pub(crate) use help::command;
 pub(crate) use identity::{Identity, IdentityCommand, Reassign, ShowIdentity, UndoLinks};
 pub(crate) use journal::{Backup, Compare, Db, DbCommand, DbExport, DbReindex, DbSql, Verify};
 pub(crate) use node::{
-    Ask, DeadLetters, Decide, Filters, Hold, Messages, OfDelivery, OfDestination, Replay, Resume,
-    Tail, Trace, When,
+    Ask, DeadLetters, Decide, Filters, Hold, Messages, OfDelivery, OfDestination, OfMessage,
+    Release, Replay, Requeue, Resume, Tail, Trace, When,
 };
 pub(crate) use peers::{Answer, Receive, ReceiveTls, Send, SendTls};
 pub(crate) use site::{Docs, Doctor, Explain, Impact, Init, Inspect, Schema, Test};
@@ -103,13 +103,13 @@ pub(crate) enum Command {
     /// Lists the dead letters of a destination
     DeadLetters(DeadLetters),
     /// Sends dead letters again
-    Requeue(OfDelivery),
+    Requeue(Requeue),
     /// Gives up dead letters; what waits behind them goes on
     Withdraw(OfDelivery),
     /// Lists the messages that a step holds
     Holds(Ask),
     /// Lets a held message go on
-    Release(Decide),
+    Release(Release),
     /// Gives a held message another patient; it goes on if it agrees with what is known of that one
     Reassign(Reassign),
     /// Ends a held message without delivering it

@@ -61,6 +61,12 @@ pub(crate) struct Replay {
     /// With this plan: current, old (the one that processed the message), or a digest
     #[arg(long, value_name = "PLAN", default_value = "current")]
     pub(crate) plan: String,
+    /// Also if a receiver has a newer state of what the message tells of; needs a reason
+    #[arg(long, requires = "reason")]
+    pub(crate) force: bool,
+    /// Why, for the record of what is forced
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: Option<String>,
     /// Does it; what the conditions find is only listed without it
     #[arg(long, conflicts_with = "messages")]
     pub(crate) yes: bool,
@@ -74,6 +80,16 @@ pub(crate) struct Decide {
     /// Why, for the record
     #[arg(long, value_name = "TEXT", required = true)]
     pub(crate) reason: String,
+}
+
+/// `hilum release`
+#[derive(Debug, Args)]
+pub(crate) struct Release {
+    #[command(flatten)]
+    pub(crate) decide: Decide,
+    /// Also if a receiver has a newer state of what the message tells of; recorded with the reason
+    #[arg(long)]
+    pub(crate) force: bool,
 }
 
 /// A command on a destination.
@@ -130,6 +146,18 @@ pub(crate) struct OfDelivery {
     pub(crate) reason: String,
     #[command(flatten)]
     pub(crate) node: Node,
+}
+
+/// `hilum requeue`
+///
+/// A dead letter whose receiver has got a newer state since is refused: of several, the others are sent.
+#[derive(Debug, Args)]
+pub(crate) struct Requeue {
+    #[command(flatten)]
+    pub(crate) of: OfDelivery,
+    /// Also if a receiver has a newer state of what the message tells of; recorded with the reason
+    #[arg(long)]
+    pub(crate) force: bool,
 }
 
 /// What messages are looked for; all conditions have to hold.

@@ -9,11 +9,11 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use hilum_component::{
-    Answer, AnswerMode, Document, DocumentProblem, EditError, Format, Identity, ParseReject,
-    SealedAnswer, Severity, Split, Target, Verdict,
+    Answer, AnswerMode, Document, DocumentProblem, EditError, Format, Identity, Object, ObjectKind,
+    ParseReject, SealedAnswer, Severity, Split, Target, Verdict,
 };
 use hilum_fhirpath::{NodeId, Scalar, Tree, Visit};
-use hilum_message::Payload;
+use hilum_message::{Payload, SourceTime};
 
 const NAMES: [&str; 5] = ["id", "type", "patient", "text", "priority"];
 
@@ -214,6 +214,22 @@ impl Format for Lines {
             patients: some("patient").map(|id| (id, None)).into_iter().collect(),
             ..Identity::default()
         }
+    }
+
+    /// A text `as of N` tells the state of the patient at that time.
+    fn objects(&self, document: &dyn Document, _arrived_ms: u64) -> Vec<Object> {
+        let Some(line) = document.as_any().downcast_ref::<Line>() else {
+            return Vec::new();
+        };
+        let at_ms = line.get("text").strip_prefix("as of ");
+        let object = |at_ms: i64| Object {
+            kind: ObjectKind::Patient,
+            numbers: vec![(line.get("patient").to_owned(), None)],
+            part: String::new(),
+            as_of: SourceTime::new(at_ms, at_ms),
+        };
+        let at_ms = at_ms.and_then(|at| at.parse().ok());
+        at_ms.map(object).into_iter().collect()
     }
 
     fn answer(&self, answer: &Answer<'_>) -> Option<SealedAnswer> {

@@ -95,6 +95,7 @@ pub(crate) fn reassign(arguments: &Reassign, output: &Output) -> anyhow::Result<
         "authority": arguments.assigned.authority,
         "type": arguments.assigned.kind,
         "reason": arguments.reason,
+        "force": arguments.force,
     });
     let answer = Remote::new(&of.node.at)?.post(&path, &body)?;
     if output.json() {

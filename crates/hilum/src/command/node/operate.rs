@@ -1,15 +1,19 @@
 //! The commands of an operator: hold, resume, replay, release, requeue and their lists.
 //!
 //! Where a command takes several ids it works through them in their order and ends at the first that
-//! fails, because what follows may build on it.
+//! fails, because what follows may build on it. What would bring back an old state is passed over and
+//! listed: what follows is newer.
 
 use anyhow::Context;
 use serde_json::{Value, json};
 
 use super::find;
-use super::remote::{Remote, part};
+use super::remote::{Remote, Told, part};
 use super::show::{self, text};
-use crate::args::{Ask, DeadLetters, Decide, Hold, OfDelivery, OfDestination, Replay, Resume};
+use crate::args::{
+    Ask, DeadLetters, Decide, Hold, OfDelivery, OfDestination, OfMessage, Release, Replay, Requeue,
+    Resume,
+};
 use crate::output::{Exit, Output};
 
 fn path_of(of: &OfDestination, act: &str) -> String {
@@ -82,13 +86,22 @@ fn repeat(
     arguments: &Replay,
     output: &Output,
 ) -> anyhow::Result<Exit> {
-    let body = json!({ "to": arguments.to, "plan": arguments.plan });
+    let mut body = json!({ "to": arguments.to, "plan": arguments.plan, "force": arguments.force });
+    if let Some(reason) = &arguments.reason {
+        body["reason"] = json!(reason);
+    }
     let of = ids.len();
     let mut exit = Exit::Done;
+    let mut old = 0;
     for (id, done) in ids.into_iter().zip(0..) {
         let answer = remote.post(&format!("/api/v1/messages/{}/replay", part(id)), &body);
         let answer = match of {
             1 => answer?,
+            _ if would_be_old(&answer) => {
+                old += 1;
+                passed_over("message", id, answer, output)?;
+                continue;
+            }
             _ => answer.with_context(|| format!("{id} failed after {done} of {of}"))?,
         };
         if matches!(text(&answer, "disposition"), "refused" | "rejected") {
@@ -108,41 +121,96 @@ fn repeat(
             answer["message"].as_str().unwrap_or("(not stored)"),
         ));
     }
-    Ok(exit)
+    Ok(told_of_old(old, of, output).unwrap_or(exit))
 }
 
-fn decide(arguments: &Decide, act: &str, said: &str, output: &Output) -> anyhow::Result<Exit> {
-    let of = &arguments.of;
+/// It is refused because a receiver has a newer state.
+fn would_be_old(answer: &anyhow::Result<Value>) -> bool {
+    let told = answer.as_ref().err().and_then(|error| error.downcast_ref());
+    told.is_some_and(|told: &Told| told.code == "old-state")
+}
+
+/// One of several that is not sent, with its reason.
+fn passed_over(
+    what: &str,
+    id: &str,
+    answer: anyhow::Result<Value>,
+    output: &Output,
+) -> anyhow::Result<()> {
+    let why = answer.err().map(|error| error.to_string());
+    let why = why.unwrap_or_default();
+    if output.json() {
+        return output.value(&json!({ what: id, "old-state": why }));
+    }
+    output.line(format_args!("{id}  not sent: {why}"));
+    Ok(())
+}
+
+/// Says how many of several were not sent.
+fn told_of_old(old: usize, of: usize, output: &Output) -> Option<Exit> {
+    if old == 0 {
+        return None;
+    }
+    output.note(format_args!(
+        "{old} of {of} would bring back an old state and were not sent"
+    ));
+    Some(Exit::Found)
+}
+
+fn decide(
+    of: &OfMessage,
+    act: &str,
+    body: &Value,
+    said: &str,
+    output: &Output,
+) -> anyhow::Result<Exit> {
     let path = format!("/api/v1/messages/{}/{act}", part(&of.message));
-    let body = json!({ "reason": arguments.reason });
-    let answer = Remote::new(&of.node.at)?.post(&path, &body)?;
+    let answer = Remote::new(&of.node.at)?.post(&path, body)?;
     done(&answer, &format!("{} {said}", of.message), output)
 }
 
-pub(crate) fn release(arguments: &Decide, output: &Output) -> anyhow::Result<Exit> {
-    decide(arguments, "release", "goes on", output)
+pub(crate) fn release(arguments: &Release, output: &Output) -> anyhow::Result<Exit> {
+    let Decide { of, reason } = &arguments.decide;
+    let body = json!({ "reason": reason, "force": arguments.force });
+    decide(of, "release", &body, "goes on", output)
 }
 
 pub(crate) fn reject(arguments: &Decide, output: &Output) -> anyhow::Result<Exit> {
-    decide(arguments, "reject", "is rejected", output)
+    let body = json!({ "reason": arguments.reason });
+    decide(&arguments.of, "reject", &body, "is rejected", output)
 }
 
-fn on_deliveries(of: &OfDelivery, act: &str, said: &str, output: &Output) -> anyhow::Result<Exit> {
+fn on_deliveries(
+    of: &OfDelivery,
+    act: &str,
+    body: &Value,
+    said: &str,
+    output: &Output,
+) -> anyhow::Result<Exit> {
     let remote = Remote::new(&of.node.at)?;
-    let body = json!({ "reason": of.reason });
+    let all = of.deliveries.len();
+    let mut old = 0;
     for id in &of.deliveries {
-        let answer = remote.post(&format!("/api/v1/deliveries/{}/{act}", part(id)), &body)?;
-        done(&answer, &format!("{id} {said}"), output)?;
+        let answer = remote.post(&format!("/api/v1/deliveries/{}/{act}", part(id)), body);
+        if all > 1 && would_be_old(&answer) {
+            old += 1;
+            passed_over("delivery", id, answer, output)?;
+            continue;
+        }
+        done(&answer?, &format!("{id} {said}"), output)?;
     }
-    Ok(Exit::Done)
+    Ok(told_of_old(old, all, output).unwrap_or(Exit::Done))
 }
 
-pub(crate) fn requeue(arguments: &OfDelivery, output: &Output) -> anyhow::Result<Exit> {
-    on_deliveries(arguments, "requeue", "is sent again", output)
+pub(crate) fn requeue(arguments: &Requeue, output: &Output) -> anyhow::Result<Exit> {
+    let of = &arguments.of;
+    let body = json!({ "reason": of.reason, "force": arguments.force });
+    on_deliveries(of, "requeue", &body, "is sent again", output)
 }
 
 pub(crate) fn withdraw(arguments: &OfDelivery, output: &Output) -> anyhow::Result<Exit> {
-    on_deliveries(arguments, "withdraw", "is withdrawn", output)
+    let body = json!({ "reason": arguments.reason });
+    on_deliveries(arguments, "withdraw", &body, "is withdrawn", output)
 }
 
 pub(crate) fn reload(arguments: &Ask, output: &Output) -> anyhow::Result<Exit> {

@@ -24,6 +24,15 @@ pub(crate) struct Unreachable {
     source: NetError,
 }
 
+/// The node does not do what was asked.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub(crate) struct Told {
+    /// Stable code.
+    pub(crate) code: String,
+    message: String,
+}
+
 /// A running node.
 pub(crate) struct Remote<'a> {
     at: &'a HostPort,
@@ -105,7 +114,14 @@ impl<'a> Remote<'a> {
         if !status.is_success() {
             let told: Value = serde_json::from_slice(&whole).unwrap_or_default();
             match told["error"]["message"].as_str() {
-                Some(message) => bail!("{message}"),
+                Some(message) => {
+                    let code = told["error"]["code"].as_str().unwrap_or_default();
+                    return Err(Told {
+                        code: code.to_owned(),
+                        message: message.to_owned(),
+                    }
+                    .into());
+                }
                 None => bail!("the node at {} answered {status}", self.at),
             }
         }

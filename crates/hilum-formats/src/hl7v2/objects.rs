@@ -1,0 +1,385 @@
+//! What a message of HL7 v2 tells the state of, and as of when.
+//!
+//! Registrations (ADT) tell of patients and visits, as of EVN-2; orders as of ORC-9; results of each
+//! observation (OBX-3 and OBX-4 within their order), as of OBR-22; documents (MDM) as of the time of
+//! the message. What a message lacks is MSH-7 instead. Other messages tell no state.
+
+use std::collections::BTreeMap;
+
+use hilum_component::{Object, ObjectKind};
+use hilum_hl7v2::answer::builds_on;
+use hilum_hl7v2::{Message, Part, Segment};
+use hilum_message::{SourceTime, calendar};
+
+type Numbers = Vec<(String, Option<String>)>;
+
+/// The objects of a message that arrived then, Unix milliseconds.
+pub(super) fn objects(message: &Message, arrived_ms: u64) -> Vec<Object> {
+    let said = |id: &str, n: u32| message.component(id, n, 1);
+    let sent = said("MSH", 7);
+    // The zone of a time is its own, else that of MSH-7 (HL7 v2.5.1 §2.A.22); without any both sides of
+    // a comparison are read alike.
+    let zone = sent.as_deref().and_then(offset).unwrap_or(0);
+    let arrived = i64::try_from(arrived_ms).unwrap_or(i64::MAX);
+    let sent_ms = sent
+        .and_then(|text| instant_ms(&text, zone))
+        .unwrap_or(arrived);
+    let of_event = said("EVN", 2).and_then(|text| instant_ms(&text, zone));
+    let as_of = SourceTime {
+        at_ms: of_event.unwrap_or(sent_ms),
+        sent_ms,
+        sequence: said("MSH", 13)
+            .and_then(|number| number.parse().ok())
+            .unwrap_or(0),
+    };
+    let code = message.component("MSH", 9, 1).unwrap_or_default();
+    let mut reader = Reader {
+        tells: Tells::of(&code),
+        replaces: matches!(
+            message.component("MSH", 9, 2).as_deref(),
+            Some("T09" | "T10")
+        ),
+        as_of,
+        zone,
+        order: None,
+        found: Vec::new(),
+    };
+    for segment in message.segments() {
+        reader.take(&segment);
+    }
+    reader.end();
+    reader.found
+}
+
+/// What a message tells the state of, by MSH-9.1 (table 0076).
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Tells {
+    Patients,
+    Orders,
+    Results,
+    Documents,
+    Nothing,
+}
+
+impl Tells {
+    fn of(code: &str) -> Self {
+        match code {
+            "ADT" => Self::Patients,
+            "MDM" => Self::Documents,
+            "ORU" | "OUL" | "OPU" => Self::Results,
+            code if builds_on(code) => Self::Orders,
+            _ => Self::Nothing,
+        }
+    }
+}
+
+struct Reader {
+    tells: Tells,
+    /// A document takes the place of its parent (HL7 v2.5.1 §9.5.9, §9.5.10).
+    replaces: bool,
+    as_of: SourceTime,
+    /// Minutes east of UTC of a time that does not say.
+    zone: i32,
+    /// The order that is being read.
+    order: Option<Order>,
+    found: Vec<Object>,
+}
+
+#[derive(Default)]
+struct Order {
+    numbers: Numbers,
+    at_ms: Option<i64>,
+    /// OBX-3 and OBX-4, and OBX-14.
+    observations: Vec<(String, String)>,
+}
+
+impl Reader {
+    fn take(&mut self, segment: &Segment<'_>) {
+        let name = segment.name();
+        match (self.tells, &name) {
+            (Tells::Patients, b"PID") => {
+                let mut numbers = extended(segment, 3);
+                if numbers.is_empty() {
+                    numbers = extended(segment, 2);
+                }
+                self.tell(ObjectKind::Patient, numbers);
+            }
+            (Tells::Patients, b"MRG") => {
+                self.tell(ObjectKind::Patient, extended(segment, 1));
+                self.tell(ObjectKind::Visit, extended(segment, 5));
+            }
+            (Tells::Patients, b"PV1") => self.tell(ObjectKind::Visit, extended(segment, 19)),
+            (Tells::Documents, b"TXA") => {
+                let mut numbers = entities(segment, 12, "document");
+                if self.replaces {
+                    numbers.extend(entities(segment, 13, "document"));
+                }
+                self.tell(ObjectKind::Document, numbers);
+            }
+            (Tells::Orders | Tells::Results, b"ORC" | b"OBR") => self.order(segment, &name),
+            (Tells::Results, b"OBX") => {
+                let part = |n, path: &[u32]| first(segment, n, path).unwrap_or_default();
+                let code = match first(segment, 3, &[1]) {
+                    Some(code) => format!("{code}^{}", part(3, &[3])),
+                    None => part(3, &[2]),
+                };
+                let of = self.order.get_or_insert_default();
+                of.observations
+                    .push((format!("{code}|{}", part(4, &[])), part(14, &[1])));
+            }
+            _ => {}
+        }
+    }
+
+    /// An OBR is about the order of the ORC before it, unless it has numbers of its own.
+    fn order(&mut self, segment: &Segment<'_>, name: &[u8; 3]) {
+        let mut numbers = entities(segment, 2, "placer");
+        numbers.extend(entities(segment, 3, "filler"));
+        let same = name == b"OBR"
+            && self.order.as_ref().is_some_and(|order| {
+                order.observations.is_empty()
+                    && (numbers.is_empty()
+                        || order.numbers.is_empty()
+                        || numbers.iter().any(|number| order.numbers.contains(number)))
+            });
+        if !same {
+            self.end();
+        }
+        let when = match (self.tells, name) {
+            (Tells::Orders, b"ORC") => first(segment, 9, &[1]),
+            (Tells::Results, b"OBR") => first(segment, 22, &[1]),
+            _ => None,
+        };
+        let at_ms = when.and_then(|text| instant_ms(&text, self.zone));
+        let order = self.order.get_or_insert_default();
+        order.at_ms = at_ms.or(order.at_ms);
+        for number in numbers {
+            if !order.numbers.contains(&number) {
+                order.numbers.push(number);
+            }
+        }
+    }
+
+    /// The order that was being read is complete.
+    fn end(&mut self) {
+        let Some(order) = self.order.take() else {
+            return;
+        };
+        if order.numbers.is_empty() {
+            return;
+        }
+        let as_of = SourceTime {
+            at_ms: order.at_ms.unwrap_or(self.as_of.at_ms),
+            ..self.as_of
+        };
+        if self.tells == Tells::Orders || order.observations.is_empty() {
+            let kind = match self.tells {
+                Tells::Orders => ObjectKind::Order,
+                _ => ObjectKind::Result,
+            };
+            return self.found.push(Object {
+                kind,
+                numbers: order.numbers,
+                part: String::new(),
+                as_of,
+            });
+        }
+        // Each once: reports come line by line. Where one message carries several values under one
+        // code and sub-id, the time of the observation tells them apart.
+        let mut parts: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for (part, time) in &order.observations {
+            let times = parts.entry(part).or_default();
+            if !times.contains(&time.as_str()) {
+                times.push(time);
+            }
+        }
+        for (part, times) in parts {
+            let several = times.len() > 1;
+            self.found.extend(times.into_iter().map(|time| Object {
+                kind: ObjectKind::Result,
+                numbers: order.numbers.clone(),
+                part: match several {
+                    true => format!("{part}|{time}"),
+                    false => part.to_owned(),
+                },
+                as_of,
+            }));
+        }
+    }
+
+    fn tell(&mut self, kind: ObjectKind, numbers: Numbers) {
+        if !numbers.is_empty() {
+            self.found.push(Object {
+                kind,
+                numbers,
+                part: String::new(),
+                as_of: self.as_of,
+            });
+        }
+    }
+}
+
+fn each<'m>(segment: &Segment<'m>, n: u32) -> impl Iterator<Item = Part<'m>> + use<'m> {
+    let field = segment.field(n).filter(|field| !field.raw().is_empty());
+    field.into_iter().flat_map(|field| field.children())
+}
+
+fn first(segment: &Segment<'_>, n: u32, path: &[u32]) -> Option<String> {
+    text(&each(segment, n).next()?, path)
+}
+
+/// Extended composite ids (CX): id in component 1, authority in component 4.
+fn extended(segment: &Segment<'_>, n: u32) -> Numbers {
+    let number = |part: Part<'_>| {
+        let authority = text(&part, &[4, 1]).or_else(|| text(&part, &[4, 2]));
+        Some((text(&part, &[1])?, authority))
+    };
+    each(segment, n).filter_map(number).collect()
+}
+
+/// Entity identifiers (EI): id in component 1, namespace in component 2, universal id in 3. Whoever
+/// assigned no name may use the number of somebody else, so what it is for goes with it.
+fn entities(segment: &Segment<'_>, n: u32, of: &str) -> Numbers {
+    let number = |part: Part<'_>| {
+        let authority = text(&part, &[2]).or_else(|| text(&part, &[3]));
+        Some((format!("{of} {}", text(&part, &[1])?), authority))
+    };
+    each(segment, n).filter_map(number).collect()
+}
+
+/// The text of a part below another one; what is empty or null says nothing.
+fn text(part: &Part<'_>, path: &[u32]) -> Option<String> {
+    let mut part = *part;
+    for &n in path {
+        part = part.nth(n)?;
+    }
+    (!part.is_blank() && !part.is_null()).then(|| part.text().trim().to_owned())
+}
+
+/// The minutes east of UTC that a time says.
+fn offset(text: &str) -> Option<i32> {
+    let text = text.get(text.find(['+', '-'])?..)?;
+    let sign = if text.starts_with('-') { -1 } else { 1 };
+    let hours: i32 = text.get(1..3)?.parse().ok()?;
+    let minutes: i32 = text.get(3..5)?.parse().ok()?;
+    Some(sign * (hours * 60 + minutes))
+}
+
+/// A time of HL7 v2 (HL7 v2.5.1 §2.A.22) in Unix milliseconds, in the zone that it says, else in this
+/// one (minutes east of UTC); what it leaves out is its beginning.
+fn instant_ms(text: &str, zone: i32) -> Option<i64> {
+    let local = text.split(['+', '-']).next()?;
+    let (whole, fraction) = local.split_once('.').unwrap_or((local, ""));
+    if whole.len() < 4 || whole.len() > 14 || !whole.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let number = |from: usize, to: usize, default: i64| match whole.get(from..to) {
+        Some(digits) => digits.parse().ok(),
+        None => Some(default),
+    };
+    let (year, month, day) = (number(0, 4, 0)?, number(4, 6, 1)?, number(6, 8, 1)?);
+    let (hour, minute, second) = (number(8, 10, 0)?, number(10, 12, 0)?, number(12, 14, 0)?);
+    if !(1..=12).contains(&month) || day == 0 || day > calendar::days_in(year, month) {
+        return None;
+    }
+    let zone = i64::from(offset(text).unwrap_or(zone));
+    let minutes = (calendar::days_of(year, month, day) * 24 + hour) * 60 + minute - zone;
+    let ms = format!("{fraction:0<3}").get(..3)?.parse::<i64>().ok()?;
+    Some((minutes * 60 + second) * 1_000 + ms)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: i64 = 1_000;
+    /// 2026-01-01 at midnight.
+    const DAY: i64 = 1_767_225_600 * SECOND;
+
+    /// Kind, first number, part, and seconds of the day at which it was so.
+    fn check(message: &str, expected: &[(&str, &str, &str, i64)]) {
+        let message = Message::parse(message.to_owned()).expect("a message");
+        let found = objects(&message, 0);
+        let found: Vec<_> = found
+            .iter()
+            .map(|object| {
+                let (number, authority) = &object.numbers[0];
+                let authority = authority.as_deref().unwrap_or("-");
+                let at = (object.as_of.at_ms - DAY) / SECOND;
+                let number = format!("{number}@{authority}");
+                (object.kind.word(), number, object.part.clone(), at)
+            })
+            .collect();
+        let expected: Vec<_> = expected
+            .iter()
+            .map(|&(kind, number, part, at)| (kind, number.to_owned(), part.to_owned(), at))
+            .collect();
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn a_registration_tells_of_its_patient_and_visit_and_not_of_the_mother() {
+        check(
+            "MSH|^~\\&|P|H|||20260101000200||ADT^A08|1|P|2.5\rEVN||20260101000100\r\
+             PID|||42^^^H~9^^^N||||||||||||||||||7^^^H\rPV1||I|||||||||||||||||V1^^^H\r",
+            &[("patient", "42@H", "", 60), ("visit", "V1@H", "", 60)],
+        );
+    }
+
+    #[test]
+    fn a_merge_tells_of_both() {
+        check(
+            "MSH|^~\\&|P|H|||20260101000200||ADT^A40|1|P|2.5\rPID|||42^^^H\rMRG|43^^^H\r",
+            &[("patient", "42@H", "", 120), ("patient", "43@H", "", 120)],
+        );
+    }
+
+    #[test]
+    fn each_observation_is_as_old_as_the_report_of_its_own_order() {
+        check(
+            "MSH|^~\\&|L|H|||20260101000500+0000||ORU^R01|1|P|2.5\rPID|||42^^^H\r\
+             ORC|RE|P1^E|F1^L\rOBR|1|P1^E|F1^L|K||||||||||||||||||20260101000100\r\
+             OBX|1|NM|K^^L||4\rOBX|2|NM|NA^^L|1|140\rOBX|3|TX|NA^^L|1|more\r\
+             OBR|2||F2^L|G\rOBX|1|NM|G^^L||5||||||F|||20260101\rOBX|2|NM|G^^L||6||||||F|||20260102\r",
+            &[
+                ("result", "placer P1@E", "K^L|", 60),
+                ("result", "placer P1@E", "NA^L|1", 60),
+                ("result", "filler F2@L", "G^L||20260101", 300),
+                ("result", "filler F2@L", "G^L||20260102", 300),
+            ],
+        );
+    }
+
+    #[test]
+    fn a_report_without_observations_tells_of_all_of_its_order() {
+        check(
+            "MSH|^~\\&|L|H|||20260101000500||ORU^R01|1|P|2.5\r\
+             OBR|1||F1^L|K||||||||||||||||||20260101000100|||X\r",
+            &[("result", "filler F1@L", "", 60)],
+        );
+    }
+
+    #[test]
+    fn an_order_is_as_old_as_its_transaction_in_the_zone_of_the_message() {
+        check(
+            "MSH|^~\\&|E|H|||20260101020000+0100||ORM^O01|1|P|2.5\rPID|||42^^^H\r\
+             ORC|NW|P1^E||||||||20260101\rORC|NW|P1^E|||||||20260101013000\rOBR|1|P1^E||K\r",
+            &[
+                ("order", "placer P1@E", "", 3_600),
+                ("order", "placer P1@E", "", 1_800),
+            ],
+        );
+    }
+
+    #[test]
+    fn a_replacement_tells_of_the_document_that_it_replaces() {
+        check(
+            "MSH|^~\\&|D|H|||20260101000500||MDM^T10|1|P|2.5\rTXA|1|||||||||||D2^S|D1^S\r",
+            &[("document", "document D2@S", "", 300)],
+        );
+        check(
+            "MSH|^~\\&|D|H|||20260101000500||DFT^P03|1|P|2.5\rPID|||42\r",
+            &[],
+        );
+    }
+}
