@@ -88,6 +88,8 @@ pub struct SystemInfo {
     pub sends_as: SendsAs,
     /// The IANA name of the zone of times without an offset.
     pub zone: Option<String>,
+    /// How it writes numbers; where it is not declared, as the standard has them.
+    pub decimal: Option<DecimalSign>,
     /// Who assigns the identifiers that it sends.
     pub identifiers: Vec<Authority>,
     /// The URIs of its code systems by the names that its messages give them (CWE-3).
@@ -106,6 +108,15 @@ pub enum UnknownPatient {
     Hold,
     /// It waits so long for the registration, and then goes on with a finding.
     Wait(Millis),
+}
+
+/// The sign that a system writes between whole and fraction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DecimalSign {
+    /// `4.1`, and `1,000` or `1 000` for a thousand.
+    Point,
+    /// `4,1`, and `1.000` or `1 000` for a thousand.
+    Comma,
 }
 
 /// How a system names itself in HL7 v2; what is absent fits anything.

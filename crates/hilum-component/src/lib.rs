@@ -28,7 +28,8 @@ mod terminology;
 mod value;
 
 pub use context::{
-    Authority, BuildContext, Elsewhere, Problem, SendsAs, Site, SystemInfo, UnknownPatient,
+    Authority, BuildContext, DecimalSign, Elsewhere, Problem, SendsAs, Site, SystemInfo,
+    UnknownPatient,
 };
 pub use destination::{
     AnswerRow, AnswerTable, BlobReader, Class, Delivered, Delivery, DeliveryError, Destination,

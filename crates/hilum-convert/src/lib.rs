@@ -27,7 +27,9 @@ pub use maps::Maps;
 pub use problem::{Problem, Problems, Spot};
 pub use run::{Converted, Reason, to_fhir};
 pub use settings::{
-    Arrived, Attachments, BundleType, FixedZone, LocalTime, Original, Settings, Zone,
+    Arrived, Attachments, BundleType, ClockChange, DecimalSign, FixedZone, LocalTime, Original,
+    Settings, Zone,
 };
 pub use value::hash::uuid as derived_id;
+pub use value::number;
 pub use value::uri::{known_system, system as system_uri};

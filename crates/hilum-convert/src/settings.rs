@@ -25,6 +25,29 @@ pub struct LocalTime {
 pub trait Zone: fmt::Debug + Send + Sync {
     /// Minutes ahead of UTC at a local time; `None` where there is no such time.
     fn offset_minutes(&self, local: LocalTime) -> Option<i32>;
+
+    /// Whether the clock shows a local time twice or never, because it is changed there.
+    fn change(&self, _local: LocalTime) -> Option<ClockChange> {
+        None
+    }
+}
+
+/// A local time that no single instant is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClockChange {
+    /// In the hour that comes twice.
+    Twice,
+    /// In the hour that is left out.
+    Never,
+}
+
+/// The sign that a system writes between whole and fraction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DecimalSign {
+    /// `4.1`; thousands may be parted by commas or blanks.
+    Point,
+    /// `4,1`; thousands may be parted by points or blanks.
+    Comma,
 }
 
 /// A zone that never changes: minutes ahead of UTC.
@@ -77,6 +100,12 @@ pub struct Settings {
     /// The zone of times without an offset of their own, where MSH-7 has none either. Without one
     /// only their date is written.
     pub zone: Option<Arc<dyn Zone>>,
+    /// How the sender writes numbers; where it is not declared, as the standard has them and no
+    /// other way.
+    pub decimal: Option<DecimalSign>,
+    /// Minutes that MSH-7 may be away from the arrival; beyond them there is a finding. Without it
+    /// nobody looks: who converts a file of last year has an arrival of today.
+    pub clock_minutes_max: Option<u32>,
     /// `%country`.
     pub country: Option<String>,
     /// `%profile`.

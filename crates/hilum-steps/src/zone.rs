@@ -5,28 +5,41 @@
 
 use std::sync::Arc;
 
-use hilum_convert::{FixedZone, LocalTime, Zone};
-use jiff::tz::TimeZone;
+use hilum_convert::{ClockChange, FixedZone, LocalTime, Zone};
+use jiff::civil::DateTime;
+use jiff::tz::{AmbiguousOffset, TimeZone};
 
 #[derive(Debug)]
 struct Named(TimeZone);
 
 impl Zone for Named {
     fn offset_minutes(&self, local: LocalTime) -> Option<i32> {
-        let small = |part: u8| i8::try_from(part).ok();
-        let civil = jiff::civil::DateTime::new(
-            i16::try_from(local.year).ok()?,
-            small(local.month)?,
-            small(local.day)?,
-            small(local.hour)?,
-            small(local.minute)?,
-            small(local.second)?,
-            0,
-        );
         // Of a time that is there twice the first; of one that is not there the offset before it.
-        let zoned = self.0.to_ambiguous_zoned(civil.ok()?).compatible().ok()?;
+        let zoned = self.0.to_ambiguous_zoned(civil(local)?).compatible().ok()?;
         Some(zoned.offset().seconds() / 60)
     }
+
+    fn change(&self, local: LocalTime) -> Option<ClockChange> {
+        match self.0.to_ambiguous_timestamp(civil(local)?).offset() {
+            AmbiguousOffset::Unambiguous { .. } => None,
+            AmbiguousOffset::Fold { .. } => Some(ClockChange::Twice),
+            AmbiguousOffset::Gap { .. } => Some(ClockChange::Never),
+        }
+    }
+}
+
+fn civil(local: LocalTime) -> Option<DateTime> {
+    let small = |part: u8| i8::try_from(part).ok();
+    let civil = DateTime::new(
+        i16::try_from(local.year).ok()?,
+        small(local.month)?,
+        small(local.day)?,
+        small(local.hour)?,
+        small(local.minute)?,
+        small(local.second)?,
+        0,
+    );
+    civil.ok()
 }
 
 /// A zone by its name in the IANA database, or an offset such as `+01:00`.
@@ -88,5 +101,28 @@ mod tests {
         check("Europe/Berlin", 7, 12, Some(120));
         // There is no half past two on the last Sunday of March.
         check("Europe/Berlin", 3, 2, Some(120));
+    }
+
+    #[test]
+    fn a_change_of_the_clock_makes_a_time_come_twice_or_never() {
+        let Ok(zone) = named("Europe/Berlin") else {
+            println!("not run: zones by name (no time zone data)");
+            return;
+        };
+        let at = |month, day, hour| {
+            zone.change(LocalTime {
+                year: 2026,
+                month,
+                day,
+                hour,
+                minute: 30,
+                second: 0,
+            })
+        };
+        assert_eq!(at(10, 25, 2), Some(ClockChange::Twice));
+        assert_eq!(at(3, 29, 2), Some(ClockChange::Never));
+        for (month, day, hour) in [(10, 25, 1), (10, 25, 3), (3, 29, 1), (3, 29, 3), (7, 1, 2)] {
+            assert_eq!(at(month, day, hour), None);
+        }
     }
 }

@@ -24,7 +24,9 @@ pub(crate) use fhir::{
     TriggerFile, ValidateFile,
 };
 pub(crate) use node::{EnvironmentFile, NodeFile, RetryFile};
-pub(crate) use system::{ControlIdFile, IdentifierFile, SystemFile, UnknownPatientFile};
+pub(crate) use system::{
+    ControlIdFile, DecimalFile, IdentifierFile, SystemFile, UnknownPatientFile,
+};
 pub(crate) use tests::{EXPECT_KEYS, ExpectFile, TestFile};
 
 /// The schema of a file.

@@ -48,6 +48,10 @@ pub(crate) struct SystemFile {
     /// zone where it is not set.
     #[serde(default)]
     pub(crate) zone: Option<String>,
+    /// How it writes numbers, where it does not keep to the standard: with it a decimal comma and
+    /// signs between thousands are read. Without it `4,1` and `1 000` stay text, with a finding.
+    #[serde(default)]
+    pub(crate) decimal: Option<DecimalFile>,
     /// Who assigns the identifiers that it sends; what sends or gets messages of HL7 v2 or FHIR
     /// needs it, or `no-patients`.
     #[serde(default)]
@@ -76,6 +80,17 @@ pub(crate) struct SystemFile {
     /// The character set of its messages where they do not say (`8859/1`, `UNICODE UTF-8`).
     #[serde(default)]
     pub(crate) charset: Option<String>,
+}
+
+/// The sign that a system writes between whole and fraction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum DecimalFile {
+    /// `4.1`; a thousand may be `1,000` or `1 000`.
+    Point,
+    /// `4,1`; a thousand may be `1.000,0` or `1 000`. `1.000` alone stays text: it may be one or a
+    /// thousand.
+    Comma,
 }
 
 /// How a system names itself in HL7 v2.

@@ -3,14 +3,16 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use hilum_component::{AnswerTable, Authority, SendsAs, SystemInfo, UnknownPatient};
+use hilum_component::{AnswerTable, Authority, DecimalSign, SendsAs, SystemInfo, UnknownPatient};
 use jiff::tz::TimeZone;
 use serde_json::Value;
 
 use super::view::SecretState;
 use crate::check::{Scope, check};
 use crate::diagnostic::{Draft, Report};
-use crate::file::{ControlIdFile, IdentifierFile, SystemFile, UnknownPatientFile, schema_of};
+use crate::file::{
+    ControlIdFile, DecimalFile, IdentifierFile, SystemFile, UnknownPatientFile, schema_of,
+};
 use crate::yaml::{Kind, Node, Span, Value as Meaning};
 
 /// Keys below `settings` that hold secrets, whatever the technology.
@@ -109,6 +111,10 @@ fn info(file: SystemFile) -> SystemInfo {
             facility: own.facility,
         }),
         zone: file.zone,
+        decimal: file.decimal.map(|sign| match sign {
+            DecimalFile::Point => DecimalSign::Point,
+            DecimalFile::Comma => DecimalSign::Comma,
+        }),
         identifiers: file.identifiers.into_iter().map(authority).collect(),
         code_systems: file.code_systems,
         unknown_patient: match file.unknown_patient {

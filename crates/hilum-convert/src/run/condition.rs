@@ -102,7 +102,9 @@ impl<'m> Run<'_, 'm> {
             Cond::EndsWith(src, text) => self.any(src, scope, &|value| value.ends_with(&**text)),
             Cond::Contains(src, text) => self.any(src, scope, &|value| value.contains(&**text)),
             Cond::Matches(src, regex) => self.any(src, scope, &|value| regex.is_match(value)),
-            Cond::Decimal(src) => self.any(src, scope, &|value| number::decimal(value).is_some()),
+            Cond::Decimal(src) => self.any(src, scope, &|value| {
+                number::read(value, self.settings.decimal).is_some()
+            }),
             Cond::Setting(setting, how, text) => match self.setting(*setting) {
                 Some(value) => Some(compared(value, *how, text)),
                 None => matches!(how, Compare::Unlike).then_some(true),

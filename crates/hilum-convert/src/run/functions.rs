@@ -29,6 +29,7 @@ impl<'m> Run<'_, 'm> {
             .map(|value| self.text_of(&value))
             .unwrap_or_default();
         let own = trimmed(&own);
+        let decimal = self.settings.decimal;
         let found = match function {
             Function::Join => Some(self.join(turn, arguments)).filter(|text| !text.is_empty()),
             Function::Lower => Some(own.to_lowercase()),
@@ -45,14 +46,21 @@ impl<'m> Run<'_, 'm> {
                 uri::system(&self.settings.systems, &name, &oid)
             }
             Function::Comparator => number::comparator(own)
-                .filter(|(_, digits)| number::decimal(digits).is_some())
+                .filter(|(_, digits)| number::read(digits, decimal).is_some())
                 .map(|(sign, _)| sign.to_owned()),
             Function::Number => {
                 let digits = number::comparator(own).map_or(own, |(_, digits)| digits);
-                Some(digits.to_owned()).filter(|digits| number::decimal(digits).is_some())
+                Some(digits.to_owned()).filter(|digits| number::read(digits, decimal).is_some())
             }
-            Function::Low => number::bounds(own).0.map(str::to_owned),
-            Function::High => number::bounds(own).1.map(str::to_owned),
+            // They are numbers of FHIR now, so they are written as they are.
+            Function::Low | Function::High => {
+                let (low, high) = number::bounds(own, decimal);
+                let bound = if function == Function::Low { low } else { high };
+                if let Some(bound) = bound {
+                    self.write(turn, &bound);
+                }
+                return;
+            }
             Function::Numbers => self.numbers(turn),
             Function::Minutes => {
                 let [unit] = self.arguments(turn, arguments);
@@ -77,7 +85,7 @@ impl<'m> Run<'_, 'm> {
             Some(text) => self.result(turn, &text, codes),
             None => {
                 if function == Function::Number && !own.is_empty() {
-                    self.refuse(turn, "not a number");
+                    self.refuse(turn, not_a_number(own));
                 }
             }
         }
@@ -184,7 +192,7 @@ impl<'m> Run<'_, 'm> {
             if !out.is_empty() {
                 out.push(' ');
             }
-            out.push_str(&number::decimal(text)?);
+            out.push_str(&number::read(text, self.settings.decimal)?);
         }
         Some(out).filter(|out| !out.is_empty())
     }
@@ -198,7 +206,7 @@ impl<'m> Run<'_, 'm> {
         )]
         let later = Time::read(&start)?.plus_minutes(count as i64)?;
         match later.date_time(self.clock()) {
-            Written::Whole(text) | Written::DateOnly(text) => Some(text),
+            Written::Whole(text) | Written::DateOnly(text, _) => Some(text),
         }
     }
 
@@ -240,7 +248,10 @@ impl<'m> Run<'_, 'm> {
             _ => Some(encode::base64(data.as_bytes()).into()),
         };
         match written {
-            Some(text) => self.write(turn, &text),
+            Some(text) => {
+                self.document(turn, &text);
+                self.write(turn, &text);
+            }
             None => self.refuse(turn, "not hexadecimal"),
         }
     }
@@ -304,6 +315,16 @@ impl<'m> Run<'_, 'm> {
                 None => self.refuse(turn, "not a time of day"),
             }
         }
+    }
+}
+
+/// Why a text is no number: what a site can declare is said.
+pub(super) fn not_a_number(text: &str) -> &'static str {
+    let has_sign = text.contains([',', ' ', '\u{a0}', '\u{202f}']);
+    if has_sign && text.contains(|c: char| c.is_ascii_digit()) {
+        "not a number; commas and blanks in numbers are read where the file of the system says `decimal`"
+    } else {
+        "not a number"
     }
 }
 

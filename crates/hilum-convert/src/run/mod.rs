@@ -20,6 +20,7 @@ mod place;
 mod read;
 mod roles;
 mod told;
+mod values;
 mod write;
 
 use std::cell::{Cell, OnceCell};
@@ -335,6 +336,8 @@ impl<'p, 'm> Run<'p, 'm> {
                 Some(unknown_structure(self.message, self.arrangement.as_ref())),
             ),
         }
+        self.flags();
+        self.sender_clock();
         self.prune_extensions();
         self.original();
         self.attachments();

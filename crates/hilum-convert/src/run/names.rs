@@ -39,6 +39,7 @@ pub(super) struct Names {
     pub(super) attachment_type: Child,
     pub(super) attachment_data: Child,
     pub(super) attachment_url: Child,
+    pub(super) attachment_hash: Child,
 }
 
 /// The elements, found at the first call.
@@ -96,5 +97,6 @@ fn find() -> Names {
         attachment_type: below(attachment.scope, "contentType"),
         attachment_data: below(attachment.scope, "data"),
         attachment_url: below(attachment.scope, "url"),
+        attachment_hash: below(attachment.scope, "hash"),
     }
 }

@@ -5,10 +5,12 @@ use std::borrow::Cow;
 use hilum_fhir::definitions::PrimitiveKind;
 
 use super::condition::Scope;
+use super::functions::not_a_number;
 use super::read::{Value, trimmed};
 use super::{Frame, Late, Run, Spot};
 use crate::finding::{FindingCode, Location};
 use crate::plan::{CodesUse, Row, Src, Way};
+use crate::settings::ClockChange;
 use crate::text::Given;
 use crate::value::time::{Time, Written, time_of_day};
 use crate::value::{encode, number};
@@ -346,9 +348,11 @@ impl<'p, 'm> Run<'p, 'm> {
                 _ => Err("neither Y nor N"),
             },
             PrimitiveKind::Integer | PrimitiveKind::UnsignedInt | PrimitiveKind::PositiveInt => {
-                number::integer(text).ok_or("not a whole number")
+                number::integer(text, self.settings.decimal).ok_or("not a whole number")
             }
-            PrimitiveKind::Decimal => number::decimal(text).ok_or("not a number"),
+            PrimitiveKind::Decimal => {
+                number::read(text, self.settings.decimal).ok_or_else(|| not_a_number(text))
+            }
             PrimitiveKind::Base64Binary => Ok(Cow::Owned(encode::base64(text.as_bytes()))),
             PrimitiveKind::Date | PrimitiveKind::DateTime | PrimitiveKind::Instant => {
                 self.time(turn, kind, text)
@@ -376,14 +380,35 @@ impl<'p, 'm> Run<'p, 'm> {
                 Err("a date alone is no instant")
             }
             Written::Whole(text) => Ok(Cow::Owned(text)),
-            Written::DateOnly(_) if kind == PrimitiveKind::Instant => {
+            Written::DateOnly(_, None) if kind == PrimitiveKind::Instant => {
                 Err("an instant needs an offset, and no zone is set")
             }
-            Written::DateOnly(text) => {
+            Written::DateOnly(text, change) => {
                 let place = self.place_of(turn);
-                self.finding(FindingCode::TimeWithoutZone, place, None);
+                match change {
+                    Some(change) => {
+                        let rule = in_clock_change(change);
+                        self.finding(FindingCode::TimeInClockChange, place, Some(rule));
+                    }
+                    None => self.finding(FindingCode::TimeWithoutZone, place, None),
+                }
+                if kind == PrimitiveKind::Instant {
+                    return Err("an instant is one point in time, and this may be none or two");
+                }
                 Ok(Cow::Owned(text))
             }
+        }
+    }
+}
+
+/// What is the matter with a time that no offset tells from another.
+const fn in_clock_change(change: ClockChange) -> &'static str {
+    match change {
+        ClockChange::Twice => {
+            "the clock of the zone shows this time twice and it has no offset; its date is written"
+        }
+        ClockChange::Never => {
+            "the clock of the zone leaves this time out and it has no offset; its date is written"
         }
     }
 }

@@ -27,6 +27,34 @@ pub(crate) fn base64(bytes: &[u8]) -> String {
     out
 }
 
+/// The bytes of base64 without white space; `None` where it is none.
+pub(crate) fn from_base64(text: &str) -> Option<Vec<u8>> {
+    let digits = text.trim_end_matches('=');
+    // Four digits are three bytes; a single one is none.
+    if text.len() - digits.len() > 2 || digits.len() % 4 == 1 {
+        return None;
+    }
+    let mut bytes = Vec::with_capacity(digits.len() / 4 * 3 + 2);
+    let (mut word, mut bits) = (0_u32, 0_u32);
+    for digit in digits.bytes() {
+        let six = match digit {
+            b'A'..=b'Z' => digit - b'A',
+            b'a'..=b'z' => digit - b'a' + 26,
+            b'0'..=b'9' => digit - b'0' + 52,
+            b'+' => 62,
+            b'/' => 63,
+            _ => return None,
+        };
+        word = word << 6 | u32::from(six);
+        bits += 6;
+        if bits >= 8 {
+            bits -= 8;
+            bytes.push((word >> bits & 0xff) as u8);
+        }
+    }
+    Some(bytes)
+}
+
 /// Hexadecimal digits as base64; `None` where they are none.
 pub(crate) fn hex_to_base64(text: &str) -> Option<String> {
     let digits: Vec<u8> = text
@@ -94,6 +122,12 @@ mod tests {
         check(b"foo", "Zm9v");
         check(b"foobar", "Zm9vYmFy");
         check(&[0xff, 0xfe], "//4=");
+        for bytes in [&b""[..], b"f", b"fo", b"foo", b"foobar", &[0xff, 0xfe]] {
+            assert_eq!(from_base64(&base64(bytes)).as_deref(), Some(bytes));
+        }
+        for text in ["A", "AA===", "A=AA", "A A=", "AAAAA"] {
+            assert_eq!(from_base64(text), None, "{text}");
+        }
         assert_eq!(hex_to_base64("66 6F6f").as_deref(), Some("Zm9v"));
         assert_eq!(hex_to_base64("6"), None);
     }

@@ -2,7 +2,8 @@
 
 pub(crate) mod encode;
 pub(crate) mod hash;
-pub(crate) mod number;
+pub(crate) mod magic;
+pub mod number;
 pub(crate) mod systems;
 pub(crate) mod time;
 pub(crate) mod uri;

@@ -3,7 +3,7 @@
 
 use hilum_message::calendar::{date_of, days_of};
 
-use crate::settings::{LocalTime, Zone};
+use crate::settings::{ClockChange, LocalTime, Zone};
 
 /// A time that was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,8 +32,9 @@ pub(crate) struct Clock<'z> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Written {
     Whole(String),
-    /// The time of day was left out, because nobody knows its offset.
-    DateOnly(String),
+    /// The time of day was left out, because nobody knows its offset; the zone has one, but the clock
+    /// shows the time twice or never.
+    DateOnly(String, Option<ClockChange>),
 }
 
 fn digits(text: &str, from: usize, count: usize) -> Option<u16> {
@@ -165,15 +166,51 @@ impl<'t> Time<'t> {
             minute,
             second,
         };
-        let zoned = || clock.zone.and_then(|zone| zone.offset_minutes(local));
-        let Some(offset) = self.offset.or(clock.offset).or_else(zoned) else {
-            return Written::DateOnly(self.date());
+        let offset = match (self.offset.or(clock.offset), clock.zone) {
+            (Some(offset), _) => Some(offset),
+            (None, Some(zone)) => {
+                if let Some(change) = zone.change(local) {
+                    return Written::DateOnly(self.date(), Some(change));
+                }
+                zone.offset_minutes(local)
+            }
+            (None, None) => None,
+        };
+        let Some(offset) = offset else {
+            return Written::DateOnly(self.date(), None);
         };
         let mut out = self.date();
         out.push('T');
         push_clock((hour, minute, second), self.fraction, &mut out);
         push_offset(offset, &mut out);
         Written::Whole(out)
+    }
+
+    /// Minutes since 1970-01-01 UTC; `None` without a time of day, or where its offset is not known.
+    pub(crate) fn utc_minutes(&self, clock: Clock<'_>) -> Option<i64> {
+        let (hour, minute, second) = self.clock?;
+        let local = LocalTime {
+            year: self.year,
+            month: self.month,
+            day: self.day,
+            hour,
+            minute,
+            second,
+        };
+        let zoned = || {
+            let zone = clock.zone?;
+            match zone.change(local) {
+                Some(_) => None,
+                None => zone.offset_minutes(local),
+            }
+        };
+        let offset = self.offset.or(clock.offset).or_else(zoned)?;
+        let days = days_of(
+            i64::from(self.year),
+            i64::from(self.month),
+            i64::from(self.day),
+        );
+        Some(days * 1440 + i64::from(hour) * 60 + i64::from(minute) - i64::from(offset))
     }
 
     /// The same time so many minutes later, with the same offset.
@@ -260,7 +297,7 @@ mod tests {
             let time = Time::read(text).expect(text);
             let text = match time.date_time(clock) {
                 Written::Whole(text) => text,
-                Written::DateOnly(text) => format!("{text} only"),
+                Written::DateOnly(text, _) => format!("{text} only"),
             };
             assert_eq!(text, expected);
         };

@@ -24,5 +24,6 @@ mod reverse;
 mod round_trip;
 mod samples;
 mod shipped;
+mod true_values;
 mod us_core;
 mod values;

@@ -81,11 +81,17 @@ fn a_number_is_never_guessed() {
     }
     for (value, text) in [
         ("^5,4", "5,4 mg/dL"),
+        ("^<5", "<5 mg/dL"),
+        ("^1^:^many", "1 : many mg/dL"),
+    ] {
+        let expected = format!(r#""valueString":"{text}""#);
+        check("SN", value, "mg/dL", &expected, refused);
+    }
+    for (value, text) in [
         ("<>^5", "<> 5 mg/dL"),
         ("about^5", "about 5 mg/dL"),
         ("^3^+", "3 + mg/dL"),
         ("^1^:", "1 : mg/dL"),
-        ("^1^:^many", "1 : many mg/dL"),
         ("^3^.^5", "3 . 5 mg/dL"),
         (">^10^-^20", "> 10 - 20 mg/dL"),
     ] {

@@ -17,11 +17,14 @@ use hilum_component::{
     Build, BuildContext, Built, ComponentSpec, Example, Finding, Limit, Problem, Severity, Step,
     StepExample, SystemInfo,
 };
-use hilum_convert::Zone;
+use hilum_convert::{DecimalSign, Zone};
 use serde_json::Value;
 
 use crate::settings::{Problems, read, schema};
 use config::{Config, To};
+
+/// Minutes that MSH-7 may be away from the arrival.
+const CLOCK_MINUTES_MAX: u32 = 5;
 
 /// Places that one finding names.
 const PLACES_MAX: usize = 40;
@@ -54,6 +57,11 @@ pub(crate) fn spec() -> ComponentSpec {
                 name: "segments of one message",
                 value: "10000",
                 beyond: "the others are left out, with a finding",
+            },
+            Limit {
+                name: "clock of a sender",
+                value: "5 minutes",
+                beyond: "where MSH-7 is further from the arrival there is a finding",
             },
             Limit {
                 name: "messages of one Bundle",
@@ -127,6 +135,15 @@ pub fn authorities(system: Option<&SystemInfo>) -> BTreeMap<String, String> {
         }
     }
     authorities
+}
+
+/// How a system writes numbers.
+#[must_use]
+pub fn decimal(system: Option<&SystemInfo>) -> Option<DecimalSign> {
+    Some(match system?.decimal? {
+        hilum_component::DecimalSign::Point => DecimalSign::Point,
+        hilum_component::DecimalSign::Comma => DecimalSign::Comma,
+    })
 }
 
 /// The zone of the step, else that of the system, else that of the node.

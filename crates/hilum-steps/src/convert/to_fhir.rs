@@ -15,7 +15,7 @@ use hilum_message::{Payload, Phi};
 
 use super::config::{Attachments, Bundle, Config, Original, Report};
 use super::rows::{Rows, maps};
-use super::{authorities, instant, unmapped, zone};
+use super::{CLOCK_MINUTES_MAX, authorities, decimal, instant, unmapped, zone};
 use crate::sender::SENDER;
 use crate::settings::Problems;
 
@@ -94,6 +94,8 @@ fn settings(
     let zone = zone(config, system, context, problems);
     Settings {
         zone,
+        decimal: decimal(system),
+        clock_minutes_max: Some(CLOCK_MINUTES_MAX),
         country: config.country.clone(),
         profile: config.profile.clone(),
         software: None,
@@ -214,7 +216,9 @@ impl Convert {
         for finding in &converted.findings {
             // What FHIR wants and the message does not have is no fault of the message.
             let severity = match finding.code {
-                FindingCode::RequiredAbsent | FindingCode::ExplicitNull => Severity::Information,
+                FindingCode::RequiredAbsent
+                | FindingCode::ExplicitNull
+                | FindingCode::SenderClockBehind => Severity::Information,
                 _ => Severity::Warning,
             };
             context.findings.push(Finding {

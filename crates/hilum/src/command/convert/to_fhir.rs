@@ -86,6 +86,8 @@ fn settings(
     let zone = zone.map(super::zone).transpose()?;
     Ok(Settings {
         zone,
+        decimal: hilum_steps::convert::decimal(system),
+        clock_minutes_max: None,
         country: arguments.country.clone(),
         profile: arguments.profile.clone(),
         bundle: match arguments.bundle {
