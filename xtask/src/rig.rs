@@ -58,8 +58,12 @@ pub(crate) fn bench(arguments: &[String]) -> Result<()> {
     start(&mut rig, rest)
 }
 
-/// Whether the rows of single operations are asked for: with all others, or by name.
+/// Whether the rows of single operations are asked for: with all others, or by name, and not where the
+/// cost of one step is.
 fn wants_micro(arguments: &[String]) -> bool {
+    if arguments.iter().any(|argument| argument == "--with") {
+        return false;
+    }
     let only = arguments.iter().position(|argument| argument == "--only");
     let names = only.and_then(|at| arguments.get(at + 1));
     names.is_none_or(|names| names.split(',').any(|name| name == "micro"))

@@ -13,6 +13,7 @@ mod fhir;
 mod figures;
 mod limit;
 mod load;
+mod matched;
 mod micro;
 mod month;
 mod paced;
@@ -46,10 +47,14 @@ const READY_WITHIN: Duration = Duration::from_secs(30);
 const STOP_WITHIN: Duration = Duration::from_secs(40);
 
 /// The rows of the report that can be measured alone.
-const ROWS: [(&str, &str); 11] = [
+const ROWS: [(&str, &str); 12] = [
     (
         "relay",
         "1, 8 and 32 senders on the relay example, beside the limit program",
+    ),
+    (
+        "match",
+        "what the step `match` costs in the relay, beside it without the step",
     ),
     ("idle", "start and memory of 10 channels"),
     ("fan-out", "one channel to 20 destinations"),
@@ -74,10 +79,13 @@ pub(crate) struct Hub {
     site: PathBuf,
     #[command(flatten)]
     load: Shapes,
-    /// Only these rows: relay, idle, fan-out, long, end-to-end, stat, neighbour, many, queued,
+    /// Only these rows: relay, match, idle, fan-out, long, end-to-end, stat, neighbour, many, queued,
     /// large, month, micro
     #[arg(long, value_delimiter = ',', value_name = "ROW")]
     only: Vec<String>,
+    /// What a step costs in the relay: match, with a million known patients
+    #[arg(long, value_name = "STEP", value_parser = ["match"], conflicts_with_all = ["only", "write"])]
+    with: Option<String>,
     /// As much as the targets say: ten minutes, 1 M queued, 10 M searched
     #[arg(long)]
     long: bool,
@@ -160,7 +168,10 @@ impl Hub {
     }
 
     fn wants(&self, name: &str) -> bool {
-        self.only.is_empty() || self.only.iter().any(|only| only == name)
+        match &self.with {
+            Some(with) => with == name,
+            None => self.only.is_empty() || self.only.iter().any(|only| only == name),
+        }
     }
 
     /// Progress, where the output is not to be pasted or parsed.
@@ -174,6 +185,7 @@ impl Hub {
         let (hilum, work, seconds) = (&self.hilum, &self.load.work, self.load.seconds);
         match name {
             "relay" => self.relay(report).await,
+            "match" => matched::matched(hilum, work, seconds, self.load.rounds).await,
             "idle" => volume::idle(hilum, work).await,
             "fan-out" => volume::fan_out(hilum, work, seconds).await,
             "long" => volume::long(hilum, work, if self.long { 10.0 } else { 1.0 }).await,

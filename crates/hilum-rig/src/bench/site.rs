@@ -12,7 +12,13 @@ use crate::folder;
 use crate::program::Program;
 
 /// Whose numbers the patients of every system have.
-const IDENTIFIERS: &str = "identifiers: [{ authority: STE, type: MR }]\n";
+const IDENTIFIERS: &str = "\
+identifiers:
+  - { authority: STE, type: MR }
+  - { authority: STE-VISIT, type: VN }
+  - { authority: STE-ORDER, type: placer }
+  - { authority: STE-LAB, type: filler }
+";
 
 const READY_WITHIN: Duration = Duration::from_secs(60);
 
@@ -31,6 +37,8 @@ pub(super) struct Relays {
     pub(super) destinations: usize,
     /// What each destination has beyond its address.
     pub(super) more: &'static str,
+    /// The steps before those of the relay example: lines of YAML.
+    pub(super) steps: &'static str,
 }
 
 impl Relays {
@@ -40,11 +48,13 @@ impl Relays {
             channels,
             destinations: 1,
             more: PLAIN,
+            steps: PLAIN,
         }
     }
 }
 
-/// What the destinations of a site have beyond their address: lines of YAML, or nothing.
+/// What the destinations of a site have beyond their address, and its channels beyond the steps of the
+/// example: lines of YAML, or nothing.
 const PLAIN: &str = "";
 /// Critical results pass the backlog.
 pub(super) const STAT_FIRST: &str =
@@ -57,6 +67,7 @@ impl Site {
             channels,
             destinations,
             more,
+            steps,
         } = relays;
         folder::empty(home)?;
         let site = home.join("site");
@@ -102,7 +113,7 @@ impl Site {
             let text = format!(
                 "channel: {name}\nfrom: {{ mllp: {{ system: sender, listen: {listen} }} }}\nformat: hl7v2\n\
                  order: PID-3.1\nindex: {{ patient-id: PID-3.1, ward: PV1-3.1 }}\n\
-                 steps:\n  - filter: PV1-3.1.exists()\n  - set: {{ MSH-6: PV1-3.4 }}\n\
+                 steps:\n{steps}  - filter: PV1-3.1.exists()\n  - set: {{ MSH-6: PV1-3.4 }}\n\
                  to:\n{to}"
             );
             file(&format!("channels/{name}.yaml"), text)?;
