@@ -7,6 +7,7 @@
 //! - [`hospitals`]: a generated site of any number of channels;
 //! - `database`: servers of PostgreSQL and MariaDB, each test's own; `cluster`: a PostgreSQL that
 //!   test processes share;
+//! - [`receiver`]: what a plain receiver of HL7 v2 makes of what it is sent;
 //! - [`ports`]: ports for programs that must be told one;
 //! - [`site`]: a site folder in a temporary place;
 //! - [`wait`]: waiting for a condition instead of for a time.
@@ -25,6 +26,7 @@ pub mod http;
 pub mod messages;
 pub mod mllp;
 pub mod ports;
+pub mod receiver;
 #[cfg(feature = "site")]
 pub mod site;
 pub mod wait;

@@ -2,12 +2,14 @@
 //!
 //! Admissions, changes and discharges go to three systems; results reach the record with codes that
 //! everybody understands; prescriptions reach the pharmacy. The pharmacy goes down and catches up.
-//! The record refuses a critical potassium, and whoever is on duty hears of it. With `--for` it ends
-//! by itself and fails if any of that did not happen.
+//! The record refuses a critical potassium, and whoever is on duty hears of it. A stay is played with
+//! all that goes wrong in one, and every system has to have the right view of it at the end. With
+//! `--for` it ends by itself and fails if any of that did not happen.
 
 mod check;
 mod peer;
 mod sender;
+mod story;
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -26,6 +28,7 @@ use crate::program::Program;
 use check::Expected;
 use peer::{Peer, Protocol};
 use sender::{Journal, Kind, Sender};
+use story::Story;
 
 const READY_WITHIN: Duration = Duration::from_secs(15);
 const STOP_WITHIN: Duration = Duration::from_secs(40);
@@ -70,6 +73,7 @@ struct Hospital {
     pharmacy: Peer,
     pacs: Peer,
     duty: Peer,
+    lis: Peer,
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {
@@ -144,6 +148,7 @@ impl Hospital {
             pharmacy: Peer::start("pharmacy", Protocol::Mllp, 26_722, |_| "AA")?,
             pacs: Peer::start("pacs", Protocol::Http, 26_723, |_| "AA")?,
             duty: Peer::start("duty", Protocol::Http, 26_724, |_| "AA")?,
+            lis: Peer::start("lis", Protocol::Mllp, 26_725, |_| "AA")?,
         })
     }
 
@@ -197,6 +202,25 @@ impl Hospital {
         .await?;
         println!("pharmacy  caught up after {} ms", up.elapsed().as_millis());
         expected.outages += 1;
+
+        let mut story = Story::of(expected.stories);
+        story.play(&mut self.lis).await?;
+        let mut wrong = Vec::new();
+        let right = await_that("every system has the right view of the stay", || {
+            wrong = story.wrong(&self.ehr, [&self.pharmacy, &self.pacs], &self.lis);
+            wrong.is_empty()
+        });
+        if let Err(error) = right.await {
+            for one in &wrong {
+                println!("WRONG: {one}");
+            }
+            return Err(error);
+        }
+        println!(
+            "story     admitted, ordered, partly resulted, corrected, a swapped tube withdrawn, merged, \
+             an order cancelled, the laboratory down, discharged: every system has the right view"
+        );
+        expected.stories += 1;
         Ok(())
     }
 
@@ -234,10 +258,11 @@ impl Hospital {
             if findings.is_empty() {
                 println!(
                     "\nall of it happened: {} messages accepted, each where it belongs, in order; {} \
-                     refused and noticed; {} outage(s) caught up",
+                     refused and noticed; {} outage(s) caught up; {} stay(s) right everywhere",
                     sent.count(),
                     expected.refused.len(),
-                    expected.outages
+                    expected.outages,
+                    expected.stories
                 );
                 return Ok(());
             }

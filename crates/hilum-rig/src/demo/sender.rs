@@ -149,11 +149,17 @@ impl Sender {
     }
 }
 
-/// The laboratory sends a potassium that the record will refuse; gives its control id.
+/// A patient is admitted, and the laboratory sends a potassium that the record will refuse; gives its
+/// control id.
 pub(super) async fn critical_potassium(journal: &Journal) -> Result<String> {
+    let patient = 4_711;
+    let mut client = connect(Kind::Pas).await?;
+    journal
+        .send(&mut client, Kind::Pas, Event::Admit, patient)
+        .await?;
     let mut client = connect(Kind::Lis).await?;
     journal
-        .send(&mut client, Kind::Lis, Event::Potassium(71), 4_711)
+        .send(&mut client, Kind::Lis, Event::Potassium(71), patient)
         .await
 }
 
