@@ -7,7 +7,7 @@ use bytes::Bytes;
 use hilum_fhirpath::{Dialect, NodeId, Tree};
 use hilum_message::{Accepted, MessageId, Payload};
 
-use crate::Object;
+use crate::{Marks, Object, TestPatients};
 
 /// A format of messages: pure, without clock and I/O.
 pub trait Format: Send + Sync {
@@ -39,6 +39,12 @@ pub trait Format: Send + Sync {
     /// the format has answers, and a second one with it may be a repeat.
     fn control_id_names_message(&self, _identity: &Identity) -> bool {
         true
+    }
+
+    /// What a message says of itself that decides who may have it and how soon; `test_patients` are
+    /// those of the site.
+    fn marks(&self, _document: &dyn Document, _test_patients: &[TestPatients]) -> Marks {
+        Marks::default()
     }
 
     /// Feeds `sink` with the bytes that are equal when a peer sends the same message again

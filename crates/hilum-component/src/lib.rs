@@ -15,6 +15,7 @@ mod destination;
 mod fhir;
 mod format;
 mod leaves;
+mod marks;
 mod object;
 mod order;
 mod plan;
@@ -44,6 +45,10 @@ pub use format::{
     ParseReject, PeerAnswer, SealedAnswer, Severity, Split, Target, Verdict,
 };
 pub use leaves::{ChangedLeaf, LEAVES_MAX, Leaves, changed_leaves, leaves};
+pub use marks::{
+    CRITICAL, CRITICAL_WITHIN, Care, LabelList, Labelled, Marking, Marks, SECURITY, TEST,
+    TestMessages, TestPatients,
+};
 pub use object::{Object, ObjectKind};
 pub use order::{LinkedKeys, Order, OrderKeys};
 pub use plan::{

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use hilum_message::PlanDigest;
 
-use crate::{Destination, Format, Millis, Order, Rule, Size, Source, Step};
+use crate::{Care, Destination, Format, Marking, Millis, Order, Rule, Size, Source, Step};
 
 /// A checked site, addressed by its digest.
 #[derive(Clone, Debug)]
@@ -64,6 +64,8 @@ pub struct ChannelPlan {
     pub step_budget: Millis,
     /// A message without a control id is accepted.
     pub control_id_optional: bool,
+    /// What marks a message as confidential or as one about a test patient.
+    pub marking: Arc<Marking>,
 }
 
 /// Where a channel's messages come from.
@@ -178,6 +180,8 @@ pub struct DestinationPlan {
     pub then: Option<Arc<str>>,
     /// Its name before, whose queue it takes over.
     pub was: Option<Arc<str>>,
+    /// How it takes test patients and critical results.
+    pub care: Care,
 }
 
 /// What a destination gets.

@@ -97,6 +97,7 @@ fn destination() -> DestinationPlan {
         queue_bytes_max: Size(10),
         then: None,
         was: None,
+        care: hilum_component::Care::default(),
     }
 }
 
@@ -141,6 +142,7 @@ fn plan() -> ChannelPlan {
         alerts: Vec::new(),
         step_budget: Millis(250),
         control_id_optional: false,
+        marking: std::sync::Arc::default(),
         format,
     }
 }

@@ -50,6 +50,7 @@ pub(super) fn plan(plan: &ChannelPlan, index: &IndexKey, processed: &mut Process
             priority: 0,
             after_reject: destination.after_reject.unwrap_or(AfterReject::Continue),
             dead_letter: None,
+            critical: None,
         });
     }
 }

@@ -4,7 +4,11 @@ use hilum_message::OrderKey;
 
 use super::run::{Ran, Runner};
 use super::{Disposition, PlannedDelivery, Reason};
-use crate::{AfterReject, DestinationPlan, Identity, Sends, Working};
+use crate::marks::{CRITICAL, CRITICAL_PRIORITY, TEST};
+use crate::{
+    AfterReject, DestinationPlan, Finding, Identity, Sends, Severity, TestMessages, TraceLine,
+    Working,
+};
 
 /// Plans the deliveries of one message; the error is a failure that fails the whole message.
 pub(super) fn plan_all(
@@ -20,6 +24,9 @@ pub(super) fn plan_all(
         if !routed(runner, destination, &message)? {
             continue;
         }
+        if stopped(runner, destination, &message) {
+            continue;
+        }
         let payload = written
             .get_or_insert_with(|| message.document.write())
             .clone();
@@ -31,6 +38,7 @@ pub(super) fn plan_all(
             priority: priority(runner, destination, &message)?,
             after_reject: after_reject(runner, destination, identity),
             dead_letter: None,
+            critical: critical(runner, destination, &message),
         };
         if destination.steps.is_empty() {
             deliveries.push(base);
@@ -65,13 +73,60 @@ fn routed(
         .map_err(|text| failed(&format!("{}/when", destination.name), text))
 }
 
+/// The code of the finding about a message that is not delivered because it is about a test patient.
+pub(super) const TEST_PATIENT: &str = "test-patient";
+
+/// A message about a test patient never reaches what is used for care.
+fn stopped(runner: &mut Runner<'_, '_>, destination: &DestinationPlan, message: &Working) -> bool {
+    let Some(path) = message.metadata.get(TEST) else {
+        return false;
+    };
+    if destination.care.test_messages == TestMessages::Deliver {
+        return false;
+    }
+    let text = format!(
+        "not delivered to `{}`, which is in production: {path} says that this is a test",
+        destination.name
+    );
+    if let Some(trace) = runner.trace.as_deref_mut() {
+        trace.push(TraceLine {
+            step: destination.name.to_string(),
+            path: Some(path.to_owned()),
+            before: None,
+            after: None,
+            note: text.clone(),
+        });
+    }
+    runner.findings.push(Finding {
+        step: destination.name.to_string(),
+        code: TEST_PATIENT.to_owned(),
+        path: Some(path.to_owned()),
+        severity: Severity::Warning,
+        text,
+    });
+    true
+}
+
+/// Until when the receiver must have acknowledged a critical result, Unix milliseconds.
+fn critical(
+    runner: &Runner<'_, '_>,
+    destination: &DestinationPlan,
+    message: &Working,
+) -> Option<u64> {
+    message.metadata.get(CRITICAL)?;
+    let within = destination.care.critical_within?;
+    Some(runner.arrived_ms.saturating_add(within.0))
+}
+
 fn priority(
     runner: &Runner<'_, '_>,
     destination: &DestinationPlan,
     message: &Working,
 ) -> Result<i16, (Disposition, Reason)> {
     let Some(rule) = &destination.priority else {
-        return Ok(0);
+        // A critical result passes what waits of others, never what came before it of its own keys.
+        let critical = message.metadata.get(CRITICAL).is_some();
+        return Ok(if critical { CRITICAL_PRIORITY } else { 0 });
     };
     let value = runner
         .with_env(&message.metadata, |env| rule.first(&*message.document, env))

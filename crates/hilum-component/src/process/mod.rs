@@ -15,9 +15,12 @@ pub use outcome::{Disposition, Finding, Hold, PlannedDelivery, Processed, Reason
 pub use run::SPLIT_MAX;
 pub use trace::{StepOutcome, StepTrace, TRACED_CHANGES_MAX, trace};
 
+use std::sync::Arc;
+
 use hilum_fhirpath::{Env, Host, Moment};
 use hilum_message::{IndexKey, IndexToken, MessageId, Metadata, OrderKey, Payload};
 
+use crate::marks::{self, SECURITY};
 use crate::step::Changes;
 use crate::{
     Answer, ChannelPlan, Document, Identity, LinkedKeys, Meter, Order, OrderKeys, SealedAnswer,
@@ -27,6 +30,7 @@ use batch::batch;
 pub use beside::Beside;
 use beside::Original;
 pub(crate) use beside::{META, ORIGINAL};
+use deliver::TEST_PATIENT;
 use run::{Ran, Runner};
 
 /// What a message is processed with, beside its channel's plan.
@@ -275,6 +279,19 @@ fn check(
             processed.tokens.push((field.name.clone(), token));
         }
     }
+    marks::note(
+        plan.format.as_ref(),
+        &plan.marking,
+        document,
+        env,
+        &mut processed.metadata,
+    )
+    .map_err(|text| failed("security-labels".to_owned(), text))?;
+    let labels = processed.metadata.get(SECURITY).unwrap_or_default();
+    for label in labels.split_whitespace() {
+        let token = IndexToken::of(environment.index_key, SECURITY, label);
+        processed.tokens.push((Arc::from(SECURITY), token));
+    }
     processed.keys = keys(plan, environment, env, document, &processed.identity)
         .map_err(|text| failed("order".to_owned(), text))?;
     let Some(accept) = &plan.accept else {
@@ -343,7 +360,10 @@ fn steps(
                 &processed.identity,
                 &processed.keys,
             )
-            .map(|deliveries| processed.deliveries = deliveries)
+            .and_then(|deliveries| {
+                processed.deliveries = deliveries;
+                withheld(runner.findings, &processed.deliveries)
+            })
         }
         Ran::Through(messages) => children(
             &mut runner,
@@ -386,6 +406,22 @@ fn steps(
             processed
         }
         Err((disposition, reason)) => refuse(plan, &incoming, processed, disposition, reason),
+    }
+}
+
+/// A message that was for destinations in production alone, and is about a test patient, ends here.
+fn withheld(
+    findings: &[Finding],
+    deliveries: &[PlannedDelivery],
+) -> Result<(), (Disposition, Reason)> {
+    let stopped = findings.iter().find(|finding| finding.code == TEST_PATIENT);
+    match stopped {
+        Some(found) if deliveries.is_empty() => {
+            let path = found.path.clone();
+            let reason = Reason::new(&found.step, TEST_PATIENT, path, found.text.clone());
+            Err((Disposition::Filtered, reason))
+        }
+        Some(_) | None => Ok(()),
     }
 }
 

@@ -146,6 +146,9 @@ pub struct PlannedDelivery {
     pub after_reject: AfterReject,
     /// It failed in the destination's own steps and is a dead letter from the start.
     pub dead_letter: Option<Reason>,
+    /// It is a critical result: until when its receiver must have acknowledged it, Unix
+    /// milliseconds.
+    pub critical: Option<u64>,
 }
 
 /// What the journal writes for one message.

@@ -137,6 +137,9 @@ static CODES: [Explanation; CODES_COUNT] = codes! {
 "E0127" "a system does not say who assigns its identifiers"
 "A number names a patient only together with whoever assigned it: two laboratories use the same ones. The file of each system that sends or gets messages of HL7 v2 or FHIR lists its authorities below `identifiers:`. A system whose messages are never about a patient says why: `no-patients: REASON`."
 "system: lis" => "system: lis\nidentifiers: [{ authority: LAB, type: MR }]"
+"E0128" "a list of labels or of test patients cannot be used"
+"Security labels are codes without a space. A rule for test patients names them by their names, or by numbers together with the authority that assigned them: a rule that fits everybody would stop every message."
+"test-patients: [{ from: '9000', to: '9999' }]" => "test-patients: [{ authority: STE, from: '9000', to: '9999' }]"
 "E0201" "name and file do not agree"
 "A channel, a system and an environment have the name of their file, so that each is found and none is there twice."
 "channel: lab   # in channels/lab-results.yaml" => "channel: lab-results"
@@ -239,4 +242,4 @@ static CODES: [Explanation; CODES_COUNT] = codes! {
 };
 
 /// The number of rows above, which a static array must know.
-const CODES_COUNT: usize = 66;
+const CODES_COUNT: usize = 67;

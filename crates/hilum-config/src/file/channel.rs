@@ -70,6 +70,13 @@ pub(crate) struct ChannelFile {
     /// Time that the steps may take for one message, plus 10 ms for each MB.
     #[serde(default = "step_budget")]
     pub(crate) step_budget: Millis,
+    /// Until when the receiver must have acknowledged a critical result, counted from its arrival,
+    /// before someone is told on `hilum.alerts`; 10m where it is not set.
+    #[serde(default)]
+    pub(crate) critical_within: Option<Millis>,
+    /// Why nobody waits for critical results.
+    #[serde(default)]
+    pub(crate) critical_off: Option<String>,
     /// When someone is told.
     #[serde(default)]
     pub(crate) alert: Vec<AlertFile>,
@@ -123,6 +130,13 @@ pub(crate) struct DestinationFile {
     /// A number; deliveries of a higher one pass those of other keys.
     #[serde(default)]
     pub(crate) priority: Option<Expr>,
+    /// Until when the receiver must have acknowledged a critical result, counted from its arrival,
+    /// before someone is told on `hilum.alerts`; 10m where it is not set here or for the channel.
+    #[serde(default)]
+    pub(crate) critical_within: Option<Millis>,
+    /// Why nobody waits for critical results here.
+    #[serde(default)]
+    pub(crate) critical_off: Option<String>,
     /// Deliveries that may wait; beyond it the source waits too.
     #[serde(default = "queue_max")]
     pub(crate) queue_max: u64,

@@ -6,7 +6,7 @@ use hilum_component::{Millis, Size};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Address, Name, SecretName};
+use super::{Address, Name, SecretName, TestMessagesFile};
 
 /// The FHIR server of the node: an API for applications on a store of resources.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
@@ -32,6 +32,10 @@ pub(crate) struct FhirFile {
     /// Profiles that every resource of a type has to conform to, besides those that it names.
     #[serde(default)]
     pub(crate) profiles: BTreeMap<String, Vec<String>>,
+    /// Whether the store takes messages of channels about test patients although the node is in
+    /// production.
+    #[serde(default)]
+    pub(crate) test_messages: TestMessagesFile,
     /// Stores beside the first, each under `/fhir/t/NAME`; nothing refers from one to another.
     #[serde(default)]
     pub(crate) tenants: BTreeMap<Name, TenantFile>,
@@ -260,6 +264,10 @@ pub(crate) struct TenantFile {
     /// The same for single types of resources.
     #[serde(default)]
     pub(crate) validate_types: BTreeMap<String, ValidateFile>,
+    /// Whether the store takes messages of channels about test patients although the node is in
+    /// production.
+    #[serde(default)]
+    pub(crate) test_messages: TestMessagesFile,
     /// Packages beside those of the server.
     #[serde(default)]
     pub(crate) packages: Vec<String>,

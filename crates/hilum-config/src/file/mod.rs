@@ -5,6 +5,7 @@
 
 mod channel;
 mod fhir;
+mod marks;
 mod node;
 mod system;
 mod tests;
@@ -23,6 +24,7 @@ pub(crate) use fhir::{
     DatabaseFile, FhirFile, InteractionFile, SubscriptionsFile, TestResultFile, TopicFile,
     TriggerFile, ValidateFile,
 };
+pub(crate) use marks::{LabelListFile, TestMessagesFile, TestPatientsFile};
 pub(crate) use node::{EnvironmentFile, NodeFile, RetryFile};
 pub(crate) use system::{
     ControlIdFile, DecimalFile, IdentifierFile, SystemFile, UnknownPatientFile,

@@ -4,7 +4,7 @@ use hilum_component::{Millis, Size};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Address, FhirFile, Free, Name, seconds};
+use super::{Address, FhirFile, Free, LabelListFile, Name, TestPatientsFile, seconds};
 
 /// The site as a whole: its name and the settings of the node that runs it.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
@@ -43,6 +43,12 @@ pub(crate) struct NodeFile {
     /// The time zone in which `during` of alert rules is read; UTC where it is not set.
     #[serde(default)]
     pub(crate) zone: Option<String>,
+    /// What values of fields mean for confidentiality.
+    #[serde(default)]
+    pub(crate) security_labels: Vec<LabelListFile>,
+    /// Patients who are none: messages about them never reach what is in production.
+    #[serde(default)]
+    pub(crate) test_patients: Vec<TestPatientsFile>,
     /// The FHIR server; none where it is not set. `fhir: {}` starts it with its defaults.
     #[serde(default)]
     pub(crate) fhir: Option<FhirFile>,

@@ -4,7 +4,7 @@ use hilum_component::{AnswerRow, Millis};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Free, Name};
+use super::{Free, LabelListFile, Name, TestMessagesFile, TestPatientsFile};
 
 /// A connected system: where it is reached, what identifies things in it, and its habits.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
@@ -60,6 +60,15 @@ pub(crate) struct SystemFile {
     /// Why it has no identifiers: nothing that it sends or gets is about a patient.
     #[serde(default)]
     pub(crate) no_patients: Option<String>,
+    /// What values of fields mean for confidentiality.
+    #[serde(default)]
+    pub(crate) security_labels: Vec<LabelListFile>,
+    /// Patients who are none: messages about them never reach what is in production.
+    #[serde(default)]
+    pub(crate) test_patients: Vec<TestPatientsFile>,
+    /// Whether it takes messages about test patients although it is in production.
+    #[serde(default)]
+    pub(crate) test_messages: TestMessagesFile,
     /// The URIs of its own code systems, by the names that its messages give them (CWE-3):
     /// `WinPath: http://st-elsewhere.example/codes/winpath`.
     #[serde(default)]

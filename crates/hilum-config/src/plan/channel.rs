@@ -12,7 +12,7 @@ use super::build::Builder;
 use super::digest::Digest;
 use super::gather::Gathered;
 use super::summary::{self, ChannelSummary, PartSummary, SiteSummary, SystemSummary};
-use super::{Opened, Options, alert, clinical, cross};
+use super::{Opened, Options, alert, clinical, cross, marks};
 use crate::check::{Piece, Scope, Use, check, parse_address};
 use crate::diagnostic::{Draft, Report};
 use crate::file::{ChannelFile, schema_of};
@@ -92,6 +92,7 @@ pub(super) fn plan(
     }
     cross::check(gathered, &channels, report);
     clinical::check(gathered, &channels, report);
+    marks::check(gathered, report);
     let site = site_summary(gathered, &channels);
     let mut built = BTreeMap::new();
     for channel in &channels {

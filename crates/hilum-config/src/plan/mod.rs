@@ -14,6 +14,7 @@ mod environments;
 mod fhir;
 mod gather;
 mod handover;
+mod marks;
 mod packages;
 mod summary;
 mod terminology;

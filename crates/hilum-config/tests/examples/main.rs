@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "tests stop at the first surprise")]
 
 mod clinical;
+mod marks;
 mod snippets;
 
 use std::path::{Path, PathBuf};

@@ -9,13 +9,14 @@
 mod answer;
 mod document;
 mod identity;
+mod marks;
 mod place;
 
 use std::sync::Arc;
 
 use hilum_component::{
-    Answer, Build, ComponentSpec, Document, Example, Format, FormatOptions, Identity, Limit,
-    ParseReject, PeerAnswer, SealedAnswer, Target,
+    Answer, Build, ComponentSpec, Document, Example, Format, FormatOptions, Identity, Limit, Marks,
+    ParseReject, PeerAnswer, SealedAnswer, Target, TestPatients,
 };
 use hilum_fhir::{Limits, Problems, Resource, json, xml};
 use hilum_message::{Payload, Tokens};
@@ -137,6 +138,11 @@ impl Format for Fhir {
     fn identify(&self, document: &dyn Document) -> Identity {
         let resource = document.as_any().downcast_ref::<Resource>();
         resource.map(identity::of).unwrap_or_default()
+    }
+
+    fn marks(&self, document: &dyn Document, _test_patients: &[TestPatients]) -> Marks {
+        let resource = document.as_any().downcast_ref::<Resource>();
+        resource.map(marks::of).unwrap_or_default()
     }
 
     /// The id of a resource names what the message is about and comes again with every change;

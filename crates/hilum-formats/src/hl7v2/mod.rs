@@ -5,14 +5,15 @@
 
 mod answer;
 mod document;
+mod marks;
 mod objects;
 
 use std::sync::Arc;
 
 use hilum_component::{
     Answer, AnswerMode, Build, ComponentSpec, Document, DocumentProblem, Example, Format,
-    FormatOptions, Identity, Limit, Object, ParseReject, PeerAnswer, SealedAnswer, Severity, Split,
-    Target,
+    FormatOptions, Identity, Limit, Marks, Object, ParseReject, PeerAnswer, SealedAnswer, Severity,
+    Split, Target, TestPatients,
 };
 use hilum_fhirpath::Dialect;
 use hilum_hl7v2::answer::{AckCondition, builds_on};
@@ -153,6 +154,11 @@ impl Format for Hl7v2 {
     fn objects(&self, document: &dyn Document, arrived_ms: u64) -> Vec<Object> {
         let message = document.as_any().downcast_ref::<Message>();
         message.map_or_else(Vec::new, |message| objects::objects(message, arrived_ms))
+    }
+
+    fn marks(&self, document: &dyn Document, test_patients: &[TestPatients]) -> Marks {
+        let message = document.as_any().downcast_ref::<Message>();
+        message.map_or_else(Marks::default, |message| marks::of(message, test_patients))
     }
 
     fn resend_bytes(&self, payload: &Payload, sink: &mut dyn FnMut(&[u8])) {

@@ -6,6 +6,7 @@
 //! field with the row that wrote it.
 
 mod config;
+mod labels;
 mod rows;
 mod to_fhir;
 mod to_v2;

@@ -5,15 +5,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use hilum_component::{
-    BuildContext, Built, Document, Finding, Flow, Format, Halted, Problem, Severity, Step,
-    StepContext, SystemInfo, TraceLine, Working,
+    BuildContext, Built, Document, Finding, Flow, Format, Halted, Problem, SECURITY, Severity,
+    Step, StepContext, SystemInfo, TEST, TraceLine, Working,
 };
 use hilum_convert::{Arrived, BundleType, Converted, FindingCode, Settings, to_fhir};
 use hilum_fhir::{Resource, Style, json};
 use hilum_hl7v2::Message;
-use hilum_message::{Payload, Phi};
+use hilum_message::{Metadata, Payload, Phi};
 
 use super::config::{Attachments, Bundle, Config, Original, Report};
+use super::labels::{TEST_DATA, label};
 use super::rows::{Rows, maps};
 use super::{CLOCK_MINUTES_MAX, authorities, decimal, instant, unmapped, zone};
 use crate::sender::SENDER;
@@ -167,9 +168,24 @@ impl Step for Convert {
             context.findings.push(original_left_out(context.step));
         }
         self.report(&converted, context);
-        message.document = self.document(&*message.document, is_whole, converted.bundle)?;
+        let bundle = labelled(converted.bundle, &message.metadata)?;
+        message.document = self.document(&*message.document, is_whole, bundle)?;
         Ok(Flow::Next)
     }
+}
+
+/// The Bundle with the labels of its message, and that of a message about a test patient.
+fn labelled(bundle: Resource, metadata: &Metadata) -> Result<Resource, Halted> {
+    let labels = metadata
+        .get(SECURITY)
+        .unwrap_or_default()
+        .split_whitespace();
+    let test = metadata.get(TEST).map(|_| TEST_DATA);
+    let labels: Vec<&str> = labels.chain(test).collect();
+    if labels.is_empty() {
+        return Ok(bundle);
+    }
+    label(&bundle, &labels).map_err(|error| Halted::reject(error.to_string()))
 }
 
 impl Convert {

@@ -207,6 +207,7 @@ fn channel(format_name: &str, steps: Vec<StepPlan>) -> ChannelPlan {
         queue_bytes_max: Size(10),
         then: None,
         was: None,
+        care: hilum_component::Care::default(),
     };
     ChannelPlan {
         name: "test".into(),
@@ -230,6 +231,7 @@ fn channel(format_name: &str, steps: Vec<StepPlan>) -> ChannelPlan {
         alerts: Vec::new(),
         step_budget: Millis(250),
         control_id_optional: true,
+        marking: std::sync::Arc::default(),
     }
 }
 

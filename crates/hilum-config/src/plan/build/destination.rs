@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use hilum_component::{
-    Build, BuildContext, DestinationKind, DestinationPlan, Format, RetryPlan, StepPlan,
+    Build, BuildContext, Care, DestinationKind, DestinationPlan, Format, RetryPlan, StepPlan,
 };
 
 use super::{Builder, Made};
@@ -40,7 +40,8 @@ impl<'g, V: Fn() -> SiteView<'g>> Builder<'_, 'g, V> {
             let file =
                 value.and_then(|value| serde_json::from_value::<DestinationFile>(value).ok());
             let Some(file) = file else { continue };
-            plans.extend(self.destination_plan(name, file, made, steps, format, report));
+            let care = self.care(self.channel.destination(name), &file, digest);
+            plans.extend(self.destination_plan(name, (file, care), made, steps, format, report));
         }
         plans
     }
@@ -73,7 +74,7 @@ impl<'g, V: Fn() -> SiteView<'g>> Builder<'_, 'g, V> {
     fn destination_plan(
         &self,
         name: &str,
-        file: DestinationFile,
+        (file, care): (DestinationFile, Care),
         made: Option<(&Piece, Made<DestinationKind>)>,
         steps: Vec<StepPlan>,
         format: &Arc<dyn Format>,
@@ -140,6 +141,7 @@ impl<'g, V: Fn() -> SiteView<'g>> Builder<'_, 'g, V> {
             queue_bytes_max: file.queue_bytes_max,
             then: file.then.map(|name| name.0.into()),
             was: file.was.map(|name| name.0.into()),
+            care,
         })
     }
 

@@ -1,6 +1,7 @@
 //! From a checked channel to its plan.
 
 mod destination;
+mod marking;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -55,6 +56,7 @@ impl<'g, V: Fn() -> SiteView<'g>> Builder<'_, 'g, V> {
         let made = made_by(&steps, format);
         let destinations = self.destinations(&made, &mut digest, report);
         let alerts = self.alerts(&mut digest, report);
+        let marking = self.marking(&**format, &mut digest, report);
         let file = self.channel.file.as_ref()?;
         let rules = self.rules(file, &**format, report);
         if report.errors() > before {
@@ -78,6 +80,7 @@ impl<'g, V: Fn() -> SiteView<'g>> Builder<'_, 'g, V> {
             alerts,
             step_budget: file.step_budget,
             control_id_optional: self.channel.control_id_optional,
+            marking: Arc::new(marking),
         })
     }
 

@@ -86,6 +86,7 @@ fn of_source(name: &str, component: &str, kind: SourceKind) -> ChannelPlan {
         alerts: Vec::new(),
         step_budget: Millis(5_000),
         control_id_optional: false,
+        marking: std::sync::Arc::default(),
     }
 }
 
@@ -197,6 +198,7 @@ fn of_kind(name: &str, component: &str, kind: DestinationKind) -> DestinationPla
         queue_bytes_max: Size(100_000_000),
         then: None,
         was: None,
+        care: hilum_component::Care::default(),
     }
 }
 

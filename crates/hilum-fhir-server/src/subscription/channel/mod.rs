@@ -122,6 +122,7 @@ impl Fhir {
             }],
             step_budget: Millis(250),
             control_id_optional: true,
+            marking: Arc::default(),
         };
         (plan, change)
     }
@@ -182,6 +183,7 @@ fn planned(
         queue_bytes_max: QUEUE_BYTES_MAX,
         then: None,
         was: None,
+        care: hilum_component::Care::default(),
     }
 }
 
