@@ -208,7 +208,8 @@ pub struct StepContext<'a> {
 /// What a message did to the state.
 #[derive(Debug, Default)]
 pub(crate) struct Changes {
-    pub(crate) reads: Vec<StateRead>,
+    /// What was read, with the value: who reads a key twice sees the same.
+    pub(crate) reads: Vec<(StateRead, Option<Bytes>)>,
     pub(crate) writes: BTreeMap<(String, String), StateChange>,
     pub(crate) timers: Vec<TimerChange>,
     pub(crate) unmapped: Vec<UnmappedCode>,
@@ -232,20 +233,21 @@ impl StepContext<'_> {
         if let Some(change) = self.changes.writes.get(&name) {
             return change.value.clone();
         }
-        let stored = self.state.get(scope, key);
-        if !self
-            .changes
-            .reads
-            .iter()
-            .any(|read| read.scope == scope && read.key == key)
-        {
-            let (scope, key) = name;
-            self.changes.reads.push(StateRead {
-                scope,
-                key,
-                version: stored.version,
-            });
+        let seen = self.changes.reads.iter();
+        let seen = seen
+            .rev()
+            .find(|(read, _)| read.key == key && read.scope == scope);
+        if let Some((_, value)) = seen {
+            return value.clone();
         }
+        let stored = self.state.get(scope, key);
+        let (scope, key) = name;
+        let read = StateRead {
+            scope,
+            key,
+            version: stored.version,
+        };
+        self.changes.reads.push((read, stored.value.clone()));
         stored.value
     }
 

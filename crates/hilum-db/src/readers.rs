@@ -144,6 +144,28 @@ impl Readers {
         cancel: &Cancel,
         read: impl FnOnce(&Connection) -> Result<T, DbError>,
     ) -> Result<T, DbError> {
+        self.bounded(limit, cancel, |conn| {
+            in_snapshot(conn, self.file.name(), read)
+        })
+    }
+
+    /// Runs a read of one statement, which needs no transaction around it to see one state.
+    ///
+    /// # Errors
+    /// As [`Readers::read`].
+    pub fn read_one<T>(
+        &self,
+        read: impl FnOnce(&Connection) -> Result<T, DbError>,
+    ) -> Result<T, DbError> {
+        self.bounded(READ_MAX, &Cancel::new(), read)
+    }
+
+    fn bounded<T>(
+        &self,
+        limit: Duration,
+        cancel: &Cancel,
+        run: impl FnOnce(&Connection) -> Result<T, DbError>,
+    ) -> Result<T, DbError> {
         if cancel.is_cancelled() {
             let name = self.file.name().clone();
             return Err(DbError::new(DbClass::Cancelled, "read", name));
@@ -153,7 +175,7 @@ impl Readers {
         let until = reader.watch.elapsed_ms().saturating_add(limit_ms).max(1);
         reader.watch.until_ms.store(until, Ordering::Relaxed);
         self.set_cancel(&reader, cancel.clone());
-        let result = in_snapshot(&reader.conn, self.file.name(), read);
+        let result = run(&reader.conn);
         reader.watch.until_ms.store(0, Ordering::Relaxed);
         self.set_cancel(&reader, Cancel::new());
         self.check_in(reader);

@@ -381,7 +381,7 @@ fn steps(
         }
     };
     let (mut timers, writes) = (changes.timers, changes.writes);
-    processed.reads = changes.reads;
+    processed.reads = changes.reads.into_iter().map(|(read, _)| read).collect();
     processed.unmapped = changes.unmapped;
     processed.unmapped_more = changes.unmapped_more;
     if processed.hold.is_some() {

@@ -1,5 +1,6 @@
 //! `control.db`: folded state and timers, pins, the store's index key.
 
+use std::collections::HashMap;
 use std::sync::mpsc::SyncSender;
 
 use hilum_db::rusqlite::{Connection, params};
@@ -73,6 +74,22 @@ fn fold(conn: &Connection, change: &Change) -> Result<(), hilum_db::rusqlite::Er
     .map(drop)
 }
 
+/// The last change of each value, and all of timers: what was replaced since need not be written.
+fn newest(changes: &[Change]) -> impl Iterator<Item = &Change> {
+    let mut last = HashMap::new();
+    for (at, change) in changes.iter().enumerate() {
+        if let ChangeOf::Value(write) = &change.what {
+            last.insert((&*write.scope, &*write.key), at);
+        }
+    }
+    let all = changes.iter().enumerate();
+    all.filter(move |(at, change)| match &change.what {
+        ChangeOf::Value(write) => last.get(&(&*write.scope, &*write.key)) == Some(at),
+        ChangeOf::Timer(..) => true,
+    })
+    .map(|(_, change)| change)
+}
+
 fn write(conn: &Connection, what: &ControlWrite) -> Result<(), hilum_db::rusqlite::Error> {
     let set = |name: &str, value: u64| {
         conn.prepare_cached("UPDATE meta SET value = max(value, ?2) WHERE name = ?1")?
@@ -81,7 +98,7 @@ fn write(conn: &Connection, what: &ControlWrite) -> Result<(), hilum_db::rusqlit
     };
     match what {
         ControlWrite::Fold { changes, reached } => {
-            changes.iter().try_for_each(|change| fold(conn, change))?;
+            newest(changes).try_for_each(|change| fold(conn, change))?;
             set("folded", *reached)
         }
         ControlWrite::Expire { before_ms } => conn

@@ -34,14 +34,17 @@ impl StateMemory {
             .unfolded
             .write()
             .unwrap_or_else(PoisonError::into_inner);
+        let mut folded = Vec::new();
         for change in changes {
             match &change.what {
                 ChangeOf::Value(write) => {
                     let Some(keys) = unfolded.values.get_mut(&write.scope) else {
                         continue;
                     };
-                    if keys.get(&write.key).map(|entry| entry.version) == Some(change.sequence) {
-                        keys.remove(&write.key);
+                    if keys.get(&write.key).map(|entry| entry.version) == Some(change.sequence)
+                        && let Some(entry) = keys.remove(&write.key)
+                    {
+                        folded.push((write, entry));
                     }
                     if keys.is_empty() {
                         unfolded.values.remove(&write.scope);
@@ -56,6 +59,12 @@ impl StateMemory {
                 }
             }
         }
+        // Still under the lock: a change that comes after it is told to `known` after this.
+        let mut known = self.lock_known();
+        for (write, entry) in folded {
+            known.keep(&write.scope, &write.key, entry);
+        }
+        drop(known);
         drop(unfolded);
         self.set_folded(reached);
     }

@@ -7,6 +7,7 @@
 
 mod control;
 mod fold;
+mod known;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -20,6 +21,7 @@ use crate::model::{StateWrite, TimerWrite};
 use crate::partition::ops::Prepared;
 pub(crate) use control::{ControlHandler, ControlOp, ControlWrite};
 pub(crate) use fold::unfolded_of;
+use known::{Known, Place};
 
 /// Scope and key.
 pub(crate) type StateKey = (Arc<str>, Arc<str>);
@@ -66,10 +68,22 @@ pub(crate) enum ChangeOf {
     Timer(Arc<str>, TimerWrite),
 }
 
+#[derive(Clone)]
 struct Entry {
     version: u64,
     value: Option<Bytes>,
     expires_ms: Option<u64>,
+}
+
+impl Entry {
+    /// As it is at a time.
+    fn at(self, now_ms: u64) -> StateValue {
+        let expired = self.expires_ms.is_some_and(|at| at <= now_ms);
+        StateValue {
+            version: self.version,
+            value: self.value.filter(|_| !expired),
+        }
+    }
 }
 
 type TimerKey = (Arc<str>, Arc<str>, Arc<str>);
@@ -84,6 +98,7 @@ struct Unfolded {
 pub(crate) struct StateMemory {
     control: Readers,
     unfolded: RwLock<Unfolded>,
+    known: Mutex<Known>,
     queue: Mutex<VecDeque<Change>>,
     folded: AtomicU64,
 }
@@ -93,6 +108,7 @@ impl StateMemory {
         Self {
             control,
             unfolded: RwLock::default(),
+            known: Mutex::default(),
             queue: Mutex::default(),
             folded: AtomicU64::new(0),
         }
@@ -166,6 +182,11 @@ impl StateMemory {
             }
         }
         drop(unfolded);
+        let values = changes.iter().filter_map(|change| match &change.what {
+            ChangeOf::Value(write) => Some((&*write.scope, &*write.key)),
+            ChangeOf::Timer(..) => None,
+        });
+        self.lock_known().changed(values);
         self.lock_queue().extend(changes);
     }
 
@@ -177,54 +198,53 @@ impl StateMemory {
             return Ok(entry.version);
         }
         drop(unfolded);
-        self.control.read(&Cancel::new(), |conn| {
-            conn.prepare_cached("SELECT version FROM state WHERE scope = ?1 AND key = ?2")
-                .and_then(|mut statement| {
-                    let version = statement.query_row([scope, key], |row| row.get(0));
-                    Ok(version.optional()?.unwrap_or(0))
-                })
-                .doing("read state from", "control.db")
-        })
+        Ok(self.stored(scope, key)?.version)
     }
 
     /// The value of a key as of now.
     pub(crate) fn get(&self, scope: &str, key: &str, now_ms: u64) -> Result<StateValue, DbError> {
-        let expired = |expires_ms: Option<u64>| expires_ms.is_some_and(|at| at <= now_ms);
         let unfolded = self.unfolded.read().unwrap_or_else(PoisonError::into_inner);
-        let known = unfolded.values.get(scope).and_then(|keys| keys.get(key));
-        if let Some(entry) = known {
-            let value = entry.value.clone();
-            return Ok(StateValue {
-                version: entry.version,
-                value: value.filter(|_| !expired(entry.expires_ms)),
-            });
+        let changed = unfolded.values.get(scope).and_then(|keys| keys.get(key));
+        if let Some(entry) = changed {
+            return Ok(entry.clone().at(now_ms));
         }
         drop(unfolded);
-        let row = self.control.read(&Cancel::new(), |conn| {
+        Ok(self.stored(scope, key)?.at(now_ms))
+    }
+
+    fn lock_known(&self) -> std::sync::MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What `control.db` has of a key whose changes are all folded.
+    fn stored(&self, scope: &str, key: &str) -> Result<Entry, DbError> {
+        // Looked up before the file is read: a change in between makes the place void.
+        let place: Place = match self.lock_known().get(scope, key) {
+            Ok(entry) => return Ok(entry),
+            Err(place) => place,
+        };
+        let row = self.control.read_one(|conn| {
             let sql = "SELECT version, value, expires_ms FROM state WHERE scope = ?1 AND key = ?2";
             conn.prepare_cached(sql)
                 .and_then(|mut statement| {
                     let row = statement.query_row([scope, key], |row| {
-                        Ok((
-                            row.get::<_, u64>(0)?,
-                            row.get::<_, Vec<u8>>(1)?,
-                            row.get::<_, Option<u64>>(2)?,
-                        ))
+                        Ok(Entry {
+                            version: row.get(0)?,
+                            value: Some(row.get::<_, Vec<u8>>(1)?.into()),
+                            expires_ms: row.get(2)?,
+                        })
                     });
                     row.optional()
                 })
                 .doing("read state from", "control.db")
         })?;
-        Ok(match row {
-            None => StateValue {
-                version: 0,
-                value: None,
-            },
-            Some((version, value, expires_ms)) => StateValue {
-                version,
-                value: (!expired(expires_ms)).then(|| value.into()),
-            },
-        })
+        let entry = row.unwrap_or(Entry {
+            version: 0,
+            value: None,
+            expires_ms: None,
+        });
+        self.lock_known().learn(place, scope, key, &entry);
+        Ok(entry)
     }
 
     /// The values of a scope whose keys begin with `prefix`, in the order of their keys.

@@ -86,6 +86,9 @@ pub(crate) struct Hub {
     /// What a step costs in the relay: match, with a million known patients
     #[arg(long, value_name = "STEP", value_parser = ["match"], conflicts_with_all = ["only", "write"])]
     with: Option<String>,
+    /// How many patients are known then
+    #[arg(long, value_name = "COUNT", default_value_t = matched::KNOWN, requires = "with")]
+    known: u64,
     /// As much as the targets say: ten minutes, 1 M queued, 10 M searched
     #[arg(long)]
     long: bool,
@@ -185,7 +188,7 @@ impl Hub {
         let (hilum, work, seconds) = (&self.hilum, &self.load.work, self.load.seconds);
         match name {
             "relay" => self.relay(report).await,
-            "match" => matched::matched(hilum, work, seconds, self.load.rounds).await,
+            "match" => matched::matched(hilum, work, seconds, self.load.rounds, self.known).await,
             "idle" => volume::idle(hilum, work).await,
             "fan-out" => volume::fan_out(hilum, work, seconds).await,
             "long" => volume::long(hilum, work, if self.long { 10.0 } else { 1.0 }).await,

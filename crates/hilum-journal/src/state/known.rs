@@ -1,0 +1,135 @@
+//! What was lately read of `control.db` or written to it, also that it has nothing: a message that was
+//! processed with a value has its version compared again when it is committed, and messages of one
+//! patient come together.
+
+use std::collections::HashMap;
+
+use super::Entry;
+
+/// What is kept, in bytes of keys and values.
+const KNOWN_BYTES_MAX: usize = 16 << 20;
+/// What an entry takes beside its key and value.
+const ENTRY_BYTES: usize = 160;
+
+/// The generation that was read when something was not known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place(u64);
+
+/// By scope and key; two halves, of which the older one is dropped when the newer one is full.
+#[derive(Default)]
+pub(super) struct Known {
+    newer: HashMap<String, Entry>,
+    older: HashMap<String, Entry>,
+    /// Bytes in `newer`.
+    bytes: usize,
+    /// Counts the changes of the state.
+    generation: u64,
+}
+
+/// Scopes have no zero byte: they are names.
+fn name(scope: &str, key: &str) -> String {
+    [scope, "\0", key].concat()
+}
+
+impl Known {
+    /// What is known of a key; the error is the place to learn it for.
+    pub(super) fn get(&mut self, scope: &str, key: &str) -> Result<Entry, Place> {
+        let name = name(scope, key);
+        if let Some(entry) = self.newer.get(&name) {
+            return Ok(entry.clone());
+        }
+        match self.older.remove(&name) {
+            Some(entry) => {
+                self.put(name, entry.clone());
+                Ok(entry)
+            }
+            None => Err(Place(self.generation)),
+        }
+    }
+
+    /// Keeps what was read, unless the state has changed since: what was read may be old then.
+    pub(super) fn learn(&mut self, place: Place, scope: &str, key: &str, entry: &Entry) {
+        if place == Place(self.generation) {
+            self.put(name(scope, key), entry.clone());
+        }
+    }
+
+    /// What was written to the file just now, and has not changed since.
+    pub(super) fn keep(&mut self, scope: &str, key: &str, mut entry: Entry) {
+        if entry.value.is_none() {
+            // As a row that is not there is read.
+            (entry.version, entry.expires_ms) = (0, None);
+        }
+        let name = name(scope, key);
+        self.older.remove(&name);
+        self.put(name, entry);
+    }
+
+    /// These keys have changed.
+    pub(super) fn changed<'a>(&mut self, keys: impl Iterator<Item = (&'a str, &'a str)>) {
+        self.generation += 1;
+        for (scope, key) in keys {
+            let name = name(scope, key);
+            self.newer.remove(&name);
+            self.older.remove(&name);
+        }
+    }
+
+    fn put(&mut self, name: String, entry: Entry) {
+        let value = entry.value.as_ref().map_or(0, bytes::Bytes::len);
+        self.bytes += name.len() + value + ENTRY_BYTES;
+        self.newer.insert(name, entry);
+        if self.bytes > KNOWN_BYTES_MAX / 2 {
+            self.older = std::mem::take(&mut self.newer);
+            self.bytes = 0;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(version: u64) -> Entry {
+        Entry {
+            version,
+            value: Some(vec![0; 1000].into()),
+            expires_ms: None,
+        }
+    }
+
+    fn version(known: &mut Known, key: &str) -> Option<u64> {
+        known.get("s", key).ok().map(|entry| entry.version)
+    }
+
+    #[test]
+    fn what_changed_while_it_was_read_is_not_kept() {
+        let mut known = Known::default();
+        let place = known.get("s", "k").err().unwrap();
+        known.learn(place, "s", "k", &entry(1));
+        assert_eq!(version(&mut known, "k"), Some(1));
+        let other = known.get("s", "other").err().unwrap();
+        known.changed([("s", "k")].into_iter());
+        assert_eq!(version(&mut known, "k"), None);
+        known.learn(other, "s", "other", &entry(1));
+        assert_eq!(version(&mut known, "other"), None);
+    }
+
+    #[test]
+    fn it_is_bounded_and_keeps_what_is_used() {
+        let mut known = Known::default();
+        let learn = |known: &mut Known, key: &str| {
+            if let Err(place) = known.get("s", key) {
+                known.learn(place, "s", key, &entry(1));
+            }
+        };
+        let each = 1000 + ENTRY_BYTES + 10;
+        for n in 0..3 * KNOWN_BYTES_MAX / each {
+            learn(&mut known, &n.to_string());
+            learn(&mut known, "used");
+        }
+        assert_eq!(version(&mut known, "used"), Some(1));
+        assert_eq!(version(&mut known, "0"), None);
+        assert!((known.newer.len() + known.older.len()) * each <= KNOWN_BYTES_MAX);
+    }
+}
