@@ -1,6 +1,6 @@
 //! What deliveries are kept in order by.
 
-use hilum_message::{IndexKey, OrderKey};
+use hilum_message::{IndexKey, Metadata, OrderKey};
 
 use crate::{Identity, Rule, StateView};
 
@@ -20,6 +20,12 @@ pub trait LinkedKeys: std::fmt::Debug + Send + Sync {
     /// The identifier that took the place of `identifier`, which is `authority|number`; `None` if it
     /// stands for itself.
     fn survivor(&self, state: &dyn StateView, domain: &str, identifier: &str) -> Option<String>;
+
+    /// The patient to whom a person has given the message, as its named values say: number and
+    /// authority.
+    fn reassigned(&self, _values: &Metadata) -> Option<(String, Option<String>)> {
+        None
+    }
 }
 
 /// No links: an identifier stands for itself.

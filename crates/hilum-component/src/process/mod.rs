@@ -218,6 +218,12 @@ fn opened(
             .map(|problem| Finding::of_problem("parse", problem)),
     );
     processed.identity = plan.format.identify(&*document);
+    // It is in the order of both, and found by both.
+    if let Some(patient) = environment.links.reassigned(&incoming.metadata)
+        && !processed.identity.patients.contains(&patient)
+    {
+        processed.identity.patients.push(patient);
+    }
     processed.answer_mode = plan.format.answer_mode(&*document);
     let original = Original::of(plan, incoming.original.as_ref(), &mut processed.findings);
     let beside = Beside::new(original.document(), &incoming.metadata);

@@ -21,6 +21,10 @@ pub(crate) struct TestFile {
     /// Places of the message that are written before it is sent; values are literal.
     #[serde(default)]
     pub(crate) set: Free,
+    /// Messages that came before it, in order: what they leave in the state is there. Each must be
+    /// accepted, filtered or held; where it goes is not looked at.
+    #[serde(default)]
+    pub(crate) before: Vec<BeforeFile>,
     /// Named values that the source gives with the message.
     #[serde(default)]
     pub(crate) metadata: Free,
@@ -39,6 +43,26 @@ pub(crate) struct TestFile {
     pub(crate) at: Option<String>,
     /// What must come of it.
     pub(crate) expect: ExpectFile,
+}
+
+/// A message that came before the one that is tested.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) struct BeforeFile {
+    /// The message: a file of the site (`samples/a01.hl7`), or the text itself as a block (`|`).
+    pub(crate) send: String,
+    /// The channel of the site that it came to; without it the channel that is tested.
+    #[serde(default)]
+    pub(crate) channel: Option<String>,
+    /// Places of the message that are written before it is sent; values are literal.
+    #[serde(default)]
+    pub(crate) set: Free,
+    /// Named values that the source gives with the message.
+    #[serde(default)]
+    pub(crate) metadata: Free,
+    /// When it arrives, such as `2026-03-01T08:00:00Z`; without it as the one that is tested.
+    #[serde(default)]
+    pub(crate) at: Option<String>,
 }
 
 /// What must come of a message. Any other key is the name of a destination: `delivered`,

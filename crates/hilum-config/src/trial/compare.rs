@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::Difference;
 use super::read::{Case, Field, Wanted};
+use super::run::State;
 use crate::yaml::{Kind, Node, Style};
 
 /// Longest value that is shown, in characters.
@@ -15,6 +16,8 @@ const SHOWN_CHARS_MAX: usize = 300;
 
 pub(super) struct Compare<'c> {
     pub(super) case: &'c Case,
+    /// What was known before.
+    pub(super) state: &'c State,
     pub(super) processed: &'c Processed,
     pub(super) deliveries: &'c [&'c PlannedDelivery],
     pub(super) trace: &'c [TraceLine],
@@ -184,7 +187,7 @@ impl Compare<'_> {
                     .writes
                     .iter()
                     .find(|w| w.scope == *scope && w.key == *key);
-                let before = self.case.state.get(&(scope.clone(), key.clone()));
+                let before = self.state.get(&(scope.clone(), key.clone()));
                 let bytes = written.map_or(before, |write| write.value.as_ref());
                 let got = bytes.map(|bytes| String::from_utf8_lossy(bytes).into_owned());
                 let want = literal(value);

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::check::{Scope, check, clipped};
 use crate::diagnostic::{Draft, Report, did_you_mean};
-use crate::file::{EXPECT_KEYS, ExpectFile, TestFile, schema_of};
+use crate::file::{EXPECT_KEYS, ExpectFile, Free, TestFile, schema_of};
 use crate::plan::{Options, made_by, read_text};
 use crate::site::{Folder, SiteView};
 use crate::yaml::{Files, Kind, Node, Style, parse};
@@ -33,6 +33,7 @@ pub(super) struct Case {
     pub(super) payload: Payload,
     pub(super) metadata: Metadata,
     pub(super) state: BTreeMap<(String, String), Bytes>,
+    pub(super) before: Vec<Earlier>,
     pub(super) arrived_ms: u64,
     pub(super) expect: ExpectFile,
     pub(super) destinations: Vec<(String, Wanted)>,
@@ -40,6 +41,14 @@ pub(super) struct Case {
     pub(super) original: Option<Payload>,
     /// The replies of destinations, as cases of the channels that get them.
     pub(super) replies: Vec<(String, Self)>,
+}
+
+/// A message that came before the one that is tested.
+pub(super) struct Earlier {
+    pub(super) channel: Arc<ChannelPlan>,
+    pub(super) payload: Payload,
+    pub(super) metadata: Metadata,
+    pub(super) arrived_ms: u64,
 }
 
 /// What a destination is to get.
@@ -137,7 +146,8 @@ impl Reader<'_> {
         let destinations = self.destinations(node.get("expect")?, channel);
         let payload = self.payload(node, channel);
         let original = node.get("original").map(|node| self.message(node));
-        let arrived_ms = self.arrived(node);
+        let arrived_ms = self.arrived(node, ARRIVED_MS);
+        let earlier = self.earlier(node, channel, arrived_ms.unwrap_or(ARRIVED_MS));
         if self.report.errors() > before {
             return None;
         }
@@ -152,15 +162,6 @@ impl Reader<'_> {
                 return None;
             }
         };
-        let text = |value: &Value| {
-            value
-                .as_str()
-                .map_or_else(|| value.to_string(), str::to_owned)
-        };
-        let metadata = test
-            .metadata
-            .iter()
-            .map(|(name, value)| (name.as_str(), text(value)));
         let state = test.state.iter().flat_map(|(scope, keys)| {
             let keys = keys.as_object().into_iter().flatten();
             keys.map(move |(key, value)| ((scope.clone(), key.clone()), Bytes::from(text(value))))
@@ -171,8 +172,16 @@ impl Reader<'_> {
             name: test.test.clone(),
             channel: channel.clone(),
             payload: payload?,
-            metadata: metadata.collect(),
+            metadata: named(&test.metadata),
             state: state.collect(),
+            before: earlier
+                .into_iter()
+                .zip(&test.before)
+                .map(|(message, file)| Earlier {
+                    metadata: named(&file.metadata),
+                    ..message
+                })
+                .collect(),
             arrived_ms: arrived_ms?,
             expect: test.expect,
             destinations,
@@ -222,6 +231,7 @@ impl Reader<'_> {
                 payload,
                 metadata: asking.metadata.clone(),
                 state: asking.state.clone(),
+                before: Vec::new(),
                 arrived_ms: asking.arrived_ms,
                 // It was checked with the file.
                 expect: expect
@@ -234,6 +244,45 @@ impl Reader<'_> {
             cases.push((key.text.clone(), case));
         }
         cases
+    }
+
+    /// The messages that came before; their named values follow when the test is read.
+    fn earlier(&mut self, node: &Node, own: &Arc<ChannelPlan>, arrived_ms: u64) -> Vec<Earlier> {
+        let Some(Kind::List(items)) = node.get("before").map(|before| &before.kind) else {
+            return Vec::new();
+        };
+        let mut all = Vec::with_capacity(items.len());
+        for item in items {
+            let named = item.get("channel");
+            let channel = match named.and_then(Node::text) {
+                None => own,
+                Some(name) => match self.plan.channels.get(name) {
+                    Some(channel) => channel,
+                    None => {
+                        let text = format!("there is no channel `{}`", clipped(name));
+                        let known = self.plan.channels.keys().map(|name| &**name);
+                        let remedy = did_you_mean(name, "known channels", known);
+                        let span = named.map_or(item.span, |named| named.span);
+                        self.report
+                            .push(Draft::error("E0301", span, text).maybe_remedy(remedy));
+                        continue;
+                    }
+                },
+            };
+            let payload = self.payload(item, channel);
+            let arrived_ms = self.arrived(item, arrived_ms);
+            all.extend(
+                payload
+                    .zip(arrived_ms)
+                    .map(|(payload, arrived_ms)| Earlier {
+                        channel: Arc::clone(channel),
+                        payload,
+                        metadata: Metadata::new(),
+                        arrived_ms,
+                    }),
+            );
+        }
+        all
     }
 
     /// The message, with what `set:` writes.
@@ -317,9 +366,9 @@ impl Reader<'_> {
         Some(document.write())
     }
 
-    fn arrived(&mut self, node: &Node) -> Option<u64> {
+    fn arrived(&mut self, node: &Node, default_ms: u64) -> Option<u64> {
         let Some((at, text)) = node.get("at").and_then(|at| Some((at, at.text()?))) else {
-            return Some(ARRIVED_MS);
+            return Some(default_ms);
         };
         let read = text.parse::<jiff::Timestamp>().ok();
         let read = read.and_then(|time| u64::try_from(time.as_millisecond()).ok());
@@ -398,6 +447,20 @@ impl Reader<'_> {
         }
         fields
     }
+}
+
+fn text(value: &Value) -> String {
+    value
+        .as_str()
+        .map_or_else(|| value.to_string(), str::to_owned)
+}
+
+/// Named values as a source gives them.
+fn named(values: &Free) -> Metadata {
+    values
+        .iter()
+        .map(|(name, value)| (name.as_str(), text(value)))
+        .collect()
 }
 
 /// The format of what a destination gets, behind the steps of the channel and its own.

@@ -15,8 +15,11 @@ use super::coverage::Coverage;
 use super::read::Case;
 use super::{Difference, TestResult, compare};
 
+/// Values by scope and key.
+pub(super) type State = BTreeMap<(String, String), Bytes>;
+
 /// The state before, as the test gives it.
-struct Before<'c>(&'c BTreeMap<(String, String), Bytes>);
+struct Before<'c>(&'c State);
 
 impl StateView for Before<'_> {
     fn get(&self, scope: &str, key: &str) -> Stored {
@@ -29,7 +32,9 @@ impl StateView for Before<'_> {
 }
 
 pub(super) fn run(case: &Case, coverage: &mut Coverage) -> TestResult {
-    let (outcome, differences) = compared(case, coverage);
+    let (state, mut differences) = before(case);
+    let (outcome, found) = compared(case, &state, coverage);
+    differences.extend(found);
     TestResult {
         file: case.file.clone(),
         line: case.line,
@@ -40,13 +45,56 @@ pub(super) fn run(case: &Case, coverage: &mut Coverage) -> TestResult {
     }
 }
 
+/// The state that the messages before leave, and which of them did not come through.
+fn before(case: &Case) -> (State, Vec<Difference>) {
+    let (mut state, mut differences) = (case.state.clone(), Vec::new());
+    for (earlier, n) in case.before.iter().zip(1_u32..) {
+        let mut environment = ProcessEnvironment {
+            index_key: &IndexKey::new([0; 16]),
+            links: &(),
+            state: &Before(&state),
+            meter: &Unlimited,
+            host: &NoHost,
+            trace: None,
+        };
+        // Ids after that of the message that is tested, which is the same with and without them.
+        let id = MessageId::new(earlier.arrived_ms, 1 + u128::from(n));
+        let (payload, metadata) = (earlier.payload.clone(), earlier.metadata.clone());
+        let incoming = Incoming::new(id, earlier.arrived_ms, payload, metadata);
+        let processed = process(&earlier.channel, &mut environment, incoming);
+        if !processed.disposition.is_positive() {
+            differences.push(Difference {
+                place: format!("before {n}"),
+                expected: "accepted, filtered or held".to_owned(),
+                got: compare::outcome(&processed),
+            });
+        }
+        write(processed, &mut state);
+    }
+    (state, differences)
+}
+
+/// Keeps what a message and those it became write.
+fn write(processed: Processed, state: &mut State) {
+    for change in processed.writes {
+        let key = (change.scope, change.key);
+        match change.value {
+            Some(value) => drop(state.insert(key, value)),
+            None => drop(state.remove(&key)),
+        }
+    }
+    for child in processed.children {
+        write(child, state);
+    }
+}
+
 /// What came of a message and of the replies to it, and what is not as expected.
-fn compared(case: &Case, coverage: &mut Coverage) -> (String, Vec<Difference>) {
+fn compared(case: &Case, state: &State, coverage: &mut Coverage) -> (String, Vec<Difference>) {
     let mut trace: Vec<TraceLine> = Vec::new();
     let mut environment = ProcessEnvironment {
         index_key: &IndexKey::new([0; 16]),
         links: &(),
-        state: &Before(&case.state),
+        state: &Before(state),
         meter: &Unlimited,
         host: &NoHost,
         trace: Some(&mut trace),
@@ -63,6 +111,7 @@ fn compared(case: &Case, coverage: &mut Coverage) -> (String, Vec<Difference>) {
     coverage.add(&case.channel, &processed, &deliveries, &trace);
     let mut differences = Compare {
         case,
+        state,
         processed: &processed,
         deliveries: &deliveries,
         trace: &trace,
@@ -74,7 +123,7 @@ fn compared(case: &Case, coverage: &mut Coverage) -> (String, Vec<Difference>) {
         };
         let place = format!("then {destination}");
         if deliveries.iter().copied().any(|delivery| asked(&delivery)) {
-            let (_, found) = compared(reply, coverage);
+            let (_, found) = compared(reply, state, coverage);
             differences.extend(found.into_iter().map(|difference| Difference {
                 place: format!("{place} {}", difference.place),
                 ..difference

@@ -155,6 +155,37 @@ fn asked(tests: &str) -> TestRun {
 }
 
 #[test]
+fn messages_before_must_come_through_and_name_a_channel_of_the_site() {
+    let test = |before: &str| {
+        said(&format!(
+            "test: a result\nbefore: [{before}]\nsend: samples/k.txt\nexpect: {{ ehr: delivered }}\n"
+        ))
+    };
+    assert_eq!(test("{ send: samples/k.txt }"), [""; 0]);
+    assert_eq!(
+        test("{ send: samples/k.txt }, { send: samples/k.txt, set: { MSH-9: ADT } }"),
+        [
+            "before 2: expected accepted, filtered or held, got refused at accept: this channel \
+             accepts only MSH-9 = 'ORU'"
+        ]
+    );
+    for (before, expected) in [
+        (
+            "{ channel: result, send: samples/k.txt }",
+            "E0301 line 2: there is no channel `result` => did you mean `results`?",
+        ),
+        (
+            "{ send: samples/k.txt, at: noon }",
+            "E0301 line 2: `noon` is no time => write 2026-03-01T08:00:00Z",
+        ),
+    ] {
+        assert_eq!(test(before), [expected]);
+    }
+    let none = test("{ channel: results }").join("; ");
+    assert!(none.contains("send"), "{none}");
+}
+
+#[test]
 fn a_test_gives_replies_and_expects_what_comes_of_them() {
     let run = asked(
         "test: a question\nsend: samples/k.txt\nreplies: { lab: \"OBX-3=NA\\nPID-3=7\" }\nexpect:\n  lab: delivered\n  then: { lab: { ehr: { PID-3: 42, OBX-3: NA } } }\n---\ntest: wrong\nsend: samples/k.txt\nreplies: { lab: \"OBX-3=NA\\nPID-3=7\" }\nexpect: { then: { lab: { ehr: { OBX-3: K } } } }\n---\ntest: not asked\nsend: samples/k.txt\nset: { MSH-11: T }\nreplies: { lab: \"OBX-3=NA\\nPID-3=7\" }\nexpect: {}\n---\ntest: mistakes\nsend: samples/k.txt\nreplies: { ehr: samples/k.txt }\nexpect: { then: { lab: {} } }\n",

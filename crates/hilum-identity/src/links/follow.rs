@@ -3,9 +3,11 @@
 use std::collections::BTreeSet;
 
 use hilum_component::{LinkedKeys, StateView};
+use hilum_message::Metadata;
 
 use super::change::LANE_SCOPE;
 use super::{CHAIN_MAX, LinkError};
+use crate::identifier::{Identifier, REASSIGNED};
 use crate::record::{Memory, Patient, Visit, read};
 
 /// The key under which a patient is known now, and its row; the way from the first to it.
@@ -77,5 +79,10 @@ impl LinkedKeys for Lanes {
             }
         }
         lane
+    }
+
+    fn reassigned(&self, values: &Metadata) -> Option<(String, Option<String>)> {
+        let to = Identifier::of_key(values.get(REASSIGNED)?)?;
+        Some((to.value, Some(to.authority).filter(|name| !name.is_empty())))
     }
 }

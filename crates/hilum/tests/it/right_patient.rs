@@ -1,12 +1,12 @@
 //! The example `right-patient` over sockets: nothing of another person reaches the record.
 
-use hilum_testkit::mllp::{Client, Receiver};
+use hilum_testkit::mllp::{Behaviour, Client, Reaction, Receiver};
 use hilum_testkit::ports::free_port;
 use hilum_testkit::site::SiteFolder;
 use hilum_testkit::wait::until;
 use serde_json::Value;
 
-use crate::kit::{Running, copy, json};
+use crate::kit::{Running, copy, json, json_lines};
 use crate::{ends, examples, text};
 
 const ANNA: &str = "MÜLLER^ANNA||19840417|F";
@@ -119,6 +119,31 @@ impl Node {
         assert_eq!(found.len(), 1, "{found:?}");
         let text = |name: &str| found[0][name].as_str().unwrap_or_default().to_owned();
         (text("message"), text("reason"))
+    }
+
+    /// The record refuses the next message.
+    fn refuses_next(&self) {
+        let next = self.ehr.count() + 1;
+        self.ehr
+            .behave(Behaviour::once(next, Reaction::Answer("AR")));
+    }
+
+    /// The ids of the dead letters of a channel, once there are that many.
+    async fn dead(&self, channel: &str, count: usize) -> Vec<String> {
+        let mut found = Vec::new();
+        until(&format!("{count} dead letters"), || {
+            found = json_lines(&["dead-letters", channel, "ehr", "--at", &self.at, "--json"]);
+            found.len() >= count
+        })
+        .await;
+        let ids = found.iter().map(|row| row["delivery"].as_str().unwrap());
+        ids.map(str::to_owned).collect()
+    }
+
+    /// A command with its reason.
+    fn does(&self, arguments: &[&str], code: i32) -> (String, String) {
+        let more = ["--reason", "looked at", "--at", &self.at];
+        ends(&[arguments, &more[..]].concat(), code)
     }
 
     fn shown(&self, number: &str) -> Value {
@@ -265,5 +290,114 @@ async fn a_merge_is_followed_and_can_be_taken_back() {
             &node.at,
         ],
         1,
+    );
+}
+
+#[tokio::test]
+async fn a_result_whose_correction_was_delivered_is_not_sent_again_by_mistake() {
+    let node = Node::start().await;
+    node.adt("A01", "4711", ANNA, "PV1|1|I|MED1").await;
+    node.record(1).await;
+    node.refuses_next();
+    let old = node.oru("4711", ANNA, "F1").await;
+    node.dead("results", 1).await;
+    node.refuses_next();
+    let other = node.oru("4711", ANNA, "F2").await;
+    let dead = node.dead("results", 2).await;
+    // Results go on behind a dead letter.
+    let correction = node.oru("4711", ANNA, "F1").await;
+    let record = node.record(4).await;
+    assert_eq!(record[3], format!("{correction} 4711"));
+
+    let (_, refused) = node.does(&["requeue", &dead[0]], 3);
+    assert!(
+        refused.contains("would bring back an old state"),
+        "{refused}"
+    );
+    assert!(refused.contains("1 of 1 objects"), "{refused}");
+    assert!(refused.contains("--force"), "{refused}");
+    assert!(
+        !refused.contains("4711") && !refused.contains("F1") && !refused.contains("ANNA"),
+        "{refused}"
+    );
+    let newer = refused.split("(message ").nth(1).unwrap();
+    let newer = newer.split(')').next().unwrap();
+    let (traced, _) = ends(&["trace", newer, "--at", &node.at], 0);
+    assert!(traced.contains("results"), "{traced}");
+
+    // Of several the others are sent.
+    let (said, note) = node.does(&["requeue", &dead[0], &dead[1]], 1);
+    assert!(said.contains(&format!("{}  not sent: ", dead[0])), "{said}");
+    assert!(
+        said.contains(&format!("{} is sent again", dead[1])),
+        "{said}"
+    );
+    assert!(note.contains("1 of 2 would bring back"), "{note}");
+    assert_eq!(node.record(5).await[4], format!("{other} 4711"));
+    assert_eq!(node.dead("results", 1).await, dead[..1]);
+
+    // So is a replay, and a range of them.
+    let message = dead[0].split('.').next().unwrap();
+    let (_, refused) = ends(&["replay", message, "--at", &node.at], 3);
+    assert!(
+        refused.contains("would bring back an old state"),
+        "{refused}"
+    );
+    ends(&["replay", message, "--force", "--at", &node.at], 2);
+
+    node.does(&["requeue", &dead[0], "--force"], 0);
+    assert_eq!(node.record(6).await[5], format!("{old} 4711"));
+    let (traced, _) = ends(&["trace", message, "--at", &node.at], 0);
+    assert!(traced.contains("sent by force, though"), "{traced}");
+    assert!(traced.contains("looked at"), "{traced}");
+}
+
+#[tokio::test]
+async fn what_builds_on_a_refused_admission_waits_with_merges_and_follows_it() {
+    let node = Node::start().await;
+    node.adt("A01", "4711", ANNA, "PV1|1|I|MED1").await;
+    let second = "MUELLER^ANNA||19840417|F";
+    node.adt("A01", "4712", second, "PV1|1|I|MED2").await;
+    node.record(2).await;
+    node.refuses_next();
+    let head = node.adt("A08", "4711", ANNA, "PV1|1|I|MED3").await;
+    let dead = node.dead("admissions", 1).await;
+    let merge = node.adt("A40", "4711", ANNA, "MRG|4712^^^STE^MR").await;
+    let late = node.oru("4712", second, "F1").await;
+    let last = node.adt("A08", "4711", ANNA, "PV1|1|I|MED4").await;
+    let free = node.adt("A01", "4713", PETRA, "PV1|1|I|MED1").await;
+    let record = node.record(4).await;
+    assert_eq!(record[3], format!("{free} 4713"), "nobody else waits");
+
+    // What waits behind it is newer and not there yet.
+    node.does(&["requeue", &dead[0]], 0);
+    let record = node.record(8).await;
+    let expected = [head, merge, late, last].map(|id| format!("{id} 4711"));
+    assert_eq!(record[4..], expected);
+}
+
+#[tokio::test]
+async fn a_reassigned_result_waits_in_the_lane_of_its_new_patient() {
+    let node = Node::start().await;
+    node.adt("A01", "4711", ANNA, "PV1|1|I|MED1").await;
+    node.adt("A01", "4712", PETRA, "PV1|1|I|MED1").await;
+    node.record(2).await;
+    node.refuses_next();
+    let change = node.adt("A08", "4712", PETRA, "PV1|1|I|MED2").await;
+    let dead = node.dead("admissions", 1).await;
+    let theirs = node.oru("4711", PETRA, "F1").await;
+    let (message, _) = node.held().await;
+    let to = ["--to", "4712", "--authority", "STE", "--type", "MR"];
+    node.does(&[&["reassign", &message], &to[..]].concat(), 0);
+    let free = node
+        .adt("A01", "4713", "KLEIN^OTTO||19200101|M", "PV1|1|I|MED1")
+        .await;
+    let record = node.record(4).await;
+    assert_eq!(record[3], format!("{free} 4713"), "it waits for 4712");
+    node.does(&["requeue", &dead[0]], 0);
+    let record = node.record(6).await;
+    assert_eq!(
+        record[4..],
+        [format!("{change} 4712"), format!("{theirs} 4712")]
     );
 }
