@@ -23,6 +23,7 @@ mod split;
 mod subsumes;
 mod systems;
 mod translate;
+mod units;
 mod unmapped;
 mod validate;
 mod validate_code;
@@ -45,6 +46,7 @@ pub fn specs() -> Vec<ComponentSpec> {
         split::spec(),
         validate::spec(),
         normalise::spec(),
+        units::spec(),
         convert::spec(),
         sender::spec(),
         matching::spec(),

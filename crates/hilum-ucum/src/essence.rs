@@ -43,7 +43,7 @@ pub(crate) struct Table {
 
 /// An entry of the file as it stands.
 #[derive(Debug, Default)]
-struct Entry {
+pub(crate) struct Entry {
     kind: &'static str,
     symbol: &'static str,
     name: &'static str,
@@ -64,6 +64,11 @@ impl Table {
     /// Entries are analysed in the order of the file or, where one uses a later one, on the next
     /// pass over those that are left.
     fn build(entries: Vec<Entry>) -> Self {
+        Self::build_with(entries, &[])
+    }
+
+    /// With units that are bases beside those of the file.
+    pub(crate) fn build_with(entries: Vec<Entry>, bases: &[&str]) -> Self {
         let mut table = Self::default();
         let mut left = Vec::new();
         for entry in entries {
@@ -75,6 +80,9 @@ impl Table {
                     factor,
                 }),
                 ("base-unit", _) => table.add(&entry, Canonical::base(entry.symbol)),
+                _ if bases.contains(&entry.symbol) => {
+                    table.add(&entry, Canonical::base(entry.symbol));
+                }
                 _ => left.push(entry),
             }
         }
@@ -152,7 +160,7 @@ fn intern(text: String) -> &'static str {
 }
 
 /// Reads the file. It is part of the program, and a test proves that all of it is understood.
-fn read() -> Vec<Entry> {
+pub(crate) fn read() -> Vec<Entry> {
     let mut reader = Reader::from_str(ESSENCE);
     let (mut entries, mut entry, mut text) = (Vec::new(), Entry::default(), String::new());
     loop {

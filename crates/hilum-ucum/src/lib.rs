@@ -31,10 +31,12 @@ mod canonical;
 mod error;
 mod essence;
 mod parse;
+mod result;
 mod special;
 mod unit;
 
 pub use canonical::FACTOR_BITS_MAX;
 pub use error::{ConvertError, UnitError, UnitProblem};
 pub use parse::{CODE_BYTES_MAX, EXPONENT_MAX, NESTING_MAX};
+pub use result::{Conversion, NUMBER_BYTES_MAX, NoConversion, Results};
 pub use unit::{Converted, Unit, is_unit};

@@ -44,7 +44,10 @@ pub(crate) struct Config {
     /// finding), or is rejected (`reject`).
     #[serde(default)]
     pub(crate) unmapped: Unmapped,
-    /// For HL7 v2: a field of the same segment that takes the unit of the row, such as OBX-6.
+    /// For HL7 v2, `OBX-6`: the result is given in the unit of the row. A unit that is the same by
+    /// another name is written as the row has it; any other is converted with value and range, or
+    /// the result stays as it came, with a finding (see the step `units`, which knows molar masses and
+    /// spellings).
     pub(crate) unit: Option<PathText>,
     /// For coded fields of HL7 v2: keep the code that came in as the alternate one (components 4
     /// to 6).

@@ -8,6 +8,7 @@ mod config;
 mod tables;
 pub(crate) mod v2;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use hilum_codes::{Coding, Equivalence, ROWS_MAX, Used};
@@ -21,6 +22,8 @@ use hilum_message::{Metadata, Phi};
 use serde_json::Value;
 
 use crate::settings::{Problems, not_evaluated, not_written, read, schema};
+use crate::units::Signs;
+use crate::units::result::{Conversions, Wanted};
 use crate::unmapped::{Absent, Unmapped};
 use config::{Config, Default};
 use tables::{Hit, Rows, Tables};
@@ -59,7 +62,7 @@ const EXAMPLES: &[Example] = &[
         yaml: "translate:\n  field: OBX-3\n  table: tables/local-to-loinc.csv\n  unit: OBX-6\n",
         effect: Some(StepExample {
             format: "hl7v2",
-            before: "MSH|^~\\&|LIS|H|||||ORU^R01|1|P|2.5\nOBX|1|NM|K^Kalium^L||4.1|mmol\nOBX|2|NM|ZZ9^^L||1\n",
+            before: "MSH|^~\\&|LIS|H|||||ORU^R01|1|P|2.5\nOBX|1|NM|K^Kalium^L||4.1|mmol/l\nOBX|2|NM|ZZ9^^L||1\n",
             after: "MSH|^~\\&|LIS|H|||||ORU^R01|1|P|2.5\nOBX|1|NM|2823-3^Potassium^LN||4.1|mmol/L\nOBX|2|NM|ZZ9^^L||1\n",
             files: &[("tables/local-to-loinc.csv", TABLE)],
         }),
@@ -104,15 +107,15 @@ fn build(config: &Value, context: &BuildContext<'_>) -> Built<Arc<dyn Step>> {
     let mut problems = Problems::default();
     let field = problems.keep(context.rule(&["field"], config.field.as_str()));
     let tables = Tables::read(&config, context, &mut problems);
-    let unit = problems
-        .keep(
-            config
-                .unit
-                .map(|unit| v2::unit_field(unit.as_str()))
-                .transpose(),
-        )
-        .flatten();
-    if unit.is_some() && context.format.name() != "hl7v2" {
+    if let Some(unit) = &config.unit {
+        problems.keep(v2::is_unit_field(unit.as_str()));
+    }
+    let units = config.unit.is_some().then(|| Units {
+        signs: Signs::of(context, None, &mut problems),
+        conversions: Conversions::default(),
+        spelled: BTreeMap::new(),
+    });
+    if units.is_some() && context.format.name() != "hl7v2" {
         problems.add(Problem::at(&["unit"], "units are written in HL7 v2 only"));
     }
     let step = field.zip(tables).map(|(field, tables)| {
@@ -122,7 +125,7 @@ fn build(config: &Value, context: &BuildContext<'_>) -> Built<Arc<dyn Step>> {
             path: config.field.as_str().to_owned(),
             default: config.default,
             unmapped: config.unmapped,
-            unit,
+            units,
             keep_original: config.keep_original,
         }) as Arc<dyn Step>
     });
@@ -136,8 +139,15 @@ struct Translate {
     path: String,
     default: Option<Default>,
     unmapped: Unmapped,
-    unit: Option<u32>,
+    units: Option<Units>,
     keep_original: bool,
+}
+
+/// What is needed to give a result the unit of a row.
+struct Units {
+    signs: Signs,
+    conversions: Conversions,
+    spelled: BTreeMap<String, String>,
 }
 
 /// What is to be done about one code.
@@ -164,6 +174,8 @@ impl Step for Translate {
         let nodes = self.nodes(message, context)?;
         let rows = self.tables.of(&message.metadata);
         let v2 = message.document.as_any().is::<Message>();
+        let units = self.units.as_ref();
+        let decimal = units.and_then(|units| units.signs.find(&message.metadata));
         if v2 {
             let places = v2::places(&*message.document, &nodes);
             for place in places {
@@ -186,12 +198,19 @@ impl Step for Translate {
                 place
                     .write(message, to, self.keep_original)
                     .map_err(not_written)?;
-                let unit = match &found {
-                    Found::Row(row) if !row.unit.is_empty() => self.unit.map(|at| (at, &row.unit)),
-                    _ => None,
-                };
-                if let Some((at, unit)) = unit {
-                    place.write_unit(message, at, unit).map_err(not_written)?;
+                if let (Found::Row(row), Some(units)) = (&found, &self.units)
+                    && !row.unit.is_empty()
+                {
+                    let wanted = Wanted {
+                        unit: &row.unit,
+                        molar_mass: None,
+                        spelled: &units.spelled,
+                        decimal,
+                    };
+                    let written = units
+                        .conversions
+                        .bring(message, place.index, wanted, context);
+                    written.map_err(not_written)?;
                 }
             }
             return Ok(Flow::Next);

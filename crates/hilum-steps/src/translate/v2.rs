@@ -15,21 +15,25 @@ pub(crate) struct Place {
     pub(crate) location: String,
     /// The segment's place.
     segment: String,
+    /// The segment's number.
+    pub(super) index: usize,
     pub(crate) from: Coding,
     /// Code, text and system are components of this place.
     coded: bool,
 }
 
-/// The field that takes units, given as a path into the segment of the code.
-pub(super) fn unit_field(path: &str) -> Result<u32, Problem> {
-    let refuse = || {
-        Problem::at(
-            &["unit"],
-            "a field of the same segment is needed, such as OBX-6",
-        )
-    };
-    let path = Path::parse(path).map_err(|_| refuse())?;
-    path.field().map(|field| field.field).ok_or_else(refuse)
+/// Whether a path is that of the unit of a result; a problem where it is another one.
+pub(super) fn is_unit_field(path: &str) -> Result<(), Problem> {
+    let field = Path::parse(path).ok();
+    let field = field
+        .as_ref()
+        .and_then(Path::field)
+        .map(|field| field.field);
+    if field == Some(6) && path.starts_with("OBX") {
+        return Ok(());
+    }
+    let text = "the unit of a result stands in OBX-6, beside its value and its range";
+    Err(Problem::at(&["unit"], text))
 }
 
 /// The places of the codes that `nodes` stand for; empty and null ones are left out.
@@ -63,6 +67,7 @@ pub(crate) fn places(document: &dyn Document, nodes: &[NodeId]) -> Vec<Place> {
             (!from.code.is_empty()).then(|| Place {
                 location: part.location(),
                 segment: message.segment_location(part.segment().index()),
+                index: part.segment().index(),
                 from,
                 coded,
             })
@@ -108,16 +113,6 @@ impl Place {
         set(message, &component(1), &to.code)?;
         set(message, &component(2), &to.display)?;
         set(message, &component(3), &to.system)
-    }
-
-    /// Writes a unit into a field of the same segment.
-    pub(super) fn write_unit(
-        &self,
-        message: &mut Message,
-        field: u32,
-        unit: &str,
-    ) -> Result<(), EditError> {
-        set(message, &format!("{}-{field}.1", self.segment), unit)
     }
 }
 

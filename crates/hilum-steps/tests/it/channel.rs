@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use hilum_component::{
-    Acknowledge, Authority, Build, BuildContext, ChannelPlan, ComponentKind, DestinationKind,
-    DestinationPlan, Format, FormatOptions, Incoming, Meter, Millis, Order, Problem,
-    ProcessEnvironment, Processed, Registry, Released, ResendPlan, RetryPlan, SendsAs, Site, Size,
-    SourceKind, SourcePlan, StateView, StepPlan, Stored, SystemInfo, Terminology, TraceLine,
-    UnknownPatient, Unlimited, process,
+    Acknowledge, Authority, Build, BuildContext, ChannelPlan, ComponentKind, DecimalSign,
+    DestinationKind, DestinationPlan, Format, FormatOptions, Incoming, Meter, Millis, Order,
+    Problem, ProcessEnvironment, Processed, Registry, Released, ResendPlan, RetryPlan, SendsAs,
+    Site, Size, SourceKind, SourcePlan, StateView, StepPlan, Stored, SystemInfo, Terminology,
+    TraceLine, UnknownPatient, Unlimited, process,
 };
 use hilum_fhirpath::NoHost;
 use hilum_message::{IndexKey, MessageId, Metadata, Payload, PlanDigest};
@@ -49,6 +49,11 @@ impl Site for Files {
         Some(Arc::new(SystemInfo {
             name: name.to_owned(),
             zone: text(&file["zone"]),
+            decimal: match text(&file["decimal"]).as_deref() {
+                Some("comma") => Some(DecimalSign::Comma),
+                Some("point") => Some(DecimalSign::Point),
+                _ => None,
+            },
             identifiers: list(&file["identifiers"])
                 .iter()
                 .map(|one| Authority {

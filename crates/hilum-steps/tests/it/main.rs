@@ -16,5 +16,6 @@ mod set;
 mod split;
 mod terminology;
 mod translate;
+mod units;
 mod validate;
 mod yaml;

@@ -33,8 +33,18 @@ fn coded_fields_take_code_text_and_system() {
     );
     check(
         "unit: OBX-6",
-        "OBX|1|NM|K^^L||4|x^y",
+        "OBX|1|NM|K^^L||4|mmol/l^y",
         "OBX|1|NM|2823-3^Potassium^LN||4|mmol/L^y",
+    );
+    check(
+        "unit: OBX-6",
+        "OBX|1|NM|K^^L||4.10|umol/mL^y|3.50-5.10",
+        "OBX|1|NM|2823-3^Potassium^LN||4.10|mmol/L^y|3.50-5.10",
+    );
+    check(
+        "unit: OBX-6",
+        "OBX|1|NM|K^^L||4100|umol/L|3500-5100",
+        "OBX|1|NM|2823-3^Potassium^LN||4.100|mmol/L|3.500-5.100",
     );
     check(
         "default: { code: U, system: Z }",
