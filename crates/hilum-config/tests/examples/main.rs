@@ -176,7 +176,9 @@ fn site_of(spec: &ComponentSpec, example: &Example) -> Vec<(String, String)> {
     ];
     let shown = example.effect.iter().flat_map(|effect| effect.files);
     files.extend(shown.map(|(path, text)| ((*path).to_owned(), (*text).to_owned())));
-    for name in example.yaml.split("system: ").skip(1) {
+    // `code-system: X` names none of the site.
+    let yaml = example.yaml.replace("-system: ", " ");
+    for name in yaml.split("system: ").skip(1) {
         let name: String = name
             .chars()
             .take_while(|c| c.is_ascii_alphanumeric() || *c == '-')

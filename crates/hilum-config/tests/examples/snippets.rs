@@ -111,6 +111,8 @@ fn files(pages: &[&str]) -> BTreeMap<String, String> {
 fn complete(files: &mut BTreeMap<String, String>) {
     let yaml = files.iter().filter(|(name, _)| name.ends_with(".yaml"));
     let all: String = yaml.map(|(_, text)| text.as_str()).collect();
+    // `code-system: X` names none of the site.
+    let all = all.replace("-system: ", " ");
     for name in all.split("system: ").skip(1) {
         let end = |c: char| !c.is_ascii_alphanumeric() && c != '-';
         let name = name.split(end).next().unwrap_or_default();
