@@ -111,6 +111,27 @@ const DISK_FREE: Metric = Metric(
     "Bytes that are free where the journal lies",
 );
 
+const CRITICAL_OPEN: Metric = Metric(
+    "hilum_critical_results_waiting",
+    "gauge",
+    "Deliveries of critical results that are not acknowledged",
+);
+const CRITICAL_LATE: Metric = Metric(
+    "hilum_critical_results_late",
+    "gauge",
+    "Of those, the ones that took longer than critical-within",
+);
+const CRITICAL_TOLD: Metric = Metric(
+    "hilum_critical_results_escalated_total",
+    "counter",
+    "Deliveries of critical results that someone was told of",
+);
+const CRITICAL_TOOK: Metric = Metric(
+    "hilum_critical_result_seconds",
+    "histogram",
+    "From the arrival of a critical result to its acknowledgement",
+);
+
 const FHIR_JOBS: Metric = Metric(
     "hilum_fhir_jobs",
     "gauge",
@@ -129,12 +150,27 @@ pub(crate) fn render(engine: &Engine, work: Option<&[FhirWork]>) -> String {
         head(&mut text, &DISK_FREE);
         sample(&mut text, DISK_FREE.0, "", free);
     }
+    critical(&mut text, engine);
     channels(&mut text, engine);
     queues(&mut text, engine);
     if let Some(work) = work {
         fhir(&mut text, work);
     }
     text
+}
+
+fn critical(text: &mut String, engine: &Engine) {
+    let figures = engine.critical_figures();
+    for (metric, value) in [
+        (&CRITICAL_OPEN, figures.open()),
+        (&CRITICAL_LATE, figures.late()),
+        (&CRITICAL_TOLD, figures.told.get()),
+    ] {
+        head(text, metric);
+        sample(text, metric.0, "", value);
+    }
+    head(text, &CRITICAL_TOOK);
+    histogram(text, CRITICAL_TOOK.0, &[], &figures.took);
 }
 
 /// The states and kinds that there may be are always there, so that a rule can wait for them.
@@ -294,7 +330,7 @@ mod tests {
     use super::*;
 
     /// All metrics, in the order of the page of the reference.
-    const ALL: [&Metric; 21] = [
+    const ALL: [&Metric; 25] = [
         &RECEIVED,
         &RECEIVED_BYTES,
         &DISPOSED,
@@ -315,6 +351,10 @@ mod tests {
         &IN_FLIGHT,
         &DISK_FULL,
         &DISK_FREE,
+        &CRITICAL_OPEN,
+        &CRITICAL_LATE,
+        &CRITICAL_TOLD,
+        &CRITICAL_TOOK,
         &FHIR_JOBS,
     ];
 

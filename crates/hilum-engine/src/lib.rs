@@ -17,6 +17,7 @@ pub mod alert;
 mod channel;
 mod clock;
 mod codes;
+mod critical;
 mod edit;
 mod figures;
 mod in_flight;
@@ -35,6 +36,7 @@ mod store;
 
 pub use alert::{ALERT_TOPIC, Alert};
 pub use codes::{FORGOTTEN_AFTER_MS, Forget, Seen, UNMAPPED_CODES_MAX, Unmapped};
+pub use critical::{Critical, CriticalFigures, OnlyOpen};
 pub use edit::StateEdit;
 pub use figures::{
     ChannelFigures, Counter, DISPOSITIONS, LATENCY_BOUNDS_US, Latency, QueueFigures,

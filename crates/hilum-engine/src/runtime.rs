@@ -17,6 +17,7 @@ use crate::alert::Alert;
 use crate::channel::Channel;
 use crate::clock::Ids;
 use crate::codes::Codes;
+use crate::critical::CriticalFigures;
 use crate::in_flight::InFlight;
 use crate::kept::KeptPlans;
 use crate::lanes::{Entry, QueueId};
@@ -68,6 +69,7 @@ pub(crate) struct Core {
     pub(crate) space: Space,
     pub(crate) held: HeldMessages,
     pub(crate) codes: Codes,
+    pub(crate) critical: CriticalFigures,
     pub(crate) kept: Arc<dyn KeptPlans>,
     pub(crate) links: Arc<dyn LinkedKeys>,
     /// Work whose source has given up waiting.
@@ -111,6 +113,7 @@ impl Core {
             space,
             held: HeldMessages::default(),
             codes,
+            critical: CriticalFigures::default(),
             kept,
             links,
             received_wake: Notify::new(),

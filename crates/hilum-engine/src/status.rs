@@ -24,6 +24,10 @@ pub struct EngineStatus {
     pub disk_full: bool,
     /// Bytes that are free where the journal lies.
     pub disk_free: Option<u64>,
+    /// Critical results that wait to be acknowledged.
+    pub critical_open: u64,
+    /// Of those, the ones that took too long already.
+    pub critical_late: u64,
     /// The channels by name.
     pub channels: Vec<ChannelStatus>,
 }
@@ -118,6 +122,8 @@ impl EngineStatus {
             in_flight: core.in_flight.messages(),
             disk_full: core.disk_full.load(Ordering::Relaxed),
             disk_free: core.space.free(),
+            critical_open: core.critical.open(),
+            critical_late: core.critical.late(),
             channels: core
                 .channels()
                 .iter()

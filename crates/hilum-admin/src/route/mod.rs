@@ -2,6 +2,7 @@
 
 mod care;
 mod codes;
+mod critical;
 mod identity;
 mod messages;
 mod node;
@@ -171,6 +172,7 @@ pub(crate) fn all() -> Vec<Entry> {
         .chain(steps::routes())
         .chain(operate::routes())
         .chain(codes::routes())
+        .chain(critical::routes())
         .chain(identity::routes())
         .chain(care::routes())
         .collect()

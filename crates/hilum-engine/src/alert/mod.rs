@@ -23,7 +23,8 @@ pub const ALERT_TOPIC: &str = "hilum.alerts";
 pub struct Alert {
     /// `silence`, `queue-length`, `queue-age`, `queue-full`, `dead-letter`, `given-up`, `halted`,
     /// `disk-full`, `disk-space`, `source-down`, `rejected-later`, `journal-damaged`,
-    /// `fhir-job-failed`, `unmapped-codes`, `old-state-held`.
+    /// `fhir-job-failed`, `unmapped-codes`, `old-state-held`,
+    /// `critical-result`.
     pub kind: &'static str,
     /// `raised`, `cleared`, or `event` for what happens once.
     pub state: &'static str,

@@ -184,6 +184,9 @@ impl Engine {
             alerts::watch(Arc::clone(&core), stop)
         }));
         tasks.own.push(Running::spawn(|stop| {
+            crate::critical::watch(Arc::clone(&core), stop)
+        }));
+        tasks.own.push(Running::spawn(|stop| {
             retention::retain(Arc::clone(&core), stop)
         }));
         tasks.own.push(Running::spawn(|stop| {

@@ -92,6 +92,7 @@ fn request(
         keys: processed.keys.iter().copied().collect(),
     });
     let metadata = for_row(&processed);
+    let critical = crate::critical::rows(plan, &processed);
     let state_merges = core.codes.merges(&channel.name, &processed);
     AcceptRequest {
         message: processed.id,
@@ -119,7 +120,12 @@ fn request(
             .map(delivery)
             .collect(),
         state_reads: processed.reads.into_iter().map(read).collect(),
-        state_writes: processed.writes.into_iter().map(write).collect(),
+        state_writes: processed
+            .writes
+            .into_iter()
+            .map(write)
+            .chain(critical)
+            .collect(),
         state_merges,
         timers: processed.timers.into_iter().map(timer).collect(),
         blobs: Vec::new(),

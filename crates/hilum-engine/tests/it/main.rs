@@ -11,6 +11,7 @@ mod ask;
 mod batches;
 mod beside;
 mod content;
+mod critical;
 mod dead_letters;
 mod disk;
 mod enhanced;

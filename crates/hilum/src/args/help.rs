@@ -282,6 +282,14 @@ const HELP: &[Help] = &[
             "",
         )],
     ),
+    (
+        "critical",
+        &[
+            (1, "one was not acknowledged in time and still waits"),
+            NODE[0],
+        ],
+        &[("--open", "those that nobody has acknowledged")],
+    ),
     ("holds", NODE, &[("", "")]),
     (
         "release",

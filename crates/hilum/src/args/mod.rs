@@ -28,8 +28,8 @@ pub(crate) use help::command;
 pub(crate) use identity::{Identity, IdentityCommand, Reassign, ShowIdentity, UndoLinks};
 pub(crate) use journal::{Backup, Compare, Db, DbCommand, DbExport, DbReindex, DbSql, Verify};
 pub(crate) use node::{
-    Ask, DeadLetters, Decide, Filters, Hold, Messages, OfDelivery, OfDestination, OfMessage,
-    Release, Replay, Requeue, Resume, Tail, Trace, When,
+    Ask, Critical, DeadLetters, Decide, Filters, Hold, Messages, OfDelivery, OfDestination,
+    OfMessage, Release, Replay, Requeue, Resume, Tail, Trace, When,
 };
 pub(crate) use peers::{Answer, Receive, ReceiveTls, Send, SendTls};
 pub(crate) use site::{Docs, Doctor, Explain, Impact, Init, Inspect, Schema, Test};
@@ -106,6 +106,8 @@ pub(crate) enum Command {
     Requeue(Requeue),
     /// Gives up dead letters; what waits behind them goes on
     Withdraw(OfDelivery),
+    /// Lists critical results, and how long each took until it was acknowledged
+    Critical(Critical),
     /// Lists the messages that a step holds
     Holds(Ask),
     /// Lets a held message go on

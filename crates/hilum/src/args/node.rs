@@ -115,6 +115,22 @@ pub(crate) struct DeadLetters {
     pub(crate) limit: u32,
 }
 
+/// `hilum critical`
+///
+/// A critical result (OBX-8 is HH, LL or AA, or its order is STAT) is to be acknowledged by its receiver
+/// within `critical-within`, else someone is told on `hilum.alerts`.
+#[derive(Debug, Args)]
+pub(crate) struct Critical {
+    /// Only those that are not acknowledged
+    #[arg(long)]
+    pub(crate) open: bool,
+    /// How many at most, newest first
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) limit: u32,
+    #[command(flatten)]
+    pub(crate) node: Node,
+}
+
 /// `hilum hold`
 #[derive(Debug, Args)]
 pub(crate) struct Hold {

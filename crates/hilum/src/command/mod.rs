@@ -56,6 +56,7 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> anyhow::Result<Exit
         Command::DeadLetters(arguments) => node::dead_letters(arguments, output),
         Command::Requeue(arguments) => node::requeue(arguments, output),
         Command::Withdraw(arguments) => node::withdraw(arguments, output),
+        Command::Critical(arguments) => node::critical(arguments, output),
         Command::Holds(arguments) => node::holds(arguments, output),
         Command::Release(arguments) => node::release(arguments, output),
         Command::Reassign(arguments) => node::reassign(arguments, output),

@@ -24,6 +24,7 @@ mod interface;
 mod journal;
 mod kit;
 mod life;
+mod marks;
 mod node;
 mod operate;
 mod peers;

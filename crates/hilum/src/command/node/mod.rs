@@ -1,5 +1,6 @@
 //! The commands that ask a running node over its management API.
 
+mod critical;
 mod find;
 mod identity;
 mod operate;
@@ -8,6 +9,7 @@ pub(super) mod show;
 mod status;
 mod trace;
 
+pub(super) use critical::critical;
 pub(super) use find::{messages, tail};
 pub(super) use identity::{identity, reassign};
 pub(super) use operate::{

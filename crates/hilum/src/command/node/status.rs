@@ -24,6 +24,14 @@ pub(crate) fn status(arguments: &Ask, output: &Output) -> anyhow::Result<Exit> {
             String::new()
         }
     ));
+    if let Some(open) = status["critical-open"].as_u64().filter(|open| *open > 0) {
+        let late = &status["critical-late"];
+        let line = format!(
+            "critical results: {open} wait, {late} of them too long; `hilum critical --open`"
+        );
+        let colour = if late.as_u64() > Some(0) { "31" } else { "33" };
+        output.line(output.colored(colour, &line));
+    }
     if let Some(url) = status["fhir"].as_str() {
         output.line(format_args!("FHIR at {url}"));
     }

@@ -1,0 +1,403 @@
+//! Critical results: until when their receivers must have acknowledged them, who is told where one has
+//! not, and how long each took.
+//!
+//! A delivery of a critical result has a row in the state, written in the commit of its message, so it
+//! survives a restart. The rows are held against the journal now and then; what is over is kept for the
+//! report, elsewhere, so that what is open stays few.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use hilum_component::{CRITICAL, ChannelPlan, Processed, Stop};
+use hilum_journal::{DeliveryState, JournalError, Outcome, StateWrite};
+use hilum_message::{DeliveryId, MessageId};
+use serde::{Deserialize, Serialize};
+
+use crate::alert::Alert;
+use crate::figures::{Counter, Latency};
+use crate::runtime::Core;
+use crate::store;
+
+/// Where what is open is kept in the state, by message and ordinal.
+const OPEN: &str = "hilum.critical";
+/// Where what is over is kept.
+const OVER: &str = "hilum.critical-over";
+/// How long what is over is kept for the report.
+const KEPT_MS: u64 = 90 * 86_400_000;
+/// How often open rows are held against the journal.
+const EVERY: Duration = Duration::from_millis(500);
+/// Open rows that are read at once; beyond it the newest wait until older ones are over.
+const OPEN_MAX: usize = 100_000;
+/// Deliveries that are looked up at a time, those that are due first.
+const LOOK_MAX: usize = 500;
+
+/// A delivery of a critical result.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Critical {
+    /// The message.
+    pub message: String,
+    /// The place of the delivery among those of the message.
+    pub ordinal: u32,
+    /// The channel.
+    pub channel: Arc<str>,
+    /// The destination.
+    pub destination: Arc<str>,
+    /// The flag of the value (`HH`), or `STAT`.
+    pub why: String,
+    /// When the message arrived, Unix milliseconds.
+    pub arrived_ms: u64,
+    /// Until when the receiver must have acknowledged it.
+    pub due_ms: u64,
+    /// When someone was told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub told_ms: Option<u64>,
+    /// When the receiver acknowledged it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acknowledged_ms: Option<u64>,
+    /// `waiting`, `acknowledged`, `taken` (received, and not acknowledged by the application),
+    /// `dead-letter`, `withdrawn` or `gone`.
+    pub state: String,
+}
+
+impl Critical {
+    fn key(&self) -> String {
+        format!("{}.{}", self.message, self.ordinal)
+    }
+
+    fn id(&self) -> Option<DeliveryId> {
+        Some(DeliveryId {
+            message: self.message.parse::<MessageId>().ok()?,
+            ordinal: self.ordinal,
+        })
+    }
+}
+
+/// What is counted of critical results.
+#[derive(Debug, Default)]
+pub struct CriticalFigures {
+    /// Deliveries that wait to be acknowledged.
+    open: AtomicU64,
+    /// Of those, the ones that somebody was told of.
+    late: AtomicU64,
+    /// Deliveries that were acknowledged since the start of the engine.
+    pub acknowledged: Counter,
+    /// Deliveries that somebody was told of, since the start of the engine.
+    pub told: Counter,
+    /// From the arrival of a message to its acknowledgement.
+    pub took: Latency,
+}
+
+impl CriticalFigures {
+    /// Deliveries that wait to be acknowledged.
+    #[must_use]
+    pub fn open(&self) -> u64 {
+        self.open.load(Ordering::Relaxed)
+    }
+
+    /// Of those, the ones that took too long already.
+    #[must_use]
+    pub fn late(&self) -> u64 {
+        self.late.load(Ordering::Relaxed)
+    }
+}
+
+/// The rows of a message's critical deliveries, for its commit.
+pub(crate) fn rows(plan: &ChannelPlan, processed: &Processed) -> Vec<StateWrite> {
+    let mut rows = Vec::new();
+    for (delivery, ordinal) in processed.deliveries.iter().zip(0_u32..) {
+        let Some(due_ms) = delivery.critical else {
+            continue;
+        };
+        let row = Critical {
+            message: processed.id.to_string(),
+            ordinal,
+            channel: Arc::clone(&plan.name),
+            destination: Arc::clone(&delivery.destination),
+            why: delivery
+                .metadata
+                .get(CRITICAL)
+                .unwrap_or("critical")
+                .to_owned(),
+            arrived_ms: processed.arrived_ms,
+            due_ms,
+            told_ms: None,
+            acknowledged_ms: None,
+            state: "waiting".to_owned(),
+        };
+        rows.extend(write(OPEN, &row, None));
+    }
+    rows
+}
+
+fn write(scope: &str, row: &Critical, expires_ms: Option<u64>) -> Option<StateWrite> {
+    Some(StateWrite {
+        scope: Arc::from(scope),
+        key: Arc::from(row.key()),
+        value: Some(Bytes::from(serde_json::to_vec(row).ok()?)),
+        expires_ms,
+    })
+}
+
+fn remove(row: &Critical) -> StateWrite {
+    StateWrite {
+        scope: Arc::from(OPEN),
+        key: Arc::from(row.key()),
+        value: None,
+        expires_ms: None,
+    }
+}
+
+fn read(core: &Core, scope: &str, limit: usize) -> Result<Vec<Critical>, JournalError> {
+    let found = core.journal.state_of(scope, "", limit)?;
+    let rows = found
+        .into_iter()
+        .filter_map(|(_, value)| serde_json::from_slice(&value).ok());
+    Ok(rows.collect())
+}
+
+/// Holds what is open against the journal until `stop`.
+pub(crate) async fn watch(core: Arc<Core>, mut stop: Stop) {
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(EVERY) => {}
+            () = stop.requested() => return,
+        }
+        if let Err(error) = look(&core).await {
+            tracing::error!(
+                error = store::chain(&error),
+                "critical results cannot be looked up"
+            );
+        }
+    }
+}
+
+async fn look(core: &Arc<Core>) -> Result<(), JournalError> {
+    let mut open = read(core, OPEN, OPEN_MAX)?;
+    let late = open.iter().filter(|row| row.told_ms.is_some()).count();
+    core.critical
+        .open
+        .store(open.len() as u64, Ordering::Relaxed);
+    core.critical.late.store(late as u64, Ordering::Relaxed);
+    // Whoever is not told of yet and due first; each of the others comes round.
+    open.sort_by_key(|row| (row.told_ms.is_some(), row.due_ms));
+    let mut writes = Vec::new();
+    for row in open.into_iter().take(LOOK_MAX) {
+        let now = found(core, &row).await?;
+        let (row, over) = settle(core, row, now);
+        if over {
+            let expires_ms = Some(core.now_ms().saturating_add(KEPT_MS));
+            writes.push(remove(&row.row));
+            writes.extend(write(OVER, &row.row, expires_ms));
+        } else if row.changed {
+            writes.extend(write(OPEN, &row.row, None));
+        }
+    }
+    if writes.is_empty() {
+        return Ok(());
+    }
+    let reason = "critical results were looked up".to_owned();
+    if let Err(failure) = store::write_state(core, reason, writes).await {
+        // They are told of once more, which is better than not at all.
+        tracing::error!(
+            error = failure.text(),
+            "critical results could not be recorded"
+        );
+    }
+    Ok(())
+}
+
+/// Where a delivery is.
+enum Now {
+    Waiting,
+    Acknowledged(u64),
+    Taken,
+    Dead,
+    Withdrawn,
+    Gone,
+}
+
+async fn found(core: &Core, row: &Critical) -> Result<Now, JournalError> {
+    let Some(id) = row.id() else {
+        return Ok(Now::Gone);
+    };
+    let stored = match core.journal.find_delivery(id).await {
+        Ok(stored) => stored,
+        Err(JournalError::NotFound { .. }) => return Ok(Now::Gone),
+        Err(error) => return Err(error),
+    };
+    Ok(match stored.state {
+        // A row that was pinned is open: what is settled is not moved there.
+        DeliveryState::Pending | DeliveryState::Pinned => Now::Waiting,
+        DeliveryState::DeadLetter => Now::Dead,
+        DeliveryState::Withdrawn => Now::Withdrawn,
+        DeliveryState::Delivered => delivered(core, row, id).await?,
+    })
+}
+
+/// When the receiver had it, and whether its application said so: a commit answer of enhanced mode
+/// says only that it was stored.
+async fn delivered(core: &Core, row: &Critical, id: DeliveryId) -> Result<Now, JournalError> {
+    let trace = core.journal.trace(id.message).await?;
+    let own = trace
+        .deliveries
+        .into_iter()
+        .rfind(|(stored, _)| stored.delivery.delivery.id == id);
+    let attempts = own.map(|(_, attempts)| attempts).unwrap_or_default();
+    let last = attempts
+        .into_iter()
+        .rfind(|one| one.outcome == Outcome::Delivered);
+    let Some(last) = last else {
+        return Ok(Now::Acknowledged(core.now_ms()));
+    };
+    let at_ms = last.started_ms.saturating_add(u64::from(last.duration_ms));
+    let channel = core
+        .channels()
+        .into_iter()
+        .find(|channel| channel.name == row.channel);
+    let answer = last.reply.zip(channel).and_then(|(reply, channel)| {
+        let plan = channel.plan();
+        plan.format.read_answer(&reply).ok()
+    });
+    Ok(match answer {
+        Some(answer) if answer.code == "CA" => Now::Taken,
+        _ => Now::Acknowledged(at_ms),
+    })
+}
+
+/// A row, and whether it is to be written.
+struct Row {
+    row: Critical,
+    changed: bool,
+}
+
+/// What follows from where a delivery is; says whether it is over.
+fn settle(core: &Core, mut row: Critical, now: Now) -> (Row, bool) {
+    let now_ms = core.now_ms();
+    let before = row.clone();
+    let over = match now {
+        Now::Waiting => {
+            row.state = "waiting".to_owned();
+            if now_ms > row.due_ms {
+                tell(core, &mut row, "was not acknowledged in time");
+            }
+            false
+        }
+        Now::Dead => {
+            row.state = "dead-letter".to_owned();
+            tell(core, &mut row, "became a dead letter");
+            false
+        }
+        Now::Taken => {
+            row.state = "taken".to_owned();
+            let due = now_ms > row.due_ms;
+            if due {
+                let text = "was received, and the application has not acknowledged it in time";
+                tell(core, &mut row, text);
+            }
+            due
+        }
+        Now::Acknowledged(at_ms) => {
+            if at_ms > row.due_ms {
+                tell(core, &mut row, "was not acknowledged in time");
+            }
+            row.state = "acknowledged".to_owned();
+            row.acknowledged_ms = Some(at_ms);
+            core.critical.acknowledged.add(1);
+            let took_ms = at_ms.saturating_sub(row.arrived_ms);
+            core.critical.took.observe_us(took_ms.saturating_mul(1_000));
+            clear(
+                core,
+                &row,
+                &format!("was acknowledged after {} s", took_ms / 1_000),
+            );
+            true
+        }
+        Now::Withdrawn => {
+            row.state = "withdrawn".to_owned();
+            clear(core, &row, "was withdrawn by a person");
+            true
+        }
+        Now::Gone => {
+            row.state = "gone".to_owned();
+            clear(core, &row, "is no longer kept");
+            true
+        }
+    };
+    let changed = row != before;
+    (Row { row, changed }, over)
+}
+
+/// Somebody is told, once for each delivery.
+fn tell(core: &Core, row: &mut Critical, what: &str) {
+    if row.told_ms.is_some() {
+        return;
+    }
+    row.told_ms = Some(core.now_ms());
+    core.critical.told.add(1);
+    let text = format!(
+        "a critical result ({}) {what}; call whoever cares for the patient, and see it with `hilum trace {}`",
+        row.why, row.message
+    );
+    core.publish_alert(alert(core, row, "raised", text));
+}
+
+/// Whoever was told learns that it is over.
+fn clear(core: &Core, row: &Critical, what: &str) {
+    if row.told_ms.is_some() {
+        let text = format!("the critical result ({}) {what}", row.why);
+        core.publish_alert(alert(core, row, "cleared", text));
+    }
+}
+
+fn alert(core: &Core, row: &Critical, state: &'static str, text: String) -> Alert {
+    Alert {
+        kind: "critical-result",
+        state,
+        site: core.site(),
+        channel: Some(Arc::clone(&row.channel)),
+        owner: core.owner(&row.channel),
+        destination: Some(Arc::clone(&row.destination)),
+        message: Some(row.message.clone()),
+        text,
+        at_ms: core.now_ms(),
+    }
+}
+
+impl crate::Engine {
+    /// Critical results, the newest first: those that wait and, unless `open` is set, those that are
+    /// over; at most `limit`.
+    ///
+    /// # Errors
+    /// If the journal cannot be read.
+    pub fn critical(
+        &self,
+        only_open: OnlyOpen,
+        limit: usize,
+    ) -> Result<Vec<Critical>, JournalError> {
+        let mut rows = read(self.core(), OPEN, OPEN_MAX)?;
+        if only_open == OnlyOpen::No {
+            rows.extend(read(self.core(), OVER, OPEN_MAX)?);
+        }
+        rows.sort_by_cached_key(|row| std::cmp::Reverse(row.key()));
+        rows.truncate(limit);
+        Ok(rows)
+    }
+
+    /// What is counted of critical results.
+    #[must_use]
+    pub fn critical_figures(&self) -> &CriticalFigures {
+        &self.core().critical
+    }
+}
+
+/// Whether only what waits is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnlyOpen {
+    /// What waits.
+    Yes,
+    /// What is over as well.
+    No,
+}
