@@ -142,7 +142,7 @@ fn samples_are_compared_without_a_node() {
     assert!(!out.contains("4.10"), "{out}");
     let changed = sample(
         "changed.hl7",
-        "OBX|1|NM|K^Kalium^L||4.10|mg/dL|3.5-5.0|N|||F\r",
+        "OBX|1|NM|K^Kalium^L||4.10|mmol/l|3.5-5.0|N|||F\r",
     );
     let (out, _) = ends(&[&ask[..], &[&changed, "--reveal"]].concat(), 1);
     assert!(
