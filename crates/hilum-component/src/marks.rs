@@ -8,9 +8,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use hilum_fhirpath::Env;
-use hilum_message::Metadata;
+use hilum_message::{Metadata, Phi};
 
-use crate::{Document, Format, Millis, Rule};
+use crate::{Document, Format, Millis, Rule, TraceLine};
 
 /// The named value that holds the security labels of a message, with a space between each two.
 pub const SECURITY: &str = "security";
@@ -171,6 +171,23 @@ pub enum TestMessages {
     Deliver,
     /// They are not delivered.
     Stop,
+}
+
+/// What a trace calls the reading of marks.
+pub(crate) const MARKS: &str = "marks";
+
+/// What a trace shows of the marks of a message; they are codes and places, and no content.
+pub(crate) fn lines(metadata: &Metadata) -> impl Iterator<Item = TraceLine> + '_ {
+    [SECURITY, TEST, CRITICAL].into_iter().filter_map(|name| {
+        let value = metadata.get(name)?;
+        Some(TraceLine {
+            step: MARKS.to_owned(),
+            path: Some(format!("meta.{name}")),
+            before: None,
+            after: Some(Phi::new(value.to_owned())),
+            note: String::new(),
+        })
+    })
 }
 
 /// Finds what a message says of itself, and notes it beside the message.

@@ -168,6 +168,9 @@ fn worked(
         document,
         original,
     } = opened;
+    if let Some(trace) = environment.trace.as_deref_mut() {
+        trace.extend(marks::lines(&processed.metadata));
+    }
     let env = env_of(environment, &incoming);
     let working = Working {
         id: incoming.id,

@@ -10,6 +10,7 @@ use hilum_message::{MessageId, Phi};
 
 use super::{Finding, Incoming, ProcessEnvironment, Processed, process};
 use crate::leaves::{Leaves, changed_leaves, leaves};
+use crate::marks::MARKS;
 use crate::{ChannelPlan, Document, Flow, Halted, Step, StepContext, StepPlan, TraceLine, Working};
 
 /// Changes of one step that are listed.
@@ -69,8 +70,33 @@ pub fn trace(
         trace: Some(&mut lines),
     };
     let processed = process(&watched, &mut traced, incoming);
-    let steps = std::mem::take(&mut *sink.lock().unwrap_or_else(PoisonError::into_inner));
+    let mut steps = std::mem::take(&mut *sink.lock().unwrap_or_else(PoisonError::into_inner));
+    outside(processed.id, lines, &mut steps);
     (processed, steps)
+}
+
+/// What was told outside of steps: how the message was marked, before all of them, and which
+/// destinations do not get it, behind.
+fn outside(message: MessageId, lines: Vec<TraceLine>, steps: &mut Vec<StepTrace>) {
+    let one = |line: TraceLine| StepTrace {
+        step: line.step.clone(),
+        message,
+        outcome: StepOutcome::Next,
+        lines: vec![line],
+        cut: false,
+        findings: Vec::new(),
+    };
+    let (marks, after): (Vec<_>, Vec<_>) = lines.into_iter().partition(|line| line.step == MARKS);
+    steps.extend(after.into_iter().map(|line| StepTrace {
+        outcome: StepOutcome::Filtered(line.note.clone()),
+        ..one(line)
+    }));
+    let mut marks = marks.into_iter();
+    if let Some(first) = marks.next() {
+        let mut all = one(first);
+        all.lines.extend(marks);
+        steps.insert(0, all);
+    }
 }
 
 type Sink = Arc<Mutex<Vec<StepTrace>>>;

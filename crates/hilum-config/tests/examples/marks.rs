@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use hilum_component::{
-    Disposition, Incoming, ProcessEnvironment, Processed, TestMessages, Unlimited, process,
+    Disposition, Incoming, ProcessEnvironment, Processed, TestMessages, Unlimited, process, trace,
 };
 use hilum_config::{Folder, Loaded, Options, load_folder};
 use hilum_fhirpath::NoHost;
@@ -203,6 +203,42 @@ fn labels_stand_beside_the_message_and_on_each_resource() {
         }
         assert!(resources > 3);
     }
+}
+
+#[test]
+fn a_trace_says_how_a_message_was_marked_and_who_does_not_get_it() {
+    let loaded = site("", "", "", TO);
+    let plan = loaded.plan.unwrap();
+    let text = result("T", "1^^^STE||Doe^Jane", "HH").replace('\n', "\r");
+    let id = MessageId::new(1_767_254_400_000, 7);
+    let incoming = Incoming::new(
+        id,
+        1_767_254_400_000,
+        Payload::inline(text.into()),
+        Metadata::new(),
+    );
+    let mut environment = ProcessEnvironment {
+        index_key: &IndexKey::new([7; 16]),
+        links: &(),
+        state: &(),
+        meter: &Unlimited,
+        host: &NoHost,
+        trace: None,
+    };
+    let (_, steps) = trace(&plan.channels["a"], &mut environment, incoming);
+    let told: Vec<_> = steps
+        .iter()
+        .flat_map(|step| &step.lines)
+        .map(|line| (line.step.as_str(), line.path.as_deref().unwrap_or_default()))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("marks", "meta.test"),
+            ("marks", "meta.critical"),
+            ("ehr", "MSH-11"),
+        ]
+    );
 }
 
 #[test]
