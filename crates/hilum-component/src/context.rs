@@ -94,6 +94,9 @@ pub struct SystemInfo {
     pub identifiers: Vec<Authority>,
     /// The URIs of its code systems by the names that its messages give them (CWE-3).
     pub code_systems: BTreeMap<String, String>,
+    /// The segments whose lists are all there is, with the types of messages (`ADT^A08`) in which an
+    /// absent one means that there is none.
+    pub snapshots: BTreeMap<String, Vec<String>>,
     /// What becomes of its messages about patients whom nobody has registered.
     pub unknown_patient: UnknownPatient,
 }

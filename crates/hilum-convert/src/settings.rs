@@ -122,6 +122,12 @@ pub struct Settings {
     pub original: Original,
     /// Where documents in it stand.
     pub attachments: Attachments,
+    /// Whether a transaction says when what it holds was so and what it deletes
+    /// ([`hilum_message::as_of`]).
+    pub as_of: bool,
+    /// The segments whose lists are all there is, with the types of messages (`ADT^A08`) in which an
+    /// absent one means that there is none. Of any other absence deletes nothing.
+    pub snapshots: BTreeMap<String, Vec<String>>,
     /// Whether each element can say why it is there.
     pub explain: bool,
 }

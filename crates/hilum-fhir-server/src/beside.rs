@@ -74,6 +74,10 @@ impl Beside {
     }
 
     fn mark_body(&self, body: &mut Body) {
+        if !body.apart.is_empty() {
+            // It is written once more, and names its own content.
+            return;
+        }
         let found = self.tokens.find(&body.bytes).into_iter();
         body.apart = found
             .filter_map(|token| {

@@ -11,6 +11,7 @@
 //! - `subscription/`: who is told of changes, and how.
 //! - `search/`: from a URL to a query of the store; `terms/`: the codes of value sets for it.
 //! - `terminology/`: code systems, value sets and concept maps of the store, compiled and kept.
+//! - `as_of/`: what a source said when, so that an older state never replaces a newer one.
 //! - `slot`: a tenant under its name, and how it changes; `parameter` and `reindex`: search
 //!   parameters that are not of the standard, and finding old resources by them.
 //!
@@ -18,6 +19,7 @@
 //! caller that is not granted is refused before a body is read; every body, page, list and chain
 //! is bounded by a limit of [`Limits`]; no content of a resource is in a log or an error.
 
+mod as_of;
 mod beside;
 mod bulk;
 mod bundle;

@@ -119,7 +119,11 @@ fn recorded(call: &Call, known: &Committed) -> Result<Reply, Fault> {
     }
     let names = std::str::from_utf8(names)
         .map_err(|_| Fault::failed("the record of a delivery cannot be read"))?;
-    let changes = names.lines().zip(&known.written).map(|(name, written)| {
+    // Of one that came late there are two versions, of which the answer names the last.
+    let next = names.lines().skip(1).map(Some).chain([None]);
+    let each = names.lines().zip(&known.written).zip(next);
+    let each = each.filter(|((name, _), next)| *next != Some(*name));
+    let changes = each.map(|((name, written), _)| {
         let location = format!("{}/{name}/_history/{}", call.base, written.version);
         let status = if written.created {
             StatusCode::CREATED

@@ -151,13 +151,17 @@ pub(crate) fn body(json: &[u8], type_name: &str, id: &str) -> Body {
         splice,
         wrap,
         comma,
-        apart: Vec::new(),
+        ..Body::default()
     }
 }
 
-type Member<'b> = (&'b [u8], &'b [u8]);
+/// A member of an object: its name and its value.
+pub(crate) type Member<'b> = (&'b [u8], &'b [u8]);
 
-fn push_members<'m, 'b: 'm>(members: &mut dyn Iterator<Item = &'m Member<'b>>, out: &mut Vec<u8>) {
+pub(crate) fn push_members<'m, 'b: 'm>(
+    members: &mut dyn Iterator<Item = &'m Member<'b>>,
+    out: &mut Vec<u8>,
+) {
     for (at, (key, value)) in members.enumerate() {
         if at > 0 {
             out.push(b',');
@@ -170,7 +174,7 @@ fn push_members<'m, 'b: 'm>(members: &mut dyn Iterator<Item = &'m Member<'b>>, o
 }
 
 /// The members of an object of compact JSON that [`json::write`] wrote.
-fn members(object: &[u8]) -> Vec<Member<'_>> {
+pub(crate) fn members(object: &[u8]) -> Vec<Member<'_>> {
     let mut found = Vec::new();
     let mut at = 1;
     while object.get(at) == Some(&b'"') {
@@ -183,6 +187,18 @@ fn members(object: &[u8]) -> Vec<Member<'_>> {
         };
         found.push((key, value));
         at = value_end + 1;
+    }
+    found
+}
+
+/// The items of an array of the same.
+pub(crate) fn items(array: &[u8]) -> Vec<&[u8]> {
+    let mut found = Vec::new();
+    let mut at = 1;
+    while !matches!(array.get(at), None | Some(b']')) {
+        let end = value_end(array, at);
+        found.extend(array.get(at..end));
+        at = end + 1;
     }
     found
 }

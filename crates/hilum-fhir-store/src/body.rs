@@ -45,6 +45,8 @@ mod codec {
     pub(super) const ZSTD: i64 = 1;
     /// In front of the bytes stands what is apart.
     pub(super) const APART: i64 = 2;
+    /// In front of everything stands what its writer keeps with it.
+    pub(super) const BESIDE: i64 = 4;
 }
 
 /// Bytes that say where one content stands in a body.
@@ -72,6 +74,11 @@ impl Kept {
         if !body.apart.is_empty() {
             codec |= codec::APART;
             bytes = [head(body), bytes].concat();
+        }
+        if !body.beside.is_empty() {
+            codec |= codec::BESIDE;
+            let length = (body.beside.len() as u32).to_le_bytes();
+            bytes = [&length, &body.beside[..], &bytes].concat();
         }
         Ok(Self {
             codec,
@@ -117,11 +124,21 @@ fn read_head(bytes: &[u8]) -> Option<(Vec<Apart>, &[u8])> {
     Some((entries?, rest))
 }
 
+/// What the writer keeps with a body, and the bytes behind it.
+fn read_beside(codec: i64, bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    if codec & codec::BESIDE == 0 {
+        return Some((&[], bytes));
+    }
+    let (length, rest) = bytes.split_first_chunk()?;
+    rest.split_at_checked(u32::from_le_bytes(*length) as usize)
+}
+
 /// The contents that a packed body names.
 pub(crate) fn contents(codec: i64, bytes: &[u8]) -> Vec<i64> {
     if codec & codec::APART == 0 {
         return Vec::new();
     }
+    let (_, bytes) = read_beside(codec, bytes).unwrap_or_default();
     let (entries, _) = read_head(bytes).unwrap_or_default();
     entries.iter().map(|apart| apart.content.0).collect()
 }
@@ -170,6 +187,7 @@ fn unpacked(codec: i64, len: i64, bytes: &[u8]) -> io::Result<Bytes> {
 
 /// Unpacks what [`Kept::pack`] packed.
 pub(crate) fn unpack(codec: i64, splice: i64, len: i64, bytes: &[u8]) -> io::Result<Body> {
+    let (beside, bytes) = read_beside(codec, bytes).ok_or_else(damaged)?;
     let (apart, bytes) = match codec & codec::APART {
         0 => (Vec::new(), bytes),
         _ => read_head(bytes).ok_or_else(damaged)?,
@@ -177,11 +195,12 @@ pub(crate) fn unpack(codec: i64, splice: i64, len: i64, bytes: &[u8]) -> io::Res
     let more = |apart: &Apart| apart.bytes as i64 - i64::from(apart.span);
     let len = len - apart.iter().map(more).sum::<i64>();
     Ok(Body {
-        bytes: unpacked(codec & !codec::APART, len, bytes)?,
+        bytes: unpacked(codec & !(codec::APART | codec::BESIDE), len, bytes)?,
         splice: u32::try_from(splice >> 2).map_err(|_| damaged())?,
         wrap: splice & 2 != 0,
         comma: splice & 1 != 0,
         apart,
+        beside: Bytes::copy_from_slice(beside),
     })
 }
 
@@ -238,11 +257,13 @@ mod tests {
             content: ContentId(7),
             bytes: 5_000_000_000,
         };
-        for (pad, apart) in [
-            (0, vec![]),
-            (1000, vec![]),
-            (0, vec![content]),
-            (1000, vec![content]),
+        for (pad, apart, beside) in [
+            (0, vec![], &b""[..]),
+            (1000, vec![], b""),
+            (0, vec![content], b""),
+            (1000, vec![content], b""),
+            (0, vec![], b"times"),
+            (1000, vec![content], b"times"),
         ] {
             let mut bytes = text.clone();
             bytes.extend(std::iter::repeat_n(b' ', pad));
@@ -252,6 +273,7 @@ mod tests {
                 wrap: false,
                 comma: true,
                 apart: apart.clone(),
+                beside: Bytes::from_static(beside),
             };
             let kept = Kept::pack(&body).unwrap();
             assert_eq!(

@@ -80,5 +80,8 @@ pub use rows::{index_values, version_below};
 pub use search::{Condition, Searchable};
 pub use sqlite::file as store_file;
 pub use store::Store;
-pub use stored::{Body, Found, HistoryPage, HistoryPart, HistoryQuery, HistoryScope, Page, Stored};
+pub use stored::{
+    BESIDE_BYTES_MAX, Body, Found, HistoryPage, HistoryPart, HistoryQuery, HistoryScope, Page,
+    Stored,
+};
 pub use survey::{Server, Survey, back_up_file, survey, verify_file};

@@ -10,7 +10,7 @@ use crate::entry::pack;
 use crate::error::StoreError;
 use crate::row::{IndexRow, IndexValue};
 use crate::shared::Shared;
-use crate::stored::Body;
+use crate::stored::{BESIDE_BYTES_MAX, Body};
 
 /// A change with its body packed and its rows hashed.
 pub(crate) struct PreparedChange {
@@ -114,6 +114,12 @@ impl Shared {
             return Err(StoreError::Limit {
                 limit: "body_bytes_max",
                 max: limits.body_bytes_max as u64,
+            });
+        }
+        if body.beside.len() > BESIDE_BYTES_MAX {
+            return Err(StoreError::Limit {
+                limit: "beside_bytes_max",
+                max: BESIDE_BYTES_MAX as u64,
             });
         }
         let failed = |error| DbError::io("pack a body for", self.name.as_ref().as_ref(), error);

@@ -29,7 +29,13 @@ pub struct Body {
     /// What in the text stands for content apart, in ascending order; empty unless it was
     /// [asked for](crate::Store::read_apart).
     pub apart: Vec<Apart>,
+    /// What the writer keeps with this version and no reader of the resource sees: the times of its
+    /// elements. At most [`BESIDE_BYTES_MAX`].
+    pub beside: Bytes,
 }
+
+/// The most that a version may have beside it, in bytes.
+pub const BESIDE_BYTES_MAX: usize = 1_000_000;
 
 impl Body {
     /// Bytes of the text, with what is apart.

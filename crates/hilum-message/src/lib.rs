@@ -8,6 +8,7 @@
 //! This crate has no clock, no I/O and no source of randomness: times and random bits are passed in.
 
 mod accepted;
+pub mod as_of;
 pub mod calendar;
 mod failpoint;
 mod id;

@@ -27,7 +27,7 @@ pub(crate) use fhir::{
 pub(crate) use marks::{LabelListFile, TestMessagesFile, TestPatientsFile};
 pub(crate) use node::{EnvironmentFile, NodeFile, RetryFile};
 pub(crate) use system::{
-    ControlIdFile, DecimalFile, IdentifierFile, SystemFile, UnknownPatientFile,
+    ControlIdFile, DecimalFile, IdentifierFile, ListSays, ListsFile, SystemFile, UnknownPatientFile,
 };
 pub(crate) use tests::{EXPECT_KEYS, ExpectFile, TestFile};
 

@@ -80,6 +80,10 @@ pub(crate) struct SystemFile {
     /// How long they wait for the registration, with `unknown-patient: wait`.
     #[serde(default = "ten_minutes")]
     pub(crate) unknown_patient_wait: Millis,
+    /// What the lists of its messages say of what they do not have. Where nothing is declared, absence
+    /// deletes nothing.
+    #[serde(default)]
+    pub(crate) lists: ListsFile,
     /// What its negative answers mean; the first row that fits decides.
     #[serde(default)]
     pub(crate) answers: Vec<AnswerRow>,
@@ -100,6 +104,54 @@ pub(crate) enum DecimalFile {
     /// `4,1`; a thousand may be `1.000,0` or `1 000`. `1.000` alone stays text: it may be one or a
     /// thousand.
     Comma,
+}
+
+/// The lists of segments that its messages have.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(extend("x-removed" = {
+    "AL1": "an allergy is a resource of its own, which no list ends: leave it out, and let the system send IAM-6 = D in ADT^A60",
+    "IAM": "IAM-6 says what becomes of each allergy: leave it out",
+    "OBX": "a report always has the results of its last message: leave it out",
+    "PR1": "a procedure that was done stays: leave it out"
+}))]
+pub(crate) struct ListsFile {
+    /// Next of kin, as contacts of the patient.
+    #[serde(default, rename = "NK1")]
+    pub(crate) nk1: ListFile,
+    /// Diagnoses of a visit.
+    #[serde(default, rename = "DG1")]
+    pub(crate) dg1: ListFile,
+    /// Insurances of an account.
+    #[serde(default, rename = "IN1")]
+    pub(crate) in1: ListFile,
+    /// Guarantors of an account.
+    #[serde(default, rename = "GT1")]
+    pub(crate) gt1: ListFile,
+}
+
+/// What a list says of what it does not have.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) struct ListFile {
+    /// What a message with the list says of the others.
+    #[serde(default)]
+    pub(crate) says: ListSays,
+    /// The types of messages in which an absent list means that there is none: `ADT^A08`. Only of a
+    /// snapshot.
+    #[serde(default)]
+    pub(crate) empty_in: Vec<String>,
+}
+
+/// What a message with a list says of what the list does not have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum ListSays {
+    /// Nothing: it stays.
+    #[default]
+    Delta,
+    /// It is no more: the list is all there is.
+    Snapshot,
 }
 
 /// How a system names itself in HL7 v2.

@@ -11,7 +11,8 @@ use super::view::SecretState;
 use crate::check::{Scope, check};
 use crate::diagnostic::{Draft, Report};
 use crate::file::{
-    ControlIdFile, DecimalFile, IdentifierFile, SystemFile, UnknownPatientFile, schema_of,
+    ControlIdFile, DecimalFile, IdentifierFile, ListSays, ListsFile, SystemFile,
+    UnknownPatientFile, schema_of,
 };
 use crate::yaml::{Kind, Node, Span, Value as Meaning};
 
@@ -61,6 +62,9 @@ pub(crate) fn read_system(
     }
     if let Some((node, zone)) = node.get("zone").and_then(|node| Some((node, node.text()?))) {
         zone_known(node, zone, &mut own);
+    }
+    if let Some(node) = node.get("lists") {
+        lists(node, &mut own);
     }
     let clean = own.errors() == 0;
     report.absorb(own);
@@ -117,11 +121,58 @@ fn info(file: SystemFile) -> SystemInfo {
         }),
         identifiers: file.identifiers.into_iter().map(authority).collect(),
         code_systems: file.code_systems,
+        snapshots: snapshots(file.lists),
         unknown_patient: match file.unknown_patient {
             UnknownPatientFile::Create => UnknownPatient::Create,
             UnknownPatientFile::Hold => UnknownPatient::Hold,
             UnknownPatientFile::Wait => UnknownPatient::Wait(file.unknown_patient_wait),
         },
+    }
+}
+
+/// The lists that are all there is, with the types of messages in which an absent one is empty.
+fn snapshots(lists: ListsFile) -> std::collections::BTreeMap<String, Vec<String>> {
+    let all = [
+        ("NK1", lists.nk1),
+        ("DG1", lists.dg1),
+        ("IN1", lists.in1),
+        ("GT1", lists.gt1),
+    ];
+    all.into_iter()
+        .filter(|(_, list)| list.says == ListSays::Snapshot)
+        .map(|(name, list)| (name.to_owned(), list.empty_in))
+        .collect()
+}
+
+/// `empty-in` is of a snapshot, and names types of messages.
+fn lists(node: &Node, report: &mut Report) {
+    let Kind::Map(lists) = &node.kind else { return };
+    for (_, list) in lists {
+        let Some(empty) = list.get("empty-in") else {
+            continue;
+        };
+        if list.get("says").and_then(Node::text) != Some("snapshot") {
+            let text = "`empty-in` is of a list that is a snapshot";
+            let remedy = "write `says: snapshot`, or leave `empty-in` out";
+            report.push(Draft::error("E0129", empty.span, text).remedy(remedy));
+        }
+        let Kind::List(types) = &empty.kind else {
+            continue;
+        };
+        for one in types {
+            let text = one.text().unwrap_or_default();
+            let is_part = |part: &str| {
+                part.len() == 3 && part.bytes().all(|byte| byte.is_ascii_alphanumeric())
+            };
+            let is_type = text
+                .split_once('^')
+                .is_some_and(|(code, event)| is_part(code) && is_part(event));
+            if !is_type {
+                let text = "this is no type of messages";
+                let remedy = "write code and event as MSH-9 has them, such as `ADT^A08`";
+                report.push(Draft::error("E0129", one.span, text).remedy(remedy));
+            }
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use hilum_config::{
 use crate::{registry, root};
 
 /// The pages that make one site, and the example whose samples and scripts they use.
-const SITES: [(&[&str], &str); 12] = [
+const SITES: [(&[&str], &str); 13] = [
     (&["README.md"], "relay"),
     (
         &["docs/guide/first-channel.md", "docs/guide/test.md"],
@@ -24,6 +24,7 @@ const SITES: [(&[&str], &str); 12] = [
     (&["docs/guide/v2-to-fhir.md"], "lab-to-fhir"),
     (&["docs/concepts/values.md"], "lab-to-fhir"),
     (&["docs/concepts/marks.md"], "lab-to-fhir"),
+    (&["docs/concepts/what-arrives-late.md"], "adt-to-fhir"),
     (&["docs/guide/fhir.md"], "fhir-server"),
     (&["docs/guide/terminology.md"], "st-elsewhere"),
     (&["docs/runbook/peer-refuses.md"], "st-elsewhere"),

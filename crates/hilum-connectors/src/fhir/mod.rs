@@ -13,6 +13,7 @@ mod peek;
 mod peer;
 mod source;
 mod tag;
+mod untimed;
 
 use hilum_component::{Build, ComponentSpec, Example, Limit};
 

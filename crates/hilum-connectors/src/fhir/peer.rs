@@ -16,6 +16,7 @@ use http::{HeaderName, HeaderValue, Request, Uri};
 use tokio::time::timeout;
 
 use super::ask::Ask;
+use super::untimed::untimed;
 use crate::endpoint::{self, Tls};
 use crate::http::client::{Body, Pool, body, inline};
 use crate::http::config::{Basic, Key, content_type};
@@ -316,14 +317,16 @@ impl Peer {
         ask: &Ask,
         blobs: &Arc<dyn BlobReader>,
     ) -> Result<Request<Body>, DeliveryError> {
+        let payload = untimed(&ask.payload);
+        let payload = payload.as_ref().unwrap_or(&ask.payload);
         let mut request = head(uri, headers, ask.method, &ask.target)
-            .header(CONTENT_TYPE, content_type("fhir", ask.payload.text()))
-            .header(CONTENT_LENGTH, ask.payload.len());
+            .header(CONTENT_TYPE, content_type("fhir", payload.text()))
+            .header(CONTENT_LENGTH, payload.len());
         if let Some(condition) = &ask.if_none_exist {
             request = request.header(IF_NONE_EXIST, condition);
         }
         request
-            .body(body(&ask.payload, blobs))
+            .body(body(payload, blobs))
             .map_err(|error| refused(&error))
     }
 

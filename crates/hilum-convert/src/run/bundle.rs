@@ -186,6 +186,7 @@ impl Run<'_, '_> {
             if self.settings.bundle == BundleType::Transaction {
                 let id = url.strip_prefix(UUID).unwrap_or_default();
                 self.request(made, known.get(at).and_then(Option::as_ref), id);
+                self.time_of_entry(at, made, same);
             }
         }
         for pending in std::mem::take(&mut self.pending) {

@@ -1,6 +1,7 @@
 //! One conversion: the plan run over a message.
 
 mod again;
+mod as_of;
 mod attachments;
 mod bundle;
 mod codes;
@@ -206,6 +207,8 @@ struct Run<'p, 'm> {
     /// By the number of a role the last of it.
     last_roles: Vec<u32>,
     slots: Vec<Slot>,
+    /// What is deleted by fields with `""`.
+    nulls: Vec<as_of::Null>,
     /// The field that the rows are at, and its repetition.
     at_field: (u32, u32),
     named: Vec<Named<'p>>,
@@ -275,6 +278,7 @@ pub fn to_fhir(
         roles: Vec::with_capacity(32),
         last_roles: vec![NOTHING; plan.roles.len()],
         slots: Vec::with_capacity(32),
+        nulls: Vec::new(),
         at_field: (0, 0),
         named: Vec::new(),
         before: Vec::new(),
@@ -318,6 +322,7 @@ impl<'p, 'm> Run<'p, 'm> {
             .message
             .component("MSH", 7, 1)
             .and_then(|time| Time::read(&time)?.offset());
+        self.time_of_all();
         match self.rows {
             Some(rows) => {
                 for segment in 0..self.segments.len() {

@@ -9,6 +9,11 @@ use hilum_fhir::definitions::{Child, Definitions, ElementId, TypeId};
 pub(super) struct Names {
     pub(super) bundle: TypeId,
     pub(super) bundle_type: Child,
+    pub(super) meta: Child,
+    pub(super) meta_extension: Child,
+    pub(super) request_extension: Child,
+    pub(super) extension_url: Child,
+    pub(super) extension_string: Child,
     pub(super) entry: Child,
     pub(super) full_url: Child,
     pub(super) resource: Child,
@@ -57,6 +62,8 @@ fn find() -> Names {
     let bundle = ty("Bundle");
     let entry = below(root(bundle), "entry");
     let request = below(entry.scope, "request");
+    let meta = below(root(bundle), "meta");
+    let extension = below(root(meta.ty), "extension");
     let identifier = ty("Identifier");
     let kind = below(root(identifier), "type");
     let coding = below(root(kind.ty), "coding");
@@ -67,6 +74,11 @@ fn find() -> Names {
     Names {
         bundle,
         bundle_type: below(root(bundle), "type"),
+        meta,
+        meta_extension: extension,
+        request_extension: below(request.scope, "extension"),
+        extension_url: below(root(extension.ty), "url"),
+        extension_string: below(root(extension.ty), "valueString"),
         entry,
         full_url: below(entry.scope, "fullUrl"),
         resource: below(entry.scope, "resource"),

@@ -132,6 +132,9 @@ impl<'p, 'm> Run<'p, 'm> {
                 if value.is_null() {
                     let place = self.location(&value);
                     self.finding(FindingCode::ExplicitNull, place, None);
+                    if whole.is_null() && turn.segment == turn.frame.segment {
+                        self.note_null(turn.frame, turn.row);
+                    }
                 }
                 continue;
             }

@@ -213,6 +213,29 @@ impl<'t> Time<'t> {
         Some(days * 1440 + i64::from(hour) * 60 + i64::from(minute) - i64::from(offset))
     }
 
+    /// The moment, in milliseconds since 1970: the first of what is not told more exactly. Where nobody
+    /// knows the offset it is taken as UTC, which compares right with others of the same clock.
+    pub(crate) fn unix_ms(&self, clock: Clock<'_>) -> i64 {
+        let (month, day) = (self.month.max(1), self.day.max(1));
+        let (hour, minute, second) = self.clock.unwrap_or_default();
+        let local = LocalTime {
+            year: self.year,
+            month,
+            day,
+            hour,
+            minute,
+            second,
+        };
+        let zoned = || clock.zone.and_then(|zone| zone.offset_minutes(local));
+        let offset = self.offset.or(clock.offset).or_else(zoned).unwrap_or(0);
+        let days = days_of(i64::from(self.year), i64::from(month), i64::from(day));
+        let minutes = days * 1440 + i64::from(hour) * 60 + i64::from(minute) - i64::from(offset);
+        let digits = self.fraction.get(..3).unwrap_or(self.fraction);
+        let scale = 10_i64.pow(3 - u32::try_from(digits.len()).unwrap_or(3));
+        let fraction = digits.parse::<i64>().unwrap_or(0) * scale;
+        minutes * 60_000 + i64::from(second) * 1_000 + fraction
+    }
+
     /// The same time so many minutes later, with the same offset.
     pub(crate) fn plus_minutes(&self, minutes: i64) -> Option<Self> {
         let (hour, minute, second) = self.clock?;
@@ -319,6 +342,24 @@ mod tests {
         check("2024022910", None, Some(&zone), "2024-02-29T10:00:00-05:00");
         check("20240229101530+0000", None, None, "2024-02-29T10:15:30Z");
         check("20240229101530", None, None, "2024-02-29 only");
+    }
+
+    #[test]
+    fn moments_follow_the_offset_that_is_known() {
+        let check = |text: &str, msh: Option<i32>, expected: i64| {
+            let clock = Clock {
+                offset: msh,
+                zone: None,
+            };
+            let time = Time::read(text).expect(text);
+            assert_eq!(time.unix_ms(clock), expected, "{text}");
+        };
+        check("19700101", None, 0);
+        check("197001010100+0100", None, 0);
+        check("19700101000001.25", None, 1_250);
+        check("1970010100", Some(-60), 3_600_000);
+        check("19700101000000.1239", None, 123);
+        check("1971", None, 365 * 86_400_000);
     }
 
     #[test]

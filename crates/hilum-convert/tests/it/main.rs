@@ -8,6 +8,7 @@
 )]
 
 mod again;
+mod as_of;
 mod attachments;
 mod bodies;
 mod conversion;

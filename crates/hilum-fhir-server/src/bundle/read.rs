@@ -2,7 +2,9 @@
 
 use hilum_fhir::{IssueType, Node, Resource, Style, json};
 use hilum_fhirpath::NodeId;
+use hilum_message::SourceTime;
 
+use crate::as_of::{self, Timed};
 use crate::fault::Fault;
 use crate::request::{Conditions, Tags, decode, pairs};
 use crate::search::instant_of;
@@ -20,6 +22,8 @@ pub(crate) struct Item {
     pub(crate) path: String,
     pub(crate) query: Vec<(String, String)>,
     pub(crate) conditions: Conditions,
+    /// When what it writes was so, as its source says.
+    pub(crate) timed: Option<Timed>,
 }
 
 impl Item {
@@ -52,18 +56,20 @@ impl Item {
 /// All requests of a bundle.
 pub(crate) fn items(bundle: &Resource, entries_max: usize) -> Result<Vec<Item>, Fault> {
     let mut items = Vec::new();
+    let time = as_of::of_bundle(bundle)?;
     for (at, entry) in bundle.root().children_named("entry").enumerate() {
         if at >= entries_max {
             let text = format!("the bundle has more than {entries_max} entries");
             return Err(Fault::bad(IssueType::TooCostly, text));
         }
-        let item = item(at, entry).map_err(|fault| fault.within(&format!("Bundle.entry[{at}]")))?;
+        let item =
+            item(at, entry, time).map_err(|fault| fault.within(&format!("Bundle.entry[{at}]")))?;
         items.push(item);
     }
     Ok(items)
 }
 
-fn item(at: usize, entry: Node<'_>) -> Result<Item, Fault> {
+fn item(at: usize, entry: Node<'_>, time: Option<SourceTime>) -> Result<Item, Fault> {
     let request = entry
         .child("request")
         .ok_or_else(|| Fault::bad(IssueType::Required, "the entry has no request"))?;
@@ -103,6 +109,7 @@ fn item(at: usize, entry: Node<'_>) -> Result<Item, Fault> {
             if_modified_since: text("ifModifiedSince").and_then(instant_of),
             if_none_exist: text("ifNoneExist").map(str::to_owned),
         },
+        timed: as_of::of_request(request, time)?,
     })
 }
 

@@ -15,6 +15,7 @@ use hilum_fhir_store::{
 use super::active::Active;
 use super::basic;
 use super::read::Subscribed;
+use crate::as_of;
 use crate::tenant::Tenant;
 use crate::write;
 
@@ -141,14 +142,15 @@ impl Tenant {
 
     async fn notifying(&self, commit: Commit) -> Result<Committed, StoreError> {
         let active = self.subscriptions.active();
-        let needs = |change: &Change| active.needs_before(change.resource_type);
+        let needs =
+            |change: &Change| active.needs_before(change.resource_type) && !is_quiet(change);
         let committed = if commit.changes.iter().any(needs) {
             self.with_former(&active, commit).await
         } else {
             let mut commit = commit;
             for (at, change) in commit.changes.iter().enumerate() {
                 let known = active.of(change.resource_type);
-                if known.is_empty() {
+                if known.is_empty() || is_quiet(change) {
                     continue;
                 }
                 let now = self.now_of(change)?;
@@ -188,7 +190,7 @@ impl Tenant {
             let mut tried = commit.clone();
             for (at, change) in commit.changes.iter().enumerate() {
                 let known = active.of(change.resource_type);
-                if known.is_empty() {
+                if known.is_empty() || is_quiet(change) {
                     continue;
                 }
                 let stored = self.store.read(change.resource_type, &change.id).await?;
@@ -228,7 +230,8 @@ impl Tenant {
     /// behind all expectations.
     fn moved(&self, commit: &Commit, at: usize, active: &Active) -> bool {
         let watched = commit.changes.iter();
-        let watched = watched.filter(|change| !active.of(change.resource_type).is_empty());
+        let watched = watched
+            .filter(|change| !active.of(change.resource_type).is_empty() && !is_quiet(change));
         at < watched.count()
     }
 
@@ -245,6 +248,14 @@ impl Tenant {
             tree: OnceLock::from(Some(resource)),
             ..Seen::new(searchable, json.into())
         })
+    }
+}
+
+/// A version that came late, and the repeated one behind it, change nothing that anybody sees.
+fn is_quiet(change: &Change) -> bool {
+    match &change.method {
+        Method::Create { body, .. } | Method::Update { body, .. } => as_of::is_quiet(body),
+        Method::Delete => false,
     }
 }
 

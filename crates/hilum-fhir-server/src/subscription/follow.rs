@@ -8,6 +8,7 @@ use hilum_component::{FhirChange, FhirChanges, FhirInteraction, FhirPlace, FhirW
 use hilum_fhir_store::{ResourceType, Seq, StoreError, Stored};
 
 use super::criteria::{self, Criteria};
+use crate::as_of;
 use crate::tenant::Tenant;
 use crate::write;
 
@@ -47,6 +48,9 @@ pub(crate) async fn changes(tenant: &Tenant, wanted: &FhirWanted) -> Result<Fhir
     let mut to = after;
     for stored in found {
         to = stored.seq.0;
+        if stored.body.as_ref().is_some_and(as_of::is_quiet) {
+            continue;
+        }
         let criteria = types.get(&stored.resource_type).and_then(Option::as_ref);
         if matches(tenant, &stored, criteria).await.map_err(told)? {
             changes.push(change(tenant, &stored));

@@ -12,6 +12,7 @@
 /// Where the tests keep their stores.
 const POSTGRES: bool = false;
 
+mod as_of;
 mod beside;
 mod bundle;
 mod clients;

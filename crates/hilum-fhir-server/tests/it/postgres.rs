@@ -11,6 +11,7 @@
 /// Where the tests keep their stores.
 const POSTGRES: bool = true;
 
+mod as_of;
 mod beside;
 mod bundle;
 mod clients;

@@ -109,7 +109,7 @@ impl Data {
                 splice: 1,
                 wrap: true,
                 comma: true,
-                apart: Vec::new(),
+                ..Body::default()
             };
             Change {
                 resource_type: catalog.resource_type(&one.resource_type).unwrap(),

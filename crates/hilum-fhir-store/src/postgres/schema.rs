@@ -77,6 +77,7 @@ CREATE INDEX content_unused ON content (at_ms) WHERE uses = 0;
 CREATE TABLE part (content bigint NOT NULL, part bigint NOT NULL, codec bigint NOT NULL,
   bytes bigint NOT NULL, body bytea NOT NULL, PRIMARY KEY (content, part));
 ALTER TABLE part ALTER body SET STORAGE EXTERNAL"#,
+    "UPDATE store SET version = version",
 ];
 
 /// The key of the advisory lock under which one process at a time makes tables.

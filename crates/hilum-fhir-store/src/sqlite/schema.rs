@@ -9,6 +9,8 @@
 //! - `token`, `span` and `wide` are clustered by value and found by prefix: equality, intervals by
 //!   their lower end, long intervals by their upper end. Within one value they are in the order of
 //!   `pk`, which is what paging and intersecting walk along.
+//! - The last step changes nothing: a body may have something beside it from then on (`body.rs`), which
+//!   an older program cannot read and must not open.
 //! - `param.building`: 0 complete, 1 waits for a reindex, 2 is part of the one that runs, 3 retired.
 //! - `fulltext` finds words of narratives and of whole resources; it keeps no text itself. A
 //!   resource has a row only if its writer gave text.
@@ -77,5 +79,6 @@ ALTER TABLE reindex ADD COLUMN whole INTEGER NOT NULL DEFAULT 0", "
 CREATE TABLE content (id INTEGER PRIMARY KEY, uses INTEGER NOT NULL, at_ms INTEGER NOT NULL);
 CREATE INDEX content_unused ON content (at_ms) WHERE uses = 0;
 CREATE TABLE part (content INTEGER NOT NULL, part INTEGER NOT NULL, codec INTEGER NOT NULL,
-  bytes INTEGER NOT NULL, body BLOB NOT NULL, PRIMARY KEY (content, part))"],
+  bytes INTEGER NOT NULL, body BLOB NOT NULL, PRIMARY KEY (content, part))", "
+UPDATE meta SET value = value WHERE name = 'seq'"],
 };

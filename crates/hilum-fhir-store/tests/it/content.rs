@@ -38,6 +38,7 @@ fn change(door: &Door, id: &str, content: ContentId) -> Change {
             content,
             bytes: LENGTH as u64,
         }],
+        ..Body::default()
     };
     Change {
         resource_type: door.of("Patient"),

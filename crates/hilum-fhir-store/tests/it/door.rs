@@ -236,7 +236,7 @@ pub(crate) fn body(name: &str) -> Body {
         splice: 1,
         wrap: true,
         comma: true,
-        apart: Vec::new(),
+        ..Body::default()
     }
 }
 

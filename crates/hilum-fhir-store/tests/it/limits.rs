@@ -1,8 +1,11 @@
 //! Limits of searches: what fits is done, one more is refused by name.
 
-use hilum_fhir_store::{Criterion, IndexValue, Limits, StoreError, StringMode, Test, TokenTest};
+use hilum_fhir_store::{
+    BESIDE_BYTES_MAX, Body, Change, Commit, Criterion, IndexValue, Limits, Method, StoreError,
+    StringMode, Test, TokenTest,
+};
 
-use crate::door::{Door, token};
+use crate::door::{Door, body, token};
 
 fn small() -> Door {
     Door::with(Limits {
@@ -81,4 +84,37 @@ async fn text_is_indexed_and_compared_up_to_its_limit() {
     // What is cut off of both is not compared.
     assert_eq!(found("abcdefghx").await, ["fits", "over"]);
     assert_eq!(found("abcdefgx").await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn what_lies_beside_a_version_comes_back_with_it_up_to_its_limit() {
+    let door = small();
+    for (bytes, fits) in [(BESIDE_BYTES_MAX, true), (BESIDE_BYTES_MAX + 1, false)] {
+        let id = format!("p{bytes}");
+        let beside = Body {
+            beside: vec![7; bytes].into(),
+            ..body(&id)
+        };
+        let commit = Commit {
+            changes: vec![Change {
+                resource_type: door.of("Patient"),
+                id: id.clone(),
+                method: Method::Update {
+                    body: beside.clone(),
+                    rows: Vec::new(),
+                },
+            }],
+            ..Commit::default()
+        };
+        match door.store.commit(commit).await {
+            Ok(_) => assert!(fits),
+            Err(StoreError::Limit { limit, .. }) => {
+                assert_eq!((limit, fits), ("beside_bytes_max", false));
+                continue;
+            }
+            Err(other) => panic!("{other:?}"),
+        }
+        let stored = door.store.read(door.of("Patient"), &id).await;
+        assert_eq!(stored.unwrap().unwrap().body, Some(beside));
+    }
 }

@@ -118,6 +118,11 @@ fn settings(
             Attachments::Inline => hilum_convert::Attachments::Inline,
             Attachments::Binary => hilum_convert::Attachments::Binary,
         },
+        snapshots: system
+            .map(|system| system.snapshots.clone())
+            .unwrap_or_default(),
+        // Only the stores of this node know what to do with it.
+        as_of: context.site.fhir().is_some(),
         explain: false,
     }
 }

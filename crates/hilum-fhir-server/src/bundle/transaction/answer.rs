@@ -11,6 +11,7 @@ use http::StatusCode;
 use tokio::time::{Instant, timeout_at};
 
 use super::Plan;
+use super::timed::Became;
 use crate::bundle::batch;
 use crate::bundle::read::Item;
 use crate::bundle::writer::Bundle;
@@ -27,7 +28,7 @@ pub(super) async fn respond(
     bundle: &Resource,
     items: &[Item],
     plans: &[Plan],
-    taken: &HashMap<usize, Taken>,
+    taken: &HashMap<usize, Became>,
     bodies: &[(usize, Option<Body>)],
     (committed, alone): (&Committed, Option<Alone>),
 ) -> Result<Reply, Fault> {
@@ -83,7 +84,13 @@ pub(super) async fn respond(
                 } else {
                     StatusCode::OK
                 };
-                stored(call, &mut answer, &as_stored, status, taken.get(&item.at));
+                stored(
+                    call,
+                    &mut answer,
+                    &as_stored,
+                    status,
+                    taken.get(&item.at).map(Became::taken),
+                );
             }
         }
     }

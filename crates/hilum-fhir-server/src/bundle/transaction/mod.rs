@@ -7,6 +7,7 @@
 mod ahead;
 mod answer;
 mod plan;
+mod timed;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use hilum_fhir::{IssueType, Resource};
 use hilum_fhir_store::{Body, Change, Commit, Expect, Method, ResourceType, StoreError, Stored};
 
 use self::ahead::{Ahead, Named};
+use self::timed::{Became, Known};
 use super::read::Item;
 use super::reference::{References, conditional};
 use crate::call::{Call, Reply};
@@ -23,7 +25,8 @@ use crate::fault::Fault;
 use crate::interaction::{restless, type_named, unmet};
 use crate::request::Format;
 use crate::route;
-use crate::take::{Taken, read, take_written};
+use crate::slot::Alone;
+use crate::take::{read, take_written};
 use crate::terminology::with_definitions;
 use crate::write;
 
@@ -81,8 +84,15 @@ pub(super) async fn run(
             conditional(node, &mut wanted);
         }
     }
-    for _ in 0..call.fhir.limits.tries_max {
-        match once(call, bundle, &items, &fresh, &wanted).await? {
+    let tries_max = call.fhir.limits.tries_max;
+    for left in (0..tries_max).rev() {
+        // What many deliveries merge with at once is changed again and again: the last try goes alone.
+        let is_last = left == 0 && items.iter().any(|item| item.timed.is_some());
+        let alone = match is_last {
+            true => Some(call.slot()?.alone().await),
+            false => None,
+        };
+        match once(call, bundle, &items, (&fresh, &wanted), alone).await? {
             Some(reply) => return Ok(reply),
             None => tracing::debug!("a transaction is prepared anew"),
         }
@@ -133,8 +143,8 @@ async fn once(
     call: &Call,
     bundle: &Arc<Resource>,
     items: &Arc<Vec<Item>>,
-    fresh: &[String],
-    wanted: &BTreeSet<String>,
+    (fresh, wanted): (&[String], &BTreeSet<String>),
+    alone: Option<Alone>,
 ) -> Result<Option<Reply>, Fault> {
     let mut prepared = Prepared {
         ahead: Ahead::look(call, items, wanted).await,
@@ -151,7 +161,9 @@ async fn once(
         let found = look_up(call, text, &mut prepared).await?;
         references.found.insert(text.clone(), found);
     }
-    let mut taken = taken(call, bundle, items, &prepared, references).await?;
+    let known = timed::known(call, items, &mut prepared).await?;
+    let mut taken = taken(call, bundle, items, &prepared, (references, known)).await?;
+    timed::leave(&mut prepared.plans, &mut taken);
     let (changes, bodies) = changes(items, &prepared.plans, &mut taken);
     let commit = Commit {
         expectations: std::mem::take(&mut prepared.expectations),
@@ -159,16 +171,19 @@ async fn once(
         ..Commit::default()
     };
     let conditions = prepared.owners.len();
-    let alone = if items.iter().any(|item| searches(call, item)) {
-        Some(call.slot()?.alone().await)
-    } else {
-        None
+    let alone = match alone {
+        None if items.iter().any(|item| searches(call, item)) => Some(call.slot()?.alone().await),
+        alone => alone,
     };
     let committed = match call.commit_with(commit, alone.as_ref()).await {
         Ok(committed) => committed,
         Err(StoreError::Stale { .. }) => return Ok(None),
         Err(StoreError::Conflict { at, version, .. }) => {
             let owner = prepared.owners.get(at).filter(|_| at < conditions);
+            if owner == Some(&timed::MERGED) {
+                // Not what somebody expects, but what was merged with.
+                return Ok(None);
+            }
             let fault = unmet(version);
             return Err(match owner.and_then(|at| items.get(*at)) {
                 Some(item) => fault.within(&item.place()),
@@ -277,8 +292,8 @@ async fn taken(
     bundle: &Arc<Resource>,
     items: &Arc<Vec<Item>>,
     prepared: &Prepared,
-    references: References,
-) -> Result<HashMap<usize, Taken>, Fault> {
+    (references, known): (References, HashMap<usize, Known>),
+) -> Result<HashMap<usize, Became>, Fault> {
     let written: Vec<(usize, TypeId, Option<Resource>)> = items
         .iter()
         .zip(&prepared.plans)
@@ -305,8 +320,17 @@ async fn taken(
             };
             let one = || {
                 let json = references.rewritten(node, item.full_url.as_deref())?;
-                let resource = read(&json, Format::Json, &write::TRUSTED, Some(*ty))?;
-                take_written(&own, (&resource, Some(json)), &base, now_ms, needs)
+                let take = |json: Vec<u8>| {
+                    let resource = read(&json, Format::Json, &write::TRUSTED, Some(*ty))?;
+                    take_written(&own, (&resource, Some(json)), &base, now_ms, needs)
+                };
+                match &item.timed {
+                    None => take(json).map(Became::plain),
+                    Some(timed) => {
+                        let known = known.get(at);
+                        timed::became((&own, *ty), item, (json, timed), known, &take)
+                    }
+                }
             };
             taken.insert(*at, one().map_err(|fault| fault.within(&item.place()))?);
         }
@@ -315,14 +339,17 @@ async fn taken(
     .await
 }
 
+/// A change with its place in the order of the standard, its item and what the answer gives.
+type Ranked = (u8, usize, Change, Option<Body>);
+
 /// The changes in the order of the standard (deletes, creates, updates), each with its item; what
 /// was found for the index goes with them.
 fn changes(
     items: &[Item],
     plans: &[Plan],
-    taken: &mut HashMap<usize, Taken>,
+    taken: &mut HashMap<usize, Became>,
 ) -> (Vec<Change>, Vec<(usize, Option<Body>)>) {
-    let mut ordered: Vec<(u8, usize, Change, Option<Body>)> = Vec::new();
+    let mut ordered: Vec<Ranked> = Vec::new();
     for (item, plan) in items.iter().zip(plans) {
         match plan {
             Plan::Read | Plan::There(_) => {}
@@ -338,19 +365,19 @@ fn changes(
                 let Some(taken) = taken.get_mut(&item.at) else {
                     continue;
                 };
-                let body = taken.body(&write.id);
-                let rows = std::mem::take(&mut taken.rows);
-                let given = body.clone();
-                let (rank, method) = match write.method {
-                    Verb::Create => (1, Method::Create { body, rows }),
-                    Verb::Update => (2, Method::Update { body, rows }),
-                };
-                let change = Change {
+                let change = |method| Change {
                     resource_type: write.resource_type,
                     id: write.id.clone(),
                     method,
                 };
-                ordered.push((rank, item.at, change, Some(given)));
+                for (body, rows) in taken.bodies(&write.id) {
+                    let given = body.clone();
+                    let (rank, method) = match write.method {
+                        Verb::Create => (1, Method::Create { body, rows }),
+                        Verb::Update => (2, Method::Update { body, rows }),
+                    };
+                    ordered.push((rank, item.at, change(method), Some(given)));
+                }
             }
         }
     }

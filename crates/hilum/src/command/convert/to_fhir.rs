@@ -110,6 +110,9 @@ fn settings(
             .map(|system| system.code_systems.clone())
             .unwrap_or_default(),
         software: None,
+        // Only a store that keeps the newest of each element knows what to do with it.
+        as_of: false,
+        snapshots: BTreeMap::new(),
     })
 }
 

@@ -1,0 +1,224 @@
+//! When what a message says was so, and what it deletes, for a store that keeps the newest of each
+//! element (see `hilum_message::as_of`).
+//!
+//! - What happened is as of EVN-2 (HL7 v2.5.1 §3.4.1.2), a result as of OBR-22 of its order
+//!   (§4.5.3.22), an order as of ORC-9 (§4.5.1.9); each else as of MSH-7. Before it was sent it cannot
+//!   be known, so MSH-7 tells apart what has the same time.
+//! - `""` deletes (§2.7.5.3). An element that several fields write is deleted where all of them say so:
+//!   a phone number that is no more says nothing of the one at work. Within a value nothing is
+//!   deleted: it is said anew as a whole.
+//! - A list that the system's file declares as a snapshot deletes what it does not have.
+//! - A cancelled discharge (A13, §3.3.13) takes back what the discharge has said, and unlinking two
+//!   patients (A37, §3.3.37) their links.
+
+use hilum_fhir::definitions::{Definitions, ElementId};
+use hilum_message::{SourceTime, as_of};
+
+use super::names::names;
+use super::{Frame, Made, Run};
+use crate::plan::{Number, PlaceStep, Row, SegRef, Src};
+use crate::settings::BundleType;
+use crate::value::time::Time;
+
+/// What a discharge says and its cancellation takes back.
+const DISCHARGE: [&str; 2] = ["period.end", "hospitalization.dischargeDisposition"];
+
+/// The elements that lists of segments make, and the segments.
+const LISTS: [(&str, &str, &str); 4] = [
+    ("Patient", "contact", "NK1"),
+    ("Encounter", "diagnosis", "DG1"),
+    ("Account", "coverage", "IN1"),
+    ("Account", "guarantor", "GT1"),
+];
+
+/// An element that a field deletes.
+#[derive(Clone, Debug)]
+pub(super) struct Null {
+    made: u32,
+    name: String,
+}
+
+impl<'m> Run<'_, 'm> {
+    /// Whether times and deletions are asked for.
+    pub(super) fn is_timed(&self) -> bool {
+        self.settings.as_of && self.settings.bundle == BundleType::Transaction
+    }
+
+    /// Writes the time of the message for all entries.
+    pub(super) fn time_of_all(&mut self) {
+        if !self.is_timed() {
+            return;
+        }
+        let time = self.message_time();
+        let root = self.draft.root();
+        if let Some(meta) = self.draft.single(root, names().meta) {
+            let extension = self.draft.append(meta, names().meta_extension);
+            self.put(extension, names().extension_url, as_of::TIME);
+            self.put(extension, names().extension_string, &as_of::write(&time));
+        }
+    }
+
+    /// Writes what is said of one entry alone.
+    pub(super) fn time_of_entry(&mut self, at: usize, made: Made, same: &[Option<u32>]) {
+        if !self.is_timed() {
+            return;
+        }
+        let mut texts = Vec::new();
+        if let Some(time) = self.own_time(made) {
+            texts.push((as_of::TIME, as_of::write(&time)));
+        }
+        let deletes = self.deletes(at, made, same);
+        if !deletes.is_empty() {
+            texts.push((as_of::DELETES, deletes));
+        }
+        let Some(request) = self.draft.child(made.entry, names().request) else {
+            return;
+        };
+        for (url, text) in texts {
+            let extension = self.draft.append(request, names().request_extension);
+            self.put(extension, names().extension_url, url);
+            self.put(extension, names().extension_string, &text);
+        }
+    }
+
+    fn message_time(&self) -> SourceTime {
+        let sent = self.time_at("MSH", 7).or_else(|| self.arrival());
+        let sent_ms = sent.unwrap_or_default();
+        let sequence = self.message.component("MSH", 13, 1);
+        SourceTime {
+            at_ms: self.time_at("EVN", 2).unwrap_or(sent_ms),
+            sent_ms,
+            sequence: sequence.and_then(|text| text.parse().ok()).unwrap_or(0),
+        }
+    }
+
+    fn time_at(&self, segment: &str, field: u32) -> Option<i64> {
+        let text = self.message.component(segment, field, 1)?;
+        Some(Time::read(&text)?.unix_ms(self.clock()))
+    }
+
+    fn arrival(&self) -> Option<i64> {
+        let digits = |text: &str| text.replace(['-', ':', 'T'], "");
+        let text = self.arrived.at.strip_suffix('Z').map(digits)?;
+        Some(Time::read(&(text + "+0000"))?.unix_ms(self.clock()))
+    }
+
+    /// The time of a resource that is not that of the message.
+    fn own_time(&self, made: Made) -> Option<SourceTime> {
+        let ty = self.draft.type_id(made.node)?;
+        let (segment, field) = match Definitions::r4().type_def(ty).name {
+            "DiagnosticReport" | "Observation" | "Specimen" => (*b"OBR", 22),
+            "ServiceRequest" | "MedicationRequest" => (*b"ORC", 9),
+            _ => return None,
+        };
+        let segment = self.segment_of(made.segment, SegRef::Other(segment))?;
+        let text = String::from_utf8_lossy(self.field(segment, field)?.raw());
+        let at_ms = Time::read(&text)?.unix_ms(self.clock());
+        let of_all = self.message_time();
+        (at_ms != of_all.at_ms).then_some(SourceTime { at_ms, ..of_all })
+    }
+
+    /// Notes that a field deletes the element that a row would write.
+    pub(super) fn note_null(&mut self, frame: &Frame<'m>, row: &Row) {
+        if frame.depth > 0 || !self.is_timed() {
+            return;
+        }
+        let Some(map) = self.plan.maps.get(frame.map as usize) else {
+            return;
+        };
+        let Some((top, name)) = self.written_by(frame.map, row.place) else {
+            return;
+        };
+        // All that write the same element say the same.
+        let mut others = map.rows.iter().filter(|other| {
+            let written = self.written_by(frame.map, other.place);
+            written.is_some_and(|written| written == (top, name.clone()))
+        });
+        let all = others.all(|other| match other.source {
+            Src::Field { segment, field, .. } => {
+                let segment = self.segment_of(frame.segment, segment);
+                let field = segment.and_then(|segment| self.field(segment, field));
+                field.is_some_and(|field| field.is_null())
+            }
+            Src::Once | Src::Segment(_) | Src::Value { .. } => true,
+        });
+        if all {
+            let made = frame.target.made;
+            self.nulls.push(Null { made, name });
+        }
+    }
+
+    /// The element of its resource that a place is, and its name; of what does not repeat also what is
+    /// below it.
+    fn written_by(&self, map: Number, place: Number) -> Option<(ElementId, String)> {
+        let places = &self.plan.maps.get(map as usize)?.places;
+        let mut way = Vec::new();
+        let mut at = place;
+        loop {
+            let def = places.get(at as usize)?;
+            match &def.step {
+                PlaceStep::Target => break,
+                PlaceStep::Single | PlaceStep::Append => way.push(def.child.element),
+                // A reference is the element; what is in the other resource is its own.
+                PlaceStep::Refer { reference, .. } => {
+                    way.clear();
+                    way.push(reference.child.element);
+                }
+                PlaceStep::Extension { .. } | PlaceStep::Back { .. } => return None,
+            }
+            at = def.parent;
+        }
+        let tables = Definitions::r4();
+        let top = *way.last()?;
+        let element = tables.element(top);
+        let name = match (way.as_slice(), element.is_list()) {
+            ([_], _) => element.name.to_owned(),
+            ([below, _], false) => format!("{}.{}", element.name, tables.element(*below).name),
+            // A detail of something that another field says.
+            _ => return None,
+        };
+        Some((top, name))
+    }
+
+    /// Whether what a list of segments does not have is no more.
+    fn is_all(&self, segment: &str, event: &str) -> bool {
+        let Some(empty_in) = self.settings.snapshots.get(segment) else {
+            return false;
+        };
+        let mut segments = self.segments.iter();
+        if segments.any(|one| one.id == segment.as_bytes()) {
+            return true;
+        }
+        let code = self.message.component("MSH", 9, 1).unwrap_or_default();
+        empty_in
+            .iter()
+            .any(|of| of.split_once('^') == Some((&code, event)))
+    }
+
+    /// The elements that the message deletes of a resource.
+    fn deletes(&self, at: usize, made: Made, same: &[Option<u32>]) -> String {
+        let is_same = |null: &&Null| {
+            let to = same.get(null.made as usize).copied().flatten();
+            to.is_some_and(|to| to as usize == at)
+        };
+        let nulls = self.nulls.iter().filter(is_same);
+        let mut names: Vec<&str> = nulls.map(|null| null.name.as_str()).collect();
+        let ty = self.draft.type_id(made.node);
+        let ty = ty.map_or("", |ty| Definitions::r4().type_def(ty).name);
+        let event = self.message.component("MSH", 9, 2).unwrap_or_default();
+        match (ty, &*event) {
+            ("Encounter", "A13") => names.extend(DISCHARGE),
+            ("Patient", "A37") => names.push("link"),
+            _ => {}
+        }
+        let lists = LISTS.iter().filter(|(of, ..)| *of == ty);
+        names.extend(
+            lists
+                .filter(|list| self.is_all(list.2, &event))
+                .map(|list| list.1),
+        );
+        names.sort_unstable();
+        names.dedup();
+        names.join(" ")
+    }
+}

@@ -1,0 +1,154 @@
+//! A transaction for a store of this node says when what it holds was so, and what it deletes.
+
+use hilum_convert::{Arrived, BundleType, FixedZone, Maps, Settings, to_fhir};
+use hilum_hl7v2::Message;
+use serde_json::Value;
+
+use crate::kit::as_json;
+
+fn bundle(text: &str, as_of: bool, kind: BundleType) -> Value {
+    declared(text, as_of, kind, &[])
+}
+
+fn declared(text: &str, as_of: bool, kind: BundleType, snapshots: &[(&str, &[&str])]) -> Value {
+    let types = |types: &[&str]| types.iter().map(|of| (*of).to_owned()).collect();
+    let snapshots = snapshots.iter();
+    let settings = Settings {
+        snapshots: snapshots
+            .map(|(list, empty_in)| ((*list).to_owned(), types(empty_in)))
+            .collect(),
+        zone: Some(std::sync::Arc::new(FixedZone(0))),
+        bundle: kind,
+        as_of,
+        ..Settings::default()
+    };
+    let arrived = Arrived {
+        id: "00000000-0000-4000-8000-000000000001",
+        at: "1970-01-01T00:00:09.000Z",
+    };
+    let message = Message::parse(text.replace('\n', "\r")).unwrap();
+    as_json(&to_fhir(Maps::shipped().unwrap(), &message, &settings, &arrived).bundle)
+}
+
+/// The text of an extension.
+fn said<'v>(of: &'v Value, url: &str) -> Option<&'v str> {
+    let all = of["extension"].as_array()?.iter();
+    all.filter(|one| one["url"] == url)
+        .find_map(|one| one["valueString"].as_str())
+}
+
+fn request<'v>(bundle: &'v Value, name: &str) -> &'v Value {
+    let all = bundle["entry"].as_array().unwrap().iter();
+    let mut found = all.filter(|entry| entry["resource"]["resourceType"] == name);
+    &found.next_back().unwrap()["request"]
+}
+
+const ADT: &str = "MSH|^~\\&|A|B|||19700101000005||ADT^A08^ADT_A01|1|P|2.5.1|7\n\
+    EVN|A08|19700101000003\n\
+    PID|1||1^^^B||AMES^BEA||\"\"|F|||\"\"||\"\"|||\"\"\n\
+    PV1||I|W^1^1||||||||||||||||9^^^B||||||||||||||||||||||||||\"\"\n";
+
+#[test]
+fn events_are_as_of_when_they_happened() {
+    let bundle = bundle(ADT, true, BundleType::Transaction);
+    let all = said(&bundle["meta"], "urn:hilum:as-of");
+    assert_eq!(all, Some("3000 5000 7"));
+    assert_eq!(said(request(&bundle, "Patient"), "urn:hilum:as-of"), None);
+}
+
+#[test]
+fn a_field_deletes_what_no_other_field_says() {
+    let bundle = bundle(ADT, true, BundleType::Transaction);
+    let deletes = said(request(&bundle, "Patient"), "urn:hilum:deletes").unwrap();
+    let deletes: Vec<&str> = deletes.split(' ').collect();
+    assert!(
+        deletes.contains(&"birthDate") && deletes.contains(&"address"),
+        "{deletes:?}"
+    );
+    // PID-14 is absent, and absence deletes nothing.
+    assert!(!deletes.contains(&"telecom"), "{deletes:?}");
+    let of_visit = said(request(&bundle, "Encounter"), "urn:hilum:deletes");
+    assert_eq!(of_visit, Some("period.end"));
+}
+
+#[test]
+fn a_cancelled_discharge_takes_its_end_back() {
+    let cancelled = ADT.replace("A08", "A13").replace("\"\"", "");
+    let bundle = bundle(&cancelled, true, BundleType::Transaction);
+    let deletes = said(request(&bundle, "Encounter"), "urn:hilum:deletes");
+    assert_eq!(
+        deletes,
+        Some("hospitalization.dischargeDisposition period.end")
+    );
+}
+
+#[test]
+fn unlinking_deletes_the_links() {
+    let text = "MSH|^~\\&|A|B|||19700101000005||ADT^A37^ADT_A37|1|P|2.5.1\n\
+        EVN|A37|19700101000003\nPID|1||1^^^B||AMES^BEA\nPID|2||2^^^B||AMES^BEA\n";
+    let bundle = bundle(text, true, BundleType::Transaction);
+    let deletes = said(request(&bundle, "Patient"), "urn:hilum:deletes");
+    assert_eq!(deletes, Some("link"));
+}
+
+#[test]
+fn results_are_as_of_their_report_and_orders_as_of_their_event() {
+    let text = "MSH|^~\\&|L|B|||19700101000005||ORU^R01^ORU_R01|1|P|2.5.1\n\
+        PID|1||1^^^B||AMES^BEA\n\
+        ORC|RE|1^B|2^L||||||19700101000001\n\
+        OBR|1|1^B|2^L|X^Y^L||||||||||||||||||19700101000004\n\
+        OBX|1|NM|K^K^L||4|mmol/L|||||F\n";
+    let bundle = bundle(text, true, BundleType::Transaction);
+    assert_eq!(
+        said(&bundle["meta"], "urn:hilum:as-of"),
+        Some("5000 5000 0")
+    );
+    for (name, expected) in [
+        ("Observation", Some("4000 5000 0")),
+        ("DiagnosticReport", Some("4000 5000 0")),
+        ("ServiceRequest", Some("1000 5000 0")),
+        ("Patient", None),
+    ] {
+        let found = said(request(&bundle, name), "urn:hilum:as-of");
+        assert_eq!(found, expected, "{name}");
+    }
+    let unsent = text.replace("19700101000005", "");
+    let bundle = self::bundle(&unsent, true, BundleType::Transaction);
+    assert_eq!(
+        said(&bundle["meta"], "urn:hilum:as-of"),
+        Some("9000 9000 0")
+    );
+}
+
+#[test]
+fn nobody_else_is_told() {
+    for (as_of, kind) in [
+        (false, BundleType::Transaction),
+        (true, BundleType::Message),
+        (true, BundleType::Collection),
+    ] {
+        let text = bundle(ADT, as_of, kind).to_string();
+        assert!(!text.contains("urn:hilum:as-of") && !text.contains("urn:hilum:deletes"));
+    }
+}
+
+#[test]
+fn a_list_deletes_what_it_lacks_only_where_that_is_declared() {
+    let deletes = |text: &str, snapshots: &[(&str, &[&str])]| {
+        let bundle = declared(text, true, BundleType::Transaction, snapshots);
+        let found = said(request(&bundle, "Patient"), "urn:hilum:deletes");
+        found.unwrap_or_default().to_owned()
+    };
+    let plain = ADT.replace("\"\"", "");
+    let kin = format!("{plain}NK1|1|AMES^BO|SPO\n");
+    for (text, snapshots, expected) in [
+        (&plain, &[][..], ""),
+        (&kin, &[], ""),
+        (&kin, &[("NK1", &[][..])], "contact"),
+        (&plain, &[("NK1", &[])], ""),
+        (&plain, &[("NK1", &["ADT^A31"])], ""),
+        (&plain, &[("NK1", &["ADT^A31", "ADT^A08"])], "contact"),
+    ] {
+        assert_eq!(deletes(text, snapshots), expected, "{snapshots:?}");
+    }
+}

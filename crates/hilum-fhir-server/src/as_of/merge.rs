@@ -1,0 +1,318 @@
+//! Two states of a resource become one.
+//!
+//! Each part has the value of the greatest time; of one time the greater bytes, and a value before a
+//! deletion. That is a maximum for each part, so neither the order of arrival nor repetition matters.
+//!
+//! A result or report is one part as a whole: the flag of an old value beside the new value would be
+//! a lie. Whether it is final comes before when it was so, so that nothing preliminary stands in the
+//! place of what was final, whatever the clocks say (see `hilum-identity`, the state table).
+
+use std::collections::HashMap;
+
+use hilum_fhir::definitions::{Definitions, TypeId};
+use hilum_message::SourceTime;
+
+use super::Timed;
+use super::parts::{Key, Part, joined, named, parts};
+use super::times::{Own, Times};
+use crate::write::members;
+
+/// Types that a message always says as a whole.
+const WHOLE: [&str; 5] = [
+    "Observation",
+    "DiagnosticReport",
+    "Binary",
+    "Media",
+    "Composition",
+];
+
+/// Statuses that are not final yet (FHIR R4 observation-status, diagnostic-report-status,
+/// composition-status, event-status).
+const OPEN: [&[u8]; 5] = [
+    b"\"registered\"",
+    b"\"partial\"",
+    b"\"preliminary\"",
+    b"\"preparation\"",
+    b"\"in-progress\"",
+];
+
+/// What is stored now.
+pub(crate) struct Current<'b> {
+    pub(crate) json: &'b [u8],
+    pub(crate) times: Times,
+    /// It, or what comes, has content that is not in its text: neither is taken apart.
+    pub(crate) apart: bool,
+}
+
+/// What the merge comes to.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// Nothing changes, not even a time.
+    Same,
+    /// What comes takes the place of what is there, as it is.
+    Replaced(Times),
+    /// A resource of both.
+    Merged(Vec<u8>, Times),
+    /// Something newer is there in everything.
+    Late,
+}
+
+/// Merges what comes with what is there. Both are compact JSON.
+pub(crate) fn merge(ty: TypeId, current: &Current<'_>, comes: &[u8], timed: &Timed) -> Outcome {
+    if current.times.gap {
+        return Outcome::Replaced(fresh(ty, timed));
+    }
+    let name = Definitions::r4().type_def(ty).name;
+    if current.apart || WHOLE.contains(&name) {
+        return whole(ty, current, comes, timed);
+    }
+    Merge {
+        now: &current.times,
+        timed,
+        deletes: deleted(ty, timed),
+        changed: false,
+        newer: false,
+        lost: false,
+    }
+    .run(name, parts(ty, current.json), parts(ty, comes))
+}
+
+/// The times of a resource that was not there.
+pub(crate) fn fresh(ty: TypeId, timed: &Timed) -> Times {
+    let own = deleted(ty, timed).into_iter().map(|name| Own {
+        name,
+        place: None,
+        time: timed.time,
+    });
+    Times {
+        own: own.collect(),
+        ..Times::all(timed.time)
+    }
+}
+
+/// The parts that a source deletes. Numbers stay, for without them a resource is found no more, and
+/// what no resource of the type may be without.
+fn deleted(ty: TypeId, timed: &Timed) -> Vec<String> {
+    let tables = Definitions::r4();
+    let root = tables.type_def(ty).root;
+    let may = |element: &&String| {
+        let top = element.split('.').next().unwrap_or_default();
+        let mut children = tables.children(root).map(|id| tables.element(id));
+        let found = children.find(|child| child.name == top);
+        found.is_some_and(|found| found.min == 0 || element.contains('.'))
+    };
+    let names = timed.deletes.iter().filter(may);
+    names
+        .map(|element| named(ty, element))
+        .filter(|name| !matches!(&**name, "identifier" | "extension"))
+        .collect()
+}
+
+fn whole(ty: TypeId, current: &Current<'_>, comes: &[u8], timed: &Timed) -> Outcome {
+    let before = current.times.rest.unwrap_or(SourceTime::NEVER);
+    let plain = |json| -> Vec<Vec<u8>> {
+        let mut all: Vec<Vec<u8>> = parts(ty, json).iter().map(Part::bytes).collect();
+        all.sort_unstable();
+        all
+    };
+    let (old, new) = (plain(current.json), plain(comes));
+    if old == new {
+        return match timed.time > before {
+            true => Outcome::Replaced(Times::all(timed.time)),
+            false => Outcome::Same,
+        };
+    }
+    let is_closed = |json| {
+        let status = members(json)
+            .into_iter()
+            .find(|(name, _)| *name == b"status");
+        status.is_some_and(|(_, status)| !OPEN.contains(&status))
+    };
+    let now = (is_closed(current.json), before, old);
+    match (is_closed(comes), timed.time, new) > now {
+        true => Outcome::Replaced(Times::all(timed.time)),
+        false => Outcome::Late,
+    }
+}
+
+/// Whether a part is all of what a name means. Of a list whose items are parts there may be more.
+fn is_one(key: &Key, name: &str) -> bool {
+    key.name == name && key.item.is_none()
+}
+
+/// A part of the result, with its time.
+type Kept<'b> = (Part<'b>, SourceTime);
+
+struct Merge<'t> {
+    now: &'t Times,
+    timed: &'t Timed,
+    deletes: Vec<String>,
+    /// A value is another one.
+    changed: bool,
+    /// A time is another one.
+    newer: bool,
+    /// Something of what comes is not there.
+    lost: bool,
+}
+
+impl<'t> Merge<'t> {
+    fn run<'b>(mut self, name: &str, now: Vec<Part<'b>>, comes: Vec<Part<'b>>) -> Outcome {
+        let mut coming: HashMap<Key, Part<'b>> = comes
+            .iter()
+            .map(|part| (part.key.clone(), part.clone()))
+            .collect();
+        let mut kept: Vec<Kept<'b>> = Vec::with_capacity(now.len() + comes.len());
+        let mut gone: Vec<(String, SourceTime)> = Vec::new();
+        for part in now {
+            match coming.remove(&part.key) {
+                Some(new) => kept.push(self.both(part, new)),
+                None => match self.only_now(&part) {
+                    None => {
+                        let time = self.present(&part);
+                        kept.push((part, time));
+                    }
+                    Some(time) => gone.push((part.key.name.clone(), time)),
+                },
+            }
+        }
+        for part in comes {
+            if coming.remove(&part.key).is_some()
+                && let Some(one) = self.only_coming(part)
+            {
+                kept.push(one);
+            }
+        }
+        self.deletions(&kept, &mut gone);
+        match (self.changed, self.newer, self.lost) {
+            (false, false, false) => Outcome::Same,
+            (false, false, true) => Outcome::Late,
+            _ => self.result(name, kept, gone),
+        }
+    }
+
+    /// The time of a part that is there.
+    fn present(&self, part: &Part<'_>) -> SourceTime {
+        let place = part.key.item.as_ref().and(part.place);
+        let own = self.now.named(&part.key.name, place);
+        own.or(self.now.rest).unwrap_or(SourceTime::NEVER)
+    }
+
+    /// Since when a part is absent, as far as anybody said so.
+    fn absent(&self, key: &Key) -> Option<SourceTime> {
+        let above = key.name.split_once('.').map(|(above, _)| above);
+        let own = self.now.named(&key.name, None);
+        let above = above.and_then(|above| self.now.named(above, None));
+        own.max(above).max(self.now.base)
+    }
+
+    fn both<'b>(&mut self, now: Part<'b>, new: Part<'b>) -> Kept<'b> {
+        let (before, time) = (self.present(&now), self.timed.time);
+        let (old_bytes, new_bytes) = (now.bytes(), new.bytes());
+        if old_bytes == new_bytes {
+            self.newer |= time > before;
+            return if time > before {
+                (new, time)
+            } else {
+                (now, before)
+            };
+        }
+        // A code that only fills a place that must not be empty says nothing.
+        let says = |part: &Part<'_>| part.content != [(&b"status"[..], &b"\"unknown\""[..])];
+        if (says(&new), time, new_bytes) > (says(&now), before, old_bytes) {
+            self.changed = true;
+            (new, time)
+        } else {
+            self.lost = true;
+            (now, before)
+        }
+    }
+
+    /// When a part that does not come is deleted; `None` if it stays.
+    fn only_now(&mut self, part: &Part<'_>) -> Option<SourceTime> {
+        let above = part.key.name.split_once('.').map(|(above, _)| above);
+        let is_deleted = self.deletes.contains(&part.key.name)
+            || above.is_some_and(|above| self.deletes.iter().any(|name| name == above));
+        if !is_deleted {
+            return None;
+        }
+        if self.timed.time > self.present(part) {
+            self.changed = true;
+            return Some(self.timed.time);
+        }
+        self.lost = true;
+        None
+    }
+
+    fn only_coming<'b>(&mut self, part: Part<'b>) -> Option<Kept<'b>> {
+        let since = self.absent(&part.key);
+        if since.is_some_and(|since| since > self.timed.time) {
+            self.lost = true;
+            return None;
+        }
+        self.changed = true;
+        Some((part, self.timed.time))
+    }
+
+    /// Notes since when what is deleted is absent.
+    fn deletions(&mut self, kept: &[Kept<'_>], gone: &mut Vec<(String, SourceTime)>) {
+        for name in std::mem::take(&mut self.deletes) {
+            let known = self.now.named(&name, None);
+            let is_there = kept.iter().any(|(part, _)| is_one(&part.key, &name));
+            if !is_there && known.is_none_or(|known| known < self.timed.time) {
+                self.newer = true;
+                gone.push((name, self.timed.time));
+            }
+        }
+    }
+
+    fn result(self, name: &str, kept: Vec<Kept<'_>>, gone: Vec<(String, SourceTime)>) -> Outcome {
+        let mut kept = kept;
+        // Of a list the newest first; what one message said stays in its order.
+        kept.sort_by(|(one, of_one), (other, of_other)| {
+            let names = one.key.name.cmp(&other.key.name);
+            names
+                .then_with(|| of_other.cmp(of_one))
+                .then_with(|| one.place.cmp(&other.place))
+        });
+        let times: HashMap<Key, SourceTime> = kept
+            .iter()
+            .map(|(part, time)| (part.key.clone(), *time))
+            .collect();
+        let all = kept.into_iter().map(|(part, _)| part).collect();
+        let (json, places, keys) = joined(name, all);
+        // What most parts share is said once.
+        let rest = times.values().copied().max();
+        let mut own: Vec<Own> = Vec::new();
+        for (key, place) in keys.iter().zip(places) {
+            let time = times.get(key).copied();
+            if let Some(time) = time.filter(|time| Some(*time) != rest) {
+                let name = key.name.clone();
+                own.push(Own { name, place, time });
+            }
+        }
+        let before = self.now.own.iter();
+        let before = before.filter(|one| one.place.is_none());
+        let before = before.map(|one| (one.name.clone(), one.time));
+        let mut absent: HashMap<String, SourceTime> = HashMap::new();
+        for (name, time) in before.chain(gone) {
+            if !keys.iter().any(|key| is_one(key, &name)) {
+                let known = absent.entry(name).or_insert(time);
+                *known = time.max(*known);
+            }
+        }
+        let mut absent: Vec<_> = absent.into_iter().collect();
+        absent.sort_unstable();
+        own.extend(absent.into_iter().map(|(name, time)| Own {
+            name,
+            place: None,
+            time,
+        }));
+        let times = Times {
+            gap: false,
+            rest,
+            base: self.now.base,
+            own,
+        };
+        Outcome::Merged(json, times)
+    }
+}

@@ -1,0 +1,56 @@
+//! How a Bundle on its way to a store of this node says when what it holds was so.
+//!
+//! Extensions of FHIR, so that a step that knows nothing of them leaves them where they are: one in
+//! `Bundle.meta` for all entries, and those of `Bundle.entry.request` for that entry alone. A server
+//! elsewhere never gets them.
+
+use crate::SourceTime;
+
+/// The extension with the time of the source, as [`write()`] writes it.
+pub const TIME: &str = "urn:hilum:as-of";
+
+/// The extension with the names of elements that the source deletes, with a space between them.
+pub const DELETES: &str = "urn:hilum:deletes";
+
+/// The system of the tag of a version that came late.
+pub const TAG: &str = "urn:hilum:as-of";
+
+/// The code of that tag.
+pub const LATE: &str = "late";
+
+/// A time as text: milliseconds since 1970 of the event and of the sending, and the number in the
+/// sequence.
+#[must_use]
+pub fn write(time: &SourceTime) -> String {
+    format!("{} {} {}", time.at_ms, time.sent_ms, time.sequence)
+}
+
+/// Reads what [`write()`] wrote.
+#[must_use]
+pub fn read(text: &str) -> Option<SourceTime> {
+    let mut parts = text.split(' ');
+    let time = SourceTime {
+        at_ms: parts.next()?.parse().ok()?,
+        sent_ms: parts.next()?.parse().ok()?,
+        sequence: parts.next()?.parse().ok()?,
+    };
+    parts.next().is_none().then_some(time)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_read_as_it_was_written() {
+        let time = SourceTime {
+            at_ms: -5,
+            sent_ms: 1_767_323_045_000,
+            sequence: 7,
+        };
+        assert_eq!(read(&write(&time)), Some(time));
+        for text in ["", "1 2", "1 2 x", "1 2 3 4", "1  2"] {
+            assert_eq!(read(text), None, "{text}");
+        }
+    }
+}
