@@ -33,8 +33,8 @@ pub use links::{
 };
 pub use person::{Comparison, Likeness, Person};
 pub use record::{
-    EVENTS_KEPT, LinkChange, LinkEvent, Memory, Order, Patient, Row, Said, Standing, Unreadable,
-    Visit, read, write,
+    EVENTS_KEPT, LinkChange, LinkEvent, Memory, Order, Patient, Row, Rows, Said, Standing,
+    Unreadable, Visit, read, write,
 };
 pub use remember::remember;
 pub use reported::{OBSERVATIONS_MAX, Observation, Vouched, digest, report};

@@ -4,7 +4,9 @@
 //! to know of a patient is one read. A row that is merged keeps what it knew, so that the merge can
 //! be undone.
 
+use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 use bytes::Bytes;
 use hilum_component::StepContext;
@@ -21,6 +23,50 @@ pub trait Memory {
     fn read(&mut self, scope: &str, key: &str) -> Option<Bytes>;
     /// Changes a value; `None` removes it.
     fn write(&mut self, scope: &str, key: &str, value: Option<Bytes>);
+    /// A row that was parsed before, where somebody keeps them ([`Rows`]).
+    fn recall(&mut self, _scope: &str, _key: &str) -> Option<Rc<dyn Any>> {
+        None
+    }
+    /// Keeps a row that was parsed.
+    fn keep(&mut self, _scope: &'static str, _key: &str, _row: Rc<dyn Any>) {}
+}
+
+/// The rows of one message: each is parsed once, however often it is asked for.
+#[derive(Debug, Default)]
+pub struct Rows(Vec<(&'static str, String, Rc<dyn Any>)>);
+
+impl Rows {
+    /// The state with these rows before it.
+    pub fn over<'a>(&'a mut self, memory: &'a mut dyn Memory) -> impl Memory + 'a {
+        Over { rows: self, memory }
+    }
+}
+
+struct Over<'a> {
+    rows: &'a mut Rows,
+    memory: &'a mut dyn Memory,
+}
+
+impl Memory for Over<'_> {
+    fn read(&mut self, scope: &str, key: &str) -> Option<Bytes> {
+        self.memory.read(scope, key)
+    }
+
+    fn write(&mut self, scope: &str, key: &str, value: Option<Bytes>) {
+        let other = |row: &(&str, String, Rc<dyn Any>)| row.0 != scope || row.1 != key;
+        self.rows.0.retain(other);
+        self.memory.write(scope, key, value);
+    }
+
+    fn recall(&mut self, scope: &str, key: &str) -> Option<Rc<dyn Any>> {
+        let rows = &self.rows.0;
+        let found = rows.iter().find(|row| row.1 == key && row.0 == scope)?;
+        Some(Rc::clone(&found.2))
+    }
+
+    fn keep(&mut self, scope: &'static str, key: &str, row: Rc<dyn Any>) {
+        self.rows.0.push((scope, key.to_owned(), row));
+    }
 }
 
 impl Memory for StepContext<'_> {
@@ -54,7 +100,7 @@ impl Memory for BTreeMap<(String, String), Bytes> {
 pub struct Unreadable(pub &'static str);
 
 /// The kinds of row.
-pub trait Row: Serialize + DeserializeOwned {
+pub trait Row: Serialize + DeserializeOwned + Clone + 'static {
     /// The scope of the state that they lie in.
     const SCOPE: &'static str;
     /// What one is, for people.
@@ -63,10 +109,17 @@ pub trait Row: Serialize + DeserializeOwned {
 
 /// The row of a key.
 pub fn read<R: Row>(memory: &mut dyn Memory, key: &str) -> Result<Option<R>, Unreadable> {
-    memory
-        .read(R::SCOPE, key)
-        .map(|bytes| serde_json::from_slice(&bytes).map_err(|_| Unreadable(R::NAME)))
-        .transpose()
+    if let Some(row) = memory.recall(R::SCOPE, key)
+        && let Some(row) = row.downcast_ref::<R>()
+    {
+        return Ok(Some(row.clone()));
+    }
+    let Some(bytes) = memory.read(R::SCOPE, key) else {
+        return Ok(None);
+    };
+    let row: R = serde_json::from_slice(&bytes).map_err(|_| Unreadable(R::NAME))?;
+    memory.keep(R::SCOPE, key, Rc::new(row.clone()));
+    Ok(Some(row))
 }
 
 /// Writes the row of a key.

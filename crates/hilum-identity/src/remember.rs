@@ -1,6 +1,8 @@
 //! Remembering what a message says of its patient, visit and orders.
 
+use std::any::Any;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use bytes::Bytes;
 use hilum_message::SourceTime;
@@ -53,6 +55,21 @@ impl Memory for Draft<'_> {
     fn write(&mut self, scope: &str, key: &str, value: Option<Bytes>) {
         let name = (scope.to_owned(), key.to_owned());
         self.writes.insert(name, value);
+    }
+
+    fn recall(&mut self, scope: &str, key: &str) -> Option<Rc<dyn Any>> {
+        let changed = !self.writes.is_empty()
+            && self
+                .writes
+                .contains_key(&(scope.to_owned(), key.to_owned()));
+        (!changed).then(|| self.memory.recall(scope, key)).flatten()
+    }
+
+    fn keep(&mut self, scope: &'static str, key: &str, row: Rc<dyn Any>) {
+        // What is only a draft is parsed again.
+        if self.writes.is_empty() {
+            self.memory.keep(scope, key, row);
+        }
     }
 }
 

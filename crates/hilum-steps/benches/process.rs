@@ -2,6 +2,7 @@
 //! order, filter, set, write, answer.
 #![expect(clippy::expect_used, reason = "a bench may fail by panic")]
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -10,8 +11,8 @@ use divan::Bencher;
 use hilum_component::{
     Acknowledge, Build, BuildContext, ChannelPlan, ComponentKind, DestinationKind, DestinationPlan,
     Format, FormatOptions, Incoming, IndexField, Millis, Order, ProcessEnvironment, Registry,
-    ResendPlan, RetryPlan, Rule, Site, Size, SourceKind, SourcePlan, StepPlan, SystemInfo,
-    Unlimited, process,
+    ResendPlan, RetryPlan, Rule, Site, Size, SourceKind, SourcePlan, StateView, StepPlan, Stored,
+    SystemInfo, Unlimited, process,
 };
 use hilum_fhirpath::{Env, Moment, NoHost};
 use hilum_message::{IndexKey, MessageId, Metadata, Payload, PlanDigest};
@@ -166,6 +167,70 @@ fn relay(bencher: Bencher<'_, '_>) {
         };
         process(&plan, &mut environment, incoming)
     });
+}
+
+/// What is known of the patient of [`MESSAGE`].
+#[derive(Default)]
+struct Known(BTreeMap<(String, String), Bytes>);
+
+impl StateView for Known {
+    fn get(&self, scope: &str, key: &str) -> Stored {
+        Stored {
+            version: 1,
+            value: self.0.get(&(scope.to_owned(), key.to_owned())).cloned(),
+        }
+    }
+}
+
+fn ran(plan: &ChannelPlan, known: &Known, message: &str) -> hilum_component::Processed {
+    let at = 1_700_000_000_000;
+    let payload = Payload::inline(Bytes::copy_from_slice(message.as_bytes()));
+    let incoming = Incoming::new(MessageId::new(at, 5), at, payload, Metadata::new());
+    let mut environment = ProcessEnvironment {
+        index_key: &IndexKey::new([7; 16]),
+        links: &(),
+        state: known,
+        meter: &Unlimited,
+        host: &NoHost,
+        trace: None,
+    };
+    process(plan, &mut environment, incoming)
+}
+
+/// The relay with `match`, a message of a patient who is known: a change, and a result of five values.
+#[divan::bench(args = ["change", "result"])]
+fn matched(bencher: Bencher<'_, '_>, what: &str) {
+    let mut plan = plan();
+    let specs = hilum_formats::specs().into_iter();
+    let registry = Registry::new(specs.chain(hilum_steps::specs()));
+    let step = step(&registry, &plan.format, "match", &json!({}));
+    plan.steps.insert(0, step);
+    let mut known = Known::default();
+    for write in ran(&plan, &known, MESSAGE).writes {
+        if let Some(value) = write.value {
+            known.0.insert((write.scope, write.key), value);
+        }
+    }
+    let header = |kind: &str| {
+        MESSAGE
+            .replace("20260101120000", "20260101130000")
+            .replace("ADT^A01^ADT_A01", kind)
+    };
+    let message = match what {
+        "change" => header("ADT^A08^ADT_A01"),
+        _ => {
+            let start: String = header("ORU^R01^ORU_R01")
+                .split_inclusive('\r')
+                .filter(|line| ["MSH", "PID", "PV1"].iter().any(|id| line.starts_with(id)))
+                .collect();
+            let order = "ORC|RE|P1^WARD|F1^LAB\rOBR|1|P1^WARD|F1^LAB|CHEM^Chemie^L\r";
+            let line = |n| format!("OBX|{n}|NM|C{n}^Value^L||4.{n}|mmol/l|3-5|||||F\r");
+            format!("{start}{order}{}", (1..6).map(line).collect::<String>())
+        }
+    };
+    let processed = ran(&plan, &known, &message);
+    assert_eq!(processed.deliveries.len(), 1, "{processed:?}");
+    bencher.bench_local(|| ran(&plan, &known, &message));
 }
 
 #[divan::bench]

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use hilum_component::{Halted, StepContext, Working};
 use hilum_hl7v2::{Message, Part, Path, Segment};
-use hilum_identity::{Act, Facts, Overtaken, overtaken, tell, told_keys};
+use hilum_identity::{Act, Facts, Overtaken, Rows, overtaken, tell, told_keys};
 
 use super::config::Late;
 use super::{finding_at, waits, withhold};
@@ -48,14 +48,16 @@ pub(super) fn judge(
     message: &Working,
     facts: &Facts,
     policy: Late,
+    rows: &mut Rows,
     context: &mut StepContext<'_>,
 ) -> Result<Fate, Halted> {
     let Some(message) = message.document.as_any().downcast_ref::<Message>() else {
         return Ok(Fate::Same);
     };
     let failed = |error: &dyn std::fmt::Display| waits(error.to_string());
-    let past = overtaken(context, facts).map_err(|error| failed(&error))?;
-    let (patient, visit) = told_keys(context, facts).map_err(|error| failed(&error))?;
+    let past = overtaken(&mut rows.over(context), facts).map_err(|error| failed(&error))?;
+    let (patient, visit) =
+        told_keys(&mut rows.over(context), facts).map_err(|error| failed(&error))?;
     let (of_patient, of_visit) = said(message, visit.is_some());
     let total = of_patient.len() + of_visit.len();
     let mut newer = BTreeMap::new();

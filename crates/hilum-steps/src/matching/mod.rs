@@ -24,7 +24,7 @@ use hilum_hl7v2::Message;
 use hilum_identity::results::Ruling;
 use hilum_identity::{
     Assessment, Cause, Contradiction, Facts, Identifier, Kind, LinkError, Patient, REASSIGNED, Row,
-    Unknown, Vouched, assess, remember, report,
+    Rows, Unknown, Vouched, assess, remember, report,
 };
 use hilum_message::Phi;
 use serde_json::Value;
@@ -192,17 +192,24 @@ impl Step for Match {
         }
         let (mut followed, mut withheld) = (Vec::new(), repeated.segments);
         let (single, mut fate) = (groups.len() == 1, Fate::Same);
+        let mut rows = Rows::default();
         for (group, number) in groups.iter().zip(0..) {
             context.spend()?;
-            let found = assess(context, &group.facts).map_err(|error| waits(error.to_string()))?;
+            let found = assess(&mut rows.over(context), &group.facts)
+                .map_err(|error| waits(error.to_string()))?;
             tell(&found, context);
             if !context.released {
                 self.decide(&found, sender, &group.facts, context)?;
             }
             if single && tells(&group.facts) && !context.released {
-                fate = late::judge(message, &group.facts, self.late, context)?;
+                fate = late::judge(message, &group.facts, self.late, &mut rows, context)?;
             }
-            self.remember(message.id.derive("match", number), &group.facts, context)?;
+            self.remember(
+                message.id.derive("match", number),
+                &group.facts,
+                &mut rows,
+                context,
+            )?;
             withheld.extend(life(group, context)?);
             followed.push((group, found.followed));
         }
@@ -266,6 +273,7 @@ impl Match {
         &self,
         id: hilum_message::MessageId,
         facts: &Facts,
+        rows: &mut Rows,
         context: &mut StepContext<'_>,
     ) -> Result<(), Halted> {
         let (at_ms, by) = (context.arrived_ms, id.to_string());
@@ -275,7 +283,8 @@ impl Match {
             by: &by,
             reason: "",
         };
-        match remember(context, facts, &cause) {
+        let remembered = remember(&mut rows.over(context), facts, &cause);
+        match remembered {
             Ok(_) => Ok(()),
             // A person let it go on: all but the links is remembered.
             Err(error) if context.released => {
@@ -283,7 +292,7 @@ impl Match {
                     event: None,
                     ..facts.clone()
                 };
-                let again = remember(context, &unlinked, &cause);
+                let again = remember(&mut rows.over(context), &unlinked, &cause);
                 again.map_err(|error| waits(error.to_string()))?;
                 let text = format!("released, but the links were not changed: {error}");
                 finding(context, "links", text);
