@@ -36,7 +36,7 @@ type Command = (
     fn(&[String]) -> Result<()>,
 );
 
-const COMMANDS: [Command; 14] = [
+const COMMANDS: [Command; 15] = [
     (
         "setup",
         "",
@@ -104,6 +104,12 @@ const COMMANDS: [Command; 14] = [
         "[--seconds S] [--only CRATE[/TARGET]]",
         "every fuzz target for a while; needs cargo-fuzz and a nightly toolchain",
         fuzz::run,
+    ),
+    (
+        "hazards",
+        "[--sequence NAME] [--seed N] [--show] [--long] [--json]",
+        "the sequences of the hazard log in every order, with a retry and a loss of power each",
+        rig::hazards,
     ),
     (
         "hospitals",

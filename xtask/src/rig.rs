@@ -1,5 +1,5 @@
-//! `cargo xtask demo`, `bench` and `crash`: build the program and the rig that drives it, then start
-//! the rig.
+//! `cargo xtask demo`, `bench`, `crash` and `hazards`: build the program and the rig that drives it,
+//! then start the rig.
 //!
 //! What is measured or killed lives in `hilum-rig`, because it needs the crates of the product and
 //! this package must be built before everything else. Benchmarks are built for release, demo
@@ -229,6 +229,12 @@ pub(crate) fn faults(arguments: &[String]) -> Result<()> {
 /// `cargo xtask hospitals [--channels N]`
 pub(crate) fn hospitals(arguments: &[String]) -> Result<()> {
     driven("hospitals", arguments)
+}
+
+/// `cargo xtask hazards [ARGUMENTS OF THE RUNNER]`
+pub(crate) fn hazards(arguments: &[String]) -> Result<()> {
+    let folder = build(Profile::Ci, &["hilum-hazards"])?;
+    shell::succeed(shell::program(folder.join("hilum-hazards")).args(arguments))
 }
 
 /// `cargo xtask demo [--for 30s]`

@@ -40,4 +40,4 @@ pub use site::{FILES_MAX, Folder, ReadError, SITE_FILE_BYTES_MAX, Secrets, Varia
 pub use trial::{
     ChannelCoverage, Coverage, Difference, TableCoverage, TestResult, TestRun, junit, run_tests,
 };
-pub use yaml::{DEPTH_MAX, FILE_BYTES_MAX, NODES_MAX};
+pub use yaml::{DEPTH_MAX, FILE_BYTES_MAX, NODES_MAX, yaml_texts};

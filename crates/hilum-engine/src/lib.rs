@@ -51,5 +51,6 @@ pub(crate) use runtime::Core;
 pub use stale::{COMPARED_MAX, OldState, Outdated};
 pub use status::{
     ChannelStatus, ChannelView, DestinationState, DestinationStatus, EngineStatus, QueueView,
+    UnderWay,
 };
 pub use store::Orphan;

@@ -74,6 +74,16 @@ pub enum DestinationState {
     Paused,
 }
 
+/// What has not come to rest.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UnderWay {
+    /// Messages that are being taken in, and held ones that are going on.
+    pub messages: usize,
+    /// Channel and destination of the queues that send, are about to, or try again later. What
+    /// waits for a person, or behind a held message or a dead letter, is at rest.
+    pub queues: Vec<(Arc<str>, Arc<str>)>,
+}
+
 /// A destination.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -266,6 +276,24 @@ impl crate::Engine {
             channel,
         };
         self.core().channels().into_iter().map(view).collect()
+    }
+
+    /// What has not come to rest, for simulations that wait for it.
+    #[must_use]
+    pub fn under_way(&self) -> UnderWay {
+        let core = self.core();
+        let queues = core
+            .channels()
+            .into_iter()
+            .flat_map(|channel| core.queues_of(&channel.name));
+        let moving = queues.filter(|queue| !queue.scope.lanes().is_still(queue.id));
+        let queues = moving
+            .map(|queue| (Arc::clone(&queue.channel), Arc::clone(&queue.destination)))
+            .collect();
+        UnderWay {
+            messages: core.in_flight.messages() + core.held.under_way(core.now_ms()),
+            queues,
+        }
     }
 
     /// The figures of every queue.

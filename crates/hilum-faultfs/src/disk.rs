@@ -317,6 +317,22 @@ impl Disk {
             .is_some_and(|file| file.flip(offset, bit))
     }
 
+    /// Another disk with what is on this one at the moment, as if all of it had been synced. Nothing
+    /// may have a file of it open.
+    #[must_use]
+    pub fn copy(&self) -> Self {
+        let state = self.lock();
+        let inode = |(number, file): (&u64, &Inode)| (*number, Inode::on_disk(file.live.clone()));
+        let copied = State {
+            inodes: state.inodes.iter().map(inode).collect(),
+            names: state.names.clone(),
+            next_inode: state.next_inode,
+            ..State::default()
+        };
+        drop(state);
+        Self::holding(copied, Some(self.root.path.clone()))
+    }
+
     /// Cuts the power: this disk fails from now on, and what it kept is on the one returned.
     #[must_use]
     pub fn power_cut(&self, seed: u64) -> Self {

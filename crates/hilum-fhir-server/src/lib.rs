@@ -57,7 +57,7 @@ pub use hilum_fhir_store::{
 };
 pub use jobs::{JobFailure, Work, WorkState};
 pub use limits::Limits;
-pub use open::{FhirOptions, OpenError, TenantOptions};
+pub use open::{FhirOptions, OpenError, StoreDisk, TenantOptions};
 pub use server::Fhir;
 pub use subscription::{
     Interaction, SUBSCRIPTIONS, SubscriptionOptions, TestResult, TopicOptions, TriggerOptions,

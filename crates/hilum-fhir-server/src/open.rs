@@ -7,12 +7,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use hilum_db::RealFiles;
+use hilum_db::{Files, RealFiles};
 use hilum_fhir::definitions::{Definitions, TypeId};
 use hilum_fhir::package::{GuideError, Guides, GuidesBuilder, PackageError, PackageLimits};
 use hilum_fhir::search::ParamSet;
 use hilum_fhir::validate::Validator;
-use hilum_fhir_store::{Place, Postgres, Store, StoreConfig, StoreError};
+use hilum_fhir_store::{Place, Postgres, Store, StoreConfig, StoreError, store_file};
 use hilum_message::MessageId;
 use hilum_terminology::Shelf;
 
@@ -32,6 +32,8 @@ pub struct TenantOptions {
     pub name: String,
     /// The file of its store, unless it is in PostgreSQL.
     pub file: PathBuf,
+    /// Another disk that the file is on, for simulations; the operating system's where not set.
+    pub disk: Option<StoreDisk>,
     /// The schema of PostgreSQL that holds its store.
     pub postgres: Option<Box<Postgres>>,
     /// The folder for the files of its jobs; it is made when one needs it.
@@ -44,6 +46,15 @@ pub struct TenantOptions {
     pub packages: Vec<PathBuf>,
     /// Profiles that every resource of a type has to conform to.
     pub profiles: BTreeMap<String, Vec<String>>,
+}
+
+/// A disk that is not the operating system's.
+#[derive(Clone, Debug)]
+pub struct StoreDisk {
+    /// Its files beside SQLite's.
+    pub files: Arc<dyn Files>,
+    /// The SQLite VFS that reaches it.
+    pub vfs: Arc<str>,
 }
 
 /// How a server is opened.
@@ -266,7 +277,15 @@ fn open(
         params: named,
         ..StoreConfig::new(place, now)
     };
-    let store = Store::open(config).map_err(|source| OpenError::Store {
+    let opened = match (options.disk, &config.place) {
+        (Some(disk), Place::Sqlite(path)) => {
+            let mut file = store_file(path, disk.files);
+            file.vfs = Some(disk.vfs);
+            Store::open_file(file, config)
+        }
+        _ => Store::open(config),
+    };
+    let store = opened.map_err(|source| OpenError::Store {
         place: name.clone(),
         source,
     })?;

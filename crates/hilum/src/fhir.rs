@@ -328,6 +328,7 @@ fn tenant(
         name,
         jobs: file.with_extension("jobs"),
         file,
+        disk: None,
         postgres: match place {
             Place::Postgres(place) => Some(place),
             _ => None,

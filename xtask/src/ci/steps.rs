@@ -56,6 +56,12 @@ pub(super) const STEPS: &[Step] = &[
         run: || done(rig::demo(&["--for".to_owned(), "30s".to_owned()])),
     },
     Step {
+        name: "hazards",
+        about: "the sequences of the hazard log in every order of arrival, on the simulated disk",
+        when: When::Always,
+        run: || done(rig::hazards(&[])),
+    },
+    Step {
         name: "crash",
         about: "SIGKILL at 10 random moments under load",
         when: When::Always,

@@ -186,11 +186,36 @@ const EDGES: &[(&str, &[&str])] = &[
         "hilum-rig",
         &["hilum-message", "hilum-journal", "hilum-testkit"],
     ),
+    // The sequences of the hazard log run over the product in one process, on a simulated disk.
+    (
+        "hilum-hazards",
+        &[
+            "hilum-message",
+            "hilum-hl7v2",
+            "hilum-component",
+            "hilum-journal",
+            "hilum-terminology",
+            "hilum-identity",
+            "hilum-config",
+            "hilum-engine",
+            "hilum-formats",
+            "hilum-steps",
+            "hilum-connectors",
+            "hilum-fhir-server",
+            "hilum-faultfs",
+        ],
+    ),
     ("xtask", &[]),
 ];
 
 /// Crates that only tests and automation may use, unless a row of [`EDGES`] names them.
-const DEV_ONLY: &[&str] = &["hilum-testkit", "hilum-faultfs", "hilum-rig", "xtask"];
+const DEV_ONLY: &[&str] = &[
+    "hilum-testkit",
+    "hilum-faultfs",
+    "hilum-rig",
+    "hilum-hazards",
+    "xtask",
+];
 
 /// Layer 0: no async runtime, no I/O, no clock.
 const PURE: &[&str] = &[

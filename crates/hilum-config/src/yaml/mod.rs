@@ -6,11 +6,13 @@
 mod files;
 mod parse;
 mod scalar;
+mod texts;
 
 pub(crate) use files::{FileId, Files, SourceFile, Span};
 pub(crate) use parse::parse;
 pub use parse::{DEPTH_MAX, FILE_BYTES_MAX, NODES_MAX};
 pub(crate) use scalar::{Scalar, Style, Value};
+pub use texts::yaml_texts;
 
 /// A node of a document, with its place.
 #[derive(Clone, Debug)]

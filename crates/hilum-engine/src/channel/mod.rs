@@ -18,7 +18,7 @@ use crate::resend::Memory;
 pub(crate) use intake::ChannelIntake;
 pub(crate) use origin::{Origin, REPLAY, Taken};
 pub(crate) use received::{process_received, tell_if_rejected};
-pub(crate) use work::{processed, still_held, take_in, take_in_with};
+pub(crate) use work::{held_again, processed, take_in, take_in_with};
 
 /// Why a source brings no messages.
 #[derive(Clone, Debug)]

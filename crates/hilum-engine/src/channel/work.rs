@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use hilum_component::{
-    AnswerMode, Arrival, ChannelPlan, Disposition, Incoming, ProcessEnvironment, Processed, Reply,
-    SealedAnswer, Sends, SourceKind, TimerChange, Verdict, answer, process, receive,
+    AnswerMode, Arrival, ChannelPlan, Disposition, Hold, Incoming, ProcessEnvironment, Processed,
+    Reply, SealedAnswer, Sends, SourceKind, TimerChange, Verdict, answer, process, receive,
 };
 use hilum_fhirpath::NoHost;
 use hilum_message::MessageId;
@@ -444,18 +444,18 @@ fn failed(channel: &Channel, plan: &ChannelPlan, incoming: &Incoming, text: &str
     Taken::new(reply, None)
 }
 
-/// Whether the step that holds a message would hold it again.
-pub(crate) async fn still_held(
+/// How the step that holds a message would hold it again, if it would.
+pub(crate) async fn held_again(
     core: &Arc<Core>,
     channel: &Arc<Channel>,
     arrival: &Arrival,
     origin: &Origin,
     step: usize,
-) -> bool {
+) -> Option<Hold> {
     let incoming = with_original(core, channel, arrival, origin).await;
     let processed = processed(core, channel, &channel.plan(), incoming).await;
     let hold = processed.and_then(|processed| processed.hold);
-    hold.is_some_and(|hold| hold.step == step)
+    hold.filter(|hold| hold.step == step)
 }
 
 /// An arrival as a message, with the one that asked: a reply that is released or replayed is

@@ -399,6 +399,17 @@ impl Lanes {
         )
     }
 
+    /// Nothing of the queue is out or can be sent, and nothing more of it is to be read from the
+    /// journal.
+    #[must_use]
+    pub fn is_still(&self, queue: QueueId) -> bool {
+        self.queues.get(&queue).is_none_or(|state| {
+            let waits = state.gate == Gate::Paused
+                || (state.ready.is_empty() && state.unloaded_from.is_none());
+            state.out == 0 && waits
+        })
+    }
+
     fn behind_hold(&self, at: &At, entry: &Entry) -> bool {
         entry.keys.iter().any(|key| {
             let first = self.lines.first(*key);

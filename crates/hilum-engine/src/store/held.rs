@@ -6,6 +6,7 @@
 //! holds it again, nothing is recorded and the message waits on.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use hilum_journal::{Hold, Timer};
 use hilum_message::{DeliveryId, MessageId, OrderKey};
 use tokio::sync::Notify;
 
-use crate::channel::{Channel, Origin, still_held, take_in};
+use crate::channel::{Channel, Origin, held_again, take_in};
 use crate::lanes::{Entry, Place};
 use crate::queue::Queue;
 use crate::runtime::Core;
@@ -97,6 +98,13 @@ impl HeldMessage {
         queue.scope.lanes().hold(queue.id, entry);
     }
 
+    /// As a start finds it: what it waits for may have changed just before the stop, so the step that
+    /// held it is asked again.
+    pub(super) fn found(mut self) -> Self {
+        self.due = self.wake.is_some();
+        self
+    }
+
     /// It has gone on and only waits for the last of its parts.
     pub(super) fn opened(mut self) -> Self {
         self.open = true;
@@ -108,6 +116,8 @@ impl HeldMessage {
 #[derive(Debug, Default)]
 pub(crate) struct HeldMessages {
     all: Mutex<BTreeMap<u64, HeldMessage>>,
+    /// How many are being looked at to go on.
+    moving: AtomicUsize,
     /// There may be one that is due.
     pub(crate) wake: Notify,
 }
@@ -144,6 +154,11 @@ impl HeldMessages {
         }
     }
 
+    /// How many are due or are being looked at to go on.
+    pub(crate) fn under_way(&self, now_ms: u64) -> usize {
+        self.due(now_ms).len() + self.moving.load(Ordering::SeqCst)
+    }
+
     /// When the first that waits for a time is due.
     fn next_due(&self) -> Option<u64> {
         let all = self.lock();
@@ -176,6 +191,13 @@ impl HeldMessages {
             held.due = false;
             true
         })
+    }
+
+    /// No time lets it go on any more.
+    fn without_time(&self, sequence: u64) {
+        if let Some(held) = self.lock().get_mut(&sequence) {
+            held.until_ms = None;
+        }
     }
 
     /// What made it look again could not be settled: it is due still.
@@ -271,6 +293,22 @@ fn next_due(core: &Core) -> Option<u64> {
     timer.into_iter().chain(core.held.next_due()).min()
 }
 
+/// A held message is being looked at to go on.
+struct Moving<'a>(&'a AtomicUsize);
+
+impl<'a> Moving<'a> {
+    fn of(held: &'a HeldMessages) -> Self {
+        held.moving.fetch_add(1, Ordering::SeqCst);
+        Self(&held.moving)
+    }
+}
+
+impl Drop for Moving<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
 /// What a held message did when it was due.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Due {
@@ -310,7 +348,8 @@ pub(crate) async fn due(
         metadata,
         remembers: None,
     };
-    let origin = Origin::Linked {
+    let is_time_up = by == ReleasedBy::Decision && matches!(older, WhenOlder::Held);
+    let origin = |by| Origin::Linked {
         from: held.message,
         relation: "release",
         only: Vec::new(),
@@ -319,16 +358,28 @@ pub(crate) async fn due(
             step: held.step,
             by,
         }),
-        older,
+        older: older.clone(),
     };
+    let _moving = Moving::of(&core.held);
     // Before the look, so that what changes meanwhile makes it look again.
     if !core.held.look_again(sequence) {
         return Ok(Due::WentOn);
     }
-    if by == ReleasedBy::Change && still_held(core, &channel, &arrival, &origin, held.step).await {
-        return Ok(Due::Waits);
+    let mut by = by;
+    if by == ReleasedBy::Change || is_time_up {
+        let asked = origin(ReleasedBy::Change);
+        match held_again(core, &channel, &arrival, &asked, held.step).await {
+            None => by = ReleasedBy::Change,
+            // Meanwhile there is a reason that no time lifts: that is for a person.
+            Some(hold) if is_time_up && hold.until_ms.is_none() => {
+                core.held.without_time(sequence);
+                return Ok(Due::Waits);
+            }
+            Some(_) if is_time_up => {}
+            Some(_) => return Ok(Due::Waits),
+        }
     }
-    let taken = take_in(core, &channel, arrival, origin).await;
+    let taken = take_in(core, &channel, arrival, origin(by)).await;
     match (&taken.accepted, &taken.outdated) {
         (Some(accepted), Some(outdated)) if taken.reply.disposition == Disposition::Held => {
             channel.figures.disposed(taken.reply.disposition);

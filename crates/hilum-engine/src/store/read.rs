@@ -270,7 +270,7 @@ pub(crate) async fn recover(
     for row in &recovered.holds {
         if let Some(hold) = &row.hold {
             let place = (row.sequence, row.place.unwrap_or(row.sequence));
-            let held = HeldMessage::new(&row.channel, row.message, place, hold);
+            let held = HeldMessage::new(&row.channel, row.message, place, hold).found();
             held::hold(core, row.sequence, held, &hold.keys);
         }
     }

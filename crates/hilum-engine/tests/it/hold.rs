@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
-use hilum_component::{Disposition, Flow, StepPlan};
+use hilum_component::{Disposition, Flow, Halted, StepPlan};
 use hilum_engine::{Held, OldState, PlanChoice};
+use hilum_journal::AcceptRequest;
+use hilum_message::{MessageId, Payload};
 
 use crate::kit::{
-    Act, Hub, Receiver, Sender, With, channel, holds, line, out, plan, splits, step, writes,
+    Act, Hub, Receiver, Sender, With, channel, holds, line, out, plan, splits, step, until, writes,
 };
 
 fn site(sender: &Sender, receiver: &Receiver, for_ms: Option<u64>) -> hilum_component::Plan {
@@ -31,6 +33,79 @@ fn opens() -> StepPlan {
         }
         Ok(Flow::Next)
     })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hold_whose_reason_went_just_before_a_crash_goes_on_after_it() {
+    let (sender, receiver) = (Sender::new(), Receiver::new("ehr"));
+    let site = site(&sender, &receiver, None);
+    let digest = site.channels["lab"].digest;
+    let left = |n: u64, text: &str| AcceptRequest {
+        plan: digest,
+        ..AcceptRequest::new(
+            MessageId::new(1_700_000_000_000 + n, n.into()),
+            "lab".into(),
+            Payload::inline(text.to_owned().into()),
+        )
+    };
+    let held = AcceptRequest {
+        disposition: hilum_journal::Disposition::Held,
+        hold: Some(hilum_journal::Hold {
+            step: "1".into(),
+            until_ms: None,
+            wake: Some(("gate".into(), "p".into())),
+            keys: Default::default(),
+        }),
+        ..left(1, "1|HOLD|p|x")
+    };
+    let opened = AcceptRequest {
+        disposition: hilum_journal::Disposition::Filtered,
+        state_writes: vec![hilum_journal::StateWrite {
+            scope: "gate".into(),
+            key: "p".into(),
+            value: Some("open".into()),
+            expires_ms: None,
+        }],
+        ..left(2, "2|OPEN|p|x")
+    };
+    let hub = Hub::start_over(site, vec![held, opened]).await;
+    receiver.takes(&["1"]).await;
+    drop(hub);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_clock_lets_nothing_go_on_that_meanwhile_waits_for_a_person() {
+    let (sender, receiver) = (Sender::new(), Receiver::new("ehr"));
+    let waits = step("wait", |message, context| {
+        if line(message).get("type") != "HOLD" {
+            return Ok(Flow::Next);
+        }
+        let patient = line(message).get("patient").to_owned();
+        let is_shut = context.get("gate", &patient).is_some();
+        Err(Halted::Hold {
+            reason: "waits".to_owned(),
+            until_ms: (!is_shut).then_some(context.arrived_ms + 3_600_000),
+            wake: Some(("gate".to_owned(), patient)),
+        })
+    });
+    let site = plan([channel("lab", &sender)
+        .step(opens())
+        .step(waits)
+        .to(out(&receiver))]);
+    let hub = Hub::start(site).await;
+    let held = sender.send("1|HOLD|p|x").await;
+    sender.send("2|SHUT|p|x").await;
+    sender.send("3|HOLD|q|x").await;
+    hub.advance(Duration::from_secs(2 * 3_600));
+    receiver.takes(&["3"]).await;
+    until("all is at rest", || hub.engine().under_way().messages == 0).await;
+    assert_eq!(receiver.taken(), ["3"]);
+    let message = held.message.expect("an id");
+    hub.engine()
+        .held(message, Held::Release, "looked at", OldState::Refuse)
+        .await
+        .expect("a release");
+    receiver.takes(&["3", "1"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,0 +1,329 @@
+//! What the FHIR store says in the end, as facts of the same form as a receiver's.
+//!
+//! It is read as a client reads it that follows `Patient.link`: what refers to a patient who was
+//! replaced is of the one who replaces. Numbers keep their digits.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail};
+use hilum_component::{FhirPort, FhirRequest};
+use serde_json::Value;
+
+use crate::receiver::observation;
+
+/// Resources of one page.
+const PAGE: usize = 200;
+
+/// Everything that the store has of patients, visits, orders and results.
+pub(crate) async fn facts(port: &Arc<dyn FhirPort>) -> anyhow::Result<BTreeMap<String, String>> {
+    let patients = Patients::of(&all(port, "Patient").await?);
+    let mut facts = patients.facts();
+    let of = |reference: &Value| patients.number_of(text(&reference["reference"]));
+    for visit in all(port, "Encounter").await? {
+        let subject = format!("{} visit {}", of(&visit["subject"]), number(&visit));
+        let place = place(port, &visit).await?;
+        let state = match visit["status"].as_str().unwrap_or_default() {
+            "in-progress" => "admitted",
+            "finished" => "discharged",
+            "planned" => "expected",
+            "entered-in-error" => "cancelled",
+            other => other,
+        };
+        put(
+            &mut facts,
+            subject,
+            format!("{place} {state}").trim().to_owned(),
+        );
+    }
+    for order in all(port, "ServiceRequest").await? {
+        let subject = format!("{} order {}", of(&order["subject"]), number(&order));
+        let state = match order["status"].as_str().unwrap_or_default() {
+            // Only a result refers to it; nobody has told of the order itself.
+            "unknown" => continue,
+            "active" | "completed" => "ordered",
+            "revoked" => "cancelled",
+            other => other,
+        };
+        put(&mut facts, subject, state.to_owned());
+    }
+    for result in all(port, "Observation").await? {
+        let (patient, named) = (of(&result["subject"]), named(&result));
+        put(
+            &mut facts,
+            format!("{patient} result {named}"),
+            result_fact(&result),
+        );
+    }
+    for allergy in all(port, "AllergyIntolerance").await? {
+        let code = &allergy["code"]["coding"][0];
+        let subject = format!(
+            "{} allergy {}",
+            of(&allergy["patient"]),
+            text(&code["code"])
+        );
+        put(&mut facts, subject, text(&code["display"]).to_owned());
+    }
+    Ok(facts)
+}
+
+/// Who is whom.
+struct Patients(BTreeMap<String, One>);
+
+struct One {
+    number: String,
+    who: String,
+    replaced_by: Option<String>,
+}
+
+impl Patients {
+    fn of(patients: &[Value]) -> Self {
+        let one = |patient: &Value| {
+            let links = patient["link"].as_array();
+            let replaced = links
+                .into_iter()
+                .flatten()
+                .find(|link| link["type"] == "replaced-by");
+            let by = replaced.map(|link| text(&link["other"]["reference"]).to_owned());
+            let one = One {
+                number: number(patient),
+                who: who(patient),
+                replaced_by: by,
+            };
+            (format!("Patient/{}", text(&patient["id"])), one)
+        };
+        Self(patients.iter().map(one).collect())
+    }
+
+    /// Those who are not replaced by another.
+    fn facts(&self) -> BTreeMap<String, String> {
+        let mut facts = BTreeMap::new();
+        for one in self.0.values().filter(|one| one.replaced_by.is_none()) {
+            put(&mut facts, one.number.clone(), one.who.clone());
+        }
+        facts
+    }
+
+    /// The number of the patient to whom a reference leads.
+    fn number_of(&self, reference: &str) -> String {
+        let mut at = reference;
+        // As many steps as there are patients, should links go in a circle.
+        for _ in 0..self.0.len() {
+            let Some(one) = self.0.get(at) else {
+                return "nobody".to_owned();
+            };
+            match &one.replaced_by {
+                Some(by) => at = by,
+                None => return one.number.clone(),
+            }
+        }
+        "nobody".to_owned()
+    }
+}
+
+/// Two resources of one subject are two facts, so that a doubled one shows.
+fn put(facts: &mut BTreeMap<String, String>, subject: String, value: String) {
+    let doubled = |said: &mut String| *said = format!("{said}; {value}");
+    facts
+        .entry(subject)
+        .and_modify(doubled)
+        .or_insert_with(|| value.clone());
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}
+
+/// All resources of a type.
+async fn all(port: &Arc<dyn FhirPort>, ty: &str) -> anyhow::Result<Vec<Value>> {
+    let bundle = get(port, format!("{ty}?_count={PAGE}&_sort=_id")).await?;
+    let links = bundle["link"].as_array();
+    if links
+        .into_iter()
+        .flatten()
+        .any(|link| link["relation"] == "next")
+    {
+        bail!("more than {PAGE} resources of the type {ty}");
+    }
+    let entries = bundle["entry"].as_array().cloned().unwrap_or_default();
+    Ok(entries
+        .into_iter()
+        .map(|entry| entry["resource"].clone())
+        .collect())
+}
+
+async fn get(port: &Arc<dyn FhirPort>, target: String) -> anyhow::Result<Value> {
+    let request = FhirRequest {
+        target: target.clone(),
+        ..FhirRequest::default()
+    };
+    let answer = port.request("", request).await;
+    let body = answer.body.unwrap_or_default();
+    if answer.status != 200 {
+        let text = String::from_utf8_lossy(&body).into_owned();
+        bail!("{target} is answered {}: {text}", answer.status);
+    }
+    let body = digits(&String::from_utf8_lossy(&body));
+    serde_json::from_str(&body).with_context(|| format!("the answer to {target}"))
+}
+
+/// The numbers under `value` as texts, so that reading them keeps every digit.
+fn digits(body: &str) -> String {
+    const KEY: &str = "\"value\":";
+    let mut parts = body.split(KEY);
+    let mut read = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let part = part.trim_start();
+        let is_digit = |c: char| c.is_ascii_digit() || matches!(c, '-' | '+' | '.' | 'e' | 'E');
+        let end = part.find(|c| !is_digit(c)).unwrap_or(part.len());
+        let (number, rest) = part.split_at(end);
+        read.push_str(KEY);
+        if number.is_empty() {
+            read.push_str(rest);
+        } else {
+            read.push_str(&format!("\"{number}\"{rest}"));
+        }
+    }
+    read
+}
+
+/// The first number of a patient, visit or order.
+fn number(resource: &Value) -> String {
+    let first = &resource["identifier"][0];
+    text(&first["value"]).to_owned()
+}
+
+/// Name, birth date and sex, as a receiver of HL7 v2 shows them.
+fn who(patient: &Value) -> String {
+    let name = &patient["name"][0];
+    let sex = match text(&patient["gender"]) {
+        "female" => "F",
+        "male" => "M",
+        "unknown" => "U",
+        other => other,
+    };
+    let birth = text(&patient["birthDate"]).replace('-', "");
+    let name = format!("{} {}", text(&name["family"]), text(&name["given"][0]));
+    let who = format!("{} {birth} {sex}", name.trim());
+    let who = who.trim().to_owned();
+    if patient["active"] == Value::Bool(false) {
+        return format!("{who}, no more")
+            .trim_start_matches(", ")
+            .to_owned();
+    }
+    who
+}
+
+async fn place(port: &Arc<dyn FhirPort>, visit: &Value) -> anyhow::Result<String> {
+    let places = visit["location"].as_array().cloned().unwrap_or_default();
+    let now = places.iter().rfind(|place| place["status"] != "completed");
+    let Some(reference) = now
+        .or(places.last())
+        .and_then(|one| one["location"]["reference"].as_str())
+    else {
+        return Ok(String::new());
+    };
+    let place = get(port, reference.to_owned()).await?;
+    Ok(text(&place["name"]).to_owned())
+}
+
+/// Order, code and sub-id of a result.
+fn named(result: &Value) -> String {
+    let identifiers = result["identifier"].as_array().cloned().unwrap_or_default();
+    let derived = identifiers
+        .iter()
+        .find(|one| one["system"] == "urn:hilum:derived");
+    let derived = derived.map_or("", |one| text(&one["value"]));
+    let order = derived.rsplit('|').next().unwrap_or_default();
+    let code = text(&result["code"]["coding"][0]["code"]);
+    // Code, sub-id where there is one, placer, authority and number of the filler.
+    let parts: Vec<&str> = derived.split('|').collect();
+    let sub = match parts.as_slice() {
+        [_, sub, _, _, _] if !sub.is_empty() => format!("#{sub}"),
+        _ => String::new(),
+    };
+    format!("{order} {code}{sub}")
+}
+
+fn result_fact(result: &Value) -> String {
+    let status = match text(&result["status"]) {
+        "registered" => "pending",
+        "entered-in-error" => "withdrawn",
+        "amended" => "corrected",
+        other => other,
+    };
+    let (value, unit) = value(result);
+    observation(&value, &unit, status)
+}
+
+fn value(result: &Value) -> (String, String) {
+    let quantity = &result["valueQuantity"];
+    if quantity.is_object() {
+        let value = format!(
+            "{}{}",
+            text(&quantity["comparator"]),
+            text(&quantity["value"])
+        );
+        let unit = Some(text(&quantity["unit"])).filter(|unit| !unit.is_empty());
+        return (
+            value,
+            unit.unwrap_or_else(|| text(&quantity["code"])).to_owned(),
+        );
+    }
+    let coded = &result["valueCodeableConcept"];
+    if coded.is_object() {
+        let named = [
+            &coded["text"],
+            &coded["coding"][0]["display"],
+            &coded["coding"][0]["code"],
+        ];
+        let named = named.into_iter().find_map(Value::as_str);
+        return (named.unwrap_or_default().to_owned(), String::new());
+    }
+    let ratio = &result["valueRatio"];
+    if ratio.is_object() {
+        let (over, under) = (&ratio["numerator"], &ratio["denominator"]);
+        let comparator = text(&over["comparator"]);
+        let ratio = format!(
+            "{comparator}{}:{}",
+            text(&over["value"]),
+            text(&under["value"])
+        );
+        return (ratio, String::new());
+    }
+    let text = text(&result["valueString"]);
+    (text.replace('\n', " / "), String::new())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keeps_the_digits_of_numbers_and_leaves_texts_alone() {
+        let read = digits("{\"value\":2.10,\"a\":{\"value\": \"x\"},\"b\":{\"value\":-1e3}}");
+        assert_eq!(
+            read,
+            "{\"value\":\"2.10\",\"a\":{\"value\":\"x\"},\"b\":{\"value\":\"-1e3\"}}"
+        );
+    }
+
+    #[test]
+    fn follows_the_links_of_patients_who_were_replaced() {
+        let patient = |id: &str, number: &str, by: Option<&str>| {
+            let link = by.map(
+                |by| serde_json::json!([{ "type": "replaced-by", "other": { "reference": by } }]),
+            );
+            serde_json::json!({ "id": id, "identifier": [{ "value": number }], "link": link })
+        };
+        let patients = Patients::of(&[
+            patient("a", "1", None),
+            patient("b", "2", Some("Patient/a")),
+            patient("c", "3", Some("Patient/b")),
+            patient("d", "4", Some("Patient/d")),
+        ]);
+        assert_eq!(patients.number_of("Patient/c"), "1");
+        assert_eq!(patients.number_of("Patient/d"), "nobody", "a circle ends");
+        assert_eq!(patients.facts().len(), 1);
+    }
+}
