@@ -73,7 +73,9 @@ impl<'m> Run<'_, 'm> {
                 }
                 return;
             }
-            Function::Text => turn.value.map(|value| value.whole_text().into_owned()),
+            Function::Text => turn
+                .value
+                .map(|value| broken(value.whole_text()).into_owned()),
             Function::Ucum => self.ucum(turn, own),
             Function::Data => return self.data(turn, arguments),
             Function::Lines => self.lines(turn, arguments),
@@ -288,7 +290,7 @@ impl<'m> Run<'_, 'm> {
                 if !out.is_empty() {
                     out.push('\n');
                 }
-                out.push_str(&value.whole_text());
+                out.push_str(&broken(value.whole_text()));
                 true
             });
         }
@@ -315,6 +317,14 @@ impl<'m> Run<'_, 'm> {
                 None => self.refuse(turn, "not a time of day"),
             }
         }
+    }
+}
+
+/// Text whose lines end as those of FHIR: `\X0D\` and `\X0D0A\` are breaks as `\.br\` is.
+fn broken(text: Cow<'_, str>) -> Cow<'_, str> {
+    match memchr::memchr(b'\r', text.as_bytes()) {
+        Some(_) => Cow::Owned(text.replace("\r\n", "\n").replace('\r', "\n")),
+        None => text,
     }
 }
 

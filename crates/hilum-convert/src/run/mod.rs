@@ -15,6 +15,7 @@ mod index;
 mod known;
 mod links;
 mod maps;
+mod members;
 mod mend;
 mod names;
 mod place;
@@ -329,6 +330,7 @@ impl<'p, 'm> Run<'p, 'm> {
                     self.segment(rows, segment);
                 }
                 self.links(rows);
+                self.members();
             }
             None => self.finding(
                 FindingCode::UnknownStructure,

@@ -45,6 +45,9 @@ pub(super) struct Names {
     pub(super) attachment_data: Child,
     pub(super) attachment_url: Child,
     pub(super) attachment_hash: Child,
+    pub(super) observation: TypeId,
+    pub(super) has_member: Child,
+    pub(super) reference_text: Child,
 }
 
 /// The elements, found at the first call.
@@ -71,6 +74,8 @@ fn find() -> Names {
     let document = ty("DocumentReference");
     let content = below(root(document), "content");
     let attachment = below(content.scope, "attachment");
+    let observation = ty("Observation");
+    let has_member = below(root(observation), "hasMember");
     Names {
         bundle,
         bundle_type: below(root(bundle), "type"),
@@ -110,5 +115,8 @@ fn find() -> Names {
         attachment_data: below(attachment.scope, "data"),
         attachment_url: below(attachment.scope, "url"),
         attachment_hash: below(attachment.scope, "hash"),
+        observation,
+        has_member,
+        reference_text: below(has_member.scope, "reference"),
     }
 }

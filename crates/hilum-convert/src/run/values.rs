@@ -128,7 +128,7 @@ impl<'m> Run<'_, 'm> {
     }
 
     /// The first repetition of a field.
-    fn first(&self, segment: u32, field: u32) -> Option<Value<'m>> {
+    pub(super) fn first(&self, segment: u32, field: u32) -> Option<Value<'m>> {
         let mut found = None;
         self.repetitions(segment, field, None, &mut |value| {
             found = Some(value);

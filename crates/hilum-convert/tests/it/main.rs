@@ -16,6 +16,7 @@ mod data_types;
 mod kit;
 mod known_again;
 mod language;
+mod members;
 mod nulls;
 mod orders;
 mod owners;
