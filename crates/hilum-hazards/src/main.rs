@@ -24,7 +24,6 @@ mod node;
 mod peers;
 mod play;
 mod random;
-mod receiver;
 mod sequence;
 mod store;
 mod suite;

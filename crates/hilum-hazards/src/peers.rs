@@ -11,7 +11,7 @@ use hilum_component::{
 };
 use tokio::sync::watch;
 
-use crate::receiver::Receiver;
+use hilum_testkit::receiver::Receiver;
 
 /// The source of a channel.
 #[derive(Clone, Debug, Default)]

@@ -10,7 +10,7 @@ use anyhow::{Context as _, bail};
 use hilum_component::{FhirPort, FhirRequest};
 use serde_json::Value;
 
-use crate::receiver::observation;
+use hilum_testkit::receiver::observation;
 
 /// Resources of one page.
 const PAGE: usize = 200;

@@ -5,13 +5,15 @@
 //! it has to the survivor. It compares no times and holds nothing against anything, so that a stale,
 //! doubled or misdirected message shows as a wrong fact. It reads messages with code of its own.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The facts that a receiver has, by patient and subject: `4711 result F1 K`.
 #[derive(Clone, Debug, Default)]
 pub struct Receiver {
     patients: BTreeMap<String, Patient>,
     taken: Vec<String>,
+    /// Control ids of messages with charges: a ledger posts none twice.
+    posted: BTreeSet<String>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -96,7 +98,9 @@ impl Receiver {
             "ADT" => self.registration(event, &number, pid, &segments),
             "ORU" => self.results(&number, &segments),
             "ORM" | "OML" | "OMG" => self.orders(&number, &segments),
-            "DFT" => self.charges(&number, &segments),
+            "DFT" if self.posted.insert(header.part(10, 1).to_owned()) => {
+                self.charges(&number, &segments);
+            }
             _ => {}
         }
     }
@@ -247,7 +251,7 @@ impl Receiver {
             let subject = format!("charge {code}");
             let before = patient.facts.get(&subject);
             let count: u32 = before.and_then(|text| text.parse().ok()).unwrap_or(0);
-            // A ledger posts what it is sent: a doubled message is a doubled charge.
+            // What comes in another message is another charge.
             patient.facts.insert(subject, (count + 1).to_string());
         }
     }
@@ -334,11 +338,12 @@ mod tests {
     }
 
     #[test]
-    fn a_withdrawn_result_has_no_value_and_a_doubled_charge_is_posted_twice() {
+    fn a_withdrawn_result_has_no_value_and_a_charge_of_another_message_is_posted() {
         let oru =
             "MSH|^~\\&|||||||ORU^R01|1|P|2.5\nPID|||8\nOBR|||F1\nOBX|1|NM|K||4.1|mmol/L|||||W";
         check(&[oru], &[("8 result F1 K", "withdrawn")]);
         let dft = "MSH|^~\\&|||||||DFT^P03|1|P|2.5\nPID|||8\nFT1|1|||||CG|ECG";
-        check(&[dft, dft], &[("8 charge ECG", "2")]);
+        let other = dft.replace("|1|P|", "|2|P|");
+        check(&[dft, dft, &other], &[("8 charge ECG", "2")]);
     }
 }

@@ -203,6 +203,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "hilum-connectors",
             "hilum-fhir-server",
             "hilum-faultfs",
+            "hilum-testkit",
         ],
     ),
     ("xtask", &[]),

@@ -1,6 +1,7 @@
 //! The example sites that turn HL7 v2 into FHIR, over sockets.
 
 mod documents;
+mod late;
 mod stay;
 
 use std::collections::{BTreeMap, BTreeSet};
