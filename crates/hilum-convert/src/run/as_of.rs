@@ -85,10 +85,13 @@ impl<'m> Run<'_, 'm> {
         let sent = self.time_at("MSH", 7).or_else(|| self.arrival());
         let sent_ms = sent.unwrap_or_default();
         let sequence = self.message.component("MSH", 13, 1);
+        let sequence = sequence.and_then(|text| text.parse().ok());
+        // Many senders write whole minutes: of one time what came later is the newer one.
+        let came = || self.arrival().and_then(|ms| u64::try_from(ms).ok());
         SourceTime {
             at_ms: self.time_at("EVN", 2).unwrap_or(sent_ms),
             sent_ms,
-            sequence: sequence.and_then(|text| text.parse().ok()).unwrap_or(0),
+            sequence: sequence.or_else(came).unwrap_or(0),
         }
     }
 

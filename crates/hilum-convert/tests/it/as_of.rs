@@ -101,12 +101,12 @@ fn results_are_as_of_their_report_and_orders_as_of_their_event() {
     let bundle = bundle(text, true, BundleType::Transaction);
     assert_eq!(
         said(&bundle["meta"], "urn:hilum:as-of"),
-        Some("5000 5000 0")
+        Some("5000 5000 9000")
     );
     for (name, expected) in [
-        ("Observation", Some("4000 5000 0")),
-        ("DiagnosticReport", Some("4000 5000 0")),
-        ("ServiceRequest", Some("1000 5000 0")),
+        ("Observation", Some("4000 5000 9000")),
+        ("DiagnosticReport", Some("4000 5000 9000")),
+        ("ServiceRequest", Some("1000 5000 9000")),
         ("Patient", None),
     ] {
         let found = said(request(&bundle, name), "urn:hilum:as-of");
@@ -116,7 +116,7 @@ fn results_are_as_of_their_report_and_orders_as_of_their_event() {
     let bundle = self::bundle(&unsent, true, BundleType::Transaction);
     assert_eq!(
         said(&bundle["meta"], "urn:hilum:as-of"),
-        Some("9000 9000 0")
+        Some("9000 9000 9000")
     );
 }
 
