@@ -8,7 +8,8 @@
 //!
 //! - [`sequence`], [`message`], [`log`]: what the files say;
 //! - [`course`]: from a number to what one run does;
-//! - [`node`], [`peers`], [`receiver`], [`store`]: the node, and what is at the ends of its channels;
+//! - [`node`], [`peers`], [`store`]: the node, and what is at the ends of its channels (the plain
+//!   receiver is that of `hilum-testkit`);
 //! - [`play`], [`difference`], [`suite`]: a run, what is wrong with it, and all of them.
 #![expect(
     clippy::print_stdout,
