@@ -38,7 +38,10 @@ fn plain(mut resource: Value, number: &str) -> String {
     {
         diagnosis["condition"] = Value::Null;
     }
-    resource.to_string().replace(number, "NN")
+    let text = resource.to_string();
+    // Ids may have the digits as well.
+    let text = text.replace(&format!("47{number}"), "47NN");
+    text.replace(&format!("V08{number}"), "V08NN")
 }
 
 #[tokio::test]
