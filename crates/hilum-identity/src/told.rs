@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::assess::Facts;
 use crate::links::{LinkError, surviving_visit, survivor};
 use crate::record::{Memory, Row, Standing, Unreadable, read, write};
-use crate::{Identifier, VisitStatus};
+use crate::{Act, Identifier, VisitStatus};
 
 /// The longest value that is kept, in bytes; of a longer one only the time is.
 pub const TOLD_VALUE_MAX: usize = 4_096;
@@ -87,6 +87,8 @@ pub enum Overtaken {
     Visit,
     /// A newer event has deleted the patient or the visit.
     Gone,
+    /// It deletes a patient whom a newer message has registered.
+    Back,
 }
 
 /// Whether something newer than a registration has changed its patient or visit. To be asked before
@@ -96,10 +98,12 @@ pub fn overtaken(memory: &mut dyn Memory, facts: &Facts) -> Result<Overtaken, Li
         let standing = survivor(memory, &identifier.key())?
             .1
             .and_then(|row| row.standing);
-        if standing.is_some_and(|said| {
-            said.registered && said.value == Standing::Deleted && said.as_of > facts.as_of
-        }) {
-            return Ok(Overtaken::Gone);
+        let newer = standing.filter(|said| said.registered && said.as_of > facts.as_of);
+        let deletes = matches!(facts.event.map(|event| event.act), Some(Act::DeletePerson));
+        match newer.map(|said| said.value) {
+            Some(Standing::Deleted) => return Ok(Overtaken::Gone),
+            Some(_) if deletes => return Ok(Overtaken::Back),
+            _ => {}
         }
     }
     let Some(visit) = &facts.sides.visit else {

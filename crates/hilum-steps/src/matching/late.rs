@@ -58,10 +58,10 @@ pub(super) fn judge(
     let past = overtaken(&mut rows.over(context), facts).map_err(|error| failed(&error))?;
     let (patient, visit) =
         told_keys(&mut rows.over(context), facts).map_err(|error| failed(&error))?;
-    let (of_patient, of_visit) = said(message, visit.is_some());
-    let total = of_patient.len() + of_visit.len();
+    let (person, stay) = said(message, visit.is_some());
+    let total = person.len() + stay.len();
     let mut newer = BTreeMap::new();
-    for (key, fields) in [(patient, of_patient), (visit, of_visit)] {
+    for (key, fields) in [(patient, person), (visit, stay)] {
         let Some(key) = key else { continue };
         context.spend()?;
         let told = tell(context, &key, &fields, facts.as_of);
@@ -72,6 +72,11 @@ pub(super) fn judge(
     }
     let text = "a newer message of the same patient or visit came before it".to_owned();
     finding_at(context, "EVN-2", "late-message", text);
+    // What is about the person alone (A31, A60) is not over with the visit.
+    let of_visit = matches!(
+        facts.event.map(|event| event.act),
+        Some(Act::Visit(_) | Act::Within)
+    );
     let moves = match facts.event.map(|event| (event.code, event.act)) {
         Some((_, Act::Visit(_))) => past == Overtaken::No,
         // Whoever adds a person makes it known to the receiver.
@@ -84,12 +89,15 @@ pub(super) fn judge(
         Late::Newest if past == Overtaken::Gone => {
             Fate::Over("its patient or visit was deleted since")
         }
+        Late::Newest if past == Overtaken::Back => {
+            Fate::Over("its patient was registered again since")
+        }
         Late::Newest if newer.len() == total && !moves => {
             Fate::Over("newer messages have said all that it says")
         }
         Late::Newest => Fate::Changed(Changes {
             newer,
-            over: past == Overtaken::Visit,
+            over: past == Overtaken::Visit && of_visit,
         }),
     })
 }

@@ -197,6 +197,22 @@ fn what_was_deleted_since_does_not_come_back() {
 }
 
 #[test]
+fn a_late_deletion_does_not_delete_whom_a_newer_message_has_registered() {
+    let mut channel = channel("newest");
+    channel.run(&adt("A01", 5, "Doe^Jane||19700101|F", "W1", ""));
+    let bare = "MSH|^~\\&|PAS|H|||20260101||ADT^A29|C1|P|2.5\nEVN||20260101\nPID|||7^^^H^MR\n";
+    assert_eq!(channel.run(bare).disposition, Disposition::Filtered);
+}
+
+#[test]
+fn what_is_about_the_person_alone_is_not_over_with_the_visit() {
+    let mut channel = channel("newest");
+    channel.run(&adt("A03", 5, "Doe^Jane||19700101|F", "W1", ""));
+    let late = channel.run(&adt("A60", 1, "Doe^Jane", "W1", "IAM|1||PEN\n"));
+    assert!(outcome(&late).concat().contains("ADT^A60"), "{late:?}");
+}
+
+#[test]
 fn other_separators_and_character_sets_are_translated() {
     let mut channel = channel("newest");
     let newer = "MSH!*%/+!PAS!H!!!20260102!!ADT*A08!2!P!2.5\nEVN!!20260102\nPID!!!7***H*MR!!M/T/ller*J%B*K\n";
