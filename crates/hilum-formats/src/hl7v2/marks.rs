@@ -81,16 +81,16 @@ fn processing(segment: &Segment<'_>) -> Option<&'static str> {
 fn test_patient(segment: &Segment<'_>, rules: &[TestPatients]) -> Option<&'static str> {
     let numbers: Vec<_> = each(segment, 3)
         .filter_map(|part| {
-            let number = plain(&part, &[1])?;
+            let number = part.said(&[1])?;
             // CX-4 is an HD: its name, or the object identifier alone.
-            let authority = plain(&part, &[4, 1]).or_else(|| plain(&part, &[4, 2]));
+            let authority = part.said(&[4, 1]).or_else(|| part.said(&[4, 2]));
             Some((number, authority))
         })
         .collect();
     let names: Vec<_> = each(segment, 5)
         .map(|part| {
-            let family = plain(&part, &[1, 1]).unwrap_or_default();
-            (family, plain(&part, &[2]).unwrap_or_default())
+            let family = part.said(&[1, 1]).unwrap_or_default();
+            (family, part.said(&[2]).unwrap_or_default())
         })
         .collect();
     let mut found = None;
@@ -220,20 +220,7 @@ fn first(segment: &Segment<'_>, field: u32, path: &[u32]) -> Option<String> {
 }
 
 fn text(part: &Part<'_>, path: &[u32]) -> Option<String> {
-    Some(plain(part, path)?.to_uppercase())
-}
-
-fn plain(part: &Part<'_>, path: &[u32]) -> Option<String> {
-    let mut part = *part;
-    for &n in path {
-        part = part.nth(n)?;
-    }
-    if part.is_blank() || part.is_null() {
-        return None;
-    }
-    let text = part.text();
-    let text = text.trim();
-    (!text.is_empty()).then(|| text.to_owned())
+    Some(part.said(path)?.to_uppercase())
 }
 
 #[cfg(test)]

@@ -225,14 +225,14 @@ fn each<'m>(segment: &Segment<'m>, n: u32) -> impl Iterator<Item = Part<'m>> + u
 }
 
 fn first(segment: &Segment<'_>, n: u32, path: &[u32]) -> Option<String> {
-    text(&each(segment, n).next()?, path)
+    each(segment, n).next()?.said(path)
 }
 
 /// Extended composite ids (CX): id in component 1, authority in component 4.
 fn extended(segment: &Segment<'_>, n: u32) -> Numbers {
     let number = |part: Part<'_>| {
-        let authority = text(&part, &[4, 1]).or_else(|| text(&part, &[4, 2]));
-        Some((text(&part, &[1])?, authority))
+        let authority = part.said(&[4, 1]).or_else(|| part.said(&[4, 2]));
+        Some((part.said(&[1])?, authority))
     };
     each(segment, n).filter_map(number).collect()
 }
@@ -241,19 +241,10 @@ fn extended(segment: &Segment<'_>, n: u32) -> Numbers {
 /// assigned no name may use the number of somebody else, so what it is for goes with it.
 fn entities(segment: &Segment<'_>, n: u32, of: &str) -> Numbers {
     let number = |part: Part<'_>| {
-        let authority = text(&part, &[2]).or_else(|| text(&part, &[3]));
-        Some((format!("{of} {}", text(&part, &[1])?), authority))
+        let authority = part.said(&[2]).or_else(|| part.said(&[3]));
+        Some((format!("{of} {}", part.said(&[1])?), authority))
     };
     each(segment, n).filter_map(number).collect()
-}
-
-/// The text of a part below another one; what is empty or null says nothing.
-fn text(part: &Part<'_>, path: &[u32]) -> Option<String> {
-    let mut part = *part;
-    for &n in path {
-        part = part.nth(n)?;
-    }
-    (!part.is_blank() && !part.is_null()).then(|| part.text().trim().to_owned())
 }
 
 /// The minutes east of UTC that a time says.

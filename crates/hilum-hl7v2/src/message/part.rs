@@ -255,6 +255,22 @@ impl<'m> Part<'m> {
         escape::plain(raw, &message.delimiters, &message.decoding)
     }
 
+    /// The text of what is below it (component, subcomponent), without blanks around it. What is
+    /// empty or null says nothing.
+    #[must_use]
+    pub fn said(&self, below: &[u32]) -> Option<String> {
+        let mut part = *self;
+        for &n in below {
+            part = part.nth(n)?;
+        }
+        if part.is_blank() || part.is_null() {
+            return None;
+        }
+        let text = part.text();
+        let text = text.trim();
+        (!text.is_empty()).then(|| text.to_owned())
+    }
+
     /// The first value in it: what stands in front of any separator of a lower level; and whether
     /// there is an escape sequence in it.
     #[must_use]

@@ -8,7 +8,7 @@ use hilum_identity::{
     Act, Event, Facts, Identifier, Kind, Observation, OrderFacts, Person, SourceTime, digest,
 };
 
-use super::sender::{Sender, text};
+use super::sender::Sender;
 
 /// What one patient of a message is told of, and where its PID is.
 #[derive(Debug)]
@@ -170,7 +170,7 @@ impl<'a> Reader<'a> {
         let said = |n: u32| {
             segment
                 .field(n)
-                .and_then(|field| text(&field.only_repetition(), &[]))
+                .and_then(|field| field.only_repetition().said(&[]))
         };
         facts.multiple_birth = said(24).as_deref() == Some("Y");
         facts.temporary = said(31).as_deref() == Some("Y");
@@ -301,7 +301,7 @@ impl<'a> Reader<'a> {
 fn line(segment: &Segment<'_>) -> Line {
     let part = |n: u32, path: &[u32]| {
         let repetition = each(segment, n).next()?;
-        text(&repetition, path)
+        repetition.said(path)
     };
     let code = match part(3, &[1]) {
         Some(code) => format!("{code}^{}", part(3, &[3]).unwrap_or_default()),
@@ -353,11 +353,12 @@ fn observations(lines: Vec<Line>, status: Option<Status>) -> Vec<(Observation, V
 fn person(segment: &Segment<'_>) -> Person {
     let mut names = each(segment, 5).filter(|name| !name.is_blank());
     let legal = |name: &Part<'_>| {
-        text(name, &[7]).is_none_or(|kind| matches!(kind.as_str(), "L" | "D" | "B"))
+        name.said(&[7])
+            .is_none_or(|kind| matches!(kind.as_str(), "L" | "D" | "B"))
     };
     let all: Vec<_> = names.by_ref().collect();
     let name = all.iter().find(|name| legal(name)).or_else(|| all.first());
-    let part = |path: &[u32]| name.and_then(|name| text(name, path)).unwrap_or_default();
+    let part = |path: &[u32]| name.and_then(|name| name.said(path)).unwrap_or_default();
     let birth: String = field(segment, 7)
         .unwrap_or_default()
         .chars()
@@ -373,7 +374,7 @@ fn person(segment: &Segment<'_>) -> Person {
 }
 
 fn field(segment: &Segment<'_>, n: u32) -> Option<String> {
-    text(&each(segment, n).next()?, &[1])
+    each(segment, n).next()?.said(&[1])
 }
 
 fn each<'m>(segment: &Segment<'m>, n: u32) -> impl Iterator<Item = Part<'m>> + use<'m> {

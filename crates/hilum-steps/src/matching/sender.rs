@@ -29,9 +29,9 @@ impl Sender {
     /// An extended composite id (HL7 v2.5.1 §2.A.14): number, authority and type. `kind` is that of
     /// accounts and visits, whatever the message calls them.
     pub(super) fn extended(&self, part: &Part<'_>, kind: Option<&str>) -> Option<Identifier> {
-        let value = text(part, &[1])?;
-        let (name, oid) = (text(part, &[4, 1]), text(part, &[4, 2]));
-        let said = text(part, &[5]);
+        let value = part.said(&[1])?;
+        let (name, oid) = (part.said(&[4, 1]), part.said(&[4, 2]));
+        let said = part.said(&[5]);
         let declared = self.declared(name.as_deref(), oid.as_deref(), kind.or(said.as_deref()));
         let authority = declared
             .map(|authority| authority.name.clone())
@@ -76,8 +76,8 @@ impl Sender {
     /// An entity identifier (HL7 v2.5.1 §2.A.28) of an order. `None` without an authority: a number
     /// alone is that of many orders.
     pub(super) fn entity(&self, part: &Part<'_>, kind: &str) -> Option<Identifier> {
-        let value = text(part, &[1])?;
-        let (name, oid) = (text(part, &[2]), text(part, &[3]));
+        let value = part.said(&[1])?;
+        let (name, oid) = (part.said(&[2]), part.said(&[3]));
         let declared = self.declared(name.as_deref(), oid.as_deref(), Some(kind));
         let authority = match declared {
             Some(authority) => authority.name.clone(),
@@ -139,20 +139,6 @@ fn offset_minutes(text: &str) -> Option<i32> {
     let hours: i32 = text.get(1..3)?.parse().ok()?;
     let minutes: i32 = text.get(3..5)?.parse().ok()?;
     (text.len() == 5 && minutes < 60).then_some(sign * (hours * 60 + minutes))
-}
-
-/// The text of a part below another one; what is empty or null says nothing.
-pub(super) fn text(part: &Part<'_>, path: &[u32]) -> Option<String> {
-    let mut part = *part;
-    for &n in path {
-        part = part.nth(n)?;
-    }
-    if part.is_blank() || part.is_null() {
-        return None;
-    }
-    let text = part.text();
-    let text = text.trim();
-    (!text.is_empty()).then(|| text.to_owned())
 }
 
 #[cfg(test)]
