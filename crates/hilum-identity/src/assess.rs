@@ -10,7 +10,7 @@ use hilum_message::SourceTime;
 use crate::event::{Act, Event, VisitStatus};
 use crate::identifier::Identifier;
 use crate::links::{LinkError, Sides, surviving_visit, survivor};
-use crate::person::Person;
+use crate::person::{Likeness, Person};
 use crate::record::{Memory, Order, Standing, Unreadable, read};
 use crate::results::OrderChange;
 
@@ -78,6 +78,8 @@ pub enum Unknown {
 pub enum Contradiction {
     /// The number is known with another birth date and another name.
     OtherPerson,
+    /// The number is known with another birth order: it is that of a twin.
+    OtherTwin,
     /// Demographics for a number that was merged into another one.
     DemographicsOfMerged,
     /// The number was deleted as entered by mistake.
@@ -100,6 +102,7 @@ impl Contradiction {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::OtherPerson => "other-person",
+            Self::OtherTwin => "other-twin",
             Self::DemographicsOfMerged => "demographics-of-merged",
             Self::DeletedPatient => "deleted-patient",
             Self::VisitOfOther => "visit-of-other",
@@ -116,6 +119,9 @@ impl std::fmt::Display for Contradiction {
         f.write_str(match self {
             Self::OtherPerson => {
                 "the patient's number is known with another birth date and another name"
+            }
+            Self::OtherTwin => {
+                "the patient's number is known with another birth order, which is that of a twin"
             }
             Self::DemographicsOfMerged => {
                 "demographics for a patient who was merged into another one"
@@ -263,6 +269,8 @@ fn patients(
         let compared = row.person().compare(&facts.person);
         if compared.contradicts() {
             found.contradicts(Contradiction::OtherPerson);
+        } else if compared.birth_order == Likeness::Other {
+            found.contradicts(Contradiction::OtherTwin);
         } else if compared.differs() && facts.kind != Kind::Registration {
             found.notice(Notice::Differs);
         }

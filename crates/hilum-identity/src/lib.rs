@@ -31,7 +31,7 @@ pub use identifier::{Identifier, REASSIGNED};
 pub use links::{
     CHAIN_MAX, Cause, Lanes, LinkError, Sides, apply, linked, surviving_visit, survivor, undo,
 };
-pub use person::{Comparison, Likeness, Person};
+pub use person::{Comparison, Likeness, Person, birth_order};
 pub use record::{
     EVENTS_KEPT, LinkChange, LinkEvent, Memory, Order, Patient, Row, Rows, Said, Standing,
     Unreadable, Visit, read, write,

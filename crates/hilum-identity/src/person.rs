@@ -21,6 +21,9 @@ pub struct Person {
     /// Administrative sex (table 0001); `U` and what is not known count as not given.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub sex: String,
+    /// Which of those born together it is (PID-25), as [`birth_order`] reads it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub birth_order: String,
 }
 
 /// Names and dates of birth are content.
@@ -52,6 +55,8 @@ pub struct Comparison {
     pub birth: Likeness,
     /// The sex.
     pub sex: Likeness,
+    /// Which of those born together: only twins differ in it.
+    pub birth_order: Likeness,
 }
 
 impl Comparison {
@@ -93,7 +98,25 @@ impl Person {
             name: names(self, other),
             birth: dates(&self.birth, &other.birth),
             sex: sexes(&self.sex, &other.sex),
+            birth_order: match (&*self.birth_order, &*other.birth_order) {
+                ("", _) | (_, "") => Likeness::Unsaid,
+                (one, other) if one == other => Likeness::Same,
+                _ => Likeness::Other,
+            },
         }
+    }
+}
+
+/// A birth order as it is compared: `01` is `1`, `a` is `A`, and `0` says nothing (PID-25 is a number
+/// from 1, HL7 v2.5.1 §3.4.2.25; some systems count in letters).
+#[must_use]
+pub fn birth_order(text: &str) -> String {
+    let text = text.trim().trim_start_matches('0');
+    let is_letter = text.len() == 1 && text.bytes().all(|byte| byte.is_ascii_alphabetic());
+    let is_number = (1..=2).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
+    match is_letter || is_number {
+        true => text.to_ascii_uppercase(),
+        false => String::new(),
     }
 }
 
@@ -203,6 +226,7 @@ mod tests {
             given: next(),
             birth: next(),
             sex: next(),
+            birth_order: next(),
         }
     }
 
@@ -236,6 +260,43 @@ mod tests {
                 person(other).compare(&person(one)).contradicts(),
                 contradicts
             );
+        }
+    }
+
+    #[test]
+    fn twins_differ_in_the_order_of_their_birth_when_all_else_is_the_same() {
+        for (one, other, expected) in [
+            (
+                "Doe^Boy^20260101^M^1",
+                "Doe^Boy^20260101^M^2",
+                Likeness::Other,
+            ),
+            (
+                "Doe^Boy^20260101^M^1",
+                "Doe^Boy^20260101^M^1",
+                Likeness::Same,
+            ),
+            (
+                "Doe^Boy^20260101^M^1",
+                "Doe^Boy^20260101^M^",
+                Likeness::Unsaid,
+            ),
+        ] {
+            let compared = person(one).compare(&person(other));
+            assert_eq!(compared.birth_order, expected, "{one} {other}");
+        }
+        for (text, expected) in [
+            ("1", "1"),
+            ("01", "1"),
+            (" 2 ", "2"),
+            ("12", "12"),
+            ("b", "B"),
+            ("0", ""),
+            ("", ""),
+            ("first", ""),
+            ("123", ""),
+        ] {
+            assert_eq!(birth_order(text), expected, "{text}");
         }
     }
 

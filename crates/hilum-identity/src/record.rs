@@ -188,6 +188,9 @@ pub struct Patient {
     /// What it stands for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub standing: Option<Said<Standing>>,
+    /// Which of those born together it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub birth_order: Option<Said<String>>,
     /// The key of the mother's record.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mother: Option<Said<String>>,
@@ -223,6 +226,7 @@ impl Patient {
             given,
             birth: text(&self.birth),
             sex: text(&self.sex),
+            birth_order: text(&self.birth_order),
         }
     }
 
@@ -263,6 +267,7 @@ impl Patient {
         for (slot, value) in [
             (&mut self.birth, &person.birth),
             (&mut self.sex, &person.sex),
+            (&mut self.birth_order, &person.birth_order),
         ] {
             if !value.is_empty() {
                 Said::hear(slot, said(value.clone(), as_of, registered));

@@ -10,7 +10,9 @@ use hilum_message::SourceTime;
 use crate::assess::{Facts, Kind, OrderFacts};
 use crate::event::{Act, Event};
 use crate::identifier::Identifier;
-use crate::links::{Cause, Ids, LinkError, apply, patient_of, surviving_visit, survivor, visit_of};
+use crate::links::{
+    Cause, Ids, LinkError, apply, joins_twins, patient_of, surviving_visit, survivor, visit_of,
+};
 use crate::record::{LinkEvent, Memory, Order, Said, Standing, Unreadable, Visit, read, write};
 use crate::results::OrderChange;
 
@@ -79,6 +81,9 @@ fn all(
     cause: &Cause<'_>,
 ) -> Result<Option<LinkEvent>, LinkError> {
     let mut ids = Ids::of(cause.id.derive("hilum.identity.remember", 0));
+    if joins_twins(memory, facts)? {
+        return Err(LinkError::Twins);
+    }
     let changed = match facts.event {
         Some(event) if event.relinks() => apply(memory, event, &facts.sides, cause)?,
         _ => None,

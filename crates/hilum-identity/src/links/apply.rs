@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::change::{Ids, make, patient_of, record, visit_of};
+use super::twins::born_together;
 use super::{Cause, LinkError, Sides, surviving_visit, survivor};
 use crate::event::{Act, Event, Level};
 use crate::identifier::Identifier;
@@ -269,7 +270,16 @@ impl Changes<'_> {
         else {
             return Err(LinkError::Missing("both patients (PID-3 twice)"));
         };
-        self.set_link(&one.key(), &other.key(), linked)
+        let (one, other) = (one.key(), other.key());
+        if linked
+            && let Some(first) = read::<Patient>(self.memory, &one)?
+            && let Some(second) = read::<Patient>(self.memory, &other)?
+            && !first.links.contains(&other)
+            && born_together(&first, &second)
+        {
+            return Err(LinkError::Twins);
+        }
+        self.set_link(&one, &other, linked)
     }
 
     fn set_link(&mut self, key: &str, other: &str, linked: bool) -> Result<(), LinkError> {
@@ -283,16 +293,4 @@ impl Changes<'_> {
             linked,
         })
     }
-}
-
-/// Two of one birth: both say so or have the same mother, on one day, with given names of their own.
-fn born_together(one: &Patient, other: &Patient) -> bool {
-    let of_one_birth = (one.multiple_birth && other.multiple_birth)
-        || one.mother.as_ref().is_some_and(|mother| {
-            other.mother.as_ref().map(|other| &other.value) == Some(&mother.value)
-        });
-    let (one, other) = (one.person(), other.person());
-    let day = one.birth == other.birth || one.birth.is_empty() || other.birth.is_empty();
-    let named = !one.given.is_empty() && !other.given.is_empty();
-    of_one_birth && day && named && !one.given.eq_ignore_ascii_case(&other.given)
 }

@@ -3,6 +3,7 @@
 mod apply;
 mod change;
 mod follow;
+mod twins;
 mod undo;
 
 use hilum_message::MessageId;
@@ -13,6 +14,7 @@ use crate::record::Unreadable;
 pub use apply::apply;
 pub(crate) use change::{Ids, patient_of, visit_of};
 pub use follow::{Lanes, linked, surviving_visit, survivor};
+pub(crate) use twins::joins_twins;
 pub use undo::undo;
 
 /// Merges that are followed one after the other.
@@ -29,7 +31,9 @@ pub enum LinkError {
     #[error("the record that is to stay was merged into the one that is to go; undo that first")]
     Circle,
     /// Two of one birth.
-    #[error("the two were born together and have names of their own: twins are not merged")]
+    #[error(
+        "the two were born together and have names or birth orders of their own: twins are not merged"
+    )]
     Twins,
     /// The message lacks one of the two sides.
     #[error("the message does not say {0}")]

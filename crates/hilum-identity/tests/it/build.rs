@@ -41,7 +41,7 @@ pub(crate) fn placer(number: &str) -> Identifier {
     Identifier::new(number, "EHR", "placer")
 }
 
-/// `FAMILY^GIVEN^BIRTH^SEX`.
+/// `FAMILY^GIVEN^BIRTH^SEX^BIRTH ORDER`.
 pub(crate) fn person(text: &str) -> Person {
     let mut parts = text.split('^').map(str::to_owned);
     let mut next = || parts.next().unwrap_or_default();
@@ -50,6 +50,7 @@ pub(crate) fn person(text: &str) -> Person {
         given: next(),
         birth: next(),
         sex: next(),
+        birth_order: next(),
     }
 }
 

@@ -167,6 +167,37 @@ fn twins_are_not_merged() {
 }
 
 #[test]
+fn twins_of_one_name_are_told_apart_by_the_order_of_their_birth() {
+    let mut state = State::new();
+    let boy = |order: &str| format!("Jones^Boy^20260101^M^{order}");
+    accepted(&mut state, 1, &adt("A01", "B1", &boy("1"), 1));
+    accepted(&mut state, 2, &adt("A01", "B2", &boy("2"), 2));
+    let twins = [Contradiction::Links(LinkError::Twins)];
+    for (number, code) in [(3, "A40"), (4, "A34"), (5, "A18"), (6, "A24")] {
+        let found = take(&mut state, number, &merge(code, "B1", "B2", 3));
+        assert_eq!(found.contradictions, twins, "{code}");
+    }
+    // The one who stays is not known yet; its message says which of the two it is.
+    for (number, order, expected) in [(7, "1", &twins[..]), (8, "2", &[]), (9, "2", &[])] {
+        let mut a40 = merge("A40", "B9", "B2", 4);
+        a40.person = person(&boy(order));
+        let found = take(&mut state, number, &a40);
+        assert_eq!(found.contradictions, expected, "{order}");
+    }
+    // A result under the number of the one with the order of the other.
+    let other = [Contradiction::OtherTwin];
+    for (number, facts, expected) in [
+        (10, oru("B1", &boy("2"), 5), &other[..]),
+        (11, adt("A08", "B1", &boy("2"), 6), &other),
+        (12, oru("B1", &boy(""), 7), &[]),
+        (13, oru("B1", &boy("1"), 8), &[]),
+    ] {
+        let found = take(&mut state, number, &facts);
+        assert_eq!(found.contradictions, expected, "message {number}");
+    }
+}
+
+#[test]
 fn linked_records_both_stay_in_use() {
     let mut state = two();
     accepted(&mut state, 3, &merge("A24", "1", "2", 2));

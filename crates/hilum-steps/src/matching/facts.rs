@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use hilum_hl7v2::{Message, Part, Segment};
 use hilum_identity::results::{OrderChange, Status, observation_keys, order_change};
 use hilum_identity::{
-    Act, Event, Facts, Identifier, Kind, Observation, OrderFacts, Person, SourceTime, digest,
+    Act, Event, Facts, Identifier, Kind, Observation, OrderFacts, Person, SourceTime, birth_order,
+    digest,
 };
 
 use super::sender::Sender;
@@ -349,7 +350,7 @@ fn observations(lines: Vec<Line>, status: Option<Status>) -> Vec<(Observation, V
     found
 }
 
-/// The first name that is a legal one or of no type (XPN-7), birth date and sex.
+/// The first name that is a legal one or of no type (XPN-7), birth date, sex and birth order.
 fn person(segment: &Segment<'_>) -> Person {
     let mut names = each(segment, 5).filter(|name| !name.is_blank());
     let legal = |name: &Part<'_>| {
@@ -370,6 +371,9 @@ fn person(segment: &Segment<'_>) -> Person {
         given: part(&[2]),
         birth,
         sex: field(segment, 8).unwrap_or_default(),
+        birth_order: field(segment, 25)
+            .map(|text| birth_order(&text))
+            .unwrap_or_default(),
     }
 }
 
