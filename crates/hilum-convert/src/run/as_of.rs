@@ -4,9 +4,9 @@
 //! - What happened is as of EVN-2 (HL7 v2.5.1 §3.4.1.2), a result as of OBR-22 of its order
 //!   (§4.5.3.22), an order as of ORC-9 (§4.5.1.9); each else as of MSH-7. Before it was sent it cannot
 //!   be known, so MSH-7 tells apart what has the same time.
-//! - `""` deletes (§2.7.5.3). An element that several fields write is deleted where all of them say so:
-//!   a phone number that is no more says nothing of the one at work. Within a value nothing is
-//!   deleted: it is said anew as a whole.
+//! - `""` deletes (§2.7.5.3). An element that several fields write is deleted where all of them say so;
+//!   of the contact points each field deletes its own: a phone number that is no more says nothing of
+//!   the one at work. Within a value nothing is deleted: it is said anew as a whole.
 //! - A list that the system's file declares as a snapshot deletes what it does not have.
 //! - A cancelled discharge (A13, §3.3.13) takes back what the discharge has said, and unlinking two
 //!   patients (A37, §3.3.37) their links.
@@ -29,6 +29,13 @@ const LISTS: [(&str, &str, &str); 4] = [
     ("Encounter", "diagnosis", "DG1"),
     ("Account", "coverage", "IN1"),
     ("Account", "guarantor", "GT1"),
+];
+
+/// Fields that write a part of a list of their own: the contact points of a patient at work, and the
+/// others (PID-13 and PID-14, HL7 v2.5.1 §3.4.2.13, §3.4.2.14).
+const FIELDS: [(&str, &str, u32, &str); 2] = [
+    ("telecom", "PID", 13, "telecom[home]"),
+    ("telecom", "PID", 14, "telecom[work]"),
 ];
 
 /// An element that a field deletes.
@@ -132,6 +139,11 @@ impl<'m> Run<'_, 'm> {
         let Some((top, name)) = self.written_by(frame.map, row.place) else {
             return;
         };
+        let made = frame.target.made;
+        if let Some(part) = self.own_part(frame, row, &name) {
+            let name = part.to_owned();
+            return self.nulls.push(Null { made, name });
+        }
         // All that write the same element say the same.
         let mut others = map.rows.iter().filter(|other| {
             let written = self.written_by(frame.map, other.place);
@@ -146,9 +158,25 @@ impl<'m> Run<'_, 'm> {
             Src::Once | Src::Segment(_) | Src::Value { .. } => true,
         });
         if all {
-            let made = frame.target.made;
             self.nulls.push(Null { made, name });
         }
+    }
+
+    /// The part of a list of a patient that the field of a row has to itself.
+    fn own_part(&self, frame: &Frame<'m>, row: &Row, name: &str) -> Option<&'static str> {
+        let Src::Field { segment, field, .. } = row.source else {
+            return None;
+        };
+        let ty = self.draft.type_id(self.node(frame.target.made))?;
+        if Definitions::r4().type_def(ty).name != "Patient" {
+            return None;
+        }
+        let segment = self.segment_of(frame.segment, segment)?;
+        let segment = self.segments.get(segment as usize)?;
+        let mut known = FIELDS.iter();
+        let found =
+            known.find(|(of, id, n, _)| *of == name && segment.id == id.as_bytes() && *n == field);
+        found.map(|(.., part)| *part)
     }
 
     /// The element of its resource that a place is, and its name; of what does not repeat also what is

@@ -13,7 +13,7 @@ use hilum_fhir::definitions::{Definitions, TypeId};
 use hilum_message::SourceTime;
 
 use super::Timed;
-use super::parts::{Key, Part, joined, named, parts};
+use super::parts::{Key, Part, above, joined, named, parts};
 use super::times::{Own, Times};
 use crate::write::members;
 
@@ -96,7 +96,7 @@ fn deleted(ty: TypeId, timed: &Timed) -> Vec<String> {
     let tables = Definitions::r4();
     let root = tables.type_def(ty).root;
     let may = |element: &&String| {
-        let top = element.split('.').next().unwrap_or_default();
+        let top = above(element).unwrap_or(element);
         let mut children = tables.children(root).map(|id| tables.element(id));
         let found = children.find(|child| child.name == top);
         found.is_some_and(|found| found.min == 0 || element.contains('.'))
@@ -199,7 +199,7 @@ impl<'t> Merge<'t> {
 
     /// Since when a part is absent, as far as anybody said so.
     fn absent(&self, key: &Key) -> Option<SourceTime> {
-        let above = key.name.split_once('.').map(|(above, _)| above);
+        let above = above(&key.name);
         let own = self.now.named(&key.name, None);
         let above = above.and_then(|above| self.now.named(above, None));
         own.max(above).max(self.now.base)
@@ -229,7 +229,7 @@ impl<'t> Merge<'t> {
 
     /// When a part that does not come is deleted; `None` if it stays.
     fn only_now(&mut self, part: &Part<'_>) -> Option<SourceTime> {
-        let above = part.key.name.split_once('.').map(|(above, _)| above);
+        let above = above(&part.key.name);
         let is_deleted = self.deletes.contains(&part.key.name)
             || above.is_some_and(|above| self.deletes.iter().any(|name| name == above));
         if !is_deleted {

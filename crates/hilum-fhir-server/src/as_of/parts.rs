@@ -7,7 +7,9 @@
 //! - identifiers, one for each number, and extensions, one for each URL: a message that does not know
 //!   a number does not take it away;
 //! - lists that segments make, one for each segment: a message without a next of kin or a diagnosis
-//!   does not take it away.
+//!   does not take it away;
+//! - phone numbers and addresses of a patient at work, and the others: HL7 v2 has a field for each, and
+//!   a message with the one says nothing of the other.
 //!
 //! Elements that a rule of the standard ties together are one part.
 
@@ -43,6 +45,28 @@ const APART: [(&str, &str, &[&[u8]]); 6] = [
     ("Account", "coverage", &[b"coverage"]),
     ("Account", "guarantor", &[b"party"]),
 ];
+
+/// The use of a contact point that has a field of its own (PID-14), and the parts of `telecom`.
+const WORK: &[u8] = b"\"work\"";
+const AT_WORK: &str = "telecom[work]";
+const ELSEWHERE: &str = "telecom[home]";
+
+/// The part that a contact point of a patient belongs to.
+fn contact_point(item: &[u8]) -> &'static str {
+    let all = members(item);
+    match all
+        .iter()
+        .any(|(name, value)| *name == b"use" && *value == WORK)
+    {
+        true => AT_WORK,
+        false => ELSEWHERE,
+    }
+}
+
+/// The name of what a part is in: `period` of `period.end`, `telecom` of `telecom[work]`.
+pub(super) fn above(name: &str) -> Option<&str> {
+    name.split_once(['.', '[']).map(|(above, _)| above)
+}
 
 /// What tells the items of a list apart; `None` where the list is one.
 fn apart(ty: &str, name: &str, of: &str) -> Option<&'static [&'static [u8]]> {
@@ -160,6 +184,14 @@ pub(super) fn parts<'b>(ty: TypeId, json: &'b [u8]) -> Vec<Part<'b>> {
                     item: None,
                 };
                 add(key, None, (below, value), at);
+            }
+        } else if def.name == "Patient" && element.name == "telecom" {
+            for (place, item) in (0_u16..).zip(items(value)) {
+                let key = Key {
+                    name: contact_point(item).to_owned(),
+                    item: Some(Vec::new()),
+                };
+                add(key, Some(place), (name, item), at);
             }
         } else if let Some(by) = apart(def.name, element.name, of).filter(|_| element.is_list()) {
             for (place, item) in (0_u16..).zip(items(value)) {
