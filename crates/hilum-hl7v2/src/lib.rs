@@ -33,6 +33,7 @@ pub mod mllp;
 pub mod path;
 pub mod profile;
 pub mod structure;
+pub mod time;
 mod tree;
 pub mod validate;
 mod warning;

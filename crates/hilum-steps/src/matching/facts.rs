@@ -35,8 +35,17 @@ pub(super) struct Report {
     pub(super) observations: Vec<(Observation, Vec<usize>)>,
 }
 
+/// What a message says.
+#[derive(Debug)]
+pub(super) struct Read {
+    /// The facts of each of its patients.
+    pub(super) groups: Vec<Group>,
+    /// The first field whose time a change of the clock leaves in doubt.
+    pub(super) doubtful: Option<&'static str>,
+}
+
 /// The facts of each patient of a message.
-pub(super) fn read(message: &Message, sender: &Sender, arrived_ms: u64) -> Vec<Group> {
+pub(super) fn read(message: &Message, sender: &Sender, arrived_ms: u64) -> Read {
     let code = message.component("MSH", 9, 1).unwrap_or_default();
     let trigger = message.component("MSH", 9, 2).unwrap_or_default();
     let kind = kind(&code);
@@ -44,13 +53,18 @@ pub(super) fn read(message: &Message, sender: &Sender, arrived_ms: u64) -> Vec<G
         .then(|| Event::named(&trigger))
         .flatten();
     let arrived = i64::try_from(arrived_ms).unwrap_or(i64::MAX);
-    let time = |id: &str, field: u32| {
+    let mut doubtful = None;
+    let mut time = |id: &str, field: u32, path| {
         let field = message.component(id, field, 1)?;
-        sender.time_ms(&field)
+        let told = sender.time(&field, arrived)?;
+        if told.is_doubtful {
+            doubtful = doubtful.or(Some(path));
+        }
+        Some(told.ms)
     };
-    let sent_ms = time("MSH", 7).unwrap_or(arrived);
+    let sent_ms = time("MSH", 7, "MSH-7").unwrap_or(arrived);
     let as_of = SourceTime {
-        at_ms: time("EVN", 2).unwrap_or(sent_ms),
+        at_ms: time("EVN", 2, "EVN-2").unwrap_or(sent_ms),
         sent_ms,
         sequence: message
             .component("MSH", 13, 1)
@@ -58,7 +72,7 @@ pub(super) fn read(message: &Message, sender: &Sender, arrived_ms: u64) -> Vec<G
             .unwrap_or(0),
     };
     let mut groups: Vec<Group> = Vec::new();
-    let mut reader = Reader::of(sender);
+    let mut reader = Reader::of(sender, arrived);
     for segment in message.segments() {
         match &segment.name() {
             b"PID" => {
@@ -81,7 +95,8 @@ pub(super) fn read(message: &Message, sender: &Sender, arrived_ms: u64) -> Vec<G
     if matches!(event.map(|event| event.act), Some(Act::Link | Act::Unlink)) {
         pair(&mut groups);
     }
-    groups
+    let doubtful = doubtful.or(reader.doubtful);
+    Read { groups, doubtful }
 }
 
 /// A24 and A37 name two patients: one is the other side of the other.
@@ -112,6 +127,9 @@ fn kind(code: &str) -> Kind {
 
 struct Reader<'a> {
     sender: &'a Sender,
+    arrived_ms: i64,
+    /// The first field whose time a change of the clock leaves in doubt.
+    doubtful: Option<&'static str>,
     /// The observations of the order that is being read: code, sub-id and time, status, digest of the
     /// value, segment.
     lines: Vec<Line>,
@@ -129,9 +147,11 @@ struct Line {
 }
 
 impl<'a> Reader<'a> {
-    const fn of(sender: &'a Sender) -> Self {
+    const fn of(sender: &'a Sender, arrived_ms: i64) -> Self {
         Self {
             sender,
+            arrived_ms,
+            doubtful: None,
             lines: Vec::new(),
             status: None,
             reported_ms: None,
@@ -244,7 +264,12 @@ impl<'a> Reader<'a> {
         }
         self.status = field(segment, 25).and_then(|code| Status::of_obr(&code));
         order.ended |= self.status == Some(Status::Cancelled);
-        self.reported_ms = field(segment, 22).and_then(|text| self.sender.time_ms(&text));
+        let reported = field(segment, 22);
+        let reported = reported.and_then(|text| self.sender.time(&text, self.arrived_ms));
+        self.reported_ms = reported.map(|told| told.ms);
+        if reported.is_some_and(|told| told.is_doubtful) {
+            self.doubtful = self.doubtful.or(Some("OBR-22"));
+        }
     }
 
     /// The last order is complete.

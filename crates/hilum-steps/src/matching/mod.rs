@@ -174,7 +174,15 @@ impl Step for Match {
         let sender = name
             .and_then(|name| self.senders.get(name))
             .unwrap_or(&self.base);
-        let mut groups = facts::read(v2, sender, context.arrived_ms);
+        let facts::Read {
+            mut groups,
+            doubtful,
+        } = facts::read(v2, sender, context.arrived_ms);
+        if let Some(path) = doubtful {
+            let text = "the clock was changed in that hour and the time says no offset: whether it is \
+                        older than others of that hour nobody can tell, so the order of arrival counts";
+            finding_at(context, path, "time-in-clock-change", text.to_owned());
+        }
         let reassigned = message
             .metadata
             .get(REASSIGNED)

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use hilum_component::{SystemInfo, UnknownPatient};
-use hilum_convert::{LocalTime, Zone};
+use hilum_convert::{ClockChange, LocalTime, Zone};
 use hilum_hl7v2::Part;
+use hilum_hl7v2::time::Stamp;
 use hilum_identity::Identifier;
 use hilum_message::calendar;
 
@@ -86,59 +87,104 @@ impl Sender {
         Some(Identifier::new(value, authority, kind))
     }
 
-    /// A time of HL7 v2 (HL7 v2.5.1 §2.A.22) in Unix milliseconds; what it leaves out is its
-    /// beginning.
-    pub(super) fn time_ms(&self, text: &str) -> Option<i64> {
-        let (local, offset) = match text.find(['+', '-']) {
-            Some(at) => (text.get(..at)?, text.get(at..)),
-            None => (text, None),
+    /// A time as an instant. In the hour that a change of the clock repeats, a time without an offset is
+    /// one of two: of those that are not after the arrival, the only one, else neither.
+    pub(super) fn time(&self, text: &str, arrived_ms: i64) -> Option<Told> {
+        let stamp = Stamp::read(text)?;
+        let known = |ms| Told {
+            ms,
+            is_doubtful: false,
         };
-        let (whole, fraction) = local.split_once('.').unwrap_or((local, ""));
-        if whole.len() < 4 || whole.len() > 14 || !whole.bytes().all(|byte| byte.is_ascii_digit()) {
-            return None;
+        if let Some(offset) = stamp.offset_minutes {
+            return Some(known(stamp.unix_ms(offset)));
         }
-        let number = |from: usize, to: usize, default: u32| match whole.get(from..to) {
-            Some(digits) => digits.parse().ok(),
-            None => Some(default),
+        let Some(zone) = self.zone.as_deref() else {
+            return Some(known(stamp.unix_ms(0)));
         };
-        let (month, day) = (number(4, 6, 1)?, number(6, 8, 1)?);
-        let (hour, minute, second) = (number(8, 10, 0)?, number(10, 12, 0)?, number(12, 14, 0)?);
-        let year: u32 = whole.get(..4)?.parse().ok()?;
-        let length = calendar::days_in(year.into(), month.into());
-        if !(1..=12).contains(&month) || i64::from(day) > length || day == 0 || hour > 23 {
-            return None;
-        }
-        let minutes = match offset {
-            Some(offset) => offset_minutes(offset)?,
-            None => self
-                .zone
-                .as_ref()
-                .and_then(|zone| {
-                    zone.offset_minutes(LocalTime {
-                        year: year.try_into().ok()?,
-                        month: month.try_into().ok()?,
-                        day: day.try_into().ok()?,
-                        hour: hour.try_into().ok()?,
-                        minute: minute.try_into().ok()?,
-                        second: second.try_into().ok()?,
-                    })
-                })
-                .unwrap_or(0),
-        };
-        let days = calendar::days_of(year.into(), month.into(), day.into());
-        let seconds = ((days * 24 + i64::from(hour)) * 60 + i64::from(minute) - i64::from(minutes))
-            * 60
-            + i64::from(second);
-        let ms = format!("{fraction:0<3}").get(..3)?.parse::<i64>().ok()?;
-        Some(seconds * 1000 + ms)
+        let local = local(stamp.local)?;
+        let first = zone.offset_minutes(local).unwrap_or(0);
+        Some(match zone.change(local) {
+            None => known(stamp.unix_ms(first)),
+            // The clock shows no such time.
+            Some(ClockChange::Never) => Told {
+                ms: stamp.unix_ms(first),
+                is_doubtful: true,
+            },
+            Some(ClockChange::Twice) => match set_back(zone, &stamp, first) {
+                Some((_, second_ms)) if second_ms > arrived_ms + AHEAD_MS => {
+                    known(stamp.unix_ms(first))
+                }
+                // All that may be of either hour are of one time, so that the order of arrival decides.
+                Some((at_ms, _)) => Told {
+                    ms: at_ms,
+                    is_doubtful: true,
+                },
+                None => Told {
+                    ms: stamp.unix_ms(first),
+                    is_doubtful: true,
+                },
+            },
+        })
     }
 }
 
-fn offset_minutes(text: &str) -> Option<i32> {
-    let sign = if text.starts_with('-') { -1 } else { 1 };
-    let hours: i32 = text.get(1..3)?.parse().ok()?;
-    let minutes: i32 = text.get(3..5)?.parse().ok()?;
-    (text.len() == 5 && minutes < 60).then_some(sign * (hours * 60 + minutes))
+/// How far the clock of a sender may be ahead.
+const AHEAD_MS: i64 = 300_000;
+
+/// The longest that a clock was ever set back, in minutes.
+const BACK_MAX: i64 = 24 * 60;
+
+/// A time that a message tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Told {
+    /// Unix milliseconds.
+    pub(super) ms: i64,
+    /// A change of the clock makes it two instants, or none.
+    pub(super) is_doubtful: bool,
+}
+
+/// When the clock was set back, and the time in the repeated hour, both in Unix milliseconds.
+fn set_back(zone: &dyn Zone, stamp: &Stamp, first: i32) -> Option<(i64, i64)> {
+    let start_s = stamp.local_s().div_euclid(60) * 60;
+    for minutes in 1..=BACK_MAX {
+        let behind_s = start_s + minutes * 60;
+        let after = of_seconds(behind_s)?;
+        if zone.change(after).is_none() {
+            let second = zone.offset_minutes(after)?;
+            let at_ms = (behind_s - i64::from(first) * 60) * 1_000;
+            return Some((at_ms, stamp.unix_ms(second)));
+        }
+    }
+    None
+}
+
+fn of_seconds(local_s: i64) -> Option<LocalTime> {
+    let (year, month, day) = calendar::date_of(local_s.div_euclid(86_400));
+    let second = local_s.rem_euclid(86_400);
+    let parts = [
+        year,
+        month,
+        day,
+        second / 3_600,
+        second / 60 % 60,
+        second % 60,
+    ];
+    let mut small = [0; 6];
+    for (to, part) in small.iter_mut().zip(parts) {
+        *to = u16::try_from(part).ok()?;
+    }
+    local(small)
+}
+
+fn local([year, month, day, hour, minute, second]: [u16; 6]) -> Option<LocalTime> {
+    Some(LocalTime {
+        year,
+        month: month.try_into().ok()?,
+        day: day.try_into().ok()?,
+        hour: hour.try_into().ok()?,
+        minute: minute.try_into().ok()?,
+        second: second.try_into().ok()?,
+    })
 }
 
 #[cfg(test)]
@@ -166,7 +212,38 @@ mod tests {
             ("yesterday", None),
             ("", None),
         ] {
-            assert_eq!(sender("+01:00").time_ms(text), expected, "{text}");
+            let told = sender("+01:00").time(text, i64::MAX - AHEAD_MS);
+            assert_eq!(told.map(|told| told.ms), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_time_in_the_repeated_hour_is_known_only_while_the_second_one_is_to_come() {
+        if crate::zone::named("Europe/Berlin").is_err() {
+            println!("not run: zones by name (no time zone data)");
+            return;
+        }
+        let sender = sender("Europe/Berlin");
+        let minutes = |of: i64| 1_792_886_400_000 + of * 60_000;
+        // 2026-10-25T00:00Z is two o'clock in summer, and an hour later it is two o'clock again.
+        for (text, arrived, expected, is_doubtful) in [
+            ("20261025013000", 300, -30, false),
+            ("20261025023000", 30, 30, false),
+            ("20261025023000", 84, 30, false),
+            ("20261025023000", 85, 60, true),
+            ("20261025023000", 300, 60, true),
+            ("20261025020500", 300, 60, true),
+            ("20261025023000+0200", 300, 30, false),
+            ("20261025023000+0100", 300, 90, false),
+            ("20261025030000", 300, 120, false),
+            ("20260329023000", 300, -302_370, true),
+        ] {
+            let told = sender.time(text, minutes(arrived)).unwrap();
+            assert_eq!(
+                (told.ms, told.is_doubtful),
+                (minutes(expected), is_doubtful),
+                "{text}"
+            );
         }
     }
 }
