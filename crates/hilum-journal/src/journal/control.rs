@@ -12,6 +12,9 @@ use crate::schema;
 use crate::state::{ControlHandler, ControlOp};
 use crate::upkeep::PartitionName;
 
+/// Page cache of the writer: enough for the pages above the leaves of a few million values.
+const WRITER_CACHE_KIB: u32 = 8 * 1024;
+
 /// What `control.db` says at start.
 pub(super) struct Meta {
     pub(super) folded: u64,
@@ -34,8 +37,10 @@ pub(super) fn start_control(
     file.vfs.clone_from(&options.vfs);
     file.synchronous = options.synchronous;
     *unclean |= has_log(&file)?;
+    let mut writing = file.clone();
+    writing.cache_kib = WRITER_CACHE_KIB;
     let start = || {
-        let control = Writer::start(file.clone(), WriterLimits::default(), ControlHandler)?;
+        let control = Writer::start(writing.clone(), WriterLimits::default(), ControlHandler)?;
         let readers = Readers::new(file.clone(), 1);
         readers.read(&Cancel::new(), read_meta)?;
         Ok(control)

@@ -1,6 +1,6 @@
 //! `control.db`: folded state and timers, pins, the store's index key.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::mpsc::SyncSender;
 
 use hilum_db::rusqlite::{Connection, params};
@@ -75,19 +75,16 @@ fn fold(conn: &Connection, change: &Change) -> Result<(), hilum_db::rusqlite::Er
 }
 
 /// The last change of each value, and all of timers: what was replaced since need not be written.
+/// Values come in the order of their keys, so that those of one page of the file come together.
 fn newest(changes: &[Change]) -> impl Iterator<Item = &Change> {
-    let mut last = HashMap::new();
-    for (at, change) in changes.iter().enumerate() {
-        if let ChangeOf::Value(write) = &change.what {
-            last.insert((&*write.scope, &*write.key), at);
+    let (mut last, mut timers) = (BTreeMap::new(), Vec::new());
+    for change in changes {
+        match &change.what {
+            ChangeOf::Value(write) => drop(last.insert((&*write.scope, &*write.key), change)),
+            ChangeOf::Timer(..) => timers.push(change),
         }
     }
-    let all = changes.iter().enumerate();
-    all.filter(move |(at, change)| match &change.what {
-        ChangeOf::Value(write) => last.get(&(&*write.scope, &*write.key)) == Some(at),
-        ChangeOf::Timer(..) => true,
-    })
-    .map(|(_, change)| change)
+    last.into_values().chain(timers)
 }
 
 fn write(conn: &Connection, what: &ControlWrite) -> Result<(), hilum_db::rusqlite::Error> {

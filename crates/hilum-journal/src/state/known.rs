@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use super::Entry;
 
 /// What is kept, in bytes of keys and values.
-const KNOWN_BYTES_MAX: usize = 16 << 20;
+const KNOWN_BYTES_MAX: usize = 32 << 20;
 /// What an entry takes beside its key and value.
 const ENTRY_BYTES: usize = 160;
 
