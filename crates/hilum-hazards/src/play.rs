@@ -456,7 +456,7 @@ impl Memory for Links<'_, '_> {
         self.0.get(scope, key)
     }
 
-    fn write(&mut self, scope: &str, key: &str, value: Option<Bytes>) {
+    fn write(&mut self, scope: &'static str, key: &str, value: Option<Bytes>) {
         self.0.put(scope, key, value);
     }
 }

@@ -274,7 +274,7 @@ fn patients(
         } else if compared.differs() && facts.kind != Kind::Registration {
             found.notice(Notice::Differs);
         }
-        let newest = row.standing.filter(|said| said.registered);
+        let newest = row.standing.as_ref().filter(|said| said.registered);
         if facts.kind == Kind::Registration
             && newest.is_some_and(|newest| facts.as_of < newest.as_of)
         {
@@ -298,8 +298,8 @@ fn of_others(
     }
     for owner in owners {
         let (now, row) = survivor(memory, owner)?;
-        let links = row.map(|row| row.links).unwrap_or_default();
-        if found.patients.contains(&now) || links.iter().any(|link| found.patients.contains(link)) {
+        let mut links = row.iter().flat_map(|row| &row.links);
+        if found.patients.contains(&now) || links.any(|link| found.patients.contains(link)) {
             return Ok(false);
         }
     }

@@ -12,6 +12,7 @@
 //! It knows no protocol: which field is a number, an event or a time is for whoever reads the message.
 //! The codes of events and states are those of the tables of HL7, which other protocols use as well.
 
+mod aside;
 mod assess;
 mod event;
 mod identifier;
@@ -33,9 +34,9 @@ pub use links::{
 };
 pub use person::{Comparison, Likeness, Person, birth_order};
 pub use record::{
-    EVENTS_KEPT, LinkChange, LinkEvent, Memory, Order, Patient, Row, Rows, Said, Standing,
+    Changed, EVENTS_KEPT, LinkChange, LinkEvent, Memory, Order, Patient, Row, Rows, Said, Standing,
     Unreadable, Visit, read, write,
 };
 pub use remember::remember;
 pub use reported::{OBSERVATIONS_MAX, Observation, Vouched, digest, report};
-pub use told::{Overtaken, TOLD_VALUE_MAX, overtaken, tell, told_keys};
+pub use told::{Field, Overtaken, TOLD_VALUE_MAX, overtaken, tell};

@@ -12,8 +12,9 @@ use bytes::Bytes;
 use hilum_component::StepContext;
 use hilum_message::SourceTime;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::aside::Aside;
 use crate::event::VisitStatus;
 use crate::person::Person;
 
@@ -22,23 +23,100 @@ pub trait Memory {
     /// The value of a key.
     fn read(&mut self, scope: &str, key: &str) -> Option<Bytes>;
     /// Changes a value; `None` removes it.
-    fn write(&mut self, scope: &str, key: &str, value: Option<Bytes>);
-    /// A row that was parsed before, where somebody keeps them ([`Rows`]).
+    fn write(&mut self, scope: &'static str, key: &str, value: Option<Bytes>);
+    /// A row that was read or changed before, where somebody keeps them ([`Rows`]).
     fn recall(&mut self, _scope: &str, _key: &str) -> Option<Rc<dyn Any>> {
         None
     }
-    /// Keeps a row that was parsed.
+    /// Keeps a row that was read.
     fn keep(&mut self, _scope: &'static str, _key: &str, _row: Rc<dyn Any>) {}
+    /// Changes a row.
+    fn change(&mut self, scope: &'static str, key: &str, row: Changed) {
+        if let Some(bytes) = row.encoded() {
+            self.write(scope, key, Some(bytes));
+        }
+    }
 }
 
-/// The rows of one message: each is parsed once, however often it is asked for.
+/// A row that was changed and is not written yet.
+#[derive(Clone, Debug)]
+pub struct Changed {
+    row: Rc<dyn Any>,
+    encode: fn(&dyn Any) -> Option<Bytes>,
+}
+
+impl Changed {
+    fn of<R: Row>(row: R) -> Self {
+        Self {
+            row: Rc::new(row),
+            encode: |row| {
+                // Texts, numbers and lists of them can always be written.
+                let bytes = serde_json::to_vec(row.downcast_ref::<R>()?).ok()?;
+                Some(bytes.into())
+            },
+        }
+    }
+
+    fn encoded(&self) -> Option<Bytes> {
+        (self.encode)(&*self.row)
+    }
+}
+
+/// The rows of one message: each is parsed once, however often it is asked for, and written once, by
+/// [`flush`](Self::flush), however often it changes. Without that nothing of it is written.
 #[derive(Debug, Default)]
-pub struct Rows(Vec<(&'static str, String, Rc<dyn Any>)>);
+pub struct Rows(Vec<Kept>);
+
+#[derive(Debug)]
+struct Kept {
+    scope: &'static str,
+    key: String,
+    what: What,
+}
+
+#[derive(Debug)]
+enum What {
+    /// As it was read.
+    Read(Rc<dyn Any>),
+    /// A row that is not written yet.
+    Changed(Changed),
+    /// Another value that is not written yet.
+    Value(Option<Bytes>),
+}
 
 impl Rows {
     /// The state with these rows before it.
     pub fn over<'a>(&'a mut self, memory: &'a mut dyn Memory) -> impl Memory + 'a {
         Over { rows: self, memory }
+    }
+
+    /// Writes what has changed.
+    pub fn flush(self, memory: &mut dyn Memory) {
+        for Kept { scope, key, what } in self.0 {
+            match what {
+                What::Read(row) => memory.keep(scope, &key, row),
+                What::Changed(row) => memory.change(scope, &key, row),
+                What::Value(value) => memory.write(scope, &key, value),
+            }
+        }
+    }
+
+    fn find(&self, scope: &str, key: &str) -> Option<&What> {
+        let mut kept = self.0.iter();
+        let found = kept.find(|kept| kept.key == key && kept.scope == scope)?;
+        Some(&found.what)
+    }
+
+    fn set(&mut self, scope: &'static str, key: &str, what: What) {
+        let mut kept = self.0.iter_mut();
+        match kept.find(|kept| kept.key == key && kept.scope == scope) {
+            Some(kept) => kept.what = what,
+            None => self.0.push(Kept {
+                scope,
+                key: key.to_owned(),
+                what,
+            }),
+        }
     }
 }
 
@@ -49,23 +127,31 @@ struct Over<'a> {
 
 impl Memory for Over<'_> {
     fn read(&mut self, scope: &str, key: &str) -> Option<Bytes> {
-        self.memory.read(scope, key)
+        match self.rows.find(scope, key) {
+            Some(What::Changed(row)) => row.encoded(),
+            Some(What::Value(value)) => value.clone(),
+            Some(What::Read(_)) | None => self.memory.read(scope, key),
+        }
     }
 
-    fn write(&mut self, scope: &str, key: &str, value: Option<Bytes>) {
-        let other = |row: &(&str, String, Rc<dyn Any>)| row.0 != scope || row.1 != key;
-        self.rows.0.retain(other);
-        self.memory.write(scope, key, value);
+    fn write(&mut self, scope: &'static str, key: &str, value: Option<Bytes>) {
+        self.rows.set(scope, key, What::Value(value));
     }
 
     fn recall(&mut self, scope: &str, key: &str) -> Option<Rc<dyn Any>> {
-        let rows = &self.rows.0;
-        let found = rows.iter().find(|row| row.1 == key && row.0 == scope)?;
-        Some(Rc::clone(&found.2))
+        match self.rows.find(scope, key) {
+            Some(What::Read(row) | What::Changed(Changed { row, .. })) => Some(Rc::clone(row)),
+            Some(What::Value(_)) => None,
+            None => self.memory.recall(scope, key),
+        }
     }
 
     fn keep(&mut self, scope: &'static str, key: &str, row: Rc<dyn Any>) {
-        self.rows.0.push((scope, key.to_owned(), row));
+        self.rows.set(scope, key, What::Read(row));
+    }
+
+    fn change(&mut self, scope: &'static str, key: &str, row: Changed) {
+        self.rows.set(scope, key, What::Changed(row));
     }
 }
 
@@ -74,7 +160,7 @@ impl Memory for StepContext<'_> {
         self.get(scope, key)
     }
 
-    fn write(&mut self, scope: &str, key: &str, value: Option<Bytes>) {
+    fn write(&mut self, scope: &'static str, key: &str, value: Option<Bytes>) {
         self.put(scope, key, value, None);
     }
 }
@@ -85,7 +171,7 @@ impl Memory for BTreeMap<(String, String), Bytes> {
         self.get(&(scope.to_owned(), key.to_owned())).cloned()
     }
 
-    fn write(&mut self, scope: &str, key: &str, value: Option<Bytes>) {
+    fn write(&mut self, scope: &'static str, key: &str, value: Option<Bytes>) {
         let key = (scope.to_owned(), key.to_owned());
         match value {
             Some(value) => drop(self.insert(key, value)),
@@ -108,39 +194,73 @@ pub trait Row: Serialize + DeserializeOwned + Clone + 'static {
 }
 
 /// The row of a key.
-pub fn read<R: Row>(memory: &mut dyn Memory, key: &str) -> Result<Option<R>, Unreadable> {
+pub fn read<R: Row>(memory: &mut dyn Memory, key: &str) -> Result<Option<Rc<R>>, Unreadable> {
     if let Some(row) = memory.recall(R::SCOPE, key)
-        && let Some(row) = row.downcast_ref::<R>()
+        && let Ok(row) = row.downcast::<R>()
     {
-        return Ok(Some(row.clone()));
+        return Ok(Some(row));
     }
     let Some(bytes) = memory.read(R::SCOPE, key) else {
         return Ok(None);
     };
     let row: R = serde_json::from_slice(&bytes).map_err(|_| Unreadable(R::NAME))?;
-    memory.keep(R::SCOPE, key, Rc::new(row.clone()));
+    let row = Rc::new(row);
+    memory.keep(R::SCOPE, key, Rc::clone(&row) as Rc<dyn Any>);
     Ok(Some(row))
 }
 
 /// Writes the row of a key.
-pub fn write<R: Row>(memory: &mut dyn Memory, key: &str, row: &R) {
-    // Texts, numbers and lists of them can always be written.
-    if let Ok(bytes) = serde_json::to_vec(row) {
-        memory.write(R::SCOPE, key, Some(bytes.into()));
-    }
+pub fn write<R: Row>(memory: &mut dyn Memory, key: &str, row: R) {
+    memory.change(R::SCOPE, key, Changed::of(row));
 }
 
 /// Something that was said, and when. The newest one stays, in whatever order they come.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Said<T> {
     /// What.
     pub value: T,
     /// When.
     pub as_of: SourceTime,
     /// A registration said so; what a result says of its patient is only kept until then.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub registered: bool,
+}
+
+// Every message reads and writes several: without names they are half as long.
+impl<T: Serialize> Serialize for Said<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        (&self.value, Time::from(self.as_of), self.registered).serialize(serializer)
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Said<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let (value, as_of, registered) = <(T, Time, bool)>::deserialize(deserializer)?;
+        Ok(Self {
+            value,
+            as_of: as_of.into(),
+            registered,
+        })
+    }
+}
+
+/// A source time without names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Time(i64, i64, u64);
+
+impl From<SourceTime> for Time {
+    fn from(time: SourceTime) -> Self {
+        Self(time.at_ms, time.sent_ms, time.sequence)
+    }
+}
+
+impl From<Time> for SourceTime {
+    fn from(Time(at_ms, sent_ms, sequence): Time) -> Self {
+        Self {
+            at_ms,
+            sent_ms,
+            sequence,
+        }
+    }
 }
 
 impl<T: PartialOrd> Said<T> {
@@ -206,6 +326,9 @@ pub struct Patient {
     /// The newest events that changed its links, at most [`EVENTS_KEPT`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub events: Vec<String>,
+    /// What registrations have said of it.
+    #[serde(default, skip_serializing_if = "Aside::is_empty")]
+    pub(crate) told: Aside,
 }
 
 /// Events that a record names; older ones are still there by their own id.
@@ -301,6 +424,9 @@ pub struct Visit {
     /// The key of its account.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<String>,
+    /// What registrations have said of it.
+    #[serde(default, skip_serializing_if = "Aside::is_empty")]
+    pub(crate) told: Aside,
 }
 
 impl Row for Visit {
@@ -309,7 +435,7 @@ impl Row for Visit {
 }
 
 /// An order, by its placer or filler number.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Order {
     /// The keys of its patient.
@@ -323,6 +449,22 @@ pub struct Order {
     pub reported: bool,
     /// When it became what it is.
     pub as_of: SourceTime,
+    /// What was reported of its observations, where results go by this number.
+    #[serde(default, skip_serializing_if = "Aside::is_empty")]
+    pub(crate) results: Aside,
+}
+
+/// An order of which nothing is known.
+impl Default for Order {
+    fn default() -> Self {
+        Self {
+            patients: BTreeSet::new(),
+            cancelled: false,
+            reported: false,
+            as_of: SourceTime::NEVER,
+            results: Aside::default(),
+        }
+    }
 }
 
 impl Row for Order {

@@ -1,11 +1,6 @@
 //! Remembering what a message says of its patient, visit and orders.
 
-use std::any::Any;
-use std::collections::BTreeMap;
 use std::rc::Rc;
-
-use bytes::Bytes;
-use hilum_message::SourceTime;
 
 use crate::assess::{Facts, Kind, OrderFacts};
 use crate::event::{Act, Event};
@@ -13,7 +8,9 @@ use crate::identifier::Identifier;
 use crate::links::{
     Cause, Ids, LinkError, apply, joins_twins, patient_of, surviving_visit, survivor, visit_of,
 };
-use crate::record::{LinkEvent, Memory, Order, Said, Standing, Unreadable, Visit, read, write};
+use crate::record::{
+    LinkEvent, Memory, Order, Patient, Rows, Said, Standing, Unreadable, Visit, read, write,
+};
 use crate::results::OrderChange;
 
 /// Remembers what a message says: links first, then its patient, visit and orders. Gives the event
@@ -28,51 +25,10 @@ pub fn remember(
     facts: &Facts,
     cause: &Cause<'_>,
 ) -> Result<Option<LinkEvent>, LinkError> {
-    let mut draft = Draft {
-        memory,
-        writes: BTreeMap::new(),
-    };
-    let changed = all(&mut draft, facts, cause)?;
-    let Draft { memory, writes } = draft;
-    for ((scope, key), value) in writes {
-        memory.write(&scope, &key, value);
-    }
+    let mut rows = Rows::default();
+    let changed = all(&mut rows.over(memory), facts, cause)?;
+    rows.flush(memory);
     Ok(changed)
-}
-
-/// What would be written, until all of it is known to hold.
-struct Draft<'a> {
-    memory: &'a mut dyn Memory,
-    writes: BTreeMap<(String, String), Option<Bytes>>,
-}
-
-impl Memory for Draft<'_> {
-    fn read(&mut self, scope: &str, key: &str) -> Option<Bytes> {
-        match self.writes.get(&(scope.to_owned(), key.to_owned())) {
-            Some(value) => value.clone(),
-            None => self.memory.read(scope, key),
-        }
-    }
-
-    fn write(&mut self, scope: &str, key: &str, value: Option<Bytes>) {
-        let name = (scope.to_owned(), key.to_owned());
-        self.writes.insert(name, value);
-    }
-
-    fn recall(&mut self, scope: &str, key: &str) -> Option<Rc<dyn Any>> {
-        let changed = !self.writes.is_empty()
-            && self
-                .writes
-                .contains_key(&(scope.to_owned(), key.to_owned()));
-        (!changed).then(|| self.memory.recall(scope, key)).flatten()
-    }
-
-    fn keep(&mut self, scope: &'static str, key: &str, row: Rc<dyn Any>) {
-        // What is only a draft is parsed again.
-        if self.writes.is_empty() {
-            self.memory.keep(scope, key, row);
-        }
-    }
 }
 
 fn all(
@@ -118,8 +74,11 @@ fn patient(
         // What is said under a merged number is not said of the survivor.
         return Ok(());
     }
-    let before = patient_of(memory, &key, ids)?;
-    let mut row = before.clone();
+    let before: Option<Rc<Patient>> = read(memory, &key)?;
+    let mut row = match &before {
+        Some(row) => Patient::clone(row),
+        None => patient_of(memory, &key, ids)?,
+    };
     let registered = facts.kind == Kind::Registration;
     let deletes = matches!(facts.event.map(|event| event.act), Some(Act::DeletePerson));
     let standing = match (deletes, facts.temporary) {
@@ -140,8 +99,8 @@ fn patient(
         };
         Said::hear(&mut row.mother, said);
     }
-    if row != before {
-        write(memory, &key, &row);
+    if before.as_deref() != Some(&row) {
+        write(memory, &key, row);
     }
     Ok(())
 }
@@ -153,9 +112,9 @@ fn remember_visit(
     ids: &mut Ids,
 ) -> Result<(), LinkError> {
     let key = surviving_visit(memory, &identifier.key())?.0;
-    let before: Option<Visit> = read(memory, &key)?;
+    let before: Option<Rc<Visit>> = read(memory, &key)?;
     let mut row = match &before {
-        Some(row) => row.clone(),
+        Some(row) => Visit::clone(row),
         None => visit_of(memory, &key, ids)?,
     };
     if row.patients.is_empty() {
@@ -172,8 +131,8 @@ fn remember_visit(
     if is_visit && row.account.is_none() {
         row.account = facts.sides.account.as_ref().map(Identifier::key);
     }
-    if before.as_ref() != Some(&row) {
-        write(memory, &key, &row);
+    if before.as_deref() != Some(&row) {
+        write(memory, &key, row);
     }
     Ok(())
 }
@@ -185,11 +144,8 @@ fn remember_order(
     number: &Identifier,
 ) -> Result<(), Unreadable> {
     let key = number.key();
-    let before: Option<Order> = read(memory, &key)?;
-    let mut row = before.clone().unwrap_or_else(|| Order {
-        as_of: SourceTime::NEVER,
-        ..Order::default()
-    });
+    let before: Option<Rc<Order>> = read(memory, &key)?;
+    let mut row = before.as_deref().cloned().unwrap_or_default();
     if row.patients.is_empty() {
         row.patients = facts.sides.patients.iter().map(Identifier::key).collect();
     }
@@ -205,8 +161,8 @@ fn remember_order(
             OrderChange::None => {}
         }
     }
-    if before.as_ref() != Some(&row) {
-        write(memory, &key, &row);
+    if before.as_deref() != Some(&row) {
+        write(memory, &key, row);
     }
     Ok(())
 }

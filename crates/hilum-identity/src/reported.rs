@@ -1,26 +1,17 @@
 //! What was reported of the observations of an order, and what a new report makes of them.
 
-use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use hilum_message::SourceTime;
-use serde::{Deserialize, Serialize};
 
+use crate::aside::Aside;
 use crate::identifier::Identifier;
-use crate::record::{Memory, Row, Unreadable, read, write};
+use crate::record::{Memory, Order, Time, Unreadable, read, write};
 use crate::results::{Next, ObservationKey, Ruling, Status, next};
 
-/// How an observation was last reported: status, time, and a digest of its value.
-type Last = (Status, SourceTime, u64);
-
-/// The observations of an order, by a digest of their keys.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-struct Reported(BTreeMap<String, Last>);
-
-impl Row for Reported {
-    const SCOPE: &'static str = "hilum.identity.results";
-    const NAME: &'static str = "result";
-}
+/// The observations of an order, each by a digest of its key, with how it was last reported: status,
+/// time, and a digest of its value; sorted, in the row of the order.
+type Reported = Vec<(u64, Status, Time, u64)>;
 
 /// Observations of one order that are remembered; of further ones nobody says what may follow.
 pub const OBSERVATIONS_MAX: usize = 2_000;
@@ -54,13 +45,15 @@ pub fn report(
     vouched: Vouched,
 ) -> Result<Vec<Next>, Unreadable> {
     let key = order.key();
-    let before: Reported = read(memory, &key)?.unwrap_or_default();
-    let mut row = before.clone();
-    let mut all = Vec::with_capacity(observations.len());
+    let row: Rc<Order> = read(memory, &key)?.unwrap_or_default();
+    let mut reported: Reported = row.results.read::<_, Order>()?;
+    let (mut all, mut changed) = (Vec::with_capacity(observations.len()), false);
     for observation in observations {
         let name = name(&observation.key);
-        let last = before.0.get(&name);
-        let same = last.is_some_and(|(_, _, value)| *value == observation.value);
+        let place = reported.binary_search_by_key(&name, |known| known.0);
+        let last = place.ok().and_then(|place| reported.get(place));
+        let last = last.map(|&(_, status, at, value)| (status, SourceTime::from(at), value));
+        let same = last.is_some_and(|(_, _, value)| value == observation.value);
         // Sent before, and not reported after: a correction may keep the time of the report that it
         // corrects, and one of two reports may lack that time.
         let late =
@@ -72,28 +65,41 @@ pub fn report(
                 ruling: Ruling::Legal,
             };
         }
-        let carried = matches!(becomes.ruling, Ruling::Legal | Ruling::Flagged(_));
-        if carried && (last.is_some() || row.0.len() < OBSERVATIONS_MAX) {
+        if matches!(becomes.ruling, Ruling::Legal | Ruling::Flagged(_)) {
             let newest = last.map_or(as_of, |(_, at, _)| SourceTime {
                 at_ms: at.at_ms.max(as_of.at_ms),
                 sent_ms: at.sent_ms.max(as_of.sent_ms),
                 sequence: as_of.sequence,
             });
-            row.0
-                .insert(name, (becomes.status, newest, observation.value));
+            let now = (name, becomes.status, newest.into(), observation.value);
+            match place {
+                Ok(place) => reported.get_mut(place).into_iter().for_each(|known| {
+                    changed |= *known != now;
+                    *known = now;
+                }),
+                Err(place) if reported.len() < OBSERVATIONS_MAX => {
+                    changed = true;
+                    reported.insert(place, now);
+                }
+                Err(_) => {}
+            }
         }
         all.push(becomes);
     }
-    if row != before {
-        write(memory, &key, &row);
+    if changed {
+        let row = Order {
+            results: Aside::of(&reported),
+            ..Order::clone(&row)
+        };
+        write(memory, &key, row);
     }
     Ok(all)
 }
 
-fn name(key: &ObservationKey) -> String {
+fn name(key: &ObservationKey) -> u64 {
     let time = key.time.as_deref().unwrap_or_default();
     let parts = [&*key.code, &*key.sub, time];
-    format!("{:016x}", digest(parts.iter().map(|part| part.as_bytes())))
+    digest(parts.iter().map(|part| part.as_bytes()))
 }
 
 /// A digest that is the same on every machine and release (FNV-1a, 64 bits); each part counts with its

@@ -4,78 +4,115 @@
 //! fields a newer one has said since, and what it said, is kept here; what no newer one has said is
 //! still news.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use hilum_message::SourceTime;
 use serde::{Deserialize, Serialize};
 
+use crate::aside::Aside;
 use crate::assess::Facts;
 use crate::links::{LinkError, surviving_visit, survivor};
-use crate::record::{Memory, Row, Standing, Unreadable, read, write};
+use crate::record::{Memory, Patient, Row, Standing, Time, Unreadable, Visit, write};
 use crate::{Act, Identifier, VisitStatus};
 
 /// The longest value that is kept, in bytes; of a longer one only the time is.
 pub const TOLD_VALUE_MAX: usize = 4_096;
 
 /// The newest value of each field, by when it was said.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-struct Told(Vec<Telling>);
+#[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Told<'a>(#[serde(borrow)] Vec<Telling<'a>>);
 
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Telling<'a>(Time, #[serde(borrow)] Vec<(Text<'a>, Option<Text<'a>>)>);
+
+/// Read without a copy where nothing is escaped.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-struct Telling {
-    as_of: SourceTime,
-    fields: BTreeMap<String, Option<String>>,
-}
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
-impl Row for Told {
-    const SCOPE: &'static str = "hilum.identity.told";
-    const NAME: &'static str = "registration";
-}
+/// A field or list by its name, with its value; without one it is a list, or cannot be kept.
+pub type Field<'a> = (Cow<'a, str>, Option<Cow<'a, str>>);
 
-/// Takes in what a message says under the key of a patient or visit: names of fields with their
-/// values. Gives the fields that a newer message has said, each with what that said; `None` where it
-/// is too long to be kept or is a list.
+/// Takes in what a message says of its patient and of its visit. Gives the fields that a newer
+/// message has said, each with what that said; `None` where it is too long to be kept or is a list.
+/// To be asked after the message is remembered.
 ///
 /// Of two messages of one time the later arrival counts as the newer one: they come from one source,
 /// which sends them in order.
 pub fn tell(
     memory: &mut dyn Memory,
-    key: &str,
-    fields: &[(String, Option<String>)],
+    facts: &Facts,
+    patient: &[Field<'_>],
+    visit: &[Field<'_>],
+) -> Result<BTreeMap<String, Option<String>>, LinkError> {
+    let mut newer = BTreeMap::new();
+    let identifier = facts.sides.patients.first().map(Identifier::key);
+    let found = identifier.map(|key| survivor(memory, &key)).transpose()?;
+    if let Some((key, Some(row))) = found
+        && let Some(told) = take_in::<Patient>(&row.told, patient, facts.as_of, &mut newer)?
+    {
+        let row = Patient {
+            told,
+            ..Patient::clone(&row)
+        };
+        write(memory, &key, row);
+    }
+    let identifier = facts.sides.visit.as_ref().map(Identifier::key);
+    let found = identifier.map(|key| surviving_visit(memory, &key));
+    if let Some((key, Some(row))) = found.transpose()?
+        && let Some(told) = take_in::<Visit>(&row.told, visit, facts.as_of, &mut newer)?
+    {
+        let row = Visit {
+            told,
+            ..Visit::clone(&row)
+        };
+        write(memory, &key, row);
+    }
+    Ok(newer)
+}
+
+/// What is told from now on, if it is not the same as before.
+fn take_in<R: Row>(
+    aside: &Aside,
+    fields: &[Field<'_>],
     as_of: SourceTime,
-) -> Result<BTreeMap<String, Option<String>>, Unreadable> {
-    let before: Told = read(memory, key)?.unwrap_or_default();
-    let (mut row, mut newer, mut own) = (before.clone(), BTreeMap::new(), BTreeMap::new());
+    newer: &mut BTreeMap<String, Option<String>>,
+) -> Result<Option<Aside>, Unreadable> {
+    let mut told: Told<'_> = aside.read::<_, R>()?;
+    let mut own: Vec<(Text<'_>, Option<Text<'_>>)> = Vec::with_capacity(fields.len());
     for (name, value) in fields {
-        let known = before
-            .0
-            .iter()
-            .find_map(|telling| Some((telling.as_of, telling.fields.get(name)?)));
+        let known = told.0.iter().find_map(|Telling(at, said)| {
+            let (_, value) = said.iter().find(|(known, _)| known.0 == *name)?;
+            Some((SourceTime::from(*at), value))
+        });
         match known {
-            Some((at, value)) if at > as_of => drop(newer.insert(name.clone(), value.clone())),
+            Some((at, value)) if at > as_of => {
+                let value = value.as_ref().map(|value| value.0.clone().into_owned());
+                newer.insert(name.clone().into_owned(), value);
+            }
             _ => {
-                let kept = value.clone().filter(|value| value.len() <= TOLD_VALUE_MAX);
-                own.insert(name.clone(), kept);
+                let kept = value
+                    .as_deref()
+                    .filter(|value| value.len() <= TOLD_VALUE_MAX);
+                let kept = kept.map(|value| Text(value.into()));
+                own.push((Text(Cow::Borrowed(name)), kept));
             }
         }
     }
     if own.is_empty() {
-        return Ok(newer);
+        return Ok(None);
     }
-    for telling in &mut row.0 {
-        telling.fields.retain(|name, _| !own.contains_key(name));
+    for Telling(_, said) in &mut told.0 {
+        said.retain(|(name, _)| !own.iter().any(|(own, _)| own == name));
     }
-    match row.0.iter_mut().find(|telling| telling.as_of == as_of) {
-        Some(telling) => telling.fields.append(&mut own),
-        None => row.0.push(Telling { as_of, fields: own }),
+    let at = Time::from(as_of);
+    match told.0.iter_mut().find(|telling| telling.0 == at) {
+        Some(Telling(_, said)) => said.append(&mut own),
+        None => told.0.push(Telling(at, own)),
     }
-    row.0.retain(|telling| !telling.fields.is_empty());
-    if row != before {
-        write(memory, key, &row);
-    }
-    Ok(newer)
+    told.0.retain(|Telling(_, said)| !said.is_empty());
+    let now = Aside::of(&told);
+    Ok((now != *aside).then_some(now))
 }
 
 /// How far what is known has gone beyond a registration.
@@ -97,7 +134,7 @@ pub fn overtaken(memory: &mut dyn Memory, facts: &Facts) -> Result<Overtaken, Li
     for identifier in &facts.sides.patients {
         let standing = survivor(memory, &identifier.key())?
             .1
-            .and_then(|row| row.standing);
+            .and_then(|row| row.standing.clone());
         let newer = standing.filter(|said| said.registered && said.as_of > facts.as_of);
         let deletes = matches!(facts.event.map(|event| event.act), Some(Act::DeletePerson));
         match newer.map(|said| said.value) {
@@ -116,16 +153,4 @@ pub fn overtaken(memory: &mut dyn Memory, facts: &Facts) -> Result<Overtaken, Li
         Some(row) if row.as_of > facts.as_of => Overtaken::Visit,
         _ => Overtaken::No,
     })
-}
-
-/// The keys under which a registration tells of its patient and of its visit, as they are now.
-pub fn told_keys(
-    memory: &mut dyn Memory,
-    facts: &Facts,
-) -> Result<(Option<String>, Option<String>), LinkError> {
-    let patient = facts.sides.patients.first().map(Identifier::key);
-    let patient = patient.map(|key| survivor(memory, &key)).transpose()?;
-    let visit = facts.sides.visit.as_ref().map(Identifier::key);
-    let visit = visit.map(|key| surviving_visit(memory, &key)).transpose()?;
-    Ok((patient.map(|found| found.0), visit.map(|found| found.0)))
 }

@@ -83,7 +83,7 @@ impl Memory for Links<'_, '_> {
         self.0.get(scope, key)
     }
 
-    fn write(&mut self, scope: &str, key: &str, value: Option<Bytes>) {
+    fn write(&mut self, scope: &'static str, key: &str, value: Option<Bytes>) {
         self.0.put(scope, key, value);
     }
 }
@@ -113,8 +113,7 @@ fn patient(admin: Arc<Admin>, call: Call) -> Answer {
 
 fn about(memory: &mut dyn Memory, identifier: &Identifier) -> Result<Value, LinkError> {
     let key = identifier.key();
-    let own: Option<Patient> = read(memory, &key)?;
-    let Some(own) = own else {
+    let Some(own) = read::<Patient>(memory, &key)? else {
         return Ok(json!({ "known": false }));
     };
     let (now, row) = survivor(memory, &key)?;
@@ -140,7 +139,7 @@ fn about(memory: &mut dyn Memory, identifier: &Identifier) -> Result<Value, Link
         "known": true,
         "record": own.id,
         "standing": own.standing(),
-        "survivor": (now != key).then(|| one(&now, row.as_ref())),
+        "survivor": (now != key).then(|| one(&now, row.as_deref())),
         "linked": others.iter().filter(|other| **other != now).map(|other| one(other, None)).collect::<Vec<_>>(),
         "events": events?,
     }))

@@ -1,6 +1,7 @@
 //! What an event says, as changes of links.
 
 use std::collections::BTreeSet;
+use std::rc::Rc;
 
 use super::change::{Ids, make, patient_of, record, visit_of};
 use super::twins::born_together;
@@ -97,7 +98,7 @@ impl Changes<'_> {
         if into == victim {
             return Err(LinkError::Circle);
         }
-        let row: Option<Patient> = read(self.memory, victim)?;
+        let row: Option<Rc<Patient>> = read(self.memory, victim)?;
         let before = row.as_ref().and_then(|row| row.into.clone());
         if let Some(before) = &before {
             // It has come to the same place already.
@@ -112,7 +113,7 @@ impl Changes<'_> {
         }
         // The survivor gets a row too, under the id of the one whose number it takes over.
         let own = match survivor_row {
-            Some(own) => own,
+            Some(own) => Patient::clone(&own),
             None => {
                 let mut own = patient_of(self.memory, &into, &mut self.ids)?;
                 if act == Act::Change
@@ -123,7 +124,7 @@ impl Changes<'_> {
                 own
             }
         };
-        write(self.memory, &into, &own);
+        write(self.memory, &into, own);
         self.make(LinkChange::PatientInto {
             key: victim.to_owned(),
             before,
@@ -149,7 +150,7 @@ impl Changes<'_> {
         if into == victim {
             return Err(LinkError::Circle);
         }
-        let old: Option<Visit> = read(self.memory, &victim)?;
+        let old: Option<Rc<Visit>> = read(self.memory, &victim)?;
         let before = old.as_ref().and_then(|row| row.into.clone());
         if before.as_ref() == Some(&into) {
             return Ok(());
@@ -164,7 +165,7 @@ impl Changes<'_> {
             if row.patients.is_empty() {
                 row.patients = sides.patients.iter().map(Identifier::key).collect();
             }
-            write(self.memory, &into, &row);
+            write(self.memory, &into, row);
         }
         self.make(LinkChange::VisitInto {
             key: victim,
@@ -256,10 +257,11 @@ impl Changes<'_> {
         if row.patients == after {
             return Ok(());
         }
-        write(self.memory, key, &row);
+        let before = row.patients.clone();
+        write(self.memory, key, row);
         self.make(LinkChange::VisitOf {
             key: key.to_owned(),
-            before: row.patients,
+            before,
             after,
         })
     }

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use hilum_message::{MessageId, SourceTime};
 
 use super::{Cause, LinkError};
+use crate::aside::Aside;
 use crate::event::VisitStatus;
 use crate::identifier::Identifier;
 use crate::record::{
@@ -33,14 +34,15 @@ pub(super) fn record(
             | LinkChange::AccountOf { .. } => [None, None, None],
         };
         for key in keys.into_iter().flatten() {
-            let Some(mut row) = read::<Patient>(memory, key)? else {
+            let Some(row) = read::<Patient>(memory, key)? else {
                 continue;
             };
             if row.events.last() != Some(&id) {
+                let mut row = Patient::clone(&row);
                 row.events.push(id.clone());
                 let over = row.events.len().saturating_sub(EVENTS_KEPT);
                 row.events.drain(..over);
-                write(memory, key, &row);
+                write(memory, key, row);
             }
         }
     }
@@ -52,7 +54,7 @@ pub(super) fn record(
         changes,
         undone_by: None,
     };
-    write(memory, &id, &event);
+    write(memory, &id, event.clone());
     Ok(event)
 }
 
@@ -65,7 +67,7 @@ pub(super) fn make(
         LinkChange::PatientInto { key, before, after } => {
             let mut row = patient_of(memory, key, ids)?;
             row.into.clone_from(after);
-            write(memory, key, &row);
+            write(memory, key, row);
             lanes(memory, "patient", key, before.as_deref(), after.as_deref());
         }
         LinkChange::Linked { key, other, linked } => {
@@ -76,24 +78,24 @@ pub(super) fn make(
                 } else {
                     row.links.remove(two);
                 }
-                write(memory, one, &row);
+                write(memory, one, row);
             }
         }
         LinkChange::VisitInto { key, before, after } => {
             let mut row = visit_of(memory, key, ids)?;
             row.into.clone_from(after);
-            write(memory, key, &row);
+            write(memory, key, row);
             lanes(memory, "visit", key, before.as_deref(), after.as_deref());
         }
         LinkChange::VisitOf { key, after, .. } => {
             let mut row = visit_of(memory, key, ids)?;
             row.patients.clone_from(after);
-            write(memory, key, &row);
+            write(memory, key, row);
         }
         LinkChange::AccountOf { key, after, .. } => {
             let mut row = visit_of(memory, key, ids)?;
             row.account.clone_from(after);
-            write(memory, key, &row);
+            write(memory, key, row);
         }
     }
     Ok(())
@@ -126,8 +128,8 @@ pub(crate) fn patient_of(
     key: &str,
     ids: &mut Ids,
 ) -> Result<Patient, Unreadable> {
-    if let Some(row) = read(memory, key)? {
-        return Ok(row);
+    if let Some(row) = read::<Patient>(memory, key)? {
+        return Ok(Patient::clone(&row));
     }
     Ok(Patient {
         id: ids.next(),
@@ -161,8 +163,8 @@ pub(crate) fn visit_of(
     key: &str,
     ids: &mut Ids,
 ) -> Result<Visit, Unreadable> {
-    if let Some(row) = read(memory, key)? {
-        return Ok(row);
+    if let Some(row) = read::<Visit>(memory, key)? {
+        return Ok(Visit::clone(&row));
     }
     Ok(Visit {
         id: ids.next(),
@@ -171,5 +173,6 @@ pub(crate) fn visit_of(
         as_of: SourceTime::NEVER,
         into: None,
         account: None,
+        told: Aside::default(),
     })
 }

@@ -1,6 +1,7 @@
 //! From a number to whoever it belongs to now.
 
 use std::collections::BTreeSet;
+use std::rc::Rc;
 
 use hilum_component::{LinkedKeys, StateView};
 use hilum_message::Metadata;
@@ -14,15 +15,13 @@ use crate::record::{Memory, Patient, Visit, read};
 pub fn survivor(
     memory: &mut dyn Memory,
     key: &str,
-) -> Result<(String, Option<Patient>), LinkError> {
+) -> Result<(String, Option<Rc<Patient>>), LinkError> {
     let mut key = key.to_owned();
     for _ in 0..CHAIN_MAX {
-        let row: Option<Patient> = read(memory, &key)?;
-        match row {
-            Some(Patient {
-                into: Some(into), ..
-            }) => key = into,
-            row => return Ok((key, row)),
+        let row: Option<Rc<Patient>> = read(memory, &key)?;
+        match row.as_ref().and_then(|row| row.into.as_ref()) {
+            Some(into) => key.clone_from(into),
+            None => return Ok((key, row)),
         }
     }
     Err(LinkError::Chain)
@@ -32,15 +31,13 @@ pub fn survivor(
 pub fn surviving_visit(
     memory: &mut dyn Memory,
     key: &str,
-) -> Result<(String, Option<Visit>), LinkError> {
+) -> Result<(String, Option<Rc<Visit>>), LinkError> {
     let mut key = key.to_owned();
     for _ in 0..CHAIN_MAX {
-        let row: Option<Visit> = read(memory, &key)?;
-        match row {
-            Some(Visit {
-                into: Some(into), ..
-            }) => key = into,
-            row => return Ok((key, row)),
+        let row: Option<Rc<Visit>> = read(memory, &key)?;
+        match row.as_ref().and_then(|row| row.into.as_ref()) {
+            Some(into) => key.clone_from(into),
+            None => return Ok((key, row)),
         }
     }
     Err(LinkError::Chain)
@@ -57,7 +54,7 @@ pub fn linked(memory: &mut dyn Memory, key: &str) -> Result<BTreeSet<String>, Li
             return Err(LinkError::Chain);
         }
         if found.insert(key) {
-            open.extend(row.into_iter().flat_map(|row| row.links));
+            open.extend(row.iter().flat_map(|row| row.links.iter().cloned()));
         }
     }
     Ok(found)

@@ -1,5 +1,7 @@
 //! Taking an event back.
 
+use std::rc::Rc;
+
 use super::change::{Ids, make, record};
 use super::{Cause, LinkError};
 use crate::record::{LinkChange, LinkEvent, Memory, Patient, Visit, read, write};
@@ -10,7 +12,8 @@ pub fn undo(
     event: &str,
     cause: &Cause<'_>,
 ) -> Result<LinkEvent, LinkError> {
-    let mut row: LinkEvent = read(memory, event)?.ok_or(LinkError::NoEvent)?;
+    let found: Rc<LinkEvent> = read(memory, event)?.ok_or(LinkError::NoEvent)?;
+    let mut row = LinkEvent::clone(&found);
     if let Some(by) = row.undone_by {
         return Err(LinkError::Undone(by));
     }
@@ -25,7 +28,7 @@ pub fn undo(
         make(memory, change, &mut ids)?;
     }
     row.undone_by = Some(cause.id.to_string());
-    write(memory, event, &row);
+    write(memory, event, row);
     record(memory, "undo", cause, back)
 }
 
@@ -64,19 +67,22 @@ fn turned(change: &LinkChange) -> LinkChange {
 fn holds(memory: &mut dyn Memory, change: &LinkChange) -> Result<bool, LinkError> {
     Ok(match change {
         LinkChange::PatientInto { key, before, .. } => {
-            read::<Patient>(memory, key)?.and_then(|row| row.into) == *before
+            read::<Patient>(memory, key)?.and_then(|row| row.into.clone()) == *before
         }
         LinkChange::Linked { key, other, linked } => {
             read::<Patient>(memory, key)?.is_some_and(|row| row.links.contains(other)) != *linked
         }
         LinkChange::VisitInto { key, before, .. } => {
-            read::<Visit>(memory, key)?.and_then(|row| row.into) == *before
+            read::<Visit>(memory, key)?.and_then(|row| row.into.clone()) == *before
         }
         LinkChange::VisitOf { key, before, .. } => {
-            read::<Visit>(memory, key)?.map(|row| row.patients).as_ref() == Some(before)
+            read::<Visit>(memory, key)?
+                .map(|row| row.patients.clone())
+                .as_ref()
+                == Some(before)
         }
         LinkChange::AccountOf { key, before, .. } => {
-            read::<Visit>(memory, key)?.and_then(|row| row.account) == *before
+            read::<Visit>(memory, key)?.and_then(|row| row.account.clone()) == *before
         }
     })
 }

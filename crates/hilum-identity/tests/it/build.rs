@@ -1,6 +1,7 @@
 //! Messages, as short as they can be told.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use bytes::Bytes;
 use hilum_component::{StateView, Stored};
@@ -137,11 +138,11 @@ pub(crate) fn accepted(state: &mut State, number: u64, facts: &Facts) {
 }
 
 pub(crate) fn patient(state: &mut State, number: &str) -> Patient {
-    read(state, &mrn(number).key()).unwrap().unwrap()
+    Rc::unwrap_or_clone(read(state, &mrn(number).key()).unwrap().unwrap())
 }
 
 pub(crate) fn visit_row(state: &mut State, number: &str) -> Visit {
-    read(state, &visit(number).key()).unwrap().unwrap()
+    Rc::unwrap_or_clone(read(state, &visit(number).key()).unwrap().unwrap())
 }
 
 pub(crate) fn now(state: &mut State, number: &str) -> String {

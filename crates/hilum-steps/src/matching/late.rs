@@ -5,11 +5,12 @@
 //! of an older one, lists that were told again since are left out, and an event that is over becomes
 //! a change. What no newer message has said goes on as it is.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use hilum_component::{Halted, StepContext, Working};
 use hilum_hl7v2::{Message, Part, Path, Segment};
-use hilum_identity::{Act, Facts, Overtaken, Rows, overtaken, tell, told_keys};
+use hilum_identity::{Act, Facts, Field, Overtaken, Rows, tell};
 
 use super::config::Late;
 use super::{finding_at, waits, withhold};
@@ -41,12 +42,14 @@ const BY_FIELD: [(&str, bool); 4] = [("PID", true), ("PD1", true), ("PV1", false
 /// The lists of the visit; all others are of the patient.
 const OF_VISIT: [&str; 8] = ["DG1", "DRG", "PR1", "OBX", "ROL", "ACC", "IN1", "IN2"];
 
-type Fields = Vec<(String, Option<String>)>;
+type Fields<'m> = Vec<Field<'m>>;
 
-/// Takes in what a registration of one patient says, and decides what becomes of it.
+/// Takes in what a registration of one patient says, which is remembered already, and decides what
+/// becomes of it. `past` is what had overtaken it before it was remembered.
 pub(super) fn judge(
     message: &Working,
     facts: &Facts,
+    past: Overtaken,
     policy: Late,
     rows: &mut Rows,
     context: &mut StepContext<'_>,
@@ -54,19 +57,11 @@ pub(super) fn judge(
     let Some(message) = message.document.as_any().downcast_ref::<Message>() else {
         return Ok(Fate::Same);
     };
-    let failed = |error: &dyn std::fmt::Display| waits(error.to_string());
-    let past = overtaken(&mut rows.over(context), facts).map_err(|error| failed(&error))?;
-    let (patient, visit) =
-        told_keys(&mut rows.over(context), facts).map_err(|error| failed(&error))?;
-    let (person, stay) = said(message, visit.is_some());
+    context.spend()?;
+    let (person, stay) = said(message, facts.sides.visit.is_some());
     let total = person.len() + stay.len();
-    let mut newer = BTreeMap::new();
-    for (key, fields) in [(patient, person), (visit, stay)] {
-        let Some(key) = key else { continue };
-        context.spend()?;
-        let told = tell(context, &key, &fields, facts.as_of);
-        newer.extend(told.map_err(|error| failed(&error))?);
-    }
+    let newer = tell(&mut rows.over(context), facts, &person, &stay);
+    let newer = newer.map_err(|error| waits(error.to_string()))?;
     if past == Overtaken::No && newer.is_empty() {
         return Ok(Fate::Same);
     }
@@ -103,8 +98,8 @@ pub(super) fn judge(
 }
 
 /// What a message says of its patient and of its visit: fields with their values, lists by name.
-fn said(message: &Message, has_visit: bool) -> (Fields, Fields) {
-    let (mut patient, mut visit): (Fields, Fields) = (Vec::new(), Vec::new());
+fn said(message: &Message, has_visit: bool) -> (Fields<'_>, Fields<'_>) {
+    let (mut patient, mut visit): (Fields<'_>, Fields<'_>) = (Vec::new(), Vec::new());
     let mut scratch = None;
     for segment in message.segments() {
         let id = segment.id();
@@ -122,7 +117,8 @@ fn said(message: &Message, has_visit: bool) -> (Fields, Fields) {
             for field in segment.fields() {
                 if !field.is_blank() && !naming.contains(&field.field_number()) {
                     let value = plain(message, &segment, &field, &mut scratch);
-                    to.push((format!("{id}-{}", field.field_number()), value));
+                    let name = format!("{id}-{}", field.field_number());
+                    to.push((name.into(), value));
                 }
             }
             continue;
@@ -133,7 +129,7 @@ fn said(message: &Message, has_visit: bool) -> (Fields, Fields) {
             &mut patient
         };
         if !to.iter().any(|(name, _)| *name == id) {
-            to.push((id.into_owned(), None));
+            to.push((id, None));
         }
     }
     (patient, visit)
@@ -142,16 +138,16 @@ fn said(message: &Message, has_visit: bool) -> (Fields, Fields) {
 const HEADER: &str = "MSH|^~\\&|||||||ADT^A08|0|P|2.5|||||||UNICODE UTF-8\r";
 
 /// A field with the separators of the standard, in UTF-8.
-fn plain(
+fn plain<'m>(
     message: &Message,
-    segment: &Segment<'_>,
-    field: &Part<'_>,
+    segment: &Segment<'m>,
+    field: &Part<'m>,
     scratch: &mut Option<Message>,
-) -> Option<String> {
+) -> Option<Cow<'m, str>> {
     let d = message.delimiters();
     let usual = (d.component, d.repetition, d.escape, d.subcomponent) == (b'^', b'~', b'\\', b'&');
     if usual && field.raw().is_ascii() {
-        return String::from_utf8(field.raw().to_vec()).ok();
+        return str::from_utf8(field.raw()).ok().map(Cow::Borrowed);
     }
     if scratch.is_none() {
         *scratch = Message::parse(HEADER.as_bytes().to_vec()).ok();
@@ -160,7 +156,7 @@ fn plain(
     let (id, number) = (segment.id(), field.field_number());
     put(copy, &id, number, *field).ok()?;
     let found = copy.segments().find(|one| one.id() == id)?.field(number)?;
-    String::from_utf8(found.raw().to_vec()).ok()
+    String::from_utf8(found.raw().to_vec()).ok().map(Cow::Owned)
 }
 
 /// Writes a field, repetition by repetition.

@@ -24,7 +24,7 @@ use hilum_hl7v2::Message;
 use hilum_identity::results::Ruling;
 use hilum_identity::{
     Assessment, Cause, Contradiction, Facts, Identifier, Kind, LinkError, Patient, REASSIGNED, Row,
-    Rows, Unknown, Vouched, assess, remember, report,
+    Rows, Unknown, Vouched, assess, overtaken, remember, report,
 };
 use hilum_message::Phi;
 use serde_json::Value;
@@ -167,13 +167,7 @@ impl Step for Match {
             return Err(Halted::reject("only messages of HL7 v2 are matched"));
         };
         context.spend()?;
-        let name = self
-            .fixed
-            .as_deref()
-            .or_else(|| message.metadata.get(crate::sender::SENDER));
-        let sender = name
-            .and_then(|name| self.senders.get(name))
-            .unwrap_or(&self.base);
+        let sender = self.sender_of(message);
         let facts::Read {
             mut groups,
             doubtful,
@@ -209,18 +203,22 @@ impl Step for Match {
             if !context.released {
                 self.decide(&found, sender, &group.facts, context)?;
             }
-            if single && tells(&group.facts) && !context.released {
-                fate = late::judge(message, &group.facts, self.late, &mut rows, context)?;
-            }
+            let judged = single && tells(&group.facts) && !context.released;
+            let past = judged.then(|| overtaken(&mut rows.over(context), &group.facts));
+            let past = past.transpose().map_err(|error| waits(error.to_string()))?;
             self.remember(
                 message.id.derive("match", number),
                 &group.facts,
                 &mut rows,
                 context,
             )?;
-            withheld.extend(life(group, context)?);
+            if let Some(past) = past {
+                fate = late::judge(message, &group.facts, past, self.late, &mut rows, context)?;
+            }
+            withheld.extend(life(group, &mut rows, context)?);
             followed.push((group, found.followed));
         }
+        rows.flush(context);
         match fate {
             Fate::Same => {}
             Fate::Over(why) => return Ok(Flow::Filtered(why.to_owned())),
@@ -244,6 +242,14 @@ impl Step for Match {
 }
 
 impl Match {
+    /// The habits of whoever sent a message.
+    fn sender_of(&self, message: &Working) -> &Sender {
+        let noted = || message.metadata.get(crate::sender::SENDER);
+        let name = self.fixed.as_deref().or_else(noted);
+        name.and_then(|name| self.senders.get(name))
+            .unwrap_or(&self.base)
+    }
+
     /// Whether the message goes on.
     fn decide(
         &self,
@@ -354,7 +360,11 @@ fn reassign(
 }
 
 /// What the results of a message become; gives the segments of those that are not carried out.
-fn life(group: &Group, context: &mut StepContext<'_>) -> Result<Vec<usize>, Halted> {
+fn life(
+    group: &Group,
+    rows: &mut Rows,
+    context: &mut StepContext<'_>,
+) -> Result<Vec<usize>, Halted> {
     let vouched = if context.released {
         Vouched::Yes
     } else {
@@ -368,8 +378,14 @@ fn life(group: &Group, context: &mut StepContext<'_>) -> Result<Vec<usize>, Halt
             .iter()
             .map(|(observation, _)| observation.clone())
             .collect();
-        let next = report(context, &one.order, &observations, one.as_of, vouched)
-            .map_err(|error| waits(error.to_string()))?;
+        let next = report(
+            &mut rows.over(context),
+            &one.order,
+            &observations,
+            one.as_of,
+            vouched,
+        )
+        .map_err(|error| waits(error.to_string()))?;
         for (next, (_, segments)) in next.iter().zip(&one.observations) {
             let (code, text) = match next.ruling {
                 Ruling::Legal => continue,
