@@ -170,9 +170,13 @@ fn index_again(now: &Tenant, commit: &mut Commit) {
     for change in &mut commit.changes {
         match &mut change.method {
             Method::Create { body, rows } | Method::Update { body, rows } => {
-                // What this server wrote itself can be read.
-                if let Ok(resource) = write::trusted(&body.bytes) {
-                    *rows = now.rows(&resource);
+                match write::trusted(&write::unversioned(body)) {
+                    Ok(resource) => *rows = now.rows(&resource),
+                    // Its values are those of before; a reindex finds it.
+                    Err(_) => tracing::error!(
+                        resource_type = now.type_name(change.resource_type),
+                        "a resource cannot be read to be indexed by new search parameters"
+                    ),
                 }
             }
             Method::Delete => {}

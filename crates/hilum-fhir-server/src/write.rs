@@ -49,6 +49,16 @@ pub(crate) fn trusted(bytes: &[u8]) -> Result<Resource, Fault> {
 /// A version as it is given: version and time are put in where the store cut them out.
 pub(crate) fn spliced(stored: &Stored) -> Option<Vec<u8>> {
     let body = stored.body.as_ref()?;
+    Some(splice(body, &stored.version.to_string(), stored.updated_ms))
+}
+
+/// What is stored as JSON that can be read, before it has a version: where it has no `meta` of its own the
+/// text alone is none, as version and time go there.
+pub(crate) fn unversioned(body: &Body) -> Vec<u8> {
+    splice(body, "0", 0)
+}
+
+fn splice(body: &Body, version: &str, updated_ms: i64) -> Vec<u8> {
     let at = (body.splice as usize).min(body.bytes.len());
     let (head, tail) = body.bytes.split_at(at);
     let mut out = Vec::with_capacity(body.bytes.len() + 80);
@@ -57,9 +67,8 @@ pub(crate) fn spliced(stored: &Stored) -> Option<Vec<u8>> {
         out.extend_from_slice(b"\"meta\":{");
     }
     let version = format!(
-        "\"versionId\":\"{}\",\"lastUpdated\":\"{}\"",
-        stored.version,
-        instant(stored.updated_ms)
+        "\"versionId\":\"{version}\",\"lastUpdated\":\"{}\"",
+        instant(updated_ms)
     );
     out.extend_from_slice(version.as_bytes());
     if body.wrap {
@@ -69,7 +78,7 @@ pub(crate) fn spliced(stored: &Stored) -> Option<Vec<u8>> {
         out.push(b',');
     }
     out.extend_from_slice(tail);
-    Some(out)
+    out
 }
 
 /// A version whose large content is apart, as it is given.
@@ -348,6 +357,23 @@ mod tests {
         let tail = std::str::from_utf8(tail).unwrap();
         let text = format!("{head}{meta}{comma}{tail}");
         (body, text)
+    }
+
+    #[test]
+    fn what_is_stored_can_be_read_whatever_it_has_of_meta() {
+        for json in [
+            r#"{"resourceType":"Patient"}"#,
+            r#"{"resourceType":"Patient","active":true}"#,
+            r#"{"resourceType":"Patient","meta":{"versionId":"7"},"active":true}"#,
+            r#"{"resourceType":"Patient","meta":{"tag":[{"code":"a"}]}}"#,
+        ] {
+            let body = body(json.as_bytes(), "Patient", "p1");
+            let read = trusted(&unversioned(&body));
+            assert!(read.is_ok(), "{json}");
+        }
+        let empty = r#"{"resourceType":"Patient","meta":{"versionId":"7"}}"#;
+        let body = body(empty.as_bytes(), "Patient", "p1");
+        assert!(trusted(&body.bytes).is_err(), "the text alone is none");
     }
 
     #[test]
