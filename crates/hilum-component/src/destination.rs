@@ -29,6 +29,12 @@ pub trait Destination: Send + Sync {
         1
     }
 
+    /// What it sends to decides by the times that this says which state is the newer one, so that it is
+    /// not kept from it for being old.
+    fn keeps_newest(&self, _payload: &Payload) -> bool {
+        false
+    }
+
     /// Where it sends to, for people; without secrets.
     fn address(&self) -> String;
 

@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::fmt;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use hilum_fhirpath::{Dialect, NodeId, Tree};
@@ -105,8 +106,36 @@ pub struct FormatOptions {
     pub charset: Option<String>,
     /// A message without a control id is accepted.
     pub control_id_optional: bool,
+    /// The zone of times that say no offset.
+    pub zone: Option<Offsets>,
     /// The format's own settings, as its schema describes them.
     pub settings: serde_json::Map<String, serde_json::Value>,
+}
+
+/// The offsets of a time zone. This crate has no table of zones; whoever sets a format up has.
+#[derive(Clone)]
+pub struct Offsets(Arc<OffsetAt>);
+
+type OffsetAt = dyn Fn(i64) -> Option<i32> + Send + Sync;
+
+impl Offsets {
+    /// By a function from a local time (seconds since 1970 on the clock of the zone) to minutes east of
+    /// UTC.
+    pub fn new(at: impl Fn(i64) -> Option<i32> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(at))
+    }
+
+    /// Minutes east of UTC at a local time, in seconds since 1970 on the clock of the zone.
+    #[must_use]
+    pub fn minutes(&self, local_s: i64) -> Option<i32> {
+        (self.0)(local_s)
+    }
+}
+
+impl fmt::Debug for Offsets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Offsets(…)")
+    }
 }
 
 /// The parsed view that travels with a message through all steps.

@@ -42,12 +42,12 @@ pub use fhir::{
 };
 pub use format::{
     Answer, AnswerMode, Document, DocumentProblem, EditError, Format, FormatOptions, Identity,
-    ParseReject, PeerAnswer, SealedAnswer, Severity, Split, Target, Verdict,
+    Offsets, ParseReject, PeerAnswer, SealedAnswer, Severity, Split, Target, Verdict,
 };
 pub use leaves::{ChangedLeaf, LEAVES_MAX, Leaves, changed_leaves, leaves};
 pub use marks::{
-    CRITICAL, CRITICAL_WITHIN, Care, LabelList, Labelled, Marking, Marks, SECURITY, TEST,
-    TestMessages, TestPatients,
+    CRITICAL, CRITICAL_WITHIN, Care, FIRST_RECEIVED, LabelList, Labelled, Marking, Marks, SECURITY,
+    TEST, TestMessages, TestPatients, WITHDRAWS,
 };
 pub use object::{Object, ObjectKind};
 pub use order::{LinkedKeys, Order, OrderKeys};

@@ -1,8 +1,9 @@
 //! What a message says of itself that decides who may have it and how soon: confidentiality, a test
-//! patient, a critical result.
+//! patient, a critical result, results that are withdrawn.
 //!
 //! A format reads what its standard has; the site adds its own lists. What was found stands beside the
-//! message from then on, under [`SECURITY`], [`TEST`] and [`CRITICAL`], whatever steps do to the text.
+//! message from then on, under [`SECURITY`], [`TEST`], [`CRITICAL`] and [`WITHDRAWS`],
+//! whatever steps do to the text.
 
 use std::fmt;
 use std::sync::Arc;
@@ -18,11 +19,16 @@ pub const SECURITY: &str = "security";
 pub const TEST: &str = "test";
 /// The named value that says why a message is a critical result: the flag, or `STAT`.
 pub const CRITICAL: &str = "critical";
+/// The named value that says how many results a message withdraws.
+pub const WITHDRAWS: &str = "withdraws";
 /// How long a critical result may take until its receiver has acknowledged it, where nothing else is
 /// said.
 pub const CRITICAL_WITHIN: Millis = Millis(600_000);
 /// The priority of a critical result, where the channel gives none.
 pub(crate) const CRITICAL_PRIORITY: i16 = 100;
+/// A value of the engine: when a message came first, Unix milliseconds, where that was not to this channel
+/// or before a hold.
+pub const FIRST_RECEIVED: &str = "hilum.received-ms";
 /// A value of the engine that a message has that came from another channel.
 const HOPS: &str = "hilum.hops";
 /// Confidentiality from low to high (HL7 v3 code system Confidentiality): of several the highest
@@ -38,6 +44,8 @@ pub struct Marks {
     pub test: Option<&'static str>,
     /// Why it is a critical result: the flag (`HH`), or `STAT`.
     pub critical: Option<&'static str>,
+    /// How many results its sender takes back.
+    pub withdraws: usize,
 }
 
 /// A value that says that a message is confidential, and what that comes to.
@@ -178,16 +186,18 @@ pub(crate) const MARKS: &str = "marks";
 
 /// What a trace shows of the marks of a message; they are codes and places, and no content.
 pub(crate) fn lines(metadata: &Metadata) -> impl Iterator<Item = TraceLine> + '_ {
-    [SECURITY, TEST, CRITICAL].into_iter().filter_map(|name| {
-        let value = metadata.get(name)?;
-        Some(TraceLine {
-            step: MARKS.to_owned(),
-            path: Some(format!("meta.{name}")),
-            before: None,
-            after: Some(Phi::new(value.to_owned())),
-            note: String::new(),
+    [SECURITY, TEST, CRITICAL, WITHDRAWS]
+        .into_iter()
+        .filter_map(|name| {
+            let value = metadata.get(name)?;
+            Some(TraceLine {
+                step: MARKS.to_owned(),
+                path: Some(format!("meta.{name}")),
+                before: None,
+                after: Some(Phi::new(value.to_owned())),
+                note: String::new(),
+            })
         })
-    })
 }
 
 /// Finds what a message says of itself, and notes it beside the message.
@@ -224,7 +234,12 @@ pub(crate) fn note(
         }
     }
     put(metadata, SECURITY, joined(labels));
-    for (name, found) in [(TEST, marks.test), (CRITICAL, marks.critical)] {
+    let withdraws = (marks.withdraws > 0).then(|| marks.withdraws.to_string());
+    for (name, found) in [
+        (TEST, marks.test),
+        (CRITICAL, marks.critical),
+        (WITHDRAWS, withdraws.as_deref()),
+    ] {
         if let Some(found) = found {
             metadata.set(name, found);
         } else if !inherits {

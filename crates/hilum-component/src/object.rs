@@ -19,6 +19,8 @@ pub struct Object {
     pub part: String,
     /// When it was so.
     pub as_of: SourceTime,
+    /// Its source takes it back: it was never so, or it is another patient's.
+    pub withdrawn: bool,
 }
 
 /// Kinds of object.
@@ -55,9 +57,29 @@ impl Object {
     /// same part, and one of the clocks says that it is newer.
     #[must_use]
     pub fn is_replaced_by(&self, other: &Self) -> bool {
-        self.kind == other.kind
-            && (other.part.is_empty() || self.part == other.part)
+        (other.part.is_empty() || self.part == other.part)
             && self.as_of.is_older_than(&other.as_of)
+            && self.is_of(other)
+    }
+
+    /// This is what the other withdraws: something of it that was not reported later by both clocks.
+    #[must_use]
+    pub fn is_withdrawn_by(&self, other: &Self) -> bool {
+        let (own, withdrawal) = (&self.as_of, &other.as_of);
+        let later = withdrawal.is_older_than(own) && !own.is_older_than(withdrawal);
+        let one_of = |part: &str| {
+            let time = self.part.strip_prefix(part);
+            time.is_some_and(|time| time.is_empty() || time.starts_with('|'))
+        };
+        other.withdrawn
+            && (self.part.is_empty() || one_of(&other.part))
+            && !later
+            && self.is_of(other)
+    }
+
+    /// It is about the same thing, whatever part.
+    fn is_of(&self, other: &Self) -> bool {
+        self.kind == other.kind
             && self.numbers.iter().any(|own| {
                 let same = |(value, authority): &(String, Option<String>)| {
                     // Who names no authority may mean any.
@@ -89,7 +111,29 @@ mod tests {
             numbers: vec![(number.to_owned(), authority.map(str::to_owned))],
             part: part.to_owned(),
             as_of: SourceTime::new(at_ms, at_ms),
+            withdrawn: false,
         }
+    }
+
+    #[test]
+    fn what_was_reported_before_is_withdrawn_and_what_came_later_is_not() {
+        let withdrawal = Object {
+            withdrawn: true,
+            ..object("7", Some("LAB"), "K", 5)
+        };
+        for (own, expected) in [
+            (object("7", Some("LAB"), "K", 4), true),
+            (object("7", Some("LAB"), "K", 5), true),
+            (object("7", Some("LAB"), "K", 6), false),
+            (object("7", Some("LAB"), "K|20260101", 4), true),
+            (object("7", Some("LAB"), "KX", 4), false),
+            (object("7", None, "", 4), true),
+            (object("8", Some("LAB"), "K", 4), false),
+        ] {
+            assert_eq!(own.is_withdrawn_by(&withdrawal), expected, "{}", own.part);
+        }
+        let value = object("7", Some("LAB"), "K", 5);
+        assert!(!object("7", Some("LAB"), "K", 4).is_withdrawn_by(&value));
     }
 
     #[test]

@@ -9,6 +9,7 @@ use hilum_component::{
     Arrival, BoxFuture, Delivered, Delivery, DeliveryError, Destination, Intake, Outcome, Peer,
     Reply, Source, SourceError, Stop,
 };
+use hilum_message::Payload;
 use tokio::sync::watch;
 
 use hilum_testkit::receiver::Receiver;
@@ -234,6 +235,10 @@ impl Destination for Real {
 
     fn concurrency(&self) -> usize {
         self.inner.concurrency()
+    }
+
+    fn keeps_newest(&self, payload: &Payload) -> bool {
+        self.inner.keeps_newest(payload)
     }
 
     fn address(&self) -> String {

@@ -4,7 +4,7 @@ use hilum_message::OrderKey;
 
 use super::run::{Ran, Runner};
 use super::{Disposition, PlannedDelivery, Reason};
-use crate::marks::{CRITICAL, CRITICAL_PRIORITY, TEST};
+use crate::marks::{CRITICAL, CRITICAL_PRIORITY, FIRST_RECEIVED, TEST};
 use crate::{
     AfterReject, DestinationPlan, Finding, Identity, Sends, Severity, TestMessages, TraceLine,
     Working,
@@ -115,7 +115,9 @@ fn critical(
 ) -> Option<u64> {
     message.metadata.get(CRITICAL)?;
     let within = destination.care.critical_within?;
-    Some(runner.arrived_ms.saturating_add(within.0))
+    let first = message.metadata.get(FIRST_RECEIVED);
+    let first = first.and_then(|text| text.parse().ok());
+    Some(first.unwrap_or(runner.arrived_ms).saturating_add(within.0))
 }
 
 fn priority(

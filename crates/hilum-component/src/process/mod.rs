@@ -20,11 +20,11 @@ use std::sync::Arc;
 use hilum_fhirpath::{Env, Host, Moment};
 use hilum_message::{IndexKey, IndexToken, MessageId, Metadata, OrderKey, Payload};
 
-use crate::marks::{self, SECURITY};
+use crate::marks::{self, SECURITY, WITHDRAWS};
 use crate::step::Changes;
 use crate::{
     Answer, ChannelPlan, Document, Identity, LinkedKeys, Meter, Order, OrderKeys, SealedAnswer,
-    Split, StateView, TraceLine, UnmappedCode, UnmappedFate, Verdict, Working,
+    Severity, Split, StateView, TraceLine, UnmappedCode, UnmappedFate, Verdict, Working,
 };
 use batch::batch;
 pub use beside::Beside;
@@ -296,6 +296,19 @@ fn check(
         &mut processed.metadata,
     )
     .map_err(|text| failed("security-labels".to_owned(), text))?;
+    if let Some(count) = processed.metadata.get(WITHDRAWS) {
+        processed.findings.push(Finding {
+            step: "engine".to_owned(),
+            code: "withdraws-result".to_owned(),
+            path: None,
+            severity: Severity::Warning,
+            text: format!(
+                "its sender takes back {count} {}; `hilum withdrawals` with the id of this message lists \
+                 where they went",
+                if count == "1" { "result" } else { "results" }
+            ),
+        });
+    }
     let labels = processed.metadata.get(SECURITY).unwrap_or_default();
     for label in labels.split_whitespace() {
         let token = IndexToken::of(environment.index_key, SECURITY, label);

@@ -4,8 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use hilum_component::{
-    ChannelPlan, ComponentKind, FhirStores, Format, FormatOptions, Plan, Registry,
+    ChannelPlan, ComponentKind, FhirStores, Format, FormatOptions, Offsets, Plan, Registry,
+    Site as _,
 };
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use serde_json::Value;
 
 use super::build::Builder;
@@ -183,6 +186,8 @@ fn speech(tree: &Node, registry: &Registry, site: &SiteView<'_>, report: &mut Re
         .and_then(|name| site.systems().get(name))
         .map(|system| system.info.clone());
     let charset = tree.get("charset").and_then(Node::text).map(str::to_owned);
+    let zone = system.as_ref().and_then(|system| system.zone.clone());
+    let zone = zone.or_else(|| site.zone());
     let options = FormatOptions {
         charset: charset.or_else(|| system.as_ref().and_then(|system| system.charset.clone())),
         // Nobody waits for the answer to what comes from inside.
@@ -190,12 +195,25 @@ fn speech(tree: &Node, registry: &Registry, site: &SiteView<'_>, report: &mut Re
             || system
                 .as_ref()
                 .is_some_and(|system| system.control_id_optional),
+        zone: zone.as_deref().and_then(offsets),
         settings: serde_json::Map::new(),
     };
     Speech {
         control_id_optional: options.control_id_optional,
         format: format(tree, registry, options, report),
     }
+}
+
+/// The offsets of a zone by its name; one that this machine does not know is a problem of its file.
+fn offsets(name: &str) -> Option<Offsets> {
+    let zone = TimeZone::get(name).ok()?;
+    Some(Offsets::new(move |local_s| {
+        let local = Timestamp::from_second(local_s).ok()?;
+        let civil = local.to_zoned(TimeZone::UTC).datetime();
+        // Of a time that is there twice the first; of one that is not there the offset before it.
+        let zoned = zone.to_ambiguous_zoned(civil).compatible().ok()?;
+        Some(zoned.offset().seconds() / 60)
+    }))
 }
 
 /// The format of the messages that ask, by the channel that gets the replies.

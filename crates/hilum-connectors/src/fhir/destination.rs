@@ -6,6 +6,7 @@ use hilum_component::{
     BoxFuture, BuildContext, Built, Delivery, DeliveryError, Destination, DestinationFactory,
     Outcome, Problem, Reached,
 };
+use hilum_message::{Payload, as_of};
 use serde_json::Value;
 use tokio::sync::Semaphore;
 
@@ -111,6 +112,14 @@ impl Destination for FhirDestination {
 
     fn concurrency(&self) -> usize {
         self.connections
+    }
+
+    fn keeps_newest(&self, payload: &Payload) -> bool {
+        let is_timed = || {
+            let text = std::str::from_utf8(payload.text());
+            text.is_ok_and(|text| text.contains(as_of::TIME))
+        };
+        !self.peer.is_remote() && is_timed()
     }
 
     fn address(&self) -> String {

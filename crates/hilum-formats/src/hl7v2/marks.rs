@@ -1,4 +1,4 @@
-//! What a message says of confidentiality, of test patients and of critical results.
+//! What a message says of confidentiality, of test patients, of critical and of withdrawn results.
 
 use hilum_component::{Labelled, Marks, TestPatients};
 use hilum_hl7v2::{Message, Part, Segment};
@@ -37,7 +37,10 @@ pub(super) fn of(message: &Message, test_patients: &[TestPatients]) -> Marks {
                 }
             }
             b"TQ1" if results => urgent(is_stat(&segment, 9, &[1]).then_some("STAT"), &mut marks),
-            b"OBX" => urgent(flagged(&segment), &mut marks),
+            b"OBX" => {
+                urgent(flagged(&segment), &mut marks);
+                marks.withdraws += usize::from(results && is_withdrawn(&segment));
+            }
             _ => {}
         }
     }
@@ -55,6 +58,11 @@ fn urgent(found: Option<&'static str>, marks: &mut Marks) {
     if found.is_some() && matches!(marks.critical, None | Some("STAT")) {
         marks.critical = found;
     }
+}
+
+/// OBX-11 (table 0085): W takes back what was reported, as for the wrong patient.
+pub(super) fn is_withdrawn(segment: &Segment<'_>) -> bool {
+    first(segment, 11, &[1]).as_deref() == Some("W")
 }
 
 fn flagged(segment: &Segment<'_>) -> Option<&'static str> {
@@ -306,6 +314,16 @@ mod tests {
         assert_eq!(test("9001||Doe^Jane"), None);
         assert_eq!(test("1^^^STE||Doe^Jane~zzTest&van^Ann"), Some("PID-5"));
         assert_eq!(test("||"), None);
+    }
+
+    #[test]
+    fn withdrawn_results_are_counted_in_reports_alone() {
+        let obx = |status: &str| format!("OBX|1|NM|K||7.1|mmol/L|||||{status}\n");
+        let segments = format!("{}{}{}", obx("W"), obx("F"), obx("w"));
+        assert_eq!(read(&segments).withdraws, 2);
+        assert_eq!(read(&obx("D")).withdraws, 0);
+        let order = "MSH|^~\\&|A|B|||2026||ORM^O01|1|P|2.5\n";
+        assert_eq!(marks(&format!("{order}{}", obx("W")), &[]).withdraws, 0);
     }
 
     #[test]

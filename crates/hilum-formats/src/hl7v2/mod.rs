@@ -12,8 +12,8 @@ use std::sync::Arc;
 
 use hilum_component::{
     Answer, AnswerMode, Build, ComponentSpec, Document, DocumentProblem, Example, Format,
-    FormatOptions, Identity, Limit, Marks, Object, ParseReject, PeerAnswer, SealedAnswer, Severity,
-    Split, Target, TestPatients,
+    FormatOptions, Identity, Limit, Marks, Object, Offsets, ParseReject, PeerAnswer, SealedAnswer,
+    Severity, Split, Target, TestPatients,
 };
 use hilum_fhirpath::Dialect;
 use hilum_hl7v2::answer::{AckCondition, builds_on};
@@ -71,6 +71,7 @@ fn build(options: &FormatOptions) -> Result<Arc<dyn Format>, String> {
         options: ParseOptions { charset_default },
         structures: Arc::new(DictionaryStructures::new()),
         dialect: V2Dialect,
+        zone: options.zone.clone(),
     }))
 }
 
@@ -78,6 +79,8 @@ struct Hl7v2 {
     options: ParseOptions,
     structures: Arc<dyn Structures>,
     dialect: V2Dialect,
+    /// Of times that say no offset.
+    zone: Option<Offsets>,
 }
 
 fn starts_with(start: &[u8], ids: &[&[u8; 3]]) -> bool {
@@ -153,7 +156,10 @@ impl Format for Hl7v2 {
 
     fn objects(&self, document: &dyn Document, arrived_ms: u64) -> Vec<Object> {
         let message = document.as_any().downcast_ref::<Message>();
-        message.map_or_else(Vec::new, |message| objects::objects(message, arrived_ms))
+        let zone = self.zone.as_ref();
+        message.map_or_else(Vec::new, |message| {
+            objects::objects(message, arrived_ms, zone)
+        })
     }
 
     fn marks(&self, document: &dyn Document, test_patients: &[TestPatients]) -> Marks {

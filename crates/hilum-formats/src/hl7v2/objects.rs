@@ -6,20 +6,28 @@
 
 use std::collections::BTreeMap;
 
-use hilum_component::{Object, ObjectKind};
+use hilum_component::{Object, ObjectKind, Offsets};
 use hilum_hl7v2::answer::builds_on;
 use hilum_hl7v2::{Message, Part, Segment};
 use hilum_message::{SourceTime, calendar};
 
+use super::marks;
+
 type Numbers = Vec<(String, Option<String>)>;
 
 /// The objects of a message that arrived then, Unix milliseconds.
-pub(super) fn objects(message: &Message, arrived_ms: u64) -> Vec<Object> {
+pub(super) fn objects(
+    message: &Message,
+    arrived_ms: u64,
+    declared: Option<&Offsets>,
+) -> Vec<Object> {
     let said = |id: &str, n: u32| message.component(id, n, 1);
     let sent = said("MSH", 7);
-    // The zone of a time is its own, else that of MSH-7 (HL7 v2.5.1 §2.A.22); without any both sides of
-    // a comparison are read alike.
-    let zone = sent.as_deref().and_then(offset).unwrap_or(0);
+    // The zone of a time is its own, else that of MSH-7 (HL7 v2.5.1 §2.A.22), else that of the sender.
+    let zone = Zone {
+        sent: sent.as_deref().and_then(offset),
+        declared,
+    };
     let arrived = i64::try_from(arrived_ms).unwrap_or(i64::MAX);
     let sent_ms = sent
         .and_then(|text| instant_ms(&text, zone))
@@ -73,13 +81,29 @@ impl Tells {
     }
 }
 
-struct Reader {
+/// Where times are that say no offset.
+#[derive(Clone, Copy)]
+struct Zone<'z> {
+    /// Minutes east of UTC that MSH-7 says.
+    sent: Option<i32>,
+    /// What the file of the sender says.
+    declared: Option<&'z Offsets>,
+}
+
+impl Zone<'_> {
+    /// Minutes east of UTC at a local time; without any both sides of a comparison are read alike.
+    fn minutes(self, local_s: i64) -> i32 {
+        let declared = || self.declared.and_then(|zone| zone.minutes(local_s));
+        self.sent.or_else(declared).unwrap_or(0)
+    }
+}
+
+struct Reader<'z> {
     tells: Tells,
     /// A document takes the place of its parent (HL7 v2.5.1 §9.5.9, §9.5.10).
     replaces: bool,
     as_of: SourceTime,
-    /// Minutes east of UTC of a time that does not say.
-    zone: i32,
+    zone: Zone<'z>,
     /// The order that is being read.
     order: Option<Order>,
     found: Vec<Object>,
@@ -89,11 +113,11 @@ struct Reader {
 struct Order {
     numbers: Numbers,
     at_ms: Option<i64>,
-    /// OBX-3 and OBX-4, and OBX-14.
-    observations: Vec<(String, String)>,
+    /// OBX-3 and OBX-4, OBX-14, and whether OBX-11 withdraws it.
+    observations: Vec<(String, String, bool)>,
 }
 
-impl Reader {
+impl Reader<'_> {
     fn take(&mut self, segment: &Segment<'_>) {
         let name = segment.name();
         match (self.tells, &name) {
@@ -124,8 +148,11 @@ impl Reader {
                     None => part(3, &[2]),
                 };
                 let of = self.order.get_or_insert_default();
-                of.observations
-                    .push((format!("{code}|{}", part(4, &[])), part(14, &[1])));
+                of.observations.push((
+                    format!("{code}|{}", part(4, &[])),
+                    part(14, &[1]),
+                    marks::is_withdrawn(segment),
+                ));
             }
             _ => {}
         }
@@ -182,28 +209,33 @@ impl Reader {
                 numbers: order.numbers,
                 part: String::new(),
                 as_of,
+                withdrawn: false,
             });
         }
         // Each once: reports come line by line. Where one message carries several values under one
         // code and sub-id, the time of the observation tells them apart.
-        let mut parts: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-        for (part, time) in &order.observations {
+        let mut parts: BTreeMap<&str, Vec<(&str, bool)>> = BTreeMap::new();
+        for (part, time, withdrawn) in &order.observations {
             let times = parts.entry(part).or_default();
-            if !times.contains(&time.as_str()) {
-                times.push(time);
+            match times.iter_mut().find(|(known, _)| known == time) {
+                // One that has a value again is not withdrawn.
+                Some((_, all)) => *all &= withdrawn,
+                None => times.push((time, *withdrawn)),
             }
         }
         for (part, times) in parts {
             let several = times.len() > 1;
-            self.found.extend(times.into_iter().map(|time| Object {
-                kind: ObjectKind::Result,
-                numbers: order.numbers.clone(),
-                part: match several {
-                    true => format!("{part}|{time}"),
-                    false => part.to_owned(),
-                },
-                as_of,
-            }));
+            self.found
+                .extend(times.into_iter().map(|(time, withdrawn)| Object {
+                    kind: ObjectKind::Result,
+                    numbers: order.numbers.clone(),
+                    part: match several {
+                        true => format!("{part}|{time}"),
+                        false => part.to_owned(),
+                    },
+                    as_of,
+                    withdrawn,
+                }));
         }
     }
 
@@ -214,6 +246,7 @@ impl Reader {
                 numbers,
                 part: String::new(),
                 as_of: self.as_of,
+                withdrawn: false,
             });
         }
     }
@@ -257,8 +290,8 @@ fn offset(text: &str) -> Option<i32> {
 }
 
 /// A time of HL7 v2 (HL7 v2.5.1 §2.A.22) in Unix milliseconds, in the zone that it says, else in this
-/// one (minutes east of UTC); what it leaves out is its beginning.
-fn instant_ms(text: &str, zone: i32) -> Option<i64> {
+/// one; what it leaves out is its beginning.
+fn instant_ms(text: &str, zone: Zone<'_>) -> Option<i64> {
     let local = text.split(['+', '-']).next()?;
     let (whole, fraction) = local.split_once('.').unwrap_or((local, ""));
     if whole.len() < 4 || whole.len() > 14 || !whole.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -273,10 +306,11 @@ fn instant_ms(text: &str, zone: i32) -> Option<i64> {
     if !(1..=12).contains(&month) || day == 0 || day > calendar::days_in(year, month) {
         return None;
     }
-    let zone = i64::from(offset(text).unwrap_or(zone));
-    let minutes = (calendar::days_of(year, month, day) * 24 + hour) * 60 + minute - zone;
+    let minutes = (calendar::days_of(year, month, day) * 24 + hour) * 60 + minute;
+    let local_s = minutes * 60 + second;
+    let east = offset(text).unwrap_or_else(|| zone.minutes(local_s));
     let ms = format!("{fraction:0<3}").get(..3)?.parse::<i64>().ok()?;
-    Some((minutes * 60 + second) * 1_000 + ms)
+    Some((local_s - i64::from(east) * 60) * 1_000 + ms)
 }
 
 #[cfg(test)]
@@ -290,7 +324,7 @@ mod tests {
     /// Kind, first number, part, and seconds of the day at which it was so.
     fn check(message: &str, expected: &[(&str, &str, &str, i64)]) {
         let message = Message::parse(message.to_owned()).expect("a message");
-        let found = objects(&message, 0);
+        let found = objects(&message, 0, None);
         let found: Vec<_> = found
             .iter()
             .map(|object| {
@@ -342,6 +376,18 @@ mod tests {
     }
 
     #[test]
+    fn what_a_report_withdraws_is_known() {
+        let message = "MSH|^~\\&|L|H|||20260101000500||ORU^R01|1|P|2.5\rOBR|1||F1^L|K\r\
+             OBX|1|NM|K^^L||4||||||W\rOBX|2|NM|NA^^L||140||||||F\r\
+             OBX|3|NM|G^^L||5||||||W\rOBX|4|NM|G^^L||6||||||F\r";
+        let message = Message::parse(message.to_owned()).expect("a message");
+        let found = objects(&message, 0, None);
+        let withdrawn: Vec<_> = found.iter().filter(|object| object.withdrawn).collect();
+        let parts: Vec<_> = withdrawn.iter().map(|object| &*object.part).collect();
+        assert_eq!(parts, ["K^L|"]);
+    }
+
+    #[test]
     fn a_report_without_observations_tells_of_all_of_its_order() {
         check(
             "MSH|^~\\&|L|H|||20260101000500||ORU^R01|1|P|2.5\r\
@@ -360,6 +406,24 @@ mod tests {
                 ("order", "placer P1@E", "", 1_800),
             ],
         );
+    }
+
+    #[test]
+    fn a_time_without_an_offset_is_in_the_zone_of_msh_7_else_in_that_of_the_sender() {
+        // Two hours east in summer, one in winter.
+        let zone = Offsets::new(|local_s| Some(if local_s < DAY / SECOND { 120 } else { 60 }));
+        let read = |sent: &str, at: &str, zone: Option<&Offsets>| {
+            let message =
+                format!("MSH|^~\\&|P|H|||{sent}||ADT^A08|1|P|2.5\rEVN||{at}\rPID|||42^^^H\r");
+            let found = objects(&Message::parse(message).expect("a message"), 0, zone);
+            (found[0].as_of.at_ms - DAY) / SECOND
+        };
+        let (sent, at) = ("20260101030000", "20260101020000");
+        assert_eq!(read(sent, at, None), 7_200);
+        assert_eq!(read(sent, at, Some(&zone)), 3_600);
+        assert_eq!(read(sent, "20251231220000", Some(&zone)), -4 * 3_600);
+        assert_eq!(read("20260101030000+0000", at, Some(&zone)), 7_200);
+        assert_eq!(read(sent, "20260101020000+0200", Some(&zone)), 0);
     }
 
     #[test]

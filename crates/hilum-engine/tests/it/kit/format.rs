@@ -9,8 +9,8 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use hilum_component::{
-    Answer, AnswerMode, Document, DocumentProblem, EditError, Format, Identity, Object, ObjectKind,
-    ParseReject, SealedAnswer, Severity, Split, Target, Verdict,
+    Answer, AnswerMode, Document, DocumentProblem, EditError, Format, Identity, Marks, Object,
+    ObjectKind, ParseReject, SealedAnswer, Severity, Split, Target, TestPatients, Verdict,
 };
 use hilum_fhirpath::{NodeId, Scalar, Tree, Visit};
 use hilum_message::{Payload, SourceTime};
@@ -212,24 +212,45 @@ impl Format for Lines {
             control_id: some("id"),
             message_type: some("type"),
             patients: some("patient").map(|id| (id, None)).into_iter().collect(),
+            orders: some("patient")
+                .filter(|_| line.get("text").starts_with("result "))
+                .map(|id| (id, None))
+                .into_iter()
+                .collect(),
             ..Identity::default()
         }
     }
 
-    /// A text `as of N` tells the state of the patient at that time.
+    /// A text `as of N` tells the state of the patient at that time, `result as of N` that of an order
+    /// with the patient's number; `result withdrawn as of N` takes it back.
     fn objects(&self, document: &dyn Document, _arrived_ms: u64) -> Vec<Object> {
         let Some(line) = document.as_any().downcast_ref::<Line>() else {
             return Vec::new();
         };
-        let at_ms = line.get("text").strip_prefix("as of ");
+        let (kind, text) = match line.get("text").strip_prefix("result ") {
+            Some(text) => (ObjectKind::Result, text),
+            None => (ObjectKind::Patient, line.get("text")),
+        };
+        let withdrawn = text.starts_with("withdrawn ");
+        let at_ms = text.trim_start_matches("withdrawn ").strip_prefix("as of ");
         let object = |at_ms: i64| Object {
-            kind: ObjectKind::Patient,
+            kind,
             numbers: vec![(line.get("patient").to_owned(), None)],
             part: String::new(),
             as_of: SourceTime::new(at_ms, at_ms),
+            withdrawn,
         };
         let at_ms = at_ms.and_then(|at| at.parse().ok());
         at_ms.map(object).into_iter().collect()
+    }
+
+    fn marks(&self, document: &dyn Document, _test_patients: &[TestPatients]) -> Marks {
+        let line = document.as_any().downcast_ref::<Line>();
+        let text = line.map_or("", |line| line.get("text"));
+        Marks {
+            withdraws: usize::from(text.starts_with("result withdrawn ")),
+            ..Marks::default()
+        }
     }
 
     fn answer(&self, answer: &Answer<'_>) -> Option<SealedAnswer> {
