@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use hilum_component::{CRITICAL, ChannelPlan, Processed, Stop};
+use hilum_component::{CRITICAL, ChannelPlan, FIRST_RECEIVED, Processed, Stop};
 use hilum_journal::{DeliveryState, JournalError, Outcome, StateWrite};
 use hilum_message::{DeliveryId, MessageId};
 use serde::{Deserialize, Serialize};
@@ -47,7 +47,7 @@ pub struct Critical {
     pub destination: Arc<str>,
     /// The flag of the value (`HH`), or `STAT`.
     pub why: String,
-    /// When the message arrived, Unix milliseconds.
+    /// When the message arrived first, in whatever channel, Unix milliseconds.
     pub arrived_ms: u64,
     /// Until when the receiver must have acknowledged it.
     pub due_ms: u64,
@@ -121,7 +121,7 @@ pub(crate) fn rows(plan: &ChannelPlan, processed: &Processed) -> Vec<StateWrite>
                 .get(CRITICAL)
                 .unwrap_or("critical")
                 .to_owned(),
-            arrived_ms: processed.arrived_ms,
+            arrived_ms: first_ms(processed),
             due_ms,
             told_ms: None,
             acknowledged_ms: None,
@@ -130,6 +130,13 @@ pub(crate) fn rows(plan: &ChannelPlan, processed: &Processed) -> Vec<StateWrite>
         rows.extend(write(OPEN, &row, None));
     }
     rows
+}
+
+/// When a message came first: a hold and a way through other channels count.
+fn first_ms(processed: &Processed) -> u64 {
+    let first = processed.metadata.get(FIRST_RECEIVED);
+    let first = first.and_then(|text| text.parse().ok());
+    first.unwrap_or(processed.arrived_ms)
 }
 
 fn write(scope: &str, row: &Critical, expires_ms: Option<u64>) -> Option<StateWrite> {

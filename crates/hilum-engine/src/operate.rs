@@ -11,7 +11,7 @@ use hilum_journal::{
 use hilum_message::{DeliveryId, MessageId};
 
 use crate::Engine;
-use crate::lanes::Place;
+use crate::lanes::{Compare, Place};
 use crate::queue::{Queue, Trouble};
 use crate::stale::{self, OldState, Outdated, WhenOlder};
 use crate::store::{self, AcceptFailure, Due};
@@ -166,21 +166,22 @@ impl Engine {
             (Some(outdated), OldState::Refuse) => return Err(OperateError::OldState(outdated)),
             (outdated, _) => outdated,
         };
-        if !self.core().journal.requeue(at).await? {
+        let why = forced.as_ref().map(|outdated| Attempt {
+            started_ms: self.core().now_ms(),
+            duration_ms: 0,
+            outcome: Outcome::Retry,
+            reason: Some(format!("sent by force, though {outdated}: {reason}").into()),
+            reply: None,
+        });
+        if !self.core().journal.requeue(at, why).await? {
             return Err(is_none(at.id));
         }
-        if let Some(outdated) = forced {
-            let last = Attempt {
-                started_ms: self.core().now_ms(),
-                duration_ms: 0,
-                outcome: Outcome::Retry,
-                reason: Some(format!("sent by force, though {outdated}: {reason}").into()),
-                reply: None,
-            };
-            self.core().journal.attempt(at, last).await?;
-        }
         tracing::info!(delivery = %at.id, reason, "requeued");
-        queue.requeued(&stored.delivery);
+        let compare = match forced {
+            Some(_) => Compare::Never,
+            None => Compare::default(),
+        };
+        queue.requeued(&stored.delivery, compare);
         Ok(())
     }
 
@@ -279,7 +280,7 @@ impl Engine {
             }
             Held::Reject => {
                 self.core().journal.abandon(sequence).await?;
-                store::finish(self.core(), sequence);
+                store::finish(self.core(), sequence, None);
                 Ok(())
             }
         }

@@ -6,12 +6,12 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use hilum_component::{
-    Arrival, ChannelPlan, Disposition, Finding, Incoming, Peer, ProcessEnvironment, Processed,
-    Reason, Released, ReleasedBy, StepTrace, trace,
+    Arrival, ChannelPlan, Disposition, FIRST_RECEIVED, Finding, Incoming, Peer, ProcessEnvironment,
+    Processed, Reason, Released, ReleasedBy, StepTrace, trace,
 };
 use hilum_fhirpath::NoHost;
 use hilum_journal::StoredMessage;
-use hilum_message::{MessageId, Payload, PlanDigest};
+use hilum_message::{MessageId, Metadata, Payload, PlanDigest};
 use serde::Serialize;
 use tokio::sync::oneshot;
 
@@ -129,7 +129,7 @@ impl Engine {
         let arrival = Arrival {
             payload,
             peer,
-            metadata: store::as_it_came(row.metadata),
+            metadata: anew(store::as_it_came(row.metadata)),
             remembers: None,
         };
         let origin = Origin::Linked {
@@ -260,6 +260,12 @@ fn run(core: &Core, plan: &ChannelPlan, incoming: Incoming) -> (Processed, Vec<S
         trace: None,
     };
     trace(plan, &mut environment, incoming)
+}
+
+/// The values of a message that begins anew: how long it has taken counts from now.
+fn anew(mut metadata: Metadata) -> Metadata {
+    metadata.remove(FIRST_RECEIVED);
+    metadata
 }
 
 fn hex(digest: &PlanDigest) -> String {

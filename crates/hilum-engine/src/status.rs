@@ -28,6 +28,10 @@ pub struct EngineStatus {
     pub critical_open: u64,
     /// Of those, the ones that took too long already.
     pub critical_late: u64,
+    /// Held messages. Each keeps back what comes later of its patient until it goes on.
+    pub held_messages: u64,
+    /// When the first of them arrived, Unix milliseconds.
+    pub held_since_ms: Option<u64>,
     /// The channels by name.
     pub channels: Vec<ChannelStatus>,
 }
@@ -126,12 +130,15 @@ pub struct DestinationStatus {
 impl EngineStatus {
     pub(crate) fn of(core: &Core) -> Self {
         let plan = core.plan();
+        let (held_messages, held_since_ms) = core.held.waiting();
         Self {
             site: plan.site.clone(),
             plan: plan.digest.to_string(),
             in_flight: core.in_flight.messages(),
             disk_full: core.disk_full.load(Ordering::Relaxed),
             disk_free: core.space.free(),
+            held_messages,
+            held_since_ms,
             critical_open: core.critical.open(),
             critical_late: core.critical.late(),
             channels: core

@@ -57,8 +57,22 @@ pub struct Entry {
     pub arrived_ms: u64,
     /// It is a dead letter that holds its keys; it is never sent.
     pub holds_keys: bool,
+    /// Whether it is compared with what its receiver has got before it is sent.
+    pub compare: Compare,
     /// What is sent, while memory allows to keep it.
     pub body: Option<Body>,
+}
+
+/// Whether a delivery is compared with what its receiver has got before it is sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Compare {
+    /// If it came while a message of one of its keys was held.
+    #[default]
+    IfBehindHold,
+    /// It did.
+    Due,
+    /// A person wants it sent as it is.
+    Never,
 }
 
 /// What is sent.

@@ -24,14 +24,18 @@ mod line;
 mod sending;
 #[cfg(test)]
 mod tests;
+mod waits;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap};
 
+use hilum_message::OrderKey;
+
 use entry::At;
-pub use entry::{Body, Entry, Place, QueueId};
+pub use entry::{Body, Compare, Entry, Place, QueueId};
 use left::Left;
 use line::Lines;
+use waits::Waits;
 
 /// Deliveries that a queue keeps in memory.
 pub const WINDOW: usize = 4_096;
@@ -95,6 +99,8 @@ pub struct Lanes {
     lines: Lines,
     /// The keys of what is only in the journal.
     left: Left,
+    /// The holds of messages.
+    waits: Waits,
 }
 
 #[derive(Debug)]
@@ -135,6 +141,8 @@ impl Lanes {
             .map(|(&at, _)| at)
             .collect();
         for at in gone {
+            // A held message begins anew where its queue is put back.
+            self.waits.ends(at.0, None);
             self.finish(at);
         }
         self.queues.remove(&queue);
@@ -177,6 +185,24 @@ impl Lanes {
             && !entry.place.is_kept()
             && !self.queues.values().any(unknown)
             && !self.left.may_hold(&entry.keys)
+    }
+
+    /// Adds a held message, which holds its keys until [`Lanes::hold_is_over`].
+    pub fn hold_message(&mut self, queue: QueueId, entry: Entry) {
+        self.waits.begins(entry.place, &entry.keys);
+        self.insert(queue, entry, false);
+    }
+
+    /// A held message has gone on by this commit, or has ended: what waits behind it goes on.
+    pub fn hold_is_over(&mut self, place: Place, ordinal: u32, went_on: Option<u64>) {
+        self.waits.ends(place, went_on);
+        self.release(place, ordinal);
+        self.waits.known_to(self.barrier());
+    }
+
+    /// A message was held until this commit, before the start: what came meanwhile is to be loaded.
+    pub fn was_held(&mut self, place: Place, until: u64, keys: &[OrderKey]) {
+        self.waits.was(place, until, keys);
     }
 
     /// Adds what holds its keys from before the start, whatever else is loaded.
@@ -238,6 +264,7 @@ impl Lanes {
         if self.barrier() == u64::MAX {
             self.left.clear();
         }
+        self.waits.known_to(self.barrier());
         self.release_behind(before);
         self.barrier() > before
     }
@@ -254,8 +281,9 @@ impl Lanes {
         })
     }
 
-    fn insert(&mut self, queue: QueueId, entry: Entry, passes: bool) -> bool {
+    fn insert(&mut self, queue: QueueId, mut entry: Entry, passes: bool) -> bool {
         let at = (entry.place, entry.id.ordinal);
+        self.ask(&mut entry);
         let Some(state) = self.queues.get_mut(&queue) else {
             return false;
         };
@@ -289,6 +317,14 @@ impl Lanes {
             self.make_ready(at);
         }
         true
+    }
+
+    /// Notes that an entry is to be compared, if it came while a message of its keys was held.
+    fn ask(&self, entry: &mut Entry) {
+        let open = entry.compare == Compare::IfBehindHold && !entry.holds_keys;
+        if open && self.waits.covers(entry) {
+            entry.compare = Compare::Due;
+        }
     }
 
     /// An earlier delivery of one of its keys was loaded: it is no longer first.

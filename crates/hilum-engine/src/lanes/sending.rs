@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use hilum_component::AfterReject;
 
-use super::{At, Entry, Gate, Held, Lanes, Place, Queue, QueueId};
+use super::{At, Compare, Entry, Gate, Held, Lanes, Place, Queue, QueueId};
 
 impl Lanes {
     /// The next delivery that may be sent, now marked as out.
@@ -141,6 +141,10 @@ impl Lanes {
         match self.entries.get_mut(&at) {
             Some(held) if held.entry.holds_keys => {
                 held.entry.holds_keys = false;
+                held.entry.compare = entry.compare;
+                if entry.compare == Compare::IfBehindHold && self.waits.covers(&held.entry) {
+                    held.entry.compare = Compare::Due;
+                }
                 if let Some(state) = self.queues.get_mut(&queue) {
                     state.held -= 1;
                 }

@@ -22,6 +22,7 @@ fn entry(sequence: u64, keys: &[u64]) -> Entry {
         attempts: 0,
         arrived_ms: 0,
         holds_keys: false,
+        compare: Compare::default(),
         body: None,
     }
 }
@@ -46,6 +47,84 @@ fn equal_keys_wait_and_different_keys_do_not() {
     assert_eq!(all_ready(&mut lanes, EHR), [1, 3]);
     lanes.delivered(1, 0);
     assert_eq!(all_ready(&mut lanes, EHR), [2]);
+}
+
+fn held(sequence: u64, keys: &[u64]) -> Entry {
+    let place = Place {
+        of: sequence,
+        sequence: u64::MAX - sequence,
+    };
+    Entry {
+        place,
+        holds_keys: true,
+        ..entry(sequence, keys)
+    }
+}
+
+#[test]
+fn what_came_while_a_message_of_its_keys_was_held_is_to_be_compared() {
+    let mut lanes = lanes([entry(1, &[7])]);
+    let hold = held(2, &[7]);
+    let place = hold.place;
+    lanes.hold_message(EHR, hold);
+    for (sequence, key) in [(3, 7), (4, 8)] {
+        assert!(lanes.push(EHR, entry(sequence, &[key])));
+    }
+    let forced = Entry {
+        compare: Compare::Never,
+        ..entry(5, &[7])
+    };
+    lanes.requeue(EHR, forced);
+    let went_on = Entry {
+        place: Place { of: 2, sequence: 6 },
+        ..entry(6, &[7])
+    };
+    lanes.push(EHR, went_on);
+    lanes.hold_is_over(place, 0, Some(6));
+    lanes.push(EHR, entry(7, &[7]));
+    let mut compared = Vec::new();
+    while let Some(next) = lanes.next(EHR) {
+        compared.push((next.sequence, next.compare));
+        lanes.delivered(next.place, 0);
+    }
+    let (no, due) = (Compare::IfBehindHold, Compare::Due);
+    let expected = [
+        (1, no),
+        (6, no),
+        (3, due),
+        (4, no),
+        (5, Compare::Never),
+        (7, no),
+    ];
+    assert_eq!(compared, expected);
+}
+
+#[test]
+fn what_is_loaded_after_the_hold_is_compared_too_and_holds_are_forgotten_then() {
+    let mut lanes = lanes([]);
+    lanes.unloaded(EHR);
+    lanes.was_held(Place { of: 2, sequence: 9 }, 6, &[OrderKey(7)]);
+    lanes.was_held(Place { of: 4, sequence: 9 }, 5, &[OrderKey(8)]);
+    let reading = lanes.wants_load(EHR).expect("a reading");
+    let loaded = [(1, 7), (3, 7), (3, 8), (7, 7)];
+    let loaded = loaded
+        .into_iter()
+        .zip(0..)
+        .map(|((sequence, key), ordinal)| {
+            let mut entry = entry(sequence, &[key]);
+            entry.id.ordinal = ordinal;
+            entry
+        });
+    lanes.load(EHR, reading, loaded.collect(), false);
+    let mut compared = Vec::new();
+    while let Some(next) = lanes.next(EHR) {
+        if next.compare == Compare::Due {
+            compared.push((next.sequence, next.keys.clone()));
+        }
+        lanes.delivered(next.place, next.id.ordinal);
+    }
+    assert_eq!(compared, [(3, vec![OrderKey(7)])]);
+    assert!(lanes.waits.is_empty());
 }
 
 #[test]

@@ -56,7 +56,7 @@ async fn reply_of(
         return Err(DeliveryError::halt("no-channel", text));
     };
     let mut metadata = hop::read(core, entry).await?.metadata;
-    hop::count(&mut metadata)?;
+    hop::count(&mut metadata, entry.arrived_ms)?;
     metadata.set(ORIGINAL, entry.id.message.to_string());
     let (_, original) = core
         .journal

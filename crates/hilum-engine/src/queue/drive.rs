@@ -8,9 +8,10 @@ use futures_util::stream::FuturesUnordered;
 use hilum_component::{AfterReject, BoxFuture, Class, DeliveryError, Outcome, Stop};
 
 use super::attempt::{Attempt, attempt};
-use super::{Outlet, Queue, Target, Trouble, ask, topic};
+use super::{Outlet, Queue, Target, Trouble, ask, behind_hold, topic};
 use crate::alert::Alert;
 use crate::lanes::{Entry, Gate};
+use crate::stale::OLD_STATE;
 use crate::{Core, store};
 
 /// Attempts that are out.
@@ -25,6 +26,8 @@ pub(super) struct Ended {
     pub(super) after: AfterReject,
     /// The commit that it caused has settled it already (a hop).
     pub(super) settled: bool,
+    /// It is not sent: its receiver has a newer state of all that it tells.
+    pub(super) withdrawn: bool,
 }
 
 impl Ended {
@@ -35,6 +38,7 @@ impl Ended {
             took_us,
             after: AfterReject::Continue,
             settled: false,
+            withdrawn: false,
         }
     }
 }
@@ -147,7 +151,9 @@ fn next(core: &Core, queue: &Queue) -> Option<Entry> {
 fn send(core: &Arc<Core>, queue: &Arc<Queue>, target: &Target, batch: Vec<Entry>) -> Sending {
     let (core, queue, target) = (Arc::clone(core), Arc::clone(queue), target.clone());
     Box::pin(async move {
+        let (batch, overtaken) = behind_hold::look(&core, &queue, &target, batch).await;
         let mut ended = match &target.outlet {
+            _ if batch.is_empty() => Vec::new(),
             Outlet::Component(destination) => {
                 let work = Attempt {
                     core: &core,
@@ -165,11 +171,14 @@ fn send(core: &Arc<Core>, queue: &Arc<Queue>, target: &Target, batch: Vec<Entry>
             Outlet::Topic(name) => topic::publish(&core, &queue, name, batch).await,
             Outlet::DeadLetter => batch.into_iter().map(removed).collect(),
         };
+        ended.extend(overtaken);
         for one in &mut ended {
+            let is_rejected = |error: &DeliveryError| error.class == Class::Reject;
+            // Whoever is kept for its old state is behind what is newer: nobody waits for it.
             if one
                 .outcome
                 .as_ref()
-                .is_err_and(|error| error.class == Class::Reject)
+                .is_err_and(|error| is_rejected(error) && error.code != OLD_STATE)
             {
                 one.after = store::after_reject(&core, &queue, &target, &one.entry).await;
             }
@@ -215,12 +224,13 @@ async fn settle(core: &Arc<Core>, queue: &Arc<Queue>, ended: Ended) {
         took_us,
         after,
         settled,
+        withdrawn,
     } = ended;
     queue.figures.attempt.observe_us(took_us);
-    let recorded = if settled {
-        Ok(())
-    } else {
-        store::record(core, &entry, &outcome, took_us).await
+    let recorded = match (&outcome, withdrawn) {
+        _ if settled => Ok(()),
+        (Err(error), true) => store::record_withdrawn(core, &entry, error).await,
+        _ => store::record(core, &entry, &outcome, took_us).await,
     };
     if let Err(error) = recorded {
         // The peer may have it already: after a restart it would be sent again, which a peer
@@ -232,6 +242,7 @@ async fn settle(core: &Arc<Core>, queue: &Arc<Queue>, ended: Ended) {
         Ok(_) => settle_delivered(core, queue, &entry),
         Err(error) => match error.class {
             Class::Retry => settle_retry(core, queue, &entry, &error),
+            Class::Reject if withdrawn => behind_hold::settle(queue, &entry, &error),
             Class::Reject => settle_reject(core, queue, &entry, &error, after),
             Class::Halt => settle_halt(core, queue, &entry, &error),
         },

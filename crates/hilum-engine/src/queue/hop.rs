@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use hilum_component::{DeliveryError, Incoming};
+use hilum_component::{DeliveryError, FIRST_RECEIVED, Incoming};
 use hilum_journal::{DeliveryRef, Publication};
 use hilum_message::{Metadata, Payload};
 
@@ -32,8 +32,15 @@ pub(super) struct Hop<'a> {
     pub(super) to: &'a [Arc<Channel>],
 }
 
-/// Counts a hop in the values that travel with a message.
-pub(super) fn count(metadata: &mut Metadata) -> Result<(), DeliveryError> {
+/// Notes when a message came first, unless that is known.
+pub(crate) fn came_first(metadata: &mut Metadata, arrived_ms: u64) {
+    if metadata.get(FIRST_RECEIVED).is_none() {
+        metadata.set(FIRST_RECEIVED, arrived_ms.to_string());
+    }
+}
+
+/// Counts a hop in the values that travel with a message, and notes when it came first.
+pub(super) fn count(metadata: &mut Metadata, arrived_ms: u64) -> Result<(), DeliveryError> {
     let hops = metadata.get(HOPS).and_then(|text| text.parse().ok());
     let hops = hops.unwrap_or(0_u32).saturating_add(1);
     if hops > HOPS_MAX {
@@ -42,6 +49,7 @@ pub(super) fn count(metadata: &mut Metadata) -> Result<(), DeliveryError> {
             .hint("let one of the channels filter what it has sent itself"));
     }
     metadata.set(HOPS, hops.to_string());
+    came_first(metadata, arrived_ms);
     Ok(())
 }
 

@@ -6,12 +6,14 @@
 
 mod ask;
 mod attempt;
+mod behind_hold;
 pub(crate) mod drive;
 mod fill;
 mod hop;
 mod topic;
 
 pub(crate) use ask::original;
+pub(crate) use hop::came_first;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -23,7 +25,7 @@ use hilum_message::DeliveryId;
 use tokio::sync::{Notify, oneshot};
 
 use crate::figures::QueueFigures;
-use crate::lanes::{Entry, Gate, Lanes, QueueId};
+use crate::lanes::{Compare, Entry, Gate, Lanes, QueueId};
 use crate::store;
 use fill::{Fill, Limits};
 
@@ -154,6 +156,12 @@ impl Queue {
         }
     }
 
+    /// It hands over to other channels.
+    pub(crate) fn is_topic(&self) -> bool {
+        let target = self.target.lock().unwrap_or_else(PoisonError::into_inner);
+        matches!(target.outlet, Outlet::Topic(_))
+    }
+
     /// The names under which its deliveries lie in the journal.
     pub(crate) fn names(&self) -> impl Iterator<Item = &Arc<str>> {
         std::iter::once(&self.destination).chain(&self.was)
@@ -244,8 +252,11 @@ impl Queue {
     }
 
     /// A dead letter is to be sent again: it takes its place in the order again.
-    pub(crate) fn requeued(&self, delivery: &PendingDelivery) {
-        let entry = store::entry(delivery.clone());
+    pub(crate) fn requeued(&self, delivery: &PendingDelivery, compare: Compare) {
+        let entry = Entry {
+            compare,
+            ..store::entry(delivery.clone())
+        };
         self.fill.add(1, entry.bytes);
         self.scope.lanes().requeue(self.id, entry);
         self.wake.notify_one();

@@ -39,7 +39,7 @@ async fn one(
 ) -> Result<(Delivered, bool), DeliveryError> {
     let body = hop::read(core, entry).await?;
     let mut metadata = body.metadata;
-    hop::count(&mut metadata)?;
+    hop::count(&mut metadata, entry.arrived_ms)?;
     let subscribers = core.subscribers(topic);
     let delivered = |summary: String| Delivered {
         reply: None,

@@ -9,7 +9,7 @@ use hilum_journal::{
 };
 use hilum_message::{DeliveryId, IndexToken, Payload};
 
-use super::Outdated;
+use super::{Outdated, Overtaken};
 use crate::Core;
 use crate::lanes::Place;
 use crate::queue::Queue;
@@ -34,6 +34,17 @@ pub(super) struct Asked {
     pub(super) place: Option<u64>,
     /// Where its message lies in the journal.
     pub(super) sequence: u64,
+    /// With what it is compared.
+    pub(super) with: With,
+}
+
+/// With what a message is compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum With {
+    /// With all that its receiver has got or gets before it.
+    All,
+    /// With what was held when it came, and has gone on since: of everything else it was known.
+    HeldThen,
 }
 
 /// What a message tells the state of, and what finds other messages about the same.
@@ -48,15 +59,27 @@ pub(super) async fn outdated(
     queue: &Queue,
     asked: &Asked,
 ) -> Result<Option<Outdated>, JournalError> {
+    let found = overtaken(core, queue, asked).await?;
+    Ok(found.map(|overtaken| overtaken.why))
+}
+
+/// Whether the system behind the queue has a newer state of something, or gets it before, and how much
+/// of the message that leaves.
+pub(super) async fn overtaken(
+    core: &Core,
+    queue: &Queue,
+    asked: &Asked,
+) -> Result<Option<Overtaken>, JournalError> {
     let told = asked.told(core);
     if told.objects.is_empty() {
         return Ok(None);
     }
     let destination = &queue.destination;
+    let in_doubt = |why| Ok(Some(Overtaken { why, whole: false }));
     if asked.sequence < core.journal.whole_since() {
-        return Ok(Some(Outdated::Removed {
+        return in_doubt(Outdated::Removed {
             destination: Arc::clone(destination),
-        }));
+        });
     }
     // What was delivered a moment ago may not be written yet.
     core.journal.flush().await?;
@@ -67,21 +90,46 @@ pub(super) async fn outdated(
         asked,
         names,
         of: told.objects.len(),
+        // An event of a patient or a visit says more than the state after it.
+        whole: !told.objects.iter().any(is_of_event),
         left: told.objects,
         newer: None,
         seen: HashSet::new(),
     };
     for any in told.tokens {
         if !comparison.with_all(any).await? {
-            return Ok(Some(Outdated::TooMany {
+            return in_doubt(Outdated::TooMany {
                 destination: Arc::clone(destination),
-            }));
+            });
         }
     }
     Ok(comparison.result())
 }
 
+const fn is_of_event(object: &Object) -> bool {
+    matches!(object.kind, ObjectKind::Patient | ObjectKind::Visit)
+}
+
 impl Asked {
+    /// A message that may bring something newer.
+    fn concerns(&self, row: &StoredMessage) -> bool {
+        match self.with {
+            With::All => true,
+            With::HeldThen => {
+                let before = |place| self.place.is_none_or(|own| place < own);
+                row.sequence > self.sequence && row.place.is_some_and(before)
+            }
+        }
+    }
+
+    /// No older message is of interest than this.
+    const fn newer_than(&self) -> u64 {
+        match self.with {
+            With::All => 0,
+            With::HeldThen => self.sequence,
+        }
+    }
+
     fn told(&self, core: &Core) -> Told {
         let objects = objects(&*self.format, &self.received, &self.sent, self.arrived_ms);
         let mut told = Told {
@@ -121,7 +169,7 @@ impl Asked {
 
 /// The objects of what was sent; of what the format does not know (a conversion) those of the message.
 /// Nothing that was made of a message is newer than the message.
-fn objects(
+pub(crate) fn objects(
     format: &dyn Format,
     received: &Payload,
     sent: &Payload,
@@ -158,6 +206,8 @@ struct Comparison<'a> {
     of: usize,
     /// Those of which no newer state was found.
     left: Vec<Object>,
+    /// Nothing is lost with those that are not left: both clocks say that they are older.
+    whole: bool,
     newer: Option<(hilum_message::MessageId, bool)>,
     seen: HashSet<u64>,
 }
@@ -173,10 +223,10 @@ impl Comparison<'_> {
         loop {
             let page = self.core.journal.search(query.clone()).await?;
             for row in page.messages {
-                if self.left.is_empty() {
+                if self.left.is_empty() || row.sequence <= self.asked.newer_than() {
                     return Ok(true);
                 }
-                if !self.seen.insert(row.sequence) {
+                if !self.asked.concerns(&row) || !self.seen.insert(row.sequence) {
                     continue;
                 }
                 if self.seen.len() > COMPARED_MAX {
@@ -209,8 +259,13 @@ impl Comparison<'_> {
             let (_, sent) = self.core.journal.body(stored.delivery.delivery).await?;
             let others = objects(format, &received, &sent, row.arrived_ms);
             let before = self.left.len();
-            self.left
-                .retain(|own| !others.iter().any(|other| own.is_replaced_by(other)));
+            let mut whole = self.whole;
+            self.left.retain(|own| {
+                let replaced = others.iter().find(|other| own.is_replaced_by(other));
+                whole &= replaced.is_none_or(|other| !other.as_of.is_older_than(&own.as_of));
+                replaced.is_none()
+            });
+            self.whole = whole;
             if self.left.len() < before {
                 let delivered = stored.state == DeliveryState::Delivered;
                 self.newer.get_or_insert((row.message, delivered));
@@ -241,14 +296,16 @@ impl Comparison<'_> {
         }
     }
 
-    fn result(self) -> Option<Outdated> {
+    fn result(self) -> Option<Overtaken> {
         let (message, delivered) = self.newer?;
-        Some(Outdated::Newer {
+        let why = Outdated::Newer {
             destination: Arc::clone(&self.queue.destination),
             objects: self.of - self.left.len(),
             of: self.of,
             message,
             delivered,
-        })
+        };
+        let whole = self.whole && self.left.is_empty();
+        Some(Overtaken { why, whole })
     }
 }

@@ -6,7 +6,9 @@
 //! matter what the steps make of a message.
 //!
 //! Nothing of this is on the way of a message: a commit keeps index tokens of patients and orders, and
-//! the journal is searched when somebody asks.
+//! the journal is searched when somebody asks. A delivery that came while a message of one of its keys was
+//! held was made without knowing what that one says; it is compared when it is its turn, with what went
+//! on from such holds alone.
 
 mod history;
 
@@ -14,18 +16,23 @@ use std::fmt;
 use std::sync::Arc;
 
 use hilum_component::{
-    ChannelPlan, Disposition, Finding, Hold, Processed, Reason, Sends, Severity,
+    ChannelPlan, Destination, Disposition, Finding, Hold, Processed, Reason, Sends, Severity,
 };
-use hilum_journal::{JournalError, StoredDelivery};
+use hilum_journal::{DeliveryRef, JournalError, StoredDelivery};
 use hilum_message::MessageId;
 
 use crate::Core;
 use crate::alert::Alert;
 use crate::channel::Origin;
+use crate::lanes::Entry;
 use crate::queue::Queue;
-use history::Asked;
+use history::{Asked, With};
 
 pub use history::COMPARED_MAX;
+pub(crate) use history::objects;
+
+/// The code of a message or delivery that brings an old state.
+pub(crate) const OLD_STATE: &str = "old-state";
 
 /// What is done with a message that brings an old state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -100,6 +107,16 @@ impl fmt::Display for Outdated {
     }
 }
 
+/// What a delivery that waited behind a hold has become.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Overtaken {
+    /// What its receiver has.
+    pub(crate) why: Outdated,
+    /// Its receiver has a newer state of everything that it tells, by both clocks, and none of it is an
+    /// event: nothing is lost without it.
+    pub(crate) whole: bool,
+}
+
 /// What is done where a message that was stored before is processed again and brings an old state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum WhenOlder {
@@ -144,8 +161,50 @@ pub(crate) async fn of_delivery(
         itself: Some(of.delivery.id),
         place: Some(of.place),
         sequence,
+        with: With::All,
     };
     history::outdated(core, queue, &asked).await
+}
+
+/// Whether a delivery that waited behind a hold would bring an old state over what was held.
+pub(crate) async fn behind_hold(
+    core: &Core,
+    queue: &Queue,
+    destination: Option<&dyn Destination>,
+    entry: &Entry,
+) -> Result<Option<Overtaken>, JournalError> {
+    let Some(channel) = core.channel(&queue.channel) else {
+        return Ok(None);
+    };
+    let plan = channel.plan();
+    if answers(&plan, &queue.destination) {
+        return Ok(None);
+    }
+    let sequence = entry.sequence;
+    let (row, received) = core.journal.received_at(sequence).await?;
+    if row.findings.iter().any(|found| *found.code == *OLD_STATE) {
+        // A person who was told of it wants it so.
+        return Ok(None);
+    }
+    let delivery = DeliveryRef {
+        id: entry.id,
+        sequence,
+    };
+    let (_, sent) = core.journal.body(delivery).await?;
+    if destination.is_some_and(|destination| destination.keeps_newest(&sent)) {
+        return Ok(None);
+    }
+    let asked = Asked {
+        format: Arc::clone(&plan.format),
+        received,
+        sent,
+        arrived_ms: row.arrived_ms,
+        itself: Some(entry.id),
+        place: Some(entry.place.of),
+        sequence,
+        with: With::HeldThen,
+    };
+    history::overtaken(core, queue, &asked).await
 }
 
 /// Whether a message that was processed again would bring back an old state at one of its
@@ -184,6 +243,7 @@ pub(crate) async fn of_processed(
                 itself: None,
                 place,
                 sequence,
+                with: With::All,
             };
             let found = history::outdated(core, &queue, &asked).await?;
             if found.is_some() {
@@ -206,7 +266,7 @@ pub(crate) fn force(processed: &mut Processed, outdated: &Outdated, reason: &str
     let text = format!("sent by force, though {outdated}: {reason}");
     processed.findings.push(Finding {
         step: "engine".to_owned(),
-        code: "old-state".to_owned(),
+        code: OLD_STATE.to_owned(),
         path: None,
         severity: Severity::Warning,
         text: text.clone(),
@@ -235,7 +295,7 @@ pub(crate) fn hold(plan: &ChannelPlan, processed: &mut Processed, outdated: &Out
 fn why(text: String) -> Reason {
     Reason {
         step: "engine".to_owned(),
-        code: "old-state".to_owned(),
+        code: OLD_STATE.to_owned(),
         path: None,
         text,
     }

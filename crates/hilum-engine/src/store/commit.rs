@@ -3,7 +3,7 @@
 use hilum_journal::{CommittedMessage, Disposition, PendingDelivery, Resend};
 
 use super::held;
-use crate::lanes::{Body, Entry, Place};
+use crate::lanes::{Body, Compare, Entry, Place};
 use crate::resend::{ResendDigest, ResendKey};
 use crate::runtime::Core;
 
@@ -54,7 +54,7 @@ pub(crate) fn dispatch(core: &Core, message: CommittedMessage) {
         Some(completed) if message.disposition == Disposition::BatchOpen => {
             held::hand_over(core, completed, sequence);
         }
-        Some(completed) => held::finish(core, completed),
+        Some(completed) => held::finish(core, completed, Some(sequence)),
         None => {}
     }
     if !message.changed.is_empty() {
@@ -82,6 +82,7 @@ pub(crate) fn entry(delivery: PendingDelivery) -> Entry {
         attempts: delivery.attempts,
         arrived_ms: id.message.arrived_ms(),
         holds_keys: false,
+        compare: Compare::default(),
         body: delivery.payload.map(|payload| Body {
             payload,
             metadata: hilum_message::Metadata::new(),

@@ -11,13 +11,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use hilum_component::{Arrival, Disposition, Peer, Released, ReleasedBy, Stop};
-use hilum_journal::{Hold, Timer};
+use hilum_journal::{Hold, StoredMessage, Timer};
 use hilum_message::{DeliveryId, MessageId, OrderKey};
 use tokio::sync::Notify;
 
 use crate::channel::{Channel, Origin, held_again, take_in};
-use crate::lanes::{Entry, Place};
-use crate::queue::Queue;
+use crate::lanes::{Compare, Entry, Place};
+use crate::queue::{Queue, came_first};
 use crate::runtime::Core;
 use crate::stale::{self, Outdated, WhenOlder};
 
@@ -92,10 +92,11 @@ impl HeldMessage {
             attempts: 0,
             arrived_ms: self.message.arrived_ms(),
             holds_keys: true,
+            compare: Compare::Never,
             body: None,
         };
         // Not pushed: what is only in the journal yet waits behind it all the same.
-        queue.scope.lanes().hold(queue.id, entry);
+        queue.scope.lanes().hold_message(queue.id, entry);
     }
 
     /// As a start finds it: what it waits for may have changed just before the stop, so the step that
@@ -138,6 +139,14 @@ impl HeldMessages {
         all.iter()
             .find(|(_, held)| held.message == message && !held.open)
             .map(|(&at, held)| (at, held.clone()))
+    }
+
+    /// How many are held, and when the first of them arrived, Unix milliseconds.
+    pub(crate) fn waiting(&self) -> (u64, Option<u64>) {
+        let all = self.lock();
+        let waiting = || all.values().filter(|held| !held.open);
+        let since_ms = waiting().map(|held| held.message.arrived_ms()).min();
+        (waiting().count() as u64, since_ms)
     }
 
     /// State keys changed: those who wait for them are due.
@@ -225,6 +234,19 @@ pub(super) fn hand_over(core: &Core, held: u64, batch: u64) {
     }
 }
 
+/// A message that was held before the start went on by this commit: what came meanwhile and is not
+/// sent yet is compared when it is its turn.
+pub(super) fn was_held(core: &Core, origin: &StoredMessage, went_on: u64) {
+    let Some(hold) = &origin.hold else { return };
+    let place = Place {
+        of: origin.place.unwrap_or(origin.sequence),
+        sequence: HOLD_SEQUENCE | origin.sequence,
+    };
+    for queue in core.queues_of(&origin.channel) {
+        queue.scope.lanes().was_held(place, went_on, &hold.keys);
+    }
+}
+
 /// Lets a held message block its keys at a queue that was added since.
 pub(super) fn block(core: &Core, queue: &Queue, sequence: u64, keys: &[OrderKey]) {
     let held = core.held.lock().get(&sequence).cloned();
@@ -233,13 +255,15 @@ pub(super) fn block(core: &Core, queue: &Queue, sequence: u64, keys: &[OrderKey]
     }
 }
 
-/// A held message has ended: what waits behind it goes on.
-pub(crate) fn finish(core: &Core, sequence: u64) {
+/// A held message has gone on by this commit, or has ended: what waits behind it goes on.
+pub(crate) fn finish(core: &Core, sequence: u64, went_on: Option<u64>) {
     let Some(held) = core.held.lock().remove(&sequence) else {
         return;
     };
     for queue in core.queues_of(&held.channel) {
-        queue.scope.lanes().release(held.place, HOLD_ORDINAL);
+        let mut lanes = queue.scope.lanes();
+        lanes.hold_is_over(held.place, HOLD_ORDINAL, went_on);
+        drop(lanes);
         queue.wake.notify_one();
         queue.scope.wake_others(&queue.wake);
     }
@@ -342,6 +366,7 @@ pub(crate) async fn due(
     for (name, value) in values {
         metadata.set(name.as_str(), value.as_str());
     }
+    came_first(&mut metadata, held.message.arrived_ms());
     let arrival = Arrival {
         payload,
         peer,

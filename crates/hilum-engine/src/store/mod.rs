@@ -27,7 +27,8 @@ pub(crate) use commit::{dispatch, entry, remember_recovered};
 pub(crate) use held::{Due, HeldMessages, due, finish, wake_held};
 pub use read::Orphan;
 pub(crate) use read::{
-    after_reject, body, oldest_ms, pending, record, recover, restore_blocks, stored_answer,
+    after_reject, body, oldest_ms, pending, record, record_withdrawn, recover, restore_blocks,
+    stored_answer,
 };
 use request::requests;
 pub(crate) use values::{as_it_came, of_delivery};

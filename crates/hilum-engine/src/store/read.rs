@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use hilum_component::{AfterReject, Class, DestinationPlan, Identity, Outcome};
+use hilum_component::{AfterReject, Class, DeliveryError, DestinationPlan, Identity, Outcome};
 use hilum_journal::{
     Attempt, DeliveryRef, Disposition, JournalError, Outcome as Stored, PendingDelivery, Recovered,
     SetAside, Settlement,
@@ -161,6 +161,26 @@ pub(crate) async fn record(
     }
 }
 
+/// Records that a delivery is not sent, and why.
+pub(crate) async fn record_withdrawn(
+    core: &Core,
+    entry: &Entry,
+    error: &DeliveryError,
+) -> Result<(), JournalError> {
+    let last = Attempt {
+        started_ms: core.now_ms(),
+        duration_ms: 0,
+        outcome: Stored::Withdrawn,
+        reason: Some(format!("{} ({})", error.message, error.code).into()),
+        reply: None,
+    };
+    let delivery = DeliveryRef {
+        id: entry.id,
+        sequence: entry.sequence,
+    };
+    core.journal.settle(Settlement { delivery, last }).await
+}
+
 /// What the rejection of a delivery means for its successors: as the destination says, else by
 /// the type of the message.
 pub(crate) async fn after_reject(
@@ -261,6 +281,8 @@ pub(crate) async fn recover(
                 .restore(key, digest, entry.message, entry.committed_ms);
         }
     }
+    let oldest = recovered.pending.values().map(|backlog| backlog.oldest);
+    held_meanwhile(core, oldest.min()).await?;
     for delivery in recovered.placed {
         if let Some(queue) = core.queue(&delivery.channel, &delivery.destination) {
             let entry = commit::entry(delivery);
@@ -294,6 +316,21 @@ pub(crate) async fn recover(
         }
     }
     Ok(orphans)
+}
+
+/// What waits still is compared with what went on from a hold after it was committed.
+async fn held_meanwhile(core: &Core, oldest: Option<u64>) -> Result<(), JournalError> {
+    // What went on before the oldest was committed was known to all of it.
+    let Some(oldest) = oldest else {
+        return Ok(());
+    };
+    for row in core.journal.placed_since(oldest).await? {
+        if let Some(origin) = row.completes {
+            let origin = core.journal.header_at(origin).await?;
+            held::was_held(core, &origin, row.sequence);
+        }
+    }
+    Ok(())
 }
 
 /// Puts back what blocks keys at a queue that takes the place of others while the engine runs.

@@ -6,7 +6,8 @@ use hilum_component::{CRITICAL, DestinationPlan, Flow, Millis, Plan, StepPlan};
 use hilum_engine::{ALERT_TOPIC, OnlyOpen};
 
 use crate::kit::{
-    Act, Hub, Receiver, Sender, With, channel, line, out, plan, step, subscriber, until,
+    Act, Hub, Receiver, Sender, With, channel, holds, line, out, plan, step, subscriber, topic,
+    until,
 };
 
 /// Marks a line of the type `PANIC`, as a format does.
@@ -146,4 +147,48 @@ async fn it_passes_what_waits_of_other_patients_and_never_its_own() {
         "never before its own patient's: {taken:?}"
     );
     assert!(at("1") < at("2"), "{taken:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_clock_runs_from_the_first_receipt_over_topics_and_holds() {
+    let (sender, receiver) = (Sender::new(), Receiver::new("ehr"));
+    let site = plan([
+        channel("lab", &sender)
+            .step(marks())
+            .step(holds("PANIC", None))
+            .to(topic("results")),
+        subscriber("ward", "results").to(in_time(&receiver)),
+    ]);
+    let hub = Hub::start(site).await;
+    receiver.always(Act::Retry);
+    let held = sender.send("1|PANIC|p|x").await;
+    let arrived_ms = held.message.expect("an id").arrived_ms();
+    hub.engine()
+        .pause("lab", "results", "a test")
+        .await
+        .expect("paused");
+    hub.advance(Duration::from_secs(300));
+    hub.engine()
+        .held(
+            held.message.expect("an id"),
+            hilum_engine::Held::Release,
+            "looked at",
+            hilum_engine::OldState::Refuse,
+        )
+        .await
+        .expect("released");
+    hub.advance(Duration::from_secs(200));
+    hub.engine()
+        .resume("lab", "results", "a test")
+        .await
+        .expect("resumed");
+    let rows = || {
+        hub.engine()
+            .critical(OnlyOpen::Yes, 10)
+            .expect("the report")
+    };
+    until("the row", || rows().len() == 1).await;
+    let row = rows().remove(0);
+    assert_eq!(row.arrived_ms, arrived_ms);
+    assert_eq!(row.due_ms, arrived_ms + 600_000);
 }

@@ -20,7 +20,7 @@ fn site(sender: &Sender, receiver: &Receiver, for_ms: Option<u64>) -> hilum_comp
 
 /// Messages of the types OPEN and SHUT change the state that held messages of their patient wait
 /// for.
-fn opens() -> StepPlan {
+pub(crate) fn opens() -> StepPlan {
     step("open", |message, context| {
         let (kind, patient) = (
             line(message).get("type").to_owned(),
@@ -318,4 +318,26 @@ async fn a_message_that_was_split_before_the_hold_goes_on_in_its_parts() {
     sender.send_all(["1|HOLD|p|3", "2|ORU|p|1"]).await;
     release(&hub).await;
     receiver.takes(&["1.0", "1.1", "1.2", "2.0"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_held_and_since_when_is_in_the_status() {
+    let (sender, receiver) = (Sender::new(), Receiver::new("ehr"));
+    let mut hub = Hub::start(site(&sender, &receiver, None)).await;
+    let held = || {
+        let status = hub.engine().status();
+        (status.held_messages, status.held_since_ms)
+    };
+    assert_eq!(held(), (0, None));
+    let first = sender.send("1|HOLD|p|x").await;
+    hub.advance(Duration::from_secs(60));
+    sender.send("2|HOLD|q|x").await;
+    let since = first.message.map(|message| message.arrived_ms());
+    assert_eq!(held(), (2, since));
+    hub.restart(site(&sender, &receiver, None)).await;
+    let status = hub.engine().status();
+    assert_eq!((status.held_messages, status.held_since_ms), (2, since));
+    sender.send("3|OPEN|p|x").await;
+    receiver.takes(&["1"]).await;
+    assert_eq!(hub.engine().status().held_messages, 1);
 }

@@ -9,6 +9,7 @@ mod accept;
 mod alerts;
 mod ask;
 mod batches;
+mod behind_hold;
 mod beside;
 mod content;
 mod critical;

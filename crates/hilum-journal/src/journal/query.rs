@@ -14,7 +14,7 @@ use crate::partition::names::destination_name;
 use crate::partition::{Partition, TALLY_OUTCOME};
 use crate::read::{
     StoredAttempt, StoredDelivery, StoredMessage, answer_of, attempts_of, body_of, deliveries_of,
-    header_of, outbound_of, pending_of,
+    header_of, outbound_of, pending_of, placed_rows,
 };
 use crate::recover::open_work;
 use crate::schema::NameKind;
@@ -260,6 +260,26 @@ impl Journal {
             let mut work = inner.work(cancel)?;
             work.retain(|message| message.disposition == Disposition::Held);
             Ok(work)
+        })
+        .await
+    }
+
+    /// Rows after a commit sequence that keep the place of a held message, in commit order: those by
+    /// which such messages went on.
+    ///
+    /// # Errors
+    /// If a file cannot be read.
+    pub async fn placed_since(&self, after: u64) -> Result<Vec<StoredMessage>, JournalError> {
+        self.read(move |inner, cancel| {
+            let mut found = Vec::new();
+            for partition in inner.all(Pinned::Left) {
+                if partition.shared.last() > after {
+                    let read = |conn: &Connection| placed_rows(conn, &partition.shared, after);
+                    found.extend(partition.readers.read(cancel, read)?);
+                }
+            }
+            found.sort_by_key(|row: &StoredMessage| row.sequence);
+            Ok(found)
         })
         .await
     }

@@ -82,14 +82,20 @@ impl Journal {
         Ok(())
     }
 
-    /// Makes a dead letter (or a withdrawn delivery) pending again; `false` if it is neither.
+    /// Makes a dead letter (or a withdrawn delivery) pending again; `false` if it is neither. What is
+    /// said of it stands among its attempts, by the same commit; it has no reply.
     ///
     /// # Errors
     /// If the file failed.
-    pub async fn requeue(&self, delivery: DeliveryRef) -> Result<bool, JournalError> {
+    pub async fn requeue(
+        &self,
+        delivery: DeliveryRef,
+        why: Option<Attempt>,
+    ) -> Result<bool, JournalError> {
         let (done, outcome) = oneshot::channel();
         let op = Op::Requeue {
             delivery,
+            why,
             changed: false,
             done: Some(done),
         };

@@ -10,7 +10,7 @@ use hilum_db::{DbClass, DbError, Doing, Handler, Recovery};
 use hilum_message::Failpoint;
 
 use super::insert::{insert_message, insert_parts};
-use super::ops::{AcceptOp, Body, Op, Prepared, Reply, Verdict};
+use super::ops::{AcceptOp, AttemptOp, Body, Op, Prepared, Reply, Verdict};
 use super::shared::PartitionShared;
 use crate::codec::Dictionary;
 use crate::error::AcceptError;
@@ -248,7 +248,10 @@ impl PartitionHandler {
         let file = self.shared.name.clone();
         match op {
             Op::Requeue {
-                delivery, changed, ..
+                delivery,
+                why,
+                changed,
+                ..
             } => {
                 let sql = "UPDATE delivery SET state = 0, \
                            sum = (sum & 4294967295) | (attempts << 40) \
@@ -260,7 +263,18 @@ impl PartitionHandler {
                     .and_then(|mut statement| statement.execute(row))
                     .doing("requeue in", &file)?;
                 *changed = count > 0;
-                Ok(())
+                match why {
+                    Some(why) if *changed => self.attempt(
+                        conn,
+                        &AttemptOp {
+                            delivery: *delivery,
+                            attempt: why.clone(),
+                            reply: None,
+                            settles: false,
+                        },
+                    ),
+                    Some(_) | None => Ok(()),
+                }
             }
             Op::Finish { sequence } => self.finish(conn, *sequence),
             Op::Dictionary {

@@ -110,6 +110,8 @@ pub(crate) enum Op {
     /// A dead letter is pending again.
     Requeue {
         delivery: DeliveryRef,
+        /// Why, for the record; it lies in the same commit.
+        why: Option<Attempt>,
         changed: bool,
         done: Option<Done<bool>>,
     },

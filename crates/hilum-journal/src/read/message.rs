@@ -153,6 +153,24 @@ pub(crate) fn header_of(
         .doing("read a message of", &shared.name)
 }
 
+/// The rows of one file after a commit sequence that keep an earlier place, in commit order.
+pub(crate) fn placed_rows(
+    conn: &Connection,
+    shared: &PartitionShared,
+    after: u64,
+) -> Result<Vec<StoredMessage>, DbError> {
+    let read = || {
+        let sql = format!(
+            "SELECT {HEADER_COLUMNS} FROM message INDEXED BY placed \
+             WHERE place IS NOT NULL AND seq > ?1 ORDER BY seq"
+        );
+        let mut statement = conn.prepare_cached(&sql)?;
+        let rows = statement.query_map([after], |row| header_from(row, shared))?;
+        rows.collect::<Result<Vec<_>, _>>()
+    };
+    read().doing("read rows that keep their place in", &shared.name)
+}
+
 /// A dictionary of the file, from memory if it was used before.
 pub(super) fn find_dictionary(
     conn: &Connection,

@@ -8,4 +8,5 @@ pub(crate) use delivery::{attempts_of, deliveries_of, has_message, pending_of, p
 pub use message::StoredMessage;
 pub(crate) use message::{
     HEADER_COLUMNS, answer_of, body_of, content_of, header_from, header_of, outbound_of,
+    placed_rows,
 };

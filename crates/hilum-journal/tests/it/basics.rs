@@ -9,6 +9,26 @@ use hilum_message::{BlobRange, Cut, Payload};
 
 use crate::door::{NOON_MS, attempt, id, open, request, run, settlement, text};
 
+/// It is pending again, and its attempts say why.
+fn requeued(door: &crate::door::Door, again: hilum_journal::DeliveryRef) {
+    let why = hilum_journal::Attempt {
+        started_ms: 1,
+        duration_ms: 0,
+        outcome: Outcome::Retry,
+        reason: Some("mended".into()),
+        reply: None,
+    };
+    assert!(run(door.journal.requeue(again, Some(why))).unwrap());
+    let trace = run(door.journal.trace(again.id.message)).unwrap();
+    let attempts = trace
+        .deliveries
+        .iter()
+        .find(|(stored, _)| stored.delivery.delivery == again);
+    let last = attempts.and_then(|(_, attempts)| attempts.last()).unwrap();
+    assert_eq!(last.reason.as_deref(), Some("mended"));
+    assert_eq!(last.outcome, Outcome::Retry);
+}
+
 #[test]
 fn what_was_accepted_is_there_after_a_restart_and_in_commit_order() {
     let dir = tempfile::tempdir().unwrap();
@@ -71,8 +91,8 @@ fn what_was_accepted_is_there_after_a_restart_and_in_commit_order() {
     .unwrap();
     assert_eq!(dead.len(), 1);
     assert_eq!(dead[0].reason.as_deref(), Some("because"));
-    assert!(run(door.journal.requeue(dead[0].delivery.delivery)).unwrap());
-    assert!(!run(door.journal.requeue(dead[0].delivery.delivery)).unwrap());
+    requeued(&door, dead[0].delivery.delivery);
+    assert!(!run(door.journal.requeue(dead[0].delivery.delivery, None)).unwrap());
     let all = run(door.journal.pending("adt".into(), "d0".into(), None, 100)).unwrap();
     assert_eq!(all.len(), 19);
     let next = run(door.journal.accept(request(100, 1))).unwrap();

@@ -182,6 +182,6 @@ fn a_dead_letter_on_its_way_while_its_partition_is_pinned_stays_one() {
         (run(pending).unwrap().len(), run(dead).unwrap().len())
     };
     assert_eq!((left("d0"), left("d1")), ((0, 1), (1, 0)));
-    assert!(run(door.journal.requeue(pending[0].delivery)).unwrap());
+    assert!(run(door.journal.requeue(pending[0].delivery, None)).unwrap());
     assert_eq!(left("d0"), (1, 0));
 }

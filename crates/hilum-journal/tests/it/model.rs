@@ -128,7 +128,7 @@ impl Model {
                 run(door.journal.flush()).unwrap();
                 let dead = self.pick(*which, DeliveryState::DeadLetter, DeliveryState::Pending);
                 if let Some(delivery) = dead {
-                    assert!(run(door.journal.requeue(delivery)).unwrap());
+                    assert!(run(door.journal.requeue(delivery, None)).unwrap());
                 }
             }
             Action::Later { minutes } => {

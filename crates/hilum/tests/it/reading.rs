@@ -167,6 +167,8 @@ async fn commands_that_ask_a_node_keep_their_shape_and_mask_content() {
             "in-flight",
             "disk-full",
             "disk-free",
+            "held-messages",
+            "held-since-ms",
             "critical-open",
             "critical-late",
             "channels",

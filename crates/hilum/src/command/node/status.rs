@@ -24,6 +24,14 @@ pub(crate) fn status(arguments: &Ask, output: &Output) -> anyhow::Result<Exit> {
             String::new()
         }
     ));
+    if let Some(held) = status["held-messages"].as_u64().filter(|held| *held > 0) {
+        let line = format!(
+            "held messages: {held}, the first since {}; what comes later of their patients waits; \
+             `hilum holds`",
+            show::time(&status["held-since-ms"])
+        );
+        output.line(output.colored("33", &line));
+    }
     if let Some(open) = status["critical-open"].as_u64().filter(|open| *open > 0) {
         let late = &status["critical-late"];
         let line = format!(
