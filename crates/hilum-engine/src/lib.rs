@@ -33,6 +33,7 @@ mod runtime;
 mod stale;
 mod status;
 mod store;
+mod withdrawn;
 
 pub use alert::{ALERT_TOPIC, Alert};
 pub use codes::{FORGOTTEN_AFTER_MS, Forget, Seen, UNMAPPED_CODES_MAX, Unmapped};
@@ -54,3 +55,4 @@ pub use status::{
     UnderWay,
 };
 pub use store::Orphan;
+pub use withdrawn::{Withdrawal, Withdrawn, WithdrawnDelivery};

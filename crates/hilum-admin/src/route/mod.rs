@@ -9,6 +9,7 @@ mod node;
 mod operate;
 mod search;
 mod steps;
+mod withdrawals;
 
 use std::sync::{Arc, Mutex};
 
@@ -173,6 +174,7 @@ pub(crate) fn all() -> Vec<Entry> {
         .chain(operate::routes())
         .chain(codes::routes())
         .chain(critical::routes())
+        .chain(withdrawals::routes())
         .chain(identity::routes())
         .chain(care::routes())
         .collect()

@@ -24,7 +24,7 @@ pub struct Alert {
     /// `silence`, `queue-length`, `queue-age`, `queue-full`, `dead-letter`, `given-up`, `halted`,
     /// `disk-full`, `disk-space`, `source-down`, `rejected-later`, `journal-damaged`,
     /// `fhir-job-failed`, `unmapped-codes`, `old-state-held`,
-    /// `critical-result`.
+    /// `critical-result`, `withdrawal-untold`.
     pub kind: &'static str,
     /// `raised`, `cleared`, or `event` for what happens once.
     pub state: &'static str,

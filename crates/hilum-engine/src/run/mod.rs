@@ -187,6 +187,9 @@ impl Engine {
             crate::critical::watch(Arc::clone(&core), stop)
         }));
         tasks.own.push(Running::spawn(|stop| {
+            crate::withdrawn::watch(Arc::clone(&core), stop)
+        }));
+        tasks.own.push(Running::spawn(|stop| {
             retention::retain(Arc::clone(&core), stop)
         }));
         tasks.own.push(Running::spawn(|stop| {

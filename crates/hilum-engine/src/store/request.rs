@@ -93,6 +93,7 @@ fn request(
     });
     let metadata = for_row(&processed);
     let critical = crate::critical::rows(plan, &processed);
+    let withdrawal = crate::withdrawn::row(plan, &processed);
     let state_merges = core.codes.merges(&channel.name, &processed);
     AcceptRequest {
         message: processed.id,
@@ -125,6 +126,7 @@ fn request(
             .into_iter()
             .map(write)
             .chain(critical)
+            .chain(withdrawal)
             .collect(),
         state_merges,
         timers: processed.timers.into_iter().map(timer).collect(),

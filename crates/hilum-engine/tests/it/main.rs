@@ -37,3 +37,4 @@ mod split;
 mod state;
 mod timers;
 mod topics;
+mod withdrawn;

@@ -290,6 +290,17 @@ const HELP: &[Help] = &[
         ],
         &[("--open", "those that nobody has acknowledged")],
     ),
+    (
+        "withdrawals",
+        &[
+            (1, "a destination was sent a result and not its withdrawal"),
+            NODE[0],
+        ],
+        &[
+            ("", "messages that withdraw results"),
+            ("01KB2N8WZ6Q3V7T5R9XKDM4HPE", "where they went"),
+        ],
+    ),
     ("holds", NODE, &[("", "")]),
     (
         "release",

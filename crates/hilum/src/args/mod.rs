@@ -29,7 +29,7 @@ pub(crate) use identity::{Identity, IdentityCommand, Reassign, ShowIdentity, Und
 pub(crate) use journal::{Backup, Compare, Db, DbCommand, DbExport, DbReindex, DbSql, Verify};
 pub(crate) use node::{
     Ask, Critical, DeadLetters, Decide, Filters, Hold, Messages, OfDelivery, OfDestination,
-    OfMessage, Release, Replay, Requeue, Resume, Tail, Trace, When,
+    OfMessage, Release, Replay, Requeue, Resume, Tail, Trace, When, Withdrawals,
 };
 pub(crate) use peers::{Answer, Receive, ReceiveTls, Send, SendTls};
 pub(crate) use site::{Docs, Doctor, Explain, Impact, Init, Inspect, Schema, Test};
@@ -108,6 +108,8 @@ pub(crate) enum Command {
     Withdraw(OfDelivery),
     /// Lists critical results, and how long each took until it was acknowledged
     Critical(Critical),
+    /// Lists results that their senders take back (OBX-11 = W), and where they went
+    Withdrawals(Withdrawals),
     /// Lists the messages that a step holds
     Holds(Ask),
     /// Lets a held message go on

@@ -131,6 +131,22 @@ pub(crate) struct Critical {
     pub(crate) node: Node,
 }
 
+/// `hilum withdrawals`
+///
+/// A result that is sent as OBX-11 = W was wrong, as for the wrong patient. Whoever was sent it has to get
+/// the withdrawal too; where a filter or route withholds it, somebody is told on `hilum.alerts`.
+#[derive(Debug, Args)]
+pub(crate) struct Withdrawals {
+    /// A message that withdraws results: lists every delivery of them
+    #[arg(value_name = "MESSAGE")]
+    pub(crate) message: Option<String>,
+    /// How many messages at most, newest first
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) limit: u32,
+    #[command(flatten)]
+    pub(crate) node: Node,
+}
+
 /// `hilum hold`
 #[derive(Debug, Args)]
 pub(crate) struct Hold {

@@ -57,6 +57,7 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> anyhow::Result<Exit
         Command::Requeue(arguments) => node::requeue(arguments, output),
         Command::Withdraw(arguments) => node::withdraw(arguments, output),
         Command::Critical(arguments) => node::critical(arguments, output),
+        Command::Withdrawals(arguments) => node::withdrawals(arguments, output),
         Command::Holds(arguments) => node::holds(arguments, output),
         Command::Release(arguments) => node::release(arguments, output),
         Command::Reassign(arguments) => node::reassign(arguments, output),

@@ -1,5 +1,6 @@
-//! Test patients and critical results over sockets: what is in production gets no test, and whoever is on
-//! duty learns of a critical result that nobody acknowledged, also after a restart.
+//! Test patients, critical and withdrawn results over sockets: what is in production gets no test, and
+//! whoever is on duty learns of a critical result that nobody acknowledged, also after a restart, and of a
+//! destination that does not learn that a result was withdrawn.
 
 use std::path::PathBuf;
 
@@ -22,6 +23,11 @@ struct Node {
 
 impl Node {
     async fn new() -> Self {
+        Self::with("").await
+    }
+
+    /// With more of the destination `board`.
+    async fn with(board_has: &str) -> Self {
         let (ehr, board) = (
             Receiver::start().await.unwrap(),
             Receiver::start().await.unwrap(),
@@ -63,7 +69,7 @@ impl Node {
                 "site/channels/lab.yaml",
                 format!(
                     "channel: lab\nabout: x\nfrom: {{ mllp: {{ system: lis, listen: {from} }} }}\nformat: hl7v2\n\
-                     to:\n  ehr: {{ mllp: {{ system: ehr }}, critical-within: 2s }}\n  board: {{ mllp: {{ system: board }} }}\n"
+                     to:\n  ehr: {{ mllp: {{ system: ehr }}, critical-within: 2s }}\n  board: {{ mllp: {{ system: board }}{board_has} }}\n"
                 ),
             ),
             (
@@ -108,20 +114,35 @@ impl Node {
         assert!(String::from_utf8_lossy(&answer).contains("MSA|AA|"));
     }
 
+    /// A report of one value at a time, with a status (OBX-11).
+    async fn report(&self, id: &str, at: &str, status: &str) {
+        let message = format!(
+            "MSH|^~\\&|LIS|LAB|EHR|STE|{at}||ORU^R01^ORU_R01|{id}|P|2.5.1\r\
+             PID|1||1^^^STE^MR||DOE^JANE\rOBR|1|P1|F1|K^K^L\rOBX|1|NM|K^K^L||4.1|mmol/L|||||{status}\r"
+        );
+        let mut client = Client::connect(&self.from).await.unwrap();
+        let answer = client.exchange(message.as_bytes()).await.unwrap();
+        assert!(String::from_utf8_lossy(&answer).contains("MSA|AA|"));
+    }
+
     /// The states of the alerts about critical results.
     fn alerts(&self) -> Vec<String> {
+        let read = |alert: Value| {
+            (alert["kind"] == "critical-result")
+                .then(|| alert["state"].as_str().unwrap_or_default().to_owned())
+        };
+        self.all_alerts().into_iter().filter_map(read).collect()
+    }
+
+    fn all_alerts(&self) -> Vec<Value> {
         let mut files: Vec<_> = std::fs::read_dir(self.path("alerts"))
             .unwrap()
             .map(|entry| entry.unwrap().path())
             .filter(|path| path.extension().is_some_and(|end| end == "json"))
             .collect();
         files.sort();
-        let read = files.iter().filter_map(|path| {
-            let alert: Value = serde_json::from_slice(&std::fs::read(path).ok()?).ok()?;
-            (alert["kind"] == "critical-result")
-                .then(|| alert["state"].as_str().unwrap_or_default().to_owned())
-        });
-        read.collect()
+        let read = |path: &PathBuf| serde_json::from_slice(&std::fs::read(path).ok()?).ok();
+        files.iter().filter_map(read).collect()
     }
 }
 
@@ -184,4 +205,57 @@ async fn a_critical_result_that_nobody_acknowledged_is_told_over_a_restart() {
         rows.iter()
             .any(|row| row["destination"] == "board" && row["told-ms"].is_null())
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_a_withdrawn_result_went_is_listed_and_who_is_not_told_is_an_alert() {
+    let node = Node::with(", when: \"OBX-11 != 'W'\"").await;
+    let _running = node.run();
+    node.report("R1", "20261102080000", "F").await;
+    until("both have it", || {
+        node.ehr.count() == 1 && node.board.count() == 1
+    })
+    .await;
+    node.report("R2", "20261102090000", "W").await;
+    until("the record has both", || node.ehr.count() == 2).await;
+    let untold = || {
+        let all = node.all_alerts();
+        let of_kind = all
+            .into_iter()
+            .find(|one| one["kind"] == "withdrawal-untold");
+        of_kind.map(|one| one["destination"].as_str().unwrap_or_default().to_owned())
+    };
+    until("the alert", || untold().as_deref() == Some("board")).await;
+    assert_eq!(node.board.control_ids(), ["R1"]);
+    let (listed, _) = ends(&["withdrawals", "--at", &node.at, "--json"], 1);
+    let listed: Value = serde_json::from_str(&listed).unwrap();
+    let first = &listed["withdrawals"][0];
+    assert_eq!(first["results"], 1, "{listed}");
+    assert_eq!(first["untold"], serde_json::json!([["lab", "board"]]));
+    let message = first["message"].as_str().unwrap();
+    let (found, _) = ends(&["withdrawals", message, "--at", &node.at, "--json"], 1);
+    let found: Value = serde_json::from_str(&found).unwrap();
+    let row = |destination: &str| {
+        let rows = found["deliveries"].as_array().unwrap();
+        let row = rows.iter().find(|row| row["destination"] == destination);
+        row.unwrap_or_else(|| panic!("{destination} in {found}"))
+            .clone()
+    };
+    assert_eq!(row("ehr")["withdrawal"], "delivered");
+    assert_eq!(row("ehr")["acknowledged"], "AA");
+    assert_eq!(row("board")["withdrawal"], "none");
+    let (out, _) = ends(&["withdrawals", message, "--at", &node.at], 1);
+    assert!(
+        out.contains("lab board") && out.contains("not told"),
+        "{out}"
+    );
+    assert!(!out.contains("DOE"), "{out}");
+    let (other, _) = ends(
+        &["messages", "--control-id", "R1", "--at", &node.at, "--json"],
+        0,
+    );
+    let other: Value = serde_json::from_str(other.lines().next().unwrap()).unwrap();
+    let other = other["message"].as_str().unwrap();
+    let (_, told) = ends(&["withdrawals", other, "--at", &node.at], 3);
+    assert!(told.contains("withdraws no result"), "{told}");
 }

@@ -8,6 +8,7 @@ mod remote;
 pub(super) mod show;
 mod status;
 mod trace;
+mod withdrawals;
 
 pub(super) use critical::critical;
 pub(super) use find::{messages, tail};
@@ -20,3 +21,4 @@ pub(super) use remote::{Remote, part};
 pub(super) use show::table;
 pub(super) use status::status;
 pub(super) use trace::trace;
+pub(super) use withdrawals::withdrawals;
