@@ -154,6 +154,8 @@ pub struct DestinationPlan {
     pub component: String,
     /// The system at the other end, if the file names one.
     pub system: Option<String>,
+    /// It is a store of this node.
+    pub store: bool,
     /// Covers the destination's own configuration.
     pub digest: PlanDigest,
     /// How it is made.

@@ -125,6 +125,8 @@ pub struct Settings {
     /// Whether a transaction says when what it holds was so and what it deletes
     /// ([`hilum_message::as_of`]).
     pub as_of: bool,
+    /// Whether what the event of the message says is taken back, and not said.
+    pub taken_back: bool,
     /// The segments whose lists are all there is, with the types of messages (`ADT^A08`) in which an
     /// absent one means that there is none. Of any other absence deletes nothing.
     pub snapshots: BTreeMap<String, Vec<String>>,

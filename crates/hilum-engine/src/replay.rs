@@ -39,6 +39,8 @@ pub struct Replay {
     pub old: OldState,
     /// Why, for the record of what is forced.
     pub reason: String,
+    /// Named values that it has beside those with which it came.
+    pub values: Vec<(String, String)>,
 }
 
 /// What became of a replay.
@@ -126,10 +128,14 @@ impl Engine {
         };
         let digest = plan.digest;
         let peer = Peer::inside(Arc::from("replay"));
+        let mut metadata = anew(store::as_it_came(row.metadata));
+        for (name, value) in replay.values {
+            metadata.set(name, value);
+        }
         let arrival = Arrival {
             payload,
             peer,
-            metadata: anew(store::as_it_came(row.metadata)),
+            metadata,
             remembers: None,
         };
         let origin = Origin::Linked {
@@ -152,6 +158,42 @@ impl Engine {
             reason: reply.reason,
             plan: digest.to_string(),
         })
+    }
+
+    /// Processes a message again for the stores of this node alone, with named values that tell a step
+    /// what is wanted; `None` where its channel has no such store, or one of the two is gone.
+    ///
+    /// # Errors
+    /// As [`Engine::replay`], but for what is not there.
+    pub async fn again_for_stores(
+        &self,
+        message: MessageId,
+        values: Vec<(String, String)>,
+        reason: &str,
+    ) -> Result<Option<Replayed>, OperateError> {
+        let found = match self.stored(message).await {
+            Ok((row, _)) => self.core().channel(&row.channel),
+            Err(OperateError::NotFound(_)) => None,
+            Err(other) => return Err(other),
+        };
+        let Some(channel) = found else {
+            return Ok(None);
+        };
+        let plan = channel.plan();
+        let stores = plan.destinations.iter().filter(|to| to.store);
+        let only: Vec<_> = stores.map(|to| Arc::clone(&to.name)).collect();
+        if only.is_empty() {
+            return Ok(None);
+        }
+        let replay = Replay {
+            only,
+            // Who takes something back knows that there is something newer.
+            old: OldState::Force,
+            reason: reason.to_owned(),
+            values,
+            ..Replay::default()
+        };
+        self.replay(message, replay).await.map(Some)
     }
 
     /// What the steps of a stored message do with a plan; nothing is stored or sent.

@@ -12,6 +12,7 @@
 //! - `search/`: from a URL to a query of the store; `terms/`: the codes of value sets for it.
 //! - `terminology/`: code systems, value sets and concept maps of the store, compiled and kept.
 //! - `as_of/`: what a source said when, so that an older state never replaces a newer one.
+//! - `linked`: searches follow who was merged with whom.
 //! - `slot`: a tenant under its name, and how it changes; `parameter` and `reindex`: search
 //!   parameters that are not of the standard, and finding old resources by them.
 //!
@@ -31,6 +32,7 @@ mod index;
 mod interaction;
 mod jobs;
 mod limits;
+mod linked;
 mod list;
 mod open;
 mod openapi;

@@ -8,7 +8,7 @@ use anyhow::{Context as _, bail};
 use bytes::Bytes;
 use hilum_engine::{Held, OldState, OperateError, Replay, StateEdit};
 use hilum_faultfs::Faults;
-use hilum_identity::{Cause, Identifier, LinkError, Memory, REASSIGNED, undo};
+use hilum_identity::{Cause, Identifier, LinkError, Memory, REASSIGNED, UNDO, undo};
 use hilum_journal::{DeliveryState, Disposition, PAGE_MAX, Query, StoredMessage};
 use hilum_message::{DeliveryId, MessageId};
 
@@ -354,23 +354,27 @@ impl Player<'_> {
             .filter(|row| row.control_id.as_deref() == Some(name));
         let mut refused = anyhow::anyhow!("{name} is not in the journal");
         // The step names its events after the message; one that was held before has a row of its own
-        // for what it did then.
-        for row in named {
+        // for what it did then, and one that took another back is no event of the story.
+        for row in named.filter(|row| row.metadata.get(UNDO).is_none()) {
             let event = row.message.derive("match", 0).to_string();
-            let edit = |state: &mut StateEdit<'_>| {
-                let cause = Cause {
-                    id: state.id,
-                    at_ms: state.now_ms,
-                    by: "an operator",
-                    reason: "as the story says",
-                };
-                undo(&mut Links(state), &event, &cause).map(|_| ())
-            };
-            match engine.edit_state("links undone", edit).await? {
-                Ok(()) => return Ok(()),
-                Err(LinkError::NoEvent) => {}
-                Err(error) => refused = OperateError::Conflict(error.to_string()).into(),
+            let look = |state: &mut StateEdit<'_>| tried(state, &event);
+            match engine.edit_state("looked at", look).await? {
+                Ok(()) | Err(Some(LinkError::NoEvent)) => continue,
+                Err(None) => {}
+                Err(Some(error)) => {
+                    refused = OperateError::Conflict(error.to_string()).into();
+                    continue;
+                }
             }
+            let values = vec![(UNDO.to_owned(), format!("{event} as the story says"))];
+            let again = engine
+                .again_for_stores(row.message, values, "as the story says")
+                .await?;
+            let disposition = again.map(|again| again.disposition);
+            if disposition == Some(hilum_component::Disposition::Accepted) {
+                return Ok(());
+            }
+            bail!("the stores were not told: {disposition:?}");
         }
         Err(refused)
     }
@@ -439,6 +443,18 @@ fn is_done(error: &anyhow::Error) -> bool {
     let refused = error.downcast_ref::<OperateError>();
     refused
         .is_some_and(|error| matches!(error, OperateError::NotFound(_) | OperateError::Conflict(_)))
+}
+
+/// Takes an event back and fails, so that nothing is written; `None` if it could be done.
+fn tried(state: &mut StateEdit<'_>, event: &str) -> Result<(), Option<LinkError>> {
+    let cause = Cause {
+        id: state.id,
+        at_ms: state.now_ms,
+        by: "an operator",
+        reason: "",
+    };
+    undo(&mut Links(state), event, &cause).map_err(Some)?;
+    Err(None)
 }
 
 /// MSA-1 of an answer.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use hilum_component::{FhirPort, FhirRequest};
+use hilum_message::as_of::MERGED_INTO;
 use serde_json::Value;
 
 use hilum_testkit::receiver::observation;
@@ -21,7 +22,15 @@ pub(crate) async fn facts(port: &Arc<dyn FhirPort>) -> anyhow::Result<BTreeMap<S
     let mut facts = patients.facts();
     let of = |reference: &Value| patients.number_of(text(&reference["reference"]));
     for visit in all(port, "Encounter").await? {
+        if is_merged(&visit) {
+            // Who follows links looks at the one that it was merged into.
+            continue;
+        }
         let subject = format!("{} visit {}", of(&visit["subject"]), number(&visit));
+        let results = results_of(port, &visit).await?;
+        if !results.is_empty() {
+            put(&mut facts, format!("{subject} results"), results);
+        }
         let place = place(port, &visit).await?;
         let state = match visit["status"].as_str().unwrap_or_default() {
             "in-progress" => "admitted",
@@ -65,6 +74,25 @@ pub(crate) async fn facts(port: &Arc<dyn FhirPort>) -> anyhow::Result<BTreeMap<S
         put(&mut facts, subject, text(&code["display"]).to_owned());
     }
     Ok(facts)
+}
+
+/// A visit that was merged into another one.
+fn is_merged(visit: &Value) -> bool {
+    let extensions = visit["extension"].as_array();
+    let mut extensions = extensions.into_iter().flatten();
+    extensions.any(|one| one["url"] == MERGED_INTO)
+}
+
+/// The results that a search finds with a visit.
+async fn results_of(port: &Arc<dyn FhirPort>, visit: &Value) -> anyhow::Result<String> {
+    let found = all(
+        port,
+        &format!("Encounter/{}/Observation", text(&visit["id"])),
+    )
+    .await?;
+    let mut names: Vec<String> = found.iter().map(named).collect();
+    names.sort_unstable();
+    Ok(names.join(", "))
 }
 
 /// Who is whom.

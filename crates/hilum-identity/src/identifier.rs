@@ -6,6 +6,10 @@ use std::fmt;
 /// [`Identifier::key`] made.
 pub const REASSIGNED: &str = "reassigned";
 
+/// The named value of a message by which a person takes back what it did to links: the id of the
+/// event, a space, and why.
+pub const UNDO: &str = "hilum.undo";
+
 /// What a system calls a patient, a visit or an order (HL7 v2.5.1 §2.A.14 CX, §2.A.28 EI).
 ///
 /// A number alone names nobody: two laboratories use the same ones. With authority and type it is

@@ -28,7 +28,7 @@ pub use hilum_message::SourceTime;
 
 pub use assess::{Assessment, Contradiction, Facts, Kind, Notice, OrderFacts, Unknown, assess};
 pub use event::{Act, EVENTS, Event, Level, VisitStatus};
-pub use identifier::{Identifier, REASSIGNED};
+pub use identifier::{Identifier, REASSIGNED, UNDO};
 pub use links::{
     CHAIN_MAX, Cause, Lanes, LinkError, Sides, apply, linked, surviving_visit, survivor, undo,
 };

@@ -12,6 +12,20 @@ pub const TIME: &str = "urn:hilum:as-of";
 /// The extension with the names of elements that the source deletes, with a space between them.
 pub const DELETES: &str = "urn:hilum:deletes";
 
+/// The extension with the names of elements that are taken back: what the resource says there is no
+/// more, as far as it is still so.
+pub const TAKES_BACK: &str = "urn:hilum:takes-back";
+
+/// The extension of an Encounter that was merged into another one (A42), with a reference to that: R4 has
+/// no link between visits.
+pub const MERGED_INTO: &str = "urn:hilum:merged-into";
+
+/// The extension that says that what belongs to a visit goes with it to another patient.
+pub const MOVES: &str = "urn:hilum:moves";
+
+/// The extensions of a Bundle on its way, which a server elsewhere never gets.
+pub const ALL: [&str; 4] = [TIME, DELETES, TAKES_BACK, MOVES];
+
 /// The system of the tag of a version that came late.
 pub const TAG: &str = "urn:hilum:as-of";
 

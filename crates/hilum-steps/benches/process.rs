@@ -85,6 +85,7 @@ fn destination() -> DestinationPlan {
         name: "receiver".into(),
         component: "topic".to_owned(),
         system: None,
+        store: false,
         digest: PlanDigest::default(),
         kind: DestinationKind::Topic("receiver".into()),
         sends: hilum_component::Sends::Message,

@@ -7,9 +7,10 @@ use hilum_access::{Method, Parameter, Permission, Route};
 use hilum_component::BoxFuture;
 use hilum_engine::{Held, StateEdit};
 use hilum_identity::{
-    Cause, Identifier, LinkError, LinkEvent, Memory, Patient, REASSIGNED, linked, read, survivor,
-    undo,
+    Cause, Identifier, LinkError, LinkEvent, Memory, Patient, REASSIGNED, UNDO, linked, read,
+    survivor, undo,
 };
+use hilum_message::MessageId;
 use http::StatusCode;
 use serde_json::{Value, json};
 
@@ -51,7 +52,8 @@ pub(super) fn routes() -> Vec<Entry> {
                 method: Method::Post,
                 path: "/api/v1/identity/events/{event}/undo",
                 permission: Permission::Operate,
-                about: "Takes a merge, a move or a link back; what it changed is as it was before",
+                about: "Takes a merge, a move or a link back; what it changed is as it was before, also in \
+                        the FHIR stores of this node that its channel feeds",
                 query: &[],
                 body: &[REASON],
             },
@@ -178,17 +180,38 @@ fn take_back(admin: Arc<Admin>, call: Call) -> Answer {
     Box::pin(async move {
         let event = call.part("event");
         let reason = call.text("reason").unwrap_or("no reason given");
-        let undone = admin
-            .engine
+        let engine = &admin.engine;
+        let tried = engine.edit_state("looked at", |state| {
+            tried(state, event).map(|()| String::new())
+        });
+        let by = match tried.await.map_err(told)? {
+            Err(Tried::Would(by)) => by,
+            Err(Tried::Refused(error)) => return Err(refused(error)),
+            Ok(_) => String::new(),
+        };
+        if let Ok(message) = by.parse::<MessageId>() {
+            // The stores hear of it as they heard of the event: by a message of its channel.
+            let values = vec![(UNDO.to_owned(), format!("{event} {reason}"))];
+            let again = engine.again_for_stores(message, values, reason).await;
+            let again = again.map_err(told)?;
+            let undone = engine
+                .edit_state("looked at", |state| {
+                    let row = read::<LinkEvent>(&mut Links(state), event)?;
+                    Ok::<_, LinkError>(row.and_then(|row| row.undone_by.clone()))
+                })
+                .await
+                .map_err(told)?
+                .map_err(refused)?;
+            if let Some(by) = undone {
+                let message = again.and_then(|again| again.message);
+                return Ok(Reply::Json(json!({ "event": by, "message": message })));
+            }
+        }
+        let undone = engine
             .edit_state(
                 &format!("links of event {event} undone: {reason}"),
                 |state| {
-                    let cause = Cause {
-                        id: state.id,
-                        at_ms: state.now_ms,
-                        by: "an operator",
-                        reason,
-                    };
+                    let cause = cause(state, reason);
                     undo(&mut Links(state), event, &cause).map(|_| cause.id)
                 },
             )
@@ -197,6 +220,32 @@ fn take_back(admin: Arc<Admin>, call: Call) -> Answer {
             .map_err(refused)?;
         Ok(Reply::Json(json!({ "event": undone.to_string() })))
     })
+}
+
+/// What would come of taking an event back.
+enum Tried {
+    /// It would be done; who or which message the event is of.
+    Would(String),
+    Refused(LinkError),
+}
+
+/// Takes an event back and fails, so that nothing is written.
+fn tried(state: &mut StateEdit<'_>, event: &str) -> Result<(), Tried> {
+    let by = read::<LinkEvent>(&mut Links(state), event)
+        .map_err(|error| Tried::Refused(error.into()))?
+        .map_or_else(String::new, |row| row.by.clone());
+    let cause = cause(state, "");
+    undo(&mut Links(state), event, &cause).map_err(Tried::Refused)?;
+    Err(Tried::Would(by))
+}
+
+fn cause<'r>(state: &StateEdit<'_>, reason: &'r str) -> Cause<'r> {
+    Cause {
+        id: state.id,
+        at_ms: state.now_ms,
+        by: "an operator",
+        reason,
+    }
 }
 
 fn refused(error: LinkError) -> ApiError {

@@ -214,6 +214,7 @@ fn replay(admin: Arc<Admin>, call: Call) -> Answer {
             plan: plan(call.text("plan")),
             old: old_state(&call)?,
             reason: reason(&call),
+            values: Vec::new(),
         };
         let new = admin.engine.replay(message, replay).await.map_err(told)?;
         super::json(&new)

@@ -154,6 +154,12 @@ pub(super) fn system(config: &Value) -> Option<String> {
         .map(str::to_owned)
 }
 
+/// The destination is a FHIR store of this node: `fhir: local`, or `fhir: { to: local }`.
+pub(super) fn is_store(component: &str, config: &Value) -> bool {
+    let to = config.get("to").unwrap_or(config);
+    component == "fhir" && to.as_str() == Some("local")
+}
+
 /// The values of `certificate` and `ca`, wherever they stand in the settings of a system.
 pub(super) fn certificates(settings: &Value, found: &mut Vec<String>) {
     for (key, value) in settings.as_object().into_iter().flatten() {

@@ -29,7 +29,7 @@ struct Entry<'t> {
 /// The payload without times; `None` where it has none, or cannot be read.
 pub(super) fn untimed(payload: &Payload) -> Option<Payload> {
     let text = std::str::from_utf8(payload.text()).ok()?;
-    if !text.contains(as_of::TIME) && !text.contains(as_of::DELETES) {
+    if !has_any(text) {
         return None;
     }
     let bundle: Bundle<'_> = serde_json::from_str(text.trim_start_matches('\u{feff}')).ok()?;
@@ -56,16 +56,20 @@ pub(super) fn untimed(payload: &Payload) -> Option<Payload> {
     Some(apply(payload, text, &changed))
 }
 
+fn has_any(text: &str) -> bool {
+    as_of::ALL.iter().any(|url| text.contains(url))
+}
+
 /// An object without the extensions; `None` where it has none.
 fn without(object: &str) -> Option<Map<String, Value>> {
-    if !object.contains(as_of::TIME) && !object.contains(as_of::DELETES) {
+    if !has_any(object) {
         return None;
     }
     let mut object: Map<String, Value> = serde_json::from_str(object).ok()?;
     let extensions = object.get_mut("extension")?.as_array_mut()?;
     let is_ours = |one: &Value| {
         let url = one.get("url").and_then(Value::as_str);
-        url.is_some_and(|url| url == as_of::TIME || url == as_of::DELETES)
+        url.is_some_and(|url| as_of::ALL.contains(&url))
     };
     extensions.retain(|one| !is_ours(one));
     if extensions.is_empty() {

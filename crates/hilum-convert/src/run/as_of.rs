@@ -38,6 +38,13 @@ const FIELDS: [(&str, &str, u32, &str); 2] = [
     ("telecom", "PID", 14, "telecom[work]"),
 ];
 
+/// The elements by which an event says which resources belong together.
+const LINKING: [(&str, &str); 3] = [
+    ("Patient", "link active"),
+    ("Encounter", "partOf extension"),
+    ("Account", "partOf"),
+];
+
 /// An element that a field deletes.
 #[derive(Clone, Debug)]
 pub(super) struct Null {
@@ -78,6 +85,13 @@ impl<'m> Run<'_, 'm> {
         if !deletes.is_empty() {
             texts.push((as_of::DELETES, deletes));
         }
+        if self.is_moved(made) {
+            texts.push((as_of::MOVES, "subject".to_owned()));
+        }
+        let back = self.takes_back(made);
+        if !back.is_empty() {
+            texts.push((as_of::TAKES_BACK, back.to_owned()));
+        }
         let Some(request) = self.draft.child(made.entry, names().request) else {
             return;
         };
@@ -86,6 +100,34 @@ impl<'m> Run<'_, 'm> {
             self.put(extension, names().extension_url, url);
             self.put(extension, names().extension_string, &text);
         }
+    }
+
+    /// A visit that was with the wrong patient (A45, HL7 v2.5.1 §3.3.45).
+    fn is_moved(&self, made: Made) -> bool {
+        let ty = self.draft.type_id(made.node);
+        let is_visit = ty.is_some_and(|ty| Definitions::r4().type_def(ty).name == "Encounter");
+        is_visit && self.message.component("MSH", 9, 2).as_deref() == Some("A45")
+    }
+
+    /// The elements of a resource that an event writes which is taken back.
+    fn takes_back(&mut self, made: Made) -> &'static str {
+        if !self.settings.taken_back {
+            return "";
+        }
+        let ty = self.draft.type_id(made.node);
+        let ty = ty.map_or("", |ty| Definitions::r4().type_def(ty).name);
+        if ty == "Account" {
+            // It must have a status, and goes on.
+            let mut children = self.draft.children(made.node);
+            let given_up = children.find(|(child, ..)| self.draft.text(*child) == Some("inactive"));
+            let given_up = given_up.map(|(status, ..)| status);
+            drop(children);
+            if let Some(status) = given_up {
+                let _known = self.draft.set(status, "active");
+            }
+        }
+        let rows = LINKING.iter().find(|(of, _)| *of == ty);
+        rows.map_or("", |(_, elements)| elements)
     }
 
     fn message_time(&self) -> SourceTime {

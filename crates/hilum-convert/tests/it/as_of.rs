@@ -11,17 +11,26 @@ fn bundle(text: &str, as_of: bool, kind: BundleType) -> Value {
 }
 
 fn declared(text: &str, as_of: bool, kind: BundleType, snapshots: &[(&str, &[&str])]) -> Value {
+    converted(text, kind, snapshots, |settings| settings.as_of = as_of)
+}
+
+fn converted(
+    text: &str,
+    kind: BundleType,
+    snapshots: &[(&str, &[&str])],
+    tune: impl FnOnce(&mut Settings),
+) -> Value {
     let types = |types: &[&str]| types.iter().map(|of| (*of).to_owned()).collect();
     let snapshots = snapshots.iter();
-    let settings = Settings {
+    let mut settings = Settings {
         snapshots: snapshots
             .map(|(list, empty_in)| ((*list).to_owned(), types(empty_in)))
             .collect(),
         zone: Some(std::sync::Arc::new(FixedZone(0))),
         bundle: kind,
-        as_of,
         ..Settings::default()
     };
+    tune(&mut settings);
     let arrived = Arrived {
         id: "00000000-0000-4000-8000-000000000001",
         at: "1970-01-01T00:00:09.000Z",
@@ -156,4 +165,55 @@ fn a_list_deletes_what_it_lacks_only_where_that_is_declared() {
     ] {
         assert_eq!(deletes(text, snapshots), expected, "{snapshots:?}");
     }
+}
+
+/// The extensions of the requests of a type of resource.
+fn all_said(bundle: &Value, name: &str, url: &str) -> Vec<String> {
+    let all = bundle["entry"].as_array().unwrap().iter();
+    let found = all.filter(|entry| entry["resource"]["resourceType"] == name);
+    let said = found.map(|entry| said(&entry["request"], url).unwrap_or_default().to_owned());
+    said.collect()
+}
+
+const MERGE: &str = "MSH|^~\\&|A|B|||19700101000005||ADT^A40^ADT_A39|1|P|2.5.1\n\
+    EVN|A40|19700101000003\nPID|||1^^^B\nMRG|2^^^B\n";
+
+#[test]
+fn a_merge_that_is_taken_back_says_which_elements_are_no_more() {
+    let taken_back = |text: &str| {
+        converted(text, BundleType::Transaction, &[], |settings| {
+            settings.as_of = true;
+            settings.taken_back = true;
+        })
+    };
+    let url = "urn:hilum:takes-back";
+    let merged = bundle(MERGE, true, BundleType::Transaction);
+    assert_eq!(all_said(&merged, "Patient", url), ["", ""]);
+    let back = taken_back(MERGE);
+    assert_eq!(all_said(&back, "Patient", url), ["link active"; 2]);
+    let visits = "MSH|^~\\&|A|B|||19700101000005||ADT^A42^ADT_A39|1|P|2.5.1\n\
+        EVN|A42|19700101000003\nPID|||1^^^B\nMRG|1^^^B||||8^^^B\nPV1||I|||||||||||||||||9^^^B\n";
+    let back = taken_back(visits);
+    assert_eq!(all_said(&back, "Encounter", url), ["partOf extension"; 2]);
+    let former = back["entry"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|entry| entry["resource"]["extension"][0]["url"] == "urn:hilum:merged-into");
+    let former = &former.unwrap()["resource"];
+    let into = &former["extension"][0]["valueReference"]["reference"];
+    assert_eq!(*into, former["partOf"]["reference"]);
+}
+
+#[test]
+fn a_visit_that_is_moved_says_so() {
+    let text = "MSH|^~\\&|A|B|||19700101000005||ADT^A45^ADT_A45|1|P|2.5.1\n\
+        EVN|A45|19700101000003\nPID|||1^^^B\nMRG|2^^^B||||9^^^B\nPV1||I|||||||||||||||||9^^^B\n";
+    let moved = bundle(text, true, BundleType::Transaction);
+    assert_eq!(
+        all_said(&moved, "Encounter", "urn:hilum:moves"),
+        ["subject"]
+    );
+    let changed = bundle(ADT, true, BundleType::Transaction);
+    assert_eq!(all_said(&changed, "Encounter", "urn:hilum:moves"), [""]);
 }

@@ -15,7 +15,7 @@ use hilum_message::SourceTime;
 use super::Timed;
 use super::parts::{Key, Part, above, joined, named, parts};
 use super::times::{Own, Times};
-use crate::write::members;
+use crate::write::{Member, members};
 
 /// Types that a message always says as a whole.
 const WHOLE: [&str; 5] = [
@@ -34,6 +34,15 @@ const OPEN: [&[u8]; 5] = [
     b"\"preliminary\"",
     b"\"preparation\"",
     b"\"in-progress\"",
+];
+
+/// Codes that only fill a place that must not be empty (FHIR R4 Encounter.status, Encounter.class).
+const NOTHING: [Member<'_>; 2] = [
+    (b"status", b"\"unknown\""),
+    (
+        b"class",
+        b"{\"system\":\"http://terminology.hl7.org/CodeSystem/v3-NullFlavor\",\"code\":\"UNK\"}",
+    ),
 ];
 
 /// What is stored now.
@@ -70,6 +79,7 @@ pub(crate) fn merge(ty: TypeId, current: &Current<'_>, comes: &[u8], timed: &Tim
         now: &current.times,
         timed,
         deletes: deleted(ty, timed),
+        back: HashMap::new(),
         changed: false,
         newer: false,
         lost: false,
@@ -147,6 +157,8 @@ struct Merge<'t> {
     now: &'t Times,
     timed: &'t Timed,
     deletes: Vec<String>,
+    /// What is taken back, with what it was.
+    back: HashMap<Key, Vec<u8>>,
     /// A value is another one.
     changed: bool,
     /// A time is another one.
@@ -157,6 +169,12 @@ struct Merge<'t> {
 
 impl<'t> Merge<'t> {
     fn run<'b>(mut self, name: &str, now: Vec<Part<'b>>, comes: Vec<Part<'b>>) -> Outcome {
+        let takes_back = &self.timed.takes_back;
+        let (back, comes): (Vec<_>, Vec<_>) = comes
+            .into_iter()
+            .partition(|part| takes_back.contains(&part.key.name));
+        let back = back.into_iter();
+        self.back = back.map(|part| (part.key.clone(), part.bytes())).collect();
         let mut coming: HashMap<Key, Part<'b>> = comes
             .iter()
             .map(|part| (part.key.clone(), part.clone()))
@@ -164,6 +182,15 @@ impl<'t> Merge<'t> {
         let mut kept: Vec<Kept<'b>> = Vec::with_capacity(now.len() + comes.len());
         let mut gone: Vec<(String, SourceTime)> = Vec::new();
         for part in now {
+            if self
+                .back
+                .get(&part.key)
+                .is_some_and(|said| *said == part.bytes())
+            {
+                // Nothing is said of it any more, as if it had never been; so no time is kept.
+                self.changed = true;
+                continue;
+            }
             match coming.remove(&part.key) {
                 Some(new) => kept.push(self.both(part, new)),
                 None => match self.only_now(&part) {
@@ -217,7 +244,7 @@ impl<'t> Merge<'t> {
             };
         }
         // A code that only fills a place that must not be empty says nothing.
-        let says = |part: &Part<'_>| part.content != [(&b"status"[..], &b"\"unknown\""[..])];
+        let says = |part: &Part<'_>| !NOTHING.iter().any(|one| part.content == [*one]);
         if (says(&new), time, new_bytes) > (says(&now), before, old_bytes) {
             self.changed = true;
             (new, time)

@@ -29,6 +29,10 @@ pub(crate) struct Timed {
     pub(crate) time: SourceTime,
     /// The elements that it deletes: `address`, `period.end`.
     pub(crate) deletes: Vec<String>,
+    /// The elements that it takes back: what comes in them is no more, where it is still so.
+    pub(crate) takes_back: Vec<String>,
+    /// What belongs to it goes with it to another patient.
+    pub(crate) moves: bool,
 }
 
 /// The time of all entries of a Bundle.
@@ -47,10 +51,15 @@ pub(crate) fn of_request(
     let Some(time) = time(request)?.or(of_bundle) else {
         return Ok(None);
     };
-    let deletes = extension(request, as_of::DELETES).unwrap_or_default();
+    let names = |url| {
+        let text = extension(request, url).unwrap_or_default();
+        text.split_whitespace().map(str::to_owned).collect()
+    };
     Ok(Some(Timed {
         time,
-        deletes: deletes.split_whitespace().map(str::to_owned).collect(),
+        deletes: names(as_of::DELETES),
+        takes_back: names(as_of::TAKES_BACK),
+        moves: extension(request, as_of::MOVES).is_some(),
     }))
 }
 
@@ -71,6 +80,17 @@ fn extension<'r>(at: Node<'r>, url: &str) -> Option<&'r str> {
 /// Whether a version changes nothing: it came late, or repeats what was there before one that did.
 pub(crate) fn is_quiet(body: &Body) -> bool {
     times::is_quiet(&body.beside)
+}
+
+/// A resource in compact JSON without elements of its own.
+pub(crate) fn without(json: &[u8], names: &[String]) -> Vec<u8> {
+    let is_named = |member: &[u8]| names.iter().any(|name| name.as_bytes() == member);
+    let all = members(json);
+    let kept: Vec<_> = all
+        .into_iter()
+        .filter(|(name, _)| !is_named(name))
+        .collect();
+    parts::object(&kept)
 }
 
 /// A resource in compact JSON with the tag that says that it came late.

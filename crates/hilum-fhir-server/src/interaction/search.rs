@@ -81,6 +81,12 @@ async fn read(
     crate::search::parse(call.reading(&known), ty, pairs)
 }
 
+/// One page of a search as a Bundle, with what is asked of somebody asked of all who are one with them.
+pub(crate) async fn page(call: &Call, mut search: Search, path: &str) -> Result<Reply, Fault> {
+    crate::linked::follow(call, &mut search.query).await?;
+    found(call, search, path).await
+}
+
 /// That a resource of one of the types belongs to the compartment of a resource.
 pub(crate) fn members(
     call: &Call,
@@ -134,7 +140,7 @@ pub(crate) fn members(
 }
 
 /// One page of a search as a Bundle.
-pub(crate) async fn page(call: &Call, search: Search, path: &str) -> Result<Reply, Fault> {
+async fn found(call: &Call, search: Search, path: &str) -> Result<Reply, Fault> {
     let Search {
         query,
         includes,

@@ -65,6 +65,7 @@ fn lastn(call: Call) -> BoxFuture<'static, Result<Reply, Fault>> {
             by: SortBy::Param(date.into_iter().map(|param| param.key).collect()),
             direction: Direction::Descending,
         }];
+        crate::linked::follow(&call, &mut search.query).await?;
         let newest = newest(&call, search.query, most).await?;
         let mut bundle = Bundle::new("searchset");
         bundle.total = Some(newest.len() as u64);

@@ -29,6 +29,7 @@ mod import;
 mod kit;
 mod later;
 mod limits;
+mod linked;
 mod operations;
 mod parameters;
 mod port;

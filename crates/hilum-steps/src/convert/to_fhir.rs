@@ -17,6 +17,7 @@ use super::config::{Attachments, Bundle, Config, Original, Report};
 use super::labels::{TEST_DATA, label};
 use super::rows::{Rows, maps};
 use super::{CLOCK_MINUTES_MAX, authorities, decimal, instant, unmapped, zone};
+use crate::matching::TAKEN_BACK;
 use crate::sender::SENDER;
 use crate::settings::Problems;
 
@@ -123,6 +124,7 @@ fn settings(
             .unwrap_or_default(),
         // Only the stores of this node know what to do with it.
         as_of: context.site.fhir().is_some(),
+        taken_back: false,
         explain: false,
     }
 }
@@ -163,6 +165,9 @@ impl Step for Convert {
         }
         if is_left_out {
             settings.to_mut().original = hilum_convert::Original::None;
+        }
+        if message.metadata.get(TAKEN_BACK).is_some() {
+            settings.to_mut().taken_back = true;
         }
         let (id, at) = (message.id.to_string(), instant(context.arrived_ms));
         let arrived = Arrived { id: &id, at: &at };

@@ -12,6 +12,7 @@ mod config;
 mod facts;
 mod late;
 mod sender;
+mod undo;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -35,6 +36,8 @@ use config::{Config, Late, Merged};
 use facts::Group;
 use late::Fate;
 use sender::Sender;
+
+pub(crate) use undo::TAKEN_BACK;
 
 /// What documentation, editor and checks know of the step.
 pub(crate) fn spec() -> ComponentSpec {
@@ -177,6 +180,9 @@ impl Step for Match {
                         older than others of that hour nobody can tell, so the order of arrival counts";
             finding_at(context, path, "time-in-clock-change", text.to_owned());
         }
+        if let Some(asked) = undo::asked(message) {
+            return undo::take_back(message, &groups, &asked, sender, context);
+        }
         let reassigned = message
             .metadata
             .get(REASSIGNED)
@@ -206,12 +212,7 @@ impl Step for Match {
             let judged = single && tells(&group.facts) && !context.released;
             let past = judged.then(|| overtaken(&mut rows.over(context), &group.facts));
             let past = past.transpose().map_err(|error| waits(error.to_string()))?;
-            self.remember(
-                message.id.derive("match", number),
-                &group.facts,
-                &mut rows,
-                context,
-            )?;
+            self.remember((message.id, number), &group.facts, &mut rows, context)?;
             if let Some(past) = past {
                 fate = late::judge(message, &group.facts, past, self.late, &mut rows, context)?;
             }
@@ -285,14 +286,14 @@ impl Match {
 
     fn remember(
         &self,
-        id: hilum_message::MessageId,
+        (message, number): (hilum_message::MessageId, u64),
         facts: &Facts,
         rows: &mut Rows,
         context: &mut StepContext<'_>,
     ) -> Result<(), Halted> {
-        let (at_ms, by) = (context.arrived_ms, id.to_string());
+        let (at_ms, by) = (context.arrived_ms, message.to_string());
         let cause = Cause {
-            id,
+            id: message.derive("match", number),
             at_ms,
             by: &by,
             reason: "",

@@ -199,6 +199,7 @@ fn channel(format_name: &str, steps: Vec<StepPlan>) -> ChannelPlan {
         name: name.into(),
         component: "topic".to_owned(),
         system: None,
+        store: false,
         digest: PlanDigest::default(),
         kind: DestinationKind::Topic(name.into()),
         sends: hilum_component::Sends::Message,

@@ -98,6 +98,9 @@ impl<'g, V: Fn() -> SiteView<'g>> Builder<'_, 'g, V> {
             file.priority.as_ref().map(|expr| expr.as_str()),
             report,
         );
+        let store = made
+            .as_ref()
+            .is_some_and(|(piece, _)| summary::is_store(&piece.name, &piece.config));
         let (component, system, digest, kind) = match (file.removed, made) {
             (Some(RemovedFile::DeadLetter), made) => {
                 let component = made.map_or_else(String::new, |(piece, _)| piece.name.clone());
@@ -128,6 +131,7 @@ impl<'g, V: Fn() -> SiteView<'g>> Builder<'_, 'g, V> {
             name: name.into(),
             component,
             system,
+            store,
             digest,
             kind,
             sends: file.sends,

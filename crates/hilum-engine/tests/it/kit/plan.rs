@@ -181,6 +181,7 @@ fn of_kind(name: &str, component: &str, kind: DestinationKind) -> DestinationPla
         name: name.into(),
         component: component.to_owned(),
         system: None,
+        store: false,
         digest: digest(name, 1),
         kind,
         sends: Sends::Message,

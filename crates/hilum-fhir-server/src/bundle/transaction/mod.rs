@@ -6,6 +6,7 @@
 
 mod ahead;
 mod answer;
+mod moved;
 mod plan;
 mod timed;
 
@@ -162,9 +163,12 @@ async fn once(
         references.found.insert(text.clone(), found);
     }
     let known = timed::known(call, items, &mut prepared).await?;
+    let former = moved::former(items, &known);
     let mut taken = taken(call, bundle, items, &prepared, (references, known)).await?;
     timed::leave(&mut prepared.plans, &mut taken);
-    let (changes, bodies) = changes(items, &prepared.plans, &mut taken);
+    let (mut changes, bodies) = changes(items, &prepared.plans, &mut taken);
+    // Behind all that is answered.
+    changes.extend(moved::changes(call, items, (&former, &taken), &mut prepared).await?);
     let commit = Commit {
         expectations: std::mem::take(&mut prepared.expectations),
         changes,

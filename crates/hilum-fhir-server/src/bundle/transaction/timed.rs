@@ -22,7 +22,7 @@ pub(super) const MERGED: usize = usize::MAX - 1;
 
 /// What is there of a resource that an update with a time is about.
 pub(super) struct Known {
-    stored: Stored,
+    pub(super) stored: Stored,
     /// What comes has content beside its text.
     apart: bool,
 }
@@ -55,6 +55,11 @@ impl Became {
 
     pub(super) const fn taken(&self) -> &Taken {
         &self.taken
+    }
+
+    /// It is current from now on, and no old state for the history.
+    pub(super) const fn is_newest(&self) -> bool {
+        self.stays.is_none()
     }
 
     /// The versions that are written, the last of which is current from then on.
@@ -129,6 +134,10 @@ pub(super) fn became(
         stays: None,
     };
     let Some(Known { stored, apart }) = known else {
+        let json = match timed.takes_back.as_slice() {
+            [] => json,
+            names => as_of::without(&json, names),
+        };
         let fills = item.conditions.if_none_exist.is_some();
         let times = match fills {
             true => Times::gap(timed.time),

@@ -170,6 +170,7 @@ fn planned(
         name,
         component: "subscription".to_owned(),
         system: None,
+        store: false,
         digest: PlanDigest(digest),
         kind,
         sends: Sends::Message,

@@ -112,6 +112,7 @@ fn settings(
         software: None,
         // Only a store that keeps the newest of each element knows what to do with it.
         as_of: false,
+        taken_back: false,
         snapshots: BTreeMap::new(),
     })
 }

@@ -83,6 +83,10 @@ fn undo(arguments: &UndoLinks, output: &Output) -> anyhow::Result<Exit> {
             "undone; {} takes that back again",
             text(&answer, "event")
         ));
+        match text(&answer, "message") {
+            "" => output.line("no FHIR store of this node was told: the channel has none, or no longer has the message"),
+            message => output.line(format_args!("{message} tells the FHIR stores of its channel")),
+        }
     }
     Ok(Exit::Done)
 }

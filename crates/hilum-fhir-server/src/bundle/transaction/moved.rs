@@ -1,0 +1,188 @@
+//! What belongs to a visit goes with it to another patient (A45): results, reports, documents and orders.
+//!
+//! A visit is moved because it was registered for the wrong one; so what was recorded in it is not of
+//! that one either. Moved back, all goes back.
+
+use std::collections::{HashMap, HashSet};
+
+use bytes::Bytes;
+use hilum_fhir::IssueType;
+use hilum_fhir_store::{Body, Change, Expect, Expected, Method, Query, ResourceType, Stored};
+
+use super::timed::{Became, Known, MERGED};
+use super::{Plan, Prepared};
+use crate::bundle::read::Item;
+use crate::call::Call;
+use crate::fault::Fault;
+use crate::interaction::members;
+use crate::write;
+
+/// The elements by which a resource says of whom it is.
+const OWNER: [&[u8]; 2] = [b"subject", b"patient"];
+
+/// Of whom the visits are that are moved, by their items.
+pub(super) fn former(items: &[Item], known: &HashMap<usize, Known>) -> HashMap<usize, String> {
+    let moved = items.iter().filter(|item| is_moved(item));
+    let each = moved.filter_map(|item| {
+        let body = known.get(&item.at)?.stored.body.as_ref()?;
+        Some((item.at, owner(&body.bytes)?))
+    });
+    each.collect()
+}
+
+fn is_moved(item: &Item) -> bool {
+    item.timed.as_ref().is_some_and(|timed| timed.moves)
+}
+
+/// The changes of what belongs to the visits that have got another patient.
+pub(super) async fn changes(
+    call: &Call,
+    items: &[Item],
+    (former, taken): (&HashMap<usize, String>, &HashMap<usize, Became>),
+    prepared: &mut Prepared,
+) -> Result<Vec<Change>, Fault> {
+    let mut changes = Vec::new();
+    for item in items.iter().filter(|item| is_moved(item)) {
+        let (Some(before), Some(became)) = (former.get(&item.at), taken.get(&item.at)) else {
+            continue;
+        };
+        let now = owner(&became.taken().json).filter(|_| became.is_newest());
+        let Some(now) = now.filter(|now| now != before) else {
+            continue;
+        };
+        let Some(Plan::Write(write)) = prepared.plans.get(item.at) else {
+            continue;
+        };
+        let (ty, id) = (write.ty, write.id.clone());
+        let types = call.tenant.table.all();
+        let query = Query {
+            criteria: vec![members(call, ty, &id, &types)?],
+            count: u32::try_from(call.fhir.limits.page_max).unwrap_or(u32::MAX),
+            ..Query::default()
+        };
+        for (resource_type, id) in belonging(call, query, prepared).await? {
+            let stored = call.tenant.store.read_apart(resource_type, &id).await?;
+            let Some(stored) = stored else { continue };
+            let Some(method) = with_owner(call, &stored, (before, &now))? else {
+                continue;
+            };
+            prepared.expectations.push(Expect::Version {
+                resource_type,
+                id: id.clone(),
+                expected: Expected::Exactly(stored.version),
+            });
+            prepared.owners.push(MERGED);
+            changes.push(Change {
+                resource_type,
+                id,
+                method,
+            });
+        }
+    }
+    Ok(changes)
+}
+
+/// What a query finds, all of it, but for what the transaction writes itself.
+async fn belonging(
+    call: &Call,
+    mut query: Query,
+    prepared: &mut Prepared,
+) -> Result<Vec<(ResourceType, String)>, Fault> {
+    let own: HashSet<(ResourceType, String)> = prepared
+        .plans
+        .iter()
+        .filter_map(|plan| match plan {
+            Plan::Write(write) => Some((write.resource_type, write.id.clone())),
+            Plan::Read | Plan::There(_) | Plan::Delete(_) => None,
+        })
+        .collect();
+    let most = call.fhir.limits.gathered_max;
+    let mut all = Vec::new();
+    loop {
+        let asked = query.clone();
+        let page = call.tenant.search(query.clone()).await?;
+        // What comes to belong to it meanwhile has to go with it too.
+        prepared.expectations.push(Expect::Search {
+            query: Box::new(asked),
+            found: page.found.iter().map(|found| found.pk).collect(),
+        });
+        prepared.owners.push(MERGED);
+        let named = page.found.into_iter().map(|found| found.stored);
+        let named = named.map(|stored| (stored.resource_type, stored.id.to_string()));
+        all.extend(named.filter(|one| !own.contains(one)));
+        if all.len() > most {
+            let text = format!("more than {most} resources belong to the visit that is moved");
+            return Err(Fault::precondition(IssueType::TooCostly, text));
+        }
+        match page.next {
+            Some(next) => query.after = Some(next),
+            None => return Ok(all),
+        }
+    }
+}
+
+/// Of whom a resource is, as a reference.
+fn owner(json: &[u8]) -> Option<String> {
+    let text = references(json).next()?;
+    std::str::from_utf8(text).ok().map(str::to_owned)
+}
+
+/// The texts of the references to whom a resource is of, without their quotes.
+fn references(json: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let all = write::members(json).into_iter();
+    let owners = all.filter(|(name, _)| OWNER.contains(name));
+    let references = owners.filter_map(|(_, value)| {
+        let own = write::members(value).into_iter();
+        own.filter(|(name, _)| *name == b"reference")
+            .map(|(_, text)| text)
+            .next()
+    });
+    references.filter_map(|text| text.strip_prefix(b"\"")?.strip_suffix(b"\""))
+}
+
+/// The resource as one of somebody else, if it is of this one.
+fn with_owner(
+    call: &Call,
+    stored: &Stored,
+    (before, now): (&str, &str),
+) -> Result<Option<Method>, Fault> {
+    let Some(body) = &stored.body else {
+        return Ok(None);
+    };
+    let mut text = body.bytes.to_vec();
+    let mut apart = body.apart.clone();
+    let mut changed = false;
+    // From the last one, so that the places before stay what they are.
+    let places: Vec<usize> = references(&body.bytes)
+        .filter(|text| *text == before.as_bytes())
+        .filter_map(|text| (text.as_ptr() as usize).checked_sub(body.bytes.as_ptr() as usize))
+        .collect();
+    for place in places.into_iter().rev() {
+        let end = place + before.len();
+        if text.get(place..end) != Some(before.as_bytes()) {
+            continue;
+        }
+        text.splice(place..end, now.bytes());
+        for one in apart.iter_mut().filter(|one| one.at as usize >= end) {
+            let moved = (one.at as usize + now.len()).saturating_sub(before.len());
+            one.at = u32::try_from(moved).unwrap_or(u32::MAX);
+        }
+        changed = true;
+    }
+    if !changed {
+        return Ok(None);
+    }
+    // When it was so, and how it is read, stays.
+    let body = Body {
+        bytes: Bytes::from(text),
+        apart,
+        ..body.clone()
+    };
+    let whole = Stored {
+        body: Some(body.clone()),
+        ..stored.clone()
+    };
+    let resource = write::trusted(&write::spliced(&whole).unwrap_or_default())?;
+    let rows = call.tenant.rows(&resource);
+    Ok(Some(Method::Update { body, rows }))
+}
