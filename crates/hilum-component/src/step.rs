@@ -203,6 +203,8 @@ pub struct StepContext<'a> {
     pub(crate) meter: &'a dyn Meter,
     pub(crate) state: &'a dyn StateView,
     pub(crate) changes: &'a mut Changes,
+    /// What [`StepContext::keep_apart`] was called with.
+    pub(crate) apart: Option<&'static str>,
 }
 
 /// What a message did to the state.
@@ -227,9 +229,25 @@ impl StepContext<'_> {
         }
     }
 
+    /// From now on this step reads and writes values that lie apart from those of other messages:
+    /// what a test says is never held against what is real, nor remembered with it.
+    pub fn keep_apart(&mut self, name: &'static str) {
+        self.apart = Some(name);
+    }
+
+    /// The scope in which the values of a scope lie for this message.
+    #[must_use]
+    pub fn scope(&self, scope: &str) -> String {
+        match self.apart {
+            Some(apart) => format!("{scope}.{apart}"),
+            None => scope.to_owned(),
+        }
+    }
+
     /// The value of a key, with what this message has already changed.
     pub fn get(&mut self, scope: &str, key: &str) -> Option<Bytes> {
-        let name = (scope.to_owned(), key.to_owned());
+        let name = (self.scope(scope), key.to_owned());
+        let scope = name.0.as_str();
         if let Some(change) = self.changes.writes.get(&name) {
             return change.value.clone();
         }
@@ -253,7 +271,7 @@ impl StepContext<'_> {
 
     /// Changes a value; committed with the message or not at all.
     pub fn put(&mut self, scope: &str, key: &str, value: Option<Bytes>, expires_ms: Option<u64>) {
-        let (scope, key) = (scope.to_owned(), key.to_owned());
+        let (scope, key) = (self.scope(scope), key.to_owned());
         let change = StateChange {
             scope: scope.clone(),
             key: key.clone(),
@@ -265,7 +283,7 @@ impl StepContext<'_> {
 
     /// Sets a timer, or removes it.
     pub fn wake(&mut self, scope: &str, key: &str, due_ms: Option<u64>) {
-        let (scope, key) = (scope.to_owned(), key.to_owned());
+        let (scope, key) = (self.scope(scope), key.to_owned());
         self.changes.timers.push(TimerChange { scope, key, due_ms });
     }
 

@@ -58,6 +58,8 @@ pub struct Facts {
     pub mother: Option<Identifier>,
     /// Its orders.
     pub orders: Vec<OrderFacts>,
+    /// The orders of which these are children (ORC-8, OBR-29).
+    pub parents: Vec<Identifier>,
     /// When it was so; the time of arrival where the source does not say.
     pub as_of: SourceTime,
 }
@@ -364,6 +366,14 @@ fn orders(memory: &mut dyn Memory, facts: &Facts, found: &mut Assessment) -> Res
         }
         if !known && !order.numbers.is_empty() && facts.kind == Kind::Result {
             found.lacks(Unknown::Order);
+        }
+    }
+    // A child is of the same patient as its parent, which the message does not change.
+    for parent in &facts.parents {
+        if let Some(row) = read::<Order>(memory, &parent.key())?
+            && of_others(memory, &row.patients, found)?
+        {
+            found.contradicts(Contradiction::OrderOfOther);
         }
     }
     Ok(())

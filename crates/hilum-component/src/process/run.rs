@@ -118,6 +118,7 @@ impl Runner<'_, '_> {
             meter: self.meter,
             state: self.state,
             changes: self.changes,
+            apart: None,
         };
         context.spend()?;
         plan.step.apply(message, &mut context)

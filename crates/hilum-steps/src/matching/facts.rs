@@ -224,6 +224,7 @@ impl<'a> Reader<'a> {
                 let change =
                     field(segment, 1).map_or(OrderChange::None, |code| order_change(&code));
                 let numbers = self.numbers(segment);
+                self.parents(segment, 8, group);
                 group.facts.orders.push(OrderFacts {
                     numbers,
                     change,
@@ -239,6 +240,7 @@ impl<'a> Reader<'a> {
     /// An OBR is about the order of the ORC before it, unless it has numbers of its own.
     fn request(&mut self, segment: &Segment<'_>, group: &mut Group) {
         let numbers = self.numbers(segment);
+        self.parents(segment, 29, group);
         let facts = &group.facts;
         let same = facts.orders.last().is_some_and(|order| {
             numbers.is_empty()
@@ -311,6 +313,16 @@ impl<'a> Reader<'a> {
             .into_iter()
             .filter_map(|(n, kind)| self.sender.entity(&each(segment, n).next()?, kind))
             .collect()
+    }
+
+    /// The orders of which an order is a child.
+    fn parents(&self, segment: &Segment<'_>, n: u32, group: &mut Group) {
+        for part in each(segment, n) {
+            for (which, kind) in [(1, "placer"), (2, "filler")] {
+                let parent = self.sender.entity_of_pair(&part, which, kind);
+                group.facts.parents.extend(parent);
+            }
+        }
     }
 
     fn all(&self, segment: &Segment<'_>, n: u32, kind: Option<&str>) -> Vec<Identifier> {

@@ -8,9 +8,9 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use hilum_component::{Halted, StepContext, Working};
+use hilum_component::{Halted, SECURITY, StepContext, Working};
 use hilum_hl7v2::{Message, Part, Path, Segment};
-use hilum_identity::{Act, Facts, Field, Overtaken, Rows, tell};
+use hilum_identity::{Act, Facts, Field, Overtaken, Rows, digest, tell};
 
 use super::config::Late;
 use super::{finding_at, waits, withhold};
@@ -54,17 +54,30 @@ pub(super) fn judge(
     rows: &mut Rows,
     context: &mut StepContext<'_>,
 ) -> Result<Fate, Halted> {
-    let Some(message) = message.document.as_any().downcast_ref::<Message>() else {
+    let Some(v2) = message.document.as_any().downcast_ref::<Message>() else {
         return Ok(Fate::Same);
     };
     context.spend()?;
-    let (person, stay) = said(message, facts.sides.visit.is_some());
+    let has_visit = facts.sides.visit.is_some();
+    let (mut person, mut stay) = said(v2, has_visit);
+    let code = facts.event.map_or("", |event| event.code);
+    if LEAVE.contains(&code) {
+        stay.push(("leave".into(), None));
+    }
+    let labelled = if has_visit { &mut stay } else { &mut person };
+    // A label that no newer message has had is news: what is absent takes none away.
+    let labels = message.metadata.get(SECURITY).unwrap_or_default();
+    for label in labels.split(' ').filter(|label| !label.is_empty()) {
+        let name = format!("label:{:016x}", digest([label.as_bytes()]));
+        labelled.push((name.into(), None));
+    }
     let total = person.len() + stay.len();
     let newer = tell(&mut rows.over(context), facts, &person, &stay);
     let newer = newer.map_err(|error| waits(error.to_string()))?;
     if past == Overtaken::No && newer.is_empty() {
         return Ok(Fate::Same);
     }
+    let left = newer.contains_key("leave");
     let text = "a newer message of the same patient or visit came before it".to_owned();
     finding_at(context, "EVN-2", "late-message", text);
     // What is about the person alone (A31, A60) is not over with the visit.
@@ -92,7 +105,7 @@ pub(super) fn judge(
         }
         Late::Newest => Fate::Changed(Changes {
             newer,
-            over: past == Overtaken::Visit && of_visit,
+            over: of_visit && (past == Overtaken::Visit || left),
         }),
     })
 }
@@ -128,11 +141,27 @@ fn said(message: &Message, has_visit: bool) -> (Fields<'_>, Fields<'_>) {
         } else {
             &mut patient
         };
-        if !to.iter().any(|(name, _)| *name == id) {
-            to.push((id, None));
+        let name = list(&segment);
+        if !to.iter().any(|(known, _)| *known == name) {
+            to.push((name, None));
         }
     }
     (patient, visit)
+}
+
+/// The patient goes on leave, returns, and what takes either back: of these the newest holds.
+const LEAVE: [&str; 4] = ["A21", "A22", "A52", "A53"];
+
+/// The name of the list to which a segment belongs. Each allergy with an action code (IAM-6) is a
+/// list of its own, by IAM-7, else IAM-3: that one is deleted says nothing of another.
+fn list<'m>(segment: &Segment<'m>) -> Cow<'m, str> {
+    let id = segment.id();
+    if id != "IAM" {
+        return id;
+    }
+    let said = |n| segment.field(n).filter(|field| !field.is_blank());
+    let item = said(7).or_else(|| said(3));
+    format!("{id}:{:016x}", digest(item.iter().map(|field| field.raw()))).into()
 }
 
 const HEADER: &str = "MSH|^~\\&|||||||ADT^A08|0|P|2.5|||||||UNICODE UTF-8\r";
@@ -196,7 +225,7 @@ impl Changes {
                     replace(v2, segment, field, value.as_deref()).map_err(failed)?;
                 }
                 None => {
-                    let named = |at: &usize| v2.segment(*at).is_some_and(|one| one.has_id(&name));
+                    let named = |at: &usize| v2.segment(*at).is_some_and(|one| list(&one) == name);
                     lists.extend((0..v2.segment_count()).filter(named));
                 }
             }

@@ -5,7 +5,8 @@
 //! result for a cancelled visit or order. Of results what is older than what is there, or preliminary
 //! after the final one, is taken out, with a finding; so is a charge that was posted before. What is for
 //! a merged number is for the survivor. Registrations are what is known from then on, and merges, moves
-//! and links change which numbers belong together; one that comes late brings nothing back.
+//! and links change which numbers belong together; one that comes late brings nothing back. Tests are
+//! held against other tests alone, and never wait.
 
 mod charges;
 mod config;
@@ -19,7 +20,7 @@ use std::sync::Arc;
 
 use hilum_component::{
     Build, BuildContext, Built, ComponentSpec, Example, Finding, Flow, Halted, Limit, Problem,
-    Severity, Step, StepContext, StepExample, SystemInfo, TraceLine, UnknownPatient, Working,
+    Severity, Step, StepContext, StepExample, SystemInfo, TEST, TraceLine, UnknownPatient, Working,
 };
 use hilum_hl7v2::Message;
 use hilum_identity::results::Ruling;
@@ -170,6 +171,11 @@ impl Step for Match {
             return Err(Halted::reject("only messages of HL7 v2 are matched"));
         };
         context.spend()?;
+        if message.metadata.get(TEST).is_some() {
+            context.keep_apart(TEST);
+            // Nobody decides about a test, and one that waited would hold up what is real.
+            context.released = true;
+        }
         let sender = self.sender_of(message);
         let facts::Read {
             mut groups,
@@ -280,7 +286,7 @@ impl Match {
         Err(Halted::Hold {
             reason: "nobody has registered the patient yet".to_owned(),
             until_ms,
-            wake: wake.map(|wake| (Patient::SCOPE.to_owned(), wake.key())),
+            wake: wake.map(|wake| (context.scope(Patient::SCOPE), wake.key())),
         })
     }
 

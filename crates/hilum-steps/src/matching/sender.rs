@@ -77,8 +77,28 @@ impl Sender {
     /// An entity identifier (HL7 v2.5.1 §2.A.28) of an order. `None` without an authority: a number
     /// alone is that of many orders.
     pub(super) fn entity(&self, part: &Part<'_>, kind: &str) -> Option<Identifier> {
-        let value = part.said(&[1])?;
-        let (name, oid) = (part.said(&[2]), part.said(&[3]));
+        self.named(part.said(&[1])?, part.said(&[2]), part.said(&[3]), kind)
+    }
+
+    /// One of a pair of entity identifiers (HL7 v2.5.1 §2.A.27): the placer's is the first, the
+    /// filler's the second.
+    pub(super) fn entity_of_pair(
+        &self,
+        part: &Part<'_>,
+        which: u32,
+        kind: &str,
+    ) -> Option<Identifier> {
+        let said = |n| part.said(&[which, n]);
+        self.named(said(1)?, said(2), said(3), kind)
+    }
+
+    fn named(
+        &self,
+        value: String,
+        name: Option<String>,
+        oid: Option<String>,
+        kind: &str,
+    ) -> Option<Identifier> {
         let declared = self.declared(name.as_deref(), oid.as_deref(), Some(kind));
         let authority = match declared {
             Some(authority) => authority.name.clone(),

@@ -205,6 +205,52 @@ fn a_late_deletion_does_not_delete_whom_a_newer_message_has_registered() {
 }
 
 #[test]
+fn a_late_leave_sends_nobody_away_who_has_returned() {
+    let who = "Doe^Jane||19700101|F";
+    for (newer, older) in [("A22", "A21"), ("A52", "A21"), ("A53", "A22")] {
+        let mut channel = channel("newest");
+        channel.run(&adt(newer, 5, who, "W1", ""));
+        let late = channel.run(&adt(older, 3, who, "W1", ""));
+        assert_eq!(late.disposition, Disposition::Filtered, "{older}");
+        // One that says something new besides is a change.
+        let late = channel.run(&adt(older, 4, &format!("{who}|||Elm 1"), "W1", ""));
+        let text = outcome(&late).concat();
+        assert!(text.contains("ADT^A08") && text.contains("Elm 1"), "{text}");
+    }
+}
+
+#[test]
+fn allergies_with_an_action_are_no_list_of_each_other() {
+    let mut channel = channel("newest");
+    let iam = |code: &str, action: &str| format!("IAM|1|DA|{code}^^L|SV||{action}\n");
+    let who = "Doe^Jane||19700101|F";
+    channel.run(&adt("A60", 5, who, "W1", &iam("PEN", "D")));
+    let added = format!("{}{}", iam("PEN", "A"), iam("LTX", "A"));
+    let late = outcome(&channel.run(&adt("A60", 3, who, "W1", &added))).concat();
+    assert!(late.contains("LTX"), "it is not lost: {late}");
+    assert!(!late.contains("PEN"), "it does not come back: {late}");
+}
+
+#[test]
+fn a_late_message_that_alone_makes_a_stay_confidential_goes_on() {
+    let mut channel = channel("newest");
+    let stay = |event: &str, at: u32, courtesy: &str| {
+        let pv1 = format!("W1|||||||||||||{courtesy}|||V1");
+        let message = adt(event, at, "Doe^Jane||19700101|F", "W1", "");
+        message.replace("W1||||||||||||||||V1", &pv1)
+    };
+    channel.run(&stay("A03", 5, "NRM"));
+    let late = channel.run(&stay("A01", 1, "VIP"));
+    assert!(outcome(&late).concat().contains("ADT^A08"));
+    assert_eq!(late.deliveries[0].metadata.get("security"), Some("R CEL"));
+    // The same label tells nothing new.
+    let again = channel.run(&stay("A01", 2, "VIP"));
+    assert_eq!(again.disposition, Disposition::Accepted);
+    let third = channel.run(&stay("A01", 1, "VIP"));
+    assert_eq!(third.disposition, Disposition::Filtered);
+}
+
+#[test]
 fn what_is_about_the_person_alone_is_not_over_with_the_visit() {
     let mut channel = channel("newest");
     channel.run(&adt("A03", 5, "Doe^Jane||19700101|F", "W1", ""));

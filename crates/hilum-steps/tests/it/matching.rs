@@ -48,6 +48,52 @@ fn codes(processed: &Processed) -> Vec<&str> {
 }
 
 #[test]
+fn a_child_of_an_order_of_another_patient_waits() {
+    let mut channel = channel();
+    channel.run(&adt("A01", "20260101", "7", JANE));
+    channel.run(&adt("A01", "20260101", "8", JOHN));
+    codes(&channel.run(&oru("7^^^H^MR", JANE)));
+    let child = oru("8^^^H^MR", JOHN)
+        .replace("RE|P1^EHR|F1^LAB", "RE|P2^EHR|F2^LAB|||||PARENT")
+        .replace("OBR|1|P1^EHR|F1^LAB", "OBR|1|P2^EHR|F2^LAB");
+    for parent in ["P1&EHR", "^F1&LAB", "P1&EHR^F1&LAB"] {
+        let held = channel.run(&child.replace("PARENT", parent));
+        assert!(waits(&held).contains("of another patient"), "{parent}");
+    }
+    let own = channel.run(&child.replace("PARENT", "P2&EHR^F2&LAB"));
+    assert!(codes(&own).is_empty());
+}
+
+#[test]
+fn a_test_is_held_against_tests_alone_and_teaches_nothing() {
+    let mut channel = channel();
+    let test = |text: &str| text.replace("|1|P|2.5", "|1|T|2.5");
+    channel.run(&adt("A01", "20260101", "7", JANE));
+    channel.run(&adt("A01", "20260101", "8", JOHN));
+    // Another name, another birth date and a merge of two real numbers.
+    let merge = format!("{}MRG|8^^^H^MR\n", adt("A40", "20260103", "7", JOHN));
+    let trained = [test(&adt("A08", "20260102", "7", JOHN)), test(&merge)];
+    for text in &trained {
+        // None of them waits for a person.
+        codes(&channel.run(text));
+    }
+    assert!(codes(&channel.run(&oru("7^^^H^MR", JANE))).is_empty());
+    let real = channel.run(
+        &oru("8^^^H^MR", JOHN)
+            .replace("P1", "P2")
+            .replace("F1", "F2"),
+    );
+    assert!(codes(&real).is_empty(), "it goes to its own number");
+    assert!(outcome(&real).concat().contains("PID|||8^^^H^MR"));
+    // Among themselves tests are matched: 8 was merged there.
+    let trained = channel.run(&test(&oru("8^^^H^MR", JOHN)));
+    assert!(outcome(&trained).concat().contains("PID|||7^^^H^MR"));
+    // One that nobody knows goes on: it would hold up what is real.
+    let unknown = channel.run(&test(&oru("9^^^H^MR", JANE)));
+    assert_eq!(codes(&unknown), ["unknown-patient"]);
+}
+
+#[test]
 fn a_result_waits_for_its_patient_and_then_must_be_of_that_patient() {
     let mut channel = channel();
     let held = channel.run(&oru("7^^^H^MR", JANE));
