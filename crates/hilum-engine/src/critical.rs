@@ -2,9 +2,11 @@
 //! not, and how long each took.
 //!
 //! A delivery of a critical result has a row in the state, written in the commit of its message, so it
-//! survives a restart. The rows are held against the journal now and then; what is over is kept for the
-//! report, elsewhere, so that what is open stays few.
+//! survives a restart; so has one that is held, since whoever waits for it does not know why. The rows
+//! are held against the journal now and then; what is over is kept for the report, elsewhere, so that
+//! what is open stays few. Somebody counts as told when a channel has the alert durably.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -17,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::alert::Alert;
 use crate::figures::{Counter, Latency};
+use crate::run::alerts::{Told, hand_over};
 use crate::runtime::Core;
 use crate::store;
 
@@ -30,6 +33,8 @@ const KEPT_MS: u64 = 90 * 86_400_000;
 const EVERY: Duration = Duration::from_millis(500);
 /// Open rows that are read at once; beyond it the newest wait until older ones are over.
 const OPEN_MAX: usize = 100_000;
+/// The ordinal of a message that is held: it has no deliveries yet.
+const HELD: u32 = u32::MAX;
 /// Deliveries that are looked up at a time, those that are due first.
 const LOOK_MAX: usize = 500;
 
@@ -39,11 +44,12 @@ const LOOK_MAX: usize = 500;
 pub struct Critical {
     /// The message.
     pub message: String,
-    /// The place of the delivery among those of the message.
+    /// The place of the delivery among those of the message; the greatest number for a message that
+    /// is held.
     pub ordinal: u32,
     /// The channel.
     pub channel: Arc<str>,
-    /// The destination.
+    /// The destination; `held` for a message that is held.
     pub destination: Arc<str>,
     /// The flag of the value (`HH`), or `STAT`.
     pub why: String,
@@ -58,7 +64,7 @@ pub struct Critical {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub acknowledged_ms: Option<u64>,
     /// `waiting`, `acknowledged`, `taken` (received, and not acknowledged by the application),
-    /// `dead-letter`, `withdrawn` or `gone`.
+    /// `dead-letter`, `withdrawn` or `gone`; of a message that was held and is not any more `decided`.
     pub state: String,
 }
 
@@ -104,30 +110,27 @@ impl CriticalFigures {
     }
 }
 
-/// The rows of a message's critical deliveries, for its commit.
+/// The rows of a message's critical deliveries, for its commit; of one that is held a row of its own.
 pub(crate) fn rows(plan: &ChannelPlan, processed: &Processed) -> Vec<StateWrite> {
     let mut rows = Vec::new();
+    if processed.hold.is_some()
+        && let Some(why) = processed.metadata.get(CRITICAL)
+    {
+        let within = plan.destinations.iter();
+        let within = within.filter_map(|one| one.care.critical_within).min();
+        rows.extend(within.and_then(|within| {
+            let due_ms = first_ms(processed).saturating_add(within.0);
+            row(plan, processed, HELD, &Arc::from("held"), why, due_ms)
+        }));
+    }
     for (delivery, ordinal) in processed.deliveries.iter().zip(0_u32..) {
-        let Some(due_ms) = delivery.critical else {
-            continue;
-        };
-        let row = Critical {
-            message: processed.id.to_string(),
-            ordinal,
-            channel: Arc::clone(&plan.name),
-            destination: Arc::clone(&delivery.destination),
-            why: delivery
-                .metadata
-                .get(CRITICAL)
-                .unwrap_or("critical")
-                .to_owned(),
-            arrived_ms: first_ms(processed),
-            due_ms,
-            told_ms: None,
-            acknowledged_ms: None,
-            state: "waiting".to_owned(),
-        };
-        rows.extend(write(OPEN, &row, None));
+        let why = delivery.metadata.get(CRITICAL).unwrap_or("critical");
+        let to = &delivery.destination;
+        rows.extend(
+            delivery
+                .critical
+                .and_then(|due_ms| row(plan, processed, ordinal, to, why, due_ms)),
+        );
     }
     rows
 }
@@ -137,6 +140,29 @@ fn first_ms(processed: &Processed) -> u64 {
     let first = processed.metadata.get(FIRST_RECEIVED);
     let first = first.and_then(|text| text.parse().ok());
     first.unwrap_or(processed.arrived_ms)
+}
+
+fn row(
+    plan: &ChannelPlan,
+    processed: &Processed,
+    ordinal: u32,
+    destination: &Arc<str>,
+    why: &str,
+    due_ms: u64,
+) -> Option<StateWrite> {
+    let row = Critical {
+        message: processed.id.to_string(),
+        ordinal,
+        channel: Arc::clone(&plan.name),
+        destination: Arc::clone(destination),
+        why: why.to_owned(),
+        arrived_ms: first_ms(processed),
+        due_ms,
+        told_ms: None,
+        acknowledged_ms: None,
+        state: "waiting".to_owned(),
+    };
+    write(OPEN, &row, None)
 }
 
 fn write(scope: &str, row: &Critical, expires_ms: Option<u64>) -> Option<StateWrite> {
@@ -191,15 +217,38 @@ async fn look(core: &Arc<Core>) -> Result<(), JournalError> {
     // Whoever is not told of yet and due first; each of the others comes round.
     open.sort_by_key(|row| (row.told_ms.is_some(), row.due_ms));
     let mut writes = Vec::new();
+    let held = if open.iter().any(|row| row.ordinal == HELD) {
+        core.journal.holds().await?
+    } else {
+        Vec::new()
+    };
+    let held: BTreeSet<String> = held.iter().map(|row| row.message.to_string()).collect();
     for row in open.into_iter().take(LOOK_MAX) {
-        let now = found(core, &row).await?;
-        let (row, over) = settle(core, row, now);
-        if over {
+        let now = match row.ordinal {
+            HELD if held.contains(&row.message) => Now::Held,
+            HELD => Now::Decided,
+            _ => found(core, &row).await?,
+        };
+        let was_told = row.told_ms.is_some();
+        let next = settle(core, row, now);
+        if !told(core, &next.alerts).await {
+            // It is tried again the next time.
+            continue;
+        }
+        core.critical
+            .told
+            .add(u64::from(!was_told && next.row.told_ms.is_some()));
+        if next.over {
+            if let Some(at_ms) = next.row.acknowledged_ms {
+                core.critical.acknowledged.add(1);
+                let took_ms = at_ms.saturating_sub(next.row.arrived_ms);
+                core.critical.took.observe_us(took_ms.saturating_mul(1_000));
+            }
             let expires_ms = Some(core.now_ms().saturating_add(KEPT_MS));
-            writes.push(remove(&row.row));
-            writes.extend(write(OVER, &row.row, expires_ms));
-        } else if row.changed {
-            writes.extend(write(OPEN, &row.row, None));
+            writes.push(remove(&next.row));
+            writes.extend(write(OVER, &next.row, expires_ms));
+        } else if next.changed {
+            writes.extend(write(OPEN, &next.row, None));
         }
     }
     if writes.is_empty() {
@@ -216,8 +265,20 @@ async fn look(core: &Arc<Core>) -> Result<(), JournalError> {
     Ok(())
 }
 
+/// Whether each of these alerts has found somebody.
+async fn told(core: &Arc<Core>, alerts: &[Alert]) -> bool {
+    for alert in alerts {
+        if Box::pin(hand_over(core, alert)).await == Told::No {
+            return false;
+        }
+    }
+    true
+}
+
 /// Where a delivery is.
 enum Now {
+    Held,
+    Decided,
     Waiting,
     Acknowledged(u64),
     Taken,
@@ -274,88 +335,94 @@ async fn delivered(core: &Core, row: &Critical, id: DeliveryId) -> Result<Now, J
     })
 }
 
-/// A row, and whether it is to be written.
-struct Row {
+/// A row as it is now.
+struct Next {
     row: Critical,
+    /// It is to be written.
     changed: bool,
+    /// Nobody waits for it any more.
+    over: bool,
+    /// What somebody is to be told of it.
+    alerts: Vec<Alert>,
 }
 
-/// What follows from where a delivery is; says whether it is over.
-fn settle(core: &Core, mut row: Critical, now: Now) -> (Row, bool) {
+/// What follows from where a delivery is.
+fn settle(core: &Core, row: Critical, now: Now) -> Next {
     let now_ms = core.now_ms();
     let before = row.clone();
-    let over = match now {
-        Now::Waiting => {
-            row.state = "waiting".to_owned();
-            if now_ms > row.due_ms {
-                tell(core, &mut row, "was not acknowledged in time");
-            }
-            false
-        }
-        Now::Dead => {
-            row.state = "dead-letter".to_owned();
-            tell(core, &mut row, "became a dead letter");
-            false
-        }
-        Now::Taken => {
-            row.state = "taken".to_owned();
-            let due = now_ms > row.due_ms;
-            if due {
-                let text = "was received, and the application has not acknowledged it in time";
-                tell(core, &mut row, text);
-            }
-            due
-        }
-        Now::Acknowledged(at_ms) => {
-            if at_ms > row.due_ms {
-                tell(core, &mut row, "was not acknowledged in time");
-            }
-            row.state = "acknowledged".to_owned();
-            row.acknowledged_ms = Some(at_ms);
-            core.critical.acknowledged.add(1);
-            let took_ms = at_ms.saturating_sub(row.arrived_ms);
-            core.critical.took.observe_us(took_ms.saturating_mul(1_000));
-            clear(
-                core,
-                &row,
-                &format!("was acknowledged after {} s", took_ms / 1_000),
-            );
-            true
-        }
-        Now::Withdrawn => {
-            row.state = "withdrawn".to_owned();
-            clear(core, &row, "was withdrawn by a person");
-            true
-        }
-        Now::Gone => {
-            row.state = "gone".to_owned();
-            clear(core, &row, "is no longer kept");
-            true
-        }
+    let is_due = now_ms > row.due_ms;
+    let mut next = Next {
+        row,
+        changed: false,
+        over: false,
+        alerts: Vec::new(),
     };
-    let changed = row != before;
-    (Row { row, changed }, over)
-}
-
-/// Somebody is told, once for each delivery.
-fn tell(core: &Core, row: &mut Critical, what: &str) {
-    if row.told_ms.is_some() {
-        return;
+    match now {
+        Now::Held if is_due => {
+            next.tell(
+                core,
+                "is held and nobody has decided in time (`hilum holds`)",
+            );
+        }
+        Now::Waiting if is_due => {
+            next.state("waiting");
+            next.tell(core, "was not acknowledged in time");
+        }
+        Now::Held | Now::Waiting => next.state("waiting"),
+        Now::Decided => next.end(core, "decided", "is no longer held"),
+        Now::Dead => {
+            next.state("dead-letter");
+            next.tell(core, "became a dead letter");
+        }
+        Now::Taken if is_due => {
+            let text = "was received, and the application has not acknowledged it in time";
+            next.tell(core, text);
+            next.state("taken");
+            next.over = true;
+        }
+        Now::Taken => next.state("taken"),
+        Now::Acknowledged(at_ms) => {
+            if at_ms > next.row.due_ms {
+                next.tell(core, "was not acknowledged in time");
+            }
+            next.row.acknowledged_ms = Some(at_ms);
+            let took_s = at_ms.saturating_sub(next.row.arrived_ms) / 1_000;
+            let text = format!("was acknowledged after {took_s} s");
+            next.end(core, "acknowledged", &text);
+        }
+        Now::Withdrawn => next.end(core, "withdrawn", "was withdrawn by a person"),
+        Now::Gone => next.end(core, "gone", "is no longer kept"),
     }
-    row.told_ms = Some(core.now_ms());
-    core.critical.told.add(1);
-    let text = format!(
-        "a critical result ({}) {what}; call whoever cares for the patient, and see it with `hilum trace {}`",
-        row.why, row.message
-    );
-    core.publish_alert(alert(core, row, "raised", text));
+    next.changed = next.row != before;
+    next
 }
 
-/// Whoever was told learns that it is over.
-fn clear(core: &Core, row: &Critical, what: &str) {
-    if row.told_ms.is_some() {
-        let text = format!("the critical result ({}) {what}", row.why);
-        core.publish_alert(alert(core, row, "cleared", text));
+impl Next {
+    fn state(&mut self, state: &str) {
+        state.clone_into(&mut self.row.state);
+    }
+
+    /// Somebody is told, once for each delivery.
+    fn tell(&mut self, core: &Core, what: &str) {
+        if self.row.told_ms.is_some() {
+            return;
+        }
+        self.row.told_ms = Some(core.now_ms());
+        let text = format!(
+            "a critical result ({}) {what}; call whoever cares for the patient, and see it with `hilum trace {}`",
+            self.row.why, self.row.message
+        );
+        self.alerts.push(alert(core, &self.row, "raised", text));
+    }
+
+    /// It is over, and whoever was told learns that.
+    fn end(&mut self, core: &Core, state: &str, what: &str) {
+        self.state(state);
+        self.over = true;
+        if self.row.told_ms.is_some() {
+            let text = format!("the critical result ({}) {what}", self.row.why);
+            self.alerts.push(alert(core, &self.row, "cleared", text));
+        }
     }
 }
 
@@ -366,7 +433,7 @@ fn alert(core: &Core, row: &Critical, state: &'static str, text: String) -> Aler
         site: core.site(),
         channel: Some(Arc::clone(&row.channel)),
         owner: core.owner(&row.channel),
-        destination: Some(Arc::clone(&row.destination)),
+        destination: (row.ordinal != HELD).then(|| Arc::clone(&row.destination)),
         message: Some(row.message.clone()),
         text,
         at_ms: core.now_ms(),

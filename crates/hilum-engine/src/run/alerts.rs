@@ -24,31 +24,49 @@ pub(super) async fn publish(core: Arc<Core>, mut alerts: mpsc::Receiver<Alert>, 
             () = stop.requested() => None,
         };
         let Some(alert) = alert else { return };
-        tracing::warn!(kind = alert.kind, state = alert.state, channel = alert.channel.as_deref(),
-            destination = alert.destination.as_deref(), text = %alert.text, "alert");
-        let body = match serde_json::to_vec(&alert) {
-            Ok(body) => body,
-            Err(error) => {
-                tracing::error!(%error, "an alert cannot be written as JSON");
-                continue;
-            }
-        };
-        for channel in core.subscribers(ALERT_TOPIC) {
-            // An alert about the channel that carries alerts would raise itself for ever.
-            if alert.channel.as_ref() == Some(&channel.name) {
-                continue;
-            }
-            if let Some(destination) = core.full_queue(&channel.name) {
-                tracing::error!(channel = %channel.name, %destination,
-                    "an alert was not handed over: the queue is full");
-                continue;
-            }
-            let peer = Peer::inside(Arc::from("hilum"));
-            let arrival = Arrival::new(body.clone().into(), peer);
-            let taken = take_in(&core, &channel, arrival, Origin::Source).await;
-            channel.figures.disposed(taken.reply.disposition);
-        }
+        hand_over(&core, &alert).await;
     }
+}
+
+/// Whether somebody is told of an alert.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Told {
+    /// A channel has it durably, or none subscribes: it is in the log in any case.
+    Yes,
+    /// Channels subscribe, and none took it.
+    No,
+}
+
+/// Hands an alert to the channels that subscribe to [`ALERT_TOPIC`].
+pub(crate) async fn hand_over(core: &Arc<Core>, alert: &Alert) -> Told {
+    tracing::warn!(kind = alert.kind, state = alert.state, channel = alert.channel.as_deref(),
+        destination = alert.destination.as_deref(), text = %alert.text, "alert");
+    let body = match serde_json::to_vec(alert) {
+        Ok(body) => body,
+        Err(error) => {
+            tracing::error!(%error, "an alert cannot be written as JSON");
+            return Told::Yes;
+        }
+    };
+    let (mut asked, mut took) = (false, false);
+    for channel in core.subscribers(ALERT_TOPIC) {
+        // An alert about the channel that carries alerts would raise itself for ever.
+        if alert.channel.as_ref() == Some(&channel.name) {
+            continue;
+        }
+        asked = true;
+        if let Some(destination) = core.full_queue(&channel.name) {
+            tracing::error!(channel = %channel.name, %destination,
+                "an alert was not handed over: the queue is full");
+            continue;
+        }
+        let peer = Peer::inside(Arc::from("hilum"));
+        let arrival = Arrival::new(body.clone().into(), peer);
+        let taken = take_in(core, &channel, arrival, Origin::Source).await;
+        took |= taken.reply.disposition.is_positive();
+        channel.figures.disposed(taken.reply.disposition);
+    }
+    if asked && !took { Told::No } else { Told::Yes }
 }
 
 /// Evaluates the rules of every channel, and watches the disk.

@@ -1,6 +1,6 @@
 //! Starting, reloading and stopping an engine.
 
-mod alerts;
+pub(crate) mod alerts;
 mod queues;
 mod reload;
 mod retention;
