@@ -41,6 +41,34 @@ pub(crate) struct Course {
     pub(crate) waits: bool,
 }
 
+/// A part of the runs, so that several machines or nights share them: those whose numbers leave the
+/// same rest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Shard {
+    /// Counts from 0.
+    part: u64,
+    of: u64,
+}
+
+impl Shard {
+    pub(crate) fn has(self, number: u64) -> bool {
+        number % self.of == self.part
+    }
+}
+
+impl std::str::FromStr for Shard {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let parts = text.split_once('/');
+        let numbers = parts.and_then(|(part, of)| Some((part.parse().ok()?, of.parse().ok()?)));
+        match numbers {
+            Some((part, of)) if (1..=of).contains(&part) => Ok(Self { part: part - 1, of }),
+            _ => Err("write 3/40 for the third of forty parts".to_owned()),
+        }
+    }
+}
+
 /// All courses of a sequence.
 pub(crate) struct Courses<'s> {
     sequence: &'s Sequence,
@@ -264,6 +292,20 @@ mod tests {
     fn keeps_the_order_of_each_source_where_the_sequence_says_so() {
         check("each-source-in-order", 4, 6);
         check("each-source-in-order", 8, 200);
+    }
+
+    #[test]
+    fn the_parts_of_the_runs_are_all_of_them_and_none_is_in_two() {
+        let parts: Vec<Shard> = ["1/3", "2/3", "3/3"]
+            .map(|text| text.parse().unwrap())
+            .into();
+        for number in 0..10 {
+            let has = parts.iter().filter(|part| part.has(number)).count();
+            assert_eq!(has, 1, "run {number}");
+        }
+        for wrong in ["0/3", "4/3", "1/0", "1", "a/b"] {
+            assert!(wrong.parse::<Shard>().is_err(), "{wrong}");
+        }
     }
 
     #[test]

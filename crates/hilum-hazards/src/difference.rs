@@ -125,7 +125,33 @@ pub(crate) fn differences(
         &required.dead_letters,
         &outcome.dead_letters,
     ));
+    found.extend(of_alerts(&required.alerts, &outcome.alerts));
+    for (receiver, wanted) in &required.in_this_order {
+        let taken = outcome.orders.get(receiver).cloned().unwrap_or_default();
+        let own = taken.into_iter().filter(|name| wanted.contains(name));
+        let own: Vec<String> = own.collect();
+        if own != *wanted {
+            let place = format!("order of messages at {receiver}");
+            found.push(Difference::other(&place, wanted.join(", "), own.join(", ")));
+        }
+    }
     found
+}
+
+fn of_alerts(wanted: &Facts, got: &Facts) -> Vec<Difference> {
+    // The kind is the same for all of them.
+    let named = |of: &String| of.split_once(' ').map(|(_, of)| of.to_owned());
+    let got: Facts = got
+        .iter()
+        .filter_map(|(of, state)| Some((named(of)?, state.clone())))
+        .collect();
+    let all: BTreeSet<&String> = wanted.keys().chain(got.keys()).collect();
+    let differ = all.into_iter().filter(|of| wanted.get(*of) != got.get(*of));
+    let one = |of: &String| {
+        let text = |facts: &Facts| facts.get(of).cloned().unwrap_or_default();
+        Difference::other(&format!("alert of {of}"), text(wanted), text(&got))
+    };
+    differ.map(one).collect()
 }
 
 fn of_facts(receiver: &str, wanted: &Facts, got: &Facts) -> Vec<Difference> {

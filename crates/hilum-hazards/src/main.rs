@@ -34,6 +34,8 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+use crate::course::Shard;
+
 /// Runs the sequences of the hazard log
 #[derive(Clone, Debug, Parser)]
 #[command(name = "hilum-hazards")]
@@ -59,6 +61,9 @@ pub(crate) struct Arguments {
     /// Runs at once; as many as there are cores where it is not given
     #[arg(long)]
     pub(crate) threads: Option<usize>,
+    /// Only a part of the runs of each sequence: `3/40` is every fortieth, from the third one
+    #[arg(long)]
+    pub(crate) shard: Option<Shard>,
 }
 
 fn main() -> ExitCode {

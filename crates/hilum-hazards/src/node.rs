@@ -27,7 +27,7 @@ use crate::peers::{Real, Sender, V2, World};
 const BEGIN_MS: u64 = 1_793_599_200_000;
 
 /// How long the node may take to come to rest before a run is given up.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The checked site, made once for each thread: its components reach the FHIR store by one door.
 pub(crate) struct Site {
@@ -110,7 +110,10 @@ impl Site {
             let sender = Sender::default();
             let mut own = ChannelPlan::clone(channel);
             let source = sender.clone();
-            own.source.kind = SourceKind::Component(Arc::new(move || source.source()));
+            // A topic stays what it is.
+            if matches!(own.source.kind, SourceKind::Component(_)) {
+                own.source.kind = SourceKind::Component(Arc::new(move || source.source()));
+            }
             for destination in &mut own.destinations {
                 let system = destination.system.clone();
                 let end = system.unwrap_or_else(|| destination.name.to_string());
@@ -226,6 +229,11 @@ impl Node {
         let kept = gone.disk.power_cut(seed);
         gone.stop(site).await;
         Self::start(site, gone.world.clone(), kept, Arc::clone(&gone.time)).await
+    }
+
+    /// The time of the story, Unix milliseconds.
+    pub(crate) fn now_ms(&self) -> u64 {
+        BEGIN_MS + self.time.load(Ordering::Relaxed)
     }
 
     /// The engine, while it runs.

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use hilum_component::{
     Arrival, BoxFuture, Delivered, Delivery, DeliveryError, Destination, Intake, Outcome, Peer,
-    Reply, Source, SourceError, Stop,
+    Reply, SECURITY, Source, SourceError, Stop,
 };
 use hilum_message::Payload;
 use tokio::sync::watch;
@@ -83,6 +83,10 @@ struct Ways {
     mishap: Option<(u64, Mishap)>,
     attempts: u64,
     receivers: BTreeMap<String, Receiver>,
+    /// What whoever is on duty was told last, by kind and place.
+    alerts: BTreeMap<String, String>,
+    /// Which receiver took which message, in the order in which they did.
+    order: Vec<(String, String)>,
 }
 
 /// All receivers of a run, and how they behave.
@@ -131,6 +135,24 @@ impl World {
         let ways = self.lock();
         let found = ways.receivers.get(receiver);
         found.map(Receiver::facts).unwrap_or_default()
+    }
+
+    /// What whoever is on duty was told last: `critical-result results ehr` is `raised` or `cleared`.
+    pub(crate) fn alerts(&self) -> BTreeMap<String, String> {
+        self.lock().alerts.clone()
+    }
+
+    /// The messages that a receiver took, each at the place where it did so first.
+    pub(crate) fn order(&self, receiver: &str) -> Vec<String> {
+        let ways = self.lock();
+        let own = ways.order.iter().filter(|(of, _)| of == receiver);
+        let mut names: Vec<String> = Vec::new();
+        for (_, name) in own {
+            if !names.contains(name) {
+                names.push(name.clone());
+            }
+        }
+        names
     }
 
     /// What a receiver was sent and took, oldest first.
@@ -186,7 +208,14 @@ impl Destination for V2 {
             let mishap = self.world.before(&self.name, control_id(&text))?;
             let mut ways = self.world.lock();
             let receiver = ways.receivers.entry(self.name.clone()).or_default();
-            receiver.take(&text);
+            let labels = delivery.metadata.get(SECURITY).unwrap_or_default();
+            let labels: Vec<&str> = labels.split(' ').filter(|one| !one.is_empty()).collect();
+            receiver.take_labelled(&text, &labels);
+            if let Some((of, state)) = alert(&text) {
+                ways.alerts.insert(of, state);
+            }
+            ways.order
+                .push((self.name.clone(), control_id(&text).to_owned()));
             match mishap {
                 Some(_) => Err(lost()),
                 None => Ok(Delivered {
@@ -252,6 +281,16 @@ impl Destination for Real {
     fn close(&self) -> BoxFuture<'_, ()> {
         self.inner.close()
     }
+}
+
+/// What an alert is about, and whether it is raised or over.
+fn alert(text: &str) -> Option<(String, String)> {
+    let alert: serde_json::Value = serde_json::from_str(text).ok()?;
+    let word = |name: &str| alert[name].as_str().unwrap_or("?").to_owned();
+    // What has no destination is held.
+    let to = alert["destination"].as_str().unwrap_or("held").to_owned();
+    let of = [word("kind"), word("channel"), to].join(" ");
+    Some((of, word("state")))
 }
 
 /// MSH-10.

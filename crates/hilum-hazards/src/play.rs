@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use bytes::Bytes;
-use hilum_engine::{Held, OldState, OperateError, Replay, StateEdit};
+use hilum_engine::{Critical, Held, OldState, OnlyOpen, OperateError, Replay, StateEdit};
 use hilum_faultfs::Faults;
 use hilum_identity::{Cause, Identifier, LinkError, Memory, REASSIGNED, UNDO, undo};
 use hilum_journal::{DeliveryState, Disposition, PAGE_MAX, Query, StoredMessage};
@@ -14,7 +15,7 @@ use hilum_message::{DeliveryId, MessageId};
 
 use crate::course::{Course, Retry, Size};
 use crate::message::Templates;
-use crate::node::{Node, Site, Time};
+use crate::node::{Node, PATIENCE, Site, Time};
 use crate::peers::World;
 use crate::sequence::{Act, Scene, Sent, Sequence};
 
@@ -34,6 +35,10 @@ pub(crate) struct Outcome {
     pub(crate) findings: BTreeMap<String, BTreeSet<String>>,
     /// The receivers that have not got a message for good, by message.
     pub(crate) dead_letters: BTreeMap<String, BTreeSet<String>>,
+    /// What whoever is on duty was told last.
+    pub(crate) alerts: BTreeMap<String, String>,
+    /// The messages that each receiver took, in that order.
+    pub(crate) orders: BTreeMap<String, Vec<String>>,
     /// What did not go as the story says.
     pub(crate) broken: Vec<String>,
     /// What each receiver was sent, oldest first.
@@ -193,7 +198,15 @@ impl Player<'_> {
         loop {
             let node = self.node()?;
             if !node.disk.is_dead() {
-                node.rest().await?;
+                let rested = match node.rest().await {
+                    Ok(()) => self.told().await,
+                    Err(error) => Err(error),
+                };
+                if let Err(error) = rested
+                    && !self.node()?.disk.is_dead()
+                {
+                    return Err(error);
+                }
             }
             if !self.node()?.disk.is_dead() {
                 return Ok(());
@@ -293,6 +306,66 @@ impl Player<'_> {
         let node = self.node()?;
         node.time.fetch_add(minutes * 60_000, Ordering::Relaxed);
         node.rest().await
+    }
+
+    /// Waits until critical results were held against the clock and the journal, and whoever is told
+    /// has been.
+    async fn told(&self) -> anyhow::Result<()> {
+        let node = self.node()?;
+        let told = async {
+            while !node.disk.is_dead() && !self.all_told().await? {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            anyhow::Ok(())
+        };
+        let told = tokio::time::timeout(PATIENCE, told).await;
+        told.context("nobody looks at critical results")?
+    }
+
+    async fn all_told(&self) -> anyhow::Result<bool> {
+        let node = self.node()?;
+        let engine = node.engine()?;
+        let (open, alerts) = (
+            engine.critical(OnlyOpen::Yes, PAGE_MAX)?,
+            node.world.alerts(),
+        );
+        let held = engine.journal().holds().await?;
+        for row in &open {
+            let message = row.message.parse()?;
+            let ordinal = row.ordinal;
+            let is_told = row.told_ms.is_some();
+            let in_time = node.now_ms() <= row.due_ms;
+            let id = DeliveryId { message, ordinal };
+            let settled = match engine
+                .journal()
+                .find_delivery(id)
+                .await
+                .map(|one| one.state)
+            {
+                Ok(DeliveryState::Delivered | DeliveryState::Withdrawn) => false,
+                Ok(DeliveryState::DeadLetter) => is_told,
+                // What can be delivered is about to be settled.
+                Ok(DeliveryState::Pending | DeliveryState::Pinned) => {
+                    node.world.is_away(&row.destination) && (is_told || in_time)
+                }
+                // It is held, or was so.
+                Err(_) => held.iter().any(|one| one.message == message) && (is_told || in_time),
+            };
+            if !settled {
+                return Ok(false);
+            }
+        }
+        let rows = engine.critical(OnlyOpen::No, PAGE_MAX)?;
+        let heard = |row: &Critical| {
+            let state = if open.contains(row) {
+                "raised"
+            } else {
+                "cleared"
+            };
+            let of = format!("critical-result {} {}", row.channel, row.destination);
+            row.told_ms.is_none() || alerts.get(&of).is_some_and(|heard| heard == state)
+        };
+        Ok(rows.iter().all(heard))
     }
 
     /// The rows of a message, newest first.
@@ -424,7 +497,11 @@ impl Player<'_> {
             attempts: world.attempts(),
             steps,
         };
+        outcome.alerts = world.alerts();
         for receiver in world.names() {
+            outcome
+                .orders
+                .insert(receiver.clone(), world.order(&receiver));
             outcome
                 .taken
                 .insert(receiver.clone(), world.taken(&receiver));

@@ -139,6 +139,13 @@ pub(crate) struct Required {
     /// Dead letters: the message, and the receivers that refused it.
     #[serde(default)]
     pub(crate) dead_letters: BTreeMap<String, OneOrMore>,
+    /// What whoever is on duty was told of critical results, by channel and destination: `raised`, or
+    /// `cleared` where it is over.
+    #[serde(default)]
+    pub(crate) alerts: BTreeMap<String, String>,
+    /// Messages that a receiver has to take in this order, others between them or not.
+    #[serde(default)]
+    pub(crate) in_this_order: BTreeMap<String, Vec<String>>,
 }
 
 /// One text or several.
@@ -206,7 +213,8 @@ impl Sequence {
         }
         let then = &self.then;
         let named = then.holds.keys().chain(then.findings.keys());
-        for name in named.chain(then.dead_letters.keys()) {
+        let ordered = then.in_this_order.values().flatten();
+        for name in named.chain(then.dead_letters.keys()).chain(ordered) {
             if !names.contains(&name.as_str()) {
                 bail!("`then` names {name}, which is none of its messages");
             }

@@ -11,7 +11,7 @@ use hilum_component::{FhirPort, FhirRequest};
 use hilum_message::as_of::MERGED_INTO;
 use serde_json::Value;
 
-use hilum_testkit::receiver::observation;
+use hilum_testkit::receiver::{labelled, observation};
 
 /// Resources of one page.
 const PAGE: usize = 200;
@@ -37,12 +37,16 @@ pub(crate) async fn facts(port: &Arc<dyn FhirPort>) -> anyhow::Result<BTreeMap<S
             "finished" => "discharged",
             "planned" => "expected",
             "entered-in-error" => "cancelled",
+            "onleave" => "on leave",
             other => other,
         };
+        if let Some(doctor) = doctor(port, &visit).await? {
+            put(&mut facts, format!("{subject} doctor"), doctor);
+        }
         put(
             &mut facts,
             subject,
-            format!("{place} {state}").trim().to_owned(),
+            with_labels(format!("{place} {state}").trim(), &visit),
         );
     }
     for order in all(port, "ServiceRequest").await? {
@@ -54,24 +58,28 @@ pub(crate) async fn facts(port: &Arc<dyn FhirPort>) -> anyhow::Result<BTreeMap<S
             "revoked" => "cancelled",
             other => other,
         };
-        put(&mut facts, subject, state.to_owned());
+        put(&mut facts, subject, with_labels(state, &order));
     }
     for result in all(port, "Observation").await? {
         let (patient, named) = (of(&result["subject"]), named(&result));
         put(
             &mut facts,
             format!("{patient} result {named}"),
-            result_fact(&result),
+            with_labels(&result_fact(&result), &result),
         );
     }
     for allergy in all(port, "AllergyIntolerance").await? {
-        let code = &allergy["code"]["coding"][0];
-        let subject = format!(
-            "{} allergy {}",
-            of(&allergy["patient"]),
-            text(&code["code"])
-        );
-        put(&mut facts, subject, text(&code["display"]).to_owned());
+        if allergy["verificationStatus"]["coding"][0]["code"] == "entered-in-error" {
+            continue;
+        }
+        let (code, named) = coded(&allergy["code"]);
+        let subject = format!("{} allergy {code}", of(&allergy["patient"]));
+        put(&mut facts, subject, with_labels(named, &allergy));
+    }
+    for procedure in all(port, "Procedure").await? {
+        let (code, named) = coded(&procedure["code"]);
+        let subject = format!("{} procedure {code}", of(&procedure["subject"]));
+        put(&mut facts, subject, with_labels(named, &procedure));
     }
     Ok(facts)
 }
@@ -115,7 +123,7 @@ impl Patients {
             let by = replaced.map(|link| text(&link["other"]["reference"]).to_owned());
             let one = One {
                 number: number(patient),
-                who: who(patient),
+                who: with_labels(&who(patient), patient),
                 replaced_by: by,
             };
             (format!("Patient/{}", text(&patient["id"])), one)
@@ -156,6 +164,24 @@ fn put(facts: &mut BTreeMap<String, String>, subject: String, value: String) {
         .entry(subject)
         .and_modify(doubled)
         .or_insert_with(|| value.clone());
+}
+
+/// The code and the text of a concept's first coding.
+fn coded(concept: &Value) -> (&str, &str) {
+    let first = &concept["coding"][0];
+    (text(&first["code"]), text(&first["display"]))
+}
+
+/// A fact with the security labels of its resource.
+fn with_labels(fact: &str, resource: &Value) -> String {
+    let labels = resource["meta"]["security"].as_array();
+    let mut codes: Vec<&str> = labels
+        .into_iter()
+        .flatten()
+        .map(|label| text(&label["code"]))
+        .collect();
+    codes.sort_unstable();
+    labelled(fact, &codes)
 }
 
 fn text(value: &Value) -> &str {
@@ -215,10 +241,17 @@ fn digits(body: &str) -> String {
     read
 }
 
-/// The first number of a patient, visit or order.
+/// The hospital's number of a patient, the number of a visit, else the first one.
 fn number(resource: &Value) -> String {
-    let first = &resource["identifier"][0];
-    text(&first["value"]).to_owned()
+    let numbers = resource["identifier"]
+        .as_array()
+        .map_or(&[][..], Vec::as_slice);
+    let own = |one: &&Value| {
+        let kind = text(&one["type"]["coding"][0]["code"]);
+        matches!(kind, "MR" | "VN")
+    };
+    let found = numbers.iter().find(own).or(numbers.first());
+    found.map_or("", |one| text(&one["value"])).to_owned()
 }
 
 /// Name, birth date and sex, as a receiver of HL7 v2 shows them.
@@ -240,6 +273,18 @@ fn who(patient: &Value) -> String {
             .to_owned();
     }
     who
+}
+
+/// Whoever is responsible for a visit.
+async fn doctor(port: &Arc<dyn FhirPort>, visit: &Value) -> anyhow::Result<Option<String>> {
+    let all = visit["participant"].as_array();
+    let attends = |one: &&Value| one["type"][0]["coding"][0]["code"] == "ATND";
+    let found = all.into_iter().flatten().find(attends);
+    let Some(reference) = found.and_then(|one| one["individual"]["reference"].as_str()) else {
+        return Ok(None);
+    };
+    let doctor = get(port, reference.to_owned()).await?;
+    Ok(Some(text(&doctor["name"][0]["family"]).to_owned()))
 }
 
 async fn place(port: &Arc<dyn FhirPort>, visit: &Value) -> anyhow::Result<String> {
@@ -281,7 +326,33 @@ fn result_fact(result: &Value) -> String {
         other => other,
     };
     let (value, unit) = value(result);
-    observation(&value, &unit, status)
+    let range = range(&result["referenceRange"][0], &unit);
+    let unit = [unit, range].join(" ");
+    observation(&value, unit.trim(), status)
+}
+
+/// A reference range as a receiver of HL7 v2 shows it; a bound in another unit than the value has it.
+fn range(range: &Value, unit: &str) -> String {
+    let bound = |bound: &Value| {
+        let own = text(&bound["unit"]);
+        let other = if own.is_empty() || own == unit {
+            ""
+        } else {
+            own
+        };
+        format!("{} {other}", text(&bound["value"]))
+            .trim()
+            .to_owned()
+    };
+    let (low, high) = (&range["low"], &range["high"]);
+    let range = match (low.is_object(), high.is_object()) {
+        (true, true) => format!("{}-{}", bound(low), bound(high)),
+        _ => text(&range["text"]).to_owned(),
+    };
+    if range.is_empty() {
+        return range;
+    }
+    format!("({range})")
 }
 
 fn value(result: &Value) -> (String, String) {
@@ -318,6 +389,12 @@ fn value(result: &Value) -> (String, String) {
             text(&under["value"])
         );
         return (ratio, String::new());
+    }
+    let attached = result["extension"].as_array().into_iter().flatten();
+    for data in attached.map(|one| &one["valueAttachment"]["data"]) {
+        if let Some(data) = data.as_str() {
+            return (format!("document {data}"), String::new());
+        }
     }
     let text = text(&result["valueString"]);
     (text.replace('\n', " / "), String::new())

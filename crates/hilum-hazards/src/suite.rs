@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use serde::Serialize;
@@ -23,6 +24,8 @@ const SHOWN_MAX: usize = 3;
 const FAILED_MAX: usize = 20;
 /// Runs that a thread takes at once.
 const BATCH: u64 = 8;
+/// How often a long suite says how far it has come.
+const TOLD_EVERY: Duration = Duration::from_secs(10);
 
 /// What became of a sequence.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -132,6 +135,46 @@ fn count(results: &[Result], harm: Harm) -> usize {
         .count()
 }
 
+/// How far a long suite has come, on standard error.
+struct Progress {
+    began: std::time::Instant,
+    sequences: usize,
+    /// Runs so far, and when it was told last.
+    told: Mutex<(u64, Duration)>,
+}
+
+impl Progress {
+    fn of(sequences: usize) -> Self {
+        Self {
+            began: started(),
+            sequences,
+            told: Mutex::default(),
+        }
+    }
+
+    /// Counts runs of a sequence, and says so if it was silent for long.
+    fn add(&self, runs: u64, at: usize, work: &Work<'_>, until: u64) {
+        let state = work.lock();
+        let (next, failures) = (state.next, state.result.failures);
+        drop(state);
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        told.0 += runs;
+        let passed = self.began.elapsed();
+        if passed < told.1 + TOLD_EVERY {
+            return;
+        }
+        told.1 = passed;
+        eprintln!(
+            "{} s, {} runs; sequence {} of {}: {}, run {next} of {until}, {failures} failed",
+            passed.as_secs(),
+            told.0,
+            at + 1,
+            self.sequences,
+            work.sequence.sequence,
+        );
+    }
+}
+
 /// Runs of one sequence that are still to be done.
 struct Work<'s> {
     sequence: &'s Sequence,
@@ -175,11 +218,13 @@ fn all(
     let cores = std::thread::available_parallelism().map_or(2, usize::from);
     let threads = arguments.threads.unwrap_or(cores).max(1);
     let next = AtomicUsize::new(0);
+    let progress = Progress::of(work.len());
     let errors: Mutex<Vec<anyhow::Error>> = Mutex::default();
     std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
-                if let Err(error) = worker(arguments, &folder, templates, &work, &next) {
+                if let Err(error) = worker(arguments, &folder, templates, (&work, &next, &progress))
+                {
                     errors
                         .lock()
                         .unwrap_or_else(PoisonError::into_inner)
@@ -222,8 +267,7 @@ fn worker(
     arguments: &Arguments,
     folder: &Path,
     templates: &Templates,
-    work: &[Work<'_>],
-    next: &AtomicUsize,
+    (work, next, progress): (&[Work<'_>], &AtomicUsize, &Progress),
 ) -> anyhow::Result<()> {
     let runtime = runtime()?;
     let site = runtime.block_on(Site::load(folder))?;
@@ -248,9 +292,16 @@ fn worker(
             state.next = (from + BATCH).min(until);
             from
         };
-        for number in from..(from + BATCH).min(until) {
+        let shard = arguments.shard;
+        let wanted = |number: &u64| shard.is_none_or(|shard| shard.has(*number));
+        let mut runs = 0;
+        for number in (from..(from + BATCH).min(until)).filter(wanted) {
             let seed = arguments.seed.unwrap_or(number);
             runtime.block_on(single(arguments, &site, templates, one, (seed, size)));
+            runs += 1;
+        }
+        if arguments.long {
+            progress.add(runs, at, one, until);
         }
         if from + BATCH >= until || one.lock().result.failures >= FAILED_MAX {
             // Whoever comes second finds that the other has gone on already.

@@ -4,6 +4,8 @@
 //! What came last about a patient, visit, order or observation is what it shows; a merge moves what
 //! it has to the survivor. It compares no times and holds nothing against anything, so that a stale,
 //! doubled or misdirected message shows as a wrong fact. It reads messages with code of its own.
+//! The security labels that come beside a message are on what the message says; it takes none away,
+//! since no message says that something is confidential no more.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,8 +21,55 @@ pub struct Receiver {
 #[derive(Clone, Debug, Default)]
 struct Patient {
     /// Name, birth date and sex; `None` while nothing but results was sent.
-    who: Option<String>,
-    facts: BTreeMap<String, String>,
+    who: Option<Fact>,
+    facts: BTreeMap<String, Fact>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Fact {
+    value: String,
+    labels: BTreeSet<String>,
+}
+
+type Labels<'a> = [&'a str];
+
+impl Fact {
+    fn of(value: String, labels: &Labels<'_>) -> Self {
+        let labels = labels.iter().map(|label| (*label).to_owned()).collect();
+        Self { value, labels }
+    }
+
+    /// Another value, with the labels of both.
+    fn becomes(&mut self, value: String, labels: &Labels<'_>) {
+        let next = Self::of(value, labels);
+        self.value = next.value;
+        self.labels.extend(next.labels);
+    }
+
+    fn text(&self) -> String {
+        let labels: Vec<&str> = self.labels.iter().map(String::as_str).collect();
+        labelled(&self.value, &labels)
+    }
+}
+
+/// A fact with the labels of what it is from, in their order: `4.1 mmol/L final [HIV R]`.
+#[must_use]
+pub fn labelled(value: &str, labels: &[&str]) -> String {
+    if labels.is_empty() {
+        return value.to_owned();
+    }
+    format!("{value} [{}]", labels.join(" "))
+}
+
+impl Patient {
+    fn say(&mut self, subject: String, value: String, labels: &Labels<'_>) {
+        let fact = self.facts.entry(subject).or_default();
+        fact.becomes(value, labels);
+    }
+
+    fn value(&self, subject: &str) -> &str {
+        self.facts.get(subject).map_or("", |fact| &fact.value)
+    }
 }
 
 /// A segment, split at `|`; a header counts its delimiter as a field.
@@ -51,10 +100,11 @@ impl<'a> Segment<'a> {
 /// The state of a visit that an event leads to.
 fn visit_state(event: &str) -> Option<&'static str> {
     Some(match event {
-        "A01" | "A13" | "A06" | "A07" | "A02" | "A12" => "admitted",
+        "A01" | "A13" | "A06" | "A07" | "A02" | "A12" | "A22" | "A52" => "admitted",
+        "A21" | "A53" => "on leave",
         "A03" => "discharged",
         "A04" => "registered",
-        "A05" => "expected",
+        "A05" | "A14" => "expected",
         "A11" | "A27" | "A38" => "cancelled",
         _ => return None,
     })
@@ -67,10 +117,10 @@ impl Receiver {
         let mut all = BTreeMap::new();
         for (number, patient) in &self.patients {
             if let Some(who) = &patient.who {
-                all.insert(number.clone(), who.clone());
+                all.insert(number.clone(), who.text());
             }
-            for (subject, value) in &patient.facts {
-                all.insert(format!("{number} {subject}"), value.clone());
+            for (subject, fact) in &patient.facts {
+                all.insert(format!("{number} {subject}"), fact.text());
             }
         }
         all
@@ -84,6 +134,11 @@ impl Receiver {
 
     /// Believes a message.
     pub fn take(&mut self, text: &str) {
+        self.take_labelled(text, &[]);
+    }
+
+    /// Believes a message that comes with security labels.
+    pub fn take_labelled(&mut self, text: &str, labels: &[&str]) {
         self.taken.push(text.to_owned());
         let segments = Segment::all(text);
         let Some(header) = segments.first() else {
@@ -95,22 +150,31 @@ impl Receiver {
         };
         let number = pid.part(3, 1).to_owned();
         match kind {
-            "ADT" => self.registration(event, &number, pid, &segments),
-            "ORU" => self.results(&number, &segments),
-            "ORM" | "OML" | "OMG" => self.orders(&number, &segments),
+            "ADT" => self.registration(event, pid, &segments, labels),
+            "ORU" => self.results(&number, &segments, labels),
+            "ORM" | "OML" | "OMG" => self.orders(&number, &segments, labels),
             "DFT" if self.posted.insert(header.part(10, 1).to_owned()) => {
-                self.charges(&number, &segments);
+                self.charges(&number, &segments, labels);
             }
             _ => {}
         }
     }
 
-    fn registration(&mut self, event: &str, number: &str, pid: &Segment<'_>, all: &[Segment<'_>]) {
+    fn registration(
+        &mut self,
+        event: &str,
+        pid: &Segment<'_>,
+        all: &[Segment<'_>],
+        labels: &Labels<'_>,
+    ) {
+        let number = pid.part(3, 1);
         let former = all.iter().find(|one| one.id() == "MRG");
         let visit = all.iter().find(|one| one.id() == "PV1");
         let visit_number = visit.map_or("", |visit| visit.part(19, 1));
-        if let (Some(former), "A40" | "A18" | "A30" | "A34" | "A36" | "A47" | "A46" | "A49") =
-            (former, event)
+        if let (
+            Some(former),
+            "A40" | "A18" | "A30" | "A34" | "A36" | "A39" | "A47" | "A46" | "A49",
+        ) = (former, event)
         {
             self.merge(former.part(1, 1), number);
         }
@@ -132,28 +196,39 @@ impl Receiver {
         let name = format!("{} {}", pid.part(5, 1), pid.part(5, 2));
         if name.trim() != "" {
             let who = format!("{} {} {}", name.trim(), pid.part(7, 1), pid.part(8, 1));
-            patient.who = Some(who.trim_end().to_owned());
+            let own = patient.who.get_or_insert_default();
+            own.becomes(who.trim_end().to_owned(), labels);
         }
         if let Some(visit) = visit.filter(|_| !visit_number.is_empty()) {
             let subject = format!("visit {visit_number}");
-            let before = patient.facts.get(&subject).cloned().unwrap_or_default();
+            let before = patient.value(&subject).to_owned();
             let (before_place, before_state) = before.split_once(' ').unwrap_or(("", ""));
             let place = Some(visit.part(3, 1)).filter(|place| !place.is_empty());
             let state = visit_state(event).unwrap_or(before_state);
             let state = if state.is_empty() { "known" } else { state };
             let fact = format!("{} {state}", place.unwrap_or(before_place));
-            patient.facts.insert(subject, fact.trim().to_owned());
+            patient.say(subject.clone(), fact.trim().to_owned(), labels);
+            let doctor = visit.part(7, 2);
+            if !doctor.is_empty() {
+                patient.say(format!("{subject} doctor"), doctor.to_owned(), labels);
+            }
         }
-        for allergy in all.iter().filter(|one| one.id() == "AL1") {
+        for allergy in all.iter().filter(|one| matches!(one.id(), "AL1" | "IAM")) {
             let code = allergy.part(3, 1);
             if code == "\"\"" {
                 patient
                     .facts
                     .retain(|subject, _| !subject.starts_with("allergy "));
+            } else if allergy.id() == "IAM" && allergy.part(6, 1) == "D" {
+                patient.facts.remove(&format!("allergy {code}"));
             } else {
                 let text = allergy.part(3, 2).to_owned();
-                patient.facts.insert(format!("allergy {code}"), text);
+                patient.say(format!("allergy {code}"), text, labels);
             }
+        }
+        for procedure in all.iter().filter(|one| one.id() == "PR1") {
+            let text = procedure.part(3, 2).to_owned();
+            patient.say(format!("procedure {}", procedure.part(3, 1)), text, labels);
         }
     }
 
@@ -193,7 +268,7 @@ impl Receiver {
         }
     }
 
-    fn orders(&mut self, number: &str, all: &[Segment<'_>]) {
+    fn orders(&mut self, number: &str, all: &[Segment<'_>], labels: &Labels<'_>) {
         let patient = self.patients.entry(number.to_owned()).or_default();
         for order in all.iter().filter(|one| one.id() == "ORC") {
             let placed = order.part(2, 1);
@@ -206,19 +281,18 @@ impl Receiver {
                 "CA" | "OC" | "CR" => "cancelled",
                 "DC" | "OD" => "discontinued",
                 "HD" => "on hold",
-                "RP" | "RO" | "RU" => "replaced",
+                // RO is the order in the place of one that is replaced.
+                "RP" | "RU" => "replaced",
                 _ => "ordered",
             };
-            patient
-                .facts
-                .insert(format!("order {named}"), state.to_owned());
+            patient.say(format!("order {named}"), state.to_owned(), labels);
         }
     }
 
-    fn results(&mut self, number: &str, all: &[Segment<'_>]) {
+    fn results(&mut self, number: &str, all: &[Segment<'_>], labels: &Labels<'_>) {
         let patient = self.patients.entry(number.to_owned()).or_default();
         let mut order = "";
-        let mut said: BTreeMap<String, (Vec<String>, &str, &str)> = BTreeMap::new();
+        let mut said: BTreeMap<String, (Vec<String>, String, &str)> = BTreeMap::new();
         for segment in all {
             if segment.id() == "OBR" {
                 let filled = segment.part(3, 1);
@@ -235,24 +309,31 @@ impl Receiver {
                 let line = value(segment);
                 let entry = said.entry(subject).or_default();
                 entry.0.push(line);
-                (entry.1, entry.2) = (segment.part(6, 1), segment.part(11, 1));
+                let unit = segment.part(6, 1).to_owned();
+                let range = segment.field(7).replace(" - ", "-");
+                entry.1 = if range.is_empty() {
+                    unit
+                } else {
+                    format!("{unit} ({range})").trim_start().to_owned()
+                };
+                entry.2 = segment.part(11, 1);
             }
         }
         for (subject, (lines, unit, status)) in said {
-            let fact = observation(&lines.join(" / "), unit, word(status));
-            patient.facts.insert(subject, fact);
+            let fact = observation(&lines.join(" / "), &unit, word(status));
+            patient.say(subject, fact, labels);
         }
     }
 
-    fn charges(&mut self, number: &str, all: &[Segment<'_>]) {
+    fn charges(&mut self, number: &str, all: &[Segment<'_>], labels: &Labels<'_>) {
         let patient = self.patients.entry(number.to_owned()).or_default();
         for charge in all.iter().filter(|one| one.id() == "FT1") {
             let code = charge.part(7, 1);
             let subject = format!("charge {code}");
-            let before = patient.facts.get(&subject);
-            let count: u32 = before.and_then(|text| text.parse().ok()).unwrap_or(0);
-            // What comes in another message is another charge.
-            patient.facts.insert(subject, (count + 1).to_string());
+            let count: i32 = patient.value(&subject).parse().unwrap_or(0);
+            // What comes in another message is another charge, or the credit of one.
+            let next = if charge.part(6, 1) == "CR" { -1 } else { 1 };
+            patient.say(subject, (count + next).to_string(), labels);
         }
     }
 }
@@ -265,6 +346,7 @@ fn value(segment: &Segment<'_>) -> String {
             .filter(|text| !text.is_empty())
             .unwrap_or_else(|| segment.part(5, 1))
             .to_owned(),
+        "ED" => format!("document {}", segment.part(5, 5)),
         _ => text.to_owned(),
     }
 }
@@ -345,5 +427,28 @@ mod tests {
         let dft = "MSH|^~\\&|||||||DFT^P03|1|P|2.5\nPID|||8\nFT1|1|||||CG|ECG";
         let other = dft.replace("|1|P|", "|2|P|");
         check(&[dft, dft, &other], &[("8 charge ECG", "2")]);
+    }
+
+    #[test]
+    fn a_label_stays_on_what_it_was_said_of() {
+        let mut receiver = Receiver::default();
+        let (admit, change) = (
+            adt("A01", "7", "PV1||I|W1||||||||||||||||V1"),
+            adt("A08", "7", ""),
+        );
+        receiver.take_labelled(&admit.replace('\n', "\r"), &["R", "CEL"]);
+        receiver.take(&change.replace('\n', "\r"));
+        let facts = receiver.facts();
+        assert_eq!(facts["7"], "DOE JO 1980 F [CEL R]");
+        assert_eq!(facts["7 visit V1"], "W1 admitted [CEL R]");
+    }
+
+    #[test]
+    fn an_allergy_goes_when_its_action_is_delete() {
+        let add = adt("A60", "7", "IAM|1|DA|PEN^Penicillin^L|SV||A");
+        let delete = adt("A60", "7", "IAM|1|DA|PEN^Penicillin^L|SV||D");
+        let who = ("7", "DOE JO 1980 F");
+        check(&[&add], &[who, ("7 allergy PEN", "Penicillin")]);
+        check(&[&add, &delete], &[who]);
     }
 }
