@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use hilum_component::{CRITICAL, DestinationPlan, Flow, Millis, Plan, StepPlan};
-use hilum_engine::{ALERT_TOPIC, OnlyOpen};
+use hilum_component::{CRITICAL, DestinationPlan, Flow, Halted, Millis, Plan, StepPlan};
+use hilum_engine::{ALERT_TOPIC, Held, OldState, OnlyOpen};
 
 use crate::kit::{
     Act, Hub, Receiver, Sender, With, channel, holds, line, out, plan, step, subscriber, topic,
@@ -71,7 +71,15 @@ async fn what_is_not_acknowledged_in_time_is_told_once_and_again_when_it_is_over
     receiver.always(Act::Take);
     hub.advance(Duration::from_secs(400));
     until("the end", || told(&mail) == ["raised", "cleared"]).await;
-    let rows = hub.engine().critical(OnlyOpen::No, 10).expect("the report");
+    // Whoever was told hears that it is over before the report has it.
+    let over = || hub.engine().critical_figures().acknowledged.get() == 1;
+    until("the row that is over", over).await;
+    let rows = || hub.engine().critical(OnlyOpen::No, 10).expect("the report");
+    until("the report", || {
+        rows().iter().all(|row| row.state == "acknowledged")
+    })
+    .await;
+    let rows = rows();
     assert_eq!(rows.len(), 1, "the other result is not critical");
     assert_eq!(
         (rows[0].state.as_str(), rows[0].why.as_str()),
@@ -121,6 +129,44 @@ async fn a_refused_one_is_told_at_once_and_stays_open() {
         open().iter().any(|row| row.state == "dead-letter")
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_is_held_is_told_until_somebody_decides() {
+    let (sender, receiver, mail) = (Sender::new(), Receiver::new("ehr"), Receiver::new("mail"));
+    let waits = step("wait", |_, _| {
+        Err(Halted::Hold {
+            reason: "waits".to_owned(),
+            until_ms: None,
+            wake: None,
+        })
+    });
+    let site = plan([
+        channel("lab", &sender).step(waits).to(in_time(&receiver)),
+        subscriber("alerts", ALERT_TOPIC).to(out(&mail)),
+    ]);
+    let hub = Hub::start(site).await;
+    let message = sender.send_critical("1|PANIC|p|x").await;
+    assert!(message.disposition.is_positive(), "held is taken");
+    until("the open row", || {
+        hub.engine().critical_figures().open() == 1
+    })
+    .await;
+    assert!(told(&mail).is_empty());
+    hub.advance(Duration::from_secs(601));
+    until("the alert", || told(&mail) == ["raised"]).await;
+    let held = hub.engine().journal().holds().await.expect("holds");
+    hub.engine()
+        .held(held[0].message, Held::Reject, "not his", OldState::Refuse)
+        .await
+        .expect("a decision");
+    until("the end", || told(&mail) == ["raised", "cleared"]).await;
+    let rows = || hub.engine().critical(OnlyOpen::No, 10).expect("the report");
+    until("the report", || {
+        rows().iter().all(|row| row.state == "decided")
+    })
+    .await;
+    assert_eq!(&*rows()[0].destination, "held");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 use bytes::Bytes;
 use futures_util::future::join_all;
 use hilum_component::{
-    Arrival, BlobReader, BoxFuture, Delivered, Delivery, DeliveryError, Destination, Intake,
-    NotTaken, Outcome, Partial, Peer, Reply, Source, SourceError, Stop,
+    Arrival, BlobReader, BoxFuture, CRITICAL, Delivered, Delivery, DeliveryError, Destination,
+    Intake, NotTaken, Outcome, Partial, Peer, Reply, Source, SourceError, Stop,
 };
 use hilum_message::{BlobRange, Cut, Metadata, Payload};
 use tokio::sync::watch;
@@ -61,6 +61,15 @@ impl Sender {
     }
 
     /// Sends a message of which only the beginning can be taken.
+    /// Sends a message of which another channel has found that it is a critical result.
+    pub(crate) async fn send_critical(&self, text: &str) -> Reply {
+        let (intake, peer) = self.door().await;
+        let mut arrival = Arrival::new(Bytes::copy_from_slice(text.as_bytes()), peer);
+        arrival.metadata.set(CRITICAL, "HH");
+        arrival.metadata.set("hilum.hops", "1");
+        intake.take(arrival).await
+    }
+
     pub(crate) async fn send_part(&self, text: &str, why: NotTaken) -> Reply {
         let (intake, peer) = self.door().await;
         let partial = Partial {
