@@ -21,6 +21,8 @@ use crate::sequence::{Act, Scene, Sent, Sequence};
 
 /// Between two messages, in milliseconds.
 const STEP_MS: u64 = 1_000;
+/// How often a dead letter is looked for, every 5 ms.
+const SETTLE_TRIES: u32 = 200;
 /// Power cuts that a run survives before it is given up: only one is set.
 const STARTS_MAX: u32 = 3;
 
@@ -400,7 +402,20 @@ impl Player<'_> {
         Ok(())
     }
 
+    /// The dead letter of a message. What was refused just now is written a moment later than its
+    /// queue is empty.
     async fn dead_letter(&self, name: &str, at: &str) -> anyhow::Result<DeliveryId> {
+        for _ in 0..SETTLE_TRIES {
+            if let Some(found) = self.find_dead_letter(name, at).await? {
+                return Ok(found);
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let text = format!("dead letter of {name} at {at}");
+        Err(OperateError::NotFound(text).into())
+    }
+
+    async fn find_dead_letter(&self, name: &str, at: &str) -> anyhow::Result<Option<DeliveryId>> {
         let engine = self.node()?.engine()?;
         for row in self.rows().await? {
             if row.control_id.as_deref() != Some(name) {
@@ -411,11 +426,10 @@ impl Player<'_> {
                 one.state == DeliveryState::DeadLetter && *one.delivery.destination == *at
             });
             if let Some((dead, _)) = dead {
-                return Ok(dead.delivery.delivery.id);
+                return Ok(Some(dead.delivery.delivery.id));
             }
         }
-        let text = format!("dead letter of {name} at {at}");
-        Err(OperateError::NotFound(text).into())
+        Ok(None)
     }
 
     /// Takes back what a message did to links, by the event that its patient's record names.
