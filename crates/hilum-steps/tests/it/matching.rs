@@ -327,7 +327,7 @@ fn a_result_that_was_withdrawn_from_a_patient_does_not_come_back_by_itself() {
     );
     assert_eq!(
         left(&mut channel, "810", &["K 4.0 W"]).1,
-        Vec::<String>::new()
+        ["withdraws-result"]
     );
     assert_eq!(left(&mut channel, "820", &["K 4.0 F"]).0, ["held"]);
     let by = ReleasedBy::Decision;
