@@ -47,7 +47,7 @@ pub use format::{
 pub use leaves::{ChangedLeaf, LEAVES_MAX, Leaves, changed_leaves, leaves};
 pub use marks::{
     CRITICAL, CRITICAL_WITHIN, Care, FIRST_RECEIVED, LabelList, Labelled, Marking, Marks, SECURITY,
-    TEST, TestMessages, TestPatients, WITHDRAWS,
+    TEST, TestMessages, TestPatients, WITHDRAWS, marked,
 };
 pub use object::{Object, ObjectKind};
 pub use order::{LinkedKeys, Order, OrderKeys};

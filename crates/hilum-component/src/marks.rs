@@ -8,7 +8,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use hilum_fhirpath::Env;
+use hilum_fhirpath::{Env, Moment};
 use hilum_message::{Metadata, Phi};
 
 use crate::{Document, Format, Millis, Rule, TraceLine};
@@ -198,6 +198,21 @@ pub(crate) fn lines(metadata: &Metadata) -> impl Iterator<Item = TraceLine> + '_
                 note: String::new(),
             })
         })
+}
+
+/// What a message says of itself, as metadata, for whoever takes it through no channel.
+///
+/// # Errors
+/// If a list of the site cannot be evaluated, in a sentence without content.
+pub fn marked(
+    format: &dyn Format,
+    marking: &Marking,
+    document: &dyn Document,
+) -> Result<Metadata, String> {
+    let mut metadata = Metadata::default();
+    let env = Env::new(Moment::from_unix_millis(0, 0));
+    note(format, marking, document, &env, &mut metadata)?;
+    Ok(metadata)
 }
 
 /// Finds what a message says of itself, and notes it beside the message.

@@ -23,7 +23,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use hilum_component::{FhirDoor, Plan, Registry, SystemInfo};
+use hilum_component::{FhirDoor, Marking, Plan, Registry, SystemInfo};
 
 pub use environments::load_all;
 pub use fhir::{
@@ -38,6 +38,7 @@ pub(crate) use terminology::{Opened, STATE};
 use crate::diagnostic::{Diagnostic, Report, Severity};
 use crate::site::{Folder, Secrets, Variables};
 pub(crate) use build::made_by;
+use build::markings;
 use gather::Gathered;
 pub(crate) use gather::read_text;
 
@@ -77,6 +78,8 @@ pub struct Loaded {
     pub systems: BTreeMap<String, Arc<SystemInfo>>,
     /// The IANA name of the node's time zone.
     pub zone: Option<String>,
+    /// What marks the messages of HL7 v2 of each system; behind no name those of any other.
+    pub marking: BTreeMap<String, Marking>,
     /// Every file that the plan was made of, so that [`load_kept`] can make it again.
     pub snapshot: BTreeMap<String, Arc<[u8]>>,
 }
@@ -129,6 +132,7 @@ pub fn load_folder(folder: &Folder, registry: &Registry, options: &Options) -> L
             .map(|(name, system)| (name.clone(), Arc::clone(&system.info)))
             .collect(),
         zone: gathered.node.as_ref().and_then(|node| node.zone.clone()),
+        marking: markings(&gathered, registry),
         snapshot: folder.snapshot(),
     }
 }

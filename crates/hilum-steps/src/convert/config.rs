@@ -25,7 +25,8 @@ pub(crate) struct Config {
     #[serde(default = "maps")]
     pub(crate) maps: String,
     /// The system whose assigning authorities, code systems and time zone hold. Without it, with
-    /// `to: fhir`, those of the system that the step `sender` recognised. With `to: hl7v2` it is the
+    /// `to: fhir`, those of the system that the step `sender` recognised, else those of the system that
+    /// the channel's source names. With `to: hl7v2` it is the
     /// receiver, and its `sends-as` is MSH-5 and MSH-6.
     #[serde(default)]
     #[schemars(extend("format" = "system"))]

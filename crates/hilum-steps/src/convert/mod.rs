@@ -23,6 +23,7 @@ use serde_json::Value;
 
 use crate::settings::{Problems, read, schema};
 use config::{Config, To};
+pub use to_fhir::labelled;
 
 /// Minutes that MSH-7 may be away from the arrival.
 const CLOCK_MINUTES_MAX: u32 = 5;

@@ -9,7 +9,7 @@ use hilum_component::{
     Step, StepContext, SystemInfo, TEST, TraceLine, Working,
 };
 use hilum_convert::{Arrived, BundleType, Converted, FindingCode, Settings, to_fhir};
-use hilum_fhir::{Resource, Style, json};
+use hilum_fhir::{EditError, Resource, Style, json};
 use hilum_hl7v2::Message;
 use hilum_message::{Metadata, Payload, Phi};
 
@@ -44,7 +44,8 @@ pub(super) fn build(
     });
     let maps = maps(config, context, &mut problems);
     let systems = systems(config, context, &mut problems);
-    let base = settings(config, None, context, &mut problems);
+    let own = context.sender.and_then(|name| context.site.system(name));
+    let base = settings(config, own.as_deref(), context, &mut problems);
     let parts = format.zip(empty).zip(maps);
     let step = parts.map(|((format, empty), maps)| {
         Arc::new(Convert {
@@ -178,14 +179,19 @@ impl Step for Convert {
             context.findings.push(original_left_out(context.step));
         }
         self.report(&converted, context);
-        let bundle = labelled(converted.bundle, &message.metadata)?;
+        let bundle = labelled(converted.bundle, &message.metadata)
+            .map_err(|error| Halted::reject(error.to_string()))?;
         message.document = self.document(&*message.document, is_whole, bundle)?;
         Ok(Flow::Next)
     }
 }
 
-/// The Bundle with the labels of its message, and that of a message about a test patient.
-fn labelled(bundle: Resource, metadata: &Metadata) -> Result<Resource, Halted> {
+/// The Bundle with the labels of its message, and that of a message about a test patient, as its
+/// metadata have them.
+///
+/// # Errors
+/// If a resource becomes too large.
+pub fn labelled(bundle: Resource, metadata: &Metadata) -> Result<Resource, EditError> {
     let labels = metadata
         .get(SECURITY)
         .unwrap_or_default()
@@ -195,7 +201,7 @@ fn labelled(bundle: Resource, metadata: &Metadata) -> Result<Resource, Halted> {
     if labels.is_empty() {
         return Ok(bundle);
     }
-    label(&bundle, &labels).map_err(|error| Halted::reject(error.to_string()))
+    label(&bundle, &labels)
 }
 
 impl Convert {

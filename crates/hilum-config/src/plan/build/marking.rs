@@ -1,10 +1,11 @@
 //! What marks the messages of a channel, and how its destinations take what is marked.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use hilum_component::{
-    CRITICAL_WITHIN, Care, Format, LabelList, Marking, Sends, TestMessages, TestPatients,
+    CRITICAL_WITHIN, Care, Format, FormatOptions, LabelList, Marking, Registry, Rule, Sends,
+    TestMessages, TestPatients,
 };
 use serde_json::Value;
 
@@ -13,9 +14,10 @@ use crate::check::Piece;
 use crate::diagnostic::Report;
 use crate::file::{DestinationFile, LabelListFile, TestMessagesFile, TestPatientsFile};
 use crate::plan::digest::Digest;
+use crate::plan::gather::Gathered;
 use crate::plan::marks::{LABELS, PATIENTS};
 use crate::site::SiteView;
-use crate::yaml::Node;
+use crate::yaml::{Node, Span};
 
 impl<'g, V: Fn() -> SiteView<'g>> Builder<'_, 'g, V> {
     /// The lists of the site and of every system that may send.
@@ -39,15 +41,11 @@ impl<'g, V: Fn() -> SiteView<'g>> Builder<'_, 'g, V> {
             .iter()
             .chain(systems.map(|system| &system.tree));
         for tree in trees {
-            for node in tree.get(LABELS).map(Node::items).unwrap_or_default() {
+            for node in lists(tree) {
                 digest.json(&node.json());
-                marking.labels.extend(self.labels(format, node, report));
             }
-            for node in tree.get(PATIENTS).map(Node::items).unwrap_or_default() {
-                digest.json(&node.json());
-                let file = serde_json::from_value::<TestPatientsFile>(text_values(node)).ok();
-                marking.test_patients.extend(file.map(patients));
-            }
+            let mut compile = |path: &str, at| self.compile(path, format, at, report);
+            add(&mut marking, tree, &mut compile);
         }
         marking
     }
@@ -66,31 +64,6 @@ impl<'g, V: Fn() -> SiteView<'g>> Builder<'_, 'g, V> {
             names.extend(own.map(|(name, _)| name.as_str()));
         }
         names
-    }
-
-    fn labels(&self, format: &dyn Format, node: &Node, report: &mut Report) -> Option<LabelList> {
-        let file = serde_json::from_value::<LabelListFile>(text_values(node)).ok()?;
-        let at = node.get("field").map_or(node.span, |field| field.span);
-        let whole = file
-            .field
-            .rsplit('-')
-            .next()
-            .is_some_and(|end| !end.contains('.'));
-        let path = if whole {
-            format!("{}.1", file.field)
-        } else {
-            file.field.clone()
-        };
-        Some(LabelList {
-            rule: self.compile(&path, format, at, report)?,
-            field: file.field,
-            codes: file.codes,
-            labels: file
-                .labels
-                .iter()
-                .map(|label| Arc::from(label.as_str()))
-                .collect(),
-        })
     }
 
     /// How a destination takes test patients and critical results.
@@ -170,6 +143,66 @@ impl<'g, V: Fn() -> SiteView<'g>> Builder<'_, 'g, V> {
         let name = piece.config.get("system").and_then(Value::as_str)?;
         self.gathered.systems.get(name)
     }
+}
+
+/// The lists of every system for messages of HL7 v2, each with those of the site; behind no name those
+/// of the site alone. What is wrong with one is told where its channel is built.
+pub(crate) fn markings(gathered: &Gathered, registry: &Registry) -> BTreeMap<String, Marking> {
+    let Ok(format) = registry.format("hl7v2", &FormatOptions::default()) else {
+        return BTreeMap::new();
+    };
+    let of = |own: Option<&Node>| {
+        let mut marking = Marking::default();
+        for tree in gathered.node_tree.iter().chain(own) {
+            let mut compile = |path: &str, _| Rule::compile(path, format.dialect()).ok();
+            add(&mut marking, tree, &mut compile);
+        }
+        marking
+    };
+    let systems = gathered.systems.iter();
+    let all = systems.map(|(name, system)| (name.clone(), of(Some(&system.tree))));
+    all.chain([(String::new(), of(None))]).collect()
+}
+
+fn lists(tree: &Node) -> impl Iterator<Item = &Node> {
+    let lists = [LABELS, PATIENTS].into_iter();
+    lists.flat_map(|key| tree.get(key).map(Node::items).unwrap_or_default())
+}
+
+/// Adds the lists of a file.
+fn add(marking: &mut Marking, tree: &Node, compile: &mut dyn FnMut(&str, Span) -> Option<Rule>) {
+    for node in tree.get(LABELS).map(Node::items).unwrap_or_default() {
+        marking.labels.extend(labels(node, compile));
+    }
+    for node in tree.get(PATIENTS).map(Node::items).unwrap_or_default() {
+        let file = serde_json::from_value::<TestPatientsFile>(text_values(node)).ok();
+        marking.test_patients.extend(file.map(patients));
+    }
+}
+
+fn labels(node: &Node, compile: &mut dyn FnMut(&str, Span) -> Option<Rule>) -> Option<LabelList> {
+    let file = serde_json::from_value::<LabelListFile>(text_values(node)).ok()?;
+    let at = node.get("field").map_or(node.span, |field| field.span);
+    let whole = file
+        .field
+        .rsplit('-')
+        .next()
+        .is_some_and(|end| !end.contains('.'));
+    let path = if whole {
+        format!("{}.1", file.field)
+    } else {
+        file.field.clone()
+    };
+    Some(LabelList {
+        rule: compile(&path, at)?,
+        field: file.field,
+        codes: file.codes,
+        labels: file
+            .labels
+            .iter()
+            .map(|label| Arc::from(label.as_str()))
+            .collect(),
+    })
 }
 
 fn is_step(piece: &Piece) -> bool {

@@ -22,6 +22,7 @@ use crate::diagnostic::{Draft, Report, Within};
 use crate::file::{AcknowledgeFile, AlertFile, ChannelFile};
 use crate::site::{SiteView, Used};
 use crate::yaml::{Node, SourceFile, Span};
+pub(crate) use marking::markings;
 
 /// What a step says of a code table of high risk in which rows count that nobody approved.
 const UNREVIEWED: &str = "rows count that nobody approved";

@@ -1,10 +1,11 @@
 //! What a site says of the systems whose messages are converted, as its channels have it.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::bail;
-use hilum_component::SystemInfo;
+use hilum_component::{Marking, SystemInfo};
 use hilum_config::{Secrets, load, render};
 use hilum_hl7v2::Message;
 use hilum_steps::sender::senders;
@@ -19,6 +20,8 @@ use crate::output::Output;
 pub(super) struct Declared {
     /// The zone of the node.
     zone: Option<String>,
+    /// What marks messages, by the name of a system.
+    marking: BTreeMap<String, Marking>,
     /// The one that was named.
     pub(super) named: Option<Arc<SystemInfo>>,
     /// Those of groups, which a channel tells apart by the step `sender`.
@@ -88,6 +91,7 @@ impl Declared {
             unchosen: named.is_none() && systems().any(|one| declares(&one)),
             grouped: systems().filter(grouped).cloned().collect(),
             zone: loaded.zone,
+            marking: loaded.marking,
             named,
         }))
     }
@@ -96,6 +100,11 @@ impl Declared {
     pub(super) fn zone<'s>(&'s self, of: Option<&'s SystemInfo>) -> Option<&'s str> {
         let own = of.and_then(|system| system.zone.as_deref());
         own.or(self.zone.as_deref())
+    }
+
+    /// The lists of labels and test patients for messages of a system; behind no name those of the site.
+    pub(super) fn marking(&self, system: &str) -> Option<&Marking> {
+        self.marking.get(system)
     }
 
     /// Says once that what the site declares is not looked at.

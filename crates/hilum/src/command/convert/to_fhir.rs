@@ -3,17 +3,19 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::bail;
 use bytes::Bytes;
-use hilum_component::SystemInfo;
+use hilum_component::{Format, FormatOptions, SystemInfo, marked};
 use hilum_convert::{
     Arrived, Attachments, BundleType, Converted, Maps, Original, Reason, Settings, derived_id,
     to_fhir,
 };
 use hilum_fhir::{Style, json as fhir_json};
 use hilum_hl7v2::{Message, WarningCode};
-use hilum_steps::convert::authorities;
+use hilum_message::Payload;
+use hilum_steps::convert::{authorities, labelled};
 use serde_json::{Value, json};
 
 use super::apart::Apart;
@@ -23,6 +25,7 @@ use super::watch::Watch;
 use super::why::Why;
 use crate::args::{AttachmentForm, BundleForm, Convert, KeptForm};
 use crate::command::gather::gather;
+use crate::components::registry;
 use crate::output::{Exit, Output};
 
 /// Oddities of one message that are said.
@@ -43,7 +46,9 @@ pub(super) fn run(
     if files.is_empty() {
         bail!("there is no file that ends with .hl7, .txt, .er7, .msg or .ndjson");
     }
+    let format = registry().format("hl7v2", &FormatOptions::default());
     let mut converting = Converting {
+        format: format.map_err(anyhow::Error::msg)?,
         maps,
         declared,
         settings: by_system(arguments, declared)?,
@@ -118,6 +123,7 @@ fn settings(
 }
 
 struct Converting<'o> {
+    format: Arc<dyn Format>,
     maps: &'o Maps,
     declared: &'o Declared,
     /// By the name of a system.
@@ -208,7 +214,12 @@ impl Converting<'_> {
         let Some(settings) = self.settings.get(system) else {
             bail!("the system {system} has no settings");
         };
-        let converted = to_fhir(self.maps, &message, settings, &arrived);
+        let mut converted = to_fhir(self.maps, &message, settings, &arrived);
+        let marking = self.declared.marking(system);
+        let marking = marking.map_or_else(Cow::default, Cow::Borrowed);
+        let document = self.format.parse(&Payload::inline(message.write()))?;
+        let metadata = marked(&*self.format, &marking, &*document).map_err(anyhow::Error::msg)?;
+        converted.bundle = labelled(converted.bundle, &metadata)?;
         let odd = odd(&message);
         drop(message);
         for Reason { file, line, .. } in &converted.reasons {
