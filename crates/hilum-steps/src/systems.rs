@@ -12,6 +12,8 @@ use crate::sender::SENDER;
 pub(crate) struct Systems {
     /// URLs by name, by the system that may have sent a message.
     declared: BTreeMap<String, BTreeMap<String, String>>,
+    /// Those of the system that the channel's source names.
+    source: BTreeMap<String, String>,
     /// The URL of codes that come without a system, or with one that nobody knows.
     fallback: Option<String>,
 }
@@ -31,15 +33,22 @@ impl Systems {
                     .map(|codes| (name, codes)),
             );
         }
-        Self { declared, fallback }
+        let source = context.sender.and_then(|name| context.site.system(name));
+        Self {
+            declared,
+            source: source
+                .map(|system| system.code_systems.clone())
+                .unwrap_or_default(),
+            fallback,
+        }
     }
 
     fn own(&self, metadata: &hilum_message::Metadata) -> &BTreeMap<String, String> {
         static NONE: BTreeMap<String, String> = BTreeMap::new();
-        let sender = metadata.get(SENDER);
-        sender
-            .and_then(|sender| self.declared.get(sender))
-            .unwrap_or(&NONE)
+        match metadata.get(SENDER) {
+            Some(sender) => self.declared.get(sender).unwrap_or(&NONE),
+            None => &self.source,
+        }
     }
 
     /// The URL of a system by the name that a message gives it: what the sender's file declares,
@@ -69,6 +78,7 @@ mod tests {
         let own = BTreeMap::from([("L".to_owned(), "http://north.example/tests".to_owned())]);
         let mut systems = Systems {
             declared: BTreeMap::from([("north".to_owned(), own)]),
+            source: BTreeMap::new(),
             fallback: None,
         };
         for (name, url) in [

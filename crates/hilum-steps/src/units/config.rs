@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-/// Gives results of HL7 v2 in other units: value, unit and range together.
+/// Gives results of HL7 v2 and Observations of FHIR in other units: value, unit and range together.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct Config {
@@ -17,7 +17,7 @@ pub(crate) struct Config {
     #[serde(default)]
     pub(crate) spelled: BTreeMap<String, String>,
     /// The system whose `decimal` says how numbers are written. Without it that of the system that
-    /// the step `sender` recognised.
+    /// the step `sender` recognised, else that of the system that the channel's source names.
     #[schemars(extend("format" = "system"))]
     pub(crate) system: Option<String>,
 }
@@ -26,9 +26,10 @@ pub(crate) struct Config {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct Row {
-    /// Its code, in OBX-3.1 or OBX-3.4.
+    /// Its code, in OBX-3.1 or OBX-3.4; in FHIR in `code.coding` of the Observation or component.
     pub(crate) code: String,
-    /// The name of the code's system, in OBX-3.3 or OBX-3.6; any without it.
+    /// The name of the code's system, in OBX-3.3 or OBX-3.6; any without it. In FHIR the URL that
+    /// conversions give that name (`LN` is `http://loinc.org`), or the URL itself.
     pub(crate) code_system: Option<String>,
     /// The unit, a code of UCUM.
     pub(crate) unit: String,

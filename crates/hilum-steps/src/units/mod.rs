@@ -1,4 +1,5 @@
-//! Gives results of HL7 v2 in other units: value, unit and range together, or none of them.
+//! Gives results of HL7 v2 and Observations of FHIR in other units: value, unit and range together, or
+//! none of them.
 //!
 //! A result keeps its significant digits and its comparator. Units are compared by what they measure
 //! (UCUM), where a mole, an equivalent and a count are not the same; amount of substance and mass need
@@ -6,6 +7,7 @@
 //! came, with a finding. Flags (OBX-8) are left alone: a result stays on its side of each limit.
 
 mod config;
+mod fhir;
 pub(crate) mod result;
 mod spelled;
 
@@ -17,6 +19,7 @@ use hilum_component::{
     StepContext, StepExample, Working,
 };
 use hilum_convert::DecimalSign;
+use hilum_fhir::Resource;
 use hilum_hl7v2::{Message, Segment};
 use hilum_message::Metadata;
 use hilum_ucum::{Conversion, NoConversion};
@@ -25,6 +28,7 @@ use serde_json::Value;
 use crate::convert::decimal;
 use crate::sender::SENDER;
 use crate::settings::{Problems, not_written, read, schema};
+use crate::systems::Systems;
 use config::Config;
 use result::{Conversions, Wanted};
 
@@ -64,6 +68,16 @@ const EXAMPLES: &[Example] = &[
         }),
     },
     Example {
+        title: "An Observation, as one behind `convert` is",
+        yaml: "units:\n  results: [ { code: 14749-6, code-system: LN, unit: mg/dL, molar-mass: 180.156 } ]\n",
+        effect: Some(StepExample {
+            format: "fhir",
+            before: "{\"resourceType\":\"Observation\",\"status\":\"final\",\"code\":{\"coding\":[{\"system\":\"http://loinc.org\",\"code\":\"14749-6\"}]},\"valueQuantity\":{\"value\":5.40,\"unit\":\"mmol/l\",\"system\":\"http://unitsofmeasure.org\",\"code\":\"mmol/L\"},\"referenceRange\":[{\"low\":{\"value\":3.9,\"unit\":\"mmol/l\"},\"high\":{\"value\":5.6,\"unit\":\"mmol/l\"},\"text\":\"3.9-5.6\"}]}",
+            after: "{\"resourceType\":\"Observation\",\"status\":\"final\",\"code\":{\"coding\":[{\"system\":\"http://loinc.org\",\"code\":\"14749-6\"}]},\"valueQuantity\":{\"value\":97.3,\"unit\":\"mg/dL\",\"system\":\"http://unitsofmeasure.org\",\"code\":\"mg/dL\"},\"referenceRange\":[{\"low\":{\"value\":70.3,\"unit\":\"mg/dL\",\"system\":\"http://unitsofmeasure.org\",\"code\":\"mg/dL\"},\"high\":{\"value\":101,\"unit\":\"mg/dL\",\"system\":\"http://unitsofmeasure.org\",\"code\":\"mg/dL\"},\"text\":\"70.3-101\"}]}",
+            files: &[],
+        }),
+    },
+    Example {
         title: "A laboratory with a decimal comma",
         yaml: "units:\n  results: [ { code: HB, unit: g/L } ]\n  system: lab-north\n",
         effect: Some(StepExample {
@@ -83,10 +97,13 @@ const EXAMPLES: &[Example] = &[
 pub(crate) struct Signs {
     fixed: Option<DecimalSign>,
     by_sender: BTreeMap<String, DecimalSign>,
+    /// That of the system that the channel's source names.
+    own: Option<DecimalSign>,
 }
 
 impl Signs {
-    /// Those of a system that is named, else of the systems that may send.
+    /// Those of a system that is named, else of the systems that may send: the one that the step `sender`
+    /// recognised, else the one that the channel's source names.
     pub(crate) fn of(
         context: &BuildContext<'_>,
         named: Option<&str>,
@@ -104,14 +121,19 @@ impl Signs {
             let sign = decimal(context.site.system(&name).as_deref())?;
             Some((name, sign))
         });
+        let own = context.sender.and_then(|name| context.site.system(name));
         Self {
             fixed: None,
             by_sender: by_sender.collect(),
+            own: decimal(own.as_deref()),
         }
     }
 
     pub(crate) fn find(&self, metadata: &Metadata) -> Option<DecimalSign> {
-        let sent = || self.by_sender.get(metadata.get(SENDER)?).copied();
+        let sent = || match metadata.get(SENDER) {
+            Some(sender) => self.by_sender.get(sender).copied(),
+            None => self.own,
+        };
         self.fixed.or_else(sent)
     }
 }
@@ -119,11 +141,9 @@ impl Signs {
 fn build(config: &Value, context: &BuildContext<'_>) -> Built<Arc<dyn Step>> {
     let config: Config = read(config)?;
     let mut problems = Problems::default();
-    if context.format.name() != "hl7v2" {
-        problems.add(Problem::at(
-            &[],
-            "units are converted in messages of HL7 v2 only",
-        ));
+    if !matches!(context.format.name(), "hl7v2" | "fhir") {
+        let text = "units are converted in messages of HL7 v2 and in FHIR only";
+        problems.add(Problem::at(&[], text));
     }
     let signs = Signs::of(context, config.system.as_deref(), &mut problems);
     for (written, code) in &config.spelled {
@@ -163,6 +183,7 @@ fn build(config: &Value, context: &BuildContext<'_>) -> Built<Arc<dyn Step>> {
         rows,
         spelled: config.spelled,
         signs,
+        systems: Systems::of(context, None),
         conversions: Conversions::default(),
     }) as Arc<dyn Step>))
 }
@@ -179,6 +200,8 @@ struct Units {
     rows: HashMap<String, Vec<Row>>,
     spelled: BTreeMap<String, String>,
     signs: Signs,
+    /// The URLs of the code systems that rows name.
+    systems: Systems,
     conversions: Conversions,
 }
 
@@ -200,10 +223,18 @@ impl Units {
 
 impl Step for Units {
     fn apply(&self, message: &mut Working, context: &mut StepContext<'_>) -> Result<Flow, Halted> {
+        if let Some(resource) = message.document.as_any().downcast_ref::<Resource>() {
+            let changed = self.observations(resource, &message.metadata, context)?;
+            let any = message.document.as_any_mut();
+            if let Some((changed, place)) = changed.zip(any.downcast_mut::<Resource>()) {
+                *place = changed;
+            }
+            return Ok(Flow::Next);
+        }
         let decimal = self.signs.find(&message.metadata);
         let Some(v2) = message.document.as_any_mut().downcast_mut::<Message>() else {
             return Err(Halted::reject(
-                "units are converted in messages of HL7 v2 only",
+                "units are converted in messages of HL7 v2 and in FHIR only",
             ));
         };
         for index in 0..v2.segment_count() {

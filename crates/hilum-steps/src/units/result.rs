@@ -26,37 +26,47 @@ pub(crate) struct Wanted<'w> {
     pub(crate) decimal: Option<DecimalSign>,
 }
 
+impl Wanted<'_> {
+    /// A number as the sender writes it.
+    pub(super) fn write(&self, number: &str) -> String {
+        match self.decimal {
+            Some(DecimalSign::Comma) => number.replace('.', ","),
+            _ => number.to_owned(),
+        }
+    }
+}
+
 /// Why a result stays as it came: the code of the finding, and a sentence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Left {
-    code: &'static str,
-    text: &'static str,
+    pub(super) code: &'static str,
+    pub(super) text: &'static str,
 }
 
-const UNIT_MISSING: Left = Left {
+pub(super) const UNIT_MISSING: Left = Left {
     code: "unit-missing",
-    text: "the result has no unit (OBX-6), so nobody knows what its value is: it stays as it came",
+    text: "the result has no unit, so nobody knows what its value is: it stays as it came",
 };
-const UNIT_UNKNOWN: Left = Left {
+pub(super) const UNIT_UNKNOWN: Left = Left {
     code: "unit-unknown",
-    text: "the unit (OBX-6) is no code of UCUM and no known spelling of one: the result stays as it came",
+    text: "the unit is no code of UCUM and no known spelling of one: the result stays as it came",
 };
-const INCOMPATIBLE: Left = Left {
+pub(super) const INCOMPATIBLE: Left = Left {
     code: "unit-incompatible",
-    text: "the unit (OBX-6) measures something else than the wanted one: the result stays as it came",
+    text: "the unit measures something else than the wanted one: the result stays as it came",
 };
 const MOLAR_MASS: Left = Left {
     code: "molar-mass-missing",
-    text: "the unit (OBX-6) and the wanted one are of amount of substance and mass, and no `molar-mass` \
+    text: "the unit and the wanted one are of amount of substance and mass, and no `molar-mass` \
            is declared: the result stays as it came",
 };
-const VALUE: Left = Left {
+pub(super) const VALUE: Left = Left {
     code: "value-not-converted",
-    text: "the value (OBX-5) is no number that a unit can be given for: the result stays as it came",
+    text: "the value is no number that a unit can be given for: the result stays as it came",
 };
-const RANGE: Left = Left {
+pub(super) const RANGE: Left = Left {
     code: "range-not-converted",
-    text: "the range (OBX-7) has numbers and is no plain interval, so it would not fit the value: the \
+    text: "the range has numbers and is no plain interval, so it would not fit the value: the \
            result stays as it came",
 };
 
@@ -71,7 +81,7 @@ type Key = (String, String, String);
 pub(crate) struct Conversions(RwLock<HashMap<Key, Result<Conversion, NoConversion>>>);
 
 impl Conversions {
-    fn find(&self, from: &str, wanted: Wanted<'_>) -> Result<Conversion, Left> {
+    pub(super) fn find(&self, from: &str, wanted: Wanted<'_>) -> Result<Conversion, Left> {
         let mass = wanted.molar_mass.unwrap_or_default();
         let key = (from.to_owned(), wanted.unit.to_owned(), mass.to_owned());
         let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
@@ -300,7 +310,10 @@ fn values<'m>(
 }
 
 /// The numbers of OBX-7, each behind the text in front of it; none where it has none.
-fn limits(range: &str, decimal: Option<DecimalSign>) -> Result<Vec<(String, String)>, Left> {
+pub(super) fn limits(
+    range: &str,
+    decimal: Option<DecimalSign>,
+) -> Result<Vec<(String, String)>, Left> {
     if !range.contains(|c: char| c.is_ascii_digit()) {
         return Ok(Vec::new());
     }

@@ -145,5 +145,87 @@ fn mistakes_are_told() {
         ]
     );
     let found = problems("json", &site, "units: { results: [{ code: A, unit: g }] }");
-    assert_eq!(found, [": units are converted in messages of HL7 v2 only"]);
+    assert_eq!(
+        found,
+        [": units are converted in messages of HL7 v2 and in FHIR only"]
+    );
+}
+
+/// What becomes of an Observation that is in a Bundle, and the codes of the findings.
+fn observation(before: &str, after: &str, told: &[&str]) {
+    let steps = "units: { results: [{ code: 14749-6, code-system: LN, unit: mg/dL, molar-mass: 180.156 }, { code: HB, code-system: 'http://lab.example/tests', unit: g/L }] }";
+    let bundle = |content: &str| {
+        format!(
+            "{{\"resourceType\":\"Bundle\",\"type\":\"collection\",\"entry\":[{{\"resource\":{{\"resourceType\":\"Observation\",\"status\":\"final\",{content}}}}}]}}"
+        )
+    };
+    let processed = Channel::new("fhir", FILES, steps).run(&bundle(before));
+    assert_eq!(outcome(&processed), [bundle(after)]);
+    let codes = processed.findings.iter().map(|one| one.code.as_str());
+    assert_eq!(codes.collect::<Vec<_>>(), told, "{before}");
+}
+
+fn code(system: &str, code: &str) -> String {
+    format!("\"code\":{{\"coding\":[{{\"system\":\"{system}\",\"code\":\"{code}\"}}]}}")
+}
+
+fn quantity(value: &str, unit: &str) -> String {
+    format!(
+        "{{\"value\":{value},\"unit\":\"{unit}\",\"system\":\"http://unitsofmeasure.org\",\"code\":\"{unit}\"}}"
+    )
+}
+
+#[test]
+fn observations_and_their_components_change_as_results_do() {
+    let glucose = code("http://loinc.org", "14749-6");
+    let haemoglobin = code("http://lab.example/tests", "HB");
+    let panel = code("http://loinc.org", "24323-8");
+    let of = |value: &str, unit: &str, low: &str, high: &str| {
+        format!(
+            "{haemoglobin},\"valueQuantity\":{},\"referenceRange\":[{{\"low\":{},\"high\":{},\"text\":\"{low} - {high}\"}}]",
+            quantity(value, unit),
+            quantity(low, unit),
+            quantity(high, unit),
+        )
+    };
+    let (before, after) = (
+        of("14.2", "g/dL", "12.0", "16.0"),
+        of("142", "g/L", "120", "160"),
+    );
+    let component = |content: &str| format!("{panel},\"component\":[{{{content}}}]");
+    observation(&component(&before), &component(&after), &[]);
+    observation(&before, &after, &[]);
+    // What has another code, another system of codes, or no number stays as it is.
+    for same in [
+        before.replace("HB", "HBX"),
+        before.replace("lab.example", "other.example"),
+        format!("{glucose},\"valueString\":\"HAEMOLYSED\""),
+        format!("{glucose},\"dataAbsentReason\":{{\"text\":\"none\"}}"),
+    ] {
+        observation(&same, &same, &[]);
+    }
+    for (told, content) in [
+        (
+            "unit-missing",
+            format!("{glucose},\"valueQuantity\":{{\"value\":5.4}}"),
+        ),
+        (
+            "unit-incompatible",
+            format!("{glucose},\"valueQuantity\":{}", quantity("5.4", "10*9/L")),
+        ),
+        (
+            "unit-unknown",
+            format!("{glucose},\"valueQuantity\":{{\"value\":5.4,\"unit\":\"Titre\"}}"),
+        ),
+        (
+            "range-not-converted",
+            before.replace("12.0 - 16.0", "12.0 - 16.0 in adults"),
+        ),
+        (
+            "range-not-converted",
+            before.replace(&quantity("16.0", "g/dL"), &quantity("160", "g/L")),
+        ),
+    ] {
+        observation(&content, &content, &[told]);
+    }
 }
