@@ -84,7 +84,7 @@ pub(crate) struct Hub {
     #[arg(long, value_delimiter = ',', value_name = "ROW")]
     only: Vec<String>,
     /// What a step costs in the relay: match, with a million known patients
-    #[arg(long, value_name = "STEP", value_parser = ["match"], conflicts_with_all = ["only", "write"])]
+    #[arg(long, value_name = "STEP", value_parser = ["match"], conflicts_with = "only")]
     with: Option<String>,
     /// How many patients are known then
     #[arg(long, value_name = "COUNT", default_value_t = matched::KNOWN, requires = "with")]
@@ -165,7 +165,11 @@ impl Hub {
             println!("\n{}", report.markdown());
         }
         if self.write {
-            page::write(&self.page, "hub", &report.markdown())?;
+            let what = match &self.with {
+                Some(step) => format!("hub --with {step}"),
+                None => "hub".to_owned(),
+            };
+            page::write(&self.page, &what, &report.markdown())?;
         }
         Ok(())
     }
