@@ -8,8 +8,9 @@ use std::collections::BTreeMap;
 
 use hilum_component::{Object, ObjectKind, Offsets};
 use hilum_hl7v2::answer::builds_on;
+use hilum_hl7v2::time::Stamp;
 use hilum_hl7v2::{Message, Part, Segment};
-use hilum_message::{SourceTime, calendar};
+use hilum_message::SourceTime;
 
 use super::marks;
 
@@ -25,7 +26,10 @@ pub(super) fn objects(
     let sent = said("MSH", 7);
     // The zone of a time is its own, else that of MSH-7 (HL7 v2.5.1 §2.A.22), else that of the sender.
     let zone = Zone {
-        sent: sent.as_deref().and_then(offset),
+        sent: sent
+            .as_deref()
+            .and_then(Stamp::read)
+            .and_then(|stamp| stamp.offset_minutes),
         declared,
     };
     let arrived = i64::try_from(arrived_ms).unwrap_or(i64::MAX);
@@ -280,37 +284,11 @@ fn entities(segment: &Segment<'_>, n: u32, of: &str) -> Numbers {
     each(segment, n).filter_map(number).collect()
 }
 
-/// The minutes east of UTC that a time says.
-fn offset(text: &str) -> Option<i32> {
-    let text = text.get(text.find(['+', '-'])?..)?;
-    let sign = if text.starts_with('-') { -1 } else { 1 };
-    let hours: i32 = text.get(1..3)?.parse().ok()?;
-    let minutes: i32 = text.get(3..5)?.parse().ok()?;
-    Some(sign * (hours * 60 + minutes))
-}
-
-/// A time of HL7 v2 (HL7 v2.5.1 §2.A.22) in Unix milliseconds, in the zone that it says, else in this
-/// one; what it leaves out is its beginning.
+/// A time in Unix milliseconds, in the zone that it says, else in this one.
 fn instant_ms(text: &str, zone: Zone<'_>) -> Option<i64> {
-    let local = text.split(['+', '-']).next()?;
-    let (whole, fraction) = local.split_once('.').unwrap_or((local, ""));
-    if whole.len() < 4 || whole.len() > 14 || !whole.bytes().all(|byte| byte.is_ascii_digit()) {
-        return None;
-    }
-    let number = |from: usize, to: usize, default: i64| match whole.get(from..to) {
-        Some(digits) => digits.parse().ok(),
-        None => Some(default),
-    };
-    let (year, month, day) = (number(0, 4, 0)?, number(4, 6, 1)?, number(6, 8, 1)?);
-    let (hour, minute, second) = (number(8, 10, 0)?, number(10, 12, 0)?, number(12, 14, 0)?);
-    if !(1..=12).contains(&month) || day == 0 || day > calendar::days_in(year, month) {
-        return None;
-    }
-    let minutes = (calendar::days_of(year, month, day) * 24 + hour) * 60 + minute;
-    let local_s = minutes * 60 + second;
-    let east = offset(text).unwrap_or_else(|| zone.minutes(local_s));
-    let ms = format!("{fraction:0<3}").get(..3)?.parse::<i64>().ok()?;
-    Some((local_s - i64::from(east) * 60) * 1_000 + ms)
+    let stamp = Stamp::read(text)?;
+    let said = stamp.offset_minutes;
+    Some(stamp.unix_ms(said.unwrap_or_else(|| zone.minutes(stamp.local_s()))))
 }
 
 #[cfg(test)]
