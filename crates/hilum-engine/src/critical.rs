@@ -11,7 +11,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use bytes::Bytes;
 use hilum_component::{CRITICAL, ChannelPlan, FIRST_RECEIVED, Processed, Stop};
 use hilum_journal::{DeliveryState, JournalError, Outcome, StateWrite};
 use hilum_message::{DeliveryId, MessageId};
@@ -19,7 +18,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::alert::Alert;
 use crate::figures::{Counter, Latency};
-use crate::run::alerts::{Told, hand_over};
+use crate::rows;
+use crate::run::alerts::{Told, hand_over_all};
 use crate::runtime::Core;
 use crate::store;
 
@@ -162,33 +162,7 @@ fn row(
         acknowledged_ms: None,
         state: "waiting".to_owned(),
     };
-    write(OPEN, &row, None)
-}
-
-fn write(scope: &str, row: &Critical, expires_ms: Option<u64>) -> Option<StateWrite> {
-    Some(StateWrite {
-        scope: Arc::from(scope),
-        key: Arc::from(row.key()),
-        value: Some(Bytes::from(serde_json::to_vec(row).ok()?)),
-        expires_ms,
-    })
-}
-
-fn remove(row: &Critical) -> StateWrite {
-    StateWrite {
-        scope: Arc::from(OPEN),
-        key: Arc::from(row.key()),
-        value: None,
-        expires_ms: None,
-    }
-}
-
-fn read(core: &Core, scope: &str, limit: usize) -> Result<Vec<Critical>, JournalError> {
-    let found = core.journal.state_of(scope, "", limit)?;
-    let rows = found
-        .into_iter()
-        .filter_map(|(_, value)| serde_json::from_slice(&value).ok());
-    Ok(rows.collect())
+    rows::write(OPEN, &row.key(), &row, None)
 }
 
 /// Holds what is open against the journal until `stop`.
@@ -208,7 +182,7 @@ pub(crate) async fn watch(core: Arc<Core>, mut stop: Stop) {
 }
 
 async fn look(core: &Arc<Core>) -> Result<(), JournalError> {
-    let mut open = read(core, OPEN, OPEN_MAX)?;
+    let mut open: Vec<Critical> = rows::read(core, OPEN, OPEN_MAX)?;
     let late = open.iter().filter(|row| row.told_ms.is_some()).count();
     core.critical
         .open
@@ -231,7 +205,7 @@ async fn look(core: &Arc<Core>) -> Result<(), JournalError> {
         };
         let was_told = row.told_ms.is_some();
         let next = settle(core, row, now);
-        if !told(core, &next.alerts).await {
+        if hand_over_all(core, &next.alerts).await == Told::No {
             // It is tried again the next time.
             continue;
         }
@@ -245,10 +219,11 @@ async fn look(core: &Arc<Core>) -> Result<(), JournalError> {
                 core.critical.took.observe_us(took_ms.saturating_mul(1_000));
             }
             let expires_ms = Some(core.now_ms().saturating_add(KEPT_MS));
-            writes.push(remove(&next.row));
-            writes.extend(write(OVER, &next.row, expires_ms));
+            let key = next.row.key();
+            writes.push(rows::remove(OPEN, &key));
+            writes.extend(rows::write(OVER, &key, &next.row, expires_ms));
         } else if next.changed {
-            writes.extend(write(OPEN, &next.row, None));
+            writes.extend(rows::write(OPEN, &next.row.key(), &next.row, None));
         }
     }
     if writes.is_empty() {
@@ -263,16 +238,6 @@ async fn look(core: &Arc<Core>) -> Result<(), JournalError> {
         );
     }
     Ok(())
-}
-
-/// Whether each of these alerts has found somebody.
-async fn told(core: &Arc<Core>, alerts: &[Alert]) -> bool {
-    for alert in alerts {
-        if Box::pin(hand_over(core, alert)).await == Told::No {
-            return false;
-        }
-    }
-    true
 }
 
 /// Where a delivery is.
@@ -451,9 +416,9 @@ impl crate::Engine {
         only_open: OnlyOpen,
         limit: usize,
     ) -> Result<Vec<Critical>, JournalError> {
-        let mut rows = read(self.core(), OPEN, OPEN_MAX)?;
+        let mut rows: Vec<Critical> = rows::read(self.core(), OPEN, OPEN_MAX)?;
         if only_open == OnlyOpen::No {
-            rows.extend(read(self.core(), OVER, OPEN_MAX)?);
+            rows.extend(rows::read::<Critical>(self.core(), OVER, OPEN_MAX)?);
         }
         rows.sort_by_cached_key(|row| std::cmp::Reverse(row.key()));
         rows.truncate(limit);

@@ -28,6 +28,7 @@ mod pool;
 mod queue;
 mod replay;
 mod resend;
+mod rows;
 mod run;
 mod runtime;
 mod stale;

@@ -9,7 +9,6 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use hilum_component::{ChannelPlan, Disposition, Object, Processed, SourceKind, Stop, WITHDRAWS};
 use hilum_journal::{
     AnyOf, DeliveryState, JournalError, Outcome, PAGE_MAX, Query, StateWrite, StoredDelivery,
@@ -20,6 +19,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::alert::Alert;
 use crate::operate::OperateError;
+use crate::rows;
+use crate::run::alerts::{Told, hand_over_all};
 use crate::runtime::Core;
 use crate::stale::{COMPARED_MAX, objects};
 use crate::store;
@@ -123,24 +124,7 @@ pub(crate) fn row(plan: &ChannelPlan, processed: &Processed) -> Option<StateWrit
         looked_ms: None,
         untold: BTreeSet::new(),
     };
-    write(OPEN, &row, None)
-}
-
-fn write(scope: &str, row: &Withdrawal, expires_ms: Option<u64>) -> Option<StateWrite> {
-    Some(StateWrite {
-        scope: Arc::from(scope),
-        key: Arc::from(&*row.message),
-        value: Some(Bytes::from(serde_json::to_vec(row).ok()?)),
-        expires_ms,
-    })
-}
-
-fn read(core: &Core, scope: &str, limit: usize) -> Result<Vec<Withdrawal>, JournalError> {
-    let found = core.journal.state_of(scope, "", limit)?;
-    let rows = found
-        .into_iter()
-        .filter_map(|(_, value)| serde_json::from_slice(&value).ok());
-    Ok(rows.collect())
+    rows::write(OPEN, &row.message, &row, None)
 }
 
 /// Looks at new withdrawals until `stop`.
@@ -160,7 +144,7 @@ pub(crate) async fn watch(core: Arc<Core>, mut stop: Stop) {
 }
 
 async fn look(core: &Arc<Core>) -> Result<(), JournalError> {
-    let open = read(core, OPEN, LOOK_MAX)?;
+    let open: Vec<Withdrawal> = rows::read(core, OPEN, LOOK_MAX)?;
     let mut writes = Vec::new();
     for mut row in open {
         let Ok(message) = row.message.parse::<MessageId>() else {
@@ -174,18 +158,18 @@ async fn look(core: &Arc<Core>) -> Result<(), JournalError> {
             Err(JournalError::NotFound { .. }) => {}
             Err(error) => return Err(error),
         }
-        for (channel, destination) in &row.untold {
-            core.publish_alert(alert(core, &row, channel, destination));
+        let to_tell = row.untold.iter();
+        let to_tell: Vec<_> = to_tell
+            .map(|(channel, destination)| alert(core, &row, channel, destination))
+            .collect();
+        if hand_over_all(core, &to_tell).await == Told::No {
+            // It is tried again the next time.
+            continue;
         }
         row.looked_ms = Some(core.now_ms());
-        writes.push(StateWrite {
-            scope: Arc::from(OPEN),
-            key: Arc::from(&*row.message),
-            value: None,
-            expires_ms: None,
-        });
+        writes.push(rows::remove(OPEN, &row.message));
         let expires_ms = Some(core.now_ms().saturating_add(KEPT_MS));
-        writes.extend(write(LOOKED, &row, expires_ms));
+        writes.extend(rows::write(LOOKED, &row.message, &row, expires_ms));
     }
     if writes.is_empty() {
         return Ok(());
@@ -505,8 +489,8 @@ impl crate::Engine {
     /// # Errors
     /// If the journal cannot be read.
     pub fn withdrawals(&self, limit: usize) -> Result<Vec<Withdrawal>, JournalError> {
-        let mut rows = read(self.core(), OPEN, REPORT_MAX)?;
-        rows.extend(read(self.core(), LOOKED, REPORT_MAX)?);
+        let mut rows: Vec<Withdrawal> = rows::read(self.core(), OPEN, REPORT_MAX)?;
+        rows.extend(rows::read::<Withdrawal>(self.core(), LOOKED, REPORT_MAX)?);
         rows.sort_by_cached_key(|row| std::cmp::Reverse(row.message.clone()));
         rows.dedup_by(|one, other| one.message == other.message);
         rows.truncate(limit);

@@ -69,6 +69,16 @@ pub(crate) async fn hand_over(core: &Arc<Core>, alert: &Alert) -> Told {
     if asked && !took { Told::No } else { Told::Yes }
 }
 
+/// Hands alerts over, as far as each finds somebody.
+pub(crate) async fn hand_over_all(core: &Arc<Core>, alerts: &[Alert]) -> Told {
+    for alert in alerts {
+        if Box::pin(hand_over(core, alert)).await == Told::No {
+            return Told::No;
+        }
+    }
+    Told::Yes
+}
+
 /// Evaluates the rules of every channel, and watches the disk.
 pub(super) async fn watch(core: Arc<Core>, mut stop: Stop) {
     let mut raised = Raised::default();
