@@ -1,6 +1,6 @@
 //! What a component may ask for while it is built from configuration.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
@@ -97,6 +97,8 @@ pub struct SystemInfo {
     /// The segments whose lists are all there is, with the types of messages (`ADT^A08`) in which an
     /// absent one means that there is none.
     pub snapshots: BTreeMap<String, Vec<String>>,
+    /// The segments whose lists are declared to say nothing of what they do not have.
+    pub deltas: BTreeSet<String>,
     /// What becomes of its messages about patients whom nobody has registered.
     pub unknown_patient: UnknownPatient,
 }

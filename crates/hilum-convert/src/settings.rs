@@ -130,6 +130,8 @@ pub struct Settings {
     /// The segments whose lists are all there is, with the types of messages (`ADT^A08`) in which an
     /// absent one means that there is none. Of any other absence deletes nothing.
     pub snapshots: BTreeMap<String, Vec<String>>,
+    /// The name of the system whose lists they are.
+    pub system: String,
     /// Whether each element can say why it is there.
     pub explain: bool,
 }

@@ -23,8 +23,15 @@ pub const MERGED_INTO: &str = "urn:hilum:merged-into";
 /// The extension that says that what belongs to a visit goes with it to another patient.
 pub const MOVES: &str = "urn:hilum:moves";
 
+/// The extension with the lists of which the message has all there is, on the patient, visit or account
+/// that has them: of each the type of its resources, `@` and what tells it from other lists of that type.
+pub const WHOLE: &str = "urn:hilum:whole";
+
+/// The extension with the list that a resource is in, named as [`WHOLE`] names it.
+pub const LISTED: &str = "urn:hilum:listed";
+
 /// The extensions of a Bundle on its way, which a server elsewhere never gets.
-pub const ALL: [&str; 4] = [TIME, DELETES, TAKES_BACK, MOVES];
+pub const ALL: [&str; 6] = [TIME, DELETES, TAKES_BACK, MOVES, WHOLE, LISTED];
 
 /// The system of the tag of a version that came late.
 pub const TAG: &str = "urn:hilum:as-of";

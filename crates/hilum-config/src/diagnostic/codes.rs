@@ -141,7 +141,7 @@ static CODES: [Explanation; CODES_COUNT] = codes! {
 "Security labels are codes without a space. A rule for test patients names them by their names, or by numbers together with the authority that assigned them: a rule that fits everybody would stop every message."
 "test-patients: [{ from: '9000', to: '9999' }]" => "test-patients: [{ authority: STE, from: '9000', to: '9999' }]"
 "E0129" "a list of a system cannot be what the file says"
-"Below `lists:` the file of a system says of a list of segments whether it is all there is (`says: snapshot`). Only then can an absent list be empty: `empty-in` names the types of messages in which it is, by code and event as MSH-9 has them."
+"Below `lists:` the file of a system says of a list of segments whether it is all there is (`says: snapshot`). Only then can an absent list be empty: `empty-in` names the types of messages in which it is, by code and event as MSH-9 has them. `says: actions` is of segments that have an action code, such as DG1-21."
 "lists: { NK1: { empty-in: [A08] } }" => "lists: { NK1: { says: snapshot, empty-in: [ADT^A08] } }"
 "E0201" "name and file do not agree"
 "A channel, a system and an environment have the name of their file, so that each is found and none is there twice."

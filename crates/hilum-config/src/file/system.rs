@@ -110,18 +110,24 @@ pub(crate) enum DecimalFile {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(extend("x-removed" = {
-    "AL1": "an allergy is a resource of its own, which no list ends: leave it out, and let the system send IAM-6 = D in ADT^A60",
-    "IAM": "IAM-6 says what becomes of each allergy: leave it out",
-    "OBX": "a report always has the results of its last message: leave it out",
-    "PR1": "a procedure that was done stays: leave it out"
+    "IAM": "IAM-6 says what becomes of each allergy: declare `AL1: { says: actions }`"
 }))]
 pub(crate) struct ListsFile {
+    /// Allergies of a patient; by action code they come as IAM.
+    #[serde(default, rename = "AL1")]
+    pub(crate) al1: ListFile,
     /// Next of kin, as contacts of the patient.
     #[serde(default, rename = "NK1")]
     pub(crate) nk1: ListFile,
     /// Diagnoses of a visit.
     #[serde(default, rename = "DG1")]
     pub(crate) dg1: ListFile,
+    /// Procedures of a visit.
+    #[serde(default, rename = "PR1")]
+    pub(crate) pr1: ListFile,
+    /// What a registration (ADT) observes in a visit. Reports have the results of their last message.
+    #[serde(default, rename = "OBX")]
+    pub(crate) obx: ListFile,
     /// Insurances of an account.
     #[serde(default, rename = "IN1")]
     pub(crate) in1: ListFile,
@@ -135,8 +141,8 @@ pub(crate) struct ListsFile {
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct ListFile {
     /// What a message with the list says of the others.
-    #[serde(default)]
-    pub(crate) says: ListSays,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) says: Option<ListSays>,
     /// The types of messages in which an absent list means that there is none: `ADT^A08`. Only of a
     /// snapshot.
     #[serde(default)]
@@ -144,14 +150,15 @@ pub(crate) struct ListFile {
 }
 
 /// What a message with a list says of what the list does not have.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum ListSays {
     /// Nothing: it stays.
-    #[default]
     Delta,
     /// It is no more: the list is all there is.
     Snapshot,
+    /// Nothing: each segment says by its action code what becomes of it.
+    Actions,
 }
 
 /// How a system names itself in HL7 v2.

@@ -121,7 +121,14 @@ fn info(file: SystemFile) -> SystemInfo {
         }),
         identifiers: file.identifiers.into_iter().map(authority).collect(),
         code_systems: file.code_systems,
-        snapshots: snapshots(file.lists),
+        deltas: declared(file.lists.clone())
+            .filter(|(_, says, _)| *says != ListSays::Snapshot)
+            .map(|(name, ..)| name)
+            .collect(),
+        snapshots: declared(file.lists)
+            .filter(|(_, says, _)| *says == ListSays::Snapshot)
+            .map(|(name, _, empty_in)| (name, empty_in))
+            .collect(),
         unknown_patient: match file.unknown_patient {
             UnknownPatientFile::Create => UnknownPatient::Create,
             UnknownPatientFile::Hold => UnknownPatient::Hold,
@@ -130,24 +137,38 @@ fn info(file: SystemFile) -> SystemInfo {
     }
 }
 
-/// The lists that are all there is, with the types of messages in which an absent one is empty.
-fn snapshots(lists: ListsFile) -> std::collections::BTreeMap<String, Vec<String>> {
+/// The lists that the file says something of, by their segments.
+fn declared(lists: ListsFile) -> impl Iterator<Item = (String, ListSays, Vec<String>)> {
     let all = [
+        ("AL1", lists.al1),
         ("NK1", lists.nk1),
         ("DG1", lists.dg1),
+        ("PR1", lists.pr1),
+        ("OBX", lists.obx),
         ("IN1", lists.in1),
         ("GT1", lists.gt1),
     ];
-    all.into_iter()
-        .filter(|(_, list)| list.says == ListSays::Snapshot)
-        .map(|(name, list)| (name.to_owned(), list.empty_in))
-        .collect()
+    let said = all.into_iter();
+    said.filter_map(|(name, list)| Some((name.to_owned(), list.says?, list.empty_in)))
 }
+
+/// Lists of segments that have no action code (HL7 v2.9 chapters 3 and 6).
+const WITHOUT_ACTIONS: [&str; 2] = ["NK1", "GT1"];
 
 /// `empty-in` is of a snapshot, and names types of messages.
 fn lists(node: &Node, report: &mut Report) {
     let Kind::Map(lists) = &node.kind else { return };
-    for (_, list) in lists {
+    for (name, list) in lists {
+        if let Some(says) = list
+            .get("says")
+            .filter(|says| says.text() == Some("actions"))
+            && WITHOUT_ACTIONS.contains(&name.text.as_str())
+        {
+            let text = format!("{} has no action code", name.text);
+            let remedy =
+                "write `says: snapshot` if each message has the whole list, else leave it out";
+            report.push(Draft::error("E0129", says.span, text).remedy(remedy));
+        }
         let Some(empty) = list.get("empty-in") else {
             continue;
         };

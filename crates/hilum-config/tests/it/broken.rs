@@ -473,3 +473,19 @@ E0106 channels/a.yaml:4:88 «on-removed» there is no key `on-removed` => write 
 "#,
     );
 }
+
+#[test]
+fn lists_of_a_system_that_cannot_be_so() {
+    check(
+        &[(
+            "systems/pas.yaml",
+            "system: pas\nlists:\n  AL1: { says: actions }\n  NK1: { says: actions }\n  PR1: { says: snapshot, empty-in: [A08] }\n  OBX: { says: delta, empty-in: [ADT^A08] }\n  IAM: { says: actions }\n",
+        )],
+        r#"
+E0129 systems/pas.yaml:4:16 «actions» NK1 has no action code => write `says: snapshot` if each message has the whole list, else leave it out
+E0129 systems/pas.yaml:5:37 «A08» this is no type of messages => write code and event as MSH-9 has them, such as `ADT^A08`
+E0129 systems/pas.yaml:6:33 «[ADT^A08]» `empty-in` is of a list that is a snapshot => write `says: snapshot`, or leave `empty-in` out
+E0106 systems/pas.yaml:7:3 «IAM» there is no key `IAM` => IAM-6 says what becomes of each allergy: declare `AL1: { says: actions }`
+"#,
+    );
+}

@@ -18,6 +18,7 @@ use super::names::names;
 use super::{Frame, Made, Run};
 use crate::plan::{Number, PlaceStep, Row, SegRef, Src};
 use crate::settings::BundleType;
+use crate::value::hash::uuid;
 use crate::value::time::Time;
 
 /// What a discharge says and its cancellation takes back.
@@ -37,6 +38,22 @@ const FIELDS: [(&str, &str, u32, &str); 2] = [
     ("telecom", "PID", 13, "telecom[home]"),
     ("telecom", "PID", 14, "telecom[work]"),
 ];
+
+/// The types of which lists of segments make resources of their own, the segments, and what has the list
+/// where that is not the patient, with the field that has its number.
+const ENDED: [(&str, &str, Option<Owner>); 7] = [
+    ("AllergyIntolerance", "AL1", None),
+    ("RelatedPerson", "NK1", None),
+    ("Condition", "DG1", Some(VISIT)),
+    ("Procedure", "PR1", Some(VISIT)),
+    ("Observation", "OBX", Some(VISIT)),
+    ("Coverage", "IN1", Some(ACCOUNT)),
+    ("RelatedPerson", "GT1", Some(ACCOUNT)),
+];
+
+type Owner = (&'static str, &'static str, u32);
+const VISIT: Owner = ("Encounter", "PV1", 19);
+const ACCOUNT: Owner = ("Account", "PID", 18);
 
 /// The elements by which an event says which resources belong together.
 const LINKING: [(&str, &str); 3] = [
@@ -85,6 +102,7 @@ impl<'m> Run<'_, 'm> {
         if !deletes.is_empty() {
             texts.push((as_of::DELETES, deletes));
         }
+        texts.extend(self.lists(made, same));
         if self.is_moved(made) {
             texts.push((as_of::MOVES, "subject".to_owned()));
         }
@@ -100,6 +118,67 @@ impl<'m> Run<'_, 'm> {
             self.put(extension, names().extension_url, url);
             self.put(extension, names().extension_string, &text);
         }
+    }
+
+    /// The lists of a resource of which the message has all there is, and the list that it is in.
+    fn lists(&self, made: Made, same: &[Option<u32>]) -> Vec<(&'static str, String)> {
+        let code = self.message.component("MSH", 9, 1).unwrap_or_default();
+        if self.settings.snapshots.is_empty() || !matches!(&*code, "ADT" | "BAR") {
+            return Vec::new();
+        }
+        let name = |made: &Made| {
+            let ty = self.draft.type_id(made.node);
+            ty.map_or("", |ty| Definitions::r4().type_def(ty).name)
+        };
+        let stays = |owner: &str| {
+            let all = self.made.iter().zip(same).zip(0_u32..);
+            all.filter(|((made, to), at)| **to == Some(*at) && name(made) == owner)
+                .count()
+        };
+        // Of two patients in one message nobody says whose a list is.
+        if stays("Patient") != 1 {
+            return Vec::new();
+        }
+        let event = self.message.component("MSH", 9, 2).unwrap_or_default();
+        let segment = self.segments.get(made.segment as usize);
+        let mut whole = Vec::new();
+        let mut listed = None;
+        for (ty, list, field) in ENDED {
+            if !self.settings.snapshots.contains_key(list) {
+                continue;
+            }
+            // A visit or account without a number is not known again.
+            let (owner, number) = match field {
+                None => ("Patient", String::new()),
+                Some((owner, segment, field)) if stays(owner) == 1 => {
+                    let part = |n| {
+                        self.message
+                            .component(segment, field, n)
+                            .unwrap_or_default()
+                    };
+                    let (number, authority) = (part(1), part(4));
+                    if number.trim().is_empty() {
+                        continue;
+                    }
+                    (owner, format!("{number}|{authority}"))
+                }
+                Some(_) => continue,
+            };
+            let mark = || {
+                let told = uuid(&[&self.settings.system, list, &number]);
+                format!("{ty}@{told}")
+            };
+            if name(&made) == owner && self.is_all(list, &event) {
+                whole.push(mark());
+            }
+            if name(&made) == ty && segment.is_some_and(|one| one.id == list.as_bytes()) {
+                listed = Some(mark());
+            }
+        }
+        let whole = Some(whole.join(" ")).filter(|whole| !whole.is_empty());
+        let whole = whole.map(|whole| (as_of::WHOLE, whole));
+        let listed = listed.map(|listed| (as_of::LISTED, listed));
+        whole.into_iter().chain(listed).collect()
     }
 
     /// A visit that was with the wrong patient (A45, HL7 v2.5.1 §3.3.45).

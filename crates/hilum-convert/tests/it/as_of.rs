@@ -217,3 +217,89 @@ fn a_visit_that_is_moved_says_so() {
     let changed = bundle(ADT, true, BundleType::Transaction);
     assert_eq!(all_said(&changed, "Encounter", "urn:hilum:moves"), [""]);
 }
+
+#[test]
+fn a_list_that_is_all_there_is_is_named_with_what_is_in_it() {
+    const WHOLE: &str = "urn:hilum:whole";
+    const LISTED: &str = "urn:hilum:listed";
+    let lists = |text: &str, snapshots: &[(&str, &[&str])], system: &str| {
+        converted(text, BundleType::Transaction, snapshots, |settings| {
+            settings.as_of = true;
+            system.clone_into(&mut settings.system);
+        })
+    };
+    let plain = ADT.replace("\"\"", "");
+    let text = format!(
+        "{plain}OBX|1|NM|W^W^L||70|kg|||||F\nAL1|1|DA|PEN^Penicillin^L\nDG1|1||J10^Flu^L||\n\
+         PR1|1||OP^Op^L||19700101\n"
+    );
+    let all: [(&str, &[&str]); 4] = [("AL1", &[]), ("OBX", &[]), ("DG1", &[]), ("PR1", &[])];
+    let bundle = lists(&text, &all, "pas");
+    let of = |name: &str, url: &str| all_said(&bundle, name, url).concat();
+    assert_eq!(of("Patient", WHOLE), of("AllergyIntolerance", LISTED));
+    assert!(of("Patient", WHOLE).starts_with("AllergyIntolerance@"));
+    let visit = ["Condition", "Procedure", "Observation"].map(|name| of(name, LISTED));
+    assert_eq!(of("Encounter", WHOLE), visit.join(" "));
+    // Another system, another visit: another list.
+    let other = lists(&text, &all, "lab");
+    assert_ne!(
+        all_said(&other, "Patient", WHOLE).concat(),
+        of("Patient", WHOLE)
+    );
+    let other = lists(&text.replace("|9^^^B|", "|10^^^B|"), &all, "pas");
+    assert_ne!(
+        all_said(&other, "Encounter", WHOLE).concat(),
+        of("Encounter", WHOLE)
+    );
+    assert_eq!(
+        all_said(&other, "Patient", WHOLE).concat(),
+        of("Patient", WHOLE)
+    );
+    // A list that is absent says nothing, unless it is declared that there it is empty.
+    assert_eq!(
+        all_said(&lists(&plain, &all, "pas"), "Patient", WHOLE),
+        [""]
+    );
+    let empty: [(&str, &[&str]); 1] = [("AL1", &["ADT^A08"])];
+    let bundle = lists(&plain, &empty, "pas");
+    assert_eq!(
+        all_said(&bundle, "Patient", WHOLE).concat(),
+        of("Patient", WHOLE)
+    );
+    // Undeclared, or from a laboratory.
+    for bundle in [
+        lists(&text, &[], "pas"),
+        lists(
+            &text.replace("ADT^A08^ADT_A01", "ORU^R01^ORU_R01"),
+            &all,
+            "pas",
+        ),
+    ] {
+        let text = bundle.to_string();
+        assert!(!text.contains(WHOLE) && !text.contains(LISTED), "{text}");
+    }
+}
+
+#[test]
+fn what_an_action_code_deletes_is_a_mistake_or_cancelled() {
+    let plain = ADT.replace("\"\"", "");
+    let bare = |segment: &str, field: usize| format!("{segment}{}D", "|".repeat(field));
+    let text = format!(
+        "{plain}{}\n{}\n{}\n",
+        bare("DG1|1||J10^Flu^L", 21 - 3),
+        bare("PR1|1||OP^Op^L||19700101", 20 - 5),
+        bare("IN1|1|P1^Plan|C1", 55 - 3),
+    );
+    let bundle = bundle(&text, true, BundleType::Transaction);
+    let of = |name: &str| {
+        let all = bundle["entry"].as_array().unwrap().iter();
+        let mut found = all.map(|entry| &entry["resource"]);
+        found.find(|one| one["resourceType"] == name).unwrap()
+    };
+    assert_eq!(
+        of("Condition")["verificationStatus"]["coding"][0]["code"],
+        "entered-in-error"
+    );
+    assert_eq!(of("Procedure")["status"], "entered-in-error");
+    assert_eq!(of("Coverage")["status"], "cancelled");
+}

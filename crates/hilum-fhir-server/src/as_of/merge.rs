@@ -12,9 +12,9 @@ use std::collections::HashMap;
 use hilum_fhir::definitions::{Definitions, TypeId};
 use hilum_message::SourceTime;
 
-use super::Timed;
 use super::parts::{Key, Part, above, joined, named, parts};
 use super::times::{Own, Times};
+use super::{Timed, listed};
 use crate::write::{Member, members};
 
 /// Types that a message always says as a whole.
@@ -79,6 +79,8 @@ pub(crate) fn merge(ty: TypeId, current: &Current<'_>, comes: &[u8], timed: &Tim
         now: &current.times,
         timed,
         deletes: deleted(ty, timed),
+        type_name: name,
+        revived: listed::revived(&current.times, timed),
         back: HashMap::new(),
         changed: false,
         newer: false,
@@ -115,6 +117,7 @@ fn deleted(ty: TypeId, timed: &Timed) -> Vec<String> {
     names
         .map(|element| named(ty, element))
         .filter(|name| !matches!(&**name, "identifier" | "extension"))
+        .chain(listed::marks(timed))
         .collect()
 }
 
@@ -128,7 +131,7 @@ fn whole(ty: TypeId, current: &Current<'_>, comes: &[u8], timed: &Timed) -> Outc
     let (old, new) = (plain(current.json), plain(comes));
     if old == new {
         return match timed.time > before {
-            true => Outcome::Replaced(Times::all(timed.time)),
+            true => Outcome::Replaced(listed::replaced(&current.times, timed)),
             false => Outcome::Same,
         };
     }
@@ -140,7 +143,7 @@ fn whole(ty: TypeId, current: &Current<'_>, comes: &[u8], timed: &Timed) -> Outc
     };
     let now = (is_closed(current.json), before, old);
     match (is_closed(comes), timed.time, new) > now {
-        true => Outcome::Replaced(Times::all(timed.time)),
+        true => Outcome::Replaced(listed::replaced(&current.times, timed)),
         false => Outcome::Late,
     }
 }
@@ -157,6 +160,9 @@ struct Merge<'t> {
     now: &'t Times,
     timed: &'t Timed,
     deletes: Vec<String>,
+    type_name: &'static str,
+    /// Since when it had ended that is said again.
+    revived: Option<SourceTime>,
     /// What is taken back, with what it was.
     back: HashMap<Key, Vec<u8>>,
     /// A value is another one.
@@ -259,6 +265,12 @@ impl<'t> Merge<'t> {
         let above = above(&part.key.name);
         let is_deleted = self.deletes.contains(&part.key.name)
             || above.is_some_and(|above| self.deletes.iter().any(|name| name == above));
+        // It said nothing but that the resource had ended.
+        let of_end = || listed::of_end(self.type_name, &part.key.name);
+        let is_deleted = is_deleted
+            || self
+                .revived
+                .is_some_and(|ended| ended == self.present(part) && of_end());
         if !is_deleted {
             return None;
         }
@@ -318,7 +330,9 @@ impl<'t> Merge<'t> {
             }
         }
         let before = self.now.own.iter();
-        let before = before.filter(|one| one.place.is_none());
+        let is_back = self.revived.is_some();
+        let before =
+            before.filter(|one| one.place.is_none() && !(is_back && listed::is_end(&one.name)));
         let before = before.map(|one| (one.name.clone(), one.time));
         let mut absent: HashMap<String, SourceTime> = HashMap::new();
         for (name, time) in before.chain(gone) {

@@ -3,11 +3,13 @@
 //!
 //! - `times`: when each element of a version was so, kept beside it and given to nobody.
 //! - `parts`: a resource as the elements that have a time each.
+//! - `listed`: what a list that is all there is does not have any more has ended.
 //! - `merge`: the newer element wins, what is absent stays, what is deleted goes.
 //!
 //! A resource of which nothing is newer becomes a version with a tag, and the one before it is
 //! written again behind it: the history is whole, and what is current is what it was.
 
+mod listed;
 mod merge;
 mod parts;
 mod times;
@@ -16,6 +18,7 @@ use hilum_fhir::{IssueType, Node, Resource};
 use hilum_fhir_store::Body;
 use hilum_message::{SourceTime, as_of};
 
+pub(crate) use listed::{Listed, ended};
 pub(crate) use merge::{Current, Outcome, fresh, merge};
 pub(crate) use times::{Times, late};
 
@@ -33,6 +36,24 @@ pub(crate) struct Timed {
     pub(crate) takes_back: Vec<String>,
     /// What belongs to it goes with it to another patient.
     pub(crate) moves: bool,
+    /// The lists of it that come with all there is.
+    pub(crate) whole: Vec<String>,
+    /// The list that it is in.
+    pub(crate) listed: Option<String>,
+}
+
+impl Timed {
+    /// A time alone.
+    pub(crate) const fn plain(time: SourceTime) -> Self {
+        Self {
+            time,
+            deletes: Vec::new(),
+            takes_back: Vec::new(),
+            moves: false,
+            whole: Vec::new(),
+            listed: None,
+        }
+    }
 }
 
 /// The time of all entries of a Bundle.
@@ -60,6 +81,8 @@ pub(crate) fn of_request(
         deletes: names(as_of::DELETES),
         takes_back: names(as_of::TAKES_BACK),
         moves: extension(request, as_of::MOVES).is_some(),
+        whole: names(as_of::WHOLE),
+        listed: extension(request, as_of::LISTED).map(str::to_owned),
     }))
 }
 

@@ -140,7 +140,7 @@ async fn what_is_of_a_visit_that_was_merged_is_found_with_the_one_that_stays() {
 }
 
 /// Carries out a transaction that says when what it holds was so.
-async fn told(server: &Server, at: i64, entries: &[(Value, &str, &[&str])]) {
+pub(crate) async fn told(server: &Server, at: i64, entries: &[(Value, &str, &[&str])]) {
     let entry = |(resource, url, extensions): &(Value, &str, &[&str])| {
         let extension = |text: &&str| {
             let (url, value) = text.split_once('=').unwrap();

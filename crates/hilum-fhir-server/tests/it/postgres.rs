@@ -29,6 +29,7 @@ mod kit;
 mod later;
 mod limits;
 mod linked;
+mod listed;
 mod operations;
 mod parameters;
 mod port;

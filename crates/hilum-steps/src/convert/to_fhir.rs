@@ -123,6 +123,7 @@ fn settings(
         snapshots: system
             .map(|system| system.snapshots.clone())
             .unwrap_or_default(),
+        system: system.map(|system| system.name.clone()).unwrap_or_default(),
         // Only the stores of this node know what to do with it.
         as_of: context.site.fhir().is_some(),
         taken_back: false,

@@ -6,6 +6,7 @@
 
 mod ahead;
 mod answer;
+mod ended;
 mod moved;
 mod plan;
 mod timed;
@@ -169,6 +170,7 @@ async fn once(
     let (mut changes, bodies) = changes(items, &prepared.plans, &mut taken);
     // Behind all that is answered.
     changes.extend(moved::changes(call, items, (&former, &taken), &mut prepared).await?);
+    changes.extend(ended::changes(call, items, &taken, &mut prepared).await?);
     let commit = Commit {
         expectations: std::mem::take(&mut prepared.expectations),
         changes,

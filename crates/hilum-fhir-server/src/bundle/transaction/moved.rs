@@ -83,7 +83,7 @@ pub(super) async fn changes(
 }
 
 /// What a query finds, all of it, but for what the transaction writes itself.
-async fn belonging(
+pub(super) async fn belonging(
     call: &Call,
     mut query: Query,
     prepared: &mut Prepared,
@@ -111,7 +111,7 @@ async fn belonging(
         let named = named.map(|stored| (stored.resource_type, stored.id.to_string()));
         all.extend(named.filter(|one| !own.contains(one)));
         if all.len() > most {
-            let text = format!("more than {most} resources belong to the visit that is moved");
+            let text = format!("more than {most} resources belong to one patient or visit");
             return Err(Fault::precondition(IssueType::TooCostly, text));
         }
         match page.next {

@@ -62,6 +62,17 @@ impl Became {
         self.stays.is_none()
     }
 
+    /// What is current from now on, with its times.
+    pub(super) fn now(&self) -> Option<(&[u8], Times)> {
+        match &self.stays {
+            None => Some((&self.taken.json, self.times.clone()?)),
+            Some(stays) => {
+                let body = stays.current.body.as_ref()?;
+                Some((&body.bytes, stays.times.clone()))
+            }
+        }
+    }
+
     /// The versions that are written, the last of which is current from then on.
     pub(super) fn bodies(&mut self, id: &str) -> Vec<(Body, Vec<IndexRow>)> {
         let rows = std::mem::take(&mut self.taken.rows);

@@ -119,6 +119,7 @@ fn settings(
         as_of: false,
         taken_back: false,
         snapshots: BTreeMap::new(),
+        system: String::new(),
     })
 }
 
