@@ -19,6 +19,9 @@ use crate::{Act, Identifier, VisitStatus};
 /// The longest value that is kept, in bytes; of a longer one only the time is.
 pub const TOLD_VALUE_MAX: usize = 4_096;
 
+/// Between the name of a list and what tells an item of it from the others.
+pub const ITEM: char = ':';
+
 /// The newest value of each field, by when it was said.
 #[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Told<'a>(#[serde(borrow)] Vec<Telling<'a>>);
@@ -71,6 +74,13 @@ pub fn tell(
     Ok(newer)
 }
 
+/// Whether what is known by a name says something of what has another one: the same, an item
+/// (`AL1:…`) and its list.
+fn is_of(known: &str, name: &str) -> bool {
+    let list = |text: &str, of: &str| text.split_once(ITEM).is_some_and(|(list, _)| list == of);
+    known == name || list(known, name) || list(name, known)
+}
+
 /// What is told from now on, if it is not the same as before.
 fn take_in<R: Row>(
     aside: &Aside,
@@ -81,10 +91,11 @@ fn take_in<R: Row>(
     let mut told: Told<'_> = aside.read::<_, R>()?;
     let mut own: Vec<(Text<'_>, Option<Text<'_>>)> = Vec::with_capacity(fields.len());
     for (name, value) in fields {
-        let known = told.0.iter().find_map(|Telling(at, said)| {
-            let (_, value) = said.iter().find(|(known, _)| known.0 == *name)?;
-            Some((SourceTime::from(*at), value))
+        let each = told.0.iter().flat_map(|Telling(at, said)| {
+            let of_it = said.iter().filter(|(known, _)| is_of(&known.0, name));
+            of_it.map(|(_, value)| (SourceTime::from(*at), value))
         });
+        let known = each.max_by_key(|(at, _)| *at);
         match known {
             Some((at, value)) if at > as_of => {
                 let value = value.as_ref().map(|value| value.0.clone().into_owned());

@@ -6,13 +6,14 @@
 //! a change. What no newer message has said goes on as it is.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use hilum_component::{Halted, SECURITY, StepContext, Working};
 use hilum_hl7v2::{Message, Part, Path, Segment};
-use hilum_identity::{Act, Facts, Field, Overtaken, Rows, digest, tell};
+use hilum_identity::{Act, Facts, Field, ITEM, Overtaken, Rows, digest, tell};
 
 use super::config::Late;
+use super::sender::Sender;
 use super::{finding_at, waits, withhold};
 
 /// What becomes of a registration.
@@ -29,6 +30,8 @@ pub(super) enum Fate {
 pub(super) struct Changes {
     /// Fields and lists by name, with the newest value.
     newer: BTreeMap<String, Option<String>>,
+    /// How its lists are named.
+    names: Names,
     /// Its event is over.
     over: bool,
 }
@@ -42,6 +45,24 @@ const BY_FIELD: [(&str, bool); 4] = [("PID", true), ("PD1", true), ("PV1", false
 /// The lists of the visit; all others are of the patient.
 const OF_VISIT: [&str; 8] = ["DG1", "DRG", "PR1", "OBX", "ROL", "ACC", "IN1", "IN2"];
 
+/// Lists of which each item is told for itself where its sender declares that they are no snapshots, and
+/// the fields that tell it from the others. Those of an insurance or a procedure go with segments behind
+/// them, and are one.
+const ITEMS: [(&str, &[u32]); 6] = [
+    ("AL1", &[3]),
+    ("DG1", &[3, 6]),
+    ("GT1", &[3]),
+    (BY_ACTION, &[7, 3]),
+    ("NK1", &[2, 3]),
+    ("OBX", &[3, 4]),
+];
+
+/// It says of each item what becomes of it (IAM-6, HL7 v2.5.1 §3.4.7.6), by IAM-7, else IAM-3.
+const BY_ACTION: &str = "IAM";
+
+/// Items of one list that are told for themselves; a longer list is one.
+const ITEMS_MAX: usize = 100;
+
 type Fields<'m> = Vec<Field<'m>>;
 
 /// Takes in what a registration of one patient says, which is remembered already, and decides what
@@ -50,7 +71,7 @@ pub(super) fn judge(
     message: &Working,
     facts: &Facts,
     past: Overtaken,
-    policy: Late,
+    (policy, sender): (Late, &Sender),
     rows: &mut Rows,
     context: &mut StepContext<'_>,
 ) -> Result<Fate, Halted> {
@@ -59,7 +80,7 @@ pub(super) fn judge(
     };
     context.spend()?;
     let has_visit = facts.sides.visit.is_some();
-    let (mut person, mut stay) = said(v2, has_visit);
+    let (mut person, mut stay) = said(v2, has_visit, sender);
     let code = facts.event.map_or("", |event| event.code);
     if LEAVE.contains(&code) {
         stay.push(("leave".into(), None));
@@ -105,15 +126,17 @@ pub(super) fn judge(
         }
         Late::Newest => Fate::Changed(Changes {
             newer,
+            names: Names::of(v2, sender),
             over: of_visit && (past == Overtaken::Visit || left),
         }),
     })
 }
 
 /// What a message says of its patient and of its visit: fields with their values, lists by name.
-fn said(message: &Message, has_visit: bool) -> (Fields<'_>, Fields<'_>) {
+fn said<'m>(message: &'m Message, has_visit: bool, sender: &Sender) -> (Fields<'m>, Fields<'m>) {
     let (mut patient, mut visit): (Fields<'_>, Fields<'_>) = (Vec::new(), Vec::new());
     let mut scratch = None;
+    let names = Names::of(message, sender);
     for segment in message.segments() {
         let id = segment.id();
         if matches!(&*id, "MSH" | "EVN" | "SFT" | "UAC" | "MRG" | "NTE") {
@@ -141,7 +164,7 @@ fn said(message: &Message, has_visit: bool) -> (Fields<'_>, Fields<'_>) {
         } else {
             &mut patient
         };
-        let name = list(&segment);
+        let name = names.name(&segment);
         if !to.iter().any(|(known, _)| *known == name) {
             to.push((name, None));
         }
@@ -152,16 +175,61 @@ fn said(message: &Message, has_visit: bool) -> (Fields<'_>, Fields<'_>) {
 /// The patient goes on leave, returns, and what takes either back: of these the newest holds.
 const LEAVE: [&str; 4] = ["A21", "A22", "A52", "A53"];
 
-/// The name of the list to which a segment belongs. Each allergy with an action code (IAM-6) is a
-/// list of its own, by IAM-7, else IAM-3: that one is deleted says nothing of another.
-fn list<'m>(segment: &Segment<'m>) -> Cow<'m, str> {
-    let id = segment.id();
-    if id != "IAM" {
-        return id;
+/// How lists and their items are named in what is told.
+struct Names {
+    /// The lists whose items are told for themselves.
+    by_item: BTreeSet<&'static str>,
+}
+
+impl Names {
+    fn of(message: &Message, sender: &Sender) -> Self {
+        let is_delta = |list: &str| {
+            let mut system = sender.system.iter();
+            list == BY_ACTION || system.any(|system| system.deltas.contains(list))
+        };
+        let is_short = |list: &str| {
+            let all = message.segments().filter(|one| one.has_id(list));
+            all.count() <= ITEMS_MAX
+        };
+        let lists = ITEMS.iter().map(|(list, _)| *list);
+        Self {
+            by_item: lists
+                .filter(|list| is_delta(list) && is_short(list))
+                .collect(),
+        }
     }
-    let said = |n| segment.field(n).filter(|field| !field.is_blank());
-    let item = said(7).or_else(|| said(3));
-    format!("{id}:{:016x}", digest(item.iter().map(|field| field.raw()))).into()
+
+    /// The name of the list to which a segment belongs, or of itself where it is told for itself. Its
+    /// content cannot be read from it.
+    fn name<'m>(&self, segment: &Segment<'m>) -> Cow<'m, str> {
+        let id = segment.id();
+        let known = ITEMS.iter().find(|(list, _)| *list == id);
+        let Some((list, fields)) = known.filter(|_| self.by_item.contains(&*id)) else {
+            return id;
+        };
+        let mut said = fields
+            .iter()
+            .map(|field| segment.field(*field).filter(|field| !field.is_blank()))
+            .peekable();
+        if *list == BY_ACTION {
+            let item = said.flatten().next();
+            return named(&id, item.iter().map(Part::raw));
+        }
+        // A list that is deleted as a whole, or an item that nothing tells from others.
+        let first = said.peek().and_then(Option::as_ref);
+        if first.is_none_or(Part::is_null) {
+            return id;
+        }
+        let all: Vec<_> = said.collect();
+        let texts = all
+            .iter()
+            .map(|field| field.as_ref().map_or(&b""[..], Part::raw));
+        named(&id, texts)
+    }
+}
+
+fn named<'t, 'm>(id: &str, texts: impl Iterator<Item = &'t [u8]>) -> Cow<'m, str> {
+    format!("{id}{ITEM}{:016x}", digest(texts)).into()
 }
 
 const HEADER: &str = "MSH|^~\\&|||||||ADT^A08|0|P|2.5|||||||UNICODE UTF-8\r";
@@ -225,7 +293,10 @@ impl Changes {
                     replace(v2, segment, field, value.as_deref()).map_err(failed)?;
                 }
                 None => {
-                    let named = |at: &usize| v2.segment(*at).is_some_and(|one| list(&one) == name);
+                    let named = |at: &usize| {
+                        let one = v2.segment(*at);
+                        one.is_some_and(|one| self.names.name(&one) == *name)
+                    };
                     lists.extend((0..v2.segment_count()).filter(named));
                 }
             }

@@ -206,6 +206,7 @@ impl Step for Match {
         }
         let (mut followed, mut withheld) = (Vec::new(), repeated.segments);
         let (single, mut fate) = (groups.len() == 1, Fate::Same);
+        let policy = (self.late, sender);
         let mut rows = Rows::default();
         for (group, number) in groups.iter().zip(0..) {
             context.spend()?;
@@ -220,7 +221,7 @@ impl Step for Match {
             let past = past.transpose().map_err(|error| waits(error.to_string()))?;
             self.remember((message.id, number), &group.facts, &mut rows, context)?;
             if let Some(past) = past {
-                fate = late::judge(message, &group.facts, past, self.late, &mut rows, context)?;
+                fate = late::judge(message, &group.facts, past, policy, &mut rows, context)?;
             }
             withheld.extend(life(group, &mut rows, context)?);
             followed.push((group, found.followed));

@@ -67,6 +67,16 @@ impl Site for Files {
                 .iter()
                 .filter_map(|(name, uri)| Some((name.clone(), text(uri)?)))
                 .collect(),
+            snapshots: pairs(&file["lists"])
+                .iter()
+                .filter(|(_, list)| list["says"] == "snapshot")
+                .map(|(name, _)| (name.clone(), Vec::new()))
+                .collect(),
+            deltas: pairs(&file["lists"])
+                .iter()
+                .filter(|(_, list)| list["says"] != "snapshot")
+                .map(|(name, _)| name.clone())
+                .collect(),
             group: text(&file["group"]),
             unknown_patient: match text(&file["unknown-patient"]).as_deref() {
                 Some("hold") => UnknownPatient::Hold,

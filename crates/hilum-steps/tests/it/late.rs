@@ -270,3 +270,51 @@ fn other_separators_and_character_sets_are_translated() {
         "{text}"
     );
 }
+
+#[test]
+fn items_of_a_declared_delta_are_told_one_by_one() {
+    let admitted = adt(
+        "A01",
+        1,
+        "Doe^Jane",
+        "W1^1^1",
+        "AL1|1||PEN^Penicillin\nAL1|2||NUTS^Nuts|MI\n",
+    );
+    let changed = adt("A08", 3, "Doe^Jane", "W1^1^1", "AL1|1||NUTS^Nuts|SV\n");
+    let allergies = |lists: &str, messages: &[&str]| {
+        let pas = format!("{}{lists}", PAS.1);
+        let mut channel = Channel::new(
+            "hl7v2",
+            &[(PAS.0, pas.as_str())],
+            "match: { system: pas, late: newest }",
+        );
+        let last = messages.iter().map(|text| channel.run(text)).last();
+        let texts = outcome(&last.unwrap());
+        println!("{texts:?}");
+        let lines = texts.iter().flat_map(|text| text.split(['\r', '\n']));
+        let own = lines.filter(|line| line.starts_with("AL1"));
+        own.map(str::to_owned).collect::<Vec<_>>()
+    };
+    for lists in [
+        "lists: { AL1: { says: delta } }\n",
+        "lists: { AL1: { says: actions } }\n",
+    ] {
+        // What the newer message did not say is still news; what it did say is not.
+        let late = allergies(lists, &[&changed, &admitted]);
+        assert_eq!(late, ["AL1|1||PEN^Penicillin"], "{lists}");
+        let whole = admitted.replace("AL1|1||PEN^Penicillin", "AL1|1||\"\"");
+        assert_eq!(
+            allergies(lists, &[&whole, &changed]),
+            ["AL1|1||NUTS^Nuts|SV"]
+        );
+        // A newer deletion of the list is not taken back.
+        let deleted = changed.replace("NUTS^Nuts|SV", "\"\"");
+        assert!(allergies(lists, &[&deleted, &admitted]).is_empty());
+    }
+    for lists in ["", "lists: { AL1: { says: snapshot } }\n"] {
+        assert!(
+            allergies(lists, &[&changed, &admitted]).is_empty(),
+            "{lists}"
+        );
+    }
+}
