@@ -69,19 +69,41 @@ pub(crate) async fn facts(port: &Arc<dyn FhirPort>) -> anyhow::Result<BTreeMap<S
         );
     }
     for allergy in all(port, "AllergyIntolerance").await? {
-        if allergy["verificationStatus"]["coding"][0]["code"] == "entered-in-error" {
+        if is_over(&allergy) {
             continue;
         }
         let (code, named) = coded(&allergy["code"]);
         let subject = format!("{} allergy {code}", of(&allergy["patient"]));
         put(&mut facts, subject, with_labels(named, &allergy));
     }
-    for procedure in all(port, "Procedure").await? {
-        let (code, named) = coded(&procedure["code"]);
-        let subject = format!("{} procedure {code}", of(&procedure["subject"]));
-        put(&mut facts, subject, with_labels(named, &procedure));
+    for (name, fact) in [("Condition", "diagnosis"), ("Procedure", "procedure")] {
+        for resource in all(port, name).await?.iter().filter(|one| !is_over(one)) {
+            let (code, named) = coded(&resource["code"]);
+            let subject = format!("{} {fact} {code}", of(&resource["subject"]));
+            put(&mut facts, subject, with_labels(named, resource));
+        }
+    }
+    for person in all(port, "RelatedPerson").await? {
+        // A mother is known by her number alone.
+        if person["active"] != false && person["name"][0].is_object() {
+            let (owner, name) = (of(&person["patient"]), &person["name"][0]);
+            let given = text(&name["given"][0]);
+            put(
+                &mut facts,
+                format!("{owner} person {given}"),
+                text(&name["family"]).to_owned(),
+            );
+        }
     }
     Ok(facts)
+}
+
+/// What is no more, or was told by mistake.
+fn is_over(resource: &Value) -> bool {
+    let code = |of: &str| text(&resource[of]["coding"][0]["code"]);
+    code("clinicalStatus") == "inactive"
+        || code("verificationStatus") == "entered-in-error"
+        || resource["status"] == "entered-in-error"
 }
 
 /// A visit that was merged into another one.

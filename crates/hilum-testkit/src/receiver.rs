@@ -227,8 +227,13 @@ impl Receiver {
             }
         }
         for procedure in all.iter().filter(|one| one.id() == "PR1") {
+            let subject = format!("procedure {}", procedure.part(3, 1));
+            if procedure.part(20, 1) == "D" {
+                patient.facts.remove(&subject);
+                continue;
+            }
             let text = procedure.part(3, 2).to_owned();
-            patient.say(format!("procedure {}", procedure.part(3, 1)), text, labels);
+            patient.say(subject, text, labels);
         }
     }
 
