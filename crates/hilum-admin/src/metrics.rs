@@ -132,6 +132,12 @@ const CRITICAL_TOOK: Metric = Metric(
     "From the arrival of a critical result to its acknowledgement",
 );
 
+const CLOCK_SKEW: Metric = Metric(
+    "hilum_system_clock_skew_seconds",
+    "gauge",
+    "By how much the clock of a system is ahead of this one, by its freshest message of the last half hour; negative if it is behind",
+);
+
 const FHIR_JOBS: Metric = Metric(
     "hilum_fhir_jobs",
     "gauge",
@@ -151,6 +157,7 @@ pub(crate) fn render(engine: &Engine, work: Option<&[FhirWork]>) -> String {
         sample(&mut text, DISK_FREE.0, "", free);
     }
     critical(&mut text, engine);
+    clocks(&mut text, engine);
     channels(&mut text, engine);
     queues(&mut text, engine);
     if let Some(work) = work {
@@ -171,6 +178,15 @@ fn critical(text: &mut String, engine: &Engine) {
     }
     head(text, &CRITICAL_TOOK);
     histogram(text, CRITICAL_TOOK.0, &[], &figures.took);
+}
+
+/// A system that has sent nothing for half an hour has no sample: nobody knows.
+fn clocks(text: &mut String, engine: &Engine) {
+    head(text, &CLOCK_SKEW);
+    for clock in engine.sender_clocks() {
+        let labels = label(&[("system", &clock.system)]);
+        sample(text, CLOCK_SKEW.0, &labels, clock.skew_s);
+    }
 }
 
 /// The states and kinds that there may be are always there, so that a rule can wait for them.
@@ -330,7 +346,7 @@ mod tests {
     use super::*;
 
     /// All metrics, in the order of the page of the reference.
-    const ALL: [&Metric; 25] = [
+    const ALL: [&Metric; 26] = [
         &RECEIVED,
         &RECEIVED_BYTES,
         &DISPOSED,
@@ -355,6 +371,7 @@ mod tests {
         &CRITICAL_LATE,
         &CRITICAL_TOLD,
         &CRITICAL_TOOK,
+        &CLOCK_SKEW,
         &FHIR_JOBS,
     ];
 

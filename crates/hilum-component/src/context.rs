@@ -88,6 +88,8 @@ pub struct SystemInfo {
     pub sends_as: SendsAs,
     /// The IANA name of the zone of times without an offset.
     pub zone: Option<String>,
+    /// How far its clock may be off; [`crate::CLOCK_SKEW_MAX`] where it is not declared.
+    pub clock_skew: Option<Millis>,
     /// How it writes numbers; where it is not declared, as the standard has them.
     pub decimal: Option<DecimalSign>,
     /// Who assigns the identifiers that it sends.

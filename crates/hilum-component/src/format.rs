@@ -48,6 +48,18 @@ pub trait Format: Send + Sync {
         Marks::default()
     }
 
+    /// The time at which a message says that it was sent, against a receipt in Unix milliseconds. `None`
+    /// if it does not say so to the minute, or says no offset and `zone` has none. A time that may be one
+    /// of several (no seconds, an hour that comes twice) is the one next to the receipt.
+    fn sent(
+        &self,
+        _document: &dyn Document,
+        _received_ms: u64,
+        _zone: Option<&Offsets>,
+    ) -> Option<Sent> {
+        None
+    }
+
     /// Feeds `sink` with the bytes that are equal when a peer sends the same message again
     /// (for HL7 v2 without MSH-7).
     fn resend_bytes(&self, payload: &Payload, sink: &mut dyn FnMut(&[u8])) {
@@ -240,6 +252,15 @@ pub struct ParseReject {
     pub format: &'static str,
     /// The reason, without content.
     pub reason: String,
+}
+
+/// When a message was sent, as it says, seen from its receipt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sent {
+    /// The place that says so, in the words of the format.
+    pub path: &'static str,
+    /// By how much it lies behind the receipt, in milliseconds; negative if it is ahead of it.
+    pub behind_ms: i64,
 }
 
 /// What a payload holds.

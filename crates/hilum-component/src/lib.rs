@@ -42,7 +42,7 @@ pub use fhir::{
 };
 pub use format::{
     Answer, AnswerMode, Document, DocumentProblem, EditError, Format, FormatOptions, Identity,
-    Offsets, ParseReject, PeerAnswer, SealedAnswer, Severity, Split, Target, Verdict,
+    Offsets, ParseReject, PeerAnswer, SealedAnswer, Sent, Severity, Split, Target, Verdict,
 };
 pub use leaves::{ChangedLeaf, LEAVES_MAX, Leaves, changed_leaves, leaves};
 pub use marks::{
@@ -52,14 +52,14 @@ pub use marks::{
 pub use object::{Object, ObjectKind};
 pub use order::{LinkedKeys, Order, OrderKeys};
 pub use plan::{
-    Acknowledge, AfterReject, AlertRule, ChannelPlan, DestinationFactory, DestinationKind,
-    DestinationPlan, IndexField, Plan, ResendPlan, RetryPlan, Sends, SourceFactory, SourceKind,
-    SourcePlan, StepPlan, Window,
+    Acknowledge, AfterReject, AlertRule, CLOCK_SKEW_MAX, ChannelPlan, DestinationFactory,
+    DestinationKind, DestinationPlan, IndexField, Plan, ResendPlan, RetryPlan, SenderClock, Sends,
+    SourceFactory, SourceKind, SourcePlan, StepPlan, Window,
 };
 pub use process::{
-    Beside, Disposition, Finding, Hold, Incoming, PlannedDelivery, ProcessEnvironment, Processed,
-    Reason, Released, ReleasedBy, SPLIT_MAX, StepOutcome, StepTrace, TRACED_CHANGES_MAX, answer,
-    process, receive, trace,
+    Beside, ClockReading, Disposition, Finding, Hold, Incoming, PlannedDelivery,
+    ProcessEnvironment, Processed, REPEATS_RECEIVED, Reason, Released, ReleasedBy, SPLIT_MAX,
+    StepOutcome, StepTrace, TRACED_CHANGES_MAX, answer, process, receive, trace,
 };
 pub use rule::{Rule, RuleError, reply_options};
 pub use source::{

@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use hilum_message::PlanDigest;
 
-use crate::{Care, Destination, Format, Marking, Millis, Order, Rule, Size, Source, Step};
+use crate::{
+    Care, Destination, Format, Marking, Millis, Offsets, Order, Rule, SendsAs, Size, Source, Step,
+};
 
 /// A checked site, addressed by its digest.
 #[derive(Clone, Debug)]
@@ -66,6 +68,24 @@ pub struct ChannelPlan {
     pub control_id_optional: bool,
     /// What marks a message as confidential or as one about a test patient.
     pub marking: Arc<Marking>,
+    /// The clocks of the systems that may send, where messages say when they were sent.
+    pub senders: Arc<[SenderClock]>,
+}
+
+/// How far the clock of a system may be off where nothing else is said.
+pub const CLOCK_SKEW_MAX: Millis = Millis(300_000);
+
+/// The clock of a system that sends.
+#[derive(Clone, Debug)]
+pub struct SenderClock {
+    /// The system.
+    pub system: Arc<str>,
+    /// How it names itself, where several systems send.
+    pub sends_as: SendsAs,
+    /// The zone of its times that say no offset.
+    pub zone: Option<Offsets>,
+    /// How far it may be off.
+    pub skew_max: Millis,
 }
 
 /// Where a channel's messages come from.

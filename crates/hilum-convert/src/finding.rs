@@ -58,11 +58,6 @@ pub enum FindingCode {
     TimeWithoutZone,
     /// A time without an offset that the clock shows twice or never: its date was written.
     TimeInClockChange,
-    /// MSH-7 is later than the arrival by more than a clock may be wrong.
-    SenderClockAhead,
-    /// MSH-7 is earlier than the arrival by more than a clock may be wrong: the message waited, or the
-    /// clock is slow.
-    SenderClockBehind,
     /// A flag (OBX-8) that says something else than the value and its own range (OBX-7).
     FlagAgainstRange,
     /// What a document is said to be (ED.2, ED.3) and how its bytes begin differ.
@@ -96,8 +91,6 @@ impl FindingCode {
             Self::ValueRefused => "value-refused",
             Self::TimeWithoutZone => "time-without-zone",
             Self::TimeInClockChange => "time-in-clock-change",
-            Self::SenderClockAhead => "sender-clock-ahead",
-            Self::SenderClockBehind => "sender-clock-behind",
             Self::FlagAgainstRange => "flag-against-range",
             Self::AttachmentType => "attachment-type",
             Self::UnmappedCode => "unmapped-code",

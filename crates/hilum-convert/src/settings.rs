@@ -103,9 +103,6 @@ pub struct Settings {
     /// How the sender writes numbers; where it is not declared, as the standard has them and no
     /// other way.
     pub decimal: Option<DecimalSign>,
-    /// Minutes that MSH-7 may be away from the arrival; beyond them there is a finding. Without it
-    /// nobody looks: who converts a file of last year has an arrival of today.
-    pub clock_minutes_max: Option<u32>,
     /// `%country`.
     pub country: Option<String>,
     /// `%profile`.

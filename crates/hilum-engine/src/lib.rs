@@ -31,6 +31,7 @@ mod resend;
 mod rows;
 mod run;
 mod runtime;
+mod sender_clocks;
 mod stale;
 mod status;
 mod store;
@@ -50,6 +51,7 @@ pub use queue::Trouble;
 pub use replay::{Recomputed, Replay, Replayed};
 pub use run::{Engine, EngineError, EngineOptions, ReloadReport};
 pub(crate) use runtime::Core;
+pub use sender_clocks::ClockSkew;
 pub use stale::{COMPARED_MAX, OldState, Outdated};
 pub use status::{
     ChannelStatus, ChannelView, DestinationState, DestinationStatus, EngineStatus, QueueView,

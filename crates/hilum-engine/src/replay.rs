@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use hilum_component::{
     Arrival, ChannelPlan, Disposition, FIRST_RECEIVED, Finding, Incoming, Peer, ProcessEnvironment,
-    Processed, Reason, Released, ReleasedBy, StepTrace, trace,
+    Processed, REPEATS_RECEIVED, Reason, Released, ReleasedBy, StepTrace, trace,
 };
 use hilum_fhirpath::NoHost;
 use hilum_journal::StoredMessage;
@@ -128,7 +128,7 @@ impl Engine {
         };
         let digest = plan.digest;
         let peer = Peer::inside(Arc::from("replay"));
-        let mut metadata = anew(store::as_it_came(row.metadata));
+        let mut metadata = anew(store::as_it_came(row.metadata), row.arrived_ms);
         for (name, value) in replay.values {
             metadata.set(name, value);
         }
@@ -304,8 +304,14 @@ fn run(core: &Core, plan: &ChannelPlan, incoming: Incoming) -> (Processed, Vec<S
     trace(plan, &mut environment, incoming)
 }
 
-/// The values of a message that begins anew: how long it has taken counts from now.
-fn anew(mut metadata: Metadata) -> Metadata {
+/// The values of a message that begins anew: how long it has taken counts from now. When it came is
+/// kept, since the clock of its sender is compared with that.
+fn anew(mut metadata: Metadata, arrived_ms: u64) -> Metadata {
+    if metadata.get(REPEATS_RECEIVED).is_none() {
+        let first = metadata.get(FIRST_RECEIVED).map(str::to_owned);
+        let first = first.unwrap_or_else(|| arrived_ms.to_string());
+        metadata.set(REPEATS_RECEIVED, first);
+    }
     metadata.remove(FIRST_RECEIVED);
     metadata
 }

@@ -23,6 +23,7 @@ use crate::kept::KeptPlans;
 use crate::lanes::{Entry, QueueId};
 use crate::pool::Pool;
 use crate::queue::{Queue, Scope, Target};
+use crate::sender_clocks::SenderClocks;
 use crate::store::HeldMessages;
 
 /// Alerts that may wait to be published; beyond, the log has them.
@@ -70,6 +71,7 @@ pub(crate) struct Core {
     pub(crate) held: HeldMessages,
     pub(crate) codes: Codes,
     pub(crate) critical: CriticalFigures,
+    pub(crate) sender_clocks: SenderClocks,
     pub(crate) kept: Arc<dyn KeptPlans>,
     pub(crate) links: Arc<dyn LinkedKeys>,
     /// Work whose source has given up waiting.
@@ -114,6 +116,7 @@ impl Core {
             held: HeldMessages::default(),
             codes,
             critical: CriticalFigures::default(),
+            sender_clocks: SenderClocks::default(),
             kept,
             links,
             received_wake: Notify::new(),

@@ -9,6 +9,7 @@ use crate::figures::DISPOSITIONS;
 use crate::lanes::Gate;
 use crate::queue::{Outlet, Queue};
 use crate::runtime::Core;
+use crate::sender_clocks::ClockSkew;
 
 /// A running engine.
 #[derive(Clone, Debug, Serialize)]
@@ -32,6 +33,8 @@ pub struct EngineStatus {
     pub held_messages: u64,
     /// When the first of them arrived, Unix milliseconds.
     pub held_since_ms: Option<u64>,
+    /// The systems whose clock is off by more than it may be.
+    pub clocks_off: Vec<ClockSkew>,
     /// The channels by name.
     pub channels: Vec<ChannelStatus>,
 }
@@ -141,6 +144,10 @@ impl EngineStatus {
             held_since_ms,
             critical_open: core.critical.open(),
             critical_late: core.critical.late(),
+            clocks_off: {
+                let all = core.sender_clocks.all(core.now_ms()).into_iter();
+                all.filter(ClockSkew::is_off).collect()
+            },
             channels: core
                 .channels()
                 .iter()
@@ -283,6 +290,13 @@ impl crate::Engine {
             channel,
         };
         self.core().channels().into_iter().map(view).collect()
+    }
+
+    /// The clocks of the systems that have sent something in the last half hour.
+    #[must_use]
+    pub fn sender_clocks(&self) -> Vec<ClockSkew> {
+        let core = self.core();
+        core.sender_clocks.all(core.now_ms())
     }
 
     /// What has not come to rest, for simulations that wait for it.

@@ -39,7 +39,7 @@ impl Stamp {
         }
         Some(Self {
             local: [year, month, day, hour, minute, second],
-            milliseconds: format!("{fraction:0<3}").get(..3)?.parse().ok()?,
+            milliseconds: milliseconds(fraction)?,
             offset_minutes: match offset {
                 Some(offset) => Some(offset_minutes(offset)?),
                 None => None,
@@ -64,6 +64,16 @@ impl Stamp {
     }
 }
 
+/// The first three digits behind the point; those that are not there are zeros.
+fn milliseconds(fraction: &str) -> Option<u16> {
+    let mut found = 0;
+    for at in 0..3 {
+        let digit = fraction.as_bytes().get(at).copied().unwrap_or(b'0');
+        found = found * 10 + u16::from(digit.is_ascii_digit().then(|| digit - b'0')?);
+    }
+    Some(found)
+}
+
 /// `+0100`, in minutes.
 fn offset_minutes(text: &str) -> Option<i32> {
     let sign = if text.starts_with('-') { -1 } else { 1 };
@@ -81,6 +91,8 @@ mod tests {
         for (text, expected) in [
             ("20260101", Some(1_767_225_600_000)),
             ("20260101000000.5", Some(1_767_225_600_500)),
+            ("20260101000000.0789", Some(1_767_225_600_078)),
+            ("20260101000000.1x", None),
             ("20260101000000+0000", Some(1_767_225_600_000)),
             ("202601010000-0500", Some(1_767_243_600_000)),
             ("2026", Some(1_767_225_600_000)),

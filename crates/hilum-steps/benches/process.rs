@@ -145,6 +145,7 @@ fn plan() -> ChannelPlan {
         step_budget: Millis(250),
         control_id_optional: false,
         marking: std::sync::Arc::default(),
+        senders: std::sync::Arc::default(),
         format,
     }
 }

@@ -6,11 +6,13 @@
 mod application;
 mod batch;
 mod beside;
+mod clock;
 mod deliver;
 mod outcome;
 mod run;
 mod trace;
 
+pub use clock::{ClockReading, REPEATS_RECEIVED};
 pub use outcome::{Disposition, Finding, Hold, PlannedDelivery, Processed, Reason};
 pub use run::SPLIT_MAX;
 pub use trace::{StepOutcome, StepTrace, TRACED_CHANGES_MAX, trace};
@@ -227,6 +229,14 @@ fn opened(
     {
         processed.identity.patients.push(patient);
     }
+    processed.clock = clock::read(
+        &plan.senders,
+        &*plan.format,
+        incoming,
+        &*document,
+        &processed.identity,
+        &mut processed.findings,
+    );
     processed.answer_mode = plan.format.answer_mode(&*document);
     let original = Original::of(plan, incoming.original.as_ref(), &mut processed.findings);
     let beside = Beside::new(original.document(), &incoming.metadata);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use hilum_message::{IndexToken, MessageId, Metadata, OrderKey, Payload};
 
-use super::Incoming;
+use super::{ClockReading, Incoming};
 use crate::{
     AfterReject, AnswerMode, DocumentProblem, Identity, SealedAnswer, Severity, StateChange,
     StateRead, TimerChange, UnmappedCode, Verdict,
@@ -195,6 +195,8 @@ pub struct Processed {
     pub answer: Option<SealedAnswer>,
     /// How the sender wants to be answered.
     pub answer_mode: AnswerMode,
+    /// What it says of the clock of its sender, where that is known.
+    pub clock: Option<ClockReading>,
 }
 
 impl Processed {
@@ -220,6 +222,7 @@ impl Processed {
             hold: None,
             answer: None,
             answer_mode: AnswerMode::Original,
+            clock: None,
         }
     }
 }

@@ -48,6 +48,9 @@ pub(crate) struct SystemFile {
     /// zone where it is not set.
     #[serde(default)]
     pub(crate) zone: Option<String>,
+    /// How far its clock may be off, by the times of its messages (MSH-7), before that is told.
+    #[serde(default = "five_minutes")]
+    pub(crate) clock_skew: Millis,
     /// How it writes numbers, where it does not keep to the standard: with it a decimal comma and
     /// signs between thousands are read. Without it `4,1` and `1 000` stay text, with a finding.
     #[serde(default)]
@@ -205,6 +208,10 @@ pub(crate) enum UnknownPatientFile {
     /// It waits for the registration as long as `unknown-patient-wait` says, and then goes on with a
     /// finding.
     Wait,
+}
+
+const fn five_minutes() -> Millis {
+    hilum_component::CLOCK_SKEW_MAX
 }
 
 const fn ten_minutes() -> Millis {

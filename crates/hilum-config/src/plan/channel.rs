@@ -205,7 +205,7 @@ fn speech(tree: &Node, registry: &Registry, site: &SiteView<'_>, report: &mut Re
 }
 
 /// The offsets of a zone by its name; one that this machine does not know is a problem of its file.
-fn offsets(name: &str) -> Option<Offsets> {
+pub(super) fn offsets(name: &str) -> Option<Offsets> {
     let zone = TimeZone::get(name).ok()?;
     Some(Offsets::new(move |local_s| {
         let local = Timestamp::from_second(local_s).ok()?;

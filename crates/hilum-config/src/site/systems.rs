@@ -115,6 +115,7 @@ fn info(file: SystemFile) -> SystemInfo {
             facility: own.facility,
         }),
         zone: file.zone,
+        clock_skew: Some(file.clock_skew),
         decimal: file.decimal.map(|sign| match sign {
             DecimalFile::Point => DecimalSign::Point,
             DecimalFile::Comma => DecimalSign::Comma,

@@ -5,6 +5,7 @@
 
 mod clinical;
 mod marks;
+mod senders;
 mod snippets;
 
 use std::path::{Path, PathBuf};

@@ -344,7 +344,6 @@ impl<'p, 'm> Run<'p, 'm> {
             ),
         }
         self.flags();
-        self.sender_clock();
         self.prune_extensions();
         self.original();
         self.attachments();

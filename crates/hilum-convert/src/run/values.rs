@@ -12,7 +12,6 @@ use super::read::{Value, trimmed};
 use super::write::Turn;
 use crate::finding::{FindingCode, Location};
 use crate::settings::DecimalSign;
-use crate::value::time::Time;
 use crate::value::{encode, magic, number};
 
 /// Where a value lies: from and to, either of which may be open.
@@ -141,44 +140,6 @@ impl<'m> Run<'_, 'm> {
         self.first(segment, field).map(|value| self.text_of(&value))
     }
 
-    /// Tells of a sender whose clock is further from the arrival than the settings allow.
-    pub(super) fn sender_clock(&mut self) {
-        let Some(allowed) = self.settings.clock_minutes_max else {
-            return;
-        };
-        let Some(sent) = self.message.component("MSH", 7, 1) else {
-            return;
-        };
-        // Hours alone say nothing about minutes.
-        let digits = sent.bytes().take_while(u8::is_ascii_digit).count();
-        let sent = Time::read(&sent).filter(|_| digits >= 12);
-        let sent = sent.and_then(|sent| sent.utc_minutes(self.clock()));
-        let Some((sent, arrived)) = sent.zip(utc_minutes(self.arrived.at)) else {
-            return;
-        };
-        let ahead = sent - arrived;
-        if ahead.unsigned_abs() <= u64::from(allowed) {
-            return;
-        }
-        let place = Location {
-            segment: *b"MSH",
-            ordinal: 1,
-            field: 7,
-            ..Location::default()
-        };
-        let minutes = ahead.unsigned_abs();
-        if ahead > 0 {
-            let text =
-                format!("{minutes} minutes ahead of the arrival: the sender's clock is fast");
-            self.finding(FindingCode::SenderClockAhead, place, Some(&text));
-        } else {
-            let text = format!(
-                "{minutes} minutes behind the arrival: the message waited, or the sender's clock is slow"
-            );
-            self.finding(FindingCode::SenderClockBehind, place, Some(&text));
-        }
-    }
-
     /// Looks into a document (in base64) that became an attachment: its hash is written, and it is
     /// told where its bytes begin otherwise than the type that it was given. What lies outside memory
     /// is not looked into.
@@ -202,20 +163,6 @@ impl<'m> Run<'_, 'm> {
         let hash = encode::base64(&Sha1::digest(&bytes));
         self.put(attachment, names.attachment_hash, &hash);
     }
-}
-
-/// Minutes since 1970-01-01 of an instant of FHIR in UTC, `2026-01-02T03:04:05.678Z`.
-fn utc_minutes(instant: &str) -> Option<i64> {
-    let digits: String = instant
-        .get(..16)?
-        .chars()
-        .filter(char::is_ascii_digit)
-        .collect();
-    let time = Time::read(&digits).filter(|_| digits.len() == 12 && instant.ends_with('Z'))?;
-    time.utc_minutes(crate::value::time::Clock {
-        offset: Some(0),
-        zone: None,
-    })
 }
 
 #[cfg(test)]
@@ -251,12 +198,5 @@ mod tests {
         check("H", "70", ">=60", false);
         check("N", "50", ">=60", true);
         check("A", "4.0", "3.5-5.1", false);
-    }
-
-    #[test]
-    fn an_arrival_is_minutes() {
-        assert_eq!(utc_minutes("1970-01-02T00:03:05.678Z"), Some(1443));
-        assert_eq!(utc_minutes("1970-01-02"), None);
-        assert_eq!(utc_minutes(""), None);
     }
 }

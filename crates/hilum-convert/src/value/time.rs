@@ -186,33 +186,6 @@ impl<'t> Time<'t> {
         Written::Whole(out)
     }
 
-    /// Minutes since 1970-01-01 UTC; `None` without a time of day, or where its offset is not known.
-    pub(crate) fn utc_minutes(&self, clock: Clock<'_>) -> Option<i64> {
-        let (hour, minute, second) = self.clock?;
-        let local = LocalTime {
-            year: self.year,
-            month: self.month,
-            day: self.day,
-            hour,
-            minute,
-            second,
-        };
-        let zoned = || {
-            let zone = clock.zone?;
-            match zone.change(local) {
-                Some(_) => None,
-                None => zone.offset_minutes(local),
-            }
-        };
-        let offset = self.offset.or(clock.offset).or_else(zoned)?;
-        let days = days_of(
-            i64::from(self.year),
-            i64::from(self.month),
-            i64::from(self.day),
-        );
-        Some(days * 1440 + i64::from(hour) * 60 + i64::from(minute) - i64::from(offset))
-    }
-
     /// The moment, in milliseconds since 1970: the first of what is not told more exactly. Where nobody
     /// knows the offset it is taken as UTC, which compares right with others of the same clock.
     pub(crate) fn unix_ms(&self, clock: Clock<'_>) -> i64 {

@@ -260,26 +260,6 @@ fn a_time_that_the_clock_shows_twice_or_never_is_told_and_not_guessed() {
 }
 
 #[test]
-fn a_clock_that_is_wrong_is_told() {
-    let check = |msh7: &str, expected: &[FindingCode]| {
-        let settings = Settings {
-            clock_minutes_max: Some(5),
-            ..settings()
-        };
-        let message = message(msh7, "OBX|1|NM|A^B^L||1||||||F");
-        let converted = to_fhir(Maps::shipped().unwrap(), &message, &settings, &ARRIVED);
-        assert_eq!(codes(&converted), expected, "{msh7}");
-    };
-    check("20260102030400", &[]);
-    check("202601020309", &[]);
-    check("20260102031000", &[FindingCode::SenderClockAhead]);
-    check("20260102025800", &[FindingCode::SenderClockBehind]);
-    check("20260102040400+0100", &[]);
-    check("20260102030400+0100", &[FindingCode::SenderClockBehind]);
-    check("2026010210", &[]);
-}
-
-#[test]
 fn the_times_of_a_result_stay_apart() {
     let rest = "OBX|1|NM|A^B^L||1||||||F|||202601010800|||||202601011100\r\
                 SPM|1|||BLD^Blood^HL70487|||||||||||||202601010801|202601010900";

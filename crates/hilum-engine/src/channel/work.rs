@@ -149,8 +149,8 @@ async fn work(
     origin: &Origin,
 ) -> Option<Worked> {
     let (sender, receiver) = oneshot::channel();
-    let detect = match origin {
-        Origin::Source => plan.resend.within.0 > 0,
+    let from_source = match origin {
+        Origin::Source => true,
         Origin::Linked { .. } | Origin::Received { .. } | Origin::Timer { .. } => false,
     };
     let stage = if origin.is_only_received(plan) {
@@ -161,7 +161,7 @@ async fn work(
     let job = {
         let (core, channel, plan) = (Arc::clone(core), Arc::clone(channel), Arc::clone(plan));
         Box::new(move || {
-            let worked = run(&core, &channel, &plan, incoming, stage, detect);
+            let worked = run(&core, &channel, &plan, incoming, stage, from_source);
             // The source may have given up waiting; then nothing was recorded.
             drop(sender.send(worked));
         })
@@ -179,7 +179,7 @@ fn run(
     plan: &ChannelPlan,
     incoming: Incoming,
     stage: Stage,
-    detect: bool,
+    from_source: bool,
 ) -> Worked {
     let (id, arrived_ms) = (incoming.id, incoming.arrived_ms);
     let meter = Budget::start(plan.step_budget.duration(), incoming.payload.len());
@@ -192,6 +192,10 @@ fn run(
         trace: None,
     };
     let processed = stage(plan, &mut environment, incoming);
+    if from_source {
+        core.sender_clocks.note(&processed);
+    }
+    let detect = from_source && plan.resend.within.0 > 0;
     let identity = &processed.identity;
     let key = if detect && plan.format.control_id_names_message(identity) {
         ResendKey::of(&plan.name, identity)

@@ -64,6 +64,7 @@ fn processed(codes: impl IntoIterator<Item = String>, more: u32) -> Processed {
         unmapped_more: more,
         hold: None,
         answer: None,
+        clock: None,
         answer_mode: AnswerMode::Original,
     }
 }

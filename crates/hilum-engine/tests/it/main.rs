@@ -33,6 +33,7 @@ mod resend;
 mod restart;
 mod retention;
 mod retry;
+mod sender_clock;
 mod split;
 mod state;
 mod timers;

@@ -7,13 +7,14 @@ mod answer;
 mod document;
 mod marks;
 mod objects;
+mod sent;
 
 use std::sync::Arc;
 
 use hilum_component::{
     Answer, AnswerMode, Build, ComponentSpec, Document, DocumentProblem, Example, Format,
     FormatOptions, Identity, Limit, Marks, Object, Offsets, ParseReject, PeerAnswer, SealedAnswer,
-    Severity, Split, Target, TestPatients,
+    Sent, Severity, Split, Target, TestPatients,
 };
 use hilum_fhirpath::Dialect;
 use hilum_hl7v2::answer::{AckCondition, builds_on};
@@ -165,6 +166,20 @@ impl Format for Hl7v2 {
     fn marks(&self, document: &dyn Document, test_patients: &[TestPatients]) -> Marks {
         let message = document.as_any().downcast_ref::<Message>();
         message.map_or_else(Marks::default, |message| marks::of(message, test_patients))
+    }
+
+    fn sent(
+        &self,
+        document: &dyn Document,
+        received_ms: u64,
+        zone: Option<&Offsets>,
+    ) -> Option<Sent> {
+        let message = document.as_any().downcast_ref::<Message>()?;
+        let behind_ms = sent::behind_ms(&message.component("MSH", 7, 1)?, received_ms, zone)?;
+        Some(Sent {
+            path: "MSH-7",
+            behind_ms,
+        })
     }
 
     fn resend_bytes(&self, payload: &Payload, sink: &mut dyn FnMut(&[u8])) {

@@ -25,9 +25,6 @@ use crate::settings::{Problems, read, schema};
 use config::{Config, To};
 pub use to_fhir::labelled;
 
-/// Minutes that MSH-7 may be away from the arrival.
-const CLOCK_MINUTES_MAX: u32 = 5;
-
 /// Places that one finding names.
 const PLACES_MAX: usize = 40;
 
@@ -59,11 +56,6 @@ pub(crate) fn spec() -> ComponentSpec {
                 name: "segments of one message",
                 value: "10000",
                 beyond: "the others are left out, with a finding",
-            },
-            Limit {
-                name: "clock of a sender",
-                value: "5 minutes",
-                beyond: "where MSH-7 is further from the arrival there is a finding",
             },
             Limit {
                 name: "messages of one Bundle",

@@ -16,7 +16,7 @@ use hilum_message::{Metadata, Payload, Phi};
 use super::config::{Attachments, Bundle, Config, Original, Report};
 use super::labels::{TEST_DATA, label};
 use super::rows::{Rows, maps};
-use super::{CLOCK_MINUTES_MAX, authorities, decimal, instant, unmapped, zone};
+use super::{authorities, decimal, instant, unmapped, zone};
 use crate::matching::TAKEN_BACK;
 use crate::sender::SENDER;
 use crate::settings::Problems;
@@ -98,7 +98,6 @@ fn settings(
     Settings {
         zone,
         decimal: decimal(system),
-        clock_minutes_max: Some(CLOCK_MINUTES_MAX),
         country: config.country.clone(),
         profile: config.profile.clone(),
         software: None,
@@ -249,9 +248,7 @@ impl Convert {
         for finding in &converted.findings {
             // What FHIR wants and the message does not have is no fault of the message.
             let severity = match finding.code {
-                FindingCode::RequiredAbsent
-                | FindingCode::ExplicitNull
-                | FindingCode::SenderClockBehind => Severity::Information,
+                FindingCode::RequiredAbsent | FindingCode::ExplicitNull => Severity::Information,
                 _ => Severity::Warning,
             };
             context.findings.push(Finding {

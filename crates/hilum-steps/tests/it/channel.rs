@@ -248,6 +248,7 @@ fn channel(format_name: &str, steps: Vec<StepPlan>) -> ChannelPlan {
         step_budget: Millis(250),
         control_id_optional: true,
         marking: std::sync::Arc::default(),
+        senders: std::sync::Arc::default(),
     }
 }
 

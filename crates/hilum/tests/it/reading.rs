@@ -171,6 +171,7 @@ async fn commands_that_ask_a_node_keep_their_shape_and_mask_content() {
             "held-since-ms",
             "critical-open",
             "critical-late",
+            "clocks-off",
             "channels",
         ],
     );

@@ -2,6 +2,7 @@
 
 mod destination;
 mod marking;
+mod senders;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -82,6 +83,7 @@ impl<'g, V: Fn() -> SiteView<'g>> Builder<'_, 'g, V> {
             step_budget: file.step_budget,
             control_id_optional: self.channel.control_id_optional,
             marking: Arc::new(marking),
+            senders: self.sender_clocks(),
         })
     }
 

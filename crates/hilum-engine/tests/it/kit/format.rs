@@ -10,7 +10,8 @@ use std::sync::Arc;
 
 use hilum_component::{
     Answer, AnswerMode, Document, DocumentProblem, EditError, Format, Identity, Marks, Object,
-    ObjectKind, ParseReject, SealedAnswer, Severity, Split, Target, TestPatients, Verdict,
+    ObjectKind, Offsets, ParseReject, SealedAnswer, Sent, Severity, Split, Target, TestPatients,
+    Verdict,
 };
 use hilum_fhirpath::{NodeId, Scalar, Tree, Visit};
 use hilum_message::{Payload, SourceTime};
@@ -242,6 +243,21 @@ impl Format for Lines {
         };
         let at_ms = at_ms.and_then(|at| at.parse().ok());
         at_ms.map(object).into_iter().collect()
+    }
+
+    /// A text `sent N` was sent at that time, Unix milliseconds.
+    fn sent(
+        &self,
+        document: &dyn Document,
+        received_ms: u64,
+        _zone: Option<&Offsets>,
+    ) -> Option<Sent> {
+        let line = document.as_any().downcast_ref::<Line>()?;
+        let sent_ms: i64 = line.get("text").strip_prefix("sent ")?.parse().ok()?;
+        Some(Sent {
+            path: "text",
+            behind_ms: i64::try_from(received_ms).ok()? - sent_ms,
+        })
     }
 
     fn marks(&self, document: &dyn Document, _test_patients: &[TestPatients]) -> Marks {

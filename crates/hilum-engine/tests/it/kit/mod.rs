@@ -193,6 +193,11 @@ impl Hub {
         self.ahead_ms.fetch_add(by, Ordering::SeqCst);
     }
 
+    /// What the engine's clock says, Unix milliseconds.
+    pub(crate) fn now_ms(&self) -> u64 {
+        Clock::system().now_ms() + self.ahead_ms.load(Ordering::SeqCst)
+    }
+
     /// The running engine.
     pub(crate) fn engine(&self) -> &Engine {
         self.engine.as_ref().expect("it runs")

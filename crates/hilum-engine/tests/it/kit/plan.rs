@@ -87,6 +87,7 @@ fn of_source(name: &str, component: &str, kind: SourceKind) -> ChannelPlan {
         step_budget: Millis(5_000),
         control_id_optional: false,
         marking: std::sync::Arc::default(),
+        senders: std::sync::Arc::default(),
     }
 }
 

@@ -123,6 +123,7 @@ impl Fhir {
             step_budget: Millis(250),
             control_id_optional: true,
             marking: Arc::default(),
+            senders: Arc::default(),
         };
         (plan, change)
     }

@@ -92,7 +92,6 @@ fn settings(
     Ok(Settings {
         zone,
         decimal: hilum_steps::convert::decimal(system),
-        clock_minutes_max: None,
         country: arguments.country.clone(),
         profile: arguments.profile.clone(),
         bundle: match arguments.bundle {

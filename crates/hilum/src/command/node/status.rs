@@ -40,6 +40,9 @@ pub(crate) fn status(arguments: &Ask, output: &Output) -> anyhow::Result<Exit> {
         let colour = if late.as_u64() > Some(0) { "31" } else { "33" };
         output.line(output.colored(colour, &line));
     }
+    for clock in list(&status["clocks-off"]) {
+        output.line(output.colored("33", &of_clock(clock)));
+    }
     if let Some(url) = status["fhir"].as_str() {
         output.line(format_args!("FHIR at {url}"));
     }
@@ -57,6 +60,26 @@ pub(crate) fn status(arguments: &Ask, output: &Output) -> anyhow::Result<Exit> {
 
 fn list(value: &Value) -> &[Value] {
     value.as_array().map(Vec::as_slice).unwrap_or_default()
+}
+
+/// A clock that is off.
+fn of_clock(clock: &Value) -> String {
+    let skew_s = clock["skew-s"].as_i64().unwrap_or_default();
+    let by = skew_s.unsigned_abs();
+    let (what, why) = if skew_s > 0 {
+        ("ahead", "it is fast")
+    } else {
+        (
+            "behind",
+            "it is slow, or its messages wait before they are sent",
+        )
+    };
+    format!(
+        "clock of {}: {} min {} s {what}; {why}",
+        text(clock, "system"),
+        by / 60,
+        by % 60
+    )
 }
 
 /// Work of the FHIR server that takes longer than a request.
