@@ -9,7 +9,7 @@
 //!   the one at work. Within a value nothing is deleted: it is said anew as a whole.
 //! - A list that the system's file declares as a snapshot deletes what it does not have.
 //! - A cancelled discharge (A13, §3.3.13) takes back what the discharge has said, and unlinking two
-//!   patients (A37, §3.3.37) their links.
+//!   patients (A37, §3.3.37) their links. Whoever is registered is no longer deleted (A29, §3.3.29).
 
 use hilum_fhir::definitions::{Definitions, ElementId};
 use hilum_message::{SourceTime, as_of};
@@ -60,6 +60,12 @@ const LINKING: [(&str, &str); 3] = [
     ("Patient", "link active"),
     ("Encounter", "partOf extension"),
     ("Account", "partOf"),
+];
+
+/// Events that say which records and numbers belong together, and not that a patient is there.
+const OF_LINKS: [&str; 20] = [
+    "A18", "A24", "A30", "A34", "A35", "A36", "A37", "A39", "A40", "A41", "A42", "A43", "A44",
+    "A45", "A46", "A47", "A48", "A49", "A50", "A51",
 ];
 
 /// An element that a field deletes.
@@ -347,6 +353,13 @@ impl<'m> Run<'_, 'm> {
             .any(|of| of.split_once('^') == Some((&code, event)))
     }
 
+    /// A registration that does not itself say whether the patient is active, as a deletion does (A29).
+    fn is_registered(&self, made: Made, event: &str) -> bool {
+        let says = self.draft.child(made.node, names().patient_active);
+        let is_registration = self.message.component("MSH", 9, 1).as_deref() == Some("ADT");
+        is_registration && !OF_LINKS.contains(&event) && says.is_none()
+    }
+
     /// The elements that the message deletes of a resource.
     fn deletes(&self, at: usize, made: Made, same: &[Option<u32>]) -> String {
         let is_same = |null: &&Null| {
@@ -361,6 +374,7 @@ impl<'m> Run<'_, 'm> {
         match (ty, &*event) {
             ("Encounter", "A13") => names.extend(DISCHARGE),
             ("Patient", "A37") => names.push("link"),
+            ("Patient", event) if self.is_registered(made, event) => names.push("active"),
             _ => {}
         }
         let lists = LISTS.iter().filter(|(of, ..)| *of == ty);

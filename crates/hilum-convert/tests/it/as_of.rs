@@ -106,6 +106,24 @@ fn unlinking_deletes_the_links() {
 }
 
 #[test]
+fn a_deleted_person_is_not_active_until_a_registration_says_so() {
+    let text = "MSH|^~\\&|A|B|||19700101000005||ADT^A29^ADT_A21|1|P|2.5.1\n\
+        EVN|A29|19700101000003\nPID|1||1^^^B||AMES^BEA\nPV1||N\n";
+    let deletes = |event: &str| {
+        let bundle = bundle(&text.replace("A29", event), true, BundleType::Transaction);
+        let all = bundle["entry"].as_array().unwrap().iter();
+        let mut all = all.map(|entry| &entry["resource"]);
+        let patient = all.find(|one| one["resourceType"] == "Patient").unwrap();
+        let said = said(request(&bundle, "Patient"), "urn:hilum:deletes");
+        (patient["active"].as_bool(), said.map(str::to_owned))
+    };
+    assert_eq!(deletes("A29"), (Some(false), None));
+    for event in ["A01", "A04", "A05", "A08", "A28", "A31"] {
+        assert_eq!(deletes(event), (None, Some("active".to_owned())), "{event}");
+    }
+}
+
+#[test]
 fn results_are_as_of_their_report_and_orders_as_of_their_event() {
     let text = "MSH|^~\\&|L|B|||19700101000005||ORU^R01^ORU_R01|1|P|2.5.1\n\
         PID|1||1^^^B||AMES^BEA\n\
@@ -156,12 +174,16 @@ fn a_list_deletes_what_it_lacks_only_where_that_is_declared() {
     let plain = ADT.replace("\"\"", "");
     let kin = format!("{plain}NK1|1|AMES^BO|SPO\n");
     for (text, snapshots, expected) in [
-        (&plain, &[][..], ""),
-        (&kin, &[], ""),
-        (&kin, &[("NK1", &[][..])], "contact"),
-        (&plain, &[("NK1", &[])], ""),
-        (&plain, &[("NK1", &["ADT^A31"])], ""),
-        (&plain, &[("NK1", &["ADT^A31", "ADT^A08"])], "contact"),
+        (&plain, &[][..], "active"),
+        (&kin, &[], "active"),
+        (&kin, &[("NK1", &[][..])], "active contact"),
+        (&plain, &[("NK1", &[])], "active"),
+        (&plain, &[("NK1", &["ADT^A31"])], "active"),
+        (
+            &plain,
+            &[("NK1", &["ADT^A31", "ADT^A08"])],
+            "active contact",
+        ),
     ] {
         assert_eq!(deletes(text, snapshots), expected, "{snapshots:?}");
     }

@@ -45,6 +45,11 @@ const NOTHING: [Member<'_>; 2] = [
     ),
 ];
 
+/// What a link to the one who replaces a patient says, and the element that goes with it (FHIR R4
+/// Patient.link).
+const REPLACED: Member<'_> = (b"type", b"\"replaced-by\"");
+const ACTIVE: &str = "active";
+
 /// What is stored now.
 pub(crate) struct Current<'b> {
     pub(crate) json: &'b [u8],
@@ -82,6 +87,7 @@ pub(crate) fn merge(ty: TypeId, current: &Current<'_>, comes: &[u8], timed: &Tim
         type_name: name,
         revived: listed::revived(&current.times, timed),
         back: HashMap::new(),
+        replaced: false,
         changed: false,
         newer: false,
         lost: false,
@@ -153,6 +159,12 @@ fn is_one(key: &Key, name: &str) -> bool {
     key.name == name && key.item.is_none()
 }
 
+/// A link to the one who replaces a patient.
+fn replaces(part: &Part<'_>) -> bool {
+    let mut links = part.content.iter().filter(|(name, _)| *name == b"link");
+    part.key.name == "link" && links.any(|(_, link)| members(link).contains(&REPLACED))
+}
+
 /// A part of the result, with its time.
 type Kept<'b> = (Part<'b>, SourceTime);
 
@@ -165,6 +177,8 @@ struct Merge<'t> {
     revived: Option<SourceTime>,
     /// What is taken back, with what it was.
     back: HashMap<Key, Vec<u8>>,
+    /// The patient is replaced by another one, and so is not active, whatever else is said of it.
+    replaced: bool,
     /// A value is another one.
     changed: bool,
     /// A time is another one.
@@ -181,6 +195,14 @@ impl<'t> Merge<'t> {
             .partition(|part| takes_back.contains(&part.key.name));
         let back = back.into_iter();
         self.back = back.map(|part| (part.key.clone(), part.bytes())).collect();
+        let gone = |part: &&Part<'b>| {
+            self.back
+                .get(&part.key)
+                .is_some_and(|said| *said == part.bytes())
+        };
+        let stays = now.iter().filter(|part| !gone(part));
+        let heard = comes.iter().filter(|part| !self.is_over(&part.key));
+        self.replaced = stays.chain(heard).any(replaces);
         let mut coming: HashMap<Key, Part<'b>> = comes
             .iter()
             .map(|part| (part.key.clone(), part.clone()))
@@ -192,6 +214,7 @@ impl<'t> Merge<'t> {
                 .back
                 .get(&part.key)
                 .is_some_and(|said| *said == part.bytes())
+                && !self.must_be(&part.key)
             {
                 // Nothing is said of it any more, as if it had never been; so no time is kept.
                 self.changed = true;
@@ -223,6 +246,11 @@ impl<'t> Merge<'t> {
         }
     }
 
+    /// Whether a part stays as long as another one is there.
+    fn must_be(&self, key: &Key) -> bool {
+        self.replaced && key.name == ACTIVE
+    }
+
     /// The time of a part that is there.
     fn present(&self, part: &Part<'_>) -> SourceTime {
         let place = part.key.item.as_ref().and(part.place);
@@ -236,6 +264,12 @@ impl<'t> Merge<'t> {
         let own = self.now.named(&key.name, None);
         let above = above.and_then(|above| self.now.named(above, None));
         own.max(above).max(self.now.base)
+    }
+
+    /// Somebody said later that it is absent.
+    fn is_over(&self, key: &Key) -> bool {
+        let since = self.absent(key);
+        since.is_some_and(|since| since > self.timed.time)
     }
 
     fn both<'b>(&mut self, now: Part<'b>, new: Part<'b>) -> Kept<'b> {
@@ -271,7 +305,11 @@ impl<'t> Merge<'t> {
             || self
                 .revived
                 .is_some_and(|ended| ended == self.present(part) && of_end());
-        if !is_deleted {
+        if !is_deleted || self.must_be(&part.key) {
+            return None;
+        }
+        // What an application has said of it no message means.
+        if part.key.name == ACTIVE && self.now.base == Some(self.present(part)) {
             return None;
         }
         if self.timed.time > self.present(part) {
@@ -283,8 +321,7 @@ impl<'t> Merge<'t> {
     }
 
     fn only_coming<'b>(&mut self, part: Part<'b>) -> Option<Kept<'b>> {
-        let since = self.absent(&part.key);
-        if since.is_some_and(|since| since > self.timed.time) {
+        if self.is_over(&part.key) && !self.must_be(&part.key) {
             self.lost = true;
             return None;
         }

@@ -223,6 +223,87 @@ async fn a_stay_ends_in_the_same_record_in_every_order_of_arrival() {
     assert_eq!(ends.len(), 1, "{ends:#?}");
 }
 
+#[tokio::test]
+async fn a_patient_is_active_as_the_newest_says_unless_another_one_replaces_it() {
+    let server = Server::start().await;
+    let port = server.port();
+    let patient = |more: &str| -> Value {
+        serde_json::from_str(&format!(r#"{{"resourceType": "Patient"{more}}}"#)).unwrap()
+    };
+    let registered = |at| {
+        said(
+            at,
+            &[(patient(r#", "name": [{"family": "Ames"}]"#), "active")],
+        )
+    };
+    let deleted = |at| said(at, &[(patient(r#", "active": false"#), "")]);
+    let link = r#", "active": false,
+        "link": [{"other": {"reference": "Patient/other"}, "type": "replaced-by"}]"#;
+    let merged = |at| said(at, &[(patient(link), "")]);
+    let linked = link
+        .replace("replaced-by", "seealso")
+        .replace(r#", "active": false"#, "");
+    let linked = said(12, &[(patient(&linked), "")]);
+    for (name, story, active) in [
+        ("D", vec![registered(10), deleted(20)], Some(false)),
+        // Of one time the deletion counts.
+        ("S", vec![registered(20), deleted(20)], Some(false)),
+        ("R", vec![registered(10), deleted(20), registered(30)], None),
+        (
+            "L",
+            vec![registered(10), deleted(20), registered(30), linked],
+            None,
+        ),
+        (
+            "M",
+            vec![registered(10), deleted(20), registered(30), merged(15)],
+            Some(false),
+        ),
+        (
+            "N",
+            vec![registered(10), merged(40), registered(30), deleted(20)],
+            Some(false),
+        ),
+    ] {
+        for (at, order) in permutations(story.len()).into_iter().enumerate() {
+            let number = format!("{name}{at}");
+            for step in &order {
+                send(
+                    &port,
+                    &bundle(&story[*step], &number),
+                    &format!("{number}/{step}"),
+                )
+                .await;
+            }
+            let patient = current(&server, "Patient", &number).await;
+            assert_eq!(
+                patient["active"].as_bool(),
+                active,
+                "{name} {order:?} {patient}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_an_application_says_of_active_no_registration_takes_back() {
+    let server = Server::start().await;
+    let port = server.port();
+    let own = json!({"resourceType": "Patient", "id": "p", "active": false,
+        "identifier": [{"system": MRN, "value": "P1"}]});
+    assert_eq!(server.put("/Patient/p", &own).await.status, 201);
+    let patient = json!({"resourceType": "Patient", "name": [{"family": "Ames"}]});
+    for (at, delivery) in [(i64::MAX / 4, "1"), (i64::MAX / 2, "2")] {
+        let said = said(at, &[(patient.clone(), "active")]);
+        send(&port, &bundle(&said, "P1"), delivery).await;
+    }
+    let now = current(&server, "Patient", "P1").await;
+    assert_eq!(
+        (&now["active"], &now["name"][0]["family"]),
+        (&json!(false), &json!("Ames"))
+    );
+}
+
 /// Messages about one patient, with times that may be the same.
 fn messages() -> impl Strategy<Value = (Vec<Said>, Vec<usize>)> {
     let one = (0_i64..6, any::<[u8; 6]>());
