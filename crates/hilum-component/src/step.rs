@@ -246,26 +246,26 @@ impl StepContext<'_> {
 
     /// The value of a key, with what this message has already changed.
     pub fn get(&mut self, scope: &str, key: &str) -> Option<Bytes> {
-        let name = (self.scope(scope), key.to_owned());
-        let scope = name.0.as_str();
-        if let Some(change) = self.changes.writes.get(&name) {
-            return change.value.clone();
+        let apart = self.apart.map(|_| self.scope(scope));
+        let scope = apart.as_deref().unwrap_or(scope);
+        let changes = &mut *self.changes;
+        if !changes.writes.is_empty() {
+            let name = (scope.to_owned(), key.to_owned());
+            if let Some(change) = changes.writes.get(&name) {
+                return change.value.clone();
+            }
         }
-        let seen = self.changes.reads.iter();
-        let seen = seen
-            .rev()
-            .find(|(read, _)| read.key == key && read.scope == scope);
-        if let Some((_, value)) = seen {
+        let mut seen = changes.reads.iter().rev();
+        if let Some((_, value)) = seen.find(|(read, _)| read.key == key && read.scope == scope) {
             return value.clone();
         }
         let stored = self.state.get(scope, key);
-        let (scope, key) = name;
         let read = StateRead {
-            scope,
-            key,
+            scope: scope.to_owned(),
+            key: key.to_owned(),
             version: stored.version,
         };
-        self.changes.reads.push((read, stored.value.clone()));
+        changes.reads.push((read, stored.value.clone()));
         stored.value
     }
 

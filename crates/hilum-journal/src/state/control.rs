@@ -1,6 +1,5 @@
 //! `control.db`: folded state and timers, pins, the store's index key.
 
-use std::collections::BTreeMap;
 use std::sync::mpsc::SyncSender;
 
 use hilum_db::rusqlite::{Connection, params};
@@ -17,7 +16,8 @@ pub(crate) struct ControlOp {
 
 #[derive(Debug)]
 pub(crate) enum ControlWrite {
-    /// Changes in commit order, and the sequence up to which all are folded then.
+    /// Changes, at most one of a key, and the sequence up to which all are folded then; 0 while there
+    /// are more of them.
     Fold { changes: Vec<Change>, reached: u64 },
     /// Removes values that expired before this time.
     Expire { before_ms: u64 },
@@ -74,19 +74,6 @@ fn fold(conn: &Connection, change: &Change) -> Result<(), hilum_db::rusqlite::Er
     .map(drop)
 }
 
-/// The last change of each value, and all of timers: what was replaced since need not be written.
-/// Values come in the order of their keys, so that those of one page of the file come together.
-fn newest(changes: &[Change]) -> impl Iterator<Item = &Change> {
-    let (mut last, mut timers) = (BTreeMap::new(), Vec::new());
-    for change in changes {
-        match &change.what {
-            ChangeOf::Value(write) => drop(last.insert((&*write.scope, &*write.key), change)),
-            ChangeOf::Timer(..) => timers.push(change),
-        }
-    }
-    last.into_values().chain(timers)
-}
-
 fn write(conn: &Connection, what: &ControlWrite) -> Result<(), hilum_db::rusqlite::Error> {
     let set = |name: &str, value: u64| {
         conn.prepare_cached("UPDATE meta SET value = max(value, ?2) WHERE name = ?1")?
@@ -95,7 +82,7 @@ fn write(conn: &Connection, what: &ControlWrite) -> Result<(), hilum_db::rusqlit
     };
     match what {
         ControlWrite::Fold { changes, reached } => {
-            newest(changes).try_for_each(|change| fold(conn, change))?;
+            changes.iter().try_for_each(|change| fold(conn, change))?;
             set("folded", *reached)
         }
         ControlWrite::Expire { before_ms } => conn

@@ -65,14 +65,9 @@ impl Known {
         self.put(name, entry);
     }
 
-    /// These keys have changed.
-    pub(super) fn changed<'a>(&mut self, keys: impl Iterator<Item = (&'a str, &'a str)>) {
+    /// Something has changed. It is not looked for here before it is folded, and then kept anew.
+    pub(super) const fn changed(&mut self) {
         self.generation += 1;
-        for (scope, key) in keys {
-            let name = name(scope, key);
-            self.newer.remove(&name);
-            self.older.remove(&name);
-        }
     }
 
     fn put(&mut self, name: String, entry: Entry) {
@@ -109,10 +104,11 @@ mod tests {
         known.learn(place, "s", "k", &entry(1));
         assert_eq!(version(&mut known, "k"), Some(1));
         let other = known.get("s", "other").err().unwrap();
-        known.changed([("s", "k")].into_iter());
-        assert_eq!(version(&mut known, "k"), None);
+        known.changed();
         known.learn(other, "s", "other", &entry(1));
         assert_eq!(version(&mut known, "other"), None);
+        known.keep("s", "k", entry(2));
+        assert_eq!(version(&mut known, "k"), Some(2));
     }
 
     #[test]

@@ -182,11 +182,7 @@ impl StateMemory {
             }
         }
         drop(unfolded);
-        let values = changes.iter().filter_map(|change| match &change.what {
-            ChangeOf::Value(write) => Some((&*write.scope, &*write.key)),
-            ChangeOf::Timer(..) => None,
-        });
-        self.lock_known().changed(values);
+        self.lock_known().changed();
         self.lock_queue().extend(changes);
     }
 

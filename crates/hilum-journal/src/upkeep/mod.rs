@@ -29,6 +29,11 @@ pub(crate) use pin::{last_commit, open_rows, pin};
 const PAUSE: Duration = Duration::from_millis(250);
 /// Time between two passes of the indexer; searches scan what came since.
 const INDEX_PAUSE: Duration = Duration::from_millis(100);
+/// Time between two folds. Patients in the house change again and again: what changed since the last
+/// fold is written once.
+const FOLD_EVERY_MS: u64 = 10_000;
+/// Changes that are folded before that.
+const FOLD_FROM: usize = 32_768;
 /// Time between two looks for partitions that are old enough to be pinned.
 const PIN_EVERY_MS: u64 = 60_000;
 /// Milliseconds of a day.
@@ -43,6 +48,7 @@ const EXPIRED_KEPT_MS: u64 = 60_000;
 pub(crate) struct Upkeep {
     pub(crate) train: train::Training,
     expired_ms: u64,
+    folded_ms: u64,
     pinned_ms: u64,
     /// Passes since an old partition's writer was last used.
     idle: std::collections::HashMap<Arc<str>, u32>,
@@ -161,7 +167,7 @@ fn run(inner: &Inner, work: fn(&Inner) -> Result<(), JournalError>, pause: Durat
 pub(crate) fn pass(inner: &Inner) -> Result<(), JournalError> {
     let mut upkeep = inner.upkeep.lock().unwrap_or_else(PoisonError::into_inner);
     inner.retry_kept()?;
-    fold(inner)?;
+    fold_if_due(inner, &mut upkeep)?;
     roll(inner)?;
     train::pass(inner, &mut upkeep.train)?;
     expire(inner, &mut upkeep)?;
@@ -174,13 +180,25 @@ pub(crate) fn pass(inner: &Inner) -> Result<(), JournalError> {
     Ok(())
 }
 
+/// Folds when there is enough of it, or when it has waited.
+fn fold_if_due(inner: &Inner, upkeep: &mut Upkeep) -> Result<(), JournalError> {
+    let now_ms = inner.core.clock.now_ms();
+    let waited = now_ms.abs_diff(upkeep.folded_ms) >= FOLD_EVERY_MS;
+    if waited || inner.core.state.waiting() >= FOLD_FROM {
+        fold(inner)?;
+        upkeep.folded_ms = now_ms;
+    }
+    Ok(())
+}
+
 /// Folds everything that waits.
 pub(crate) fn fold(inner: &Inner) -> Result<(), JournalError> {
     let state = &inner.core.state;
-    while let Some((changes, reached)) = state.next_fold() {
-        let copy = changes.clone();
-        inner.control(ControlWrite::Fold { changes, reached })?;
-        state.end_fold(&copy, reached);
+    while let Some(fold) = state.next_fold() {
+        for (changes, reached) in fold.commits() {
+            inner.control(ControlWrite::Fold { changes, reached })?;
+        }
+        state.end_fold(&fold);
     }
     Ok(())
 }
