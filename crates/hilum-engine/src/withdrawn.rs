@@ -72,6 +72,8 @@ pub struct Withdrawn {
     pub results: usize,
     /// All that the journal has was looked at; else there were more than 20,000 messages of their orders.
     pub complete: bool,
+    /// A withdrawal still waits in a topic for another channel, so that who gets it is not known yet.
+    pub under_way: bool,
     /// Each delivery of one of them, the newest first.
     pub deliveries: Vec<WithdrawnDelivery>,
 }
@@ -150,10 +152,12 @@ async fn look(core: &Arc<Core>) -> Result<(), JournalError> {
         let Ok(message) = row.message.parse::<MessageId>() else {
             continue;
         };
-        if !at_rest(core, &row, message).await? {
+        let age_ms = core.now_ms().saturating_sub(row.arrived_ms);
+        if age_ms < SOON_MS {
             continue;
         }
         match find(core, message).await {
+            Ok(found) if found.under_way && age_ms <= PATIENCE_MS => continue,
             Ok(found) => row.untold = untold(&found),
             Err(JournalError::NotFound { .. }) => {}
             Err(error) => return Err(error),
@@ -183,26 +187,6 @@ async fn look(core: &Arc<Core>) -> Result<(), JournalError> {
         );
     }
     Ok(())
-}
-
-/// The withdrawal waits for no other channel any more, or has waited long enough.
-async fn at_rest(core: &Core, row: &Withdrawal, message: MessageId) -> Result<bool, JournalError> {
-    let age_ms = core.now_ms().saturating_sub(row.arrived_ms);
-    if !(SOON_MS..=PATIENCE_MS).contains(&age_ms) {
-        return Ok(age_ms > PATIENCE_MS);
-    }
-    let trace = match core.journal.trace(message).await {
-        Ok(trace) => trace,
-        Err(JournalError::NotFound { .. }) => return Ok(true),
-        Err(error) => return Err(error),
-    };
-    let hops = |stored: &StoredDelivery| {
-        let of = &stored.delivery;
-        let queue = core.queue(&of.channel, &of.destination);
-        queue.is_some_and(|queue| queue.is_topic())
-    };
-    let waits = |stored: &StoredDelivery| stored.state == DeliveryState::Pending && hops(stored);
-    Ok(!trace.deliveries.iter().any(|(stored, _)| waits(stored)))
 }
 
 fn untold(found: &Withdrawn) -> BTreeSet<(Arc<str>, Arc<str>)> {
@@ -244,6 +228,7 @@ async fn find(core: &Core, message: MessageId) -> Result<Withdrawn, JournalError
         message: message.to_string(),
         results: 0,
         complete: true,
+        under_way: false,
         deliveries: Vec::new(),
     };
     let Some(channel) = core.channel(&row.channel) else {
@@ -270,11 +255,13 @@ async fn find(core: &Core, message: MessageId) -> Result<Withdrawn, JournalError
         withdrawn: &withdrawn,
         sent: Vec::new(),
         told: HashMap::new(),
+        under_way: false,
     };
     if !values.is_empty() {
         let kind = Token::ORDER;
         found.complete = search.all(AnyOf { kind, values }).await?;
     }
+    found.under_way = search.under_way;
     found.deliveries = search.result().await?;
     Ok(found)
 }
@@ -292,6 +279,8 @@ struct Search<'a> {
     sent: Vec<Sent>,
     /// How far the withdrawal of each has come, by channel and destination.
     told: HashMap<(Arc<str>, Arc<str>), BTreeMap<usize, DeliveryState>>,
+    /// The withdrawal of one waits in a topic.
+    under_way: bool,
 }
 
 impl Search<'_> {
@@ -363,6 +352,9 @@ impl Search<'_> {
     /// A delivery carries the withdrawal of one.
     fn tells(&mut self, stored: &StoredDelivery, at: usize) {
         let of = &stored.delivery;
+        let queue = self.core.queue(&of.channel, &of.destination);
+        let hops = queue.is_some_and(|queue| queue.is_topic());
+        self.under_way |= hops && stored.state == DeliveryState::Pending;
         let name = (Arc::clone(&of.channel), Arc::clone(&of.destination));
         let known = self.told.entry(name).or_default();
         let best = known.entry(at).or_insert(stored.state);

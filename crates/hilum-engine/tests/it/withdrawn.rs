@@ -11,7 +11,7 @@ use hilum_engine::{ALERT_TOPIC, OperateError};
 use crate::hold::opens;
 use crate::kit::{
     Act, Hub, Receiver, Sender, With, channel, destination, holds, out, plan, step, subscriber,
-    until,
+    topic, until,
 };
 
 struct Site {
@@ -56,15 +56,19 @@ impl Site {
         ])
     }
 
-    /// Destination and message of each alert about a withdrawal.
     fn told(&self) -> Vec<(String, String)> {
-        let read = |text: &String| {
-            let alert: serde_json::Value = serde_json::from_str(text).expect("an alert is JSON");
-            let word = |name: &str| alert[name].as_str().unwrap_or_default().to_owned();
-            (word("kind") == "withdrawal-untold").then(|| (word("destination"), word("message")))
-        };
-        self.mail.texts().iter().filter_map(read).collect()
+        told(&self.mail)
     }
+}
+
+/// Destination and message of each alert about a withdrawal.
+fn told(mail: &Receiver) -> Vec<(String, String)> {
+    let read = |text: &String| {
+        let alert: serde_json::Value = serde_json::from_str(text).expect("an alert is JSON");
+        let word = |name: &str| alert[name].as_str().unwrap_or_default().to_owned();
+        (word("kind") == "withdrawal-untold").then(|| (word("destination"), word("message")))
+    };
+    mail.texts().iter().filter_map(read).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -159,4 +163,51 @@ async fn one_that_is_held_or_goes_everywhere_tells_nobody() {
         matches!(refused, Err(OperateError::Conflict(_))),
         "{refused:?}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_on_its_way_through_topics_is_looked_at_when_it_has_arrived() {
+    let (lab, board, mail) = (Sender::new(), Receiver::new("board"), Receiver::new("mail"));
+    let mut narrow = destination("board", &board);
+    narrow.queue_max = 1;
+    let hub = Hub::start(plan([
+        channel("lab", &lab).to(topic("reports")),
+        subscriber("house", "reports").to(topic("results")),
+        subscriber("ward", "results").to(narrow),
+        subscriber("alerts", ALERT_TOPIC).to(out(&mail)),
+    ]))
+    .await;
+    lab.send_all(["1|ORU|p|result as of 1"]).await;
+    board.takes(&["1"]).await;
+    board.always(Act::Hang);
+    lab.send_all(["2|ORU|q|result as of 1"]).await;
+    until("a full ward", || hub.status("ward", "board").full).await;
+    let wrong = lab.send("3|ORU|p|result withdrawn as of 2").await;
+    let message = wrong.message.expect("an id");
+    until("the last topic", || {
+        hub.status("house", "results").waiting == 1
+    })
+    .await;
+    hub.advance(Duration::from_secs(60));
+    // Longer than it takes to look.
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    let listed = hub.engine().withdrawals(10).expect("a list");
+    assert!(listed.iter().all(|row| row.looked_ms.is_none()));
+    assert!(
+        hub.engine()
+            .withdrawn(message)
+            .await
+            .expect("a list")
+            .under_way
+    );
+    board.always(Act::Take);
+    board.takes(&["1", "2", "3"]).await;
+    until("the look", || {
+        let listed = hub.engine().withdrawals(10).expect("a list");
+        listed.iter().any(|row| row.looked_ms.is_some())
+    })
+    .await;
+    let listed = hub.engine().withdrawals(10).expect("a list");
+    assert!(listed[0].untold.is_empty());
+    assert!(told(&mail).is_empty());
 }

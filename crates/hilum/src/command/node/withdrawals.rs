@@ -33,6 +33,9 @@ pub(crate) fn withdrawals(arguments: &Withdrawals, output: &Output) -> anyhow::R
     if answer["complete"] == false {
         output.line("more messages name these orders than are looked at; the list is not complete");
     }
+    if answer["under-way"] == true {
+        output.line("the withdrawal still waits for another channel; look again in a moment");
+    }
     if rows.is_empty() {
         output.line(match arguments.message {
             Some(_) => "what it withdraws was delivered nowhere",
