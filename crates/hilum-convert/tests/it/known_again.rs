@@ -142,3 +142,47 @@ fn one_number_with_two_names_is_told() {
     assert_eq!(provider("1001^DOE^A^^^^^^STE"), [""; 0]);
     assert_eq!(provider("1002^Roe^Bob^^^^^^STE"), [""; 0]);
 }
+
+#[test]
+fn a_patient_is_known_again_by_the_number_of_the_hospital_whichever_others_are_said() {
+    for pid in [
+        "PID|||7^^^STE^MR",
+        "PID|||7^^^STE",
+        "PID||9^^^EXT|7^^^STE^MR",
+        "PID||9^^^EXT|7^^^STE",
+        "PID|||7^^^STE^MR|9^^^OLD",
+        "PID|||7^^^STE^MR~9^^^EXT^NH",
+        "PID|||9^^^EXT^NH~7^^^STE^MR",
+    ] {
+        let segments = format!("ADT^A08^ADT_A01|1|P|2.5.1\r{pid}\r");
+        let found = requests("Patient", "m1", "WARDS", &segments);
+        let [request] = &found[..] else {
+            panic!("{pid}: {found:?}");
+        };
+        assert!(
+            request.contains("Patient?identifier=urn%3Aoid%3A2.999.1.1|7\""),
+            "{pid}: {request}"
+        );
+    }
+}
+
+#[test]
+fn no_record_is_given_up_where_only_another_number_of_the_patient_changes() {
+    for (event, structure, mrg, count) in [
+        ("A46", "ADT_A30", "MRG|7^^^STE^MR|||1^^^EXT", 1),
+        ("A46", "ADT_A30", "MRG||||1^^^EXT", 1),
+        ("A48", "ADT_A30", "MRG|7^^^STE^MR|1^^^OLD", 1),
+        ("A47", "ADT_A30", "MRG|7^^^STE^MR~1^^^EXT", 1),
+        ("A40", "ADT_A39", "MRG|7^^^STE^MR", 1),
+        ("A46", "ADT_A30", "MRG|8^^^STE^MR", 2),
+        ("A47", "ADT_A30", "MRG|8^^^STE^MR", 2),
+        ("A47", "ADT_A30", "MRG|7^^^OTHER^MR", 2),
+        ("A40", "ADT_A39", "MRG|8^^^STE^MR", 2),
+        ("A34", "ADT_A30", "MRG||||8^^^STE^MR", 2),
+    ] {
+        let pid = "PID||2^^^EXT|7^^^STE^MR~2^^^EXT";
+        let segments = format!("ADT^{event}^{structure}|1|P|2.5.1\rEVN\r{pid}\r{mrg}\r");
+        let found = requests("Patient", "m1", "WARDS", &segments);
+        assert_eq!(found.len(), count, "{event} {mrg}: {found:?}");
+    }
+}

@@ -25,6 +25,9 @@ pub fn apply(
     };
     for level in event.levels {
         match (event.act, level) {
+            // The number of another hospital or an older one changes, and the patient's own stays.
+            (Act::Change, Level::Patient)
+                if sides.prior_patients.is_empty() && matches!(event.code, "A46" | "A48") => {}
             (Act::Merge | Act::Change, Level::Patient) => {
                 changes.patients(event.act, sides)?;
             }

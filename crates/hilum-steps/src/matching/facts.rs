@@ -208,7 +208,13 @@ impl<'a> Reader<'a> {
         match &segment.name() {
             b"MRG" => {
                 sides.prior_patients.extend(self.all(segment, 1, None));
-                if sides.prior_patients.is_empty() {
+                // A46 and A48 (HL7 v2.5.1 §3.3.46, §3.3.48) tell of a former PID-2 or PID-4 there, whose
+                // numbers are not those of PID-3.
+                let of_others = group
+                    .facts
+                    .event
+                    .is_some_and(|event| matches!(event.code, "A46" | "A48"));
+                if sides.prior_patients.is_empty() && !of_others {
                     sides.prior_patients.extend(self.all(segment, 4, None));
                 }
                 sides.prior_account = self.first(segment, 3, Some("AN"));
