@@ -11,7 +11,7 @@ use crate::event::{Act, Event, VisitStatus};
 use crate::identifier::Identifier;
 use crate::links::{LinkError, Sides, surviving_visit, survivor};
 use crate::person::{Likeness, Person};
-use crate::record::{Memory, Order, Standing, Unreadable, read};
+use crate::record::{CHILDREN_MAX, Memory, Order, Patient, Standing, Unreadable, read};
 use crate::results::OrderChange;
 
 /// What a message is for.
@@ -145,6 +145,8 @@ pub enum Notice {
     Followed,
     /// Name, birth date or sex differ from what is known, not by enough to be another person.
     Differs,
+    /// The birth order of a child is another one than before, and no other child's.
+    BirthOrder,
     /// The patient was not known before.
     Created,
     /// What it says of the patient or visit is older than what is known.
@@ -160,6 +162,7 @@ impl Notice {
         match self {
             Self::Followed => "merged-identifier",
             Self::Differs => "person-differs",
+            Self::BirthOrder => "birth-order-changed",
             Self::Created => "unknown-patient",
             Self::Older => "older-than-known",
             Self::AfterCancel => "result-after-cancel",
@@ -174,6 +177,10 @@ impl Notice {
                 "the patient's number was merged into another one; the message is for that"
             }
             Self::Differs => "name, birth date or sex differ from what is known of the number",
+            Self::BirthOrder => {
+                "the birth order differs from what is known of the number, and no other child of the \
+                 mother has it"
+            }
             Self::Created => "the patient was not known before this message",
             Self::Older => "what it says of the patient or visit is older than what is known",
             Self::AfterCancel => {
@@ -272,7 +279,11 @@ fn patients(
         if compared.contradicts() {
             found.contradicts(Contradiction::OtherPerson);
         } else if compared.birth_order == Likeness::Other {
-            found.contradicts(Contradiction::OtherTwin);
+            if is_corrected_order(memory, facts, &key, &row)? {
+                found.notice(Notice::BirthOrder);
+            } else {
+                found.contradicts(Contradiction::OtherTwin);
+            }
         } else if compared.differs() && facts.kind != Kind::Registration {
             found.notice(Notice::Differs);
         }
@@ -287,6 +298,44 @@ fn patients(
         found.lacks(Unknown::Patient);
     }
     Ok(())
+}
+
+/// Whether a registration corrects the birth order of its child, and is not about another one: all else
+/// is the same, and no other child of that mother and day has the order or may have it.
+fn is_corrected_order(
+    memory: &mut dyn Memory,
+    facts: &Facts,
+    key: &str,
+    row: &Patient,
+) -> Result<bool, LinkError> {
+    let compared = row.person().compare(&facts.person);
+    let same = [compared.name, compared.birth, compared.sex];
+    let (Some(said), Some(known)) = (&facts.mother, &row.mother) else {
+        return Ok(false);
+    };
+    if facts.kind != Kind::Registration || same != [Likeness::Same; 3] {
+        return Ok(false);
+    }
+    let (mother, of_mother) = survivor(memory, &known.value)?;
+    let Some(of_mother) = of_mother.filter(|row| row.children.contains(key)) else {
+        return Ok(false);
+    };
+    if survivor(memory, &said.key())?.0 != mother || of_mother.children.len() >= CHILDREN_MAX {
+        return Ok(false);
+    }
+    for child in &of_mother.children {
+        let (now, other) = survivor(memory, child)?;
+        let Some(other) = other.filter(|other| now != key && other.is_known()) else {
+            continue;
+        };
+        let compared = other.person().compare(&facts.person);
+        let may_have_it = matches!(compared.birth_order, Likeness::Same | Likeness::Unsaid);
+        if compared.birth != Likeness::Other && may_have_it && other.standing() != Standing::Deleted
+        {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// The patients of a row and those of the message have none in common.

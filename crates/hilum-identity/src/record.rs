@@ -317,6 +317,9 @@ pub struct Patient {
     /// One of several born together.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub multiple_birth: bool,
+    /// The keys of those whose registrations named it as the mother, at most [`CHILDREN_MAX`].
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub children: BTreeSet<String>,
     /// The key of the record that it was merged into.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub into: Option<String>,
@@ -330,6 +333,10 @@ pub struct Patient {
     #[serde(default, skip_serializing_if = "Aside::is_empty")]
     pub(crate) told: Aside,
 }
+
+/// Children that a record names. Of a mother with more of them nobody can say that no other child has
+/// a birth order.
+pub const CHILDREN_MAX: usize = 64;
 
 /// Events that a record names; older ones are still there by their own id.
 pub const EVENTS_KEPT: usize = 100;

@@ -9,7 +9,8 @@ use crate::links::{
     Cause, Ids, LinkError, apply, joins_twins, patient_of, surviving_visit, survivor, visit_of,
 };
 use crate::record::{
-    LinkEvent, Memory, Order, Patient, Rows, Said, Standing, Unreadable, Visit, read, write,
+    CHILDREN_MAX, LinkEvent, Memory, Order, Patient, Rows, Said, Standing, Unreadable, Visit, read,
+    write,
 };
 use crate::results::OrderChange;
 
@@ -47,6 +48,13 @@ fn all(
     let relinks = facts.event.is_some_and(Event::relinks);
     for identifier in &facts.sides.patients {
         patient(memory, facts, identifier, &mut ids)?;
+    }
+    if let Some(mother) = facts
+        .mother
+        .as_ref()
+        .filter(|_| facts.kind == Kind::Registration)
+    {
+        children(memory, &facts.sides.patients, mother, &mut ids)?;
     }
     if !relinks {
         let visit = facts.sides.visit.as_ref();
@@ -100,6 +108,31 @@ fn patient(
         Said::hear(&mut row.mother, said);
     }
     if before.as_deref() != Some(&row) {
+        write(memory, &key, row);
+    }
+    Ok(())
+}
+
+/// Remembers whose mother somebody is: a birth order is one child's of hers.
+fn children(
+    memory: &mut dyn Memory,
+    own: &[Identifier],
+    mother: &Identifier,
+    ids: &mut Ids,
+) -> Result<(), LinkError> {
+    let (key, _) = survivor(memory, &mother.key())?;
+    let mut row = patient_of(memory, &key, ids)?;
+    let before = row.children.len();
+    for child in own
+        .iter()
+        .map(Identifier::key)
+        .filter(|child| *child != key)
+    {
+        if row.children.len() < CHILDREN_MAX {
+            row.children.insert(child);
+        }
+    }
+    if row.children.len() > before {
         write(memory, &key, row);
     }
     Ok(())

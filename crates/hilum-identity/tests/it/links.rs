@@ -1,7 +1,7 @@
 //! Merging, moving, linking, and taking it back.
 
 use hilum_component::LinkedKeys;
-use hilum_identity::{Contradiction, Lanes, LinkError, Notice, linked};
+use hilum_identity::{CHILDREN_MAX, Contradiction, Facts, Kind, Lanes, LinkError, Notice, linked};
 use proptest::prelude::*;
 
 use crate::build::*;
@@ -89,6 +89,23 @@ fn a_number_that_changes_stays_the_same_record() {
     accepted(&mut state, 3, &merge("A47", "9", "2", 2));
     assert_eq!(patient(&mut state, "9").id, id);
     assert_eq!(now(&mut state, "2"), "9");
+}
+
+#[test]
+fn where_only_another_number_of_the_patient_changes_no_record_goes() {
+    for code in ["A46", "A48"] {
+        let mut state = two();
+        let mut message = adt(code, "1", JOHN, 2);
+        accepted(&mut state, 3, &message);
+        message.sides.prior_patients = vec![mrn("1")];
+        accepted(&mut state, 4, &message);
+        for number in ["1", "2"] {
+            assert_eq!(now(&mut state, number), number, "{code}");
+        }
+    }
+    let found = take(&mut two(), 3, &adt("A47", "1", JOHN, 2));
+    let missing = LinkError::Missing("who was merged (MRG-1)");
+    assert_eq!(found.contradictions, [Contradiction::Links(missing)]);
 }
 
 #[test]
@@ -194,6 +211,78 @@ fn twins_of_one_name_are_told_apart_by_the_order_of_their_birth() {
     ] {
         let found = take(&mut state, number, &facts);
         assert_eq!(found.contradictions, expected, "message {number}");
+    }
+}
+
+/// A mother with one child, registered as the first of its birth.
+fn mother_and_child() -> State {
+    let mut state = State::new();
+    accepted(&mut state, 1, &adt("A01", "M", ANN, 1));
+    accepted(&mut state, 2, &born("B1", "Boy", "1", 2));
+    state
+}
+
+fn born(number: &str, given: &str, order: &str, at_ms: i64) -> Facts {
+    let who = format!("Jones^{given}^20260101^M^{order}");
+    let mut birth = adt("A08", number, &who, at_ms);
+    birth.mother = Some(mrn("M"));
+    birth
+}
+
+#[test]
+fn a_birth_order_is_corrected_where_no_other_child_may_have_it() {
+    let corrected = born("B1", "Boy", "2", 9);
+    let check = |others: &[Facts], message: &Facts, goes_on: bool| {
+        let mut state = mother_and_child();
+        for (other, number) in others.iter().zip(3..) {
+            accepted(&mut state, number, other);
+        }
+        let found = take(&mut state, 99, message);
+        let (held, notices) = match goes_on {
+            true => (vec![], vec![Notice::BirthOrder]),
+            false => (vec![Contradiction::OtherTwin], vec![]),
+        };
+        let order = patient(&mut state, "B1").person().birth_order;
+        assert_eq!((found.contradictions, found.notices), (held, notices));
+        assert_eq!(order, if goes_on { "2" } else { "1" });
+    };
+    let other = |order| born("B2", "Boy", order, 3);
+    check(&[], &corrected, true);
+    check(&[other("3")], &corrected, true);
+    check(&[other("2")], &corrected, false);
+    // It may be the second.
+    check(&[other("")], &corrected, false);
+    let mut sister = other("2");
+    sister.person.birth = "20210101".to_owned();
+    check(&[sister], &corrected, true);
+    // All else has to be the same, and said by a registration.
+    check(&[], &born("B1", "Tom", "2", 9), false);
+    let mut of_another = corrected.clone();
+    of_another.mother = Some(mrn("N"));
+    check(&[], &of_another, false);
+    of_another.mother = None;
+    check(&[], &of_another, false);
+    let mut result = corrected.clone();
+    (result.kind, result.event) = (Kind::Result, None);
+    check(&[], &result, false);
+    // The mother was registered twice and is one.
+    let mut of_merged = corrected.clone();
+    of_merged.mother = Some(mrn("N"));
+    check(&[merge("A40", "M", "N", 4)], &of_merged, true);
+}
+
+#[test]
+fn a_birth_order_is_for_a_person_where_a_mother_has_more_children_than_are_remembered() {
+    for (count, goes_on) in [(CHILDREN_MAX - 1, true), (CHILDREN_MAX, false)] {
+        let mut state = mother_and_child();
+        for number in 1..count {
+            let mut child = born(&format!("C{number}"), "Boy", "", 3);
+            child.person.birth = "19990101".to_owned();
+            accepted(&mut state, u64::try_from(number).unwrap() + 2, &child);
+        }
+        let found = take(&mut state, 999, &born("B1", "Boy", "2", 9));
+        assert_eq!(found.contradictions.is_empty(), goes_on, "{count}");
+        assert_eq!(patient(&mut state, "M").children.len(), count);
     }
 }
 
