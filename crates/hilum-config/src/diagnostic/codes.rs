@@ -242,7 +242,10 @@ static CODES: [Explanation; CODES_COUNT] = codes! {
 "W0319" "results are stored without `match`"
 "Nobody compares patient, visit and order of the results with what is known before a FHIR store has them: a result on the wrong patient is stored like any other. Where the messages were matched before, or the store is no record, the channel says so: `silence: { W0319: REASON }`."
 "steps: [ { convert: { to: fhir } } ]" => "steps: [ { match: {} }, { convert: { to: fhir } } ]"
+"W0320" "a name of an authority has two meanings"
+"Two files declare one name of an assigning authority (PID-3.4) with two object identifiers or URIs. `match` knows an authority by its name and takes a number of the one for a number of the other; a FHIR store takes them for two. The same authority has the same `oid` or `uri` in each file, and two authorities have two names."
+"identifiers: [{ authority: LAB, oid: 1.2.3.9, type: PI }]" => "identifiers: [{ authority: LAB-SOUTH, oid: 1.2.3.9, type: PI }]"
 };
 
 /// The number of rows above, which a static array must know.
-const CODES_COUNT: usize = 68;
+const CODES_COUNT: usize = 69;

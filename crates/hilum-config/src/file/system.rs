@@ -182,7 +182,8 @@ pub(crate) struct SendsAsFile {
 pub(crate) struct IdentifierFile {
     /// The authority as messages write it (CX-4.1).
     pub(crate) authority: String,
-    /// Its object identifier.
+    /// Its object identifier. Without it and `uri` the authority is what another file of the site says
+    /// of that name.
     #[serde(default)]
     pub(crate) oid: Option<String>,
     /// Its URI in FHIR.

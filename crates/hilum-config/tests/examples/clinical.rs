@@ -262,6 +262,31 @@ fn a_system_of_patients_says_whose_numbers_it_has() {
 }
 
 #[test]
+fn a_name_of_an_authority_has_one_meaning_in_all_files() {
+    let check = |lis: &str, ehr: &str| -> Vec<(&str, String)> {
+        let channel = "channel: a\nfrom: { mllp: { system: lis, listen: 127.0.0.1:2577 } }\nformat: hl7v2\nto: { ehr: { mllp: { system: ehr } } }\n";
+        let (lis, ehr) = (
+            format!("system: lis\nidentifiers: [{{ authority: STE, {lis}type: MR }}]\n"),
+            EHR.replace("authority: STE, ", &format!("authority: STE, {ehr}")),
+        );
+        let found = problems(&[
+            ("channels/a.yaml", channel),
+            ("systems/lis.yaml", &lis),
+            ("systems/ehr.yaml", &ehr),
+        ]);
+        found.into_iter().map(|d| (d.code, d.message)).collect()
+    };
+    let text = "`STE` is another authority here than for `ehr`".to_owned();
+    let said = [("W0320", text)];
+    assert_eq!(check("oid: 1.2.3, ", "oid: 1.2.4, "), said);
+    assert_eq!(check("uri: 'http://a.example/p', ", "oid: 1.2.4, "), said);
+    assert_eq!(check("oid: 1.2.3, ", "oid: 1.2.3, "), []);
+    assert_eq!(check("uri: 'urn:oid:1.2.3', ", "oid: 1.2.3, "), []);
+    // One of the two files says what it means.
+    assert_eq!(check("", "oid: 1.2.4, "), []);
+}
+
+#[test]
 fn a_source_of_hl7_v2_names_its_system() {
     let channel = "channel: a\nfrom: { file: { folder: /nowhere/in, error: /nowhere/error, delete: true } }\nformat: hl7v2\nto: { ehr: { mllp: { system: ehr } } }\n";
     let found = problems(&[("channels/a.yaml", channel)]);

@@ -15,8 +15,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use hilum_component::{
-    Build, BuildContext, Built, ComponentSpec, Example, Finding, Limit, Problem, Severity, Step,
-    StepExample, SystemInfo,
+    Authority, Build, BuildContext, Built, ComponentSpec, Example, Finding, Limit, Problem,
+    Severity, Step, StepExample, SystemInfo,
 };
 use hilum_convert::{DecimalSign, Zone};
 use serde_json::Value;
@@ -115,20 +115,38 @@ fn instant(ms: u64) -> String {
 /// The assigning authorities of a system, by the names and object identifiers that it writes.
 #[must_use]
 pub fn authorities(system: Option<&SystemInfo>) -> BTreeMap<String, String> {
-    let mut authorities = BTreeMap::new();
     let all = system.map(|system| system.identifiers.as_slice());
-    for authority in all.unwrap_or_default() {
-        let oid = authority.oid.as_deref();
-        let uri = authority
-            .uri
-            .clone()
-            .or_else(|| oid.map(|oid| format!("urn:oid:{oid}")));
-        if let Some(uri) = uri {
-            authorities.insert(authority.name.clone(), uri.clone());
-            authorities.extend(oid.map(|oid| (oid.to_owned(), uri)));
+    all.unwrap_or_default().iter().flat_map(names).collect()
+}
+
+/// The assigning authorities on which the systems of a site agree, for messages of a system that does not
+/// declare them. `match` knows an authority by its name, so the store has to take it for one as well,
+/// whichever file says what it is. What two files call by one name and declare as two is left out.
+#[must_use]
+pub fn site_authorities<'s>(
+    systems: impl Iterator<Item = &'s SystemInfo>,
+) -> BTreeMap<String, String> {
+    let mut all: BTreeMap<String, Option<String>> = BTreeMap::new();
+    for (name, uri) in systems.flat_map(|system| system.identifiers.iter().flat_map(names)) {
+        let known = all.entry(name).or_insert_with(|| Some(uri.clone()));
+        if known.as_ref() != Some(&uri) {
+            *known = None;
         }
     }
-    authorities
+    all.into_iter()
+        .filter_map(|(name, uri)| Some((name, uri?)))
+        .collect()
+}
+
+/// What messages call an authority, each with its URI.
+fn names(authority: &Authority) -> Vec<(String, String)> {
+    let oid = authority.oid.clone();
+    let of_oid = || oid.as_ref().map(|oid| format!("urn:oid:{oid}"));
+    let Some(uri) = authority.uri.clone().or_else(of_oid) else {
+        return Vec::new();
+    };
+    let names = [Some(authority.name.clone()), oid].into_iter().flatten();
+    names.map(|name| (name, uri.clone())).collect()
 }
 
 /// How a system writes numbers.

@@ -16,7 +16,7 @@ use hilum_message::{Metadata, Payload, Phi};
 use super::config::{Attachments, Bundle, Config, Original, Report};
 use super::labels::{TEST_DATA, label};
 use super::rows::{Rows, maps};
-use super::{authorities, decimal, instant, unmapped, zone};
+use super::{authorities, decimal, instant, site_authorities, unmapped, zone};
 use crate::matching::TAKEN_BACK;
 use crate::sender::SENDER;
 use crate::settings::Problems;
@@ -93,7 +93,13 @@ fn settings(
     context: &BuildContext<'_>,
     problems: &mut Problems,
 ) -> Settings {
-    let authorities = authorities(system);
+    let all = context.site.system_names();
+    let all: Vec<_> = all
+        .iter()
+        .filter_map(|name| context.site.system(name))
+        .collect();
+    let mut own = site_authorities(all.iter().map(Arc::as_ref));
+    own.extend(authorities(system));
     let zone = zone(config, system, context, problems);
     Settings {
         zone,
@@ -101,7 +107,7 @@ fn settings(
         country: config.country.clone(),
         profile: config.profile.clone(),
         software: None,
-        authorities,
+        authorities: own,
         systems: system
             .map(|system| system.code_systems.clone())
             .unwrap_or_default(),

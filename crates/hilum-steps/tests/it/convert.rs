@@ -39,6 +39,35 @@ fn the_sender_says_what_its_authorities_are_and_the_site_lays_rows_over_ours() {
 }
 
 #[test]
+fn an_authority_means_what_the_files_of_the_site_say_whoever_sends() {
+    let file = |name: &str, uri: &str| {
+        format!("system: {name}\nidentifiers: [{{ authority: N, {uri}type: MR }}]\n")
+    };
+    let check = |of_pas: &str, of_lab: &str, step: &str, expected: &str| {
+        let (pas, lab) = (file("pas", of_pas), file("lab", of_lab));
+        let files = [
+            ("systems/pas.yaml", pas.as_str()),
+            ("systems/lab.yaml", lab.as_str()),
+        ];
+        let found = outcome(&Channel::new("hl7v2", &files, step).run(ADMIT));
+        let url = format!("Patient?identifier={expected}%7C42\"");
+        assert!(
+            found[0].contains(&url),
+            "{step} {of_pas}{of_lab}: {found:?}"
+        );
+    };
+    let (one, two) = ("oid: 1.2.3, ", "oid: 1.2.4, ");
+    let (nobody, lab) = ("convert: fhir", "convert: { to: fhir, system: lab }");
+    check(one, "", lab, "urn%3Aoid%3A1.2.3");
+    check(one, "", nobody, "urn%3Aoid%3A1.2.3");
+    check(one, one, nobody, "urn%3Aoid%3A1.2.3");
+    // Two are called by one name: each file is believed for its own messages, and none for others.
+    check(one, two, lab, "urn%3Aoid%3A1.2.4");
+    check(one, two, nobody, "urn%3Aid%3AN");
+    check("", "", nobody, "urn%3Aid%3AN");
+}
+
+#[test]
 fn a_trace_names_the_row_of_each_element_and_findings_name_places_only() {
     let mut channel = Channel::new("hl7v2", &[], "convert: fhir");
     let processed = channel.run(ADMIT);

@@ -65,6 +65,35 @@ pub(super) fn check(gathered: &Gathered, channels: &[Checked<'_>], report: &mut 
     for system in gathered.systems.values() {
         both(system, report);
     }
+    two_meanings(gathered, report);
+}
+
+/// A name of an authority has one meaning in all files: `match` goes by the name, a FHIR store by what it
+/// means.
+fn two_meanings(gathered: &Gathered, report: &mut Report) {
+    let mut known: BTreeMap<&str, (String, Span, &str)> = BTreeMap::new();
+    for (system, file) in &gathered.systems {
+        let items = file.tree.get("identifiers").map(Node::items);
+        let all = file.info.identifiers.iter();
+        for (authority, node) in all.zip(items.unwrap_or_default()) {
+            let of_oid = || authority.oid.as_ref().map(|oid| format!("urn:oid:{oid}"));
+            let Some(meaning) = authority.uri.clone().or_else(of_oid) else {
+                continue;
+            };
+            let name = authority.name.as_str();
+            let first = known
+                .entry(name)
+                .or_insert_with(|| (meaning.clone(), node.span, system));
+            if first.0 == meaning {
+                continue;
+            }
+            let text = format!("`{name}` is another authority here than for `{}`", first.2);
+            let remedy = "give it the same `oid` or `uri` in both files; of two authorities one gets \
+                          another name, with the object identifier that its messages say";
+            let draft = Draft::warning("W0320", node.span, text).related(first.1, "declared here");
+            report.push(draft.remedy(remedy));
+        }
+    }
 }
 
 /// A system has patients or it has none.

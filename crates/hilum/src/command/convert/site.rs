@@ -8,6 +8,7 @@ use anyhow::bail;
 use hilum_component::{Marking, SystemInfo};
 use hilum_config::{Secrets, load, render};
 use hilum_hl7v2::Message;
+use hilum_steps::convert::{authorities, site_authorities};
 use hilum_steps::sender::senders;
 
 use crate::args::{Convert, SiteArgs};
@@ -26,6 +27,8 @@ pub(super) struct Declared {
     pub(super) named: Option<Arc<SystemInfo>>,
     /// Those of groups, which a channel tells apart by the step `sender`.
     pub(super) grouped: Vec<Arc<SystemInfo>>,
+    /// The assigning authorities on which they agree.
+    authorities: BTreeMap<String, String>,
     /// Some declare who assigns identifiers, code systems or a zone, and none is chosen.
     unchosen: bool,
 }
@@ -90,6 +93,7 @@ impl Declared {
         Ok(Some(Self {
             unchosen: named.is_none() && systems().any(|one| declares(&one)),
             grouped: systems().filter(grouped).cloned().collect(),
+            authorities: site_authorities(systems().map(Arc::as_ref)),
             zone: loaded.zone,
             marking: loaded.marking,
             named,
@@ -100,6 +104,13 @@ impl Declared {
     pub(super) fn zone<'s>(&'s self, of: Option<&'s SystemInfo>) -> Option<&'s str> {
         let own = of.and_then(|system| system.zone.as_deref());
         own.or(self.zone.as_deref())
+    }
+
+    /// The assigning authorities of a system, as a channel has them.
+    pub(super) fn authorities(&self, of: Option<&SystemInfo>) -> BTreeMap<String, String> {
+        let mut all = of.map_or_else(BTreeMap::new, |_| self.authorities.clone());
+        all.extend(authorities(of));
+        all
     }
 
     /// The lists of labels and test patients for messages of a system; behind no name those of the site.

@@ -15,7 +15,7 @@ use hilum_convert::{
 use hilum_fhir::{Style, json as fhir_json};
 use hilum_hl7v2::{Message, WarningCode};
 use hilum_message::Payload;
-use hilum_steps::convert::{authorities, labelled};
+use hilum_steps::convert::labelled;
 use serde_json::{Value, json};
 
 use super::apart::Apart;
@@ -109,7 +109,7 @@ fn settings(
             AttachmentForm::Binary => Attachments::Binary,
         },
         explain: arguments.explain || arguments.coverage,
-        authorities: authorities(system),
+        authorities: declared.authorities(system),
         systems: system
             .map(|system| system.code_systems.clone())
             .unwrap_or_default(),
