@@ -16,10 +16,11 @@ use std::fmt;
 use std::sync::Arc;
 
 use hilum_component::{
-    ChannelPlan, Destination, Disposition, Finding, Hold, Processed, Reason, Sends, Severity,
+    ChannelPlan, Destination, DestinationKind, DestinationPlan, Disposition, Finding, Hold,
+    Processed, Reason, Sends, Severity,
 };
 use hilum_journal::{DeliveryRef, JournalError, StoredDelivery};
-use hilum_message::MessageId;
+use hilum_message::{MessageId, Payload};
 
 use crate::Core;
 use crate::alert::Alert;
@@ -163,7 +164,24 @@ pub(crate) async fn of_delivery(
         sequence,
         with: With::All,
     };
-    history::outdated(core, queue, &asked).await
+    let found = history::outdated(core, queue, &asked).await?;
+    let (plan, sent) = (channel.plan(), &asked.sent);
+    Ok(found.filter(|outdated| !sorts_out(&plan, &queue.destination, sent, outdated)))
+}
+
+/// Whether its receiver, which keeps the newest state itself, takes the part of it that is not old.
+fn sorts_out(plan: &ChannelPlan, to: &str, sent: &Payload, outdated: &Outdated) -> bool {
+    let Outdated::Newer { objects, of, .. } = outdated else {
+        return false;
+    };
+    let keeps_newest = |to: &DestinationPlan| match &to.kind {
+        DestinationKind::Component(make) | DestinationKind::Drain(make) => {
+            make().keeps_newest(sent)
+        }
+        DestinationKind::Topic(_) | DestinationKind::DeadLetter => false,
+    };
+    let mut stores = plan.destinations.iter().filter(|one| one.store);
+    objects < of && stores.any(|one| *one.name == *to && keeps_newest(one))
 }
 
 /// Whether a delivery that waited behind a hold would bring an old state over what was held.
@@ -246,8 +264,11 @@ pub(crate) async fn of_processed(
                 with: With::All,
             };
             let found = history::outdated(core, &queue, &asked).await?;
-            if found.is_some() {
-                return Ok(found);
+            let to = &delivery.destination;
+            if let Some(outdated) = found
+                && !sorts_out(plan, to, &asked.sent, &outdated)
+            {
+                return Ok(Some(outdated));
             }
         }
     }
