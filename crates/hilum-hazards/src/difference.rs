@@ -126,6 +126,22 @@ pub(crate) fn differences(
         &outcome.dead_letters,
     ));
     found.extend(of_alerts(&required.alerts, &outcome.alerts));
+    for (what, required, got) in [
+        ("history", &required.history, &outcome.history),
+        ("provenance", &required.provenance, &outcome.provenance),
+    ] {
+        for (subject, wanted) in required {
+            let got = got.get(subject).map_or(&[][..], Vec::as_slice);
+            if got != wanted.all() {
+                let place = format!("{what} of {subject}");
+                found.push(Difference::other(
+                    &place,
+                    wanted.all().join(", "),
+                    got.join(", "),
+                ));
+            }
+        }
+    }
     for (receiver, wanted) in &required.in_this_order {
         let taken = outcome.orders.get(receiver).cloned().unwrap_or_default();
         let own = taken.into_iter().filter(|name| wanted.contains(name));

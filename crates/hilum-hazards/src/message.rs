@@ -146,7 +146,33 @@ fn time(text: &str) -> anyhow::Result<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
+    use crate::sequence::read_all;
+
+    /// The events that merge, link, move, delete or take something back (HL7 v2.5.1 table 0003).
+    const EVENTS: [&str; 34] = [
+        "A11", "A12", "A13", "A18", "A23", "A24", "A25", "A26", "A27", "A29", "A30", "A32", "A33",
+        "A34", "A35", "A36", "A37", "A38", "A39", "A40", "A42", "A43", "A45", "A46", "A47", "A48",
+        "A49", "A50", "A51", "A52", "A53", "A54", "A55", "A60",
+    ];
+
+    #[test]
+    fn a_sequence_shows_every_event_that_changes_links_or_takes_something_back() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../hazards");
+        let templates = Templates::read(&folder).unwrap();
+        let sequences = read_all(&folder.join("sequences")).unwrap();
+        let sent = sequences.iter().flat_map(|one| one.messages());
+        let event = |sent| {
+            let message = Message::parse(templates.build(sent).unwrap()).unwrap();
+            Some(message.component("MSH", 9, 2)?.into_owned())
+        };
+        let shown: BTreeSet<String> = sent.filter_map(event).collect();
+        let none = EVENTS.iter().filter(|event| !shown.contains(**event));
+        let none: Vec<_> = none.collect();
+        assert_eq!(none, Vec::<&&str>::new(), "no sequence has these events");
+    }
 
     #[test]
     fn times_are_of_the_day_of_the_story_or_a_later_one() {

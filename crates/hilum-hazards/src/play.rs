@@ -33,6 +33,10 @@ pub(crate) struct Outcome {
     pub(crate) receivers: BTreeMap<String, BTreeMap<String, String>>,
     /// Why messages are held, by name.
     pub(crate) holds: BTreeMap<String, String>,
+    /// Former values in the store, of what the sequence asks for.
+    pub(crate) history: BTreeMap<String, Vec<String>>,
+    /// The messages from which the store has something, of what the sequence asks for.
+    pub(crate) provenance: BTreeMap<String, Vec<String>>,
     /// The codes of findings, by message.
     pub(crate) findings: BTreeMap<String, BTreeSet<String>>,
     /// The receivers that have not got a message for good, by message.
@@ -83,7 +87,7 @@ pub(crate) async fn play(
     };
     let played = player.story(sequence).await;
     let ended = match played {
-        Ok(()) => player.end().await,
+        Ok(()) => player.end(sequence).await,
         Err(error) => Err(error),
     };
     if let Some(mut node) = player.node.take() {
@@ -467,7 +471,7 @@ impl Player<'_> {
     }
 
     /// Reads what came of it.
-    async fn end(&mut self) -> anyhow::Result<()> {
+    async fn end(&mut self, sequence: &Sequence) -> anyhow::Result<()> {
         self.rest().await?;
         let node = self.node()?;
         let steps = node.disk.steps();
@@ -481,9 +485,14 @@ impl Player<'_> {
         let node = self.node()?;
         let engine = Arc::clone(node.engine()?);
         let world = node.world.clone();
-        let store = crate::store::facts(&node.fhir()?.port()).await?;
+        let port = node.fhir()?.port();
+        let store = crate::store::facts(&port).await?;
+        let then = &sequence.then;
+        let history = crate::store::histories(&port, then.history.keys()).await?;
+        let provenance = crate::store::provenances(&port, then.provenance.keys()).await?;
         let name = |row: &StoredMessage| row.control_id.as_deref().unwrap_or("?").to_owned();
         let mut outcome = std::mem::take(&mut self.outcome);
+        (outcome.history, outcome.provenance) = (history, provenance);
         for row in engine.journal().holds().await? {
             let reason = row.reason.as_deref().unwrap_or_default().to_owned();
             outcome.holds.insert(name(&row), reason);

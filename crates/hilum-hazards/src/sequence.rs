@@ -143,6 +143,12 @@ pub(crate) struct Required {
     /// `cleared` where it is over.
     #[serde(default)]
     pub(crate) alerts: BTreeMap<String, String>,
+    /// Former values of a result in the history of the store, oldest first: `4711 result F1 K`.
+    #[serde(default)]
+    pub(crate) history: BTreeMap<String, OneOrMore>,
+    /// The messages from which the store says it has a patient (`4711`) or a report (`4711 report F1`).
+    #[serde(default)]
+    pub(crate) provenance: BTreeMap<String, OneOrMore>,
     /// Messages that a receiver has to take in this order, others between them or not.
     #[serde(default)]
     pub(crate) in_this_order: BTreeMap<String, Vec<String>>,
@@ -214,6 +220,7 @@ impl Sequence {
         let then = &self.then;
         let named = then.holds.keys().chain(then.findings.keys());
         let ordered = then.in_this_order.values().flatten();
+        let ordered = ordered.chain(then.provenance.values().flat_map(OneOrMore::all));
         for name in named.chain(then.dead_letters.keys()).chain(ordered) {
             if !names.contains(&name.as_str()) {
                 bail!("`then` names {name}, which is none of its messages");

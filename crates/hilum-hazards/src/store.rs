@@ -3,7 +3,7 @@
 //! It is read as a client reads it that follows `Patient.link`: what refers to a patient who was
 //! replaced is of the one who replaces. Numbers keep their digits.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
@@ -106,6 +106,74 @@ fn is_over(resource: &Value) -> bool {
         || resource["status"] == "entered-in-error"
 }
 
+/// What results were before, oldest first: a client that asks for their history.
+pub(crate) async fn histories(
+    port: &Arc<dyn FhirPort>,
+    subjects: impl Iterator<Item = &String>,
+) -> anyhow::Result<BTreeMap<String, Vec<String>>> {
+    let mut found = BTreeMap::new();
+    let subjects: Vec<&String> = subjects.collect();
+    if subjects.is_empty() {
+        return Ok(found);
+    }
+    let patients = Patients::of(&all(port, "Patient").await?);
+    for result in all(port, "Observation").await? {
+        let patient = patients.number_of(text(&result["subject"]["reference"]));
+        let subject = format!("{patient} result {}", named(&result));
+        if !subjects.contains(&&subject) {
+            continue;
+        }
+        let target = format!("Observation/{}/_history?_count={PAGE}", text(&result["id"]));
+        let versions = get(port, target).await?;
+        let versions = versions["entry"].as_array().into_iter().flatten().rev();
+        let mut values: Vec<String> = versions
+            .map(|entry| result_fact(&entry["resource"]))
+            .collect();
+        values.dedup();
+        let now = result_fact(&result);
+        values.retain(|value| *value != now);
+        found.insert(subject, values);
+    }
+    Ok(found)
+}
+
+/// The messages from which patients and reports are, by the names of the story.
+pub(crate) async fn provenances(
+    port: &Arc<dyn FhirPort>,
+    subjects: impl Iterator<Item = &String>,
+) -> anyhow::Result<BTreeMap<String, Vec<String>>> {
+    let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let subjects: Vec<&String> = subjects.collect();
+    if subjects.is_empty() {
+        return Ok(found);
+    }
+    let patients = Patients::of(&all(port, "Patient").await?);
+    let mut targets: Vec<(String, String)> = patients.current().collect();
+    for report in all(port, "DiagnosticReport").await? {
+        let patient = patients.number_of(text(&report["subject"]["reference"]));
+        let numbers = report["identifier"].as_array().into_iter().flatten();
+        let filled = numbers
+            .filter(|one| one["type"]["coding"][0]["code"] == "FILL")
+            .map(|one| text(&one["value"]));
+        let reference = format!("DiagnosticReport/{}", text(&report["id"]));
+        targets.extend(filled.map(|own| (format!("{patient} report {own}"), reference.clone())));
+    }
+    for (subject, reference) in targets {
+        if !subjects.contains(&&subject) {
+            continue;
+        }
+        let of = all(port, &format!("Provenance?target={reference}")).await?;
+        let entities = of.iter().flat_map(|one| one["entity"].as_array());
+        let names = entities.flatten().filter_map(|entity| {
+            let said = entity["what"]["display"].as_str()?;
+            Some(said.strip_prefix("message ")?.to_owned())
+        });
+        let names: BTreeSet<String> = names.collect();
+        found.entry(subject).or_default().extend(names);
+    }
+    Ok(found)
+}
+
 /// A visit that was merged into another one.
 fn is_merged(visit: &Value) -> bool {
     let extensions = visit["extension"].as_array();
@@ -162,6 +230,12 @@ impl Patients {
         facts
     }
 
+    /// The numbers and references of those.
+    fn current(&self) -> impl Iterator<Item = (String, String)> {
+        let current = self.0.iter().filter(|(_, one)| one.replaced_by.is_none());
+        current.map(|(reference, one)| (one.number.clone(), reference.clone()))
+    }
+
     /// The number of the patient to whom a reference leads.
     fn number_of(&self, reference: &str) -> String {
         let mut at = reference;
@@ -212,7 +286,8 @@ fn text(value: &Value) -> &str {
 
 /// All resources of a type.
 async fn all(port: &Arc<dyn FhirPort>, ty: &str) -> anyhow::Result<Vec<Value>> {
-    let bundle = get(port, format!("{ty}?_count={PAGE}&_sort=_id")).await?;
+    let with = if ty.contains('?') { '&' } else { '?' };
+    let bundle = get(port, format!("{ty}{with}_count={PAGE}&_sort=_id")).await?;
     let links = bundle["link"].as_array();
     if links
         .into_iter()

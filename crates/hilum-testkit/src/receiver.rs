@@ -23,6 +23,8 @@ struct Patient {
     /// Name, birth date and sex; `None` while nothing but results was sent.
     who: Option<Fact>,
     facts: BTreeMap<String, Fact>,
+    /// What the numbers of its procedures stand for.
+    procedures: BTreeMap<String, String>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -90,6 +92,15 @@ impl<'a> Segment<'a> {
         self.0.get(n).copied().unwrap_or_default()
     }
 
+    /// The hospital's own number of a patient (PID-3), else the first one.
+    fn number(&self) -> &'a str {
+        let list = self.field(3);
+        let is_own = |one: &&str| one.split('^').nth(4) == Some("MR");
+        let own = list.split('~').find(is_own);
+        let number = own.unwrap_or(list).split(['~', '^']).next();
+        number.unwrap_or_default()
+    }
+
     /// A component of the first repetition.
     fn part(&self, n: usize, component: usize) -> &'a str {
         let first = self.field(n).split('~').next().unwrap_or_default();
@@ -148,7 +159,7 @@ impl Receiver {
         let Some(pid) = segments.iter().find(|one| one.id() == "PID") else {
             return;
         };
-        let number = pid.part(3, 1).to_owned();
+        let number = pid.number().to_owned();
         match kind {
             "ADT" => self.registration(event, pid, &segments, labels),
             "ORU" => self.results(&number, &segments, labels),
@@ -167,7 +178,7 @@ impl Receiver {
         all: &[Segment<'_>],
         labels: &Labels<'_>,
     ) {
-        let number = pid.part(3, 1);
+        let number = pid.number();
         let former = all.iter().find(|one| one.id() == "MRG");
         let visit = all.iter().find(|one| one.id() == "PV1");
         let visit_number = visit.map_or("", |visit| visit.part(19, 1));
@@ -228,6 +239,16 @@ impl Receiver {
         }
         for procedure in all.iter().filter(|one| one.id() == "PR1") {
             let subject = format!("procedure {}", procedure.part(3, 1));
+            // Under one number (PR1-19) it is the same procedure, whatever it turns out to be.
+            let numbered = procedure.field(19);
+            if !numbered.is_empty() {
+                let before = patient
+                    .procedures
+                    .insert(numbered.to_owned(), subject.clone());
+                if let Some(before) = before.filter(|before| *before != subject) {
+                    patient.facts.remove(&before);
+                }
+            }
             if procedure.part(20, 1) == "D" {
                 patient.facts.remove(&subject);
                 continue;
@@ -446,6 +467,24 @@ mod tests {
         let facts = receiver.facts();
         assert_eq!(facts["7"], "DOE JO 1980 F [CEL R]");
         assert_eq!(facts["7 visit V1"], "W1 admitted [CEL R]");
+    }
+
+    #[test]
+    fn a_procedure_that_turns_out_to_be_another_one_is_one() {
+        let done = |code: &str| adt("A08", "7", &format!("PR1|1||{code}{}77", "|".repeat(16)));
+        check(
+            &[&done("AP^Appendectomy^L"), &done("CH^Cholecystectomy^L")],
+            &[
+                ("7", "DOE JO 1980 F"),
+                ("7 procedure CH", "Cholecystectomy"),
+            ],
+        );
+    }
+
+    #[test]
+    fn a_patient_is_known_by_the_number_of_the_hospital_wherever_it_stands() {
+        let change = adt("A08", "9^^^NAT^NI~7^^^STE^MR", "");
+        check(&[&change], &[("7", "DOE JO 1980 F")]);
     }
 
     #[test]
