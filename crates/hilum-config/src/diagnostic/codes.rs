@@ -228,7 +228,7 @@ static CODES: [Explanation; CODES_COUNT] = codes! {
 "No version of the standard has the segment or the field; segments of one's own begin with `Z`. Segments are written in capitals: `pid-3` is a subtraction."
 "filter: pv1-3.1.exists()" => "filter: PV1-3.1.exists()"
 "W0315" "what takes a result back is withheld"
-"A condition lets final results on, and not what corrects, deletes or cancels them or says that they were of the wrong patient. Whoever got the final result goes on believing it. The condition is tried on a synthetic message with each status of tables 0085 (OBX-11), 0123 (OBR-25) and 0119 (ORC-1), so it does not matter how it is written. Where it is meant, the channel says why: `silence: { W0315: REASON }`."
+"A condition lets final results on, and not what corrects, deletes or cancels them or says that they were of the wrong patient. Whoever got the final result goes on believing it. The condition is tried on a synthetic message with each status of tables 0085 (OBX-11), 0123 (OBR-25) and 0119 (ORC-1), so it does not matter how it is written. Behind `convert` it is tried on resources with the statuses of FHIR: `corrected`, `amended`, `cancelled` and `entered-in-error` of Observation and DiagnosticReport, `revoked` and `entered-in-error` of ServiceRequest. Where it is meant, the channel says why: `silence: { W0315: REASON }`."
 "filter: OBX-11.exists($this = 'F')" => "filter: (OBX-11[1] = 'P').not()"
 "W0316" "a patient's number decides without its authority"
 "A number is unique only within its authority, so a route by the number alone sends another patient's messages there as well. Where it is meant, the channel says why: `silence: { W0316: REASON }`."

@@ -121,6 +121,103 @@ fn a_condition_that_withholds_no_correction_is_left_alone() {
     }
 }
 
+/// A channel that converts its results and stores what goes on.
+fn converted(steps: &str, more: &str) -> Vec<(&'static str, String)> {
+    said(&format!(
+        "silence: {{ W0319: a test }}\nsteps:\n  - convert: fhir\n{steps}to:\n  store: {{ fhir: local{more} }}\n"
+    ))
+}
+
+#[test]
+fn what_is_withheld_behind_the_conversion_is_named_by_its_status_in_fhir() {
+    let of = |resource: &str| {
+        let list = ["corrected", "amended", "cancelled", "entered-in-error"];
+        list.map(|status| format!("{resource}.status {status}"))
+            .join(", ")
+    };
+    let named = |whom: &str, list: &str| {
+        let text = format!("a final result {whom}, but not what takes it back: {list}");
+        vec![("W0315", text)]
+    };
+    let result = of("Observation");
+    for condition in [
+        "Bundle.entry.resource.ofType(Observation).status = 'final'",
+        "Bundle.entry.resource.ofType(Observation).all(status in ('final' | 'preliminary'))",
+        "Bundle.entry.resource.ofType(Observation).where(status = 'final' and code.coding.code = '718-7').exists()",
+        "Bundle.entry.resource.ofType(Observation).where(code.coding.where(system = 'urn:lab' and code = 'K').exists()).status = 'final'",
+        "Bundle.entry.resource.ofType(Observation).status.matches('^f')",
+    ] {
+        let found = converted(&format!("  - filter: \"{condition}\"\n"), "");
+        assert_eq!(found, named("goes on", &result), "{condition}");
+    }
+    let report = "Bundle.entry.resource.ofType(DiagnosticReport).status = 'final'";
+    let list = of("DiagnosticReport");
+    let when = converted("", &format!(", when: \"{report}\""));
+    assert_eq!(when, named("reaches `store`", &list));
+    let own = converted("", &format!(", steps: [ {{ filter: \"{report}\" }} ]"));
+    assert_eq!(own, named("reaches `store`", &list));
+    let order = "Bundle.entry.resource.ofType(ServiceRequest).where(status = 'active' or status = 'completed').exists()";
+    let found = converted(&format!("  - filter: \"{order}\"\n"), "");
+    let list = "ServiceRequest.status revoked, ServiceRequest.status entered-in-error";
+    assert_eq!(found, named("goes on", list));
+    let unless = "Bundle.entry.resource.ofType(Observation).status = 'entered-in-error'";
+    let found = converted(&format!("  - filter: {{ unless: \"{unless}\" }}\n"), "");
+    let list = "Observation.status entered-in-error";
+    assert_eq!(found, named("goes on", list));
+}
+
+#[test]
+fn a_condition_behind_the_conversion_that_withholds_no_correction_is_left_alone() {
+    for condition in [
+        "Bundle.entry.resource.ofType(Observation).exists()",
+        "Bundle.entry.resource.ofType(Observation).status.exists()",
+        "Bundle.entry.resource.ofType(Observation).status != 'preliminary'",
+        "Bundle.entry.resource.ofType(Patient).gender = 'female'",
+        "Bundle.entry.resource.ofType(Encounter).status = 'finished'",
+        "Bundle.entry.resource.ofType(Observation).status = 'preliminary'",
+        // Nothing is a status of its own as long as the Bundle is whole.
+        "status = 'final'",
+    ] {
+        let found = converted(&format!("  - filter: \"{condition}\"\n"), "");
+        assert_eq!(found, [], "{condition}");
+    }
+    let silenced = said(
+        "silence: { W0319: a test, W0315: first reports only }\nsteps:\n  - convert: fhir\n  - filter: \"Bundle.entry.resource.ofType(Observation).status = 'final'\"\nto:\n  store: { fhir: local }\n",
+    );
+    assert_eq!(silenced, []);
+}
+
+#[test]
+fn resources_that_were_split_are_tried_one_by_one() {
+    let entry = "Bundle.entry.resource.where($this is Observation or $this is DiagnosticReport or $this is ServiceRequest)";
+    for (split, condition) in [
+        (
+            "{ each: Bundle.entry.resource, keep: part }",
+            "status = 'final' or status.empty() or status = 'active'".to_owned(),
+        ),
+        (
+            "Bundle.entry",
+            format!("{entry}.where(status = 'final' or status = 'active').exists()"),
+        ),
+    ] {
+        let found = converted(
+            &format!("  - split: {split}\n  - filter: \"{condition}\"\n"),
+            "",
+        );
+        let [(code, text)] = found.as_slice() else {
+            panic!("{found:?}")
+        };
+        assert_eq!(*code, "W0315");
+        for status in [
+            "Observation.status corrected",
+            "DiagnosticReport.status entered-in-error",
+            "ServiceRequest.status revoked",
+        ] {
+            assert!(text.contains(status), "{text}");
+        }
+    }
+}
+
 #[test]
 fn a_warning_is_silenced_with_a_reason_only() {
     let steps = "steps: [ { filter: \"OBX-11 = 'F'\" } ]\n";

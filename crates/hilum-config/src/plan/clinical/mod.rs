@@ -1,19 +1,20 @@
 //! What is written correctly and can harm a patient: corrections that are withheld, numbers without
 //! their authority, units without their values, results that nobody holds against the record.
 //!
-//! Only channels of HL7 v2 are looked at, and of each the steps before one that converts. Conditions
-//! are never compared as text: they are evaluated on small synthetic messages, so that every way of
-//! writing the same condition gives the same warning. A script is not looked into.
+//! Only channels of HL7 v2 are looked at; behind a step that converts to FHIR the conditions on statuses
+//! alone. Conditions are never compared as text: they are evaluated on small synthetic messages, so that
+//! every way of writing the same condition gives the same warning. A script is not looked into.
 
 mod authorities;
 mod patients;
+mod resources;
 mod statuses;
 mod trial;
 mod units;
 
 use std::collections::BTreeMap;
 
-use hilum_component::{ComponentKind, Rule};
+use hilum_component::{ComponentKind, Format, FormatOptions, Registry, Rule};
 use serde_json::Value;
 
 use super::channel::Checked;
@@ -28,9 +29,17 @@ pub(super) const SILENCEABLE: [&str; 5] = ["W0315", "W0316", "W0317", "W0318", "
 
 /// The format whose messages are looked at.
 const V2: &str = "hl7v2";
+/// The format that they are converted to.
+const FHIR: &str = "fhir";
 
-pub(super) fn check(gathered: &Gathered, channels: &[Checked<'_>], report: &mut Report) {
+pub(super) fn check(
+    gathered: &Gathered,
+    channels: &[Checked<'_>],
+    registry: &Registry,
+    report: &mut Report,
+) {
     authorities::check(gathered, channels, report);
+    let fhir = registry.format(FHIR, &FormatOptions::default()).ok();
     for channel in channels {
         silences(channel, report);
         let Some(format) = channel.format.as_deref().filter(|f| f.name() == V2) else {
@@ -41,6 +50,9 @@ pub(super) fn check(gathered: &Gathered, channels: &[Checked<'_>], report: &mut 
         if let Some(trial) = Trial::new(format) {
             found.extend(statuses::withheld(&trial, &conditions));
             found.extend(statuses::unmatched(&trial, channel, channels, &conditions));
+        }
+        if let Some(fhir) = &fhir {
+            found.extend(resources::withheld(channel, fhir));
         }
         found.extend(patients::bare_numbers(&conditions));
         found.extend(units::alone(channel));
@@ -100,9 +112,10 @@ fn conditions(channel: &Checked<'_>) -> Vec<Condition> {
     if let Some(accept) = channel.tree.get("accept") {
         found.extend(condition(channel, accept, "accept", true, Decides::Passing));
     }
+    let compile = |at: &Node, what, passes, decides| condition(channel, at, what, passes, decides);
     let own: Vec<&Piece> = steps(channel, &["steps"]).collect();
     for piece in until_converted(&own) {
-        of_step(channel, piece, &Decides::Passing, &mut found);
+        of_step(piece, &Decides::Passing, &compile, &mut found);
     }
     if own.iter().any(|piece| piece.name == CONVERT) {
         return found;
@@ -115,7 +128,7 @@ fn conditions(channel: &Checked<'_>) -> Vec<Condition> {
         }
         let own: Vec<&Piece> = steps(channel, &["to", &name.text, "steps"]).collect();
         for piece in until_converted(&own) {
-            of_step(channel, piece, &decides, &mut found);
+            of_step(piece, &decides, &compile, &mut found);
         }
     }
     found
@@ -123,6 +136,8 @@ fn conditions(channel: &Checked<'_>) -> Vec<Condition> {
 
 /// The step behind which messages are no longer of HL7 v2.
 const CONVERT: &str = "convert";
+/// The step behind which resources are messages of their own.
+const SPLIT: &str = "split";
 
 fn until_converted<'p>(steps: &[&'p Piece]) -> impl Iterator<Item = &'p Piece> {
     let before = steps.iter().take_while(|piece| piece.name != CONVERT);
@@ -139,21 +154,22 @@ fn steps<'c>(channel: &'c Checked<'_>, at: &[&str]) -> impl Iterator<Item = &'c 
     })
 }
 
-fn of_step(channel: &Checked<'_>, piece: &Piece, decides: &Decides, found: &mut Vec<Condition>) {
+/// Makes a condition of what stands in the file.
+type Compile<'c> = dyn Fn(&Node, &'static str, bool, Decides) -> Option<Condition> + 'c;
+
+fn of_step(piece: &Piece, decides: &Decides, compile: &Compile<'_>, found: &mut Vec<Condition>) {
     let node = |key: &str| piece.node.get(key);
     match piece.name.as_str() {
         "filter" => {
             for (key, passes) in [("if", true), ("unless", false)] {
                 let at = node(key);
-                found.extend(
-                    at.and_then(|at| condition(channel, at, "filter", passes, decides.clone())),
-                );
+                found.extend(at.and_then(|at| compile(at, "filter", passes, decides.clone())));
             }
         }
         "route" => {
             for (name, at) in node("to").map(Node::entries).unwrap_or_default() {
                 let decides = Decides::Destination(name.text.clone());
-                found.extend(condition(channel, at, "route", true, decides));
+                found.extend(compile(at, "route", true, decides));
             }
         }
         _ => {}
@@ -168,6 +184,18 @@ fn condition(
     decides: Decides,
 ) -> Option<Condition> {
     let format = channel.format.as_deref()?;
+    condition_in(channel, format, at, what, passes, decides)
+}
+
+/// A condition on messages of a format, which need not be that of the channel.
+fn condition_in(
+    channel: &Checked<'_>,
+    format: &dyn Format,
+    at: &Node,
+    what: &'static str,
+    passes: bool,
+    decides: Decides,
+) -> Option<Condition> {
     let rule = Rule::of_reply(at.text()?, format.dialect(), channel.original.as_deref()).ok()?;
     Some(Condition {
         rule,

@@ -89,7 +89,7 @@ impl<'f> Trial<'f> {
 }
 
 /// What a condition comes to; `None` if it cannot be evaluated.
-fn holds(rule: &Rule, message: &dyn Document) -> Option<bool> {
+pub(super) fn holds(rule: &Rule, message: &dyn Document) -> Option<bool> {
     let env = Env::new(Moment::from_unix_millis(1_767_254_400_000, 0));
     rule.test(message, &env).ok()
 }
