@@ -7,11 +7,11 @@ use std::collections::BTreeSet;
 
 use hilum_message::SourceTime;
 
-use crate::event::{Act, Event, VisitStatus};
+use crate::event::{Act, Event, Level, VisitStatus};
 use crate::identifier::Identifier;
 use crate::links::{LinkError, Sides, surviving_visit, survivor};
 use crate::person::{Likeness, Person};
-use crate::record::{CHILDREN_MAX, Memory, Order, Patient, Standing, Unreadable, read};
+use crate::record::{CHILDREN_MAX, Memory, Order, Patient, Standing, Unreadable, Visit, read};
 use crate::results::OrderChange;
 
 /// What a message is for.
@@ -143,6 +143,8 @@ impl std::fmt::Display for Contradiction {
 pub enum Notice {
     /// The number was merged; the message is for the survivor.
     Followed,
+    /// The visit or account was merged or has another number; the message is for that.
+    VisitFollowed,
     /// Name, birth date or sex differ from what is known, not by enough to be another person.
     Differs,
     /// The birth order of a child is another one than before, and no other child's.
@@ -161,6 +163,7 @@ impl Notice {
     pub const fn code(self) -> &'static str {
         match self {
             Self::Followed => "merged-identifier",
+            Self::VisitFollowed => "merged-visit",
             Self::Differs => "person-differs",
             Self::BirthOrder => "birth-order-changed",
             Self::Created => "unknown-patient",
@@ -175,6 +178,9 @@ impl Notice {
         match self {
             Self::Followed => {
                 "the patient's number was merged into another one; the message is for that"
+            }
+            Self::VisitFollowed => {
+                "the visit or account was merged or has another number; the message is for that"
             }
             Self::Differs => "name, birth date or sex differ from what is known of the number",
             Self::BirthOrder => {
@@ -201,6 +207,8 @@ pub struct Assessment {
     pub notices: Vec<Notice>,
     /// Identifiers of the message that were merged, each with that of the survivor.
     pub followed: Vec<(Identifier, Identifier)>,
+    /// Those of its visit and account, likewise.
+    pub visits: Vec<(Level, Identifier, Identifier)>,
     /// The keys of the patients that it is about, as they are now.
     pub patients: BTreeSet<String>,
 }
@@ -215,6 +223,14 @@ impl Assessment {
     fn contradicts(&mut self, contradiction: Contradiction) {
         if !self.contradictions.contains(&contradiction) {
             self.contradictions.push(contradiction);
+        }
+    }
+
+    /// A visit or account is known under another number now.
+    fn follows(&mut self, level: Level, identifier: &Identifier, now: &str) {
+        if let Some(now) = Identifier::of_key(now).filter(|now| now != identifier) {
+            self.notice(Notice::VisitFollowed);
+            self.visits.push((level, identifier.clone(), now));
         }
     }
 
@@ -363,16 +379,38 @@ fn of_others(
         .any(|one| named.contains(&one)))
 }
 
+/// The visit was merged into another one after what is said of it.
+pub(crate) fn is_given_up(memory: &mut dyn Memory, facts: &Facts) -> Result<bool, Unreadable> {
+    let Some(visit) = &facts.sides.visit else {
+        return Ok(false);
+    };
+    let row = read::<Visit>(memory, &visit.key())?;
+    Ok(row.is_some_and(|row| row.was_given_up(facts.as_of)))
+}
+
 fn visits(memory: &mut dyn Memory, facts: &Facts, found: &mut Assessment) -> Result<(), LinkError> {
     if facts.event.is_some_and(Event::relinks) {
         return Ok(());
     }
     let sides = &facts.sides;
-    for (identifier, is_visit) in [(&sides.account, false), (&sides.visit, true)] {
+    // A registration of what was given up since is not one of what stays.
+    let over = facts.kind == Kind::Registration && is_given_up(memory, facts)?;
+    if let Some(alternate) = sides.alternate_visit.as_ref().filter(|_| !over) {
+        let now = surviving_visit(memory, &alternate.key())?.0;
+        found.follows(Level::AlternateVisit, alternate, &now);
+    }
+    for (identifier, level) in [
+        (&sides.account, Level::Account),
+        (&sides.visit, Level::Visit),
+    ] {
         let Some(identifier) = identifier else {
             continue;
         };
-        let (_, row) = surviving_visit(memory, &identifier.key())?;
+        let is_visit = level == Level::Visit;
+        let (now, row) = surviving_visit(memory, &identifier.key())?;
+        if !(is_visit && over) {
+            found.follows(level, identifier, &now);
+        }
         let Some(row) = row else {
             if is_visit {
                 found.lacks(Unknown::Visit);

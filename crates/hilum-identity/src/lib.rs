@@ -35,7 +35,7 @@ pub use links::{
 pub use person::{Comparison, Likeness, Person, birth_order};
 pub use record::{
     CHILDREN_MAX, Changed, EVENTS_KEPT, LinkChange, LinkEvent, Memory, Order, Patient, Row, Rows,
-    Said, Standing, Unreadable, Visit, read, write,
+    Said, Standing, Unreadable, VISITS_KEPT, Visit, read, write,
 };
 pub use remember::remember;
 pub use reported::{OBSERVATIONS_MAX, Observation, Vouched, digest, report};

@@ -428,12 +428,29 @@ pub struct Visit {
     /// The key of the one that it was merged into.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub into: Option<String>,
+    /// Since when it is a mistake that was merged; one that only has another number is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) given_up: Option<Time>,
     /// The key of its account.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<String>,
+    /// Of an account: the keys of its visits, at most [`VISITS_KEPT`].
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub(crate) visits: BTreeSet<String>,
     /// What registrations have said of it.
     #[serde(default, skip_serializing_if = "Aside::is_empty")]
     pub(crate) told: Aside,
+}
+
+/// Visits that an account names; further ones are not moved with it (A44).
+pub const VISITS_KEPT: usize = 1_000;
+
+impl Visit {
+    /// It was merged into another one, and what is said of it as of a time is said of what was given up.
+    pub(crate) fn was_given_up(&self, as_of: SourceTime) -> bool {
+        let since = self.given_up.map(SourceTime::from);
+        self.into.is_some() && since.is_some_and(|since| as_of < since)
+    }
 }
 
 impl Row for Visit {

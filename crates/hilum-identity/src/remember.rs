@@ -9,8 +9,8 @@ use crate::links::{
     Cause, Ids, LinkError, apply, joins_twins, patient_of, surviving_visit, survivor, visit_of,
 };
 use crate::record::{
-    CHILDREN_MAX, LinkEvent, Memory, Order, Patient, Rows, Said, Standing, Unreadable, Visit, read,
-    write,
+    CHILDREN_MAX, LinkChange, LinkEvent, Memory, Order, Patient, Rows, Said, Standing, Unreadable,
+    VISITS_KEPT, Visit, read, write,
 };
 use crate::results::OrderChange;
 
@@ -45,6 +45,9 @@ fn all(
         Some(event) if event.relinks() => apply(memory, event, &facts.sides, cause)?,
         _ => None,
     };
+    if let Some(changed) = &changed {
+        give_up(memory, changed, facts)?;
+    }
     let relinks = facts.event.is_some_and(Event::relinks);
     for identifier in &facts.sides.patients {
         patient(memory, facts, identifier, &mut ids)?;
@@ -68,6 +71,25 @@ fn all(
         }
     }
     Ok(changed)
+}
+
+/// Notes since when visits and accounts are a mistake: those that were merged, and not those that only
+/// have another number.
+fn give_up(memory: &mut dyn Memory, event: &LinkEvent, facts: &Facts) -> Result<(), Unreadable> {
+    let merges = facts.event.is_some_and(|event| event.act == Act::Merge);
+    for change in &event.changes {
+        if let LinkChange::VisitInto { key, .. } = change
+            && let Some(row) = read::<Visit>(memory, key)?
+        {
+            let given_up = merges.then(|| facts.as_of.into());
+            let row = Visit {
+                given_up,
+                ..Visit::clone(&row)
+            };
+            write(memory, key, row);
+        }
+    }
+    Ok(())
 }
 
 fn patient(
@@ -144,7 +166,12 @@ fn remember_visit(
     identifier: &Identifier,
     ids: &mut Ids,
 ) -> Result<(), LinkError> {
-    let key = surviving_visit(memory, &identifier.key())?.0;
+    let own = identifier.key();
+    if read::<Visit>(memory, &own)?.is_some_and(|row| row.was_given_up(facts.as_of)) {
+        // What was said of it before is not said of the one that stays.
+        return Ok(());
+    }
+    let key = surviving_visit(memory, &own)?.0;
     let before: Option<Rc<Visit>> = read(memory, &key)?;
     let mut row = match &before {
         Some(row) => Visit::clone(row),
@@ -164,7 +191,25 @@ fn remember_visit(
     if is_visit && row.account.is_none() {
         row.account = facts.sides.account.as_ref().map(Identifier::key);
     }
+    let account = row.account.clone().filter(|_| is_visit);
     if before.as_deref() != Some(&row) {
+        write(memory, &key, row);
+    }
+    match account {
+        Some(account) => remember_in(memory, &account, key),
+        None => Ok(()),
+    }
+}
+
+/// Notes the visits of an account, which go with it to another patient.
+fn remember_in(memory: &mut dyn Memory, account: &str, visit: String) -> Result<(), LinkError> {
+    let (key, row) = surviving_visit(memory, account)?;
+    let Some(row) = row.filter(|row| row.visits.len() < VISITS_KEPT) else {
+        return Ok(());
+    };
+    if !row.visits.contains(&visit) {
+        let mut row = Visit::clone(&row);
+        row.visits.insert(visit);
         write(memory, &key, row);
     }
     Ok(())

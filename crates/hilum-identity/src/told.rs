@@ -11,7 +11,7 @@ use hilum_message::SourceTime;
 use serde::{Deserialize, Serialize};
 
 use crate::aside::Aside;
-use crate::assess::Facts;
+use crate::assess::{Facts, is_given_up};
 use crate::links::{LinkError, surviving_visit, survivor};
 use crate::record::{Memory, Patient, Row, Standing, Time, Unreadable, Visit, write};
 use crate::{Act, Identifier, VisitStatus};
@@ -133,6 +133,8 @@ pub enum Overtaken {
     No,
     /// A newer event has made the visit what it is: what this one did to it is over.
     Visit,
+    /// The visit was merged into another one since; what it says of the visit is over.
+    GivenUp,
     /// A newer event has deleted the patient or the visit.
     Gone,
     /// It deletes a patient whom a newer message has registered.
@@ -157,6 +159,9 @@ pub fn overtaken(memory: &mut dyn Memory, facts: &Facts) -> Result<Overtaken, Li
     let Some(visit) = &facts.sides.visit else {
         return Ok(Overtaken::No);
     };
+    if is_given_up(memory, facts)? {
+        return Ok(Overtaken::GivenUp);
+    }
     Ok(match surviving_visit(memory, &visit.key())?.1 {
         Some(row) if row.as_of > facts.as_of && row.status == VisitStatus::Deleted => {
             Overtaken::Gone

@@ -25,6 +25,8 @@ struct Patient {
     facts: BTreeMap<String, Fact>,
     /// What the numbers of its procedures stand for.
     procedures: BTreeMap<String, String>,
+    /// The account of each visit, by the subject of the visit.
+    accounts: BTreeMap<String, String>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -182,18 +184,8 @@ impl Receiver {
         let former = all.iter().find(|one| one.id() == "MRG");
         let visit = all.iter().find(|one| one.id() == "PV1");
         let visit_number = visit.map_or("", |visit| visit.part(19, 1));
-        if let (
-            Some(former),
-            "A40" | "A18" | "A30" | "A34" | "A36" | "A39" | "A47" | "A46" | "A49",
-        ) = (former, event)
-        {
-            self.merge(former.part(1, 1), number);
-        }
-        if let (Some(former), "A35" | "A42" | "A50" | "A51") = (former, event) {
-            self.visit_becomes(number, former.part(5, 1), visit_number);
-        }
-        if let (Some(former), "A45") = (former, event) {
-            self.move_visit(former.part(1, 1), former.part(5, 1), number);
+        if let Some(former) = former {
+            self.relink(event, former, number, visit_number);
         }
         if event == "A29" {
             self.patients.remove(number);
@@ -219,6 +211,10 @@ impl Receiver {
             let state = if state.is_empty() { "known" } else { state };
             let fact = format!("{} {state}", place.unwrap_or(before_place));
             patient.say(subject.clone(), fact.trim().to_owned(), labels);
+            let account = pid.part(18, 1);
+            if !account.is_empty() {
+                patient.accounts.insert(subject.clone(), account.to_owned());
+            }
             let doctor = visit.part(7, 2);
             if !doctor.is_empty() {
                 patient.say(format!("{subject} doctor"), doctor.to_owned(), labels);
@@ -258,6 +254,22 @@ impl Receiver {
         }
     }
 
+    /// Merges and moves: what it has goes with the number.
+    fn relink(&mut self, event: &str, former: &Segment<'_>, number: &str, visit: &str) {
+        let from = former.part(1, 1);
+        match event {
+            "A18" | "A30" | "A34" | "A36" | "A39" | "A40" | "A43" | "A46" | "A47" | "A49" => {
+                self.merge(from, number);
+            }
+            "A35" | "A42" | "A50" | "A51" => {
+                self.visit_becomes(number, former.part(5, 1), visit);
+            }
+            "A44" => self.move_account(from, former.part(3, 1), number),
+            "A45" => self.move_visit(from, former.part(5, 1), number),
+            _ => {}
+        }
+    }
+
     /// Everything of a number goes to another one.
     fn merge(&mut self, from: &str, to: &str) {
         if from == to {
@@ -270,6 +282,7 @@ impl Receiver {
         for (subject, value) in gone.facts {
             into.facts.entry(subject).or_insert(value);
         }
+        into.accounts.extend(gone.accounts);
         if into.who.is_none() {
             into.who = gone.who;
         }
@@ -278,7 +291,8 @@ impl Receiver {
     fn visit_becomes(&mut self, number: &str, from: &str, to: &str) {
         let patient = self.patients.entry(number.to_owned()).or_default();
         if let Some(value) = patient.facts.remove(&format!("visit {from}")) {
-            patient.facts.insert(format!("visit {to}"), value);
+            // Of two that are merged the one that stays is what it was.
+            patient.facts.entry(format!("visit {to}")).or_insert(value);
         }
     }
 
@@ -292,6 +306,28 @@ impl Receiver {
             let into = self.patients.entry(to.to_owned()).or_default();
             into.facts.insert(subject, value);
         }
+    }
+
+    /// An account goes to another patient with its visits.
+    fn move_account(&mut self, from: &str, account: &str, to: &str) {
+        let Some(former) = self.patients.get_mut(from).filter(|_| from != to) else {
+            return;
+        };
+        let mut accounts = BTreeMap::new();
+        former.accounts.retain(|subject, of| {
+            let stays = of != account;
+            if !stays {
+                accounts.insert(subject.clone(), of.clone());
+            }
+            stays
+        });
+        let facts: Vec<_> = accounts
+            .keys()
+            .filter_map(|subject| Some((subject.clone(), former.facts.remove(subject)?)))
+            .collect();
+        let into = self.patients.entry(to.to_owned()).or_default();
+        into.facts.extend(facts);
+        into.accounts.extend(accounts);
     }
 
     fn orders(&mut self, number: &str, all: &[Segment<'_>], labels: &Labels<'_>) {

@@ -32,22 +32,17 @@ pub fn apply(
                 changes.patients(event.act, sides)?;
             }
             (Act::Merge | Act::Change, Level::Account) => {
-                changes.visits(
-                    &sides.prior_account,
-                    &sides.account,
-                    "PID-18 and MRG-3",
-                    sides,
-                )?;
+                let (prior, now) = (&sides.prior_account, &sides.account);
+                changes.visits(event.act, (prior, now), "PID-18 and MRG-3", sides)?;
             }
             (Act::Merge | Act::Change, Level::Visit) => {
-                changes.visits(&sides.prior_visit, &sides.visit, "PV1-19 and MRG-5", sides)?;
+                let (prior, now) = (&sides.prior_visit, &sides.visit);
+                changes.visits(event.act, (prior, now), "PV1-19 and MRG-5", sides)?;
             }
-            (Act::Merge | Act::Change, Level::AlternateVisit) => changes.visits(
-                &sides.prior_alternate_visit,
-                &sides.alternate_visit,
-                "PV1-50 and MRG-6",
-                sides,
-            )?,
+            (Act::Merge | Act::Change, Level::AlternateVisit) => {
+                let (prior, now) = (&sides.prior_alternate_visit, &sides.alternate_visit);
+                changes.visits(event.act, (prior, now), "PV1-50 and MRG-6", sides)?;
+            }
             (Act::Move, Level::Patient) => changes.move_identifiers(sides)?,
             (Act::Move, Level::Account) => changes.move_account(sides)?,
             (Act::Move, _) => changes.move_visit(sides)?,
@@ -137,8 +132,8 @@ impl Changes<'_> {
 
     fn visits(
         &mut self,
-        prior: &Option<Identifier>,
-        now: &Option<Identifier>,
+        act: Act,
+        (prior, now): (&Option<Identifier>, &Option<Identifier>),
         fields: &'static str,
         sides: &Sides,
     ) -> Result<(), LinkError> {
@@ -161,9 +156,13 @@ impl Changes<'_> {
         if row.is_none() {
             let mut row = visit_of(self.memory, &into, &mut self.ids)?;
             if let Some(old) = &old {
+                row.patients.clone_from(&old.patients);
+            }
+            // Under another number it is what it was; what was merged says nothing of what stays.
+            if let Some(old) = old.as_ref().filter(|_| act != Act::Merge) {
                 row.status = old.status;
                 row.as_of = old.as_of;
-                row.patients.clone_from(&old.patients);
+                row.told.clone_from(&old.told);
             }
             if row.patients.is_empty() {
                 row.patients = sides.patients.iter().map(Identifier::key).collect();
@@ -212,12 +211,19 @@ impl Changes<'_> {
         let Some(account) = account else {
             return Err(LinkError::Missing("which account is moved (MRG-3)"));
         };
-        self.give(&account.key(), sides)?;
+        let key = account.key();
+        self.give(&key, sides)?;
+        // What was in it was with the wrong patient too.
+        let (_, row) = surviving_visit(self.memory, &key)?;
+        for visit in row.iter().flat_map(|row| &row.visits) {
+            let visit = surviving_visit(self.memory, visit)?.0;
+            self.give(&visit, sides)?;
+        }
         if let (Some(now), Some(before)) = (&sides.account, &sides.prior_account)
             && now != before
         {
             let (now, before) = (Some(now.clone()), Some(before.clone()));
-            self.visits(&before, &now, "PID-18 and MRG-3", sides)?;
+            self.visits(Act::Move, (&before, &now), "PID-18 and MRG-3", sides)?;
         }
         Ok(())
     }
@@ -245,7 +251,7 @@ impl Changes<'_> {
             && now != before
         {
             let (now, before) = (Some(now.clone()), Some(before.clone()));
-            self.visits(&before, &now, "PV1-19 and MRG-5", sides)?;
+            self.visits(Act::Move, (&before, &now), "PV1-19 and MRG-5", sides)?;
         }
         Ok(())
     }

@@ -172,7 +172,9 @@ pub(crate) fn visit_of(
         status: VisitStatus::Open,
         as_of: SourceTime::NEVER,
         into: None,
+        given_up: None,
         account: None,
+        visits: BTreeSet::new(),
         told: Aside::default(),
     })
 }

@@ -1,7 +1,9 @@
 //! Merging, moving, linking, and taking it back.
 
 use hilum_component::LinkedKeys;
-use hilum_identity::{CHILDREN_MAX, Contradiction, Facts, Kind, Lanes, LinkError, Notice, linked};
+use hilum_identity::{
+    CHILDREN_MAX, Contradiction, Facts, Kind, Lanes, LinkError, Notice, VisitStatus, linked,
+};
 use proptest::prelude::*;
 
 use crate::build::*;
@@ -339,6 +341,68 @@ fn visits_and_accounts_are_merged_and_moved() {
     message.sides.account = Some(account("N1"));
     let found = take(&mut state, 13, &message);
     assert_eq!(found.contradictions, [Contradiction::VisitOfOther]);
+}
+
+#[test]
+fn an_account_takes_its_visits_with_it_and_brings_them_back() {
+    let mut state = two();
+    let in_account = |code: &str, number: &str| {
+        let who = if number == "1" {
+            JOHN
+        } else {
+            "Smith^Jon^19500101^M"
+        };
+        let mut facts = adt(code, number, who, 3).with_visit("V1");
+        facts.sides.account = Some(account("N1"));
+        facts
+    };
+    accepted(&mut state, 3, &in_account("A01", "1"));
+    let mut a44 = adt("A44", "2", "", 6);
+    a44.sides.account = Some(account("N1"));
+    a44.sides.prior_account = Some(account("N1"));
+    a44.sides.prior_patients = vec![mrn("1")];
+    accepted(&mut state, 4, &a44);
+    // Without its account the visit is known too.
+    let of_visit = |number: &str, who: &str| oru(number, who, 7).with_visit("V1");
+    let found = take(&mut state, 5, &of_visit("1", JOHN));
+    assert_eq!(found.contradictions, [Contradiction::VisitOfOther]);
+    accepted(&mut state, 6, &of_visit("2", "Smith^Jon^19500101^M"));
+    undo(&mut state, 7, 4).unwrap();
+    accepted(&mut state, 8, &of_visit("1", JOHN));
+    let found = take(&mut state, 9, &in_account("A02", "2"));
+    assert_eq!(found.contradictions, [Contradiction::VisitOfOther]);
+}
+
+#[test]
+fn what_was_said_of_a_merged_visit_before_is_not_said_of_the_one_that_stays() {
+    let stay =
+        |code: &str, number: &str, at_ms: i64| adt(code, "1", JOHN, at_ms).with_visit(number);
+    let mut merge = stay("A42", "V1", 5);
+    merge.sides.prior_patients = vec![mrn("1")];
+    merge.sides.prior_visit = Some(visit("V2"));
+    let story = [stay("A01", "V1", 1), stay("A03", "V2", 4), merge];
+    for order in [
+        [0, 1, 2],
+        [0, 2, 1],
+        [1, 0, 2],
+        [1, 2, 0],
+        [2, 0, 1],
+        [2, 1, 0],
+    ] {
+        let mut state = State::new();
+        for (step, number) in order.into_iter().zip(1..) {
+            accepted(&mut state, number, &story[step]);
+        }
+        assert_eq!(
+            visit_row(&mut state, "V1").status,
+            VisitStatus::Open,
+            "{order:?}"
+        );
+        // Since then it is one visit, whatever somebody calls it.
+        let found = take(&mut state, 9, &stay("A03", "V2", 6));
+        assert_eq!(found.visits.len(), 1);
+        assert_eq!(visit_row(&mut state, "V1").status, VisitStatus::Finished);
+    }
 }
 
 #[test]

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use hilum_hl7v2::{Message, Part, Segment};
 use hilum_identity::results::{OrderChange, Status, observation_keys, order_change};
 use hilum_identity::{
-    Act, Event, Facts, Identifier, Kind, Observation, OrderFacts, Person, SourceTime, birth_order,
-    digest,
+    Act, Event, Facts, Identifier, Kind, Level, Observation, OrderFacts, Person, SourceTime,
+    birth_order, digest,
 };
 
 use super::sender::Sender;
@@ -20,8 +20,22 @@ pub(super) struct Group {
     pub(super) pid: usize,
     /// The repetitions of PID-3, from 1, of its identifiers.
     pub(super) repetitions: Vec<u32>,
+    /// Where its visit and account stand.
+    pub(super) visits: Vec<VisitAt>,
     /// What is reported, order by order.
     pub(super) reports: Vec<Report>,
+}
+
+/// Where the number of a visit or account stands.
+#[derive(Debug)]
+pub(super) struct VisitAt {
+    pub(super) level: Level,
+    pub(super) segment: &'static str,
+    /// Which segment of this name, from 1.
+    pub(super) nth: usize,
+    pub(super) field: u32,
+    /// Which repetition, from 1.
+    pub(super) repetition: u32,
 }
 
 /// What a message reports of one order.
@@ -128,6 +142,8 @@ fn kind(code: &str) -> Kind {
 struct Reader<'a> {
     sender: &'a Sender,
     arrived_ms: i64,
+    /// How many PV1 there were.
+    stays: usize,
     /// The first field whose time a change of the clock leaves in doubt.
     doubtful: Option<&'static str>,
     /// The observations of the order that is being read: code, sub-id and time, status, digest of the
@@ -151,6 +167,7 @@ impl<'a> Reader<'a> {
         Self {
             sender,
             arrived_ms,
+            stays: 0,
             doubtful: None,
             lines: Vec::new(),
             status: None,
@@ -185,7 +202,8 @@ impl<'a> Reader<'a> {
         if facts.sides.patients.is_empty() {
             facts.sides.patients.extend(self.all(segment, 2, None));
         }
-        facts.sides.account = self.first(segment, 18, Some("AN"));
+        let mut visits = Vec::new();
+        facts.sides.account = self.visit(segment, (Level::Account, "PID", pid, 18), &mut visits);
         facts.mother = self.first(segment, 21, None);
         facts.person = person(segment);
         let said = |n: u32| {
@@ -199,6 +217,7 @@ impl<'a> Reader<'a> {
             facts,
             pid,
             repetitions,
+            visits,
             reports: Vec::new(),
         }
     }
@@ -222,8 +241,11 @@ impl<'a> Reader<'a> {
                 sides.prior_alternate_visit = self.first(segment, 6, Some("VN"));
             }
             b"PV1" => {
-                sides.visit = self.first(segment, 19, Some("VN"));
-                sides.alternate_visit = self.first(segment, 50, Some("VN"));
+                self.stays += 1;
+                let (nth, places) = (self.stays, &mut group.visits);
+                sides.visit = self.visit(segment, (Level::Visit, "PV1", nth, 19), places);
+                let alternate = (Level::AlternateVisit, "PV1", nth, 50);
+                sides.alternate_visit = self.visit(segment, alternate, places);
             }
             b"ORC" => {
                 self.end(group);
@@ -335,6 +357,31 @@ impl<'a> Reader<'a> {
         each(segment, n)
             .filter_map(|part| self.sender.extended(&part, kind))
             .collect()
+    }
+
+    /// The number of a visit or account, whose place is noted.
+    fn visit(
+        &self,
+        segment: &Segment<'_>,
+        (level, name, nth, field): (Level, &'static str, usize, u32),
+        places: &mut Vec<VisitAt>,
+    ) -> Option<Identifier> {
+        places.retain(|place| place.level != level);
+        let kind = match level {
+            Level::Account => "AN",
+            Level::Patient | Level::Visit | Level::AlternateVisit => "VN",
+        };
+        let mut parts = each(segment, field).zip(1..);
+        let (identifier, repetition) =
+            parts.find_map(|(part, n)| Some((self.sender.extended(&part, Some(kind))?, n)))?;
+        places.push(VisitAt {
+            level,
+            segment: name,
+            nth,
+            field,
+            repetition,
+        });
+        Some(identifier)
     }
 
     fn first(&self, segment: &Segment<'_>, n: u32, kind: Option<&str>) -> Option<Identifier> {

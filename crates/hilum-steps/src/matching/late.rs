@@ -3,7 +3,8 @@
 //! A plain receiver applies what it gets: a late admission would readmit whoever was discharged, and
 //! a late change would bring back an old address. So the newest value of each field takes the place
 //! of an older one, lists that were told again since are left out, and an event that is over becomes
-//! a change. What no newer message has said goes on as it is.
+//! a change. What no newer message has said goes on as it is. Of a visit that was merged into another one
+//! since, only what is said of the person goes on.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -32,8 +33,18 @@ pub(super) struct Changes {
     newer: BTreeMap<String, Option<String>>,
     /// How its lists are named.
     names: Names,
-    /// Its event is over.
-    over: bool,
+    event: Becomes,
+}
+
+/// What becomes of its event.
+enum Becomes {
+    Itself,
+    /// It is over: a change (A08).
+    Change,
+    /// Its visit is over too: a change of the person (A31), without a visit.
+    Person,
+    /// It is about the person alone, and goes on without a visit.
+    Alone,
 }
 
 /// Fields that name the record, count or are about the message itself.
@@ -85,6 +96,12 @@ pub(super) fn judge(
     if LEAVE.contains(&code) {
         stay.push(("leave".into(), None));
     }
+    let given_up = past == Overtaken::GivenUp;
+    if given_up {
+        // It is not said of the visit that stays.
+        stay.clear();
+    }
+    let has_visit = has_visit && !given_up;
     let labelled = if has_visit { &mut stay } else { &mut person };
     // A label that no newer message has had is news: what is absent takes none away.
     let labels = message.metadata.get(SECURITY).unwrap_or_default();
@@ -121,13 +138,24 @@ pub(super) fn judge(
         Late::Newest if past == Overtaken::Back => {
             Fate::Over("its patient was registered again since")
         }
+        Late::Newest if given_up && newer.len() == total => {
+            Fate::Over("its visit was merged into another one since")
+        }
         Late::Newest if newer.len() == total && !moves => {
             Fate::Over("newer messages have said all that it says")
         }
         Late::Newest => Fate::Changed(Changes {
             newer,
             names: Names::of(v2, sender),
-            over: of_visit && (past == Overtaken::Visit || left),
+            event: match past {
+                Overtaken::GivenUp if of_visit => Becomes::Person,
+                Overtaken::GivenUp => Becomes::Alone,
+                Overtaken::Visit if of_visit => Becomes::Change,
+                _ if of_visit && left => Becomes::Change,
+                Overtaken::No | Overtaken::Visit | Overtaken::Gone | Overtaken::Back => {
+                    Becomes::Itself
+                }
+            },
         }),
     })
 }
@@ -301,13 +329,24 @@ impl Changes {
                 }
             }
         }
-        if self.over {
-            for (path, value) in [("MSH-9.2", "A08"), ("MSH-9.3", "ADT_A01"), ("EVN-1", "A08")] {
-                let path = Path::parse(path).map_err(|error| Halted::reject(error.to_string()))?;
-                if v2.get(&path).is_some_and(|value| !value.is_empty()) {
-                    v2.set(&path, value).map_err(failed)?;
-                }
+        let event = match self.event {
+            Becomes::Itself | Becomes::Alone => &[][..],
+            Becomes::Change => &[("MSH-9.2", "A08"), ("MSH-9.3", "ADT_A01"), ("EVN-1", "A08")],
+            Becomes::Person => &[("MSH-9.2", "A31"), ("MSH-9.3", "ADT_A05"), ("EVN-1", "A31")],
+        };
+        for (path, value) in event {
+            let path = path_of(path)?;
+            if v2.get(&path).is_some_and(|value| !value.is_empty()) {
+                v2.set(&path, value).map_err(failed)?;
             }
+        }
+        if matches!(self.event, Becomes::Person | Becomes::Alone) {
+            let of_visit = |at: &usize| {
+                let id = v2.segment(*at).map(|segment| segment.id());
+                id.is_some_and(|id| id == "PV2" || OF_VISIT.contains(&&*id))
+            };
+            lists.extend((0..v2.segment_count()).filter(of_visit));
+            without_visit(v2).map_err(failed)?;
         }
         withhold(message, lists)
     }
@@ -328,4 +367,30 @@ fn replace(
         Some(newest) => put(message, segment, field, newest),
         None => Ok(()),
     }
+}
+
+fn path_of(text: &str) -> Result<Path, Halted> {
+    Path::parse(text).map_err(|error| Halted::reject(error.to_string()))
+}
+
+/// Says that the message is about no visit (PV1-2, table 0004).
+fn without_visit(message: &mut Message) -> Result<(), hilum_hl7v2::EditError> {
+    let visits = message.segments().filter(|segment| segment.has_id("PV1"));
+    let mut fields = Vec::new();
+    for (visit, nth) in visits.zip(1..) {
+        let others = visit.fields().map(|field| field.field_number());
+        let others = others.filter(|field| *field > 2);
+        fields.extend(others.map(|field| format!("PV1[{nth}]-{field}")));
+        fields.push(format!("PV1[{nth}]-2"));
+    }
+    for text in fields {
+        let Ok(path) = Path::parse(&text) else {
+            continue;
+        };
+        match text.ends_with("-2") {
+            true => message.set(&path, "N")?,
+            false => message.delete(&path)?,
+        };
+    }
+    Ok(())
 }

@@ -13,6 +13,7 @@ mod config;
 mod facts;
 mod late;
 mod sender;
+mod survivor;
 mod undo;
 
 use std::collections::BTreeMap;
@@ -25,13 +26,13 @@ use hilum_component::{
 use hilum_hl7v2::Message;
 use hilum_identity::results::Ruling;
 use hilum_identity::{
-    Assessment, Cause, Contradiction, Facts, Identifier, Kind, LinkError, Patient, REASSIGNED, Row,
-    Rows, Unknown, Vouched, assess, overtaken, remember, report,
+    Assessment, Cause, Contradiction, Facts, Identifier, Kind, LinkError, Notice, Patient,
+    REASSIGNED, Row, Rows, Unknown, Vouched, assess, overtaken, remember, report,
 };
 use hilum_message::Phi;
 use serde_json::Value;
 
-use crate::settings::{Problems, not_written, read, schema};
+use crate::settings::{Problems, read, schema};
 use charges::Repeated;
 use config::{Config, Late, Merged};
 use facts::Group;
@@ -58,6 +59,11 @@ pub(crate) fn spec() -> ComponentSpec {
                 name: "observations of an order that are remembered",
                 value: "2,000",
                 beyond: "further ones go on, and nobody looks what they were before",
+            },
+            Limit {
+                name: "visits of an account that are remembered",
+                value: "1,000",
+                beyond: "further ones do not go with the account when it is moved (A44)",
             },
             Limit {
                 name: "how long a charge is known again",
@@ -224,7 +230,7 @@ impl Step for Match {
                 fate = late::judge(message, &group.facts, past, policy, &mut rows, context)?;
             }
             withheld.extend(life(group, &mut rows, context)?);
-            followed.push((group, found.followed));
+            followed.push((group, found));
         }
         rows.flush(context);
         match fate {
@@ -233,10 +239,8 @@ impl Step for Match {
             Fate::Changed(changes) => changes.write(message)?,
         }
         if self.merged == Merged::Rewrite {
-            for (group, followed) in followed {
-                for (from, to) in followed {
-                    rewrite(message, group, &from, &to)?;
-                }
+            for (group, found) in followed {
+                survivor::follow(message, group, &found)?;
             }
         }
         if nothing_left(&groups, &withheld) {
@@ -355,7 +359,7 @@ fn reassign(
             "a message without a patient's number cannot be reassigned".to_owned(),
         ));
     };
-    rewrite(message, group, &from, &to)?;
+    survivor::patient(message, group, &from, &to)?;
     if let Some(first) = group.facts.sides.patients.first_mut() {
         *first = to;
     }
@@ -442,7 +446,14 @@ fn waits(reason: String) -> Halted {
 /// Findings and trace of an assessment.
 fn tell(found: &Assessment, context: &mut StepContext<'_>) {
     for notice in &found.notices {
-        finding(context, notice.code(), notice.text().to_owned());
+        let (code, text) = (notice.code(), notice.text());
+        if *notice != Notice::VisitFollowed {
+            finding(context, code, text.to_owned());
+            continue;
+        }
+        for (level, ..) in &found.visits {
+            finding_at(context, survivor::path(*level), code, text.to_owned());
+        }
     }
     if found.unknown.contains(&Unknown::Patient) && context.released {
         finding(
@@ -499,44 +510,4 @@ fn finding_at(context: &mut StepContext<'_>, path: &str, code: &str, text: Strin
         severity: Severity::Warning,
         text,
     });
-}
-
-/// Writes the survivor's number where that of a merged patient stands.
-fn rewrite(
-    message: &mut Working,
-    group: &Group,
-    from: &Identifier,
-    to: &Identifier,
-) -> Result<(), Halted> {
-    let at = group
-        .facts
-        .sides
-        .patients
-        .iter()
-        .position(|one| one == from);
-    let Some(repetition) = at.and_then(|at| group.repetitions.get(at)) else {
-        return Ok(());
-    };
-    let parts = [
-        (1, &from.value, &to.value),
-        (4, &from.authority, &to.authority),
-        (5, &from.kind, &to.kind),
-    ];
-    for (component, old, new) in parts {
-        if old == new {
-            continue;
-        }
-        let path = format!("PID[{}]-3[{repetition}].{component}", group.pid);
-        let path = hilum_hl7v2::Path::parse(&path)
-            .map_err(|error| Halted::reject(format!("the survivor cannot be written: {error}")))?;
-        let target = hilum_component::Target {
-            text: path.to_string(),
-            compiled: Box::new(path),
-        };
-        message
-            .document
-            .set(&target, std::slice::from_ref(new))
-            .map_err(not_written)?;
-    }
-    Ok(())
 }

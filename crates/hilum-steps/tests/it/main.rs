@@ -8,6 +8,7 @@ mod examples;
 mod filter;
 mod late;
 mod matching;
+mod merged;
 mod normalise;
 mod route;
 mod script;
