@@ -187,11 +187,15 @@ impl<'m> Run<'_, 'm> {
         whole.into_iter().chain(listed).collect()
     }
 
-    /// A visit that was with the wrong patient (A45, HL7 v2.5.1 §3.3.45).
+    /// A visit or an account that was with the wrong patient (A45, A44; HL7 v2.5.1 §3.3.45, §3.3.44).
     fn is_moved(&self, made: Made) -> bool {
         let ty = self.draft.type_id(made.node);
-        let is_visit = ty.is_some_and(|ty| Definitions::r4().type_def(ty).name == "Encounter");
-        is_visit && self.message.component("MSH", 9, 2).as_deref() == Some("A45")
+        let ty = ty.map_or("", |ty| Definitions::r4().type_def(ty).name);
+        let event = self.message.component("MSH", 9, 2);
+        matches!(
+            (ty, event.as_deref()),
+            ("Encounter", Some("A45")) | ("Account", Some("A44"))
+        )
     }
 
     /// The elements of a resource that an event writes which is taken back.

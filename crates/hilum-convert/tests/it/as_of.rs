@@ -325,3 +325,55 @@ fn what_an_action_code_deletes_is_a_mistake_or_cancelled() {
     assert_eq!(of("Procedure")["status"], "entered-in-error");
     assert_eq!(of("Coverage")["status"], "cancelled");
 }
+
+#[test]
+fn an_account_that_is_moved_says_so() {
+    let text = "MSH|^~\\&|A|B|||19700101000005||ADT^A44^ADT_A43|1|P|2.5.1\n\
+        EVN|A44|19700101000003\nPID|||1^^^B|||||||||||||||PID-18\nMRG|2^^^B||7^^^B\n";
+    for (account, expected) in [("", 1), ("7^^^B", 1), ("8^^^B", 2)] {
+        let bundle = bundle(
+            &text.replace("PID-18", account),
+            true,
+            BundleType::Transaction,
+        );
+        let said = all_said(&bundle, "Account", "urn:hilum:moves");
+        assert_eq!(said, vec!["subject"; expected], "{account}");
+        let all = bundle["entry"].as_array().unwrap().iter();
+        let all = all.map(|entry| &entry["resource"]);
+        let (mut accounts, mut patients) = (Vec::new(), Vec::new());
+        for one in all {
+            match one["resourceType"].as_str() {
+                Some("Account") => accounts.push(&one["subject"][0]["reference"]),
+                Some("Patient") => patients.push(one),
+                _ => {}
+            }
+        }
+        assert!(
+            accounts
+                .iter()
+                .all(|of| of.is_string() && *of == accounts[0]),
+            "{bundle}"
+        );
+        assert_eq!(patients.len(), 1);
+    }
+}
+
+#[test]
+fn a_number_that_is_moved_is_replaced_by_the_patient_whose_it_is() {
+    let text = "MSH|^~\\&|A|B|||19700101000005||ADT^A43^ADT_A43|1|P|2.5.1\n\
+        EVN|A43|19700101000003\nPID|||PID-3\nMRG|MRG-1\n";
+    for (pid, mrg, links) in [
+        ("1^^^B", "2^^^B", 2),
+        // The number stays what it is; what it is with is said elsewhere.
+        ("1^^^B", "1^^^B", 0),
+        ("1^^^B~3^^^B", "1^^^B~2^^^B", 0),
+    ] {
+        let text = text.replace("PID-3", pid).replace("MRG-1", mrg);
+        let bundle = bundle(&text, true, BundleType::Transaction);
+        let all = bundle["entry"].as_array().unwrap().iter();
+        let linked = all
+            .filter(|entry| entry["resource"]["link"].is_array())
+            .count();
+        assert_eq!(linked, links, "{pid} {mrg}");
+    }
+}

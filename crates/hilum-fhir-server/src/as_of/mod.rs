@@ -20,7 +20,7 @@ use hilum_message::{SourceTime, as_of};
 
 pub(crate) use listed::{Listed, ended};
 pub(crate) use merge::{Current, Outcome, fresh, merge};
-pub(crate) use times::{Times, late};
+pub(crate) use times::{Own, Times, late};
 
 use crate::fault::Fault;
 use crate::write::{items, members};
@@ -34,7 +34,7 @@ pub(crate) struct Timed {
     pub(crate) deletes: Vec<String>,
     /// The elements that it takes back: what comes in them is no more, where it is still so.
     pub(crate) takes_back: Vec<String>,
-    /// What belongs to it goes with it to another patient.
+    /// What belongs to it, a visit or an account, goes with it to another patient.
     pub(crate) moves: bool,
     /// The lists of it that come with all there is.
     pub(crate) whole: Vec<String>,

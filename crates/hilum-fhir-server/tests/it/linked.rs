@@ -271,3 +271,61 @@ async fn a_visit_that_is_moved_takes_with_it_what_belongs_to_it_and_brings_it_ba
     told(&server, 30, &[(older, "Encounter/v", &["moves=subject"])]).await;
     assert_eq!(of("/Observation/r").await, "Patient/anna");
 }
+
+#[tokio::test]
+async fn an_account_that_is_moved_takes_its_visits_and_charges_with_it_and_brings_them_back() {
+    let server = Server::start().await;
+    for one in ["anna", "petra"] {
+        put(&server, patient(one, &[])).await;
+    }
+    let account = |of: &str| {
+        json!({"resourceType": "Account", "id": "k", "status": "active",
+            "subject": [{"reference": format!("Patient/{of}")}]})
+    };
+    let mut stay = visit("v", "anna", None, false);
+    stay["account"] = json!([{"reference": "Account/k"}]);
+    told(
+        &server,
+        10,
+        &[
+            (account("anna"), "Account/k", &[]),
+            (stay.clone(), "Encounter/v", &[]),
+        ],
+    )
+    .await;
+    put(&server, visit("w", "anna", None, false)).await;
+    put(&server, result("r", "anna", "v")).await;
+    put(&server, result("other", "anna", "w")).await;
+    put(
+        &server,
+        json!({"resourceType": "ChargeItem", "id": "c", "status": "billable", "code": {"text": "ECG"},
+            "subject": {"reference": "Patient/anna"}, "account": [{"reference": "Account/k"}]}),
+    )
+    .await;
+    let of = async |path: &str| {
+        let found = server.get(path).await.json();
+        let subject = &found["subject"];
+        let one = subject.as_array().map_or(subject, |all| &all[0]);
+        one["reference"].as_str().unwrap().to_owned()
+    };
+    let all = [
+        "/Account/k",
+        "/Encounter/v",
+        "/Observation/r",
+        "/ChargeItem/c",
+    ];
+    let moves: &[&str] = &["moves=subject"];
+    told(&server, 20, &[(account("petra"), "Account/k", moves)]).await;
+    for path in all {
+        assert_eq!(of(path).await, "Patient/petra", "{path}");
+    }
+    assert_eq!(of("/Observation/other").await, "Patient/anna");
+    // What was said of the visit before the move does not take it back.
+    stay["period"] = json!({"start": "2026-01-01T08:00:00Z"});
+    told(&server, 15, &[(stay, "Encounter/v", &[])]).await;
+    assert_eq!(of("/Encounter/v").await, "Patient/petra");
+    told(&server, 30, &[(account("anna"), "Account/k", moves)]).await;
+    for path in all {
+        assert_eq!(of(path).await, "Patient/anna", "{path}");
+    }
+}

@@ -64,12 +64,9 @@ pub(super) fn take_back(
         as_of_now(v2, sender, arrived_ms).map_err(unwritten)?;
         turn(v2, group, &undone, back).map_err(unwritten)?;
     }
-    if back
-        && group
-            .facts
-            .event
-            .is_some_and(|event| event.act != Act::Move)
-    {
+    let mut changes = undone.changes.iter();
+    if back && !changes.any(|change| matches!(change, LinkChange::VisitOf { .. })) {
+        // What is moved back is moved by the same event in the other direction.
         message.metadata.set(TAKEN_BACK, "true");
     }
     Ok(Flow::Next)

@@ -1,4 +1,5 @@
-//! What belongs to a visit goes with it to another patient (A45): results, reports, documents and orders.
+//! What belongs to a visit goes with it to another patient (A45): results, reports, documents and orders;
+//! and with an account (A44) its visits, each with all that, and its charges.
 //!
 //! A visit is moved because it was registered for the wrong one; so what was recorded in it is not of
 //! that one either. Moved back, all goes back.
@@ -7,20 +8,29 @@ use std::collections::{HashMap, HashSet};
 
 use bytes::Bytes;
 use hilum_fhir::IssueType;
-use hilum_fhir_store::{Body, Change, Expect, Expected, Method, Query, ResourceType, Stored};
+use hilum_fhir::definitions::TypeId;
+use hilum_fhir_store::{
+    Body, Change, Criterion, Expect, Expected, Method, Query, ReferenceTest, ResourceType, Stored,
+    Test,
+};
+use hilum_message::SourceTime;
 
 use super::timed::{Became, Known, MERGED};
 use super::{Plan, Prepared};
+use crate::as_of::{Own, Times};
 use crate::bundle::read::Item;
 use crate::call::Call;
 use crate::fault::Fault;
-use crate::interaction::members;
-use crate::write;
+use crate::interaction::{members, type_named};
+use crate::write::{self, items};
 
 /// The elements by which a resource says of whom it is.
 const OWNER: [&[u8]; 2] = [b"subject", b"patient"];
 
-/// Of whom the visits are that are moved, by their items.
+/// What refers to an account, by the parameter that finds it (FHIR R4 encounter.html#search and the like).
+const OF_ACCOUNT: [&str; 3] = ["Encounter", "ChargeItem", "Invoice"];
+
+/// Of whom the visits and accounts are that are moved, by their items.
 pub(super) fn former(items: &[Item], known: &HashMap<usize, Known>) -> HashMap<usize, String> {
     let moved = items.iter().filter(|item| is_moved(item));
     let each = moved.filter_map(|item| {
@@ -54,32 +64,82 @@ pub(super) async fn changes(
             continue;
         };
         let (ty, id) = (write.ty, write.id.clone());
-        let types = call.tenant.table.all();
-        let query = Query {
-            criteria: vec![members(call, ty, &id, &types)?],
-            count: u32::try_from(call.fhir.limits.page_max).unwrap_or(u32::MAX),
-            ..Query::default()
-        };
-        for (resource_type, id) in belonging(call, query, prepared).await? {
-            let stored = call.tenant.store.read_apart(resource_type, &id).await?;
-            let Some(stored) = stored else { continue };
-            let Some(method) = with_owner(call, &stored, (before, &now))? else {
+        let mut open = vec![(ty, id)];
+        let mut met: HashSet<(ResourceType, String)> = HashSet::new();
+        while let Some((ty, id)) = open.pop() {
+            let Some(criterion) = belongs(call, ty, &id)? else {
                 continue;
             };
-            prepared.expectations.push(Expect::Version {
-                resource_type,
-                id: id.clone(),
-                expected: Expected::Exactly(stored.version),
-            });
-            prepared.owners.push(MERGED);
-            changes.push(Change {
-                resource_type,
-                id,
-                method,
-            });
+            let query = Query {
+                criteria: vec![criterion],
+                count: u32::try_from(call.fhir.limits.page_max).unwrap_or(u32::MAX),
+                ..Query::default()
+            };
+            for (resource_type, id) in belonging(call, query, prepared).await? {
+                if !met.insert((resource_type, id.clone())) {
+                    continue;
+                }
+                let found = changed(call, (resource_type, id), (before, &now, item), prepared);
+                let Some(change) = found.await? else {
+                    continue;
+                };
+                let of = call.tenant.type_name(change.resource_type);
+                if let Ok((visit, _)) = type_named(call, of)
+                    && of == "Encounter"
+                {
+                    open.push((visit, change.id.clone()));
+                }
+                changes.push(change);
+            }
         }
     }
     Ok(changes)
+}
+
+/// What belongs to a visit or an account; to nothing else does anything belong.
+fn belongs(call: &Call, ty: TypeId, id: &str) -> Result<Option<Criterion>, Fault> {
+    let table = &call.tenant.table;
+    match table.name(ty) {
+        "Encounter" => members(call, ty, id, &table.all()).map(Some),
+        "Account" => {
+            let types = OF_ACCOUNT.iter().filter_map(|of| type_named(call, of).ok());
+            let params = types.filter_map(|(of, _)| Some(table.param(of, "account")?.key));
+            let account =
+                ReferenceTest::Local(table.stored(ty).into_iter().collect(), id.to_owned());
+            Ok(Some(Criterion::Param {
+                params: params.collect(),
+                test: Test::Reference(vec![account]),
+            }))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// The change of one resource that belongs to what is moved; `None` if it is of somebody else.
+async fn changed(
+    call: &Call,
+    (resource_type, id): (ResourceType, String),
+    (before, now, item): (&str, &str, &Item),
+    prepared: &mut Prepared,
+) -> Result<Option<Change>, Fault> {
+    let stored = call.tenant.store.read_apart(resource_type, &id).await?;
+    let Some(stored) = stored else {
+        return Ok(None);
+    };
+    let Some(method) = with_owner(call, &stored, (before, now), item)? else {
+        return Ok(None);
+    };
+    prepared.expectations.push(Expect::Version {
+        resource_type,
+        id: id.clone(),
+        expected: Expected::Exactly(stored.version),
+    });
+    prepared.owners.push(MERGED);
+    Ok(Some(Change {
+        resource_type,
+        id,
+        method,
+    }))
 }
 
 /// What a query finds, all of it, but for what the transaction writes itself.
@@ -131,7 +191,12 @@ fn owner(json: &[u8]) -> Option<String> {
 fn references(json: &[u8]) -> impl Iterator<Item = &[u8]> {
     let all = write::members(json).into_iter();
     let owners = all.filter(|(name, _)| OWNER.contains(name));
-    let references = owners.filter_map(|(_, value)| {
+    // An account may be of several.
+    let each = owners.flat_map(|(_, value)| match value.first() {
+        Some(b'[') => items(value),
+        _ => vec![value],
+    });
+    let references = each.filter_map(|value| {
         let own = write::members(value).into_iter();
         own.filter(|(name, _)| *name == b"reference")
             .map(|(_, text)| text)
@@ -145,6 +210,7 @@ fn with_owner(
     call: &Call,
     stored: &Stored,
     (before, now): (&str, &str),
+    item: &Item,
 ) -> Result<Option<Method>, Fault> {
     let Some(body) = &stored.body else {
         return Ok(None);
@@ -172,10 +238,13 @@ fn with_owner(
     if !changed {
         return Ok(None);
     }
-    // When it was so, and how it is read, stays.
+    // When all else was so, and how it is read, stays.
+    let time = item.timed.as_ref().map(|timed| timed.time);
+    let beside = time.map(|time| moved_at(body, stored.updated_ms, time));
     let body = Body {
         bytes: Bytes::from(text),
         apart,
+        beside: beside.unwrap_or_else(|| body.beside.clone()),
         ..body.clone()
     };
     let whole = Stored {
@@ -185,4 +254,22 @@ fn with_owner(
     let resource = write::trusted(&write::spliced(&whole).unwrap_or_default())?;
     let rows = call.tenant.rows(&resource);
     Ok(Some(Method::Update { body, rows }))
+}
+
+/// Of whom it is was so when it was moved, so that an older message does not take it back.
+fn moved_at(body: &Body, updated_ms: i64, time: SourceTime) -> Bytes {
+    let mut times = Times::of(body, updated_ms);
+    for (name, _) in write::members(&body.bytes) {
+        let name = OWNER.iter().find(|owner| **owner == name);
+        let Some(name) = name.and_then(|name| std::str::from_utf8(name).ok()) else {
+            continue;
+        };
+        times.own.retain(|own| own.name != name);
+        times.own.push(Own {
+            name: name.to_owned(),
+            place: None,
+            time,
+        });
+    }
+    times.write()
 }
