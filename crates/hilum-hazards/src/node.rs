@@ -29,6 +29,9 @@ const BEGIN_MS: u64 = 1_793_599_200_000;
 /// How long the node may take to come to rest before a run is given up.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
+/// How long the steps of a message may take.
+const STEP_BUDGET: Millis = Millis(60_000);
+
 /// The checked site, made once for each thread: its components reach the FHIR store by one door.
 pub(crate) struct Site {
     plan: Plan,
@@ -109,6 +112,8 @@ impl Site {
         for (name, channel) in &mut plan.channels {
             let sender = Sender::default();
             let mut own = ChannelPlan::clone(channel);
+            // That the machine is busy is no part of a story.
+            own.step_budget = STEP_BUDGET;
             let source = sender.clone();
             // A topic stays what it is.
             if matches!(own.source.kind, SourceKind::Component(_)) {
