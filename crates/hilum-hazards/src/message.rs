@@ -152,10 +152,10 @@ mod tests {
     use crate::sequence::read_all;
 
     /// The events that merge, link, move, delete or take something back (HL7 v2.5.1 table 0003).
-    const EVENTS: [&str; 34] = [
+    const EVENTS: [&str; 36] = [
         "A11", "A12", "A13", "A18", "A23", "A24", "A25", "A26", "A27", "A29", "A30", "A32", "A33",
-        "A34", "A35", "A36", "A37", "A38", "A39", "A40", "A42", "A43", "A45", "A46", "A47", "A48",
-        "A49", "A50", "A51", "A52", "A53", "A54", "A55", "A60",
+        "A34", "A35", "A36", "A37", "A38", "A39", "A40", "A41", "A42", "A43", "A44", "A45", "A46",
+        "A47", "A48", "A49", "A50", "A51", "A52", "A53", "A54", "A55", "A60",
     ];
 
     #[test]
