@@ -5,7 +5,7 @@
 //! still news.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use hilum_message::SourceTime;
 use serde::{Deserialize, Serialize};
@@ -19,7 +19,12 @@ use crate::{Act, Identifier, VisitStatus};
 /// The longest value that is kept, in bytes; of a longer one only the time is.
 pub const TOLD_VALUE_MAX: usize = 4_096;
 
-/// Between the name of a list and what tells an item of it from the others.
+/// Items of one list that are known one by one. Of more the oldest are forgotten, and what a message
+/// from before says of that list counts as said since.
+pub const TOLD_ITEMS_MAX: usize = 200;
+
+/// Between the name of a list and what tells an item of it from the others; with nothing behind it, an
+/// item that says nothing.
 pub const ITEM: char = ':';
 
 /// The newest value of each field, by when it was said.
@@ -33,12 +38,30 @@ struct Telling<'a>(Time, #[serde(borrow)] Vec<(Text<'a>, Option<Text<'a>>)>);
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
-/// A field or list by its name, with its value; without one it is a list, or cannot be kept.
+/// A field, a list or an item of one (`AL1:…`) by its name, with its value; without one it is a list, or
+/// cannot be kept.
 pub type Field<'a> = (Cow<'a, str>, Option<Cow<'a, str>>);
 
-/// Takes in what a message says of its patient and of its visit. Gives the fields that a newer
-/// message has said, each with what that said; `None` where it is too long to be kept or is a list.
-/// To be asked after the message is remembered.
+/// What newer messages have said.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Newer {
+    /// What the message says too, each with what they said; `None` where that is too long to be kept or
+    /// is a list.
+    pub said: BTreeMap<String, Option<String>>,
+    /// The items that they told of the lists of which the message tells some, the newest last.
+    pub items: Vec<(String, Option<String>)>,
+}
+
+impl Newer {
+    /// They have said nothing of it.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.said.is_empty() && self.items.is_empty()
+    }
+}
+
+/// Takes in what a message says of its patient and of its visit, and gives what newer messages have
+/// said of that. To be asked after the message is remembered.
 ///
 /// Of two messages of one time the later arrival counts as the newer one: they come from one source,
 /// which sends them in order.
@@ -47,8 +70,8 @@ pub fn tell(
     facts: &Facts,
     patient: &[Field<'_>],
     visit: &[Field<'_>],
-) -> Result<BTreeMap<String, Option<String>>, LinkError> {
-    let mut newer = BTreeMap::new();
+) -> Result<Newer, LinkError> {
+    let mut newer = Newer::default();
     let identifier = facts.sides.patients.first().map(Identifier::key);
     let found = identifier.map(|key| survivor(memory, &key)).transpose()?;
     if let Some((key, Some(row))) = found
@@ -74,11 +97,62 @@ pub fn tell(
     Ok(newer)
 }
 
-/// Whether what is known by a name says something of what has another one: the same, an item
-/// (`AL1:…`) and its list.
-fn is_of(known: &str, name: &str) -> bool {
-    let list = |text: &str, of: &str| text.split_once(ITEM).is_some_and(|(list, _)| list == of);
-    known == name || list(known, name) || list(name, known)
+/// What is known by one name.
+struct Entry<'t> {
+    name: &'t str,
+    at: SourceTime,
+    /// Its place in what one message said.
+    place: usize,
+    value: Option<&'t str>,
+}
+
+/// What is known, in the order of the names.
+struct Known<'t>(Vec<Entry<'t>>);
+
+impl<'t> Known<'t> {
+    fn of(told: &'t Told<'_>) -> Self {
+        let mut all: Vec<Entry<'t>> = Vec::new();
+        for Telling(at, said) in &told.0 {
+            let at = SourceTime::from(*at);
+            all.extend(said.iter().enumerate().map(|(place, (name, value))| Entry {
+                name: &name.0,
+                at,
+                place,
+                value: value.as_ref().map(|value| &*value.0),
+            }));
+        }
+        all.sort_unstable_by_key(|entry| entry.name);
+        Self(all)
+    }
+
+    fn get(&self, name: &str) -> Option<&Entry<'t>> {
+        let at = self.0.binary_search_by_key(&name, |entry| entry.name);
+        at.ok().and_then(|at| self.0.get(at))
+    }
+
+    /// The items of a list.
+    fn items(&self, list: &str) -> impl Iterator<Item = &Entry<'t>> {
+        let from = self.0.partition_point(|entry| entry.name <= list);
+        let all = self.0.get(from..).unwrap_or_default().iter();
+        all.take_while(move |entry| entry.name.starts_with(list))
+            .filter(move |entry| list_of(entry.name) == Some(list))
+    }
+
+    /// The newest of what says something of what has a name: the same, an item and its list.
+    fn newest(&self, name: &str) -> Option<&Entry<'t>> {
+        let (list, is_of_all) = match name.split_once(ITEM) {
+            Some((list, item)) => (list, item.is_empty()),
+            None => (name, true),
+        };
+        let items = is_of_all.then(|| self.items(list)).into_iter().flatten();
+        let own = [self.get(name), self.get(list)].into_iter().flatten();
+        own.chain(items).max_by_key(|entry| entry.at)
+    }
+}
+
+/// The list of which a name is an item.
+fn list_of(name: &str) -> Option<&str> {
+    name.split_once(ITEM).map(|(list, _)| list)
 }
 
 /// What is told from now on, if it is not the same as before.
@@ -86,44 +160,95 @@ fn take_in<R: Row>(
     aside: &Aside,
     fields: &[Field<'_>],
     as_of: SourceTime,
-    newer: &mut BTreeMap<String, Option<String>>,
+    newer: &mut Newer,
 ) -> Result<Option<Aside>, Unreadable> {
     let mut told: Told<'_> = aside.read::<_, R>()?;
+    let known = Known::of(&told);
     let mut own: Vec<(Text<'_>, Option<Text<'_>>)> = Vec::with_capacity(fields.len());
+    let mut lists: BTreeSet<&str> = BTreeSet::new();
+    let tells_later = |name| known.get(name).is_some_and(|known| known.at > as_of);
     for (name, value) in fields {
-        let each = told.0.iter().flat_map(|Telling(at, said)| {
-            let of_it = said.iter().filter(|(known, _)| is_of(&known.0, name));
-            of_it.map(|(_, value)| (SourceTime::from(*at), value))
-        });
-        let known = each.max_by_key(|(at, _)| *at);
-        match known {
-            Some((at, value)) if at > as_of => {
-                let value = value.as_ref().map(|value| value.0.clone().into_owned());
-                newer.insert(name.clone().into_owned(), value);
-            }
-            _ => {
-                let kept = value
-                    .as_deref()
-                    .filter(|value| value.len() <= TOLD_VALUE_MAX);
-                let kept = kept.map(|value| Text(value.into()));
-                own.push((Text(Cow::Borrowed(name)), kept));
+        lists.extend(list_of(name));
+        if let Some(known) = known.newest(name).filter(|known| known.at > as_of) {
+            let value = known.value.map(str::to_owned);
+            newer.said.insert(name.clone().into_owned(), value);
+            // A list of which newer messages have told items was told as a whole until then.
+            if list_of(name).is_some() || tells_later(name) {
+                continue;
             }
         }
+        if name.ends_with(ITEM) {
+            continue;
+        }
+        let kept = value
+            .as_deref()
+            .filter(|value| value.len() <= TOLD_VALUE_MAX);
+        let kept = kept.map(|value| Text(value.into()));
+        own.push((Text(Cow::Borrowed(name)), kept));
+    }
+    for list in &lists {
+        let mut items: Vec<_> = known.items(list).filter(|item| item.at > as_of).collect();
+        items.sort_by_key(|item| (item.at, item.place));
+        let owned = items
+            .iter()
+            .map(|item| (item.name.to_owned(), item.value.map(str::to_owned)));
+        newer.items.extend(owned);
     }
     if own.is_empty() {
         return Ok(None);
     }
-    for Telling(_, said) in &mut told.0 {
-        said.retain(|(name, _)| !own.iter().any(|(own, _)| own == name));
+    told.record(own, as_of);
+    for list in lists {
+        told.shorten(list);
     }
-    let at = Time::from(as_of);
-    match told.0.iter_mut().find(|telling| telling.0 == at) {
-        Some(Telling(_, said)) => said.append(&mut own),
-        None => told.0.push(Telling(at, own)),
-    }
-    told.0.retain(|Telling(_, said)| !said.is_empty());
     let now = Aside::of(&told);
     Ok((now != *aside).then_some(now))
+}
+
+impl<'a> Told<'a> {
+    fn record(&mut self, mut own: Vec<(Text<'a>, Option<Text<'a>>)>, as_of: SourceTime) {
+        let names: BTreeSet<&str> = own.iter().map(|(name, _)| &*name.0).collect();
+        for Telling(at, said) in &mut self.0 {
+            let is_before = SourceTime::from(*at) < as_of;
+            said.retain(|(name, _)| {
+                let is_of = |list| is_before && names.contains(list);
+                !names.contains(&*name.0) && !list_of(&name.0).is_some_and(is_of)
+            });
+        }
+        let at = Time::from(as_of);
+        match self.0.iter_mut().find(|telling| telling.0 == at) {
+            Some(Telling(_, said)) => said.append(&mut own),
+            None => self.0.push(Telling(at, own)),
+        }
+        self.0.retain(|Telling(_, said)| !said.is_empty());
+    }
+
+    /// Forgets the oldest items of a list that has too many: it counts as told as a whole until then.
+    fn shorten(&mut self, list: &str) {
+        let is_item = |name: &Text<'_>| list_of(&name.0) == Some(list);
+        let mut times: Vec<SourceTime> = Vec::new();
+        for Telling(at, said) in &self.0 {
+            let count = said.iter().filter(|(name, _)| is_item(name)).count();
+            times.extend(std::iter::repeat_n(SourceTime::from(*at), count));
+        }
+        let Some(over) = times.len().checked_sub(TOLD_ITEMS_MAX + 1) else {
+            return;
+        };
+        times.sort_unstable();
+        let Some(until) = times.get(over).copied() else {
+            return;
+        };
+        for Telling(at, said) in &mut self.0 {
+            if SourceTime::from(*at) <= until {
+                said.retain(|(name, _)| !is_item(name));
+            }
+        }
+        let known = Known::of(self);
+        if known.get(list).is_none_or(|known| known.at < until) {
+            let whole = (Text(list.to_owned().into()), None);
+            self.record(vec![whole], until);
+        }
+    }
 }
 
 /// How far what is known has gone beyond a registration.

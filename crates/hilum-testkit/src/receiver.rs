@@ -16,6 +16,8 @@ pub struct Receiver {
     taken: Vec<String>,
     /// Control ids of messages with charges: a ledger posts none twice.
     posted: BTreeSet<String>,
+    /// It takes a list of allergies for all there is.
+    takes_whole_lists: bool,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -71,6 +73,11 @@ impl Patient {
         fact.becomes(value, labels);
     }
 
+    /// Forgets what is of a kind.
+    fn forget(&mut self, kind: &str) {
+        self.facts.retain(|subject, _| !subject.starts_with(kind));
+    }
+
     fn value(&self, subject: &str) -> &str {
         self.facts.get(subject).map_or("", |fact| &fact.value)
     }
@@ -124,6 +131,15 @@ fn visit_state(event: &str) -> Option<&'static str> {
 }
 
 impl Receiver {
+    /// One that takes a list of allergies for all there is.
+    #[must_use]
+    pub fn of_whole_lists() -> Self {
+        Self {
+            takes_whole_lists: true,
+            ..Self::default()
+        }
+    }
+
     /// What it has.
     #[must_use]
     pub fn facts(&self) -> BTreeMap<String, String> {
@@ -220,12 +236,13 @@ impl Receiver {
                 patient.say(format!("{subject} doctor"), doctor.to_owned(), labels);
             }
         }
+        if self.takes_whole_lists && all.iter().any(|one| one.id() == "AL1") {
+            patient.forget("allergy ");
+        }
         for allergy in all.iter().filter(|one| matches!(one.id(), "AL1" | "IAM")) {
             let code = allergy.part(3, 1);
             if code == "\"\"" {
-                patient
-                    .facts
-                    .retain(|subject, _| !subject.starts_with("allergy "));
+                patient.forget("allergy ");
             } else if allergy.id() == "IAM" && allergy.part(6, 1) == "D" {
                 patient.facts.remove(&format!("allergy {code}"));
             } else {
@@ -530,5 +547,19 @@ mod tests {
         let who = ("7", "DOE JO 1980 F");
         check(&[&add], &[who, ("7 allergy PEN", "Penicillin")]);
         check(&[&add, &delete], &[who]);
+    }
+
+    #[test]
+    fn a_list_is_added_to_what_is_there_or_is_all_there_is() {
+        let list = |code: &str| adt("A08", "7", &format!("AL1|1||{code}")).replace('\n', "\r");
+        let (mut adds, mut replaces) = (Receiver::default(), Receiver::of_whole_lists());
+        for receiver in [&mut adds, &mut replaces] {
+            receiver.take(&list("PEN"));
+            receiver.take(&list("NUT"));
+            receiver.take(&adt("A08", "7", "").replace('\n', "\r"));
+        }
+        assert_eq!(adds.facts().len(), 3);
+        assert!(!replaces.facts().contains_key("7 allergy PEN"));
+        assert!(replaces.facts().contains_key("7 allergy NUT"));
     }
 }

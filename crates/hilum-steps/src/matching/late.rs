@@ -2,18 +2,19 @@
 //!
 //! A plain receiver applies what it gets: a late admission would readmit whoever was discharged, and
 //! a late change would bring back an old address. So the newest value of each field takes the place
-//! of an older one, lists that were told again since are left out, and an event that is over becomes
-//! a change. What no newer message has said goes on as it is. Of a visit that was merged into another one
-//! since, only what is said of the person goes on.
+//! of an older one, lists that were told again since are left out or brought up to date item by item,
+//! and an event that is over becomes a change. What no newer message has said goes on as it is. Of a visit
+//! that was merged into another one since, only what is said of the person goes on.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use hilum_component::{Halted, SECURITY, StepContext, Working};
-use hilum_hl7v2::{Message, Part, Path, Segment};
-use hilum_identity::{Act, Facts, Field, ITEM, Overtaken, Rows, digest, tell};
+use hilum_hl7v2::{EditError, Message, Part, Path, Segment};
+use hilum_identity::{Act, Facts, Field, Newer, Overtaken, Rows, digest, tell};
 
 use super::config::Late;
+use super::lists::{self, Names};
 use super::sender::Sender;
 use super::{finding_at, waits, withhold};
 
@@ -29,8 +30,7 @@ pub(super) enum Fate {
 
 /// What newer messages have said of a late one.
 pub(super) struct Changes {
-    /// Fields and lists by name, with the newest value.
-    newer: BTreeMap<String, Option<String>>,
+    newer: Newer,
     /// How its lists are named.
     names: Names,
     event: Becomes,
@@ -56,24 +56,6 @@ const BY_FIELD: [(&str, bool); 4] = [("PID", true), ("PD1", true), ("PV1", false
 /// The lists of the visit; all others are of the patient.
 const OF_VISIT: [&str; 8] = ["DG1", "DRG", "PR1", "OBX", "ROL", "ACC", "IN1", "IN2"];
 
-/// Lists of which each item is told for itself where its sender declares that they are no snapshots, and
-/// the fields that tell it from the others. Those of an insurance or a procedure go with segments behind
-/// them, and are one.
-const ITEMS: [(&str, &[u32]); 6] = [
-    ("AL1", &[3]),
-    ("DG1", &[3, 6]),
-    ("GT1", &[3]),
-    (BY_ACTION, &[7, 3]),
-    ("NK1", &[2, 3]),
-    ("OBX", &[3, 4]),
-];
-
-/// It says of each item what becomes of it (IAM-6, HL7 v2.5.1 §3.4.7.6), by IAM-7, else IAM-3.
-const BY_ACTION: &str = "IAM";
-
-/// Items of one list that are told for themselves; a longer list is one.
-const ITEMS_MAX: usize = 100;
-
 type Fields<'m> = Vec<Field<'m>>;
 
 /// Takes in what a registration of one patient says, which is remembered already, and decides what
@@ -91,7 +73,8 @@ pub(super) fn judge(
     };
     context.spend()?;
     let has_visit = facts.sides.visit.is_some();
-    let (mut person, mut stay) = said(v2, has_visit, sender);
+    let names = Names::of(v2, sender);
+    let (mut person, mut stay) = said(v2, has_visit, &names);
     let code = facts.event.map_or("", |event| event.code);
     if LEAVE.contains(&code) {
         stay.push(("leave".into(), None));
@@ -106,7 +89,7 @@ pub(super) fn judge(
     // A label that no newer message has had is news: what is absent takes none away.
     let labels = message.metadata.get(SECURITY).unwrap_or_default();
     for label in labels.split(' ').filter(|label| !label.is_empty()) {
-        let name = format!("label:{:016x}", digest([label.as_bytes()]));
+        let name = format!("label={:016x}", digest([label.as_bytes()]));
         labelled.push((name.into(), None));
     }
     let total = person.len() + stay.len();
@@ -115,7 +98,7 @@ pub(super) fn judge(
     if past == Overtaken::No && newer.is_empty() {
         return Ok(Fate::Same);
     }
-    let left = newer.contains_key("leave");
+    let left = newer.said.contains_key("leave");
     let text = "a newer message of the same patient or visit came before it".to_owned();
     finding_at(context, "EVN-2", "late-message", text);
     // What is about the person alone (A31, A60) is not over with the visit.
@@ -138,15 +121,15 @@ pub(super) fn judge(
         Late::Newest if past == Overtaken::Back => {
             Fate::Over("its patient was registered again since")
         }
-        Late::Newest if given_up && newer.len() == total => {
+        Late::Newest if given_up && newer.said.len() == total => {
             Fate::Over("its visit was merged into another one since")
         }
-        Late::Newest if newer.len() == total && !moves => {
+        Late::Newest if newer.said.len() == total && !moves => {
             Fate::Over("newer messages have said all that it says")
         }
         Late::Newest => Fate::Changed(Changes {
             newer,
-            names: Names::of(v2, sender),
+            names,
             event: match past {
                 Overtaken::GivenUp if of_visit => Becomes::Person,
                 Overtaken::GivenUp => Becomes::Alone,
@@ -161,10 +144,9 @@ pub(super) fn judge(
 }
 
 /// What a message says of its patient and of its visit: fields with their values, lists by name.
-fn said<'m>(message: &'m Message, has_visit: bool, sender: &Sender) -> (Fields<'m>, Fields<'m>) {
+fn said<'m>(message: &'m Message, has_visit: bool, names: &Names) -> (Fields<'m>, Fields<'m>) {
     let (mut patient, mut visit): (Fields<'_>, Fields<'_>) = (Vec::new(), Vec::new());
     let mut scratch = None;
-    let names = Names::of(message, sender);
     for segment in message.segments() {
         let id = segment.id();
         if matches!(&*id, "MSH" | "EVN" | "SFT" | "UAC" | "MRG" | "NTE") {
@@ -193,8 +175,18 @@ fn said<'m>(message: &'m Message, has_visit: bool, sender: &Sender) -> (Fields<'
             &mut patient
         };
         let name = names.name(&segment);
-        if !to.iter().any(|(known, _)| *known == name) {
-            to.push((name, None));
+        let text = names
+            .keeps(&name)
+            .then(|| lists::text(&segment, &mut scratch));
+        let text = text.flatten();
+        match to.iter_mut().find(|(known, _)| *known == name) {
+            // One of several of the same name cannot take the place of another.
+            Some((_, Some(before))) => {
+                let text = text.as_deref().unwrap_or_default();
+                *before = format!("{before}\r{text}").into();
+            }
+            Some(_) => {}
+            None => to.push((name, text)),
         }
     }
     (patient, visit)
@@ -203,64 +195,7 @@ fn said<'m>(message: &'m Message, has_visit: bool, sender: &Sender) -> (Fields<'
 /// The patient goes on leave, returns, and what takes either back: of these the newest holds.
 const LEAVE: [&str; 4] = ["A21", "A22", "A52", "A53"];
 
-/// How lists and their items are named in what is told.
-struct Names {
-    /// The lists whose items are told for themselves.
-    by_item: BTreeSet<&'static str>,
-}
-
-impl Names {
-    fn of(message: &Message, sender: &Sender) -> Self {
-        let is_delta = |list: &str| {
-            let mut system = sender.system.iter();
-            list == BY_ACTION || system.any(|system| system.deltas.contains(list))
-        };
-        let is_short = |list: &str| {
-            let all = message.segments().filter(|one| one.has_id(list));
-            all.count() <= ITEMS_MAX
-        };
-        let lists = ITEMS.iter().map(|(list, _)| *list);
-        Self {
-            by_item: lists
-                .filter(|list| is_delta(list) && is_short(list))
-                .collect(),
-        }
-    }
-
-    /// The name of the list to which a segment belongs, or of itself where it is told for itself. Its
-    /// content cannot be read from it.
-    fn name<'m>(&self, segment: &Segment<'m>) -> Cow<'m, str> {
-        let id = segment.id();
-        let known = ITEMS.iter().find(|(list, _)| *list == id);
-        let Some((list, fields)) = known.filter(|_| self.by_item.contains(&*id)) else {
-            return id;
-        };
-        let mut said = fields
-            .iter()
-            .map(|field| segment.field(*field).filter(|field| !field.is_blank()))
-            .peekable();
-        if *list == BY_ACTION {
-            let item = said.flatten().next();
-            return named(&id, item.iter().map(Part::raw));
-        }
-        // A list that is deleted as a whole, or an item that nothing tells from others.
-        let first = said.peek().and_then(Option::as_ref);
-        if first.is_none_or(Part::is_null) {
-            return id;
-        }
-        let all: Vec<_> = said.collect();
-        let texts = all
-            .iter()
-            .map(|field| field.as_ref().map_or(&b""[..], Part::raw));
-        named(&id, texts)
-    }
-}
-
-fn named<'t, 'm>(id: &str, texts: impl Iterator<Item = &'t [u8]>) -> Cow<'m, str> {
-    format!("{id}{ITEM}{:016x}", digest(texts)).into()
-}
-
-const HEADER: &str = "MSH|^~\\&|||||||ADT^A08|0|P|2.5|||||||UNICODE UTF-8\r";
+pub(super) const HEADER: &str = "MSH|^~\\&|||||||ADT^A08|0|P|2.5|||||||UNICODE UTF-8\r";
 
 /// A field with the separators of the standard, in UTF-8.
 fn plain<'m>(
@@ -269,9 +204,7 @@ fn plain<'m>(
     field: &Part<'m>,
     scratch: &mut Option<Message>,
 ) -> Option<Cow<'m, str>> {
-    let d = message.delimiters();
-    let usual = (d.component, d.repetition, d.escape, d.subcomponent) == (b'^', b'~', b'\\', b'&');
-    if usual && field.raw().is_ascii() {
+    if is_usual(message) && field.raw().is_ascii() {
         return str::from_utf8(field.raw()).ok().map(Cow::Borrowed);
     }
     if scratch.is_none() {
@@ -284,15 +217,22 @@ fn plain<'m>(
     String::from_utf8(found.raw().to_vec()).ok().map(Cow::Owned)
 }
 
+/// It has the separators of the standard.
+pub(super) fn is_usual(message: &Message) -> bool {
+    let d = message.delimiters();
+    let usual = (d.component, d.repetition, d.escape, d.subcomponent) == (b'^', b'~', b'\\', b'&');
+    usual && d.field == b'|'
+}
+
 /// Writes a field, repetition by repetition.
-fn put(
+pub(super) fn put(
     message: &mut Message,
     segment: &str,
     number: u32,
     field: Part<'_>,
-) -> Result<(), hilum_hl7v2::EditError> {
+) -> Result<(), EditError> {
     let path = |text: String| {
-        Path::parse(&text).map_err(|_| hilum_hl7v2::EditError::Target {
+        Path::parse(&text).map_err(|_| EditError::Target {
             path: text,
             what: "no field",
         })
@@ -307,26 +247,17 @@ fn put(
 impl Changes {
     /// Writes them into the message.
     pub(super) fn write(self, message: &mut Working) -> Result<(), Halted> {
-        let mut lists = Vec::new();
+        let Newer { said, items } = self.newer;
+        let (fields, parts): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            said.into_iter().partition(|(name, _)| name.contains('-'));
+        let parts: BTreeSet<String> = parts.into_keys().collect();
         let Some(v2) = message.document.as_any_mut().downcast_mut::<Message>() else {
             return Ok(());
         };
-        let failed = |error: hilum_hl7v2::EditError| {
-            Halted::reject(format!("the newest values cannot be written: {error}"))
-        };
-        for (name, value) in self.newer {
-            match name.split_once('-') {
-                Some((segment, field)) => {
-                    let field = field.parse().unwrap_or_default();
-                    replace(v2, segment, field, value.as_deref()).map_err(failed)?;
-                }
-                None => {
-                    let named = |at: &usize| {
-                        let one = v2.segment(*at);
-                        one.is_some_and(|one| self.names.name(&one) == *name)
-                    };
-                    lists.extend((0..v2.segment_count()).filter(named));
-                }
+        for (name, value) in fields {
+            if let Some((segment, field)) = name.split_once('-') {
+                let field = field.parse().unwrap_or_default();
+                replace(v2, segment, field, value.as_deref()).map_err(failed)?;
             }
         }
         let event = match self.event {
@@ -340,16 +271,27 @@ impl Changes {
                 v2.set(&path, value).map_err(failed)?;
             }
         }
-        if matches!(self.event, Becomes::Person | Becomes::Alone) {
-            let of_visit = |at: &usize| {
-                let id = v2.segment(*at).map(|segment| segment.id());
-                id.is_some_and(|id| id == "PV2" || OF_VISIT.contains(&&*id))
-            };
-            lists.extend((0..v2.segment_count()).filter(of_visit));
+        let alone = matches!(self.event, Becomes::Person | Becomes::Alone);
+        if alone {
             without_visit(v2).map_err(failed)?;
         }
-        withhold(message, lists)
+        self.names.bring_up_to_date(message, &parts, &items)?;
+        let v2 = message.document.as_any().downcast_ref::<Message>();
+        let Some(v2) = v2.filter(|_| alone) else {
+            return Ok(());
+        };
+        let of_visit = |one: &Segment<'_>| {
+            let id = one.id();
+            id == "PV2" || OF_VISIT.contains(&&*id)
+        };
+        let of_visit = v2.segments().filter(of_visit).map(|one| one.index());
+        let of_visit = of_visit.collect();
+        withhold(message, of_visit)
     }
+}
+
+pub(super) fn failed(error: EditError) -> Halted {
+    Halted::reject(format!("the newest values cannot be written: {error}"))
 }
 
 /// Gives a field the newest value; one that is not kept says nothing.
@@ -358,7 +300,7 @@ fn replace(
     segment: &str,
     field: u32,
     value: Option<&str>,
-) -> Result<(), hilum_hl7v2::EditError> {
+) -> Result<(), EditError> {
     let bars = "|".repeat(field as usize);
     let text = format!("{HEADER}{segment}{bars}{}\r", value.unwrap_or_default());
     let newest = Message::parse(text.into_bytes()).ok();
@@ -374,7 +316,7 @@ fn path_of(text: &str) -> Result<Path, Halted> {
 }
 
 /// Says that the message is about no visit (PV1-2, table 0004).
-fn without_visit(message: &mut Message) -> Result<(), hilum_hl7v2::EditError> {
+fn without_visit(message: &mut Message) -> Result<(), EditError> {
     let visits = message.segments().filter(|segment| segment.has_id("PV1"));
     let mut fields = Vec::new();
     for (visit, nth) in visits.zip(1..) {

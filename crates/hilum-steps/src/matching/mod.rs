@@ -12,6 +12,7 @@ mod charges;
 mod config;
 mod facts;
 mod late;
+mod lists;
 mod sender;
 mod survivor;
 mod undo;
@@ -74,6 +75,11 @@ pub(crate) fn spec() -> ComponentSpec {
                 name: "value of a field of a registration that is kept",
                 value: "4,096 bytes",
                 beyond: "a late message loses the field in place of getting the newest value",
+            },
+            Limit {
+                name: "items of a list of a patient or visit that are known one by one",
+                value: "200, and 100 of one message",
+                beyond: "a late message loses the list, as far as newer ones told it",
             },
         ],
         build: Build::Step(build),

@@ -45,10 +45,25 @@ fn stay() -> Vec<String> {
     ]
 }
 
-/// What a plain receiver has: the last value of each field, the last list of each kind, the status
-/// that the last event gave the visit. What is absent leaves things alone, `""` deletes.
+/// How a receiver reads a list.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Lists {
+    /// It has all there is.
+    #[default]
+    Whole,
+    /// What it has comes to what is there, or takes its place.
+    Added,
+}
+
+/// What a plain receiver has: the last value of each field, its lists, the status that the last event
+/// gave the visit. What is absent leaves things alone, `""` deletes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Receiver(BTreeMap<String, String>);
+struct Receiver {
+    reads: Lists,
+    fields: BTreeMap<String, String>,
+    /// The items of lists by what tells one from the others, without their numbers.
+    items: BTreeMap<(String, String), String>,
+}
 
 impl Receiver {
     fn apply(&mut self, processed: &Processed) {
@@ -64,25 +79,47 @@ impl Receiver {
                 Some("A11") => Some("cancelled"),
                 _ => None,
             };
-            self.0
+            self.fields
                 .extend(status.map(|status| ("status".to_owned(), status.to_owned())));
-            let mut lists: BTreeMap<String, String> = BTreeMap::new();
-            for line in text.lines() {
+            let lines: Vec<&str> = text.split(['\r', '\n']).collect();
+            if self.reads == Lists::Whole {
+                let has = |list: &str| lines.iter().any(|line| line.starts_with(list));
+                self.items.retain(|(list, _), _| !has(list));
+            }
+            for line in lines {
                 let (id, fields) = line.split_once('|').unwrap_or((line, ""));
                 match id {
                     "MSH" | "EVN" => {}
                     "PID" | "PV1" => {
                         for (field, n) in fields.split('|').zip(1..) {
                             if !field.is_empty() {
-                                self.0.insert(format!("{id}-{n}"), field.to_owned());
+                                self.fields.insert(format!("{id}-{n}"), field.to_owned());
                             }
                         }
                     }
-                    _ => lists.entry(id.to_owned()).or_default().push_str(fields),
+                    _ => self.item(id, fields),
                 }
             }
-            self.0.extend(lists);
         }
+    }
+
+    fn item(&mut self, list: &str, fields: &str) {
+        let said: Vec<_> = fields.split('|').skip(1).collect();
+        let Some(name) = said.get(usize::from(list != "NK1")) else {
+            return;
+        };
+        if *name == "\"\"" {
+            self.items.retain(|(of, _), _| of != list);
+            return;
+        }
+        let by = name.split('^').next().unwrap_or_default();
+        let item = (list.to_owned(), by.to_owned());
+        self.items.insert(item, said.join("|"));
+    }
+
+    fn list(&self, list: &str) -> Vec<&str> {
+        let own = self.items.iter().filter(|((of, _), _)| of == list);
+        own.map(|((_, by), _)| &**by).collect()
     }
 }
 
@@ -101,29 +138,50 @@ fn permutations(count: usize) -> Vec<Vec<usize>> {
     all
 }
 
-fn received(messages: &[String], order: &[usize]) -> Receiver {
+fn received(messages: &[String], order: &[usize], reads: Lists) -> Receiver {
     let mut channel = channel("newest");
-    let mut receiver = Receiver::default();
+    let mut receiver = Receiver {
+        reads,
+        ..Receiver::default()
+    };
     for &at in order {
         receiver.apply(&channel.run(&messages[at]));
     }
     receiver
 }
 
+/// The same at who adds to what is there, whatever the order of arrival. Who takes a list for all there is
+/// has no less than the newest one had, and nothing that is older than what is known of it.
+fn the_same_in_every_order(messages: &[String]) -> Receiver {
+    let told: Vec<usize> = (0..messages.len()).collect();
+    let expected = received(messages, &told, Lists::Added);
+    let newest = received(messages, &told, Lists::Whole);
+    for order in permutations(messages.len()) {
+        let adds = received(messages, &order, Lists::Added);
+        assert_eq!(adds, expected, "{order:?}");
+        let replaces = received(messages, &order, Lists::Whole);
+        assert_eq!(replaces.fields, expected.fields, "{order:?}");
+        for (item, text) in &newest.items {
+            assert_eq!(replaces.items.get(item), Some(text), "{order:?}");
+        }
+        for (item, text) in &replaces.items {
+            assert_eq!(expected.items.get(item), Some(text), "{order:?}");
+        }
+    }
+    expected
+}
+
 #[test]
 fn a_plain_receiver_ends_the_same_in_every_order_of_arrival() {
     let messages = stay();
-    let expected = received(&messages, &[0, 1, 2, 3, 4]);
-    assert_eq!(expected.0["status"], "finished");
-    assert_eq!(expected.0["PID-5"], "Roe^Jane");
-    assert_eq!(expected.0["PID-11"], "\"\"");
-    assert_eq!(expected.0["PID-13"], "0228");
-    assert_eq!(expected.0["AL1"], "1||NUTS2||LATEX");
-    let orders = permutations(messages.len());
-    assert_eq!(orders.len(), 120);
-    for order in orders {
-        assert_eq!(received(&messages, &order), expected, "{order:?}");
-    }
+    assert_eq!(permutations(messages.len()).len(), 120);
+    let expected = the_same_in_every_order(&messages);
+    assert_eq!(expected.fields["status"], "finished");
+    assert_eq!(expected.fields["PID-5"], "Roe^Jane");
+    assert_eq!(expected.fields["PID-11"], "\"\"");
+    assert_eq!(expected.fields["PID-13"], "0228");
+    assert_eq!(expected.list("AL1"), ["LATEX", "NUTS", "PEN"]);
+    assert_eq!(expected.list("NK1"), ["Doe"]);
 }
 
 #[test]
@@ -136,10 +194,148 @@ fn a_cancelled_and_reopened_stay_ends_the_same_as_well() {
         adt("A03", 4, who, "W3", ""),
         adt("A13", 5, who, "W4", ""),
     ];
-    let expected = received(&messages, &[0, 1, 2, 3, 4]);
-    assert_eq!(expected.0["status"], "open");
-    for order in permutations(messages.len()) {
-        assert_eq!(received(&messages, &order), expected, "{order:?}");
+    let expected = the_same_in_every_order(&messages);
+    assert_eq!(expected.fields["status"], "open");
+}
+
+#[test]
+fn items_of_lists_of_which_nothing_is_declared_end_the_same_in_every_order() {
+    let who = "Doe^Jane||19700101|F";
+    let messages = [
+        adt(
+            "A01",
+            1,
+            who,
+            "W1",
+            "NK1|1|Doe^Jim|SPO||1\nAL1|1||PEN^Pen|MI\nDG1|1||J10^Flu||1\nDG1|2||I10^High\n",
+        ),
+        adt(
+            "A08",
+            2,
+            who,
+            "W1",
+            "NK1|1|Doe^Jim|SPO||2\nNK1|2|Roe^Ann|MTH\nAL1|1||PEN^Penic.|SV\nAL1|2||NUTS^Nuts\n",
+        ),
+        adt("A08", 3, who, "W1", "DG1|1||J10^Flu||3\nAL1|1\n"),
+        adt(
+            "A08",
+            4,
+            who,
+            "W1",
+            "NK1|1|Roe^Ann|MTH||4\nAL1|1||LATEX^Latex|MO\nAL1|2||PEN^Pen|MO\n",
+        ),
+        adt("A03", 5, who, "W1", "DG1|1||E11^Diabetes\n"),
+    ];
+    let expected = the_same_in_every_order(&messages);
+    assert_eq!(expected.list("AL1"), ["LATEX", "NUTS", "PEN"]);
+    let penicillin = ("AL1".to_owned(), "PEN".to_owned());
+    assert_eq!(expected.items[&penicillin], "|PEN^Pen|MO");
+    assert_eq!(expected.list("DG1"), ["E11", "I10", "J10"]);
+    assert_eq!(expected.list("NK1"), ["Doe", "Roe"]);
+    // A deletion of all is newer than what it deletes, and older than what comes after it.
+    let messages = [
+        adt("A01", 1, who, "W1", "AL1|1||PEN^Pen\nAL1|2||NUTS^Nuts\n"),
+        adt("A08", 2, who, "W1", ""),
+        adt("A08", 3, who, "W1", "AL1|1||\"\"\n"),
+    ];
+    let expected = the_same_in_every_order(&messages);
+    assert!(expected.list("AL1").is_empty());
+}
+
+fn lines_of(processed: &Processed, list: &str) -> Vec<String> {
+    let texts = outcome(processed);
+    let lines = texts.iter().flat_map(|text| text.split(['\r', '\n']));
+    let own = lines.filter(|line| line.starts_with(list) || line.starts_with("NTE"));
+    own.map(str::to_owned).collect()
+}
+
+#[test]
+fn a_late_list_goes_on_with_what_newer_ones_told_and_what_it_alone_has() {
+    let who = "Doe^Jane||19700101|F";
+    let mut channel = channel("newest");
+    let newer = adt(
+        "A08",
+        3,
+        who,
+        "W1",
+        "AL1|1||NUTS^Nüsse^L|SV|Rash~\"\"\nNTE|1||said again\nAL1|2|||MI|no code\n",
+    );
+    channel.run(&newer);
+    let late = "AL1|1||PEN^Penicillin^L|MI\nAL1|2||NUTS^Nüsse^L|MI\nNTE|1||old\n";
+    let late = channel.run(&adt("A08", 1, who, "W1", late));
+    let newest = |from: u32| {
+        [
+            format!("AL1|{from}||NUTS^Nüsse^L|SV|Rash~\"\""),
+            "NTE|1||said again".to_owned(),
+            format!("AL1|{}|||MI|no code", from + 1),
+        ]
+    };
+    let [first, note, second] = newest(2);
+    let own = "AL1|1||PEN^Penicillin^L|MI".to_owned();
+    assert_eq!(lines_of(&late, "AL1"), [own, first, note, second]);
+    // One that has nothing new says nothing, and neither does an item of which nothing is said.
+    let more = "AL1|1||PEN^Penicillin^L|SV\nAL1|2\n";
+    let late = channel.run(&adt("A08", 1, &format!("{who}|||Elm 1"), "W1", more));
+    let [first, note, second] = newest(2);
+    let own = "AL1|1||PEN^Penicillin^L|SV".to_owned();
+    let expected = [own, first, note, second];
+    assert_eq!(lines_of(&late, "AL1"), expected, "told at the same time");
+    let less = channel.run(&adt("A08", 0, &format!("{who}|||||0228"), "W1", more));
+    assert!(lines_of(&less, "AL1").is_empty());
+    // The separators are those of the late message.
+    let other = "MSH!*%/+!PAS!H!!!20251231!!ADT*A08!2!P!2.5\nEVN!!20251231\nPID!!!7***H*MR\n\
+                 AL1!1!!LTX*Latex\n";
+    let text = outcome(&channel.run(other)).concat();
+    assert!(text.contains("AL1!1!!LTX*Latex"), "{text}");
+    assert!(text.contains("AL1!2!!PEN*Penicillin*L!SV"), "{text}");
+    assert!(text.contains("AL1!3!!NUTS*Nüsse*L!SV!Rash%\"\""), "{text}");
+    let usual = other
+        .replace("!*%/+", "|^~\\&")
+        .replace('!', "|")
+        .replace('*', "^");
+    let before = usual
+        .replace("20251231", "20251230")
+        .replace("LTX^Latex", "SOY");
+    let text = outcome(&channel.run(&before)).concat();
+    assert!(text.contains("AL1|1||SOY"), "{text}");
+    assert!(text.contains("AL1|2||LTX^Latex"), "{text}");
+}
+
+#[test]
+fn items_that_are_too_many_or_too_long_to_be_kept_are_told_as_a_whole() {
+    let who = "Doe^Jane||19700101|F";
+    let many = |from: usize, count: usize| -> String {
+        let one = |n: usize| format!("OBX|{n}|NM|C{n}||1\n");
+        (from..from + count).map(one).collect()
+    };
+    // 200 are known one by one; with one more the oldest are no more.
+    for (more, expected) in [(100, 1), (101, 0)] {
+        let mut channel = channel("newest");
+        channel.run(&adt("A08", 2, who, "W1", &many(1, more - 50)));
+        channel.run(&adt("A08", 3, who, "W1", &many(201, 100)));
+        channel.run(&adt("A08", 4, who, "W1", &many(301, 50)));
+        let late = channel.run(&adt(
+            "A08",
+            1,
+            &format!("{who}|||Elm 1"),
+            "W1",
+            &many(999, 1),
+        ));
+        let own = lines_of(&late, "OBX");
+        let late = own.iter().filter(|line| line.contains("C999"));
+        assert_eq!(late.count(), expected, "{more}");
+        assert_eq!(own.len(), expected * 201);
+    }
+    for (length, expected) in [(4_096, 2), (4_097, 0)] {
+        let mut channel = channel("newest");
+        let long = format!(
+            "AL1|1||PEN||{}\n",
+            "x".repeat(length - "AL1|1||PEN||".len())
+        );
+        channel.run(&adt("A08", 3, who, "W1", &long));
+        let late = format!("{who}|||Elm 1");
+        let late = channel.run(&adt("A08", 1, &late, "W1", "AL1|1||NUTS\n"));
+        assert_eq!(lines_of(&late, "AL1").len(), expected);
     }
 }
 
@@ -311,10 +507,11 @@ fn items_of_a_declared_delta_are_told_one_by_one() {
         let deleted = changed.replace("NUTS^Nuts|SV", "\"\"");
         assert!(allergies(lists, &[&deleted, &admitted]).is_empty());
     }
-    for lists in ["", "lists: { AL1: { says: snapshot } }\n"] {
-        assert!(
-            allergies(lists, &[&changed, &admitted]).is_empty(),
-            "{lists}"
-        );
-    }
+    let lists = "lists: { AL1: { says: snapshot } }\n";
+    assert!(allergies(lists, &[&changed, &admitted]).is_empty());
+    // Nothing is declared: for all there is, or added to what is there.
+    assert_eq!(
+        allergies("", &[&changed, &admitted]),
+        ["AL1|1||PEN^Penicillin", "AL1|2||NUTS^Nuts|SV"]
+    );
 }
