@@ -161,9 +161,16 @@ impl Memory for StepContext<'_> {
     }
 
     fn write(&mut self, scope: &'static str, key: &str, value: Option<Bytes>) {
-        self.put(scope, key, value, None);
+        // Patients and visits come back; an order ends, and its number may be given again.
+        let until = self.arrived_ms.saturating_add(ORDER_REMEMBERED_MS);
+        let until = (scope == Order::SCOPE && value.is_some()).then_some(until);
+        self.put(scope, key, value, until);
     }
 }
+
+/// How long an order is remembered of which nothing new is said, in milliseconds: three years. Reports and
+/// their corrections have to be kept for two (42 CFR 493.1105(a)(6)).
+pub const ORDER_REMEMBERED_MS: u64 = 3 * 366 * 86_400_000;
 
 /// A map, for tests and tools.
 impl Memory for BTreeMap<(String, String), Bytes> {

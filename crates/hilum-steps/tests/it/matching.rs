@@ -48,6 +48,31 @@ fn codes(processed: &Processed) -> Vec<&str> {
 }
 
 #[test]
+fn an_order_of_which_nothing_new_is_said_is_remembered_for_three_years() {
+    let mut channel = channel();
+    channel.run(&adt("A01", "20260101", "7", JANE));
+    let first = channel.run(&oru("7^^^H^MR", JANE));
+    let until = first.arrived_ms + 3 * 366 * 86_400_000;
+    let of_orders = |processed: &Processed| -> Vec<_> {
+        let all = processed.writes.iter();
+        let own = all.filter(|one| one.scope.ends_with(".order"));
+        own.map(|one| one.expires_ms).collect()
+    };
+    // By the placer's number and the filler's.
+    assert_eq!(of_orders(&first), [Some(until); 2]);
+    let others = first
+        .writes
+        .iter()
+        .filter(|one| !one.scope.ends_with(".order"));
+    assert!(others.into_iter().all(|one| one.expires_ms.is_none()));
+    // A correction is news.
+    let corrected = oru("7^^^H^MR", JANE).replace("||5|mmol/L|||||F", "||6|mmol/L|||||C");
+    let corrected = channel.run(&corrected.replace("20260105", "20260106"));
+    let until = corrected.arrived_ms + 3 * 366 * 86_400_000;
+    assert_eq!(of_orders(&corrected).last(), Some(&Some(until)));
+}
+
+#[test]
 fn a_child_of_an_order_of_another_patient_waits() {
     let mut channel = channel();
     channel.run(&adt("A01", "20260101", "7", JANE));
