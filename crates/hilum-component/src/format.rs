@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use hilum_fhirpath::{Dialect, NodeId, Tree};
-use hilum_message::{Accepted, MessageId, Payload};
+use hilum_message::{Accepted, MessageId, Payload, Tokens};
 
 use crate::{Marks, Object, TestPatients};
 
@@ -181,6 +181,11 @@ pub trait Document: Send + Sync {
     /// outside memory becomes a cut again.
     fn payload_of(&self, text: bytes::Bytes) -> Payload {
         Payload::inline(text)
+    }
+
+    /// What stands in this document for content outside memory.
+    fn tokens(&self) -> Option<&Tokens> {
+        None
     }
 
     /// For the format's own steps.

@@ -1,6 +1,7 @@
 //! Durable values and timers that steps read and change.
 
 use bytes::Bytes;
+use hilum_message::BlobRange;
 
 /// A value with the version it had when it was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,6 +16,12 @@ pub struct Stored {
 pub trait StateView: Send + Sync {
     /// The value of a key and its version.
     fn get(&self, scope: &str, key: &str) -> Stored;
+
+    /// Fills `into` with what was cut out of a message, from so many bytes on, and says how many they
+    /// are: 0 at its end. `None` where it cannot be read.
+    fn read_cut(&self, _range: &BlobRange, _offset: u64, _into: &mut [u8]) -> Option<usize> {
+        None
+    }
 }
 
 /// No state: for tests of channels that use none.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use hilum_fhirpath::Env;
-use hilum_message::{MessageId, Metadata, Phi};
+use hilum_message::{BlobRange, MessageId, Metadata, Phi};
 
 use crate::{Document, Finding, Format, Problem, StateChange, StateRead, StateView, TimerChange};
 
@@ -227,6 +227,12 @@ impl StepContext<'_> {
         } else {
             Ok(())
         }
+    }
+
+    /// Fills `into` with what was cut out of the message, from so many bytes on, and says how many they
+    /// are: 0 at its end. `None` where it cannot be read.
+    pub fn read_cut(&self, range: &BlobRange, offset: u64, into: &mut [u8]) -> Option<usize> {
+        self.state.read_cut(range, offset, into)
     }
 
     /// From now on this step reads and writes values that lie apart from those of other messages:

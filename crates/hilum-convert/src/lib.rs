@@ -32,4 +32,5 @@ pub use settings::{
 };
 pub use value::hash::uuid as derived_id;
 pub use value::number;
+pub use value::outside::Outside;
 pub use value::uri::{known_system, system as system_uri};

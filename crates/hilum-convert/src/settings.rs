@@ -1,5 +1,6 @@
 //! What a conversion is told beside the message.
 
+use crate::value::outside::Outside;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -127,6 +128,9 @@ pub struct Settings {
     /// The segments whose lists are all there is, with the types of messages (`ADT^A08`) in which an
     /// absent one means that there is none. Of any other absence deletes nothing.
     pub snapshots: BTreeMap<String, Vec<String>>,
+    /// Documents that lie outside memory, by what stands for them in the message
+    /// ([`hilum_message::Tokens`]).
+    pub outside: BTreeMap<String, Outside>,
     /// The name of the system whose lists they are.
     pub system: String,
     /// Whether each element can say why it is there.

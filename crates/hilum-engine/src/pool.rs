@@ -120,6 +120,10 @@ impl Drop for Pool {
     }
 }
 
+/// What a message may take longer for each megabyte. Steps look through large documents, for which a
+/// build that is not optimised needs many times as long.
+const MS_PER_MB: u64 = if cfg!(debug_assertions) { 250 } else { 10 };
+
 /// The time that the steps of one message may take.
 #[derive(Debug)]
 pub(crate) struct Budget {
@@ -128,7 +132,7 @@ pub(crate) struct Budget {
 }
 
 impl Budget {
-    /// `base` plus 10 ms for each megabyte, from now.
+    /// `base` plus [`MS_PER_MB`] for each megabyte, from now.
     #[expect(
         clippy::disallowed_methods,
         reason = "measures real work, which a paused clock cannot"
@@ -136,7 +140,7 @@ impl Budget {
     pub(crate) fn start(base: Duration, bytes: u64) -> Self {
         Self {
             started: Instant::now(),
-            limit: base + Duration::from_millis(bytes / 100_000),
+            limit: base + Duration::from_millis(bytes.saturating_mul(MS_PER_MB) / 1_000_000),
         }
     }
 }

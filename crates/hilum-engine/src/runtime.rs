@@ -390,6 +390,17 @@ impl StateView for Core {
             }
         }
     }
+
+    fn read_cut(&self, range: &BlobRange, offset: u64, into: &mut [u8]) -> Option<usize> {
+        let read = self.journal.read_blob(range, offset, into);
+        read.inspect_err(|error| {
+            tracing::error!(
+                error = crate::store::chain(error),
+                "what was cut out of a message cannot be read"
+            );
+        })
+        .ok()
+    }
 }
 
 /// Reads blobs on the blocking threads.

@@ -141,26 +141,34 @@ impl<'m> Run<'_, 'm> {
     }
 
     /// Looks into a document (in base64) that became an attachment: its hash is written, and it is
-    /// told where its bytes begin otherwise than the type that it was given. What lies outside memory
-    /// is not looked into.
+    /// told where its bytes begin otherwise than the type that it was given. Of what lies outside
+    /// memory the settings say so.
     pub(super) fn document(&mut self, turn: &Turn<'_, 'm>, data: &str) {
         let attachment = turn.frame.target.at;
         let names = names();
-        if data.starts_with(ATTACHMENT_TOKEN)
-            || self.draft.type_id(attachment) != Some(names.attachment.ty)
-        {
+        if self.draft.type_id(attachment) != Some(names.attachment.ty) {
             return;
         }
-        let Some(bytes) = encode::from_base64(data) else {
-            return;
+        let inside;
+        let (hash, beginning) = if data.starts_with(ATTACHMENT_TOKEN) {
+            let Some(outside) = self.settings.outside.get(data) else {
+                return;
+            };
+            (outside.hash, outside.beginning.as_slice())
+        } else {
+            let Some(bytes) = encode::from_base64(data) else {
+                return;
+            };
+            inside = bytes;
+            (Sha1::digest(&inside).into(), inside.as_slice())
         };
         let kind = self.draft.child(attachment, names.attachment_type);
         let kind = kind.and_then(|kind| self.draft.text(kind));
-        if let Some(rule) = magic::contradiction(kind, &bytes) {
+        if let Some(rule) = magic::contradiction(kind, beginning) {
             let place = self.place_of(turn);
             self.finding(FindingCode::AttachmentType, place, Some(rule));
         }
-        let hash = encode::base64(&Sha1::digest(&bytes));
+        let hash = encode::base64(&hash);
         self.put(attachment, names.attachment_hash, &hash);
     }
 }

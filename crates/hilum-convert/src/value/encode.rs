@@ -29,31 +29,72 @@ pub(crate) fn base64(bytes: &[u8]) -> String {
 
 /// The bytes of base64 without white space; `None` where it is none.
 pub(crate) fn from_base64(text: &str) -> Option<Vec<u8>> {
-    let digits = text.trim_end_matches('=');
-    // Four digits are three bytes; a single one is none.
-    if text.len() - digits.len() > 2 || digits.len() % 4 == 1 {
-        return None;
-    }
-    let mut bytes = Vec::with_capacity(digits.len() / 4 * 3 + 2);
-    let (mut word, mut bits) = (0_u32, 0_u32);
-    for digit in digits.bytes() {
-        let six = match digit {
-            b'A'..=b'Z' => digit - b'A',
-            b'a'..=b'z' => digit - b'a' + 26,
-            b'0'..=b'9' => digit - b'0' + 52,
-            b'+' => 62,
-            b'/' => 63,
-            _ => return None,
-        };
-        word = word << 6 | u32::from(six);
-        bits += 6;
-        if bits >= 8 {
-            bits -= 8;
-            bytes.push((word >> bits & 0xff) as u8);
-        }
-    }
-    Some(bytes)
+    let mut bytes = Vec::with_capacity(text.len() / 4 * 3 + 2);
+    let mut decoder = FromBase64::default();
+    let is_whole = decoder.take(text.as_bytes(), &mut bytes) && decoder.finish(&mut bytes);
+    is_whole.then_some(bytes)
 }
+
+/// Base64 without white space that comes in parts.
+#[derive(Debug, Default)]
+pub(crate) struct FromBase64 {
+    word: u32,
+    digits: usize,
+    padding: usize,
+}
+
+impl FromBase64 {
+    /// The bytes of the next part; false if this cannot be base64 any more.
+    pub(crate) fn take(&mut self, part: &[u8], bytes: &mut Vec<u8>) -> bool {
+        for byte in part {
+            let six = match VALUES.get(usize::from(*byte)) {
+                Some(six) if *six < 64 && self.padding == 0 => u32::from(*six),
+                _ if *byte == b'=' => {
+                    self.padding += 1;
+                    continue;
+                }
+                _ => return false,
+            };
+            self.word = self.word << 6 | six;
+            self.digits += 1;
+            // Four digits are three bytes.
+            if self.digits.is_multiple_of(4) {
+                let [_, high, middle, low] = self.word.to_be_bytes();
+                bytes.extend_from_slice(&[high, middle, low]);
+            }
+        }
+        true
+    }
+
+    /// The bytes that are left; false if all of it was no base64.
+    pub(crate) fn finish(&self, bytes: &mut Vec<u8>) -> bool {
+        let left = match self.digits % 4 {
+            0 => 0,
+            // A single digit is no byte.
+            1 => return false,
+            digits => digits - 1,
+        };
+        let word = self.word << (6 * (3 - left));
+        let [_, high, middle, _] = word.to_be_bytes();
+        bytes.extend([high, middle].iter().take(left));
+        self.padding <= 2
+    }
+}
+
+/// The value of each digit; 64 of what is none.
+#[expect(
+    clippy::indexing_slicing,
+    reason = "evaluated by the compiler, which would refuse it"
+)]
+const VALUES: [u8; 256] = {
+    let mut values = [64; 256];
+    let mut at = 0;
+    while at < DIGITS.len() {
+        values[DIGITS[at] as usize] = at as u8;
+        at += 1;
+    }
+    values
+};
 
 /// Hexadecimal digits as base64; `None` where they are none.
 pub(crate) fn hex_to_base64(text: &str) -> Option<String> {

@@ -42,6 +42,9 @@ const ZIPPED: &[&str] = &[
 /// Bytes before the header of a PDF that readers put up with (ISO 32000-1, annex H.3).
 const PDF_BEFORE_MAX: usize = 1024;
 
+/// So many bytes are looked at.
+pub(crate) const BEGINNING_BYTES: usize = PDF_BEFORE_MAX;
+
 impl Kind {
     fn begins(&self, bytes: &[u8]) -> bool {
         bytes

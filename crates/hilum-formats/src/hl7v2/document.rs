@@ -196,6 +196,10 @@ impl Document for V2Document {
         }
     }
 
+    fn tokens(&self) -> Option<&Tokens> {
+        self.attachments.as_ref()
+    }
+
     fn boxed_clone(&self) -> Box<dyn Document> {
         Box::new(self.clone())
     }

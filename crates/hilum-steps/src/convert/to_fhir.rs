@@ -8,10 +8,10 @@ use hilum_component::{
     BuildContext, Built, Document, Finding, Flow, Format, Halted, Problem, SECURITY, Severity,
     Step, StepContext, SystemInfo, TEST, TraceLine, Working,
 };
-use hilum_convert::{Arrived, BundleType, Converted, FindingCode, Settings, to_fhir};
+use hilum_convert::{Arrived, BundleType, Converted, FindingCode, Outside, Settings, to_fhir};
 use hilum_fhir::{EditError, Resource, Style, json};
 use hilum_hl7v2::Message;
-use hilum_message::{Metadata, Payload, Phi};
+use hilum_message::{Metadata, Payload, Phi, Tokens};
 
 use super::config::{Attachments, Bundle, Config, Original, Report};
 use super::labels::{TEST_DATA, label};
@@ -131,6 +131,7 @@ fn settings(
         system: system.map(|system| system.name.clone()).unwrap_or_default(),
         // Only the stores of this node know what to do with it.
         as_of: context.site.fhir().is_some(),
+        outside: BTreeMap::new(),
         taken_back: false,
         explain: false,
     }
@@ -176,6 +177,9 @@ impl Step for Convert {
         if message.metadata.get(TAKEN_BACK).is_some() {
             settings.to_mut().taken_back = true;
         }
+        if let Some(tokens) = message.document.tokens() {
+            settings.to_mut().outside = outside(tokens, &v2.write(), context)?;
+        }
         let (id, at) = (message.id.to_string(), instant(context.arrived_ms));
         let arrived = Arrived { id: &id, at: &at };
         let converted = to_fhir(self.maps.maps(), v2, &settings, &arrived);
@@ -190,6 +194,32 @@ impl Step for Convert {
         message.document = self.document(&*message.document, is_whole, bundle)?;
         Ok(Flow::Next)
     }
+}
+
+/// What is said of each document outside memory. One that is no base64, or cannot be read, is left out:
+/// it has no hash in memory either.
+fn outside(
+    tokens: &Tokens,
+    text: &[u8],
+    context: &StepContext<'_>,
+) -> Result<BTreeMap<String, Outside>, Halted> {
+    let mut found = BTreeMap::new();
+    for token in tokens.find(text) {
+        context.spend()?;
+        let name = text.get(token.at..token.at + token.length);
+        let name = name.and_then(|name| std::str::from_utf8(name).ok());
+        let Some((name, range)) = name.zip(tokens.ranges().get(token.index)) else {
+            continue;
+        };
+        let mut offset = 0;
+        let read = |into: &mut [u8]| {
+            let length = context.read_cut(range, offset, into)?;
+            offset += length as u64;
+            Some(length)
+        };
+        found.extend(Outside::read(read).map(|outside| (name.to_owned(), outside)));
+    }
+    Ok(found)
 }
 
 /// The Bundle with the labels of its message, and that of a message about a test patient, as its

@@ -13,7 +13,7 @@ use hilum_component::{
     TraceLine, UnknownPatient, Unlimited, process,
 };
 use hilum_fhirpath::NoHost;
-use hilum_message::{IndexKey, MessageId, Metadata, Payload, PlanDigest};
+use hilum_message::{BlobRange, IndexKey, MessageId, Metadata, Payload, PlanDigest};
 use hilum_terminology::{ForSteps, Library, Shipped, Source, Standard};
 use serde_json::Value;
 
@@ -261,9 +261,10 @@ pub(crate) struct Channel {
     state: Values,
 }
 
-/// What the messages of a channel have left in the state.
+/// What the messages of a channel have left in the state, and what was cut out of them by the name of
+/// its blob.
 #[derive(Default)]
-struct Values(BTreeMap<(String, String), Bytes>);
+struct Values(BTreeMap<(String, String), Bytes>, BTreeMap<String, Bytes>);
 
 impl StateView for Values {
     fn get(&self, scope: &str, key: &str) -> Stored {
@@ -271,6 +272,16 @@ impl StateView for Values {
             version: 1,
             value: self.0.get(&(scope.to_owned(), key.to_owned())).cloned(),
         }
+    }
+
+    fn read_cut(&self, range: &BlobRange, offset: u64, into: &mut [u8]) -> Option<usize> {
+        let blob = self.1.get(&*range.blob.name)?;
+        let from = usize::try_from(range.offset + offset).ok()?;
+        let end = usize::try_from(range.offset + range.length).ok()?;
+        let now = blob.get(from..end)?;
+        let length = now.len().min(into.len());
+        into[..length].copy_from_slice(&now[..length]);
+        Some(length)
     }
 }
 
@@ -299,6 +310,11 @@ impl Channel {
             trace: Vec::new(),
             state: Values::default(),
         }
+    }
+
+    /// A blob that holds what was cut out of messages.
+    pub(crate) fn blob(&mut self, name: &str, bytes: impl Into<Bytes>) {
+        self.state.1.insert(name.to_owned(), bytes.into());
     }
 
     pub(crate) fn run(&mut self, message: &str) -> Processed {

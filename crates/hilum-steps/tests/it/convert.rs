@@ -1,4 +1,4 @@
-use hilum_component::{Severity, Unlimited};
+use hilum_component::{Processed, Severity, Unlimited};
 use hilum_message::{BlobRange, BlobRef, Cut, Payload};
 
 use crate::channel::{Channel, Files, outcome, problems, run};
@@ -350,4 +350,74 @@ fn the_message_as_it_came_is_in_the_bundle_whole_or_not_at_all() {
         let kept = data(&bundle).into_iter().map(decoded).next_back();
         assert!(kept == Some(message("").into_bytes()), "{bundle}");
     }
+}
+
+#[test]
+fn a_document_has_hash_and_finding_whether_it_lies_in_memory_or_not() {
+    // 256 kB is where a source cuts it out (ATTACHMENT_MIN of the connectors).
+    let document = |length: usize| {
+        "JVBERi0xLjQK"
+            .chars()
+            .cycle()
+            .take(length)
+            .collect::<String>()
+    };
+    let message = |kind: &str, data: &str| {
+        format!(
+            "MSH|^~\\&|L|L|||20231114221320||ORU^R01^ORU_R01|1|P|2.5.1\rPID|1||1^^^A\r\
+             OBR|1||1|A^B^L\rOBX|1|ED|A^B^L||L^AP^{kind}^Base64^{data}||||||F\r"
+        )
+    };
+    let step = "convert: fhir";
+    let seen = |processed: &Processed| {
+        let bundle = outcome(processed).concat();
+        let hash = bundle.split("\"hash\":\"").nth(1);
+        let hash = hash.and_then(|rest| rest.split('"').next());
+        let kind = bundle.contains("application/pdf") || bundle.contains("image/jpeg");
+        let told = processed.findings.iter();
+        let told = told.filter(|found| found.code == "attachment-type").count();
+        (hash.map(str::to_owned), kind, told)
+    };
+    let mut hashes = Vec::new();
+    for length in [255_996, 256_000, 300_000] {
+        for (kind, told) in [("PDF", 0), ("JPEG", 1)] {
+            let document = document(length);
+            let inside = Payload::inline(message(kind, &document).into());
+            let inside = Channel::new("hl7v2", &[], step).run_payload(inside, &Unlimited);
+            let inside = seen(&inside);
+            assert!(
+                inside.0.is_some() && inside.1 && inside.2 == told,
+                "{inside:?}"
+            );
+
+            let text = message(kind, "");
+            let range = BlobRange {
+                blob: BlobRef {
+                    partition: "p".into(),
+                    name: "b".into(),
+                },
+                offset: 4,
+                length: length as u64,
+            };
+            let at = text.find("||||||F\r").expect("the end of the result");
+            let cut = Payload::with_cuts(text.into(), vec![Cut { at, range }]);
+            let mut channel = Channel::new("hl7v2", &[], step);
+            channel.blob("b", format!("else{document}|"));
+            let outside = channel.run_payload(cut.clone(), &Unlimited);
+            assert_eq!(outside.deliveries[0].payload.cuts().len(), 1);
+            assert_eq!(seen(&outside), inside, "{length} {kind}");
+            hashes.extend(inside.0);
+
+            // What is not there, or is no base64, has none, and goes on as it came.
+            let mut unread = Channel::new("hl7v2", &[], step);
+            let unread = unread.run_payload(cut.clone(), &Unlimited);
+            assert_eq!((seen(&unread).0, seen(&unread).2), (None, 0));
+            let mut broken = Channel::new("hl7v2", &[], step);
+            broken.blob("b", format!("else*{}", document.replacen('J', "", 1)));
+            let broken = broken.run_payload(cut, &Unlimited);
+            assert_eq!((seen(&broken).0, seen(&broken).2), (None, 0));
+        }
+    }
+    hashes.dedup();
+    assert_eq!(hashes.len(), 3, "one of each length");
 }

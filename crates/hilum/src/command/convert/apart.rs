@@ -1,7 +1,10 @@
 //! Large documents of a message, which stay where they are while it is converted: tokens stand for
 //! them in its text, and in the Bundle they are put back as it is written.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
+use hilum_convert::Outside;
 use hilum_fhir::Base64Check;
 use hilum_message::{BlobRange, BlobRef, Cut, Payload, Piece, Tokens};
 
@@ -46,6 +49,38 @@ impl Apart {
         (text, Self { message, tokens })
     }
 
+    /// What is said of each document, by its token in a text.
+    pub(super) fn outside(&self, text: &[u8]) -> BTreeMap<String, Outside> {
+        let mut found = BTreeMap::new();
+        let Some(tokens) = &self.tokens else {
+            return found;
+        };
+        for token in tokens.find(text) {
+            let name = text.get(token.at..token.at + token.length);
+            let name = name.and_then(|name| std::str::from_utf8(name).ok());
+            let Some((name, range)) = name.zip(tokens.ranges().get(token.index)) else {
+                continue;
+            };
+            let mut document = self.bytes(range);
+            let read = |into: &mut [u8]| {
+                let length = document.len().min(into.len());
+                let now = document.split_to(length);
+                into.get_mut(..length)?.copy_from_slice(&now);
+                Some(length)
+            };
+            found.extend(Outside::read(read).map(|outside| (name.to_owned(), outside)));
+        }
+        found
+    }
+
+    /// The bytes of a document.
+    fn bytes(&self, range: &BlobRange) -> Bytes {
+        let place = |at: u64| usize::try_from(at).unwrap_or(usize::MAX);
+        let (from, to) = (range.offset, range.offset + range.length);
+        let to = place(to).min(self.message.len());
+        self.message.slice(place(from).min(to)..to)
+    }
+
     /// A text with the documents in their places.
     pub(super) fn pieces(&self, text: Bytes) -> Vec<Bytes> {
         let Some(tokens) = &self.tokens else {
@@ -55,12 +90,7 @@ impl Apart {
         pieces
             .map(|piece| match piece {
                 Piece::Inline(bytes) => bytes,
-                Piece::Blob(range) => {
-                    let place = |at: u64| usize::try_from(at).unwrap_or(usize::MAX);
-                    let (from, to) = (range.offset, range.offset + range.length);
-                    let to = place(to).min(self.message.len());
-                    self.message.slice(place(from).min(to)..to)
-                }
+                Piece::Blob(range) => self.bytes(&range),
             })
             .collect()
     }
@@ -113,6 +143,13 @@ mod tests {
         let message = of("Base64", &document);
         let (text, apart) = Apart::cut(message.clone().into_bytes());
         assert!(text.len() < 200);
+        let outside = apart.outside(&text);
+        assert!(
+            outside
+                .keys()
+                .all(|token| token.starts_with("hilumAttachment"))
+        );
+        assert_eq!(outside.len(), 1);
         assert!(apart.pieces(text).concat() == message.as_bytes());
         // What the conversion has to look at stays.
         let broken = document.replacen("DQ", "D Q", 1);

@@ -118,6 +118,7 @@ fn settings(
         as_of: false,
         taken_back: false,
         snapshots: BTreeMap::new(),
+        outside: BTreeMap::new(),
         system: String::new(),
     })
 }
@@ -214,7 +215,12 @@ impl Converting<'_> {
         let Some(settings) = self.settings.get(system) else {
             bail!("the system {system} has no settings");
         };
-        let mut converted = to_fhir(self.maps, &message, settings, &arrived);
+        let mut settings = Cow::Borrowed(settings);
+        let outside = apart.map(|apart| apart.outside(&message.write()));
+        if let Some(outside) = outside.filter(|outside| !outside.is_empty()) {
+            settings.to_mut().outside = outside;
+        }
+        let mut converted = to_fhir(self.maps, &message, &settings, &arrived);
         let marking = self.declared.marking(system);
         let marking = marking.map_or_else(Cow::default, Cow::Borrowed);
         let document = self.format.parse(&Payload::inline(message.write()))?;

@@ -1,0 +1,104 @@
+//! Documents that lie outside memory while their message is converted.
+
+use std::fmt;
+
+use sha1::{Digest as _, Sha1};
+
+use super::encode::FromBase64;
+use super::magic;
+
+/// Bytes that are read at once.
+const PART_BYTES: usize = 64 * 1024;
+
+/// What is said of a document although it lies outside memory: its hash, and how it begins.
+#[derive(Clone)]
+pub struct Outside {
+    pub(crate) hash: [u8; 20],
+    pub(crate) beginning: Vec<u8>,
+}
+
+impl Outside {
+    /// Looks through a document in base64, part by part: `read` fills what it is given from the start
+    /// or from where it stopped and says how much that was, 0 at the end. `None` where that is no
+    /// base64 or cannot be read.
+    #[must_use]
+    pub fn read(mut read: impl FnMut(&mut [u8]) -> Option<usize>) -> Option<Self> {
+        let mut part = vec![0; PART_BYTES];
+        let mut bytes = Vec::with_capacity(PART_BYTES);
+        let (mut decoder, mut sha1) = (FromBase64::default(), Sha1::new());
+        let mut beginning = Vec::new();
+        loop {
+            let length = read(&mut part)?;
+            bytes.clear();
+            let is_whole = match length {
+                0 => decoder.finish(&mut bytes),
+                _ => decoder.take(part.get(..length)?, &mut bytes),
+            };
+            if !is_whole {
+                return None;
+            }
+            let missing = magic::BEGINNING_BYTES.saturating_sub(beginning.len());
+            beginning.extend(bytes.iter().take(missing));
+            sha1.update(&bytes);
+            if length == 0 {
+                let hash = sha1.finalize().into();
+                return Some(Self { hash, beginning });
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Outside {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Outside(…)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::value::encode::from_base64;
+
+    /// Read in parts of so many bytes.
+    fn read(text: &str, part: usize) -> Option<Outside> {
+        let mut rest = text.as_bytes();
+        Outside::read(|into| {
+            let length = part.min(rest.len()).min(into.len());
+            let (now, later) = rest.split_at(length);
+            into.get_mut(..length)?.copy_from_slice(now);
+            rest = later;
+            Some(length)
+        })
+    }
+
+    #[test]
+    fn a_document_is_the_same_outside_memory_as_in_it() {
+        let long = "JVBERi0xLjQK".repeat(20_000);
+        for text in [
+            "JVBERi0xLjQK",
+            "SGk=",
+            "SG8gbw==",
+            "SGk",
+            &long,
+            "SGk=SGk=",
+            "S",
+            "SGk*",
+            "SGk===",
+        ] {
+            let bytes = from_base64(text);
+            let hash = bytes
+                .as_ref()
+                .map(|bytes| <[u8; 20]>::from(Sha1::digest(bytes)));
+            for part in [1, 3, 7, PART_BYTES] {
+                let found = read(text, part);
+                assert_eq!(found.as_ref().map(|found| found.hash), hash, "{part}");
+                let start = bytes.as_ref().map(|bytes| {
+                    let end = bytes.len().min(magic::BEGINNING_BYTES);
+                    bytes[..end].to_vec()
+                });
+                assert_eq!(found.map(|found| found.beginning), start, "{part}");
+            }
+        }
+        assert!(Outside::read(|_| None).is_none(), "it cannot be read");
+    }
+}
