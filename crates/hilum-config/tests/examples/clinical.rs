@@ -1,11 +1,8 @@
 //! What is written correctly and can harm a patient.
 
-use std::path::Path;
-use std::sync::Arc;
+use hilum_config::Diagnostic;
 
-use hilum_config::{Diagnostic, Folder, Options, load_folder};
-
-use super::registry;
+use super::kit::loaded;
 
 const LIS: &str = "system: lis\nidentifiers: [{ authority: LAB, type: PI }]\n";
 const EHR: &str = "system: ehr\naddresses: { mllp: 127.0.0.1:2576 }\nidentifiers: [{ authority: STE, type: MR }]\n";
@@ -20,12 +17,10 @@ fn problems(files: &[(&str, &str)]) -> Vec<Diagnostic> {
     let own = site
         .iter()
         .filter(|(path, _)| files.iter().all(|(other, _)| other != path));
-    let bytes = own.chain(files).map(|(path, text)| {
-        let bytes: Arc<[u8]> = text.as_bytes().into();
-        ((*path).to_owned(), bytes)
-    });
-    let folder = Folder::kept(Path::new("/nowhere"), bytes);
-    let found = load_folder(&folder, &registry(), &Options::default());
+    let found = loaded(
+        own.chain(files)
+            .map(|(path, text)| (*path, (*text).to_owned())),
+    );
     let kept = |d: &Diagnostic| d.code != "W0308";
     found.diagnostics.into_iter().filter(kept).collect()
 }

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "tests stop at the first surprise")]
 
 mod clinical;
+mod kit;
 mod marks;
 mod senders;
 mod snippets;

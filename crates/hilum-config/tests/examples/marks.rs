@@ -1,16 +1,9 @@
 //! What marks messages: confidentiality, test patients, critical results.
 
-use std::path::Path;
-use std::sync::Arc;
+use hilum_component::{Disposition, Processed, TestMessages, process, trace};
+use hilum_config::Loaded;
 
-use hilum_component::{
-    Disposition, Incoming, ProcessEnvironment, Processed, TestMessages, Unlimited, process, trace,
-};
-use hilum_config::{Folder, Loaded, Options, load_folder};
-use hilum_fhirpath::NoHost;
-use hilum_message::{IndexKey, MessageId, Metadata, Payload};
-
-use super::registry;
+use super::kit::{in_channel_a, loaded};
 
 const IDENTIFIERS: &str = "identifiers: [{ authority: STE, type: MR }]\n";
 
@@ -42,12 +35,7 @@ fn site(hilum: &str, lis: &str, ehr: &str, channel: &str) -> Loaded {
             ),
         ),
     ];
-    let bytes = files.into_iter().map(|(path, text)| {
-        let bytes: Arc<[u8]> = text.into_bytes().into();
-        (path.to_owned(), bytes)
-    });
-    let folder = Folder::kept(Path::new("/nowhere"), bytes);
-    load_folder(&folder, &registry(), &Options::default())
+    loaded(files)
 }
 
 const TO: &str = "to:\n  ehr: { mllp: { system: ehr } }\n  board: { mllp: { system: board } }\n";
@@ -55,27 +43,7 @@ const STORED: &str =
     "silence: { W0319: a test }\nto:\n  store: { fhir: local, steps: [ { convert: fhir } ] }\n";
 
 fn run(loaded: &Loaded, segments: &str) -> Processed {
-    let plan = loaded
-        .plan
-        .as_ref()
-        .unwrap_or_else(|| panic!("{:?}", loaded.diagnostics));
-    let id = MessageId::new(1_767_254_400_000, 7);
-    let text = segments.replace('\n', "\r");
-    let incoming = Incoming::new(
-        id,
-        1_767_254_400_000,
-        Payload::inline(text.into()),
-        Metadata::new(),
-    );
-    let mut environment = ProcessEnvironment {
-        index_key: &IndexKey::new([7; 16]),
-        links: &(),
-        state: &(),
-        meter: &Unlimited,
-        host: &NoHost,
-        trace: None,
-    };
-    process(&plan.channels["a"], &mut environment, incoming)
+    in_channel_a(loaded, segments, process)
 }
 
 fn result(id: &str, pid: &str, obx8: &str) -> String {
@@ -208,24 +176,8 @@ fn labels_stand_beside_the_message_and_on_each_resource() {
 #[test]
 fn a_trace_says_how_a_message_was_marked_and_who_does_not_get_it() {
     let loaded = site("", "", "", TO);
-    let plan = loaded.plan.unwrap();
-    let text = result("T", "1^^^STE||Doe^Jane", "HH").replace('\n', "\r");
-    let id = MessageId::new(1_767_254_400_000, 7);
-    let incoming = Incoming::new(
-        id,
-        1_767_254_400_000,
-        Payload::inline(text.into()),
-        Metadata::new(),
-    );
-    let mut environment = ProcessEnvironment {
-        index_key: &IndexKey::new([7; 16]),
-        links: &(),
-        state: &(),
-        meter: &Unlimited,
-        host: &NoHost,
-        trace: None,
-    };
-    let (_, steps) = trace(&plan.channels["a"], &mut environment, incoming);
+    let text = result("T", "1^^^STE||Doe^Jane", "HH");
+    let (_, steps) = in_channel_a(&loaded, &text, trace);
     let told: Vec<_> = steps
         .iter()
         .flat_map(|step| &step.lines)

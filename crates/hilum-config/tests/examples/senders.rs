@@ -1,19 +1,9 @@
 //! The clocks of systems that send: which are meant, in which zone, and how far they may be off.
 
-use std::path::Path;
-use std::sync::Arc;
+use hilum_component::{Finding, Millis, Processed, process};
+use hilum_config::Loaded;
 
-use hilum_component::{
-    Finding, Incoming, Millis, ProcessEnvironment, Processed, Unlimited, process,
-};
-use hilum_config::{Folder, Loaded, Options, load_folder};
-use hilum_fhirpath::NoHost;
-use hilum_message::{IndexKey, MessageId, Metadata, Payload};
-
-use super::registry;
-
-/// 2026-01-01T08:00:00Z.
-const RECEIVED_MS: u64 = 1_767_254_400_000;
+use super::kit::{in_channel_a, loaded};
 
 fn site(node: &str, lis: &str, channel: &str) -> Loaded {
     let identifiers = "identifiers: [{ authority: STE, type: MR }]\n";
@@ -44,30 +34,12 @@ fn site(node: &str, lis: &str, channel: &str) -> Loaded {
                 .to_owned(),
         ),
     ];
-    let bytes = files.into_iter().map(|(path, text)| {
-        let bytes: Arc<[u8]> = text.into_bytes().into();
-        (path.to_owned(), bytes)
-    });
-    let folder = Folder::kept(Path::new("/nowhere"), bytes);
-    load_folder(&folder, &registry(), &Options::default())
+    loaded(files)
 }
 
 fn run(loaded: &Loaded, application: &str, sent: &str) -> Processed {
-    let plan = loaded.plan.as_ref();
-    let plan = plan.unwrap_or_else(|| panic!("{:?}", loaded.diagnostics));
-    let text = format!("MSH|^~\\&|{application}|LAB|||{sent}||ORU^R01|1|P|2.5\rPID|1||1^^^STE\r");
-    let id = MessageId::new(RECEIVED_MS, 7);
-    let payload = Payload::inline(text.into());
-    let incoming = Incoming::new(id, RECEIVED_MS, payload, Metadata::new());
-    let mut environment = ProcessEnvironment {
-        index_key: &IndexKey::new([7; 16]),
-        links: &(),
-        state: &(),
-        meter: &Unlimited,
-        host: &NoHost,
-        trace: None,
-    };
-    process(&plan.channels["a"], &mut environment, incoming)
+    let text = format!("MSH|^~\\&|{application}|LAB|||{sent}||ORU^R01|1|P|2.5\nPID|1||1^^^STE\n");
+    in_channel_a(loaded, &text, process)
 }
 
 fn ahead(processed: &Processed) -> Option<&Finding> {
