@@ -6,7 +6,8 @@ use hilum_component::{Format, Rule};
 use hilum_message::Payload;
 use serde_json::{Value, json};
 
-use super::trial::holds;
+use super::statuses::warning;
+use super::trial::{combinations, holds};
 use super::{CONVERT, Condition, Decides, SPLIT, condition_in, constants, of_step, steps};
 use crate::check::Piece;
 use crate::diagnostic::Draft;
@@ -75,21 +76,7 @@ pub(super) fn withheld(channel: &Checked<'_>, format: &Arc<dyn Format>) -> Vec<D
             .iter()
             .map(|(resource, status)| format!("{resource}.status {status}"))
             .collect();
-        let condition = &behind.condition;
-        let whom = match &condition.decides {
-            Decides::Passing => "goes on".to_owned(),
-            Decides::Destination(name) => format!("reaches `{name}`"),
-        };
-        let text = format!(
-            "a final result {whom}, but not what takes it back: {}",
-            list.join(", ")
-        );
-        let remedy = format!(
-            "let the statuses through as well, or write why not: `silence: {{ W0315: … }}` \
-             (this `{}` leaves the wrong value where it was sent)",
-            condition.what
-        );
-        Some(Draft::warning("W0315", condition.span, text).remedy(remedy))
+        Some(warning(&behind.condition, &list))
     });
     withheld.collect()
 }
@@ -212,21 +199,7 @@ fn contexts(rule: &Rule) -> Vec<Context> {
     };
     let constants = constants(rule.text());
     let constants: Vec<String> = constants.into_iter().filter(|c| !is_status(c)).collect();
-    let mut contexts: Vec<Context> = vec![Vec::new()];
-    for place in PLACES {
-        let before = contexts.clone();
-        for constant in &constants {
-            for context in &before {
-                if contexts.len() >= CONTEXTS_MAX {
-                    return contexts;
-                }
-                let mut next = context.clone();
-                next.push((place, constant.clone()));
-                contexts.push(next);
-            }
-        }
-    }
-    contexts
+    combinations(&PLACES, &constants, CONTEXTS_MAX)
 }
 
 /// A converted message of results, in which one resource may have another status.

@@ -43,22 +43,27 @@ pub(super) fn withheld(trial: &Trial<'_>, conditions: &[Condition]) -> Vec<Draft
             .iter()
             .map(|(place, code, word)| format!("{place} {code} ({word})"))
             .collect();
-        let whom = match &condition.decides {
-            Decides::Passing => "goes on".to_owned(),
-            Decides::Destination(name) => format!("reaches `{name}`"),
-        };
-        let text = format!(
-            "a final result {whom}, but not what takes it back: {}",
-            list.join(", ")
-        );
-        let remedy = format!(
-            "let the statuses through as well, or write why not: `silence: {{ W0315: … }}` \
-             (this `{}` leaves the wrong value where it was sent)",
-            condition.what
-        );
-        found.push(Draft::warning("W0315", condition.span, text).remedy(remedy));
+        found.push(warning(condition, &list));
     }
     found
+}
+
+/// What is said of a condition that withholds these statuses.
+pub(super) fn warning(condition: &Condition, withheld: &[String]) -> Draft {
+    let whom = match &condition.decides {
+        Decides::Passing => "goes on".to_owned(),
+        Decides::Destination(name) => format!("reaches `{name}`"),
+    };
+    let text = format!(
+        "a final result {whom}, but not what takes it back: {}",
+        withheld.join(", ")
+    );
+    let remedy = format!(
+        "let the statuses through as well, or write why not: `silence: {{ W0315: … }}` \
+         (this `{}` leaves the wrong value where it was sent)",
+        condition.what
+    );
+    Draft::warning("W0315", condition.span, text).remedy(remedy)
 }
 
 /// The statuses that do not go on where the final result of the same message does.

@@ -70,22 +70,31 @@ impl<'f> Trial<'f> {
                 fields.push(path.clone());
             }
         }
-        let mut contexts = vec![Vec::new()];
-        for field in fields {
-            let before = contexts.clone();
-            for constant in &constants {
-                for context in &before {
-                    if contexts.len() >= CONTEXTS_MAX {
-                        return contexts;
-                    }
-                    let mut next = context.clone();
-                    next.push((field.clone(), constant.clone()));
-                    contexts.push(next);
+        combinations(&fields, &constants, CONTEXTS_MAX)
+    }
+}
+
+/// Every combination of places with constants, each place with one of them or as it is; at most so many.
+pub(super) fn combinations<P: Clone>(
+    places: &[P],
+    constants: &[String],
+    most: usize,
+) -> Vec<Vec<(P, String)>> {
+    let mut found = vec![Vec::new()];
+    for place in places {
+        let before = found.clone();
+        for constant in constants {
+            for one in &before {
+                if found.len() >= most {
+                    return found;
                 }
+                let mut next = one.clone();
+                next.push((place.clone(), constant.clone()));
+                found.push(next);
             }
         }
-        contexts
     }
+    found
 }
 
 /// What a condition comes to; `None` if it cannot be evaluated.
