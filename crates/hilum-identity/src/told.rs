@@ -7,14 +7,15 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
-use hilum_message::SourceTime;
+use hilum_message::{MessageId, SourceTime};
 use serde::{Deserialize, Serialize};
 
 use crate::aside::Aside;
 use crate::assess::{Facts, is_given_up};
-use crate::links::{LinkError, surviving_visit, survivor};
+use crate::event::Event;
+use crate::links::{Ids, LinkError, patient_of, surviving_visit, survivor, visit_of};
 use crate::record::{Memory, Patient, Row, Standing, Time, Unreadable, Visit, write};
-use crate::{Act, Identifier, VisitStatus};
+use crate::{Act, VisitStatus};
 
 /// The longest value that is kept, in bytes; of a longer one only the time is.
 pub const TOLD_VALUE_MAX: usize = 4_096;
@@ -50,6 +51,10 @@ pub struct Newer {
     pub said: BTreeMap<String, Option<String>>,
     /// The items that they told of the lists of which the message tells some, the newest last.
     pub items: Vec<(String, Option<String>)>,
+    /// It changes links and names a number that was merged into another one. What it says of the person is
+    /// said of the former number alone: `said` has what is known of the survivor, whenever that was said,
+    /// and `None` for the rest.
+    pub of_former: bool,
 }
 
 impl Newer {
@@ -61,38 +66,63 @@ impl Newer {
 }
 
 /// Takes in what a message says of its patient and of its visit, and gives what newer messages have
-/// said of that. To be asked after the message is remembered.
+/// said of that. To be asked after the message is remembered; `by` is the message, or its part about one
+/// of several patients.
 ///
 /// Of two messages of one time the later arrival counts as the newer one: they come from one source,
-/// which sends them in order.
+/// which sends them in order. What changes links says it of whoever stays, also of a patient or visit of
+/// whom nothing else was said yet.
+///
+/// # Errors
+/// Where a row cannot be read, or merges lead on and on.
 pub fn tell(
     memory: &mut dyn Memory,
     facts: &Facts,
-    patient: &[Field<'_>],
-    visit: &[Field<'_>],
+    (patient, visit): (&[Field<'_>], &[Field<'_>]),
+    by: MessageId,
 ) -> Result<Newer, LinkError> {
     let mut newer = Newer::default();
-    let identifier = facts.sides.patients.first().map(Identifier::key);
-    let found = identifier.map(|key| survivor(memory, &key)).transpose()?;
-    if let Some((key, Some(row))) = found
-        && let Some(told) = take_in::<Patient>(&row.told, patient, facts.as_of, &mut newer)?
-    {
-        let row = Patient {
-            told,
-            ..Patient::clone(&row)
+    let mut ids = Ids::of(by.derive("hilum.identity.told", 0));
+    let relinks = facts.event.is_some_and(Event::relinks);
+    if let Some(identifier) = facts.sides.patients.first() {
+        let own = identifier.key();
+        let (key, row) = survivor(memory, &own)?;
+        let row = match row {
+            None if relinks && !patient.is_empty() => {
+                Some(patient_of(memory, &key, &mut ids)?.into())
+            }
+            row => row,
         };
-        write(memory, &key, row);
+        if let Some(row) = row {
+            newer.of_former = relinks && key != own && !patient.is_empty();
+            if newer.of_former {
+                in_place_of::<Patient>(&row.told, patient, &mut newer)?;
+            } else if let Some(told) =
+                take_in::<Patient>(&row.told, patient, facts.as_of, &mut newer)?
+            {
+                let row = Patient {
+                    told,
+                    ..Patient::clone(&row)
+                };
+                write(memory, &key, row);
+            }
+        }
     }
-    let identifier = facts.sides.visit.as_ref().map(Identifier::key);
-    let found = identifier.map(|key| surviving_visit(memory, &key));
-    if let Some((key, Some(row))) = found.transpose()?
-        && let Some(told) = take_in::<Visit>(&row.told, visit, facts.as_of, &mut newer)?
-    {
-        let row = Visit {
-            told,
-            ..Visit::clone(&row)
+    if let Some(identifier) = &facts.sides.visit {
+        let (key, row) = surviving_visit(memory, &identifier.key())?;
+        let row = match row {
+            None if relinks && !visit.is_empty() => Some(visit_of(memory, &key, &mut ids)?.into()),
+            row => row,
         };
-        write(memory, &key, row);
+        if let Some(row) = row
+            && let Some(told) = take_in::<Visit>(&row.told, visit, facts.as_of, &mut newer)?
+        {
+            let row = Visit {
+                told,
+                ..Visit::clone(&row)
+            };
+            write(memory, &key, row);
+        }
     }
     Ok(newer)
 }
@@ -203,6 +233,22 @@ fn take_in<R: Row>(
     }
     let now = Aside::of(&told);
     Ok((now != *aside).then_some(now))
+}
+
+/// What is known of a survivor, in place of what is said of the number that was merged into it.
+fn in_place_of<R: Row>(
+    aside: &Aside,
+    fields: &[Field<'_>],
+    newer: &mut Newer,
+) -> Result<(), Unreadable> {
+    let told: Told<'_> = aside.read::<_, R>()?;
+    let known = Known::of(&told);
+    for (name, _) in fields {
+        let value = known.get(name).and_then(|known| known.value);
+        let name = name.clone().into_owned();
+        newer.said.insert(name, value.map(str::to_owned));
+    }
+    Ok(())
 }
 
 impl<'a> Told<'a> {

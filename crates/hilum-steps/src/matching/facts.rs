@@ -1,6 +1,7 @@
 //! What a message of HL7 v2 says of its patients, visits and orders.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use hilum_hl7v2::{Message, Part, Segment};
 use hilum_identity::results::{OrderChange, Status, observation_keys, order_change};
@@ -18,6 +19,10 @@ pub(super) struct Group {
     pub(super) facts: Facts,
     /// Which PID segment of the message it is, from 1.
     pub(super) pid: usize,
+    /// Its segments: from its PID to the next one.
+    pub(super) segments: Range<usize>,
+    /// The other patient of A24 and A37, whom the second PID names.
+    pub(super) other: Option<Box<Group>>,
     /// The repetitions of PID-3, from 1, of its identifiers.
     pub(super) repetitions: Vec<u32>,
     /// Where its visit and account stand.
@@ -92,6 +97,7 @@ pub(super) fn read(message: &Message, sender: &Sender, arrived_ms: u64) -> Read 
             b"PID" => {
                 if let Some(last) = groups.last_mut() {
                     reader.end(last);
+                    last.segments.end = segment.index();
                 }
                 groups.push(reader.patient(&segment, groups.len() + 1, kind, event, as_of));
             }
@@ -105,6 +111,7 @@ pub(super) fn read(message: &Message, sender: &Sender, arrived_ms: u64) -> Read 
     }
     if let Some(last) = groups.last_mut() {
         reader.end(last);
+        last.segments.end = message.segment_count();
     }
     if matches!(event.map(|event| event.act), Some(Act::Link | Act::Unlink)) {
         pair(&mut groups);
@@ -118,10 +125,10 @@ fn pair(groups: &mut Vec<Group>) {
     if groups.len() >= 2 {
         let others = groups.split_off(1);
         if let Some(first) = groups.first_mut() {
-            first.facts.sides.prior_patients = others
-                .into_iter()
-                .next()
-                .map(|other| other.facts.sides.patients)
+            first.other = others.into_iter().next().map(Box::new);
+            let other = first.other.as_ref();
+            first.facts.sides.prior_patients = other
+                .map(|other| other.facts.sides.patients.clone())
                 .unwrap_or_default();
         }
     }
@@ -216,6 +223,8 @@ impl<'a> Reader<'a> {
         Group {
             facts,
             pid,
+            segments: segment.index()..segment.index() + 1,
+            other: None,
             repetitions,
             visits,
             reports: Vec::new(),

@@ -5,20 +5,29 @@
 //! of an older one, lists that were told again since are left out or brought up to date item by item,
 //! and an event that is over becomes a change. What no newer message has said goes on as it is. Of a visit
 //! that was merged into another one since, only what is said of the person goes on.
+//!
+//! What changes links (A40, A42, A24, ...) says of whoever stays what any registration would: it is kept, and
+//! what is older than what is known gives way to that. The event itself goes on whenever it comes, since no
+//! newer message says its links again. Each patient of such a message is a part of its own.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 use hilum_component::{Halted, SECURITY, StepContext, Working};
 use hilum_hl7v2::{EditError, Message, Part, Path, Segment};
-use hilum_identity::{Act, Facts, Field, Newer, Overtaken, Rows, digest, tell};
+use hilum_identity::{
+    Act, Event, Facts, Field, Kind, Level, Newer, Overtaken, Rows, digest, overtaken, tell,
+};
+use hilum_message::MessageId;
 
-use super::config::Late;
+use super::config::{Late, Merged};
+use super::facts::Group;
 use super::lists::{self, Names};
 use super::sender::Sender;
 use super::{finding_at, waits, withhold};
 
-/// What becomes of a registration.
+/// What becomes of a registration, or of a section of it.
 pub(super) enum Fate {
     /// It goes on as it is.
     Same,
@@ -28,8 +37,61 @@ pub(super) enum Fate {
     Over(&'static str),
 }
 
+/// What a message says of one of its patients.
+pub(super) struct Section<'a> {
+    pub(super) facts: &'a Facts,
+    /// Its segments.
+    at: Range<usize>,
+    /// It is all of the message.
+    is_all: bool,
+    /// Where its number was merged, that of the survivor takes its place.
+    is_followed: bool,
+    by: MessageId,
+}
+
+impl<'a> Section<'a> {
+    /// What is told of the patients of a group. Messages about several patients are told as far as they
+    /// change links: of others nobody says how their parts belong together.
+    pub(super) fn of(group: &'a Group, single: bool, by: MessageId) -> Vec<Self> {
+        let facts = &group.facts;
+        let relinks = facts.event.is_some_and(Event::relinks);
+        if facts.kind != Kind::Registration || facts.event.is_none() || !(single || relinks) {
+            return Vec::new();
+        }
+        let is_all = single && group.other.is_none();
+        let own = Self {
+            facts,
+            at: if is_all {
+                0..usize::MAX
+            } else {
+                group.segments.clone()
+            },
+            is_all,
+            is_followed: true,
+            by,
+        };
+        let other = group.other.as_deref().map(|other| Self {
+            facts: &other.facts,
+            at: other.segments.clone(),
+            is_all: false,
+            is_followed: false,
+            by: by.derive("other", 0),
+        });
+        std::iter::once(own).chain(other).collect()
+    }
+}
+
+/// What the site wants.
+pub(super) struct Policy<'s> {
+    pub(super) late: Late,
+    pub(super) merged: Merged,
+    pub(super) sender: &'s Sender,
+}
+
 /// What newer messages have said of a late one.
 pub(super) struct Changes {
+    /// The segments that it is about.
+    at: Range<usize>,
     newer: Newer,
     /// How its lists are named.
     names: Names,
@@ -58,13 +120,25 @@ const OF_VISIT: [&str; 8] = ["DG1", "DRG", "PR1", "OBX", "ROL", "ACC", "IN1", "I
 
 type Fields<'m> = Vec<Field<'m>>;
 
-/// Takes in what a registration of one patient says, which is remembered already, and decides what
+/// What has overtaken each section. To be asked before the message is remembered.
+pub(super) fn past(
+    sections: &[Section<'_>],
+    rows: &mut Rows,
+    context: &mut StepContext<'_>,
+) -> Result<Vec<Overtaken>, Halted> {
+    let all = sections.iter();
+    let all = all.map(|one| overtaken(&mut rows.over(context), one.facts));
+    let all: Result<_, _> = all.collect();
+    all.map_err(|error| waits(error.to_string()))
+}
+
+/// Takes in what a registration says of a patient, which is remembered already, and decides what
 /// becomes of it. `past` is what had overtaken it before it was remembered.
 pub(super) fn judge(
     message: &Working,
-    facts: &Facts,
+    section: Section<'_>,
     past: Overtaken,
-    (policy, sender): (Late, &Sender),
+    policy: &Policy<'_>,
     rows: &mut Rows,
     context: &mut StepContext<'_>,
 ) -> Result<Fate, Halted> {
@@ -72,35 +146,114 @@ pub(super) fn judge(
         return Ok(Fate::Same);
     };
     context.spend()?;
+    let facts = section.facts;
+    let names = match section.is_all {
+        true => Names::of(v2, policy.sender),
+        false => Names::default(),
+    };
+    let given_up = past == Overtaken::GivenUp;
+    let (person, stay) = told(message, v2, &section, &names, given_up);
+    let total = person.len() + stay.len();
+    let newer = tell(&mut rows.over(context), facts, (&person, &stay), section.by);
+    let mut newer = newer.map_err(|error| waits(error.to_string()))?;
+    if newer.of_former && !(section.is_followed && policy.merged == Merged::Rewrite) {
+        // It stays under the former number, of which it is said.
+        newer = Newer::default();
+    }
+    if past == Overtaken::No && newer.is_empty() {
+        return Ok(Fate::Same);
+    }
+    if past != Overtaken::No || !newer.of_former {
+        late_message(context);
+    }
+    if let Some(event) = facts.event.filter(|event| event.relinks()) {
+        let names_visits = |level: &Level| matches!(level, Level::Visit | Level::AlternateVisit);
+        let of_visit = event.levels.iter().any(names_visits);
+        return Ok(match policy.late {
+            Late::Keep => Fate::Same,
+            // Nobody else says its links.
+            Late::Newest | Late::Withhold => Fate::Changed(Changes {
+                at: section.at,
+                newer,
+                names,
+                event: match given_up && !of_visit {
+                    true => Becomes::Alone,
+                    false => Becomes::Itself,
+                },
+            }),
+        });
+    }
+    Ok(registration(
+        facts,
+        past,
+        policy.late,
+        (section.at, newer, names),
+        total,
+    ))
+}
+
+fn late_message(context: &mut StepContext<'_>) {
+    let code = "late-message";
+    if context.findings.iter().all(|known| known.code != code) {
+        let text = "a newer message of the same patient or visit came before it";
+        finding_at(context, "EVN-2", code, text.to_owned());
+    }
+}
+
+/// What a part of a message tells of its patient and of its visit.
+fn told<'m>(
+    message: &'m Working,
+    v2: &'m Message,
+    section: &Section<'_>,
+    names: &Names,
+    given_up: bool,
+) -> (Fields<'m>, Fields<'m>) {
+    let facts = section.facts;
     let has_visit = facts.sides.visit.is_some();
-    let names = Names::of(v2, sender);
-    let (mut person, mut stay) = said(v2, has_visit, &names);
+    let (mut person, mut stay) = said(v2, &section.at, has_visit, names);
     let code = facts.event.map_or("", |event| event.code);
     if LEAVE.contains(&code) {
         stay.push(("leave".into(), None));
     }
-    let given_up = past == Overtaken::GivenUp;
+    if facts.event.is_some_and(Event::relinks) {
+        // A PV1 says something of the visit that it names, and of several each of its own.
+        let own = |one: &Segment<'_>| section.at.contains(&one.index()) && one.has_id("PV1");
+        if !has_visit || v2.segments().filter(own).count() > 1 {
+            let of_visit = |name: &str| name.starts_with("PV1-") || name.starts_with("PV2-");
+            person.retain(|(name, _)| !of_visit(name));
+            stay.retain(|(name, _)| !of_visit(name));
+        }
+    }
     if given_up {
         // It is not said of the visit that stays.
         stay.clear();
     }
-    let has_visit = has_visit && !given_up;
-    let labelled = if has_visit { &mut stay } else { &mut person };
+    if !section.is_all {
+        return (person, stay);
+    }
+    let labelled = match has_visit && !given_up {
+        true => &mut stay,
+        false => &mut person,
+    };
     // A label that no newer message has had is news: what is absent takes none away.
     let labels = message.metadata.get(SECURITY).unwrap_or_default();
     for label in labels.split(' ').filter(|label| !label.is_empty()) {
         let name = format!("label={:016x}", digest([label.as_bytes()]));
         labelled.push((name.into(), None));
     }
-    let total = person.len() + stay.len();
-    let newer = tell(&mut rows.over(context), facts, &person, &stay);
-    let newer = newer.map_err(|error| waits(error.to_string()))?;
-    if past == Overtaken::No && newer.is_empty() {
-        return Ok(Fate::Same);
-    }
+    (person, stay)
+}
+
+/// What becomes of one that registers or changes a patient or a visit, and no links.
+fn registration(
+    facts: &Facts,
+    past: Overtaken,
+    policy: Late,
+    (at, newer, names): (Range<usize>, Newer, Names),
+    total: usize,
+) -> Fate {
+    let given_up = past == Overtaken::GivenUp;
     let left = newer.said.contains_key("leave");
-    let text = "a newer message of the same patient or visit came before it".to_owned();
-    finding_at(context, "EVN-2", "late-message", text);
     // What is about the person alone (A31, A60) is not over with the visit.
     let of_visit = matches!(
         facts.event.map(|event| event.act),
@@ -112,7 +265,7 @@ pub(super) fn judge(
         Some((code, Act::Person)) => code == "A28",
         _ => false,
     };
-    Ok(match policy {
+    match policy {
         Late::Keep => Fate::Same,
         Late::Withhold => Fate::Over("a newer message of the same patient or visit came before it"),
         Late::Newest if past == Overtaken::Gone => {
@@ -128,6 +281,7 @@ pub(super) fn judge(
             Fate::Over("newer messages have said all that it says")
         }
         Late::Newest => Fate::Changed(Changes {
+            at,
             newer,
             names,
             event: match past {
@@ -140,14 +294,20 @@ pub(super) fn judge(
                 }
             },
         }),
-    })
+    }
 }
 
-/// What a message says of its patient and of its visit: fields with their values, lists by name.
-fn said<'m>(message: &'m Message, has_visit: bool, names: &Names) -> (Fields<'m>, Fields<'m>) {
+/// What segments say of their patient and of their visit: fields with their values, lists by name.
+fn said<'m>(
+    message: &'m Message,
+    at: &Range<usize>,
+    has_visit: bool,
+    names: &Names,
+) -> (Fields<'m>, Fields<'m>) {
     let (mut patient, mut visit): (Fields<'_>, Fields<'_>) = (Vec::new(), Vec::new());
     let mut scratch = None;
-    for segment in message.segments() {
+    let own = message.segments();
+    for segment in own.filter(|segment| at.contains(&segment.index())) {
         let id = segment.id();
         if matches!(&*id, "MSH" | "EVN" | "SFT" | "UAC" | "MRG" | "NTE") {
             continue;
@@ -244,10 +404,26 @@ pub(super) fn put(
     Ok(())
 }
 
+/// Writes what the sections of a message become; gives why nothing of it goes on.
+pub(super) fn write(
+    fates: Vec<Fate>,
+    message: &mut Working,
+) -> Result<Option<&'static str>, Halted> {
+    // The last first: what goes out of one moves those behind it.
+    for fate in fates.into_iter().rev() {
+        match fate {
+            Fate::Same => {}
+            Fate::Over(why) => return Ok(Some(why)),
+            Fate::Changed(changes) => changes.write(message)?,
+        }
+    }
+    Ok(None)
+}
+
 impl Changes {
-    /// Writes them into the message.
-    pub(super) fn write(self, message: &mut Working) -> Result<(), Halted> {
-        let Newer { said, items } = self.newer;
+    fn write(self, message: &mut Working) -> Result<(), Halted> {
+        let at = self.at;
+        let Newer { said, items, .. } = self.newer;
         let (fields, parts): (BTreeMap<_, _>, BTreeMap<_, _>) =
             said.into_iter().partition(|(name, _)| name.contains('-'));
         let parts: BTreeSet<String> = parts.into_keys().collect();
@@ -257,7 +433,7 @@ impl Changes {
         for (name, value) in fields {
             if let Some((segment, field)) = name.split_once('-') {
                 let field = field.parse().unwrap_or_default();
-                replace(v2, segment, field, value.as_deref()).map_err(failed)?;
+                replace(v2, &at, (segment, field), value.as_deref()).map_err(failed)?;
             }
         }
         let event = match self.event {
@@ -273,20 +449,20 @@ impl Changes {
         }
         let alone = matches!(self.event, Becomes::Person | Becomes::Alone);
         if alone {
-            without_visit(v2).map_err(failed)?;
+            without_visit(v2, &at).map_err(failed)?;
         }
-        self.names.bring_up_to_date(message, &parts, &items)?;
-        let v2 = message.document.as_any().downcast_ref::<Message>();
-        let Some(v2) = v2.filter(|_| alone) else {
+        self.names.say_again(message, &parts, &items)?;
+        let Some(v2) = message.document.as_any().downcast_ref::<Message>() else {
             return Ok(());
         };
         let of_visit = |one: &Segment<'_>| {
             let id = one.id();
-            id == "PV2" || OF_VISIT.contains(&&*id)
+            alone && (id == "PV2" || OF_VISIT.contains(&&*id))
         };
-        let of_visit = v2.segments().filter(of_visit).map(|one| one.index());
-        let of_visit = of_visit.collect();
-        withhold(message, of_visit)
+        let over = v2.segments().filter(|one| at.contains(&one.index()));
+        let over = over.filter(|one| of_visit(one) || self.names.is_over(one, &parts));
+        let over = over.map(|one| one.index()).collect();
+        withhold(message, over)
     }
 }
 
@@ -297,16 +473,20 @@ pub(super) fn failed(error: EditError) -> Halted {
 /// Gives a field the newest value; one that is not kept says nothing.
 fn replace(
     message: &mut Message,
-    segment: &str,
-    field: u32,
+    at: &Range<usize>,
+    (segment, field): (&str, u32),
     value: Option<&str>,
 ) -> Result<(), EditError> {
+    let all = message.segments().filter(|one| one.has_id(segment));
+    let Some((_, nth)) = all.zip(1..).find(|(one, _)| at.contains(&one.index())) else {
+        return Ok(());
+    };
     let bars = "|".repeat(field as usize);
     let text = format!("{HEADER}{segment}{bars}{}\r", value.unwrap_or_default());
     let newest = Message::parse(text.into_bytes()).ok();
     let newest = newest.as_ref().and_then(|one| one.segment(1)?.field(field));
     match newest {
-        Some(newest) => put(message, segment, field, newest),
+        Some(newest) => put(message, &format!("{segment}[{nth}]"), field, newest),
         None => Ok(()),
     }
 }
@@ -316,10 +496,13 @@ fn path_of(text: &str) -> Result<Path, Halted> {
 }
 
 /// Says that the message is about no visit (PV1-2, table 0004).
-fn without_visit(message: &mut Message) -> Result<(), EditError> {
+fn without_visit(message: &mut Message, at: &Range<usize>) -> Result<(), EditError> {
     let visits = message.segments().filter(|segment| segment.has_id("PV1"));
     let mut fields = Vec::new();
     for (visit, nth) in visits.zip(1..) {
+        if !at.contains(&visit.index()) {
+            continue;
+        }
         let others = visit.fields().map(|field| field.field_number());
         let others = others.filter(|field| *field > 2);
         fields.extend(others.map(|field| format!("PV1[{nth}]-{field}")));

@@ -49,6 +49,7 @@ const BY_ACTION: &str = "IAM";
 const ITEMS_MAX: usize = 100;
 
 /// How lists and their items are named in what is told.
+#[derive(Default)]
 pub(super) struct Names {
     /// The lists whose items are told for themselves, and whether nothing is declared of them.
     by_item: BTreeMap<&'static str, bool>,
@@ -111,9 +112,15 @@ impl Names {
         }
     }
 
-    /// Takes out of a message what newer ones have said of its lists, and says the items that they told
-    /// again where nothing is declared of a list.
-    pub(super) fn bring_up_to_date(
+    /// Newer messages have said what a segment says, and nothing has taken its place.
+    pub(super) fn is_over(&self, one: &Segment<'_>, said: &BTreeSet<String>) -> bool {
+        let name = self.name(one);
+        !self.keeps(&name) && said.contains(&*name)
+    }
+
+    /// Takes out of a message what newer ones have said of the lists of which nothing is declared, and says
+    /// the items that they told again.
+    pub(super) fn say_again(
         &self,
         message: &mut Working,
         said: &BTreeSet<String>,
@@ -147,16 +154,7 @@ impl Names {
             }
             number(v2, list).map_err(failed)?;
         }
-        let Some(v2) = read(message) else {
-            return Ok(());
-        };
-        let is_over = |one: &Segment<'_>| {
-            let name = self.name(one);
-            !self.keeps(&name) && said.contains(&*name)
-        };
-        let over = v2.segments().filter(is_over).map(|one| one.index());
-        let over = over.collect();
-        withhold(message, over)
+        Ok(())
     }
 }
 

@@ -28,7 +28,7 @@ use hilum_hl7v2::Message;
 use hilum_identity::results::Ruling;
 use hilum_identity::{
     Assessment, Cause, Contradiction, Facts, Identifier, Kind, LinkError, Notice, Patient,
-    REASSIGNED, Row, Rows, Unknown, Vouched, assess, overtaken, remember, report,
+    REASSIGNED, Row, Rows, Unknown, Vouched, assess, remember, report,
 };
 use hilum_message::Phi;
 use serde_json::Value;
@@ -37,7 +37,7 @@ use crate::settings::{Problems, read, schema};
 use charges::Repeated;
 use config::{Config, Late, Merged};
 use facts::Group;
-use late::Fate;
+use late::Section;
 use sender::Sender;
 
 pub(crate) use undo::TAKEN_BACK;
@@ -188,7 +188,8 @@ impl Step for Match {
             return Err(Halted::reject("only messages of HL7 v2 are matched"));
         };
         context.spend()?;
-        if message.metadata.get(TEST).is_some() {
+        let (is_test, vouched) = (message.metadata.get(TEST).is_some(), context.released);
+        if is_test {
             context.keep_apart(TEST);
             // Nobody decides about a test, and one that waited would hold up what is real.
             context.released = true;
@@ -222,8 +223,8 @@ impl Step for Match {
             reassign(message, &mut groups, to, context)?;
         }
         let (mut followed, mut withheld) = (Vec::new(), repeated.segments);
-        let (single, mut fate) = (groups.len() == 1, Fate::Same);
-        let policy = (self.late, sender);
+        let (single, mut fates) = (groups.len() == 1, Vec::new());
+        let policy = self.policy(sender, vouched);
         let mut rows = Rows::default();
         for (group, number) in groups.iter().zip(0..) {
             context.spend()?;
@@ -233,21 +234,23 @@ impl Step for Match {
             if !context.released {
                 self.decide(&found, sender, &group.facts, context)?;
             }
-            let judged = single && tells(&group.facts) && !context.released;
-            let past = judged.then(|| overtaken(&mut rows.over(context), &group.facts));
-            let past = past.transpose().map_err(|error| waits(error.to_string()))?;
+            let sections = match is_test {
+                true => Vec::new(),
+                false => Section::of(group, single, message.id.derive("told", number)),
+            };
+            let past = late::past(&sections, &mut rows, context)?;
             self.remember((message.id, number), &group.facts, &mut rows, context)?;
-            if let Some(past) = past {
-                fate = late::judge(message, &group.facts, past, policy, &mut rows, context)?;
+            for (section, past) in sections.into_iter().zip(past) {
+                fates.push(late::judge(
+                    message, section, past, &policy, &mut rows, context,
+                )?);
             }
             withheld.extend(life(group, &mut rows, context)?);
             followed.push((group, found));
         }
         rows.flush(context);
-        match fate {
-            Fate::Same => {}
-            Fate::Over(why) => return Ok(Flow::Filtered(why.to_owned())),
-            Fate::Changed(changes) => changes.write(message)?,
+        if let Some(why) = late::write(fates, message)? {
+            return Ok(Flow::Filtered(why.to_owned()));
         }
         if self.merged == Merged::Rewrite {
             for (group, found) in followed {
@@ -271,6 +274,15 @@ impl Match {
         let name = self.fixed.as_deref().or_else(noted);
         name.and_then(|name| self.senders.get(name))
             .unwrap_or(&self.base)
+    }
+
+    /// What becomes of what is late; what a person vouches for goes on as it is.
+    const fn policy<'s>(&self, sender: &'s Sender, vouched: bool) -> late::Policy<'s> {
+        late::Policy {
+            late: if vouched { Late::Keep } else { self.late },
+            merged: self.merged,
+            sender,
+        }
     }
 
     /// Whether the message goes on.
@@ -346,11 +358,6 @@ fn nothing_left(groups: &[Group], withheld: &[usize]) -> bool {
     let reports = groups.iter().flat_map(|group| &group.reports);
     let lines = reports.flat_map(|report| &report.observations);
     !withheld.is_empty() && withheld.len() == lines.map(|(_, lines)| lines.len()).sum::<usize>()
-}
-
-/// It registers or changes a patient or a visit, and no links.
-fn tells(facts: &Facts) -> bool {
-    facts.kind == Kind::Registration && facts.event.is_some_and(|event| !event.relinks())
 }
 
 /// Gives a message of one patient to the patient whom a person chose.

@@ -10,6 +10,7 @@ mod late;
 mod matching;
 mod merged;
 mod normalise;
+mod relink;
 mod route;
 mod script;
 mod sender;
