@@ -179,7 +179,17 @@ impl Receiver {
         };
         let number = pid.number().to_owned();
         match kind {
-            "ADT" => self.registration(event, pid, &segments, labels),
+            // Merges and links tell of several patients, each from its PID on.
+            "ADT" => {
+                let starts =
+                    |one: &&[Segment<'_>]| one.first().is_some_and(|one| one.id() == "PID");
+                let groups = segments.chunk_by(|_, next| next.id() != "PID");
+                for group in groups.filter(starts) {
+                    if let Some(pid) = group.first() {
+                        self.registration(event, pid, group, labels);
+                    }
+                }
+            }
             "ORU" => self.results(&number, &segments, labels),
             "ORM" | "OML" | "OMG" => self.orders(&number, &segments, labels),
             "DFT" if self.posted.insert(header.part(10, 1).to_owned()) => {
@@ -496,6 +506,13 @@ mod tests {
                 ("7 result F1 K", "4.1 mmol/L final"),
             ],
         );
+    }
+
+    #[test]
+    fn each_patient_of_a_message_is_believed() {
+        let groups = adt("A40", "7", "MRG|8\nPID|||9||ROE^ED||1970|M\nMRG|10");
+        let who = ("7", "DOE JO 1980 F");
+        check(&[&groups], &[who, ("9", "ROE ED 1970 M")]);
     }
 
     #[test]
