@@ -19,7 +19,7 @@ pub(crate) struct Config {
     /// What becomes of a registration that comes after a newer one of the same patient or visit: it
     /// goes on with the newest values in place of the older ones, and as a change (A08) where its
     /// event is over, or ends if it says nothing new (`newest`); it ends (`withhold`); or it stays as
-    /// it is (`keep`). A finding says so in each case.
+    /// it is (`keep`). One that changes links never ends. A finding says so in each case.
     #[serde(default)]
     pub(crate) late: Late,
 }
