@@ -39,4 +39,6 @@ pub use record::{
 };
 pub use remember::remember;
 pub use reported::{OBSERVATIONS_MAX, Observation, Vouched, digest, report};
-pub use told::{Field, ITEM, Newer, Overtaken, TOLD_ITEMS_MAX, TOLD_VALUE_MAX, overtaken, tell};
+pub use told::{
+    Field, ITEM, NULL, Newer, Overtaken, TOLD_ITEMS_MAX, TOLD_VALUE_MAX, overtaken, tell,
+};

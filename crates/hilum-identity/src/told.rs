@@ -28,6 +28,9 @@ pub const TOLD_ITEMS_MAX: usize = 200;
 /// item that says nothing.
 pub const ITEM: char = ':';
 
+/// The value of a list that a message deletes as a whole, whose items are told for themselves.
+pub const NULL: &str = "\"\"";
+
 /// The newest value of each field, by when it was said.
 #[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Told<'a>(#[serde(borrow)] Vec<Telling<'a>>);
@@ -40,7 +43,7 @@ struct Telling<'a>(Time, #[serde(borrow)] Vec<(Text<'a>, Option<Text<'a>>)>);
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
 /// A field, a list or an item of one (`AL1:…`) by its name, with its value; without one it is a list, or
-/// cannot be kept.
+/// cannot be kept. A list with the value [`NULL`] is deleted.
 pub type Field<'a> = (Cow<'a, str>, Option<Cow<'a, str>>);
 
 /// What newer messages have said.
@@ -49,7 +52,8 @@ pub struct Newer {
     /// What the message says too, each with what they said; `None` where that is too long to be kept or
     /// is a list.
     pub said: BTreeMap<String, Option<String>>,
-    /// The items that they told of the lists of which the message tells some, the newest last.
+    /// The items that they told of the lists of which the message tells some or deletes all, the newest
+    /// last.
     pub items: Vec<(String, Option<String>)>,
     /// It changes links and names a number that was merged into another one. What it says of the person is
     /// said of the former number alone: `said` has what is known of the survivor, whenever that was said,
@@ -199,7 +203,11 @@ fn take_in<R: Row>(
     let tells_later = |name| known.get(name).is_some_and(|known| known.at > as_of);
     for (name, value) in fields {
         lists.extend(list_of(name));
-        if let Some(known) = known.newest(name).filter(|known| known.at > as_of) {
+        // What a deletion says of items from before is news while no newer one has said it.
+        let deletes = value.as_deref() == Some(NULL) && !name.contains('-');
+        if deletes && !tells_later(name) {
+            lists.insert(&**name);
+        } else if let Some(known) = known.newest(name).filter(|known| known.at > as_of) {
             let value = known.value.map(str::to_owned);
             newer.said.insert(name.clone().into_owned(), value);
             // A list of which newer messages have told items was told as a whole until then.

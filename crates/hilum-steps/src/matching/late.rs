@@ -17,7 +17,7 @@ use std::ops::Range;
 use hilum_component::{Halted, SECURITY, StepContext, Working};
 use hilum_hl7v2::{EditError, Message, Part, Path, Segment};
 use hilum_identity::{
-    Act, Event, Facts, Field, Kind, Level, Newer, Overtaken, Rows, digest, overtaken, tell,
+    Act, Event, Facts, Field, Kind, Level, NULL, Newer, Overtaken, Rows, digest, overtaken, tell,
 };
 use hilum_message::MessageId;
 
@@ -335,13 +335,13 @@ fn said<'m>(
             &mut patient
         };
         let name = names.name(&segment);
-        let text = names
-            .keeps(&name)
-            .then(|| lists::text(&segment, &mut scratch));
-        let text = text.flatten();
+        let text = match names.keeps(&name) {
+            true => lists::text(&segment, &mut scratch),
+            false => names.deletes_all(&segment).then_some(NULL.into()),
+        };
         match to.iter_mut().find(|(known, _)| *known == name) {
             // One of several of the same name cannot take the place of another.
-            Some((_, Some(before))) => {
+            Some((_, Some(before))) if before != NULL => {
                 let text = text.as_deref().unwrap_or_default();
                 *before = format!("{before}\r{text}").into();
             }
@@ -451,7 +451,7 @@ impl Changes {
         if alone {
             without_visit(v2, &at).map_err(failed)?;
         }
-        self.names.say_again(message, &parts, &items)?;
+        let said_again = self.names.say_again(message, &parts, &items)?;
         let Some(v2) = message.document.as_any().downcast_ref::<Message>() else {
             return Ok(());
         };
@@ -460,7 +460,10 @@ impl Changes {
             alone && (id == "PV2" || OF_VISIT.contains(&&*id))
         };
         let over = v2.segments().filter(|one| at.contains(&one.index()));
-        let over = over.filter(|one| of_visit(one) || self.names.is_over(one, &parts));
+        let is_over = |one: &Segment<'_>| {
+            !said_again.contains(&*one.id()) && parts.contains(&*self.names.name(one))
+        };
+        let over = over.filter(|one| of_visit(one) || is_over(one));
         let over = over.map(|one| one.index()).collect();
         withhold(message, over)
     }

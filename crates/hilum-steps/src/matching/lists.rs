@@ -6,6 +6,9 @@
 //! that with the items that newer messages told, as they told them. Then who adds to what is there loses
 //! nothing, and who takes the last list for all there is has no less than the newest one had. The newest
 //! come last: a receiver may know by fewer fields than these which item is the same.
+//!
+//! A late `""` for a whole list ends what was told before it and nothing that was told since. So it goes on too,
+//! and behind it what newer messages told, also of a delta: no list has a form that ends one item alone.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -76,8 +79,20 @@ impl Names {
 
     /// Whether items of that name are kept, to be said again with what comes late.
     pub(super) fn keeps(&self, name: &str) -> bool {
-        let list = list_of(name).and_then(|list| self.by_item.get(list));
-        list.is_some_and(|is_open| *is_open)
+        let list = list_of(name).filter(|list| *list != BY_ACTION);
+        list.is_some_and(|list| self.by_item.contains_key(list))
+    }
+
+    /// Whether a segment deletes all of its list, whose items are told for themselves.
+    pub(super) fn deletes_all(&self, segment: &Segment<'_>) -> bool {
+        let id = segment.id();
+        if id == BY_ACTION || !self.by_item.contains_key(&*id) {
+            return false;
+        }
+        let keys = ITEMS.iter().find(|(list, _)| *list == id);
+        let first = keys.and_then(|(_, keys)| keys.first());
+        let first = first.and_then(|(n, _)| segment.field(*n));
+        first.is_some_and(|field| field.is_null())
     }
 
     /// The name of the list to which a segment belongs, or of itself where it is told for itself. Its
@@ -112,40 +127,40 @@ impl Names {
         }
     }
 
-    /// Newer messages have said what a segment says, and nothing has taken its place.
-    pub(super) fn is_over(&self, one: &Segment<'_>, said: &BTreeSet<String>) -> bool {
-        let name = self.name(one);
-        !self.keeps(&name) && said.contains(&*name)
-    }
-
-    /// Takes out of a message what newer ones have said of the lists of which nothing is declared, and says
-    /// the items that they told again.
+    /// Takes out of a message what newer ones have said of the lists of which nothing is declared or all is
+    /// deleted, and says the items that they told again. Gives those lists.
     pub(super) fn say_again(
         &self,
         message: &mut Working,
         said: &BTreeSet<String>,
         items: &[(String, Option<String>)],
-    ) -> Result<(), Halted> {
-        for (list, _) in self.by_item.iter().filter(|(_, is_open)| **is_open) {
+    ) -> Result<BTreeSet<&'static str>, Halted> {
+        let mut done = BTreeSet::new();
+        for (list, is_open) in &self.by_item {
             let is_own = |name: &str| list_of(name) == Some(list);
             let newest: Vec<_> = items.iter().filter(|(name, _)| is_own(name)).collect();
             let Some(v2) = read(message) else {
-                return Ok(());
+                break;
             };
             let own: Vec<_> = v2.segments().filter(|one| one.has_id(list)).collect();
-            let (over, news): (Vec<_>, Vec<_>) = own
-                .iter()
-                .map(|one| (one.index(), said.contains(&*self.name(one))))
-                .partition(|(_, is_over)| *is_over);
+            let is_over = |one: &&Segment<'_>| said.contains(&*self.name(one));
+            let (over, news): (Vec<&Segment<'_>>, Vec<_>) = own.iter().partition(is_over);
+            let deletes = news.iter().any(|one| self.deletes_all(one));
+            if !(*is_open || deletes) {
+                continue;
+            }
+            done.insert(*list);
             let is_kept = newest.iter().all(|(_, text)| text.is_some());
-            let out = over.iter().chain(news.iter().filter(|_| !is_kept));
-            let out = out.map(|(at, _)| *at).collect();
+            let lost = |one: &&&Segment<'_>| !is_kept && (*is_open || self.deletes_all(one));
+            let out = over.iter().chain(news.iter().filter(lost));
+            let out = out.map(|one| one.index()).collect();
+            let is_told = !news.is_empty() && !newest.is_empty() && is_kept;
             withhold(message, out)?;
-            if news.is_empty() || newest.is_empty() || !is_kept {
+            if !is_told {
                 continue;
             }
             let Some(v2) = message.document.as_any_mut().downcast_mut::<Message>() else {
-                return Ok(());
+                return Ok(done);
             };
             let last = v2.segments().rfind(|one| one.has_id(list));
             let mut at = last.map_or(0, |one| behind(&one).end);
@@ -154,7 +169,7 @@ impl Names {
             }
             number(v2, list).map_err(failed)?;
         }
-        Ok(())
+        Ok(done)
     }
 }
 

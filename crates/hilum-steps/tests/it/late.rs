@@ -242,6 +242,96 @@ fn items_of_lists_of_which_nothing_is_declared_end_the_same_in_every_order() {
     assert!(expected.list("AL1").is_empty());
 }
 
+#[test]
+fn a_late_deletion_of_a_list_ends_what_was_there_before_it_and_nothing_newer() {
+    let who = "Doe^Jane||19700101|F";
+    let messages = [
+        adt(
+            "A01",
+            1,
+            who,
+            "W1",
+            "AL1|1||PEN^Pen|MI\nAL1|2||NUTS^Nuts\nNK1|1|Doe^Jim|SPO\n",
+        ),
+        adt(
+            "A08",
+            2,
+            who,
+            "W1",
+            "AL1|1||\"\"\nDG1|1||J10^Flu\nNK1|1|\"\"\n",
+        ),
+        adt(
+            "A08",
+            3,
+            who,
+            "W1",
+            "AL1|1||LATEX^Latex|MO\nAL1|2||PEN^Pen|SV\n",
+        ),
+        // It has a list in place of the one before, and takes that of the visit away.
+        adt(
+            "A08",
+            4,
+            who,
+            "W1",
+            "AL1|1||\"\"\nAL1|2||SOY^Soy\nDG1|1||\"\"\n",
+        ),
+        adt(
+            "A03",
+            5,
+            who,
+            "W1",
+            "AL1|1||LATEX^Latex|SV\nDG1|1||E11^Diabetes\nNK1|1|Roe^Ann|MTH\n",
+        ),
+    ];
+    for lists in [
+        "",
+        "lists: { AL1: { says: delta }, DG1: { says: actions }, NK1: { says: delta } }\n",
+    ] {
+        let told: Vec<usize> = (0..messages.len()).collect();
+        let pas = format!("{}{lists}", PAS.1);
+        let received = |order: &[usize]| {
+            let site = &[(PAS.0, pas.as_str())];
+            let mut channel = Channel::new("hl7v2", site, "match: { system: pas }");
+            let mut receiver = Receiver {
+                reads: Lists::Added,
+                ..Receiver::default()
+            };
+            for &at in order {
+                receiver.apply(&channel.run(&messages[at]));
+            }
+            receiver
+        };
+        let expected = received(&told);
+        assert_eq!(expected.list("AL1"), ["LATEX", "SOY"]);
+        assert_eq!(expected.list("DG1"), ["E11"]);
+        assert_eq!(expected.list("NK1"), ["Roe"]);
+        for order in permutations(messages.len()) {
+            assert_eq!(received(&order), expected, "{order:?} {lists}");
+        }
+    }
+    // Who takes a list for all there is as well.
+    the_same_in_every_order(&messages);
+}
+
+#[test]
+fn a_late_deletion_goes_on_with_what_newer_messages_told_behind_it() {
+    let who = "Doe^Jane||19700101|F";
+    let mut channel = channel("newest");
+    let newer = "AL1|1||NUTS^Nuts^L|SV\nNTE|1||said again\n";
+    channel.run(&adt("A08", 5, who, "W1", newer));
+    let late = channel.run(&adt("A08", 3, who, "W1", "AL1|1||\"\"\n"));
+    let expected = ["AL1|1||\"\"", "AL1|2||NUTS^Nuts^L|SV", "NTE|1||said again"];
+    assert_eq!(lines_of(&late, "AL1"), expected);
+    // A newer deletion has said it already.
+    let again = channel.run(&adt("A08", 2, who, "W1", "AL1|1||\"\"\n"));
+    assert_eq!(again.disposition, Disposition::Filtered);
+    // What cannot be told again would be lost.
+    let long = format!("AL1|1||SOY||{}\n", "x".repeat(4_097));
+    channel.run(&adt("A08", 6, who, "W1", &long));
+    let late = adt("A08", 4, &format!("{who}|||Elm 1"), "W1", "AL1|1||\"\"\n");
+    assert!(lines_of(&channel.run(&late), "AL1").is_empty());
+}
+
 fn lines_of(processed: &Processed, list: &str) -> Vec<String> {
     let texts = outcome(processed);
     let lines = texts.iter().flat_map(|text| text.split(['\r', '\n']));
