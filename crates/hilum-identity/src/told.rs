@@ -243,6 +243,24 @@ fn take_in<R: Row>(
     Ok((now != *aside).then_some(now))
 }
 
+/// What was told of a visit under two numbers of its: the newest of each.
+pub(crate) fn join<R: Row>(own: &Aside, other: &Aside) -> Result<Aside, Unreadable> {
+    let mut told: Told<'_> = own.read::<_, R>()?;
+    let mut others: Told<'_> = other.read::<_, R>()?;
+    others.0.sort_by_key(|telling| SourceTime::from(telling.0));
+    for Telling(at, mut said) in others.0 {
+        let as_of = SourceTime::from(at);
+        let known = Known::of(&told);
+        said.retain(|(name, _)| {
+            let of_list = list_of(&name.0).and_then(|list| known.get(list));
+            let mut newer = [known.get(&name.0), of_list].into_iter().flatten();
+            newer.all(|known| known.at <= as_of)
+        });
+        told.record(said, as_of);
+    }
+    Ok(Aside::of(&told))
+}
+
 /// What is known of a survivor, in place of what is said of the number that was merged into it.
 fn in_place_of<R: Row>(
     aside: &Aside,

@@ -9,6 +9,7 @@ use super::{Cause, LinkError, Sides, surviving_visit, survivor};
 use crate::event::{Act, Event, Level};
 use crate::identifier::Identifier;
 use crate::record::{LinkChange, LinkEvent, Memory, Patient, Visit, read, write};
+use crate::told::join;
 
 /// Does what an event says. Gives the event's row, which is written as well; `None` if nothing was
 /// to be changed (the same event came before).
@@ -152,6 +153,17 @@ impl Changes<'_> {
         let before = old.as_ref().and_then(|row| row.into.clone());
         if before.as_ref() == Some(&into) {
             return Ok(());
+        }
+        if let (Some(row), Some(old)) = (&row, &old)
+            && act != Act::Merge
+        {
+            // What came first under its new number is said of the same visit.
+            let told = join::<Visit>(&row.told, &old.told)?;
+            let row = Visit {
+                told,
+                ..Visit::clone(row)
+            };
+            write(self.memory, &into, row);
         }
         if row.is_none() {
             let mut row = visit_of(self.memory, &into, &mut self.ids)?;

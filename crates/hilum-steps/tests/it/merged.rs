@@ -139,4 +139,12 @@ fn a_visit_with_another_number_is_the_same_visit() {
     let late = channel.run(&adt("A02", 9, "V1", "|||Elm 1^^Bonn"));
     assert_eq!(field(&late, "PV1", 19), "V9^^^HV^VN");
     assert_eq!(field(&late, "PV1", 3), "W10");
+    // And where the new number came first.
+    let mut channel = self::channel("");
+    channel.run(&adt("A01", 7, "V1", ""));
+    channel.run(&adt("A02", 10, "V1", ""));
+    channel.run(&adt("A08", 12, "V9", "").replace("|W12|", "||"));
+    channel.run(&link("A50", 11, "||||V1^^^HV^VN", "", "V9"));
+    let late = channel.run(&adt("A02", 9, "V1", "|||Elm 1^^Bonn"));
+    assert_eq!(field(&late, "PV1", 3), "W10");
 }
