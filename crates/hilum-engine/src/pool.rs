@@ -120,9 +120,8 @@ impl Drop for Pool {
     }
 }
 
-/// What a message may take longer for each megabyte. Steps look through large documents, for which a
-/// build that is not optimised needs many times as long.
-const MS_PER_MB: u64 = if cfg!(debug_assertions) { 250 } else { 10 };
+/// What a message may take longer for each megabyte: steps look through large documents.
+const MS_PER_MB: u64 = 10;
 
 /// The time that the steps of one message may take.
 #[derive(Debug)]

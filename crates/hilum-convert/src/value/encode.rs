@@ -1,100 +1,27 @@
 //! Base64, and text in URLs.
 
-const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+use base64::Engine as _;
+use base64::alphabet;
+use base64::engine::DecodePaddingMode;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
+
+/// Senders leave the padding out, and leave bits behind the last byte.
+pub(super) const LENIENT: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new()
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+        .with_decode_allow_trailing_bits(true),
+);
 
 /// Bytes in base64 (RFC 4648 §4).
 pub(crate) fn base64(bytes: &[u8]) -> String {
-    let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    let digit = |bits: u32| {
-        DIGITS
-            .get((bits & 63) as usize)
-            .map_or('A', |digit| char::from(*digit))
-    };
-    for chunk in bytes.chunks(3) {
-        let mut word = 0_u32;
-        for at in 0..3 {
-            word = word << 8 | u32::from(chunk.get(at).copied().unwrap_or(0));
-        }
-        out.push(digit(word >> 18));
-        out.push(digit(word >> 12));
-        out.push(if chunk.len() > 1 {
-            digit(word >> 6)
-        } else {
-            '='
-        });
-        out.push(if chunk.len() > 2 { digit(word) } else { '=' });
-    }
-    out
+    STANDARD.encode(bytes)
 }
 
 /// The bytes of base64 without white space; `None` where it is none.
 pub(crate) fn from_base64(text: &str) -> Option<Vec<u8>> {
-    let mut bytes = Vec::with_capacity(text.len() / 4 * 3 + 2);
-    let mut decoder = FromBase64::default();
-    let is_whole = decoder.take(text.as_bytes(), &mut bytes) && decoder.finish(&mut bytes);
-    is_whole.then_some(bytes)
+    LENIENT.decode(text).ok()
 }
-
-/// Base64 without white space that comes in parts.
-#[derive(Debug, Default)]
-pub(crate) struct FromBase64 {
-    word: u32,
-    digits: usize,
-    padding: usize,
-}
-
-impl FromBase64 {
-    /// The bytes of the next part; false if this cannot be base64 any more.
-    pub(crate) fn take(&mut self, part: &[u8], bytes: &mut Vec<u8>) -> bool {
-        for byte in part {
-            let six = match VALUES.get(usize::from(*byte)) {
-                Some(six) if *six < 64 && self.padding == 0 => u32::from(*six),
-                _ if *byte == b'=' => {
-                    self.padding += 1;
-                    continue;
-                }
-                _ => return false,
-            };
-            self.word = self.word << 6 | six;
-            self.digits += 1;
-            // Four digits are three bytes.
-            if self.digits.is_multiple_of(4) {
-                let [_, high, middle, low] = self.word.to_be_bytes();
-                bytes.extend_from_slice(&[high, middle, low]);
-            }
-        }
-        true
-    }
-
-    /// The bytes that are left; false if all of it was no base64.
-    pub(crate) fn finish(&self, bytes: &mut Vec<u8>) -> bool {
-        let left = match self.digits % 4 {
-            0 => 0,
-            // A single digit is no byte.
-            1 => return false,
-            digits => digits - 1,
-        };
-        let word = self.word << (6 * (3 - left));
-        let [_, high, middle, _] = word.to_be_bytes();
-        bytes.extend([high, middle].iter().take(left));
-        self.padding <= 2
-    }
-}
-
-/// The value of each digit; 64 of what is none.
-#[expect(
-    clippy::indexing_slicing,
-    reason = "evaluated by the compiler, which would refuse it"
-)]
-const VALUES: [u8; 256] = {
-    let mut values = [64; 256];
-    let mut at = 0;
-    while at < DIGITS.len() {
-        values[DIGITS[at] as usize] = at as u8;
-        at += 1;
-    }
-    values
-};
 
 /// Hexadecimal digits as base64; `None` where they are none.
 pub(crate) fn hex_to_base64(text: &str) -> Option<String> {

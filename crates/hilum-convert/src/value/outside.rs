@@ -4,10 +4,12 @@ use std::fmt;
 
 use sha1::{Digest as _, Sha1};
 
-use super::encode::FromBase64;
+use base64::Engine as _;
+
+use super::encode::LENIENT;
 use super::magic;
 
-/// Bytes that are read at once.
+/// Bytes that are read at once; four digits are three bytes.
 const PART_BYTES: usize = 64 * 1024;
 
 /// What is said of a document although it lies outside memory: its hash, and how it begins.
@@ -23,27 +25,30 @@ impl Outside {
     /// base64 or cannot be read.
     #[must_use]
     pub fn read(mut read: impl FnMut(&mut [u8]) -> Option<usize>) -> Option<Self> {
-        let mut part = vec![0; PART_BYTES];
-        let mut bytes = Vec::with_capacity(PART_BYTES);
-        let (mut decoder, mut sha1) = (FromBase64::default(), Sha1::new());
-        let mut beginning = Vec::new();
+        let (mut part, mut bytes) = (vec![0; PART_BYTES], vec![0; PART_BYTES / 4 * 3]);
+        // Digits of the part before that were no whole four, and whether its padding has come.
+        let (mut left, mut is_ended) = (0, false);
+        let (mut sha1, mut beginning) = (Sha1::new(), Vec::new());
         loop {
-            let length = read(&mut part)?;
-            bytes.clear();
-            let is_whole = match length {
-                0 => decoder.finish(&mut bytes),
-                _ => decoder.take(part.get(..length)?, &mut bytes),
-            };
-            if !is_whole {
+            let length = read(part.get_mut(left..)?)?;
+            let held = left + length;
+            let whole = if length == 0 { held } else { held - held % 4 };
+            let digits = part.get(..whole)?;
+            if is_ended && !digits.is_empty() {
                 return None;
             }
+            is_ended |= digits.ends_with(b"=");
+            let decoded = LENIENT.decode_slice(digits, &mut bytes).ok()?;
+            let decoded = bytes.get(..decoded)?;
             let missing = magic::BEGINNING_BYTES.saturating_sub(beginning.len());
-            beginning.extend(bytes.iter().take(missing));
-            sha1.update(&bytes);
+            beginning.extend(decoded.iter().take(missing));
+            sha1.update(decoded);
             if length == 0 {
                 let hash = sha1.finalize().into();
                 return Some(Self { hash, beginning });
             }
+            part.copy_within(whole..held, 0);
+            left = held - whole;
         }
     }
 }
