@@ -140,9 +140,9 @@ impl<'m> Run<'_, 'm> {
         self.first(segment, field).map(|value| self.text_of(&value))
     }
 
-    /// Looks into a document (in base64) that became an attachment: its hash is written, and it is
-    /// told where its bytes begin otherwise than the type that it was given. Of what lies outside
-    /// memory the settings say so.
+    /// Looks into a document (in base64) that became an attachment: its size and hash are written (FHIR
+    /// R4 datatypes.html#Attachment), and it is told where its bytes begin otherwise than the type that
+    /// it was given. Of what lies outside memory the settings say so.
     pub(super) fn document(&mut self, turn: &Turn<'_, 'm>, data: &str) {
         let attachment = turn.frame.target.at;
         let names = names();
@@ -150,23 +150,31 @@ impl<'m> Run<'_, 'm> {
             return;
         }
         let inside;
-        let (hash, beginning) = if data.starts_with(ATTACHMENT_TOKEN) {
+        let (size, hash, beginning) = if data.starts_with(ATTACHMENT_TOKEN) {
             let Some(outside) = self.settings.outside.get(data) else {
                 return;
             };
-            (outside.hash, outside.beginning.as_slice())
+            (outside.size, outside.hash, outside.beginning.as_slice())
         } else {
             let Some(bytes) = encode::from_base64(data) else {
                 return;
             };
             inside = bytes;
-            (Sha1::digest(&inside).into(), inside.as_slice())
+            (
+                inside.len(),
+                Sha1::digest(&inside).into(),
+                inside.as_slice(),
+            )
         };
         let kind = self.draft.child(attachment, names.attachment_type);
         let kind = kind.and_then(|kind| self.draft.text(kind));
         if let Some(rule) = magic::contradiction(kind, beginning) {
             let place = self.place_of(turn);
             self.finding(FindingCode::AttachmentType, place, Some(rule));
+        }
+        // An unsignedInt has no more.
+        if i32::try_from(size).is_ok() {
+            self.put(attachment, names.attachment_size, &size.to_string());
         }
         let hash = encode::base64(&hash);
         self.put(attachment, names.attachment_hash, &hash);

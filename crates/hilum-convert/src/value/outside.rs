@@ -12,9 +12,11 @@ use super::magic;
 /// Bytes that are read at once; four digits are three bytes.
 const PART_BYTES: usize = 64 * 1024;
 
-/// What is said of a document although it lies outside memory: its hash, and how it begins.
+/// What is said of a document although it lies outside memory: its size, its hash, and how it begins.
 #[derive(Clone)]
 pub struct Outside {
+    /// Its bytes.
+    pub(crate) size: usize,
     pub(crate) hash: [u8; 20],
     pub(crate) beginning: Vec<u8>,
 }
@@ -28,7 +30,7 @@ impl Outside {
         let (mut part, mut bytes) = (vec![0; PART_BYTES], vec![0; PART_BYTES / 4 * 3]);
         // Digits of the part before that were no whole four, and whether its padding has come.
         let (mut left, mut is_ended) = (0, false);
-        let (mut sha1, mut beginning) = (Sha1::new(), Vec::new());
+        let (mut size, mut sha1, mut beginning) = (0, Sha1::new(), Vec::new());
         loop {
             let length = read(part.get_mut(left..)?)?;
             let held = left + length;
@@ -42,10 +44,15 @@ impl Outside {
             let decoded = bytes.get(..decoded)?;
             let missing = magic::BEGINNING_BYTES.saturating_sub(beginning.len());
             beginning.extend(decoded.iter().take(missing));
+            size += decoded.len();
             sha1.update(decoded);
             if length == 0 {
                 let hash = sha1.finalize().into();
-                return Some(Self { hash, beginning });
+                return Some(Self {
+                    size,
+                    hash,
+                    beginning,
+                });
             }
             part.copy_within(whole..held, 0);
             left = held - whole;
@@ -97,6 +104,8 @@ mod tests {
             for part in [1, 3, 7, PART_BYTES] {
                 let found = read(text, part);
                 assert_eq!(found.as_ref().map(|found| found.hash), hash, "{part}");
+                let size = bytes.as_ref().map(Vec::len);
+                assert_eq!(found.as_ref().map(|found| found.size), size, "{part}");
                 let start = bytes.as_ref().map(|bytes| {
                     let end = bytes.len().min(magic::BEGINNING_BYTES);
                     bytes[..end].to_vec()

@@ -310,22 +310,26 @@ fn a_code_of_the_laboratory_stays_beside_the_loinc() {
 }
 
 #[test]
-fn a_document_has_its_hash_and_is_told_where_it_is_another_one() {
-    let check = |obx5: &str, told: &[FindingCode], hash: &str| {
+fn a_document_has_its_size_and_hash_and_is_told_where_it_is_another_one() {
+    let check = |obx5: &str, told: &[FindingCode], size: u64, hash: &str| {
         let converted = convert(&format!("OBX|1|ED|A^B^L||{obx5}||||||F"), &settings());
         assert_eq!(codes(&converted), told, "{obx5}");
         let found = observation(&converted);
-        assert_eq!(found["extension"][0]["valueAttachment"]["hash"], hash);
+        let attachment = &found["extension"][0]["valueAttachment"];
+        assert_eq!(attachment["size"], size, "{obx5}");
+        assert_eq!(attachment["hash"], hash, "{obx5}");
     };
     check(
         "L^AP^PDF^Base64^JVBERi0xLjQK",
         &[],
+        9,
         "lWB7AtSKeGy3hol9cnEU/HmBSx4=",
     );
     check(
         "L^IM^JPEG^Base64^JVBERi0xLjQK",
         &[FindingCode::AttachmentType],
+        9,
         "lWB7AtSKeGy3hol9cnEU/HmBSx4=",
     );
-    check("L^TX^PLAIN^A^Hi", &[], "lN2eCMEpx4X38lboL74KMObRrkA=");
+    check("L^TX^PLAIN^A^Hi", &[], 2, "lN2eCMEpx4X38lboL74KMObRrkA=");
 }

@@ -118,6 +118,8 @@ async fn a_document_of_40_mb_is_stored_and_read_without_being_held_whole() {
     let url = at(&first, "/content/0/attachment/url").to_owned();
     let hash = |reference: &Value| at(reference, "/content/0/attachment/hash").to_owned();
     assert_eq!(hash(&first), "JeZjIEdhCRG8GyDNzuGnt/ghZnU=");
+    let size = |reference: &Value| reference["content"][0]["attachment"]["size"].clone();
+    assert_eq!(size(&first), LARGE / 4 * 3);
     peak(&hospital);
     let read = hospital.read(&url).await;
     let given = peak(&hospital).saturating_sub(before);
@@ -133,6 +135,7 @@ async fn a_document_of_40_mb_is_stored_and_read_without_being_held_whole() {
     let corrected = reference().await;
     assert_eq!(at(&corrected, "/content/0/attachment/url"), url);
     assert_eq!(hash(&corrected), "lWB7AtSKeGy3hol9cnEU/HmBSx4=");
+    assert_eq!(size(&corrected), 9);
     let now = hospital.get(&url).await;
     assert_eq!(at(&now, "/data"), "JVBERi0xLjQK");
     assert_eq!(at(&now, "/meta/versionId"), "2");
