@@ -230,6 +230,13 @@ impl Report {
             .count()
     }
 
+    /// Where the errors are.
+    pub(crate) fn error_spans(&self) -> impl Iterator<Item = Span> {
+        let errors = self.drafts.iter();
+        let errors = errors.filter(|draft| draft.severity == Severity::Error);
+        errors.filter_map(|draft| draft.span)
+    }
+
     /// The problems with their places, by file and line.
     pub(crate) fn finish(self, files: &Files) -> Vec<Diagnostic> {
         let all = self.drafts.len();

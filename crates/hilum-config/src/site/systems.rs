@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::view::SecretState;
 use crate::check::{Scope, check};
-use crate::diagnostic::{Draft, Report};
+use crate::diagnostic::{Draft, Report, closest};
 use crate::file::{
     ControlIdFile, DecimalFile, IdentifierFile, ListSays, ListsFile, SystemFile,
     UnknownPatientFile, schema_of,
@@ -45,6 +45,9 @@ pub(crate) struct System {
     pub(crate) tree: Node,
     /// All of its file, overlay included, for digests and documents.
     pub(crate) data: Value,
+    /// Keys of which the file says something that could not be read, misspelt ones as what they are
+    /// close to; what is missing there is no problem of its own.
+    pub(crate) unread: BTreeSet<String>,
 }
 
 /// Reads a system; what is wrong is reported, what can be read is given nevertheless, so that
@@ -56,7 +59,8 @@ pub(crate) fn read_system(
     report: &mut Report,
 ) -> System {
     let mut own = Report::default();
-    let (data, _) = check(scope, &schema_of::<SystemFile>(), node, &mut own);
+    let schema = schema_of::<SystemFile>();
+    let (data, _) = check(scope, &schema, node, &mut own);
     if let Some(settings) = node.get("settings") {
         secrets(scope, settings, &mut own);
     }
@@ -66,13 +70,13 @@ pub(crate) fn read_system(
     if let Some(node) = node.get("lists") {
         lists(node, &mut own);
     }
-    let clean = own.errors() == 0;
+    let unread = unread(node, &schema, &own);
     report.absorb(own);
-    let read = if clean {
-        serde_json::from_value::<SystemFile>(data.clone()).ok()
-    } else {
-        None
-    };
+    let mut good = data.clone();
+    if let Some(keys) = good.as_object_mut() {
+        keys.retain(|key, _| !unread.contains(key));
+    }
+    let read = serde_json::from_value::<SystemFile>(good).ok();
     let name = node
         .get("system")
         .and_then(Node::text)
@@ -94,7 +98,27 @@ pub(crate) fn read_system(
         span,
         tree: node.clone(),
         data,
+        unread,
     }
+}
+
+/// The keys of a system in which there are errors, and what those that nobody knows are close to.
+fn unread(node: &Node, schema: &Value, report: &Report) -> BTreeSet<String> {
+    let known = || schema.get("properties").and_then(Value::as_object);
+    let mut unread = BTreeSet::new();
+    for (key, value) in node.entries() {
+        let is_wrong = |span: Span| span.is_within(key.span) || value.has(span);
+        if !report.error_spans().any(is_wrong) {
+            continue;
+        }
+        let mut names = known().into_iter().flat_map(|known| known.keys());
+        if !names.any(|name| *name == key.text) {
+            let names = known().into_iter().flat_map(|known| known.keys());
+            unread.extend(closest(&key.text, names.map(String::as_str)).map(str::to_owned));
+        }
+        unread.insert(key.text.clone());
+    }
+    unread
 }
 
 fn info(file: SystemFile) -> SystemInfo {

@@ -17,6 +17,13 @@ pub(crate) struct Span {
     pub(crate) end: u32,
 }
 
+impl Span {
+    /// It is a part of the other, or all of it.
+    pub(crate) fn is_within(self, other: Self) -> bool {
+        self.file == other.file && other.start <= self.start && self.end <= other.end
+    }
+}
+
 /// A file that was read.
 #[derive(Clone, Debug)]
 pub(crate) struct SourceFile {

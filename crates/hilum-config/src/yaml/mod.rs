@@ -98,6 +98,14 @@ impl Node {
             .is_some_and(|scalar| scalar.value == Value::Null)
     }
 
+    /// A place lies in this node; an overlay puts parts of several files together.
+    pub(crate) fn has(&self, place: Span) -> bool {
+        let is_below = |(key, value): &(Key, Self)| place.is_within(key.span) || value.has(place);
+        place.is_within(self.span)
+            || self.entries().iter().any(is_below)
+            || self.items().iter().any(|item| item.has(place))
+    }
+
     /// The node at the end of a path of keys and list indexes, and the place of the last part that
     /// is there.
     #[must_use]

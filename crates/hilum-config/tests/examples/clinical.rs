@@ -387,3 +387,50 @@ fn a_source_of_hl7_v2_names_its_system() {
     let found = problems(&[("channels/a.yaml", &delimited)]);
     assert!(found.is_empty(), "{found:?}");
 }
+
+#[test]
+fn what_cannot_be_read_of_a_system_is_no_second_problem_of_those_who_need_it() {
+    let channel = "channel: a\nfrom: { mllp: { system: lis, listen: 127.0.0.1:0 } }\nformat: hl7v2\nsteps: [ { match: {} } ]\nto: { ehr: { mllp: { system: ehr } } }\n";
+    let check = |lis: &str, ehr: &str, expected: &[(&str, &str)]| {
+        let files = [
+            ("channels/a.yaml", channel),
+            ("systems/lis.yaml", lis),
+            ("systems/ehr.yaml", ehr),
+        ];
+        let found = problems(&files);
+        let found: Vec<_> = found.iter().map(|d| (d.code, d.message.as_str())).collect();
+        assert_eq!(found, expected, "{lis}{ehr}");
+    };
+    check(LIS, EHR, &[]);
+    let unknown = |key: &str| format!("unknown key `{key}`");
+    for (from, to) in [
+        ("system: lis\n", "system: lis\nzoen: Europe/Berlin\n"),
+        ("identifiers", "identifers"),
+        ("authority", "autority"),
+    ] {
+        let key = to.trim_start_matches("system: lis\n").split(':').next();
+        let text = unknown(key.unwrap());
+        check(&LIS.replace(from, to), EHR, &[("E0101", &text)]);
+    }
+    check(
+        &format!("{LIS}clock-skew: soon\n"),
+        EHR,
+        &[("E0110", "not a duration")],
+    );
+    check(
+        LIS,
+        &EHR.replace("addresses", "adresses"),
+        &[("E0101", &unknown("adresses"))],
+    );
+    // What is missing although nothing is wrong there is a problem of its own.
+    let none = "`lis` does not say who assigns its identifiers";
+    check(
+        "system: lis\nzoen: Europe/Berlin\n",
+        EHR,
+        &[
+            ("E0101", &unknown("zoen")),
+            ("E0118", none),
+            ("E0127", none),
+        ],
+    );
+}

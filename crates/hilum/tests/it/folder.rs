@@ -75,7 +75,7 @@ const EHR: &str = "systems/ehr.yaml";
 type Mistake = (&'static str, &'static str, &'static str, [&'static str; 3]);
 
 /// Each stops the site.
-const MISTAKES: [Mistake; 12] = [
+const MISTAKES: [Mistake; 14] = [
     (
         CHANNEL,
         "{ system: ehr }",
@@ -155,6 +155,22 @@ const MISTAKES: [Mistake; 12] = [
         "addresses:",
         "settings: { mllp: { tls: { caa: x } } }\naddresses:",
         ["ehr.yaml:3", "unknown field `caa`", "keys: certificate"],
+    ),
+    (
+        EHR,
+        "addresses:",
+        "adresses:",
+        [
+            "ehr.yaml:3:1",
+            "unknown key `adresses`",
+            "did you mean `addresses`",
+        ],
+    ),
+    (
+        EHR,
+        "addresses:",
+        "zoen: Europe/Berlin\naddresses:",
+        ["ehr.yaml:3:1", "unknown key `zoen`", "did you mean `zone`"],
     ),
 ];
 

@@ -157,10 +157,32 @@ impl<'g, V: Fn() -> SiteView<'g>> Builder<'_, 'g, V> {
                 })
             }
             Err(problems) => {
-                let draft = |problem| self.place(piece, problem);
-                report.extend(problems.into_iter().map(draft));
+                let problems = problems.into_iter();
+                let own = problems.filter(|problem| !self.follows(piece, problem));
+                report.extend(own.map(|problem| self.place(piece, problem)));
                 None
             }
+        }
+    }
+
+    /// A component misses in a system's file what could not be read there: the one error is reported
+    /// already.
+    fn follows(&self, piece: &Piece, problem: &Problem) -> bool {
+        let (name, key) = match problem.elsewhere.as_deref() {
+            Some(Elsewhere::System(name)) => (Some(name.as_str()), problem.key.first()),
+            Some(Elsewhere::File { .. }) => (None, None),
+            // It says of the system that is named here what it lacks, and not under which key.
+            None if problem.key == ["system"] => {
+                (piece.config.get("system").and_then(Value::as_str), None)
+            }
+            None => (None, None),
+        };
+        let Some(system) = name.and_then(|name| self.gathered.systems.get(name)) else {
+            return false;
+        };
+        match key {
+            Some(key) => system.unread.contains(key),
+            None => !system.unread.is_empty(),
         }
     }
 

@@ -51,7 +51,8 @@ pub(super) fn check(gathered: &Gathered, channels: &[Checked<'_>], report: &mut 
     }
     for (name, span) in named {
         let undeclared = |system: &&System| {
-            system.tree.get("identifiers").is_none() && system.tree.get("no-patients").is_none()
+            let is_said = |key| system.tree.get(key).is_some() || system.unread.contains(key);
+            !is_said("identifiers") && !is_said("no-patients")
         };
         if let Some(system) = gathered.systems.get(name).filter(undeclared) {
             let text = format!("`{name}` does not say who assigns its identifiers");
