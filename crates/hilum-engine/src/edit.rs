@@ -22,14 +22,14 @@ pub struct StateEdit<'a> {
     /// The time, Unix milliseconds.
     pub now_ms: u64,
     reads: Vec<StateRead>,
-    writes: BTreeMap<(String, String), Option<Bytes>>,
+    writes: BTreeMap<(String, String), (Option<Bytes>, Option<u64>)>,
 }
 
 impl StateEdit<'_> {
     /// The value of a key, with what this edit has already changed.
     pub fn get(&mut self, scope: &str, key: &str) -> Option<Bytes> {
         let name = (scope.to_owned(), key.to_owned());
-        if let Some(value) = self.writes.get(&name) {
+        if let Some((value, _)) = self.writes.get(&name) {
             return value.clone();
         }
         let stored = StateView::get(self.core, scope, key);
@@ -42,10 +42,10 @@ impl StateEdit<'_> {
         stored.value
     }
 
-    /// Changes a value; `None` removes it.
-    pub fn put(&mut self, scope: &str, key: &str, value: Option<Bytes>) {
+    /// Changes a value; `None` removes it. It is forgotten at `until_ms`, Unix milliseconds, or never.
+    pub fn put(&mut self, scope: &str, key: &str, value: Option<Bytes>, until_ms: Option<u64>) {
         let name = (scope.to_owned(), key.to_owned());
-        self.writes.insert(name, value);
+        self.writes.insert(name, (value, until_ms));
     }
 }
 
@@ -75,12 +75,13 @@ impl Engine {
             let StateEdit {
                 id, reads, writes, ..
             } = state;
-            let writes = writes.into_iter().map(|((scope, key), value)| StateChange {
+            let change = |((scope, key), (value, expires_ms))| StateChange {
                 scope,
                 key,
                 value,
-                expires_ms: None,
-            });
+                expires_ms,
+            };
+            let writes = writes.into_iter().map(change);
             match store::record_edit(core, id, reason, reads, writes.collect()).await {
                 Ok(()) => return Ok(Ok(done)),
                 Err(AcceptFailure::Stale) => {}

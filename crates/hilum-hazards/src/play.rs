@@ -9,7 +9,9 @@ use anyhow::{Context as _, bail};
 use bytes::Bytes;
 use hilum_engine::{Critical, Held, OldState, OnlyOpen, OperateError, Replay, StateEdit};
 use hilum_faultfs::Faults;
-use hilum_identity::{Cause, Identifier, LinkError, Memory, REASSIGNED, UNDO, undo};
+use hilum_identity::{
+    Cause, Identifier, LinkError, Memory, REASSIGNED, UNDO, remembered_until, undo,
+};
 use hilum_journal::{DeliveryState, Disposition, PAGE_MAX, Query, StoredMessage};
 use hilum_message::{DeliveryId, MessageId};
 
@@ -573,6 +575,7 @@ impl Memory for Links<'_, '_> {
     }
 
     fn write(&mut self, scope: &'static str, key: &str, value: Option<Bytes>) {
-        self.0.put(scope, key, value);
+        let until = remembered_until(scope, self.0.now_ms).filter(|_| value.is_some());
+        self.0.put(scope, key, value, until);
     }
 }

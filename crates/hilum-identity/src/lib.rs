@@ -35,7 +35,8 @@ pub use links::{
 pub use person::{Comparison, Likeness, Person, birth_order};
 pub use record::{
     CHILDREN_MAX, Changed, EVENTS_KEPT, LinkChange, LinkEvent, Memory, ORDER_REMEMBERED_MS, Order,
-    Patient, Row, Rows, Said, Standing, Unreadable, VISITS_KEPT, Visit, read, write,
+    Patient, Row, Rows, Said, Standing, Unreadable, VISITS_KEPT, Visit, read, remembered_until,
+    write,
 };
 pub use remember::remember;
 pub use reported::{OBSERVATIONS_MAX, Observation, Vouched, digest, report};

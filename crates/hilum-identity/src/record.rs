@@ -161,16 +161,22 @@ impl Memory for StepContext<'_> {
     }
 
     fn write(&mut self, scope: &'static str, key: &str, value: Option<Bytes>) {
-        // Patients and visits come back; an order ends, and its number may be given again.
-        let until = self.arrived_ms.saturating_add(ORDER_REMEMBERED_MS);
-        let until = (scope == Order::SCOPE && value.is_some()).then_some(until);
+        let until = remembered_until(scope, self.arrived_ms).filter(|_| value.is_some());
         self.put(scope, key, value, until);
     }
 }
 
-/// How long an order is remembered of which nothing new is said, in milliseconds: three years. Reports and
-/// their corrections have to be kept for two (42 CFR 493.1105(a)(6)).
+/// How long an order is remembered of which nothing new is said, in milliseconds: three years. It is our
+/// choice: ordinary reports and their corrections are kept for two years where a law says how long (42 CFR
+/// 493.1105(a)), pathology and transfusion for ten and more, and a laboratory gives its numbers again.
 pub const ORDER_REMEMBERED_MS: u64 = 3 * 366 * 86_400_000;
+
+/// Until when a row of a scope is remembered that was written at a time, both in Unix milliseconds; `None`
+/// for ever. Patients and visits come back; an order ends, and its number may be given again.
+#[must_use]
+pub fn remembered_until(scope: &str, at_ms: u64) -> Option<u64> {
+    (scope == Order::SCOPE).then(|| at_ms.saturating_add(ORDER_REMEMBERED_MS))
+}
 
 /// A map, for tests and tools.
 impl Memory for BTreeMap<(String, String), Bytes> {

@@ -8,7 +8,7 @@ use hilum_component::BoxFuture;
 use hilum_engine::{Held, StateEdit};
 use hilum_identity::{
     Cause, Identifier, LinkError, LinkEvent, Memory, Patient, REASSIGNED, UNDO, linked, read,
-    survivor, undo,
+    remembered_until, survivor, undo,
 };
 use hilum_message::MessageId;
 use http::StatusCode;
@@ -86,7 +86,8 @@ impl Memory for Links<'_, '_> {
     }
 
     fn write(&mut self, scope: &'static str, key: &str, value: Option<Bytes>) {
-        self.0.put(scope, key, value);
+        let until = remembered_until(scope, self.0.now_ms).filter(|_| value.is_some());
+        self.0.put(scope, key, value, until);
     }
 }
 

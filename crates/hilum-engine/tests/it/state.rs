@@ -1,5 +1,7 @@
 //! State that messages change.
 
+use std::time::Duration;
+
 use hilum_component::{Flow, StepPlan};
 
 use crate::kit::{Hub, Receiver, Sender, With, channel, line, out, plan, step};
@@ -36,4 +38,30 @@ async fn concurrent_messages_lose_no_change_of_the_state() {
     sender.send_all(["last|ORU|p|x"]).await;
     crate::kit::until("the last", || receiver.texts().len() == COUNT + 1).await;
     assert_eq!(receiver.texts()[COUNT], format!("last|ORU|p|{}", COUNT + 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_person_writes_is_forgotten_when_its_writer_says() {
+    const HOUR: Duration = Duration::from_secs(3_600);
+    let (sender, receiver) = (Sender::new(), Receiver::new("ehr"));
+    let hub = Hub::start(plan([channel("lab", &sender).to(out(&receiver))])).await;
+    let until_ms = |now_ms: u64| now_ms + u64::try_from(HOUR.as_millis()).unwrap();
+    let written = hub.engine().edit_state("for an hour", |state| {
+        let until = until_ms(state.now_ms);
+        state.put("order", "hour", Some("a".into()), Some(until));
+        state.put("order", "ever", Some("b".into()), None);
+        Ok::<_, ()>(())
+    });
+    assert!(written.await.unwrap().is_ok());
+    let read = async || {
+        let look = hub.engine().edit_state("looked at", |state| {
+            Ok::<_, ()>(["hour", "ever"].map(|key| state.get("order", key).is_some()))
+        });
+        look.await.unwrap().unwrap()
+    };
+    assert_eq!(read().await, [true, true]);
+    hub.advance(HOUR / 2);
+    assert_eq!(read().await, [true, true]);
+    hub.advance(HOUR);
+    assert_eq!(read().await, [false, true]);
 }
