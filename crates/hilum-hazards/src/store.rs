@@ -199,6 +199,7 @@ struct Patients(BTreeMap<String, One>);
 struct One {
     number: String,
     who: String,
+    persons: String,
     replaced_by: Option<String>,
 }
 
@@ -214,6 +215,7 @@ impl Patients {
             let one = One {
                 number: number(patient),
                 who: with_labels(&who(patient), patient),
+                persons: persons(patient),
                 replaced_by: by,
             };
             (format!("Patient/{}", text(&patient["id"])), one)
@@ -226,6 +228,13 @@ impl Patients {
         let mut facts = BTreeMap::new();
         for one in self.0.values().filter(|one| one.replaced_by.is_none()) {
             put(&mut facts, one.number.clone(), one.who.clone());
+            if !one.persons.is_empty() {
+                put(
+                    &mut facts,
+                    format!("{} of person", one.number),
+                    one.persons.clone(),
+                );
+            }
         }
         facts
     }
@@ -349,6 +358,14 @@ fn number(resource: &Value) -> String {
     };
     let found = numbers.iter().find(own).or(numbers.first());
     found.map_or("", |one| text(&one["value"])).to_owned()
+}
+
+/// The numbers of the person that a patient is, above its own (PID-2).
+fn persons(patient: &Value) -> String {
+    let all = patient["identifier"].as_array().into_iter().flatten();
+    let persons = all.filter(|one| one["type"]["coding"][0]["code"] == "PI");
+    let values: Vec<&str> = persons.map(|one| text(&one["value"])).collect();
+    values.join(", ")
 }
 
 /// Name, birth date and sex, as a receiver of HL7 v2 shows them.

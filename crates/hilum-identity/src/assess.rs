@@ -263,7 +263,12 @@ fn patients(
     found: &mut Assessment,
 ) -> Result<(), LinkError> {
     let mut known = false;
+    let moved = moved(facts);
     for identifier in &facts.sides.patients {
+        // What is known of a number that is moved is known of the wrong one.
+        if moved.contains(identifier) {
+            continue;
+        }
         let key = identifier.key();
         let (now, row) = survivor(memory, &key)?;
         let followed = now != key;
@@ -272,9 +277,11 @@ fn patients(
             if let Some(now) = Identifier::of_key(&now) {
                 found.followed.push((identifier.clone(), now));
             }
-            // A message that changes links names merged numbers by right.
+            // A message that changes links names merged numbers by right, and what names the survivor
+            // too is about that one.
             let relinks = facts.event.is_some_and(Event::relinks);
-            if facts.kind == Kind::Registration && !relinks {
+            let names_it = facts.sides.patients.iter().any(|one| one.key() == now);
+            if facts.kind == Kind::Registration && !relinks && !names_it {
                 found.contradicts(Contradiction::DemographicsOfMerged);
             }
         }
@@ -314,6 +321,17 @@ fn patients(
         found.lacks(Unknown::Patient);
     }
     Ok(())
+}
+
+/// The numbers that a message moves to another patient.
+fn moved(facts: &Facts) -> Vec<Identifier> {
+    let moves = facts
+        .event
+        .is_some_and(|event| event.act == Act::Move && event.levels.contains(&Level::Patient));
+    if !moves || facts.sides.moved_to().is_empty() {
+        return Vec::new();
+    }
+    facts.sides.moved()
 }
 
 /// Whether a registration corrects the birth order of its child, and is not about another one: all else

@@ -20,8 +20,19 @@ pub const TAKES_BACK: &str = "urn:hilum:takes-back";
 /// no link between visits.
 pub const MERGED_INTO: &str = "urn:hilum:merged-into";
 
-/// The extension that says that what belongs to a visit goes with it to another patient.
+/// The extension that says what is moved to another patient: [`WITH_SUBJECT`] or [`WITH_NUMBERS`].
 pub const MOVES: &str = "urn:hilum:moves";
+
+/// What belongs to a visit or an account goes with it.
+pub const WITH_SUBJECT: &str = "subject";
+
+/// All that is under the numbers of a patient goes with them, and so the patient that has them must not
+/// have others.
+pub const WITH_NUMBERS: &str = "identifier";
+
+/// The extension with the identifiers that a resource has no more: of each system and value with `|`
+/// between them, percent-encoded, with a space between two of them.
+pub const GIVES_UP: &str = "urn:hilum:gives-up";
 
 /// The extension with the lists of which the message has all there is, on the patient, visit or account
 /// that has them: of each the type of its resources, `@` and what tells it from other lists of that type.
@@ -31,7 +42,7 @@ pub const WHOLE: &str = "urn:hilum:whole";
 pub const LISTED: &str = "urn:hilum:listed";
 
 /// The extensions of a Bundle on its way, which a server elsewhere never gets.
-pub const ALL: [&str; 6] = [TIME, DELETES, TAKES_BACK, MOVES, WHOLE, LISTED];
+pub const ALL: [&str; 7] = [TIME, DELETES, TAKES_BACK, MOVES, GIVES_UP, WHOLE, LISTED];
 
 /// The system of the tag of a version that came late.
 pub const TAG: &str = "urn:hilum:as-of";

@@ -110,6 +110,13 @@ impl<'a> Segment<'a> {
         number.unwrap_or_default()
     }
 
+    /// The numbers of all repetitions.
+    fn numbers(&self, n: usize) -> Vec<&'a str> {
+        let all = self.field(n).split('~').filter(|one| !one.is_empty());
+        all.map(|one| one.split('^').next().unwrap_or_default())
+            .collect()
+    }
+
     /// A component of the first repetition.
     fn part(&self, n: usize, component: usize) -> &'a str {
         let first = self.field(n).split('~').next().unwrap_or_default();
@@ -211,7 +218,7 @@ impl Receiver {
         let visit = all.iter().find(|one| one.id() == "PV1");
         let visit_number = visit.map_or("", |visit| visit.part(19, 1));
         if let Some(former) = former {
-            self.relink(event, former, number, visit_number);
+            self.relink(event, former, pid, visit_number);
         }
         if event == "A29" {
             self.patients.remove(number);
@@ -282,18 +289,36 @@ impl Receiver {
     }
 
     /// Merges and moves: what it has goes with the number.
-    fn relink(&mut self, event: &str, former: &Segment<'_>, number: &str, visit: &str) {
+    fn relink(&mut self, event: &str, former: &Segment<'_>, pid: &Segment<'_>, visit: &str) {
+        let number = pid.number();
         let from = former.part(1, 1);
         match event {
-            "A18" | "A30" | "A34" | "A36" | "A39" | "A40" | "A43" | "A46" | "A47" | "A49" => {
+            "A18" | "A30" | "A34" | "A36" | "A39" | "A40" | "A46" | "A47" | "A49" => {
                 self.merge(from, number);
             }
+            "A43" => self.move_numbers(&former.numbers(1), &pid.numbers(3)),
             "A35" | "A42" | "A50" | "A51" => {
                 self.visit_becomes(number, former.part(5, 1), visit);
             }
             "A44" => self.move_account(from, former.part(3, 1), number),
             "A45" => self.move_visit(from, former.part(5, 1), number),
             _ => {}
+        }
+    }
+
+    /// Numbers that stand on both sides, else all of before, go to the other number of now; without one
+    /// they stay.
+    fn move_numbers(&mut self, before: &[&str], now: &[&str]) {
+        let both: Vec<_> = before.iter().filter(|one| now.contains(one)).collect();
+        let moved: Vec<_> = if both.is_empty() {
+            before.iter().collect()
+        } else {
+            both
+        };
+        if let Some(to) = now.iter().find(|one| !moved.contains(one)) {
+            for from in moved {
+                self.merge(from, to);
+            }
         }
     }
 

@@ -110,8 +110,9 @@ impl<'m> Run<'_, 'm> {
         }
         texts.extend(self.lists(made, same));
         if self.is_moved(made) {
-            texts.push((as_of::MOVES, "subject".to_owned()));
+            texts.push((as_of::MOVES, as_of::WITH_SUBJECT.to_owned()));
         }
+        texts.extend(self.moves_numbers(at, same));
         let back = self.takes_back(made);
         if !back.is_empty() {
             texts.push((as_of::TAKES_BACK, back.to_owned()));

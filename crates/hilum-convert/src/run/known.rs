@@ -275,7 +275,7 @@ impl Run<'_, '_> {
         open.into_iter()
     }
 
-    fn add_identifier(&mut self, node: At, system: &str, value: &str) {
+    pub(super) fn add_identifier(&mut self, node: At, system: &str, value: &str) {
         let names = names();
         let ty = self.draft.type_id(node);
         let scope = ty.map(|ty| Definitions::r4().type_def(ty).root);
@@ -290,7 +290,9 @@ impl Run<'_, '_> {
             self.draft.single(node, child)
         };
         if let Some(at) = at {
-            self.put(at, names.system, system);
+            if !system.is_empty() {
+                self.put(at, names.system, system);
+            }
             self.put(at, names.value, value);
         }
     }

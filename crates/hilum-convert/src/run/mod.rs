@@ -17,6 +17,7 @@ mod links;
 mod maps;
 mod members;
 mod mend;
+mod moved;
 mod names;
 mod place;
 mod read;
@@ -210,6 +211,8 @@ struct Run<'p, 'm> {
     slots: Vec<Slot>,
     /// What is deleted by fields with `""`.
     nulls: Vec<as_of::Null>,
+    /// Patients whose numbers are moved.
+    moved: Vec<moved::Moved>,
     /// The field that the rows are at, and its repetition.
     at_field: (u32, u32),
     named: Vec<Named<'p>>,
@@ -280,6 +283,7 @@ pub fn to_fhir(
         last_roles: vec![NOTHING; plan.roles.len()],
         slots: Vec::with_capacity(32),
         nulls: Vec::new(),
+        moved: Vec::new(),
         at_field: (0, 0),
         named: Vec::new(),
         before: Vec::new(),
@@ -347,6 +351,7 @@ impl<'p, 'm> Run<'p, 'm> {
         self.prune_extensions();
         self.original();
         self.attachments();
+        self.moved_numbers();
         let same = self.unify();
         self.complete();
         self.identify(&same);

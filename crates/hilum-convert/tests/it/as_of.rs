@@ -358,22 +358,83 @@ fn an_account_that_is_moved_says_so() {
     }
 }
 
+/// The values of the identifiers of the patients of a Bundle, and whether each has a link.
+fn numbers(bundle: &Value) -> Vec<(Vec<String>, bool)> {
+    let all = bundle["entry"].as_array().unwrap().iter();
+    let patients = all.map(|entry| &entry["resource"]);
+    let patients = patients.filter(|one| one["resourceType"] == "Patient");
+    let each = patients.map(|one| {
+        let numbers = one["identifier"].as_array().into_iter().flatten();
+        let plain = numbers.filter(|one| one["system"] != "urn:hilum:derived");
+        let values = plain.map(|one| one["value"].as_str().unwrap().to_owned());
+        (values.collect(), one["link"].is_array())
+    });
+    let mut each: Vec<_> = each.collect();
+    each.sort();
+    each
+}
+
 #[test]
 fn a_number_that_is_moved_is_replaced_by_the_patient_whose_it_is() {
     let text = "MSH|^~\\&|A|B|||19700101000005||ADT^A43^ADT_A43|1|P|2.5.1\n\
         EVN|A43|19700101000003\nPID|||PID-3\nMRG|MRG-1\n";
-    for (pid, mrg, links) in [
-        ("1^^^B", "2^^^B", 2),
-        // The number stays what it is; what it is with is said elsewhere.
-        ("1^^^B", "1^^^B", 0),
-        ("1^^^B~3^^^B", "1^^^B~2^^^B", 0),
+    let linked = |all: &[&[&str]]| -> Vec<(Vec<String>, bool)> {
+        let texts = |one: &&[&str]| one.iter().map(|text| (*text).to_owned()).collect();
+        all.iter().map(|one| (texts(one), true)).collect()
+    };
+    for (pid, mrg, expected) in [
+        ("1^^^B", "2^^^B", linked(&[&["1"], &["2"]])),
+        ("1^^^B", "2^^^B~4^^^B", linked(&[&["1"], &["2", "4"]])),
+        // What stands on both sides is moved, and neither side gets a number of the other.
+        ("3^^^B~1^^^B", "1^^^B~2^^^B", linked(&[&["1"], &["3"]])),
+        ("1^^^B~3^^^B", "1^^^B", linked(&[&["1"], &["3"]])),
+        // The number stays what it is.
+        ("1^^^B", "1^^^B", vec![(vec!["1".to_owned()], false)]),
+        ("1^^^B", "1", vec![(vec!["1".to_owned()], false)]),
+        ("1^^^B", "1^^^B~2^^^B", vec![(vec!["1".to_owned()], false)]),
     ] {
         let text = text.replace("PID-3", pid).replace("MRG-1", mrg);
         let bundle = bundle(&text, true, BundleType::Transaction);
-        let all = bundle["entry"].as_array().unwrap().iter();
-        let linked = all
-            .filter(|entry| entry["resource"]["link"].is_array())
-            .count();
-        assert_eq!(linked, links, "{pid} {mrg}");
+        assert_eq!(numbers(&bundle), expected, "{pid} {mrg}");
+        let moves = all_said(&bundle, "Patient", "urn:hilum:moves").concat();
+        assert_eq!(moves, "identifier", "{pid} {mrg}");
     }
+}
+
+#[test]
+fn a_patient_does_not_keep_the_number_of_the_person_with_whom_it_was() {
+    let text = "MSH|^~\\&|A|B|||19700101000005||ADT^A43^ADT_A43|1|P|2.5.1\n\
+        EVN|A43|19700101000003\nPID||E2|PID-3\nMRG|1^^^B|||E1^^^C\n";
+    let url = "urn:hilum:gives-up";
+    for (pid, expected) in [
+        ("1^^^B", ["1", "E2"].as_slice()),
+        ("3^^^B", ["1", "3", "E2"].as_slice()),
+    ] {
+        let text = text.replace("PID-3", pid);
+        let bundle = bundle(&text, true, BundleType::Transaction);
+        let said = all_said(&bundle, "Patient", url).concat();
+        assert!(said.ends_with("|E1"), "{pid}: {said}");
+        let all: Vec<_> = numbers(&bundle)
+            .into_iter()
+            .flat_map(|(all, _)| all)
+            .collect();
+        let mut all: Vec<_> = all.iter().map(String::as_str).collect();
+        all.sort_unstable();
+        assert_eq!(all, expected, "{pid}");
+    }
+    // Taken back, it has that number again.
+    let back = converted(
+        &text.replace("PID-3", "3^^^B"),
+        BundleType::Transaction,
+        &[],
+        |settings| {
+            settings.as_of = true;
+            settings.taken_back = true;
+        },
+    );
+    assert_eq!(all_said(&back, "Patient", url).concat(), "");
+    let found = numbers(&back)
+        .into_iter()
+        .any(|(all, _)| all == ["1", "E1"]);
+    assert!(found, "{back}");
 }

@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use hilum_fhir::definitions::{Definitions, TypeId};
 use hilum_message::SourceTime;
 
-use super::parts::{Key, Part, above, joined, named, parts};
+use super::parts::{Key, Part, above, joined, named, number, parts};
 use super::times::{Own, Times};
 use super::{Timed, listed};
 use crate::write::{Member, members};
@@ -84,6 +84,7 @@ pub(crate) fn merge(ty: TypeId, current: &Current<'_>, comes: &[u8], timed: &Tim
         now: &current.times,
         timed,
         deletes: deleted(ty, timed),
+        gives_up: given_up(timed).collect(),
         type_name: name,
         revived: listed::revived(&current.times, timed),
         back: HashMap::new(),
@@ -97,7 +98,8 @@ pub(crate) fn merge(ty: TypeId, current: &Current<'_>, comes: &[u8], timed: &Tim
 
 /// The times of a resource that was not there.
 pub(crate) fn fresh(ty: TypeId, timed: &Timed) -> Times {
-    let own = deleted(ty, timed).into_iter().map(|name| Own {
+    let gone = deleted(ty, timed).into_iter().chain(given_up(timed));
+    let own = gone.map(|name| Own {
         name,
         place: None,
         time: timed.time,
@@ -125,6 +127,12 @@ fn deleted(ty: TypeId, timed: &Timed) -> Vec<String> {
         .filter(|name| !matches!(&**name, "identifier" | "extension"))
         .chain(listed::marks(timed))
         .collect()
+}
+
+/// The names of the identifiers that a source says are no more.
+fn given_up(timed: &Timed) -> impl Iterator<Item = String> {
+    let all = timed.gives_up.iter();
+    all.map(|(system, value)| number(system, value))
 }
 
 fn whole(ty: TypeId, current: &Current<'_>, comes: &[u8], timed: &Timed) -> Outcome {
@@ -172,6 +180,8 @@ struct Merge<'t> {
     now: &'t Times,
     timed: &'t Timed,
     deletes: Vec<String>,
+    /// The identifiers that are given up.
+    gives_up: Vec<String>,
     type_name: &'static str,
     /// Since when it had ended that is said again.
     revived: Option<SourceTime>,
@@ -227,7 +237,10 @@ impl<'t> Merge<'t> {
                         let time = self.present(&part);
                         kept.push((part, time));
                     }
-                    Some(time) => gone.push((part.key.name.clone(), time)),
+                    Some(time) => {
+                        let name = part.key.number().unwrap_or(part.key.name);
+                        gone.push((name, time));
+                    }
                 },
             }
         }
@@ -263,7 +276,9 @@ impl<'t> Merge<'t> {
         let above = above(&key.name);
         let own = self.now.named(&key.name, None);
         let above = above.and_then(|above| self.now.named(above, None));
-        own.max(above).max(self.now.base)
+        let number = key.number();
+        let number = number.and_then(|number| self.now.named(&number, None));
+        own.max(above).max(number).max(self.now.base)
     }
 
     /// Somebody said later that it is absent.
@@ -301,7 +316,9 @@ impl<'t> Merge<'t> {
             || above.is_some_and(|above| self.deletes.iter().any(|name| name == above));
         // It said nothing but that the resource had ended.
         let of_end = || listed::of_end(self.type_name, &part.key.name);
+        let number = || part.key.number();
         let is_deleted = is_deleted
+            || number().is_some_and(|number| self.gives_up.contains(&number))
             || self
                 .revived
                 .is_some_and(|ended| ended == self.present(part) && of_end());
@@ -334,6 +351,16 @@ impl<'t> Merge<'t> {
         for name in std::mem::take(&mut self.deletes) {
             let known = self.now.named(&name, None);
             let is_there = kept.iter().any(|(part, _)| is_one(&part.key, &name));
+            if !is_there && known.is_none_or(|known| known < self.timed.time) {
+                self.newer = true;
+                gone.push((name, self.timed.time));
+            }
+        }
+        for name in std::mem::take(&mut self.gives_up) {
+            let known = self.now.named(&name, None);
+            let is_there = kept
+                .iter()
+                .any(|(part, _)| part.key.number().as_ref() == Some(&name));
             if !is_there && known.is_none_or(|known| known < self.timed.time) {
                 self.newer = true;
                 gone.push((name, self.timed.time));
@@ -373,7 +400,8 @@ impl<'t> Merge<'t> {
         let before = before.map(|one| (one.name.clone(), one.time));
         let mut absent: HashMap<String, SourceTime> = HashMap::new();
         for (name, time) in before.chain(gone) {
-            if !keys.iter().any(|key| is_one(key, &name)) {
+            let is = |key: &Key| is_one(key, &name) || key.number().as_ref() == Some(&name);
+            if !keys.iter().any(is) {
                 let known = absent.entry(name).or_insert(time);
                 *known = time.max(*known);
             }

@@ -23,6 +23,7 @@ pub(crate) use merge::{Current, Outcome, fresh, merge};
 pub(crate) use times::{Own, Times, late};
 
 use crate::fault::Fault;
+use crate::request::decode;
 use crate::write::{items, members};
 
 /// What a source says of the time of a resource.
@@ -34,12 +35,23 @@ pub(crate) struct Timed {
     pub(crate) deletes: Vec<String>,
     /// The elements that it takes back: what comes in them is no more, where it is still so.
     pub(crate) takes_back: Vec<String>,
-    /// What belongs to it, a visit or an account, goes with it to another patient.
-    pub(crate) moves: bool,
+    /// What is moved to another patient with it.
+    pub(crate) moves: Option<Moves>,
+    /// The identifiers that it does not have any more, system and value.
+    pub(crate) gives_up: Vec<(String, String)>,
     /// The lists of it that come with all there is.
     pub(crate) whole: Vec<String>,
     /// The list that it is in.
     pub(crate) listed: Option<String>,
+}
+
+/// What is moved to another patient.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Moves {
+    /// A visit or an account, with what belongs to it.
+    Subject,
+    /// All that is under the numbers of the resource, a patient that has no others.
+    Numbers,
 }
 
 impl Timed {
@@ -49,7 +61,8 @@ impl Timed {
             time,
             deletes: Vec::new(),
             takes_back: Vec::new(),
-            moves: false,
+            moves: None,
+            gives_up: Vec::new(),
             whole: Vec::new(),
             listed: None,
         }
@@ -80,10 +93,30 @@ pub(crate) fn of_request(
         time,
         deletes: names(as_of::DELETES),
         takes_back: names(as_of::TAKES_BACK),
-        moves: extension(request, as_of::MOVES).is_some(),
+        moves: extension(request, as_of::MOVES).map(|what| match what {
+            as_of::WITH_NUMBERS => Moves::Numbers,
+            _ => Moves::Subject,
+        }),
+        gives_up: identifiers(extension(request, as_of::GIVES_UP).unwrap_or_default())?,
         whole: names(as_of::WHOLE),
         listed: extension(request, as_of::LISTED).map(str::to_owned),
     }))
+}
+
+/// Identifiers as a source names them.
+fn identifiers(text: &str) -> Result<Vec<(String, String)>, Fault> {
+    let unread = || {
+        Fault::bad(
+            IssueType::Value,
+            "an identifier that is given up cannot be read",
+        )
+    };
+    let one = |text: &str| {
+        let (system, value) = text.split_once('|').ok_or_else(unread)?;
+        let plain = |part| decode(part).map_err(|_| unread());
+        Ok((plain(system)?, plain(value)?))
+    };
+    text.split_whitespace().map(one).collect()
 }
 
 fn time(at: Node<'_>) -> Result<Option<SourceTime>, Fault> {

@@ -89,6 +89,26 @@ pub(super) struct Key {
     pub(super) item: Option<Vec<u8>>,
 }
 
+/// What stands before what an identifier is known by, where elements have their names.
+const NUMBER: &str = "identifier=";
+
+impl Key {
+    /// The name by which a single identifier is absent.
+    pub(super) fn number(&self) -> Option<String> {
+        let item = self.item.as_ref().filter(|_| self.name == "identifier")?;
+        Some(format!("{NUMBER}{}", String::from_utf8_lossy(item)))
+    }
+}
+
+/// The same name, of an identifier with this system and value.
+pub(super) fn number(system: &str, value: &str) -> String {
+    let text = |text: &str| match text {
+        "" => String::new(),
+        text => serde_json::Value::from(text).to_string(),
+    };
+    format!("{NUMBER}{}|{}", text(system), text(value))
+}
+
 /// A part of a resource.
 #[derive(Clone, Debug)]
 pub(super) struct Part<'b> {

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::kit::Server;
+use crate::kit::{Answer, Server};
 
 async fn put(server: &Server, resource: Value) {
     let (ty, id) = (&resource["resourceType"], &resource["id"]);
@@ -141,6 +141,12 @@ async fn what_is_of_a_visit_that_was_merged_is_found_with_the_one_that_stays() {
 
 /// Carries out a transaction that says when what it holds was so.
 pub(crate) async fn told(server: &Server, at: i64, entries: &[(Value, &str, &[&str])]) {
+    let answer = tell(server, at, entries).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+}
+
+/// Sends such a transaction.
+pub(crate) async fn tell(server: &Server, at: i64, entries: &[(Value, &str, &[&str])]) -> Answer {
     let entry = |(resource, url, extensions): &(Value, &str, &[&str])| {
         let extension = |text: &&str| {
             let (url, value) = text.split_once('=').unwrap();
@@ -157,8 +163,7 @@ pub(crate) async fn told(server: &Server, at: i64, entries: &[(Value, &str, &[&s
         "meta": {"extension": [{"url": "urn:hilum:as-of", "valueString": format!("{at} {at} 0")}]},
         "entry": entries.iter().map(entry).collect::<Vec<_>>(),
     });
-    let answer = server.post("/", &bundle).await;
-    assert_eq!(answer.status, 200, "{answer:?}");
+    server.post("/", &bundle).await
 }
 
 #[tokio::test]

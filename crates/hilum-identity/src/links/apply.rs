@@ -188,31 +188,47 @@ impl Changes<'_> {
         })
     }
 
-    /// A43: identifiers were with the wrong person (MRG-4), and are with another one (PID-2) now.
+    /// A43: numbers were with the wrong person, and so was what is under them. With another number of
+    /// the right one in PID-3 they are replaced by that; else each stays what it is, with another person
+    /// (PID-2, before MRG-4).
     fn move_identifiers(&mut self, sides: &Sides) -> Result<(), LinkError> {
-        let person = |side: &[Identifier], own: &[Identifier]| {
-            side.iter()
-                .find(|one| !own.contains(one))
-                .map(Identifier::key)
-        };
-        let moved: Vec<_> = sides
-            .patients
-            .iter()
-            .filter(|one| sides.prior_patients.contains(one))
-            .cloned()
-            .collect();
+        let (moved, to) = (sides.moved(), sides.moved_to());
         if moved.is_empty() {
-            // The number is another one with the other person.
-            return self.patients(Act::Change, sides);
+            return Err(LinkError::Missing("which number is moved (MRG-1)"));
         }
-        let from = person(&sides.prior_patients, &moved);
-        let to = person(&sides.patients, &moved);
+        let Some(first) = to.first() else {
+            return self.other_person(&moved, sides);
+        };
         for one in &moved {
-            for (other, linked) in [(&from, false), (&to, true)] {
-                if let Some(other) = other {
-                    self.set_link(&one.key(), other, linked)?;
-                }
+            let same =
+                |other: &&&Identifier| other.authority == one.authority && other.kind == one.kind;
+            let into = to.iter().find(same).unwrap_or(first);
+            self.patient(Act::Move, &one.key(), &into.key())?;
+        }
+        let from = sides.prior_patients.iter();
+        for other in from.filter(|one| !moved.contains(one)) {
+            for one in &moved {
+                self.set_link(&one.key(), &other.key(), false)?;
             }
+        }
+        Ok(())
+    }
+
+    /// Numbers that stay what they are have another person.
+    fn other_person(&mut self, moved: &[Identifier], sides: &Sides) -> Result<(), LinkError> {
+        let before = sides.prior_person.as_ref();
+        let is_other = |now: &&Identifier| before.is_none_or(|one| one.lane() != now.lane());
+        let Some(now) = sides.person.as_ref().filter(is_other) else {
+            return Err(LinkError::Missing(
+                "to whom the number is moved (another number in PID-3, or another person in PID-2 than in \
+                 MRG-4)",
+            ));
+        };
+        for one in moved {
+            if let Some(before) = before {
+                self.set_link(&one.key(), &before.key(), false)?;
+            }
+            self.set_link(&one.key(), &now.key(), true)?;
         }
         Ok(())
     }

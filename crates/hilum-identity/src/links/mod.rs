@@ -59,6 +59,10 @@ pub struct Sides {
     pub patients: Vec<Identifier>,
     /// MRG-1 and MRG-4; of a link, those of the second PID.
     pub prior_patients: Vec<Identifier>,
+    /// Of a move of numbers (A43): the person whose they are (PID-2).
+    pub person: Option<Identifier>,
+    /// Of a move of numbers: the person with whom they were (MRG-4).
+    pub prior_person: Option<Identifier>,
     /// PID-18.
     pub account: Option<Identifier>,
     /// MRG-3.
@@ -71,6 +75,42 @@ pub struct Sides {
     pub alternate_visit: Option<Identifier>,
     /// MRG-6.
     pub prior_alternate_visit: Option<Identifier>,
+}
+
+impl Sides {
+    /// The numbers that a move of numbers (A43) is about: those that stand on both sides; if none does,
+    /// each of before, which is another one now (HL7 v2.5.1 §3.3.43). The type of a number, which one
+    /// side may leave out, does not tell it from another.
+    #[must_use]
+    pub fn moved(&self) -> Vec<Identifier> {
+        let is_in = |all: &[Identifier], one: &Identifier| {
+            all.iter().any(|other| other.lane() == one.lane())
+        };
+        let before = self.prior_patients.iter();
+        let mut moved: Vec<_> = before
+            .filter(|one| is_in(&self.patients, one))
+            .cloned()
+            .collect();
+        if moved.is_empty() {
+            return self.prior_patients.clone();
+        }
+        let now = self.patients.iter();
+        let now: Vec<_> = now.filter(|one| is_in(&moved, one)).cloned().collect();
+        moved.extend(
+            now.into_iter()
+                .filter(|one| !self.prior_patients.contains(one)),
+        );
+        moved
+    }
+
+    /// The numbers of the patient to whom others are moved; none where a number stays what it is and
+    /// only its person is another one.
+    #[must_use]
+    pub fn moved_to(&self) -> Vec<&Identifier> {
+        let moved = self.moved();
+        let is_moved = |one: &&Identifier| moved.iter().any(|other| other.lane() == one.lane());
+        self.patients.iter().filter(|one| !is_moved(one)).collect()
+    }
 }
 
 /// Who changes links, when and why.

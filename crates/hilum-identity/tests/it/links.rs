@@ -2,7 +2,8 @@
 
 use hilum_component::LinkedKeys;
 use hilum_identity::{
-    CHILDREN_MAX, Contradiction, Facts, Kind, Lanes, LinkError, Notice, VisitStatus, linked,
+    CHILDREN_MAX, Contradiction, Facts, Identifier, Kind, Lanes, LinkError, Notice, VisitStatus,
+    linked,
 };
 use proptest::prelude::*;
 
@@ -420,6 +421,72 @@ fn an_event_that_lacks_a_side_is_for_a_person() {
         };
         assert!(error.to_string().contains(lacks), "{code}: {error}");
     }
+}
+
+/// A move of numbers (A43): those of now, those of before.
+fn moved(now: &[&str], before: &[&str]) -> Facts {
+    let mut facts = adt("A43", "1", JOHN, 3);
+    facts.sides.patients = now.iter().map(|number| mrn(number)).collect();
+    facts.sides.prior_patients = before.iter().map(|number| mrn(number)).collect();
+    facts
+}
+
+#[test]
+fn a_number_that_is_moved_is_the_one_that_stands_on_both_sides() {
+    for (now_all, before, gone) in [
+        (&["1", "9"][..], &["2", "9"][..], &["9"][..]),
+        (&["9", "1"], &["9"], &["9"]),
+        (&["1"], &["8", "9"], &["8", "9"]),
+        (&["1", "8", "9"], &["8", "9"], &["8", "9"]),
+    ] {
+        let mut state = two();
+        // The number was registered as somebody else's.
+        accepted(
+            &mut state,
+            3,
+            &adt("A01", "9", "Petra^Schmidt^19510203^F", 1),
+        );
+        accepted(&mut state, 4, &moved(now_all, before));
+        for number in ["1", "2", "8", "9"] {
+            let expected = if gone.contains(&number) { "1" } else { number };
+            assert_eq!(now(&mut state, number), expected, "{now_all:?} {before:?}");
+        }
+        accepted(&mut state, 5, &oru("9", JOHN, 5));
+        undo(&mut state, 6, 4).unwrap();
+        assert_eq!(now(&mut state, "9"), "9");
+        accepted(&mut state, 7, &oru("9", "Petra^Schmidt^19510203^F", 6));
+    }
+}
+
+#[test]
+fn a_number_that_stays_gets_another_person_and_gives_it_back() {
+    let person = |number: &str| Some(Identifier::new(number, "EPI", "PI"));
+    let mut state = two();
+    let mut a43 = moved(&["1"], &["1"]);
+    let found = take(&mut state, 3, &a43);
+    let [Contradiction::Links(error)] = &found.contradictions[..] else {
+        panic!("{found:?}");
+    };
+    assert!(error.to_string().contains("to whom"), "{error}");
+    (a43.sides.person, a43.sides.prior_person) = (person("E2"), person("E1"));
+    accepted(&mut state, 4, &a43);
+    let links = |state: &mut State| linked(state, &mrn("1").key()).unwrap().len();
+    assert_eq!((&*now(&mut state, "1"), links(&mut state)), ("1", 2));
+    undo(&mut state, 5, 4).unwrap();
+    assert_eq!(links(&mut state), 1);
+    a43.sides.prior_person = person("E2");
+    assert_eq!(take(&mut state, 6, &a43).contradictions.len(), 1);
+}
+
+#[test]
+fn a_registration_that_names_the_survivor_too_is_about_the_survivor() {
+    let mut state = two();
+    accepted(&mut state, 3, &merge("A40", "1", "2", 2));
+    let mut change = adt("A08", "1", JOHN, 4);
+    change.sides.patients.push(mrn("2"));
+    accepted(&mut state, 4, &change);
+    let found = take(&mut state, 5, &adt("A08", "2", JOHN, 5));
+    assert_eq!(found.contradictions, [Contradiction::DemographicsOfMerged]);
 }
 
 proptest! {

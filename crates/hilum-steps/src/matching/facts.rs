@@ -209,6 +209,9 @@ impl<'a> Reader<'a> {
         if facts.sides.patients.is_empty() {
             facts.sides.patients.extend(self.all(segment, 2, None));
         }
+        if moves_numbers(event) {
+            facts.sides.person = self.first(segment, 2, None);
+        }
         let mut visits = Vec::new();
         facts.sides.account = self.visit(segment, (Level::Account, "PID", pid, 18), &mut visits);
         facts.mother = self.first(segment, 21, None);
@@ -244,6 +247,9 @@ impl<'a> Reader<'a> {
                     .is_some_and(|event| matches!(event.code, "A46" | "A48"));
                 if sides.prior_patients.is_empty() && !of_others {
                     sides.prior_patients.extend(self.all(segment, 4, None));
+                }
+                if moves_numbers(group.facts.event) {
+                    sides.prior_person = self.first(segment, 4, None);
                 }
                 sides.prior_account = self.first(segment, 3, Some("AN"));
                 sides.prior_visit = self.first(segment, 5, Some("VN"));
@@ -396,6 +402,11 @@ impl<'a> Reader<'a> {
     fn first(&self, segment: &Segment<'_>, n: u32, kind: Option<&str>) -> Option<Identifier> {
         each(segment, n).find_map(|part| self.sender.extended(&part, kind))
     }
+}
+
+/// A43: above its numbers stands the person (PID-2, MRG-4; HL7 v2.5.1 §3.3.43).
+fn moves_numbers(event: Option<Event>) -> bool {
+    event.is_some_and(|event| event.act == Act::Move && event.levels.contains(&Level::Patient))
 }
 
 fn line(segment: &Segment<'_>) -> Line {

@@ -2,7 +2,7 @@
 //! was told of the merge would make the former patient or visit again.
 
 use hilum_component::{Halted, Target, Working};
-use hilum_hl7v2::Path;
+use hilum_hl7v2::{Message, Path};
 use hilum_identity::{Assessment, Identifier, Level};
 
 use super::facts::{Group, VisitAt};
@@ -14,8 +14,16 @@ pub(super) fn follow(
     group: &Group,
     found: &Assessment,
 ) -> Result<(), Halted> {
-    for (from, to) in &found.followed {
-        patient(message, group, from, to)?;
+    // From the last one, so that the places before stay what they are.
+    let mut followed: Vec<_> = found.followed.iter().collect();
+    followed.sort_by_key(|(from, _)| std::cmp::Reverse(place(group, from)));
+    for (from, to) in followed {
+        if place(group, to).is_some() {
+            // It is there with its own number.
+            leave_out(message, group, from)?;
+        } else {
+            patient(message, group, from, to)?;
+        }
     }
     for (level, from, to) in &found.visits {
         let place = group.visits.iter().find(|place| place.level == *level);
@@ -45,6 +53,29 @@ pub(super) const fn path(level: Level) -> &'static str {
     }
 }
 
+/// The repetition of PID-3 that a number stands in.
+fn place(group: &Group, number: &Identifier) -> Option<u32> {
+    let mut patients = group.facts.sides.patients.iter();
+    let at = patients.position(|one| one == number)?;
+    group.repetitions.get(at).copied()
+}
+
+/// Takes a number out of PID-3.
+fn leave_out(message: &mut Working, group: &Group, number: &Identifier) -> Result<(), Halted> {
+    let (Some(repetition), Some(v2)) = (
+        place(group, number),
+        message.document.as_any_mut().downcast_mut::<Message>(),
+    ) else {
+        return Ok(());
+    };
+    let unwritten = |why: String| Halted::reject(format!("the survivor cannot be written: {why}"));
+    let path = Path::parse(&format!("PID[{}]-3[{repetition}]", group.pid))
+        .map_err(|error| unwritten(error.to_string()))?;
+    v2.delete(&path)
+        .map_err(|error| unwritten(error.to_string()))?;
+    Ok(())
+}
+
 /// Writes another number where that of a patient stands.
 pub(super) fn patient(
     message: &mut Working,
@@ -52,9 +83,7 @@ pub(super) fn patient(
     from: &Identifier,
     to: &Identifier,
 ) -> Result<(), Halted> {
-    let mut patients = group.facts.sides.patients.iter();
-    let at = patients.position(|one| one == from);
-    let Some(repetition) = at.and_then(|at| group.repetitions.get(at)) else {
+    let Some(repetition) = place(group, from) else {
         return Ok(());
     };
     let at = format!("PID[{}]-3[{repetition}]", group.pid);

@@ -6,7 +6,9 @@
 
 use hilum_component::{Flow, Halted, StepContext, Working};
 use hilum_hl7v2::{EditError, Message, Path};
-use hilum_identity::{Act, Cause, Identifier, LinkChange, LinkEvent, UNDO, Unreadable, read, undo};
+use hilum_identity::{
+    Act, Cause, Identifier, Level, LinkChange, LinkEvent, UNDO, Unreadable, read, undo,
+};
 use hilum_message::MessageId;
 
 use super::facts::Group;
@@ -59,13 +61,18 @@ pub(super) fn take_back(
     let back = is_back(&undone, group);
     let arrived_ms = context.arrived_ms;
     let v2 = message.document.as_any_mut().downcast_mut::<Message>();
+    let is_of_person = other_person(group);
     if let Some(v2) = v2 {
+        if is_of_person {
+            swap_persons(v2, group.pid).map_err(unwritten)?;
+        }
         strip(v2, group, groups.len())?;
         as_of_now(v2, sender, arrived_ms).map_err(unwritten)?;
         turn(v2, group, &undone, back).map_err(unwritten)?;
     }
     let mut changes = undone.changes.iter();
-    if back && !changes.any(|change| matches!(change, LinkChange::VisitOf { .. })) {
+    if back && !is_of_person && !changes.any(|change| matches!(change, LinkChange::VisitOf { .. }))
+    {
         // What is moved back is moved by the same event in the other direction.
         message.metadata.set(TAKEN_BACK, "true");
     }
@@ -122,11 +129,13 @@ fn strip(v2: &mut Message, group: &Group, groups: usize) -> Result<(), Halted> {
         remove(v2, at)?;
     }
     let mut fields = Vec::new();
+    let is_of_person = other_person(group);
     for (id, kept) in NAMING {
         let all = v2.segments().filter(|segment| segment.has_id(id));
         for (segment, n) in all.zip(1..) {
             let others = segment.fields().map(|field| field.field_number());
-            let others = others.filter(|field| !kept.contains(field));
+            let is_kept = |field: &u32| kept.contains(field) || (is_of_person && *field == 2);
+            let others = others.filter(|field| !is_kept(field));
             fields.extend(others.map(|field| format!("{id}[{n}]-{field}")));
         }
     }
@@ -186,6 +195,50 @@ fn turn(v2: &mut Message, group: &Group, undone: &LinkEvent, back: bool) -> Resu
         Some(before) => number(v2, "MRG-1", before),
         None => Ok(()),
     }
+}
+
+/// Numbers stayed what they are and got another person (A43 without another number in PID-3).
+fn other_person(group: &Group) -> bool {
+    let moves = group
+        .facts
+        .event
+        .is_some_and(|event| event.act == Act::Move && event.levels.contains(&Level::Patient));
+    moves && group.facts.sides.moved_to().is_empty()
+}
+
+/// Gives numbers back to the person with whom they were: PID-2 and MRG-4 change places.
+fn swap_persons(v2: &mut Message, pid: usize) -> Result<(), EditError> {
+    // Number, authority by name and by its identifier, and type (HL7 v2.5.1 §2.A.14).
+    const PARTS: [(&str, &[u32]); 5] = [
+        ("1", &[1]),
+        ("4.1", &[4, 1]),
+        ("4.2", &[4, 2]),
+        ("4.3", &[4, 3]),
+        ("5", &[5]),
+    ];
+    let said = |id: &str, field: u32| {
+        let segment = v2
+            .segments()
+            .filter(|one| one.has_id(id))
+            .nth(pid.saturating_sub(1));
+        let person = segment.and_then(|segment| segment.field(field)?.children().next());
+        PARTS.map(|(_, part)| person.as_ref().and_then(|person| person.said(part)))
+    };
+    let both = [
+        (format!("PID[{pid}]-2"), said("MRG", 4)),
+        (format!("MRG[{pid}]-4"), said("PID", 2)),
+    ];
+    for (field, texts) in both {
+        if let Ok(path) = Path::parse(&field) {
+            v2.delete(&path)?;
+        }
+        for ((part, _), text) in PARTS.iter().zip(texts) {
+            if let Some(text) = text {
+                write(v2, &[(&format!("{field}.{part}"), &text)])?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Writes a number with its authority and type.

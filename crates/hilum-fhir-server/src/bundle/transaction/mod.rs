@@ -8,6 +8,7 @@ mod ahead;
 mod answer;
 mod ended;
 mod moved;
+mod numbers;
 mod plan;
 mod timed;
 
@@ -164,6 +165,7 @@ async fn once(
         references.found.insert(text.clone(), found);
     }
     let known = timed::known(call, items, &mut prepared).await?;
+    numbers::alone(call, bundle, items, &known, &mut prepared).await?;
     let former = moved::former(items, &known);
     let mut taken = taken(call, bundle, items, &prepared, (references, known)).await?;
     timed::leave(&mut prepared.plans, &mut taken);

@@ -17,7 +17,7 @@ use hilum_message::SourceTime;
 
 use super::timed::{Became, Known, MERGED};
 use super::{Plan, Prepared};
-use crate::as_of::{Own, Times};
+use crate::as_of::{Moves, Own, Times};
 use crate::bundle::read::Item;
 use crate::call::Call;
 use crate::fault::Fault;
@@ -41,7 +41,8 @@ pub(super) fn former(items: &[Item], known: &HashMap<usize, Known>) -> HashMap<u
 }
 
 fn is_moved(item: &Item) -> bool {
-    item.timed.as_ref().is_some_and(|timed| timed.moves)
+    let moves = item.timed.as_ref().and_then(|timed| timed.moves);
+    moves == Some(Moves::Subject)
 }
 
 /// The changes of what belongs to the visits that have got another patient.
