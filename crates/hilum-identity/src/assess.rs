@@ -64,6 +64,22 @@ pub struct Facts {
     pub as_of: SourceTime,
 }
 
+impl Facts {
+    /// Numbers of patients are moved (A43).
+    fn moves_numbers(&self) -> bool {
+        let of_patient =
+            |event: Event| event.act == Act::Move && event.levels.contains(&Level::Patient);
+        self.event.is_some_and(of_patient)
+    }
+
+    /// The number of whom the message is about; where numbers are moved, that of whom they are moved to.
+    pub(crate) fn first_patient(&self) -> Option<&Identifier> {
+        let to = self.moves_numbers().then(|| self.sides.moved_to());
+        let to = to.and_then(|to| to.first().copied());
+        to.or(self.sides.patients.first())
+    }
+}
+
 /// What is not known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unknown {
@@ -325,10 +341,7 @@ fn patients(
 
 /// The numbers that a message moves to another patient.
 fn moved(facts: &Facts) -> Vec<Identifier> {
-    let moves = facts
-        .event
-        .is_some_and(|event| event.act == Act::Move && event.levels.contains(&Level::Patient));
-    if !moves || facts.sides.moved_to().is_empty() {
+    if !facts.moves_numbers() || facts.sides.moved_to().is_empty() {
         return Vec::new();
     }
     facts.sides.moved()

@@ -88,7 +88,7 @@ pub fn tell(
     let mut newer = Newer::default();
     let mut ids = Ids::of(by.derive("hilum.identity.told", 0));
     let relinks = facts.event.is_some_and(Event::relinks);
-    if let Some(identifier) = facts.sides.patients.first() {
+    if let Some(identifier) = facts.first_patient() {
         let own = identifier.key();
         let (key, row) = survivor(memory, &own)?;
         let row = match row {
