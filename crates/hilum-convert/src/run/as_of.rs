@@ -7,7 +7,8 @@
 //! - `""` deletes (§2.7.5.3). An element that several fields write is deleted where all of them say so;
 //!   of the contact points each field deletes its own: a phone number that is no more says nothing of
 //!   the one at work. Within a value nothing is deleted: it is said anew as a whole.
-//! - A list that the system's file declares as a snapshot deletes what it does not have.
+//! - A list that the system's file declares as a snapshot deletes what it does not have. `""` where an item
+//!   of a list has its code or name deletes all that was in it before, whatever is declared.
 //! - A cancelled discharge (A13, §3.3.13) takes back what the discharge has said, and unlinking two
 //!   patients (A37, §3.3.37) their links. Whoever is registered is no longer deleted (A29, §3.3.29).
 
@@ -49,6 +50,17 @@ const ENDED: [(&str, &str, Option<Owner>); 7] = [
     ("Observation", "OBX", Some(VISIT)),
     ("Coverage", "IN1", Some(ACCOUNT)),
     ("RelatedPerson", "GT1", Some(ACCOUNT)),
+];
+
+/// The field that says which item of a list a segment has. `""` there is an item of none: it deletes the list.
+const KEYS: [(&str, u32); 7] = [
+    ("AL1", 3),
+    ("NK1", 2),
+    ("DG1", 3),
+    ("PR1", 3),
+    ("OBX", 3),
+    ("IN1", 2),
+    ("GT1", 3),
 ];
 
 type Owner = (&'static str, &'static str, u32);
@@ -129,14 +141,18 @@ impl<'m> Run<'_, 'm> {
 
     /// The lists of a resource of which the message has all there is, and the list that it is in.
     fn lists(&self, made: Made, same: &[Option<u32>]) -> Vec<(&'static str, String)> {
-        let code = self.message.component("MSH", 9, 1).unwrap_or_default();
-        if self.settings.snapshots.is_empty() || !matches!(&*code, "ADT" | "BAR") {
+        if !self.has_lists() {
             return Vec::new();
         }
         let name = |made: &Made| {
             let ty = self.draft.type_id(made.node);
             ty.map_or("", |ty| Definitions::r4().type_def(ty).name)
         };
+        let own = name(&made);
+        let has = |owner: &Option<Owner>| owner.map_or("Patient", |owner| owner.0) == own;
+        if !ENDED.iter().any(|(ty, _, owner)| *ty == own || has(owner)) {
+            return Vec::new();
+        }
         let stays = |owner: &str| {
             let all = self.made.iter().zip(same).zip(0_u32..);
             all.filter(|((made, to), at)| **to == Some(*at) && name(made) == owner)
@@ -151,9 +167,6 @@ impl<'m> Run<'_, 'm> {
         let mut whole = Vec::new();
         let mut listed = None;
         for (ty, list, field) in ENDED {
-            if !self.settings.snapshots.contains_key(list) {
-                continue;
-            }
             // A visit or account without a number is not known again.
             let (owner, number) = match field {
                 None => ("Patient", String::new()),
@@ -175,10 +188,10 @@ impl<'m> Run<'_, 'm> {
                 let told = uuid(&[&self.settings.system, list, &number]);
                 format!("{ty}@{told}")
             };
-            if name(&made) == owner && self.is_all(list, &event) {
+            if own == owner && self.is_all(list, &event) {
                 whole.push(mark());
             }
-            if name(&made) == ty && segment.is_some_and(|one| one.id == list.as_bytes()) {
+            if own == ty && segment.is_some_and(|one| one.id == list.as_bytes()) {
                 listed = Some(mark());
             }
         }
@@ -343,8 +356,29 @@ impl<'m> Run<'_, 'm> {
         Some((top, name))
     }
 
+    /// Whether lists of the message are those of its patient, visit or account.
+    fn has_lists(&self) -> bool {
+        let code = self.message.component("MSH", 9, 1);
+        matches!(code.as_deref(), Some("ADT" | "BAR"))
+    }
+
+    /// Whether a segment deletes the list that it would be an item of.
+    pub(super) fn deletes_list(&self, segment: u32) -> bool {
+        let Some(of) = self.segments.get(segment as usize) else {
+            return false;
+        };
+        let key = KEYS.iter().find(|(id, _)| id.as_bytes() == of.id);
+        let key = key.filter(|_| of.has_quote && self.has_lists());
+        let key = key.and_then(|(_, field)| self.field(segment, *field));
+        key.is_some_and(|key| key.is_null())
+    }
+
     /// Whether what a list of segments does not have is no more.
     fn is_all(&self, segment: &str, event: &str) -> bool {
+        let mut own = self.segments.iter().zip(0..);
+        if own.any(|(one, at)| one.id == segment.as_bytes() && self.deletes_list(at)) {
+            return true;
+        }
         let Some(empty_in) = self.settings.snapshots.get(segment) else {
             return false;
         };

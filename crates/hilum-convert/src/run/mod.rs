@@ -376,6 +376,12 @@ impl<'p, 'm> Run<'p, 'm> {
             None => None,
         };
         let number = narrow(at);
+        if self.deletes_list(number) {
+            if !self.is_timed() {
+                self.passed.push(number);
+            }
+            return;
+        }
         let Some(found) = found else {
             if rows.by_segment.contains_key(&id) {
                 self.passed.push(number);

@@ -288,18 +288,50 @@ fn a_list_that_is_all_there_is_is_named_with_what_is_in_it() {
         all_said(&bundle, "Patient", WHOLE).concat(),
         of("Patient", WHOLE)
     );
-    // Undeclared, or from a laboratory.
-    for bundle in [
-        lists(&text, &[], "pas"),
-        lists(
-            &text.replace("ADT^A08^ADT_A01", "ORU^R01^ORU_R01"),
-            &all,
-            "pas",
-        ),
+    // Undeclared it is a list, and ends nothing.
+    let undeclared = lists(&text, &[], "pas");
+    assert!(!undeclared.to_string().contains(WHOLE), "{undeclared}");
+    let of_undeclared = all_said(&undeclared, "AllergyIntolerance", LISTED).concat();
+    assert_eq!(of_undeclared, of("AllergyIntolerance", LISTED));
+    // A laboratory has no lists of a patient.
+    let oru = text.replace("ADT^A08^ADT_A01", "ORU^R01^ORU_R01");
+    let text = lists(&oru, &all, "pas").to_string();
+    assert!(!text.contains(WHOLE) && !text.contains(LISTED), "{text}");
+}
+
+#[test]
+fn a_list_that_is_deleted_is_all_there_is_and_makes_nothing() {
+    const WHOLE: &str = "urn:hilum:whole";
+    const LISTED: &str = "urn:hilum:listed";
+    let convert = |lists: &str| {
+        let text = format!("{}{lists}", ADT.replace("\"\"", ""));
+        bundle(&text, true, BundleType::Transaction)
+    };
+    let some = convert("AL1|1|DA|PEN^Penicillin^L\nNK1|1|DOE^JIM\nDG1|1||J10^Flu^L\n");
+    assert!(!some.to_string().contains(WHOLE), "{some}");
+    let deleted = convert("AL1|1||\"\"\nNK1|1|\"\"\nDG1|1||\"\"\nDG1|2||I10^High^L\n");
+    let of = |bundle: &Value, name: &str, url: &str| all_said(bundle, name, url).concat();
+    for (owner, types) in [
+        ("Patient", &["AllergyIntolerance", "RelatedPerson"][..]),
+        ("Encounter", &["Condition"]),
     ] {
-        let text = bundle.to_string();
-        assert!(!text.contains(WHOLE) && !text.contains(LISTED), "{text}");
+        let listed: Vec<_> = types.iter().map(|name| of(&some, name, LISTED)).collect();
+        assert_eq!(of(&deleted, owner, WHOLE), listed.join(" "));
     }
+    assert!(of(&deleted, "Patient", "urn:hilum:deletes").contains("contact"));
+    let entries = deleted["entry"].as_array().unwrap();
+    let made = |name: &str| {
+        let all = entries
+            .iter()
+            .map(|entry| &entry["resource"]["resourceType"]);
+        all.filter(|ty| *ty == name).count()
+    };
+    let types = ["AllergyIntolerance", "RelatedPerson", "Condition"];
+    assert_eq!(types.map(made), [0, 0, 1]);
+    assert_eq!(
+        of(&deleted, "Condition", LISTED),
+        of(&some, "Condition", LISTED)
+    );
 }
 
 #[test]
