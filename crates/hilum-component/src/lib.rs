@@ -59,7 +59,7 @@ pub use plan::{
 pub use process::{
     Beside, ClockReading, Disposition, Finding, Hold, Incoming, PlannedDelivery,
     ProcessEnvironment, Processed, REPEATS_RECEIVED, Reason, Released, ReleasedBy, SPLIT_MAX,
-    StepOutcome, StepTrace, TRACED_CHANGES_MAX, answer, process, receive, trace,
+    StepOutcome, StepTrace, TRACED_CHANGES_MAX, answer, apply_alone, process, receive, trace,
 };
 pub use rule::{Rule, RuleError, reply_options};
 pub use source::{

@@ -14,7 +14,7 @@ mod trace;
 
 pub use clock::{ClockReading, REPEATS_RECEIVED};
 pub use outcome::{Disposition, Finding, Hold, PlannedDelivery, Processed, Reason};
-pub use run::SPLIT_MAX;
+pub use run::{SPLIT_MAX, apply_alone};
 pub use trace::{StepOutcome, StepTrace, TRACED_CHANGES_MAX, trace};
 
 use std::sync::Arc;

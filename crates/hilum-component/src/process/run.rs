@@ -1,17 +1,43 @@
 //! Running a list of steps over a message.
 
-use hilum_fhirpath::Env;
+use hilum_fhirpath::{Env, Moment};
 use hilum_message::Metadata;
 
 use super::{Beside, Finding, Hold, Reason, Released, ReleasedBy};
 use crate::step::Changes;
 use crate::{
     ChannelPlan, Document, Flow, Halted, Meter, StateView, StepContext, StepPlan, TraceLine,
-    Working,
+    Unlimited, Working,
 };
 
 /// Messages that one message may become, all splits taken together.
 pub const SPLIT_MAX: usize = 100_000;
+
+/// Applies one step of a channel to a message that is on no way, with no state and no budget: what checks ask
+/// of a step.
+///
+/// # Errors
+/// Why the step does not let the message go on.
+pub fn apply_alone(
+    plan: &ChannelPlan,
+    step: &StepPlan,
+    arrived_ms: u64,
+    message: &mut Working,
+) -> Result<Flow, Halted> {
+    let moment = Moment::from_unix_millis(arrived_ms.cast_signed(), 0);
+    let mut runner = Runner {
+        plan,
+        env: &Env::new(moment),
+        original: None,
+        arrived_ms,
+        meter: &Unlimited,
+        state: &(),
+        changes: &mut Changes::default(),
+        findings: &mut Vec::new(),
+        trace: None,
+    };
+    runner.apply(step, &step.name, false, message)
+}
 
 /// What became of a message in a list of steps.
 pub(super) enum Ran {

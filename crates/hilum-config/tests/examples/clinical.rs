@@ -214,6 +214,117 @@ fn resources_that_were_split_are_tried_one_by_one() {
 }
 
 #[test]
+fn what_the_rows_of_the_site_say_of_a_result_that_is_taken_back_is_tried_as_well() {
+    let rows = "map OBX -> Observation\n\
+                + OBX-11  note.text  OBX-11 in ('C' | 'W')  'is not what it was'\n";
+    let check = |steps: &str, to: &str, rows: &str, expected: &[(&str, &str)]| {
+        let channel = format!(
+            "channel: a\nfrom: {{ mllp: {{ system: lis, listen: 127.0.0.1:0 }} }}\nformat: hl7v2\nsilence: {{ W0319: a test }}\nsteps: [ {steps} ]\nto: {{ store: {{ fhir: local{to} }} }}\n"
+        );
+        let files = [
+            ("channels/a.yaml", channel.as_str()),
+            ("maps/ours.map", rows),
+        ];
+        let found = problems(&files);
+        let found: Vec<_> = found.iter().map(|d| (d.code, d.message.as_str())).collect();
+        assert_eq!(found, expected, "{steps}{to}");
+    };
+    let note = "Bundle.entry.resource.ofType(Observation).note.empty()";
+    let withheld = "OBX-11 C (corrected), OBX-11 W (of the wrong patient)";
+    let text =
+        |whom: &str| format!("a final result {whom}, but not what takes it back: {withheld}");
+    let (on, store) = (text("goes on"), text("reaches `store`"));
+    let filter = format!("{{ convert: fhir }}, {{ filter: \"{note}\" }}");
+    check(&filter, "", rows, &[("W0315", &on)]);
+    check(&filter, "", "", &[]);
+    let when = format!(", when: \"{note}\"");
+    check("{ convert: fhir }", &when, rows, &[("W0315", &store)]);
+    let own = format!(", steps: [ {{ convert: fhir }}, {{ filter: \"{note}\" }} ]");
+    check("", &own, rows, &[("W0315", &store)]);
+    // What else the condition asks for is put into the result.
+    let code = "Bundle.entry.resource.ofType(Observation).where(code.coding.display = 'Sodium' and note.empty()).exists()";
+    let filter = format!("{{ convert: fhir }}, {{ filter: \"{code}\" }}");
+    check(&filter, "", rows, &[("W0315", &on)]);
+    // Each resource by itself.
+    let split = "{ split: { each: Bundle.entry.resource, keep: part } }";
+    let filter = format!("{{ convert: fhir }}, {split}, {{ filter: \"note.empty()\" }}");
+    check(&filter, "", rows, &[("W0315", &on)]);
+    // The steps of the site before it are run, those that decide are not.
+    let kept = "{ filter: \"MSH-9.1 = 'ADT'\" }, { set: { OBX-11: \"'F'\" } }, { convert: fhir }";
+    check(&format!("{kept}, {{ filter: \"{note}\" }}"), "", rows, &[]);
+}
+
+/// A channel that receives FHIR and keeps what goes on.
+fn received(keys: &str) -> Vec<(&'static str, String)> {
+    let channel = format!(
+        "channel: a\nfrom: {{ http: {{ system: lis, listen: 127.0.0.1:0 }} }}\nformat: fhir\n{keys}to: {{ store: {{ fhir: local }} }}\n"
+    );
+    let found = problems(&[("channels/a.yaml", &channel)]);
+    let clinical = found
+        .into_iter()
+        .filter(|d| d.code.starts_with('E') || d.code == "W0315");
+    clinical.map(|d| (d.code, d.message)).collect()
+}
+
+#[test]
+fn what_is_withheld_of_received_fhir_is_named_whether_it_is_a_bundle_or_a_resource() {
+    let check = |keys: &str, expected: &[&str]| {
+        let found = received(keys);
+        let Some(list) = expected
+            .iter()
+            .map(|s| (*s).to_owned())
+            .reduce(|all, one| format!("{all}, {one}"))
+        else {
+            assert_eq!(found, [], "{keys}");
+            return;
+        };
+        let text = format!("a final result goes on, but not what takes it back: {list}");
+        assert_eq!(found, [("W0315", text)], "{keys}");
+    };
+    let result = [
+        "Observation.status corrected",
+        "Observation.status amended",
+        "Observation.status cancelled",
+        "Observation.status entered-in-error",
+    ];
+    check(
+        "steps: [ { filter: \"Observation.status = 'final'\" } ]\n",
+        &result,
+    );
+    check(
+        "accept: Observation.status in ('final' | 'preliminary')\n",
+        &result,
+    );
+    check(
+        "steps: [ { filter: \"Bundle.entry.resource.ofType(Observation).status = 'final'\" } ]\n",
+        &result,
+    );
+    check(
+        "steps: [ { filter: { unless: \"DiagnosticReport.status = 'cancelled'\" } } ]\n",
+        &["DiagnosticReport.status cancelled"],
+    );
+    check(
+        "steps:\n  - split: { each: Bundle.entry.resource, keep: part }\n  - filter: \"$this is ServiceRequest and status = 'active'\"\n",
+        &[
+            "ServiceRequest.status revoked",
+            "ServiceRequest.status entered-in-error",
+        ],
+    );
+    for condition in [
+        "Observation.exists()",
+        "Observation.status != 'preliminary'",
+        "Patient.active",
+        "Encounter.status = 'finished'",
+    ] {
+        check(&format!("steps: [ {{ filter: \"{condition}\" }} ]\n"), &[]);
+    }
+    check(
+        "silence: { W0315: first reports only }\naccept: Observation.status = 'final'\n",
+        &[],
+    );
+}
+
+#[test]
 fn a_warning_is_silenced_with_a_reason_only() {
     let steps = "steps: [ { filter: \"OBX-11 = 'F'\" } ]\n";
     assert_eq!(
@@ -428,9 +539,9 @@ fn what_cannot_be_read_of_a_system_is_no_second_problem_of_those_who_need_it() {
         "system: lis\nzoen: Europe/Berlin\n",
         EHR,
         &[
-            ("E0101", &unknown("zoen")),
             ("E0118", none),
             ("E0127", none),
+            ("E0101", &unknown("zoen")),
         ],
     );
 }

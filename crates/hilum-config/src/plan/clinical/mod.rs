@@ -1,11 +1,12 @@
 //! What is written correctly and can harm a patient: corrections that are withheld, numbers without
 //! their authority, units without their values, results that nobody holds against the record.
 //!
-//! Only channels of HL7 v2 are looked at; behind a step that converts to FHIR the conditions on statuses
-//! alone. Conditions are never compared as text: they are evaluated on small synthetic messages, so that
-//! every way of writing the same condition gives the same warning. A script is not looked into.
+//! Channels of HL7 v2 are looked at; of those of FHIR, and behind a step that converts to it, the conditions
+//! on statuses alone. Conditions are never compared as text: they are evaluated on small synthetic messages,
+//! so that every way of writing the same condition gives the same warning. A script is not looked into.
 
 mod authorities;
+mod converted;
 mod patients;
 mod resources;
 mod statuses;
@@ -13,6 +14,7 @@ mod trial;
 mod units;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use hilum_component::{ComponentKind, Format, FormatOptions, Registry, Rule};
 use serde_json::Value;
@@ -22,6 +24,8 @@ use super::gather::Gathered;
 use crate::check::Piece;
 use crate::diagnostic::{Draft, Report};
 use crate::yaml::{Node, Span};
+pub(super) use converted::check as check_converted;
+use resources::AskedOf;
 use trial::Trial;
 
 /// Warnings of a channel that it may silence with a reason.
@@ -42,23 +46,39 @@ pub(super) fn check(
     let fhir = registry.format(FHIR, &FormatOptions::default()).ok();
     for channel in channels {
         silences(channel, report);
-        let Some(format) = channel.format.as_deref().filter(|f| f.name() == V2) else {
-            continue;
+        let mut found = match channel
+            .format
+            .as_ref()
+            .map(|format| (format.name(), format))
+        {
+            Some((V2, format)) => of_v2(channel, channels, &**format, fhir.as_ref()),
+            Some((FHIR, format)) => resources::withheld(channel, format, AskedOf::Either),
+            _ => continue,
         };
-        let conditions = conditions(channel);
-        let mut found = Vec::new();
-        if let Some(trial) = Trial::new(format) {
-            found.extend(statuses::withheld(&trial, &conditions));
-            found.extend(statuses::unmatched(&trial, channel, channels, &conditions));
-        }
-        if let Some(fhir) = &fhir {
-            found.extend(resources::withheld(channel, fhir));
-        }
-        found.extend(patients::bare_numbers(&conditions));
-        found.extend(units::alone(channel));
         found.retain(|draft| !channel.silences(draft.code));
         report.extend(found);
     }
+}
+
+/// What is said of a channel of HL7 v2.
+fn of_v2(
+    channel: &Checked<'_>,
+    channels: &[Checked<'_>],
+    format: &dyn Format,
+    fhir: Option<&Arc<dyn Format>>,
+) -> Vec<Draft> {
+    let conditions = conditions(channel);
+    let mut found = Vec::new();
+    if let Some(trial) = Trial::new(format) {
+        found.extend(statuses::withheld(&trial, &conditions));
+        found.extend(statuses::unmatched(&trial, channel, channels, &conditions));
+    }
+    if let Some(fhir) = fhir {
+        found.extend(resources::withheld(channel, fhir, AskedOf::Other));
+    }
+    found.extend(patients::bare_numbers(&conditions));
+    found.extend(units::alone(channel));
+    found
 }
 
 /// What `silence:` names is a warning that may be silenced, and has a reason.

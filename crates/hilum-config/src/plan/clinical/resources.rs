@@ -1,4 +1,5 @@
-//! What a condition behind `convert` withholds of a result, tried on small synthetic resources.
+//! What a condition on FHIR withholds of a result, tried on small synthetic resources: behind `convert`, and
+//! where FHIR is what the channel receives.
 
 use std::sync::Arc;
 
@@ -46,16 +47,22 @@ const PLACES: [&str; 6] = [
 ];
 
 /// A condition on FHIR, and of what it is asked.
-struct Behind {
-    condition: Condition,
-    asked_of: AskedOf,
+pub(super) struct Behind {
+    pub(super) condition: Condition,
+    pub(super) asked_of: AskedOf,
+    /// Steps of the channel before it.
+    pub(super) steps: usize,
+    /// Steps of the destination that it decides about, before it.
+    pub(super) own_steps: usize,
 }
 
 /// What stands where a condition is asked.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum AskedOf {
+pub(super) enum AskedOf {
     /// A message that is no FHIR.
     Other,
+    /// What a sender of FHIR sends: a Bundle or a resource.
+    Either,
     /// The Bundle of a whole message.
     Bundle,
     /// A Bundle for each entry.
@@ -64,61 +71,81 @@ enum AskedOf {
     Resources,
 }
 
-/// The conditions behind `convert` that let final results on and not what takes them back.
-pub(super) fn withheld(channel: &Checked<'_>, format: &Arc<dyn Format>) -> Vec<Draft> {
-    let behind = conditions(channel, format);
+/// The conditions that let final results on and not what takes them back.
+pub(super) fn withheld(
+    channel: &Checked<'_>,
+    format: &Arc<dyn Format>,
+    received: AskedOf,
+) -> Vec<Draft> {
+    let behind = conditions(channel, format, received);
     let withheld = behind.iter().filter_map(|behind| {
         let found = of(&**format, behind);
-        if found.is_empty() {
-            return None;
-        }
-        let list: Vec<String> = found
-            .iter()
-            .map(|(resource, status)| format!("{resource}.status {status}"))
-            .collect();
-        Some(warning(&behind.condition, &list))
+        (!found.is_empty()).then(|| warning(&behind.condition, &found))
     });
     withheld.collect()
 }
 
-/// Every condition of a channel that is about messages that were converted to FHIR.
-fn conditions(channel: &Checked<'_>, format: &Arc<dyn Format>) -> Vec<Behind> {
+/// Every condition of a channel that is about FHIR, where it receives this.
+pub(super) fn conditions(
+    channel: &Checked<'_>,
+    format: &Arc<dyn Format>,
+    received: AskedOf,
+) -> Vec<Behind> {
     let compile = |at: &Node, what, passes, decides| {
         condition_in(channel, &**format, at, what, passes, decides)
     };
     let mut found = Vec::new();
-    let mut read = |pieces: &[&Piece], decides: &Decides, before: AskedOf| {
-        pieces.iter().fold(before, |asked_of, piece| {
+    if let Some(accept) = channel.tree.get("accept")
+        && received != AskedOf::Other
+    {
+        let condition = compile(accept, "accept", true, Decides::Passing);
+        found.extend(condition.map(|condition| Behind::new(condition, received, 0, 0)));
+    }
+    let mut read = |pieces: &[&Piece], decides: &Decides, before: (AskedOf, usize)| {
+        let (mut asked_of, steps) = before;
+        for (number, piece) in pieces.iter().enumerate() {
             if asked_of != AskedOf::Other {
                 let mut own = Vec::new();
                 of_step(piece, decides, &compile, &mut own);
-                found.extend(own.into_iter().map(|condition| Behind {
-                    condition,
-                    asked_of,
-                }));
+                let (steps, own_steps) = match decides {
+                    Decides::Passing => (number, 0),
+                    Decides::Destination(_) => (steps, number),
+                };
+                let own = own.into_iter();
+                found.extend(own.map(|own| Behind::new(own, asked_of, steps, own_steps)));
             }
-            asked_of.behind(piece)
-        })
+            asked_of = asked_of.behind(piece);
+        }
+        asked_of
     };
     let own: Vec<&Piece> = steps(channel, &["steps"]).collect();
-    let behind = read(&own, &Decides::Passing, AskedOf::Other);
+    let behind = read(&own, &Decides::Passing, (received, 0));
+    let steps_before = own.len();
     let to = channel.tree.get("to").map(Node::entries);
     let to = to.unwrap_or_default();
     for (name, _) in to {
         let decides = Decides::Destination(name.text.clone());
         let own: Vec<&Piece> = steps(channel, &["to", &name.text, "steps"]).collect();
-        read(&own, &decides, behind);
+        read(&own, &decides, (behind, steps_before));
     }
     for (name, node) in to.iter().filter(|_| behind != AskedOf::Other) {
         let decides = Decides::Destination(name.text.clone());
         let when = node.get("when");
         let when = when.and_then(|when| compile(when, "when", true, decides));
-        found.extend(when.map(|condition| Behind {
-            condition,
-            asked_of: behind,
-        }));
+        found.extend(when.map(|condition| Behind::new(condition, behind, steps_before, 0)));
     }
     found
+}
+
+impl Behind {
+    const fn new(condition: Condition, asked_of: AskedOf, steps: usize, own_steps: usize) -> Self {
+        Self {
+            condition,
+            asked_of,
+            steps,
+            own_steps,
+        }
+    }
 }
 
 impl AskedOf {
@@ -131,15 +158,26 @@ impl AskedOf {
         match (piece.name.as_str(), self) {
             (CONVERT, _) if says("to", "fhir") => Self::Bundle,
             (CONVERT, _) => Self::Other,
-            (SPLIT, Self::Bundle) if says("keep", "part") => Self::Resources,
-            (SPLIT, Self::Bundle) => Self::Entries,
+            (SPLIT, Self::Bundle | Self::Either) if says("keep", "part") => Self::Resources,
+            (SPLIT, Self::Bundle | Self::Either) => Self::Entries,
             (_, asked_of) => asked_of,
+        }
+    }
+
+    /// What one condition may be asked of; each is tried by itself.
+    const fn each(self) -> &'static [Self] {
+        match self {
+            Self::Other => &[],
+            Self::Either => &[Self::Bundle, Self::Resources],
+            Self::Bundle => &[Self::Bundle],
+            Self::Entries => &[Self::Entries],
+            Self::Resources => &[Self::Resources],
         }
     }
 }
 
 /// The statuses that do not go on where the final result of the same message does.
-fn of(format: &dyn Format, behind: &Behind) -> Vec<(&'static str, &'static str)> {
+pub(super) fn of(format: &dyn Format, behind: &Behind) -> Vec<String> {
     let condition = &behind.condition;
     if !condition.rule.text().contains("status") {
         return Vec::new();
@@ -147,31 +185,40 @@ fn of(format: &dyn Format, behind: &Behind) -> Vec<(&'static str, &'static str)>
     let mut found = Vec::new();
     for context in contexts(&condition.rule) {
         for ordered in ORDERED {
-            let try_on = |own: (&'static str, &'static str)| {
-                goes_on(format, behind, &message(&context, ordered, own), own.0)
-            };
-            for back in TAKEN_BACK {
-                let (resource, _) = back;
-                if found.contains(&back) || !try_on((resource, "")) {
-                    continue;
-                }
-                if !try_on(back) {
-                    found.push(back);
+            for asked_of in behind.asked_of.each() {
+                let try_on = |own: (&'static str, &'static str)| {
+                    let message = message(&context, ordered, own);
+                    goes_on(format, condition, *asked_of, &message, own.0)
+                };
+                for back in TAKEN_BACK {
+                    let is_tried = !found.contains(&back) && try_on((back.0, ""));
+                    if is_tried && !try_on(back) {
+                        found.push(back);
+                    }
                 }
             }
         }
     }
     found.sort_by_key(|back| TAKEN_BACK.iter().position(|known| known == back));
+    let found = found.into_iter();
     found
+        .map(|(ty, status)| format!("{ty}.status {status}"))
+        .collect()
 }
 
 /// The Bundle, or what has the resource of a type where they are apart, goes on as far as the
 /// condition says.
-fn goes_on(format: &dyn Format, behind: &Behind, bundle: &Value, resource: &str) -> bool {
+fn goes_on(
+    format: &dyn Format,
+    condition: &Condition,
+    asked_of: AskedOf,
+    bundle: &Value,
+    resource: &str,
+) -> bool {
     let entries = bundle["entry"].as_array().into_iter().flatten();
     let mut own = entries.filter(|entry| entry["resource"]["resourceType"] == resource);
-    let asked = match behind.asked_of {
-        AskedOf::Other => None,
+    let asked = match asked_of {
+        AskedOf::Other | AskedOf::Either => None,
         AskedOf::Bundle => Some(bundle.clone()),
         AskedOf::Entries => own.next().map(|entry| {
             let mut one = bundle.clone();
@@ -180,16 +227,25 @@ fn goes_on(format: &dyn Format, behind: &Behind, bundle: &Value, resource: &str)
         }),
         AskedOf::Resources => own.next().map(|entry| entry["resource"].clone()),
     };
-    let payload = asked.map(|asked| Payload::inline(asked.to_string().into()));
-    let document = payload.and_then(|payload| format.parse(&payload).ok());
-    let condition = &behind.condition;
-    document.is_some_and(|document| holds(&condition.rule, &*document) == Some(condition.passes))
+    asked.is_some_and(|asked| passes(format, condition, &asked))
+}
+
+/// It goes on as far as the condition says.
+pub(super) fn passes(format: &dyn Format, condition: &Condition, asked: &Value) -> bool {
+    let document = format.parse(&Payload::inline(asked.to_string().into()));
+    let held = document.map(|document| holds(&condition.rule, &*document));
+    held.is_ok_and(|held| held == Some(condition.passes))
 }
 
 /// What is tried in the places besides the statuses: as it is, and each constant in each of them.
 type Context = Vec<(&'static str, String)>;
 
 fn contexts(rule: &Rule) -> Vec<Context> {
+    combinations(&PLACES, &asked_for(rule), CONTEXTS_MAX)
+}
+
+/// What a condition asks for that is no status.
+pub(super) fn asked_for(rule: &Rule) -> Vec<String> {
     let is_status = |text: &String| {
         let known = TAKEN_BACK.iter().map(|(_, status)| *status);
         known
@@ -197,9 +253,8 @@ fn contexts(rule: &Rule) -> Vec<Context> {
             .chain(["final"])
             .any(|known| known == text)
     };
-    let constants = constants(rule.text());
-    let constants: Vec<String> = constants.into_iter().filter(|c| !is_status(c)).collect();
-    combinations(&PLACES, &constants, CONTEXTS_MAX)
+    let constants = constants(rule.text()).into_iter();
+    constants.filter(|c| !is_status(c)).collect()
 }
 
 /// A converted message of results, in which one resource may have another status.

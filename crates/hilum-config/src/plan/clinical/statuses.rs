@@ -14,7 +14,7 @@ const PLACES: [&str; 3] = ["OBX-11", "OBR-25", "ORC-1"];
 
 /// What takes a final result back or puts another in its place, HL7 v2.5.1 tables 0085, 0123 and
 /// 0119. A correction of the whole report has C in OBR-25 and in OBX-11, so each is tried alone.
-const TAKEN_BACK: [(&str, &str, &str); 9] = [
+pub(super) const TAKEN_BACK: [(&str, &str, &str); 9] = [
     ("OBX-11", "C", "corrected"),
     ("OBX-11", "D", "deleted"),
     ("OBX-11", "W", "of the wrong patient"),
@@ -86,9 +86,10 @@ fn of(trial: &Trial<'_>, condition: &Condition) -> Vec<(&'static str, &'static s
 }
 
 /// How a final result says so.
-const FINAL: [Value<'static>; 3] = [("OBX-11", "F"), ("OBR-25", "F"), ("ORC-1", "RE")];
+pub(super) const FINAL: [Value<'static>; 3] = [("OBX-11", "F"), ("OBR-25", "F"), ("ORC-1", "RE")];
 
-fn taken_back(place: &str, code: &'static str) -> [Value<'static>; 3] {
+/// The same with what takes it back in one place.
+pub(super) fn taken_back(place: &str, code: &'static str) -> [Value<'static>; 3] {
     FINAL.map(|(at, value)| (at, if at == place { code } else { value }))
 }
 

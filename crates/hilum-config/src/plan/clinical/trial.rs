@@ -97,9 +97,12 @@ pub(super) fn combinations<P: Clone>(
     found
 }
 
+/// When the messages arrive, Unix milliseconds: the day of [`FINAL`].
+pub(super) const TRIED_MS: u64 = 1_767_254_400_000;
+
 /// What a condition comes to; `None` if it cannot be evaluated.
 pub(super) fn holds(rule: &Rule, message: &dyn Document) -> Option<bool> {
-    let env = Env::new(Moment::from_unix_millis(1_767_254_400_000, 0));
+    let env = Env::new(Moment::from_unix_millis(TRIED_MS.cast_signed(), 0));
     rule.test(message, &env).ok()
 }
 
