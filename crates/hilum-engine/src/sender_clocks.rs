@@ -1,8 +1,8 @@
 //! How far the clocks of systems that send are off.
 //!
 //! A message may have waited with its sender, so a clock is judged by the freshest message of the last
-//! half hour. Only what comes from a source counts: of a replay nobody learns anything new. Nothing is
-//! kept over a restart; the next message says it again.
+//! half hour, by its first receipt: what comes over a topic counts as what came then, and of a replay of
+//! something old nobody learns anything new. Nothing is kept over a restart; the next message says it again.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -41,25 +41,25 @@ impl ClockSkew {
 pub(crate) struct SenderClocks(RwLock<BTreeMap<Arc<str>, Freshest>>);
 
 impl SenderClocks {
-    /// Notes what a message that has just come says of the clock of its sender, and what its parts say.
+    /// Notes what a message says of the clock of its sender, and what its parts say.
     pub(crate) fn note(&self, processed: &Processed) {
         if let Some(reading) = &processed.clock {
-            self.one(reading, processed.arrived_ms);
+            self.one(reading);
         }
         for part in &processed.children {
             self.note(part);
         }
     }
 
-    fn one(&self, reading: &ClockReading, now_ms: u64) {
+    fn one(&self, reading: &ClockReading) {
         let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
         if let Some(freshest) = known.get(&reading.system) {
-            return freshest.note(reading, now_ms);
+            return freshest.note(reading);
         }
         drop(known);
         let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
         let freshest = known.entry(Arc::clone(&reading.system)).or_default();
-        freshest.note(reading, now_ms);
+        freshest.note(reading);
     }
 
     /// The clocks of the systems that have sent something in the last half hour.
@@ -85,7 +85,7 @@ struct Freshest {
 }
 
 impl Freshest {
-    fn note(&self, reading: &ClockReading, now_ms: u64) {
+    fn note(&self, reading: &ClockReading) {
         let skew_max_ms = reading.skew_max.0;
         if self.skew_max_ms.load(Ordering::Relaxed) != skew_max_ms {
             self.skew_max_ms.store(skew_max_ms, Ordering::Relaxed);
@@ -95,15 +95,16 @@ impl Freshest {
         let Ok(behind_s) = i32::try_from(seconds) else {
             return;
         };
-        let minute = minute(now_ms);
+        let minute = minute(reading.received_ms);
         let Some(place) = self.minutes.get((minute % MINUTES) as usize) else {
             return;
         };
         let fresher = |seen: u64| {
             let (of, seen_s) = unpack(seen);
-            (of != minute || behind_s < seen_s).then(|| pack(minute, behind_s))
+            let is_fresher = of < minute || (of == minute && behind_s < seen_s);
+            is_fresher.then(|| pack(minute, behind_s))
         };
-        // Of a minute that has a fresher message already nothing is written.
+        // Of a minute that has a fresher message already, or is over half an hour before, nothing is written.
         place
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, fresher)
             .ok();
@@ -146,9 +147,10 @@ mod tests {
             let reading = ClockReading {
                 system: "lab".into(),
                 behind_ms: behind_s * 1_000,
+                received_ms: BEGIN_MS + minute * MINUTE_MS,
                 skew_max: Millis(300_000),
             };
-            clocks.one(&reading, BEGIN_MS + minute * MINUTE_MS);
+            clocks.one(&reading);
         }
         let found = clocks.all(BEGIN_MS + at * MINUTE_MS);
         let found: Vec<_> = found
@@ -174,6 +176,9 @@ mod tests {
         check(&[(0, 2), (29, 900)], 30, Some((-900, true)));
         check(&[(0, 2)], 30, None);
         check(&[(0, 2), (30, 900)], 30, Some((-900, true)));
+        // What came first half an hour ago and is processed again.
+        check(&[(30, 900), (0, 2)], 30, Some((-900, true)));
+        check(&[(30, 900), (0, 2)], 60, None);
         check(
             &[(0, i64::MAX / 1_000)],
             0,

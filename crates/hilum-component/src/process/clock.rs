@@ -22,6 +22,9 @@ pub struct ClockReading {
     pub system: Arc<str>,
     /// By how much its time lies behind its receipt, in milliseconds; negative if it is ahead.
     pub behind_ms: i64,
+    /// The receipt, Unix milliseconds: of a message that is processed again, or came from another channel,
+    /// the first one.
+    pub received_ms: u64,
     /// How far the clock of the system may be off.
     pub skew_max: Millis,
 }
@@ -57,6 +60,7 @@ pub(super) fn read(
     Some(ClockReading {
         system: Arc::clone(&sender.system),
         behind_ms: sent.behind_ms,
+        received_ms,
         skew_max: sender.skew_max,
     })
 }

@@ -192,9 +192,7 @@ fn run(
         trace: None,
     };
     let processed = stage(plan, &mut environment, incoming);
-    if from_source {
-        core.sender_clocks.note(&processed);
-    }
+    core.sender_clocks.note(&processed);
     let detect = from_source && plan.resend.within.0 > 0;
     let identity = &processed.identity;
     let key = if detect && plan.format.control_id_names_message(identity) {

@@ -7,7 +7,7 @@ use hilum_component::{CLOCK_SKEW_MAX, ChannelPlan, Disposition, Plan, SenderCloc
 use hilum_engine::{PlanChoice, Replay};
 use hilum_journal::StoredMessage;
 
-use crate::kit::{Hub, Receiver, Sender, With, channel, out, plan};
+use crate::kit::{Hub, Receiver, Sender, With, channel, out, plan, subscriber, topic};
 
 /// So far ahead of the real clock that it runs as the test says, but for a second.
 const BEGIN_MS: u64 = 4_000_000_000_000;
@@ -156,4 +156,21 @@ async fn what_is_received_first_and_processed_later_is_judged_by_its_receipt() {
     let rows = hub.recorded("lab").await;
     assert!(rows.iter().any(is_ahead));
     assert_eq!(off(&hub).len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn systems_that_are_told_apart_behind_a_topic_are_judged_by_the_first_receipt() {
+    let (sender, receiver) = (Sender::new(), Receiver::new("ehr"));
+    let told_apart = ChannelPlan {
+        senders: Arc::new([clock("north", Some(""))]),
+        ..subscriber("results", "results").to(out(&receiver))
+    };
+    let site = plan([channel("lab", &sender).to(topic("results")), told_apart]);
+    let hub = Hub::start_at(BEGIN_MS, site).await;
+    sender.send(&message(&hub, 1, -2 * LIMIT_MS)).await;
+    receiver.takes(&["1"]).await;
+    let off = off(&hub);
+    assert_eq!(off.len(), 1);
+    assert_eq!(off[0].0, "north");
+    assert!(off[0].1 >= 29, "{off:?}");
 }
