@@ -21,7 +21,6 @@ use crate::figures::{Counter, Latency};
 use crate::rows;
 use crate::run::alerts::{Told, hand_over_all};
 use crate::runtime::Core;
-use crate::store;
 
 /// Where what is open is kept in the state, by message and ordinal.
 const OPEN: &str = "hilum.critical";
@@ -166,22 +165,11 @@ fn row(
 }
 
 /// Holds what is open against the journal until `stop`.
-pub(crate) async fn watch(core: Arc<Core>, mut stop: Stop) {
-    loop {
-        tokio::select! {
-            () = tokio::time::sleep(EVERY) => {}
-            () = stop.requested() => return,
-        }
-        if let Err(error) = look(&core).await {
-            tracing::error!(
-                error = store::chain(&error),
-                "critical results cannot be looked up"
-            );
-        }
-    }
+pub(crate) async fn watch(core: Arc<Core>, stop: Stop) {
+    rows::watch(core, stop, ("critical results", EVERY), look).await;
 }
 
-async fn look(core: &Arc<Core>) -> Result<(), JournalError> {
+async fn look(core: &Arc<Core>) -> Result<Vec<StateWrite>, JournalError> {
     let mut open: Vec<Critical> = rows::read(core, OPEN, OPEN_MAX)?;
     let late = open.iter().filter(|row| row.told_ms.is_some()).count();
     core.critical
@@ -226,18 +214,7 @@ async fn look(core: &Arc<Core>) -> Result<(), JournalError> {
             writes.extend(rows::write(OPEN, &next.row.key(), &next.row, None));
         }
     }
-    if writes.is_empty() {
-        return Ok(());
-    }
-    let reason = "critical results were looked up".to_owned();
-    if let Err(failure) = store::write_state(core, reason, writes).await {
-        // They are told of once more, which is better than not at all.
-        tracing::error!(
-            error = failure.text(),
-            "critical results could not be recorded"
-        );
-    }
-    Ok(())
+    Ok(writes)
 }
 
 /// Where a delivery is.

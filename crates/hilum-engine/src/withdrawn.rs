@@ -23,7 +23,6 @@ use crate::rows;
 use crate::run::alerts::{Told, hand_over_all};
 use crate::runtime::Core;
 use crate::stale::{COMPARED_MAX, objects};
-use crate::store;
 
 /// Where withdrawals that were not looked at yet are kept in the state, by message.
 const OPEN: &str = "hilum.withdrawals";
@@ -130,22 +129,11 @@ pub(crate) fn row(plan: &ChannelPlan, processed: &Processed) -> Option<StateWrit
 }
 
 /// Looks at new withdrawals until `stop`.
-pub(crate) async fn watch(core: Arc<Core>, mut stop: Stop) {
-    loop {
-        tokio::select! {
-            () = tokio::time::sleep(EVERY) => {}
-            () = stop.requested() => return,
-        }
-        if let Err(error) = look(&core).await {
-            tracing::error!(
-                error = store::chain(&error),
-                "it cannot be looked where withdrawn results went"
-            );
-        }
-    }
+pub(crate) async fn watch(core: Arc<Core>, stop: Stop) {
+    rows::watch(core, stop, ("withdrawals of results", EVERY), look).await;
 }
 
-async fn look(core: &Arc<Core>) -> Result<(), JournalError> {
+async fn look(core: &Arc<Core>) -> Result<Vec<StateWrite>, JournalError> {
     let open: Vec<Withdrawal> = rows::read(core, OPEN, LOOK_MAX)?;
     let mut writes = Vec::new();
     for mut row in open {
@@ -175,18 +163,7 @@ async fn look(core: &Arc<Core>) -> Result<(), JournalError> {
         let expires_ms = Some(core.now_ms().saturating_add(KEPT_MS));
         writes.extend(rows::write(LOOKED, &row.message, &row, expires_ms));
     }
-    if writes.is_empty() {
-        return Ok(());
-    }
-    let reason = "it was looked where withdrawn results went".to_owned();
-    if let Err(failure) = store::write_state(core, reason, writes).await {
-        // Whoever was told is told once more, which is better than not at all.
-        tracing::error!(
-            error = failure.text(),
-            "a look at withdrawn results could not be recorded"
-        );
-    }
-    Ok(())
+    Ok(writes)
 }
 
 fn untold(found: &Withdrawn) -> BTreeSet<(Arc<str>, Arc<str>)> {
