@@ -144,7 +144,7 @@ impl Readers {
         cancel: &Cancel,
         read: impl FnOnce(&Connection) -> Result<T, DbError>,
     ) -> Result<T, DbError> {
-        self.bounded(limit, cancel, |conn| {
+        self.bounded(limit, Some(cancel), |conn| {
             in_snapshot(conn, self.file.name(), read)
         })
     }
@@ -157,16 +157,16 @@ impl Readers {
         &self,
         read: impl FnOnce(&Connection) -> Result<T, DbError>,
     ) -> Result<T, DbError> {
-        self.bounded(READ_MAX, &Cancel::new(), read)
+        self.bounded(READ_MAX, None, read)
     }
 
     fn bounded<T>(
         &self,
         limit: Duration,
-        cancel: &Cancel,
+        cancel: Option<&Cancel>,
         run: impl FnOnce(&Connection) -> Result<T, DbError>,
     ) -> Result<T, DbError> {
-        if cancel.is_cancelled() {
+        if cancel.is_some_and(Cancel::is_cancelled) {
             let name = self.file.name().clone();
             return Err(DbError::new(DbClass::Cancelled, "read", name));
         }
@@ -174,10 +174,14 @@ impl Readers {
         let limit_ms = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX / 2);
         let until = reader.watch.elapsed_ms().saturating_add(limit_ms).max(1);
         reader.watch.until_ms.store(until, Ordering::Relaxed);
-        self.set_cancel(&reader, cancel.clone());
+        if let Some(cancel) = cancel {
+            self.set_cancel(&reader, cancel.clone());
+        }
         let result = run(&reader.conn);
         reader.watch.until_ms.store(0, Ordering::Relaxed);
-        self.set_cancel(&reader, Cancel::new());
+        if cancel.is_some() {
+            self.set_cancel(&reader, Cancel::new());
+        }
         self.check_in(reader);
         result
     }

@@ -14,6 +14,7 @@ use siphasher::sip::SipHasher13;
 
 use crate::codec::Codec;
 use crate::partition::PartitionShared;
+use crate::state::log_sum;
 
 /// Keys of the checksum. Not secret: it finds damage, not forgery.
 const KEYS: (u64, u64) = (0x6869_6c75_6d2d_726f, 0x772d_6368_6563_6b73);
@@ -322,7 +323,11 @@ pub(crate) fn damaged_rows(
     let mut all = || -> Result<(), Error> {
         scan("message", COLUMNS, 0, &|row| is_intact(row, shared))?;
         scan("delivery", DELIVERY, 1, &|row| delivery_row(row, shared))?;
-        scan("attempt", ATTEMPT, 2, &attempt_row)
+        scan("attempt", ATTEMPT, 2, &attempt_row)?;
+        scan("state_log", "seq, sum, changes", 0, &|row| {
+            let changes = text(row, 2)?.unwrap_or_default();
+            Ok(log_sum(row.get(0)?, changes) == row.get::<_, i64>(1)?)
+        })
     };
     all().doing("verify the rows of", &shared.name)?;
     Ok(damaged)

@@ -25,14 +25,7 @@ const MARK: &str = ".damaged-";
 /// What marks the text that says why.
 const REASON: &str = ".reason";
 /// Tables that lie in order of the sequence.
-const BY_SEQUENCE: [&str; 6] = [
-    "message",
-    "delivery",
-    "attempt",
-    "work",
-    "state_log",
-    "timer_log",
-];
+const BY_SEQUENCE: [&str; 5] = ["message", "delivery", "attempt", "work", "state_log"];
 /// Tables of few rows, and the order in which they lie.
 const SMALL: [(&str, &str); 6] = [
     ("secret", "name"),

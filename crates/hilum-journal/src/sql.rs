@@ -25,7 +25,7 @@ const SQL_WITHIN: Duration = Duration::from_secs(60);
 const STEPS_PER_LOOK: i32 = 10_000;
 
 /// Columns that hold what patients' messages say, or parts of it.
-const CONTENT: [(&str, &str); 13] = [
+const CONTENT: [(&str, &str); 11] = [
     ("secret", "value"),
     ("message", "body"),
     ("message", "outbound"),
@@ -35,9 +35,7 @@ const CONTENT: [(&str, &str); 13] = [
     ("message", "hold"),
     ("attempt", "reply"),
     ("dictionary", "bytes"),
-    ("state_log", "key"),
-    ("state_log", "value"),
-    ("timer_log", "key"),
+    ("state_log", "changes"),
     ("message", "reads"),
 ];
 

@@ -22,7 +22,7 @@ use crate::error::JournalError;
 use crate::partition::ops::Op;
 use crate::partition::{Partition, Role};
 use crate::shared::Core;
-use crate::state::{ControlOp, ControlWrite, StateValue, Timer};
+use crate::state::{ControlOp, ControlWrite, Name, StateValue, Timer};
 
 pub use accept::Publication;
 pub use blob::BlobWriter;
@@ -260,6 +260,20 @@ impl Journal {
     pub fn state(&self, scope: &str, key: &str) -> Result<StateValue, JournalError> {
         let core = &self.inner.core;
         Ok(core.state.get(scope, key, core.clock.now_ms())?)
+    }
+
+    /// The values of scopes and keys now, in their order.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn states<'n>(
+        &self,
+        names: impl IntoIterator<Item = (&'n str, &'n str)>,
+    ) -> Result<Vec<StateValue>, JournalError> {
+        let core = &self.inner.core;
+        let names = names.into_iter().map(|(scope, key)| Name(scope, key));
+        let names: Vec<_> = names.collect();
+        Ok(core.state.get_all(&names, core.clock.now_ms())?)
     }
 
     /// The values of a scope whose keys begin with `prefix`, in the order of their keys, at most

@@ -1,10 +1,11 @@
 //! What the operations of a partition write, on the writer's thread.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
+use hashbrown::HashMap;
 use hilum_db::rusqlite::{Connection, params};
 use hilum_db::{DbClass, DbError, Doing, Handler, Recovery};
 use hilum_message::Failpoint;
@@ -17,7 +18,7 @@ use crate::error::AcceptError;
 use crate::model::{DeliveryState, StateRead, StateWrite};
 use crate::schema::NameKind;
 use crate::shared::Core;
-use crate::state::StateKey;
+use crate::state::{Name, StateKey};
 
 /// Groups after which the size of the file is looked at.
 const GROUPS_PER_LOOK: u32 = 32;
@@ -121,16 +122,14 @@ impl PartitionHandler {
     fn stale(&self, reads: &[StateRead]) -> Result<Option<AcceptError>, DbError> {
         let mut stale = Vec::new();
         for read in reads {
-            let key = (read.scope.clone(), read.key.clone());
-            let version = match self.changed.get(&key) {
+            let version = match self.changed.get(&Name(&read.scope, &read.key)) {
                 Some((version, _)) => *version,
                 None => self.core.state.version(&read.scope, &read.key)?,
             };
             if version != read.version {
-                let (scope, key) = key;
                 stale.push(crate::error::StaleRead {
-                    scope,
-                    key,
+                    scope: read.scope.clone(),
+                    key: read.key.clone(),
                     version,
                 });
             }

@@ -11,6 +11,7 @@ use crate::codec::Codec;
 use crate::model::{DeliveryState, Disposition, NewState};
 use crate::row::{AttemptParts, delivery_base, delivery_sum, written};
 use crate::schema::NameKind;
+use crate::state::log_row;
 
 /// Writes the message row. `sequences` are those of the messages so far, this one included.
 pub(super) fn insert_message(
@@ -125,37 +126,16 @@ pub(super) fn insert_parts(
             .and_then(|mut statement| statement.execute(row))
             .doing("note a blob in", handler.file())?;
     }
-    for (n, write) in message.writes().enumerate() {
-        let sql = "INSERT INTO state_log (seq, n, scope, key, value, expires_ms) \
-                   VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
-        conn.prepare_cached(sql)
-            .and_then(|mut statement| {
-                statement.execute(params![
-                    sequence,
-                    n,
-                    &*write.scope,
-                    &*write.key,
-                    write.value.as_deref(),
-                    write.expires_ms
-                ])
-            })
+    let log = log_row(
+        sequence,
+        message.writes(),
+        &request.channel,
+        &request.timers,
+    );
+    if let Some((changes, sum)) = log {
+        conn.prepare_cached("INSERT INTO state_log (seq, sum, changes) VALUES (?1, ?2, ?3)")
+            .and_then(|mut statement| statement.execute(params![sequence, sum, changes]))
             .doing("write state to", handler.file())?;
-    }
-    for (n, timer) in request.timers.iter().enumerate() {
-        let sql = "INSERT INTO timer_log (seq, n, channel, scope, key, due_ms) \
-                   VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
-        conn.prepare_cached(sql)
-            .and_then(|mut statement| {
-                statement.execute(params![
-                    sequence,
-                    n,
-                    &*request.channel,
-                    &*timer.scope,
-                    &*timer.key,
-                    timer.due_ms
-                ])
-            })
-            .doing("write a timer to", handler.file())?;
     }
     Ok(())
 }

@@ -2,9 +2,9 @@
 //! processed with a value has its version compared again when it is committed, and messages of one
 //! patient come together.
 
-use std::collections::HashMap;
+use hashbrown::HashMap;
 
-use super::Entry;
+use super::{Entry, Name, StateKey};
 
 /// What is kept, in bytes of keys and values.
 const KNOWN_BYTES_MAX: usize = 32 << 20;
@@ -18,28 +18,22 @@ pub(super) struct Place(u64);
 /// By scope and key; two halves, of which the older one is dropped when the newer one is full.
 #[derive(Default)]
 pub(super) struct Known {
-    newer: HashMap<String, Entry>,
-    older: HashMap<String, Entry>,
+    newer: HashMap<StateKey, Entry>,
+    older: HashMap<StateKey, Entry>,
     /// Bytes in `newer`.
     bytes: usize,
     /// Counts the changes of the state.
     generation: u64,
 }
 
-/// Scopes have no zero byte: they are names.
-fn name(scope: &str, key: &str) -> String {
-    [scope, "\0", key].concat()
-}
-
 impl Known {
     /// What is known of a key; the error is the place to learn it for.
-    pub(super) fn get(&mut self, scope: &str, key: &str) -> Result<Entry, Place> {
-        let name = name(scope, key);
+    pub(super) fn get(&mut self, name: Name<'_>) -> Result<Entry, Place> {
         if let Some(entry) = self.newer.get(&name) {
             return Ok(entry.clone());
         }
-        match self.older.remove(&name) {
-            Some(entry) => {
+        match self.older.remove_entry(&name) {
+            Some((name, entry)) => {
                 self.put(name, entry.clone());
                 Ok(entry)
             }
@@ -48,19 +42,18 @@ impl Known {
     }
 
     /// Keeps what was read, unless the state has changed since: what was read may be old then.
-    pub(super) fn learn(&mut self, place: Place, scope: &str, key: &str, entry: &Entry) {
+    pub(super) fn learn(&mut self, place: Place, Name(scope, key): Name<'_>, entry: &Entry) {
         if place == Place(self.generation) {
-            self.put(name(scope, key), entry.clone());
+            self.put((scope.into(), key.into()), entry.clone());
         }
     }
 
     /// What was written to the file just now, and has not changed since.
-    pub(super) fn keep(&mut self, scope: &str, key: &str, mut entry: Entry) {
+    pub(super) fn keep(&mut self, name: StateKey, mut entry: Entry) {
         if entry.value.is_none() {
             // As a row that is not there is read.
             (entry.version, entry.expires_ms) = (0, None);
         }
-        let name = name(scope, key);
         self.older.remove(&name);
         self.put(name, entry);
     }
@@ -70,9 +63,9 @@ impl Known {
         self.generation += 1;
     }
 
-    fn put(&mut self, name: String, entry: Entry) {
+    fn put(&mut self, name: StateKey, entry: Entry) {
         let value = entry.value.as_ref().map_or(0, bytes::Bytes::len);
-        self.bytes += name.len() + value + ENTRY_BYTES;
+        self.bytes += name.0.len() + name.1.len() + value + ENTRY_BYTES;
         self.newer.insert(name, entry);
         if self.bytes > KNOWN_BYTES_MAX / 2 {
             self.older = std::mem::take(&mut self.newer);
@@ -94,20 +87,20 @@ mod tests {
     }
 
     fn version(known: &mut Known, key: &str) -> Option<u64> {
-        known.get("s", key).ok().map(|entry| entry.version)
+        known.get(Name("s", key)).ok().map(|entry| entry.version)
     }
 
     #[test]
     fn what_changed_while_it_was_read_is_not_kept() {
         let mut known = Known::default();
-        let place = known.get("s", "k").err().unwrap();
-        known.learn(place, "s", "k", &entry(1));
+        let place = known.get(Name("s", "k")).err().unwrap();
+        known.learn(place, Name("s", "k"), &entry(1));
         assert_eq!(version(&mut known, "k"), Some(1));
-        let other = known.get("s", "other").err().unwrap();
+        let other = known.get(Name("s", "other")).err().unwrap();
         known.changed();
-        known.learn(other, "s", "other", &entry(1));
+        known.learn(other, Name("s", "other"), &entry(1));
         assert_eq!(version(&mut known, "other"), None);
-        known.keep("s", "k", entry(2));
+        known.keep(("s".into(), "k".into()), entry(2));
         assert_eq!(version(&mut known, "k"), Some(2));
     }
 
@@ -115,8 +108,8 @@ mod tests {
     fn it_is_bounded_and_keeps_what_is_used() {
         let mut known = Known::default();
         let learn = |known: &mut Known, key: &str| {
-            if let Err(place) = known.get("s", key) {
-                known.learn(place, "s", key, &entry(1));
+            if let Err(place) = known.get(Name("s", key)) {
+                known.learn(place, Name("s", key), &entry(1));
             }
         };
         let each = 1000 + ENTRY_BYTES + 10;

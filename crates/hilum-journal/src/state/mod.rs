@@ -8,23 +8,54 @@
 mod control;
 mod fold;
 mod known;
+mod log;
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError, RwLock};
 
 use bytes::Bytes;
-use hilum_db::rusqlite::{OptionalExtension, params};
+use hashbrown::{Equivalent, HashMap};
+use hilum_db::rusqlite::{params, params_from_iter};
 use hilum_db::{Cancel, DbError, Doing, Readers};
 
 use crate::model::{StateWrite, TimerWrite};
 use crate::partition::ops::Prepared;
 pub(crate) use control::{ControlHandler, ControlOp, ControlWrite};
-pub(crate) use fold::unfolded_of;
 use known::{Known, Place};
+pub(crate) use log::{log_row, log_sum, unfolded_of};
+
+/// Keys that are looked for together in `control.db`.
+const READ_MAX: usize = 8;
+
+/// The statement for each number of keys, from one on: the place of each that is there, with its row.
+static READS: LazyLock<[String; READ_MAX]> = LazyLock::new(|| {
+    std::array::from_fn(|more| {
+        let of_one = |n: usize| {
+            let (scope, key) = (2 * n + 1, 2 * n + 2);
+            format!(
+                "SELECT {n}, version, value, expires_ms FROM state \
+                 WHERE scope = ?{scope} AND key = ?{key}"
+            )
+        };
+        let all: Vec<_> = (0..=more).map(of_one).collect();
+        all.join(" UNION ALL ")
+    })
+});
 
 /// Scope and key.
 pub(crate) type StateKey = (Arc<str>, Arc<str>);
+
+/// Scope and key, to look up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Name<'a>(pub(crate) &'a str, pub(crate) &'a str);
+
+impl Equivalent<StateKey> for Name<'_> {
+    fn equivalent(&self, (scope, key): &StateKey) -> bool {
+        // Scopes are few and alike.
+        *self.1 == **key && *self.0 == **scope
+    }
+}
 
 /// A value as it is now.
 #[derive(Clone, PartialEq, Eq)]
@@ -62,7 +93,7 @@ pub(crate) struct Change {
     pub(crate) what: ChangeOf,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum ChangeOf {
     Value(StateWrite),
     Timer(Arc<str>, TimerWrite),
@@ -88,10 +119,61 @@ impl Entry {
 
 type TimerKey = (Arc<str>, Arc<str>, Arc<str>);
 
+/// The last change of each value and timer, of some time.
+#[derive(Default)]
+struct Changed {
+    values: HashMap<StateKey, Entry>,
+    timers: HashMap<TimerKey, (u64, Option<u64>)>,
+    /// The sequences of the first and of the last change.
+    span: Option<(u64, u64)>,
+}
+
+impl Changed {
+    fn len(&self) -> usize {
+        self.values.len() + self.timers.len()
+    }
+
+    fn add(&mut self, change: Change) {
+        let version = change.sequence;
+        let (first, last) = self.span.unwrap_or((version, version));
+        self.span = Some((first.min(version), last.max(version)));
+        match change.what {
+            ChangeOf::Value(write) => {
+                let entry = Entry {
+                    version,
+                    value: write.value,
+                    expires_ms: write.expires_ms,
+                };
+                self.values.insert((write.scope, write.key), entry);
+            }
+            ChangeOf::Timer(channel, timer) => {
+                let key = (channel, timer.scope, timer.key);
+                self.timers.insert(key, (version, timer.due_ms));
+            }
+        }
+    }
+}
+
+/// What is not folded, the newer part before the older one.
 #[derive(Default)]
 struct Unfolded {
-    values: HashMap<Arc<str>, HashMap<Arc<str>, Entry>>,
-    timers: HashMap<TimerKey, (u64, Option<u64>)>,
+    /// Takes in what is committed.
+    newer: Changed,
+    /// Is being folded.
+    older: Option<Arc<Changed>>,
+}
+
+impl Unfolded {
+    fn get(&self, name: Name<'_>) -> Option<&Entry> {
+        let newer = self.newer.values.get(&name);
+        newer.or_else(|| self.older.as_ref()?.values.get(&name))
+    }
+
+    /// Both, the older one first.
+    fn all(&self) -> impl Iterator<Item = &Changed> {
+        let older = self.older.as_deref().into_iter();
+        older.chain(std::iter::once(&self.newer))
+    }
 }
 
 /// Changes that are not folded, before what `control.db` says.
@@ -99,7 +181,6 @@ pub(crate) struct StateMemory {
     control: Readers,
     unfolded: RwLock<Unfolded>,
     known: Mutex<Known>,
-    queue: Mutex<VecDeque<Change>>,
     folded: AtomicU64,
 }
 
@@ -109,7 +190,6 @@ impl StateMemory {
             control,
             unfolded: RwLock::default(),
             known: Mutex::default(),
-            queue: Mutex::default(),
             folded: AtomicU64::new(0),
         }
     }
@@ -126,18 +206,26 @@ impl StateMemory {
         self.folded.fetch_max(sequence, Ordering::AcqRel);
     }
 
-    /// Changes that wait to be folded.
+    fn read_unfolded(&self) -> std::sync::RwLockReadGuard<'_, Unfolded> {
+        self.unfolded.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write_unfolded(&self) -> std::sync::RwLockWriteGuard<'_, Unfolded> {
+        self.unfolded
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Values and timers that wait to be folded.
     pub(crate) fn waiting(&self) -> usize {
-        self.lock_queue().len()
+        self.read_unfolded().all().map(Changed::len).sum()
     }
 
     /// The sequence of the oldest change that is not folded.
     pub(crate) fn oldest_waiting(&self) -> Option<u64> {
-        self.lock_queue().front().map(|change| change.sequence)
-    }
-
-    fn lock_queue(&self) -> std::sync::MutexGuard<'_, VecDeque<Change>> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+        let unfolded = self.read_unfolded();
+        let first = unfolded.all().filter_map(|changed| changed.span);
+        first.map(|(first, _)| first).min()
     }
 
     /// Takes over the changes of committed messages, before anybody is told of the commit.
@@ -159,88 +247,123 @@ impl StateMemory {
         if changes.is_empty() {
             return;
         }
-        let mut unfolded = self
-            .unfolded
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
-        for change in &changes {
-            let version = change.sequence;
-            match &change.what {
-                ChangeOf::Value(write) => {
-                    let entry = Entry {
-                        version,
-                        value: write.value.clone(),
-                        expires_ms: write.expires_ms,
-                    };
-                    let of_scope = unfolded.values.entry(write.scope.clone()).or_default();
-                    of_scope.insert(write.key.clone(), entry);
-                }
-                ChangeOf::Timer(channel, timer) => {
-                    let key = (channel.clone(), timer.scope.clone(), timer.key.clone());
-                    unfolded.timers.insert(key, (version, timer.due_ms));
-                }
-            }
+        let mut unfolded = self.write_unfolded();
+        for change in changes {
+            unfolded.newer.add(change);
         }
         drop(unfolded);
         self.lock_known().changed();
-        self.lock_queue().extend(changes);
     }
 
     /// The version of a value, for the writer.
     pub(crate) fn version(&self, scope: &str, key: &str) -> Result<u64, DbError> {
-        let unfolded = self.unfolded.read().unwrap_or_else(PoisonError::into_inner);
-        let known = unfolded.values.get(scope).and_then(|keys| keys.get(key));
-        if let Some(entry) = known {
-            return Ok(entry.version);
+        let changed = self
+            .read_unfolded()
+            .get(Name(scope, key))
+            .map(|entry| entry.version);
+        match changed {
+            Some(version) => Ok(version),
+            None => {
+                let stored = self.stored(&[Name(scope, key)])?;
+                Ok(stored.first().map_or(0, |entry| entry.version))
+            }
         }
-        drop(unfolded);
-        Ok(self.stored(scope, key)?.version)
     }
 
     /// The value of a key as of now.
     pub(crate) fn get(&self, scope: &str, key: &str, now_ms: u64) -> Result<StateValue, DbError> {
-        let unfolded = self.unfolded.read().unwrap_or_else(PoisonError::into_inner);
-        let changed = unfolded.values.get(scope).and_then(|keys| keys.get(key));
-        if let Some(entry) = changed {
-            return Ok(entry.clone().at(now_ms));
-        }
+        let found = self.get_all(&[Name(scope, key)], now_ms)?.pop();
+        Ok(found.unwrap_or(StateValue {
+            version: 0,
+            value: None,
+        }))
+    }
+
+    /// The values of keys as of now, in their order.
+    pub(crate) fn get_all(
+        &self,
+        names: &[Name<'_>],
+        now_ms: u64,
+    ) -> Result<Vec<StateValue>, DbError> {
+        let unfolded = self.read_unfolded();
+        let changed = names.iter().map(|name| unfolded.get(*name).cloned());
+        let mut found: Vec<Option<Entry>> = changed.collect();
         drop(unfolded);
-        Ok(self.stored(scope, key)?.at(now_ms))
+        let folded = names.iter().zip(&mut found);
+        let (asked, slots): (Vec<_>, Vec<_>) = folded
+            .filter(|(_, entry)| entry.is_none())
+            .map(|(name, slot)| (*name, slot))
+            .unzip();
+        for (slot, entry) in slots.into_iter().zip(self.stored(&asked)?) {
+            *slot = Some(entry);
+        }
+        let found = found.into_iter().flatten();
+        Ok(found.map(|entry| entry.at(now_ms)).collect())
     }
 
     fn lock_known(&self) -> std::sync::MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What `control.db` has of a key whose changes are all folded.
-    fn stored(&self, scope: &str, key: &str) -> Result<Entry, DbError> {
+    /// What `control.db` has of keys whose changes are all folded.
+    fn stored(&self, names: &[Name<'_>]) -> Result<Vec<Entry>, DbError> {
+        if names.is_empty() {
+            return Ok(Vec::new());
+        }
         // Looked up before the file is read: a change in between makes the place void.
-        let place: Place = match self.lock_known().get(scope, key) {
-            Ok(entry) => return Ok(entry),
-            Err(place) => place,
+        let mut known = self.lock_known();
+        let found = names.iter().map(|name| known.get(*name));
+        let mut found: Vec<Result<Entry, Place>> = found.collect();
+        drop(known);
+        let missing = names.iter().zip(&mut found);
+        let mut missing: Vec<_> = missing.filter(|(_, entry)| entry.is_err()).collect();
+        for part in missing.chunks_mut(READ_MAX) {
+            let rows = self.rows(part.iter().map(|(name, _)| **name))?;
+            let mut known = self.lock_known();
+            for ((name, slot), row) in part.iter_mut().zip(rows) {
+                let entry = row.unwrap_or(Entry {
+                    version: 0,
+                    value: None,
+                    expires_ms: None,
+                });
+                if let Err(place) = **slot {
+                    known.learn(place, **name, &entry);
+                }
+                **slot = Ok(entry);
+            }
+        }
+        Ok(found.into_iter().flatten().collect())
+    }
+
+    /// The rows of at most [`READ_MAX`] keys, in one statement: most of a read is what is around it.
+    fn rows<'n>(
+        &self,
+        names: impl ExactSizeIterator<Item = Name<'n>>,
+    ) -> Result<Vec<Option<Entry>>, DbError> {
+        let count = names.len();
+        let sql = count.checked_sub(1).and_then(|at| READS.get(at));
+        let Some(sql) = sql else {
+            return Ok(Vec::new());
         };
-        let row = self.control.read_one(|conn| {
-            let sql = "SELECT version, value, expires_ms FROM state WHERE scope = ?1 AND key = ?2";
-            conn.prepare_cached(sql)
-                .and_then(|mut statement| {
-                    let row = statement.query_row([scope, key], |row| {
-                        Ok(Entry {
-                            version: row.get(0)?,
-                            value: Some(row.get::<_, Vec<u8>>(1)?.into()),
-                            expires_ms: row.get(2)?,
-                        })
-                    });
-                    row.optional()
-                })
-                .doing("read state from", "control.db")
-        })?;
-        let entry = row.unwrap_or(Entry {
-            version: 0,
-            value: None,
-            expires_ms: None,
-        });
-        self.lock_known().learn(place, scope, key, &entry);
-        Ok(entry)
+        let bound = names.flat_map(|Name(scope, key)| [scope, key]);
+        self.control.read_one(|conn| {
+            let read = || {
+                let mut found = vec![None; count];
+                let mut statement = conn.prepare_cached(sql)?;
+                let mut rows = statement.query(params_from_iter(bound))?;
+                while let Some(row) = rows.next()? {
+                    if let Some(slot) = found.get_mut(row.get::<_, usize>(0)?) {
+                        *slot = Some(Entry {
+                            version: row.get(1)?,
+                            value: Some(row.get::<_, Vec<u8>>(2)?.into()),
+                            expires_ms: row.get(3)?,
+                        });
+                    }
+                }
+                Ok(found)
+            };
+            read().doing("read state from", "control.db")
+        })
     }
 
     /// The values of a scope whose keys begin with `prefix`, in the order of their keys.
@@ -252,14 +375,11 @@ impl StateMemory {
         now_ms: u64,
     ) -> Result<Vec<(Arc<str>, Bytes)>, DbError> {
         // Memory before the file: a value folded in between is then seen in either.
-        let unfolded = self.unfolded.read().unwrap_or_else(PoisonError::into_inner);
-        let changed: BTreeMap<Arc<str>, (Option<Bytes>, Option<u64>)> = unfolded
-            .values
-            .get(scope)
-            .into_iter()
-            .flatten()
-            .filter(|(key, _)| key.starts_with(prefix))
-            .map(|(key, entry)| (key.clone(), (entry.value.clone(), entry.expires_ms)))
+        let unfolded = self.read_unfolded();
+        let values = unfolded.all().flat_map(|changed| &changed.values);
+        let changed: BTreeMap<Arc<str>, (Option<Bytes>, Option<u64>)> = values
+            .filter(|((of, key), _)| **of == *scope && key.starts_with(prefix))
+            .map(|((_, key), entry)| (key.clone(), (entry.value.clone(), entry.expires_ms)))
             .collect();
         drop(unfolded);
         let bound = limit.saturating_add(changed.len());
@@ -291,12 +411,10 @@ impl StateMemory {
     /// Timers due until `until_ms`, the earliest first.
     pub(crate) fn due(&self, until_ms: u64, limit: usize) -> Result<Vec<Timer>, DbError> {
         // Memory before the file: a timer folded in between is then seen twice, not missed.
-        let unfolded = self.unfolded.read().unwrap_or_else(PoisonError::into_inner);
-        let changed: HashMap<TimerKey, Option<u64>> = unfolded
-            .timers
-            .iter()
-            .map(|(key, (_, due))| (key.clone(), *due))
-            .collect();
+        let unfolded = self.read_unfolded();
+        let timers = unfolded.all().flat_map(|changed| &changed.timers);
+        let changed: HashMap<TimerKey, Option<u64>> =
+            timers.map(|(key, (_, due))| (key.clone(), *due)).collect();
         drop(unfolded);
         let rows = self.control.read(&Cancel::new(), |conn| {
             let sql = "SELECT due_ms, channel, scope, key FROM timer WHERE due_ms <= ?1 \

@@ -31,9 +31,9 @@ const PAUSE: Duration = Duration::from_millis(250);
 const INDEX_PAUSE: Duration = Duration::from_millis(100);
 /// Time between two folds. Patients in the house change again and again: what changed since the last
 /// fold is written once.
-const FOLD_EVERY_MS: u64 = 10_000;
-/// Changes that are folded before that.
-const FOLD_FROM: usize = 32_768;
+const FOLD_EVERY_MS: u64 = 30_000;
+/// Values that have changed from which on they are folded before that.
+const FOLD_FROM: usize = 65_536;
 /// Time between two looks for partitions that are old enough to be pinned.
 const PIN_EVERY_MS: u64 = 60_000;
 /// Milliseconds of a day.
@@ -194,7 +194,11 @@ fn fold_if_due(inner: &Inner, upkeep: &mut Upkeep) -> Result<(), JournalError> {
 /// Folds everything that waits.
 pub(crate) fn fold(inner: &Inner) -> Result<(), JournalError> {
     let state = &inner.core.state;
-    while let Some(fold) = state.next_fold() {
+    let until = inner.core.sequence();
+    while state.oldest_waiting().is_some_and(|oldest| oldest <= until) {
+        let Some(fold) = state.begin_fold() else {
+            break;
+        };
         for (changes, reached) in fold.commits() {
             inner.control(ControlWrite::Fold { changes, reached })?;
         }

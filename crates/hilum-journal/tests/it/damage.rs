@@ -6,7 +6,7 @@ use std::sync::Arc;
 use hilum_db::Files;
 use hilum_faultfs::Disk;
 use hilum_journal::{
-    Background, Cancel, Journal, JournalError, JournalOptions, Outcome, Recovered,
+    Background, Cancel, Journal, JournalError, JournalOptions, Outcome, Recovered, StateWrite,
 };
 use hilum_message::{IndexKey, IndexToken, Payload};
 
@@ -16,7 +16,7 @@ use crate::faults::on;
 const MESSAGES: u64 = 200;
 
 /// Nothing that could be compressed, so that most of the file means something.
-fn noise(n: u64, bytes: usize) -> Payload {
+fn noise(n: u64, bytes: usize) -> Vec<u8> {
     let mut noise = n.wrapping_add(1);
     let bits = std::iter::repeat_with(|| {
         noise ^= noise << 13;
@@ -24,12 +24,19 @@ fn noise(n: u64, bytes: usize) -> Payload {
         noise ^= noise << 17;
         noise as u8
     });
-    Payload::inline(bits.take(bytes).collect())
+    bits.take(bytes).collect()
 }
 
 fn request(n: u64) -> hilum_journal::AcceptRequest {
     let mut request = crate::door::request(n, 1);
-    request.received = noise(n, 700);
+    request.received = Payload::inline(noise(n, 700).into());
+    // A bit that turns in what a message changes is found too.
+    request.state_writes = vec![StateWrite {
+        scope: "s".into(),
+        key: n.to_string().into(),
+        value: Some(noise(n, 2000).into()),
+        expires_ms: None,
+    }];
     request
 }
 
@@ -158,7 +165,7 @@ fn a_damaged_control_file_is_made_anew_and_state_is_folded_again() {
     let disk = Disk::new();
     let door = on(&disk, |_| {});
     let mut message = crate::door::request(1, 1);
-    message.state_writes = vec![hilum_journal::StateWrite {
+    message.state_writes = vec![StateWrite {
         scope: "s".into(),
         key: "k".into(),
         value: Some(bytes::Bytes::from_static(b"v")),
