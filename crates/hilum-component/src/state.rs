@@ -1,5 +1,7 @@
 //! Durable values and timers that steps read and change.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use hilum_message::BlobRange;
 
@@ -16,6 +18,13 @@ pub struct Stored {
 pub trait StateView: Send + Sync {
     /// The value of a key and its version.
     fn get(&self, scope: &str, key: &str) -> Stored;
+
+    /// The values of scopes and keys and their versions, in their order: for who can look for several
+    /// at once with less effort.
+    fn get_all(&self, names: &[(&str, &str)]) -> Vec<Stored> {
+        let each = names.iter().map(|(scope, key)| self.get(scope, key));
+        each.collect()
+    }
 
     /// Fills `into` with what was cut out of a message, from so many bytes on, and says how many they
     /// are: 0 at its end. `None` where it cannot be read.
@@ -38,9 +47,9 @@ impl StateView for () {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StateRead {
     /// The scope.
-    pub scope: String,
+    pub scope: Arc<str>,
     /// The key.
-    pub key: String,
+    pub key: Arc<str>,
     /// The version that was seen.
     pub version: u64,
 }
@@ -49,9 +58,9 @@ pub struct StateRead {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StateChange {
     /// The scope.
-    pub scope: String,
+    pub scope: Arc<str>,
     /// The key.
-    pub key: String,
+    pub key: Arc<str>,
     /// The new value; `None` removes it.
     pub value: Option<Bytes>,
     /// When it is forgotten, Unix milliseconds.

@@ -212,7 +212,7 @@ pub struct StepContext<'a> {
 pub(crate) struct Changes {
     /// What was read, with the value: who reads a key twice sees the same.
     pub(crate) reads: Vec<(StateRead, Option<Bytes>)>,
-    pub(crate) writes: BTreeMap<(String, String), StateChange>,
+    pub(crate) writes: BTreeMap<(Arc<str>, Arc<str>), StateChange>,
     pub(crate) timers: Vec<TimerChange>,
     pub(crate) unmapped: Vec<UnmappedCode>,
     /// Unmapped codes beyond [`UNMAPPED_PER_MESSAGE_MAX`].
@@ -256,28 +256,57 @@ impl StepContext<'_> {
         let scope = apart.as_deref().unwrap_or(scope);
         let changes = &mut *self.changes;
         if !changes.writes.is_empty() {
-            let name = (scope.to_owned(), key.to_owned());
+            let name = (scope.into(), key.into());
             if let Some(change) = changes.writes.get(&name) {
                 return change.value.clone();
             }
         }
         let mut seen = changes.reads.iter().rev();
-        if let Some((_, value)) = seen.find(|(read, _)| read.key == key && read.scope == scope) {
+        if let Some((_, value)) = seen.find(|(read, _)| *read.key == *key && *read.scope == *scope)
+        {
             return value.clone();
         }
         let stored = self.state.get(scope, key);
         let read = StateRead {
-            scope: scope.to_owned(),
-            key: key.to_owned(),
+            scope: scope.into(),
+            key: key.into(),
             version: stored.version,
         };
         changes.reads.push((read, stored.value.clone()));
         stored.value
     }
 
+    /// Reads keys that [`get`](Self::get) will be asked for, all at once.
+    pub fn fetch(&mut self, names: &[(&str, String)]) {
+        let apart = self.apart;
+        let own = |scope: &str| apart.map(|apart| format!("{scope}.{apart}"));
+        let scopes: Vec<_> = names.iter().map(|(scope, _)| own(scope)).collect();
+        let names = names.iter().zip(&scopes);
+        let names = names.map(|((scope, key), own)| (own.as_deref().unwrap_or(scope), &**key));
+        let changes = &mut *self.changes;
+        let unseen = names.filter(|(scope, key)| {
+            let mut reads = changes.reads.iter();
+            !reads.any(|(read, _)| *read.key == **key && *read.scope == **scope)
+        });
+        let unseen: Vec<(&str, &str)> = unseen.collect();
+        let found = unseen.iter().zip(self.state.get_all(&unseen));
+        changes.reads.extend(found.map(|((scope, key), stored)| {
+            let read = StateRead {
+                scope: (*scope).into(),
+                key: (*key).into(),
+                version: stored.version,
+            };
+            (read, stored.value)
+        }));
+    }
+
     /// Changes a value; committed with the message or not at all.
     pub fn put(&mut self, scope: &str, key: &str, value: Option<Bytes>, expires_ms: Option<u64>) {
-        let (scope, key) = (self.scope(scope), key.to_owned());
+        let scope: Arc<str> = match self.apart {
+            Some(_) => self.scope(scope).into(),
+            None => scope.into(),
+        };
+        let key: Arc<str> = key.into();
         let change = StateChange {
             scope: scope.clone(),
             key: key.clone(),

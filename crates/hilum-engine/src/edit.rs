@@ -35,8 +35,8 @@ impl StateEdit<'_> {
         let stored = StateView::get(self.core, scope, key);
         let (scope, key) = name;
         self.reads.push(StateRead {
-            scope,
-            key,
+            scope: scope.into(),
+            key: key.into(),
             version: stored.version,
         });
         stored.value
@@ -75,13 +75,13 @@ impl Engine {
             let StateEdit {
                 id, reads, writes, ..
             } = state;
-            let change = |((scope, key), (value, expires_ms))| StateChange {
-                scope,
-                key,
+            let writes = writes.into_iter();
+            let writes = writes.map(|((scope, key), (value, expires_ms))| StateChange {
+                scope: scope.into(),
+                key: key.into(),
                 value,
                 expires_ms,
-            };
-            let writes = writes.into_iter().map(change);
+            });
             match store::record_edit(core, id, reason, reads, writes.collect()).await {
                 Ok(()) => return Ok(Ok(done)),
                 Err(AcceptFailure::Stale) => {}

@@ -372,21 +372,31 @@ impl Core {
     }
 }
 
-/// The state as of now. A value that cannot be read counts as one that nobody has: its version
-/// will not fit when the message is written, and the message is processed again or fails.
+/// A value that cannot be read counts as one that nobody has: its version will not fit when the
+/// message is written, and the message is processed again or fails.
+const UNREADABLE: Stored = Stored {
+    version: u64::MAX,
+    value: None,
+};
+
+/// The state as of now.
 impl StateView for Core {
     fn get(&self, scope: &str, key: &str) -> Stored {
-        match self.journal.state(scope, key) {
-            Ok(found) => Stored {
-                version: found.version,
-                value: found.value,
-            },
+        self.get_all(&[(scope, key)]).pop().unwrap_or(UNREADABLE)
+    }
+
+    fn get_all(&self, names: &[(&str, &str)]) -> Vec<Stored> {
+        match self.journal.states(names.iter().copied()) {
+            Ok(found) => {
+                let stored = found.into_iter().map(|found| Stored {
+                    version: found.version,
+                    value: found.value,
+                });
+                stored.collect()
+            }
             Err(error) => {
                 tracing::error!(error = crate::store::chain(&error), "state cannot be read");
-                Stored {
-                    version: u64::MAX,
-                    value: None,
-                }
+                vec![UNREADABLE; names.len()]
             }
         }
     }

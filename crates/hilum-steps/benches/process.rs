@@ -210,7 +210,9 @@ fn matched(bencher: Bencher<'_, '_>, what: &str) {
     let mut known = Known::default();
     for write in ran(&plan, &known, MESSAGE).writes {
         if let Some(value) = write.value {
-            known.0.insert((write.scope, write.key), value);
+            known
+                .0
+                .insert((write.scope.to_string(), write.key.to_string()), value);
         }
     }
     let header = |kind: &str| {

@@ -186,7 +186,7 @@ impl Compare<'_> {
                     .processed
                     .writes
                     .iter()
-                    .find(|w| w.scope == *scope && w.key == *key);
+                    .find(|w| *w.scope == **scope && *w.key == **key);
                 let before = self.state.get(&(scope.clone(), key.clone()));
                 let bytes = written.map_or(before, |write| write.value.as_ref());
                 let got = bytes.map(|bytes| String::from_utf8_lossy(bytes).into_owned());

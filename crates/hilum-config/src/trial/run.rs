@@ -77,7 +77,7 @@ fn before(case: &Case) -> (State, Vec<Difference>) {
 /// Keeps what a message and those it became write.
 fn write(processed: Processed, state: &mut State) {
     for change in processed.writes {
-        let key = (change.scope, change.key);
+        let key = (change.scope.to_string(), change.key.to_string());
         match change.value {
             Some(value) => drop(state.insert(key, value)),
             None => drop(state.remove(&key)),

@@ -254,8 +254,8 @@ pub(crate) async fn remember(
 pub(crate) fn remembered(channel: &Channel, arrival: &Arrival) -> Option<StateChange> {
     let (key, value) = arrival.remembers.as_ref()?;
     Some(StateChange {
-        scope: SOURCE_SCOPE.to_owned(),
-        key: format!("{}/{key}", channel.name),
+        scope: SOURCE_SCOPE.into(),
+        key: format!("{}/{key}", channel.name).into(),
         value: Some(value.clone()),
         expires_ms: None,
     })

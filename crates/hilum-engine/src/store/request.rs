@@ -256,16 +256,16 @@ fn delivery((planned, ordinal): (PlannedDelivery, u32)) -> NewDelivery {
 
 pub(super) fn read(read: StateRead) -> Read {
     Read {
-        scope: Arc::from(read.scope),
-        key: Arc::from(read.key),
+        scope: read.scope,
+        key: read.key,
         version: read.version,
     }
 }
 
 pub(super) fn write(change: StateChange) -> StateWrite {
     StateWrite {
-        scope: Arc::from(change.scope),
-        key: Arc::from(change.key),
+        scope: change.scope,
+        key: change.key,
         value: change.value,
         expires_ms: change.expires_ms,
     }

@@ -349,7 +349,7 @@ impl Channel {
         };
         let processed = process(&self.plan, &mut environment, incoming);
         for change in &processed.writes {
-            let key = (change.scope.clone(), change.key.clone());
+            let key = (change.scope.to_string(), change.key.to_string());
             match &change.value {
                 Some(value) => drop(self.state.0.insert(key, value.clone())),
                 None => drop(self.state.0.remove(&key)),

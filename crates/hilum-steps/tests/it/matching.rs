@@ -132,7 +132,7 @@ fn a_result_waits_for_its_patient_and_then_must_be_of_that_patient() {
     let keys = known
         .writes
         .iter()
-        .map(|one| (one.scope.clone(), one.key.clone()));
+        .map(|one| (one.scope.to_string(), one.key.to_string()));
     assert!(keys.collect::<Vec<_>>().contains(&wake));
     // By name or by object identifier of its authority, and where only one is declared without.
     for number in ["7^^^H^MR", "7^^^&1.2.3&ISO^MR", "7", "7^^^H"] {

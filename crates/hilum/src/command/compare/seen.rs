@@ -78,7 +78,7 @@ impl State {
     fn keep(&mut self, processed: &Processed) {
         for change in &processed.writes {
             self.version += 1;
-            let key = (change.scope.clone(), change.key.clone());
+            let key = (change.scope.to_string(), change.key.to_string());
             match &change.value {
                 Some(value) => {
                     let kept = (value.clone(), self.version, change.expires_ms);
