@@ -11,7 +11,7 @@ use crate::event::{Act, Event, Level, VisitStatus};
 use crate::identifier::Identifier;
 use crate::links::{LinkError, Sides, surviving_visit, survivor};
 use crate::person::{Likeness, Person};
-use crate::record::{CHILDREN_MAX, Memory, Order, Patient, Standing, Unreadable, Visit, read};
+use crate::record::{CHILDREN_MAX, Memory, Order, Patient, Row, Standing, Unreadable, Visit, read};
 use crate::results::OrderChange;
 
 /// What a message is for.
@@ -260,6 +260,7 @@ impl Assessment {
 /// Holds a message against the record. Changes nothing.
 pub fn assess(memory: &mut dyn Memory, facts: &Facts) -> Result<Assessment, Unreadable> {
     let mut found = Assessment::default();
+    memory.fetch(&asked(facts));
     let outcome = patients(memory, facts, &mut found)
         .and_then(|()| visits(memory, facts, &mut found))
         .and_then(|()| orders(memory, facts, &mut found));
@@ -271,6 +272,18 @@ pub fn assess(memory: &mut dyn Memory, facts: &Facts) -> Result<Assessment, Unre
             Ok(found)
         }
     }
+}
+
+/// The rows that a message is held against, as far as they can be told before any is read.
+fn asked(facts: &Facts) -> Vec<(&'static str, String)> {
+    let sides = &facts.sides;
+    let patients = sides.patients.iter().map(|one| (Patient::SCOPE, one));
+    let visits = sides.account.iter().chain(&sides.visit);
+    let visits = visits.map(|one| (Visit::SCOPE, one));
+    let orders = facts.orders.iter().flat_map(|order| &order.numbers);
+    let orders = orders.chain(&facts.parents).map(|one| (Order::SCOPE, one));
+    let all = patients.chain(visits).chain(orders);
+    all.map(|(scope, one)| (scope, one.key())).collect()
 }
 
 fn patients(

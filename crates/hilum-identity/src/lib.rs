@@ -22,6 +22,7 @@ mod record;
 mod remember;
 mod reported;
 pub mod results;
+mod time;
 mod told;
 
 pub use hilum_message::SourceTime;

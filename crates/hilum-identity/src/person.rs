@@ -166,7 +166,7 @@ fn names(one: &Person, other: &Person) -> Likeness {
 
 /// The same spelling, or one part of a double name.
 fn family(one: &str, other: &str) -> bool {
-    if spelling(one) == spelling(other) {
+    if one == other || spelling(one) == spelling(other) {
         return true;
     }
     let (one, other) = (parts(one), parts(other));
@@ -176,7 +176,7 @@ fn family(one: &str, other: &str) -> bool {
 
 /// The same first name, or its initial.
 fn given(one: &str, other: &str) -> bool {
-    if spelling(one) == spelling(other) {
+    if one == other || spelling(one) == spelling(other) {
         return true;
     }
     let (one, other) = (parts(one), parts(other));
@@ -190,6 +190,9 @@ fn given(one: &str, other: &str) -> bool {
 }
 
 fn dates(one: &str, other: &str) -> Likeness {
+    if one == other && one.starts_with(|first: char| first.is_ascii_digit()) {
+        return Likeness::Same;
+    }
     let one: String = one.chars().filter(char::is_ascii_digit).take(8).collect();
     let other: String = other.chars().filter(char::is_ascii_digit).take(8).collect();
     if one.is_empty() || other.is_empty() {

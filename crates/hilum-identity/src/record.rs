@@ -17,11 +17,14 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::aside::Aside;
 use crate::event::VisitStatus;
 use crate::person::Person;
+use crate::time::{self, Time};
 
 /// The state, read and changed with the message that is worked on.
 pub trait Memory {
     /// The value of a key.
     fn read(&mut self, scope: &str, key: &str) -> Option<Bytes>;
+    /// Makes ready what will be read, where that costs less for all at once.
+    fn fetch(&mut self, _names: &[(&'static str, String)]) {}
     /// Changes a value; `None` removes it.
     fn write(&mut self, scope: &'static str, key: &str, value: Option<Bytes>);
     /// A row that was read or changed before, where somebody keeps them ([`Rows`]).
@@ -134,6 +137,10 @@ impl Memory for Over<'_> {
         }
     }
 
+    fn fetch(&mut self, names: &[(&'static str, String)]) {
+        self.memory.fetch(names);
+    }
+
     fn write(&mut self, scope: &'static str, key: &str, value: Option<Bytes>) {
         self.rows.set(scope, key, What::Value(value));
     }
@@ -158,6 +165,10 @@ impl Memory for Over<'_> {
 impl Memory for StepContext<'_> {
     fn read(&mut self, scope: &str, key: &str) -> Option<Bytes> {
         self.get(scope, key)
+    }
+
+    fn fetch(&mut self, names: &[(&'static str, String)]) {
+        StepContext::fetch(self, names);
     }
 
     fn write(&mut self, scope: &'static str, key: &str, value: Option<Bytes>) {
@@ -253,26 +264,6 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Said<T> {
             as_of: as_of.into(),
             registered,
         })
-    }
-}
-
-/// A source time without names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Time(i64, i64, u64);
-
-impl From<SourceTime> for Time {
-    fn from(time: SourceTime) -> Self {
-        Self(time.at_ms, time.sent_ms, time.sequence)
-    }
-}
-
-impl From<Time> for SourceTime {
-    fn from(Time(at_ms, sent_ms, sequence): Time) -> Self {
-        Self {
-            at_ms,
-            sent_ms,
-            sequence,
-        }
     }
 }
 
@@ -379,6 +370,12 @@ impl Patient {
         self.standing.is_some()
     }
 
+    /// A registration has said who it is.
+    #[must_use]
+    pub fn is_registered(&self) -> bool {
+        self.standing.as_ref().is_some_and(|said| said.registered)
+    }
+
     /// What it stands for.
     #[must_use]
     pub fn standing(&self) -> Standing {
@@ -437,6 +434,7 @@ pub struct Visit {
     /// What it is.
     pub status: VisitStatus,
     /// When it became what it is.
+    #[serde(with = "time")]
     pub as_of: SourceTime,
     /// The key of the one that it was merged into.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -485,6 +483,11 @@ pub struct Order {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub reported: bool,
     /// When it became what it is.
+    #[serde(
+        with = "time",
+        default = "time::never",
+        skip_serializing_if = "time::is_never"
+    )]
     pub as_of: SourceTime,
     /// What was reported of its observations, where results go by this number.
     #[serde(default, skip_serializing_if = "Aside::is_empty")]

@@ -104,20 +104,21 @@ fn patient(
         // What is said under a merged number is not said of the survivor.
         return Ok(());
     }
+    let registered = facts.kind == Kind::Registration;
     let before: Option<Rc<Patient>> = read(memory, &key)?;
     let mut row = match &before {
+        // What a result says of a patient who is registered is compared, and not remembered.
+        Some(row) if !registered && row.is_registered() && !is_child(row, facts) => return Ok(()),
         Some(row) => Patient::clone(row),
         None => patient_of(memory, &key, ids)?,
     };
-    let registered = facts.kind == Kind::Registration;
     let deletes = matches!(facts.event.map(|event| event.act), Some(Act::DeletePerson));
     let standing = match (deletes, facts.temporary) {
         (true, _) => Standing::Deleted,
         (false, true) => Standing::Temporary,
         (false, false) => Standing::Person,
     };
-    // What a result says of a patient who is registered is compared, and not remembered.
-    if registered || !row.standing.as_ref().is_some_and(|said| said.registered) {
+    if registered || !row.is_registered() {
         row.hear(&facts.person, standing, facts.as_of, registered);
     }
     row.multiple_birth |= facts.multiple_birth;
@@ -133,6 +134,11 @@ fn patient(
         write(memory, &key, row);
     }
     Ok(())
+}
+
+/// The message tells of the birth of its patient, and more than is known.
+fn is_child(row: &Patient, facts: &Facts) -> bool {
+    facts.mother.is_some() || (facts.multiple_birth && !row.multiple_birth)
 }
 
 /// Remembers whose mother somebody is: a birth order is one child's of hers.

@@ -6,8 +6,9 @@ use hilum_message::SourceTime;
 
 use crate::aside::Aside;
 use crate::identifier::Identifier;
-use crate::record::{Memory, Order, Time, Unreadable, read, write};
+use crate::record::{Memory, Order, Unreadable, read, write};
 use crate::results::{Next, ObservationKey, Ruling, Status, next};
+use crate::time::Time;
 
 /// The observations of an order, each by a digest of its key, with how it was last reported: status,
 /// time, and a digest of its value; sorted, in the row of the order.

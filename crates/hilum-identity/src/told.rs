@@ -14,7 +14,8 @@ use crate::aside::Aside;
 use crate::assess::{Facts, is_given_up};
 use crate::event::Event;
 use crate::links::{Ids, LinkError, patient_of, surviving_visit, survivor, visit_of};
-use crate::record::{Memory, Patient, Row, Standing, Time, Unreadable, Visit, write};
+use crate::record::{Memory, Patient, Row, Standing, Unreadable, Visit, write};
+use crate::time::Time;
 use crate::{Act, VisitStatus};
 
 /// The longest value that is kept, in bytes; of a longer one only the time is.
@@ -145,9 +146,17 @@ struct Known<'t>(Vec<Entry<'t>>);
 
 impl<'t> Known<'t> {
     fn of(told: &'t Told<'_>) -> Self {
+        Self::after(told, SourceTime::NEVER)
+    }
+
+    /// What was said after a time: of messages that come in order, nothing.
+    fn after(told: &'t Told<'_>, as_of: SourceTime) -> Self {
         let mut all: Vec<Entry<'t>> = Vec::new();
         for Telling(at, said) in &told.0 {
             let at = SourceTime::from(*at);
+            if at <= as_of {
+                continue;
+            }
             all.extend(said.iter().enumerate().map(|(place, (name, value))| Entry {
                 name: &name.0,
                 at,
@@ -197,17 +206,17 @@ fn take_in<R: Row>(
     newer: &mut Newer,
 ) -> Result<Option<Aside>, Unreadable> {
     let mut told: Told<'_> = aside.read::<_, R>()?;
-    let known = Known::of(&told);
+    let known = Known::after(&told, as_of);
     let mut own: Vec<(Text<'_>, Option<Text<'_>>)> = Vec::with_capacity(fields.len());
     let mut lists: BTreeSet<&str> = BTreeSet::new();
-    let tells_later = |name| known.get(name).is_some_and(|known| known.at > as_of);
+    let tells_later = |name| known.get(name).is_some();
     for (name, value) in fields {
         lists.extend(list_of(name));
         // What a deletion says of items from before is news while no newer one has said it.
         let deletes = value.as_deref() == Some(NULL) && !name.contains('-');
         if deletes && !tells_later(name) {
             lists.insert(&**name);
-        } else if let Some(known) = known.newest(name).filter(|known| known.at > as_of) {
+        } else if let Some(known) = known.newest(name) {
             let value = known.value.map(str::to_owned);
             newer.said.insert(name.clone().into_owned(), value);
             // A list of which newer messages have told items was told as a whole until then.
@@ -225,7 +234,7 @@ fn take_in<R: Row>(
         own.push((Text(Cow::Borrowed(name)), kept));
     }
     for list in &lists {
-        let mut items: Vec<_> = known.items(list).filter(|item| item.at > as_of).collect();
+        let mut items: Vec<_> = known.items(list).collect();
         items.sort_by_key(|item| (item.at, item.place));
         let owned = items
             .iter()
