@@ -90,8 +90,7 @@ pub fn tell(
     let mut ids = Ids::of(by.derive("hilum.identity.told", 0));
     let relinks = facts.event.is_some_and(Event::relinks);
     if let Some(identifier) = facts.first_patient() {
-        let own = identifier.key();
-        let (key, row) = survivor(memory, &own)?;
+        let (key, row) = survivor(memory, &identifier.key())?;
         let row = match row {
             None if relinks && !patient.is_empty() => {
                 Some(patient_of(memory, &key, &mut ids)?.into())
@@ -99,7 +98,9 @@ pub fn tell(
             row => row,
         };
         if let Some(row) = row {
-            newer.of_former = relinks && key != own && !patient.is_empty();
+            // Beside the number of the survivor it is one more of theirs.
+            let is_named = || facts.sides.patients.iter().any(|one| one.key() == key);
+            newer.of_former = relinks && !patient.is_empty() && !is_named();
             if newer.of_former {
                 in_place_of::<Patient>(&row.told, patient, &mut newer)?;
             } else if let Some(told) =

@@ -224,8 +224,16 @@ fn an_event_that_names_a_merged_number_says_nothing_of_the_survivor() {
         assert_eq!(field(&late, "PID", 11), "Elm 1");
         assert_eq!(field(&late, "PID", 13), "0227");
     }
+    // Beside the survivor's number the former one is one more of theirs.
+    let mut channel = self::channel("");
+    channel.run(&event("A08", 4, &pid("6", "Doe^Jane||19700101|F|||Elm 1")));
+    channel.run(&merge("A40", 5, "6", NOBODY, "7"));
+    let both = merge("A40", 3, "7", "Roe^Jane||19700101|F|||Oak 3||0229", "8");
+    let both = both.replace("|7^^^H^MR|", "|7^^^H^MR~6^^^H^MR|");
+    let line = lines(&channel.run(&both), "PID");
+    assert_eq!(line, ["PID|||6^^^H^MR||Doe^Jane||19700101|F|||Elm 1||0229"]);
     // A receiver that keeps the former number is told of that.
-    let mut channel = channel(", merged: keep");
+    let mut channel = self::channel(", merged: keep");
     channel.run(&merge("A40", 5, "6", "Doe^Jane||19700101|F", "7"));
     let kept = channel.run(&merge("A40", 3, "7", "Roe^Jane||19700101|F", "8"));
     assert_eq!(
