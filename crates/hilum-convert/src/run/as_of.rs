@@ -206,10 +206,18 @@ impl<'m> Run<'_, 'm> {
         let ty = self.draft.type_id(made.node);
         let ty = ty.map_or("", |ty| Definitions::r4().type_def(ty).name);
         let event = self.message.component("MSH", 9, 2);
-        matches!(
+        let moves = matches!(
             (ty, event.as_deref()),
             ("Encounter", Some("A45")) | ("Account", Some("A44"))
-        )
+        );
+        moves && !self.has_come(made, ty)
+    }
+
+    /// The account under whose number another one was moved. When that is taken back it stays with its
+    /// patient, whom the message does not name.
+    fn has_come(&self, made: Made, ty: &str) -> bool {
+        let segment = self.segments.get(made.segment as usize);
+        self.settings.taken_back && ty == "Account" && segment.is_some_and(|one| one.id == *b"PID")
     }
 
     /// The elements of a resource that an event writes which is taken back.
@@ -219,6 +227,9 @@ impl<'m> Run<'_, 'm> {
         }
         let ty = self.draft.type_id(made.node);
         let ty = ty.map_or("", |ty| Definitions::r4().type_def(ty).name);
+        if ty == "Account" && self.message.component("MSH", 9, 2).as_deref() == Some("A44") {
+            self.without_subject(made);
+        }
         if ty == "Account" {
             // It must have a status, and goes on.
             let mut children = self.draft.children(made.node);
@@ -231,6 +242,20 @@ impl<'m> Run<'_, 'm> {
         }
         let rows = LINKING.iter().find(|(of, _)| *of == ty);
         rows.map_or("", |(_, elements)| elements)
+    }
+
+    fn without_subject(&mut self, made: Made) {
+        if !self.has_come(made, "Account") {
+            return;
+        }
+        let tables = Definitions::r4();
+        let children = self.draft.children(made.node);
+        let subjects =
+            children.filter(|(_, element, _)| tables.element(*element).name == "subject");
+        let subjects: Vec<_> = subjects.map(|(at, ..)| at).collect();
+        for at in subjects {
+            self.draft.remove(at);
+        }
     }
 
     fn message_time(&self) -> SourceTime {

@@ -390,6 +390,44 @@ fn an_account_that_is_moved_says_so() {
     }
 }
 
+#[test]
+fn an_account_that_is_moved_under_another_number_is_linked_with_that_and_taken_back() {
+    let text = "MSH|^~\\&|A|B|||19700101000005||ADT^A44^ADT_A43|1|P|2.5.1\n\
+        EVN|A44|19700101000003\nPID|||1^^^B|||||||||||||||8^^^B\nMRG|2^^^B||7^^^B\n";
+    let accounts = |bundle: &Value| -> Vec<Value> {
+        let all = bundle["entry"].as_array().unwrap().iter();
+        let accounts = all.filter(|entry| entry["resource"]["resourceType"] == "Account");
+        let mut accounts: Vec<_> = accounts.cloned().collect();
+        accounts.sort_by_key(|one| one["resource"]["identifier"][0]["value"].to_string());
+        accounts
+    };
+    let moved = accounts(&bundle(text, true, BundleType::Transaction));
+    let [former, now] = &moved[..] else {
+        panic!("{moved:?}");
+    };
+    assert_eq!(former["resource"]["status"], "inactive");
+    assert_eq!(former["resource"]["partOf"]["reference"], now["fullUrl"]);
+    let back = converted(text, BundleType::Transaction, &[], |settings| {
+        settings.as_of = true;
+        settings.taken_back = true;
+    });
+    let back = accounts(&back);
+    let [former, now] = &back[..] else {
+        panic!("{back:?}");
+    };
+    assert_eq!(former["resource"]["status"], "active");
+    assert!(former["resource"]["subject"].is_array(), "{former}");
+    let said = |one: &Value, url| said(&one["request"], url).map(str::to_owned);
+    assert_eq!(said(former, "urn:hilum:moves").as_deref(), Some("subject"));
+    assert_eq!(
+        said(former, "urn:hilum:takes-back").as_deref(),
+        Some("partOf")
+    );
+    // Whose the other one is this message does not say.
+    assert!(now["resource"]["subject"].is_null(), "{now}");
+    assert_eq!(said(now, "urn:hilum:moves"), None);
+}
+
 /// The values of the identifiers of the patients of a Bundle, and whether each has a link.
 fn numbers(bundle: &Value) -> Vec<(Vec<String>, bool)> {
     let all = bundle["entry"].as_array().unwrap().iter();

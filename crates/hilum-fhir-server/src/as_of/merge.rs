@@ -12,6 +12,7 @@ use std::collections::HashMap;
 use hilum_fhir::definitions::{Definitions, TypeId};
 use hilum_message::SourceTime;
 
+use super::inactive::Inactive;
 use super::parts::{Key, Part, above, joined, named, number, parts};
 use super::times::{Own, Times};
 use super::{Timed, listed};
@@ -88,6 +89,7 @@ pub(crate) fn merge(ty: TypeId, current: &Current<'_>, comes: &[u8], timed: &Tim
         type_name: name,
         revived: listed::revived(&current.times, timed),
         back: HashMap::new(),
+        inactive: Inactive::of(&current.times),
         replaced: false,
         changed: false,
         newer: false,
@@ -187,6 +189,8 @@ struct Merge<'t> {
     revived: Option<SourceTime>,
     /// What is taken back, with what it was.
     back: HashMap<Key, Vec<u8>>,
+    /// What is said of a patient who is replaced apart from that.
+    inactive: Inactive,
     /// The patient is replaced by another one, and so is not active, whatever else is said of it.
     replaced: bool,
     /// A value is another one.
@@ -213,6 +217,7 @@ impl<'t> Merge<'t> {
         let stays = now.iter().filter(|part| !gone(part));
         let heard = comes.iter().filter(|part| !self.is_over(&part.key));
         self.replaced = stays.chain(heard).any(replaces);
+        self.apart_from_links(&now, &comes);
         let mut coming: HashMap<Key, Part<'b>> = comes
             .iter()
             .map(|part| (part.key.clone(), part.clone()))
@@ -226,8 +231,15 @@ impl<'t> Merge<'t> {
                 .is_some_and(|said| *said == part.bytes())
                 && !self.must_be(&part.key)
             {
-                // Nothing is said of it any more, as if it had never been; so no time is kept.
                 self.changed = true;
+                if part.key.name == ACTIVE {
+                    // It says the same of who was deleted.
+                    match self.inactive.since() {
+                        Some(since) => kept.push((part, since)),
+                        None => gone.extend(self.inactive.over.map(|over| (part.key.name, over))),
+                    }
+                }
+                // Of all else nothing is said any more, as if it had never been; so no time is kept.
                 continue;
             }
             match coming.remove(&part.key) {
@@ -257,6 +269,30 @@ impl<'t> Merge<'t> {
             (false, false, true) => Outcome::Late,
             _ => self.result(name, kept, gone),
         }
+    }
+
+    /// Notes what is said of a patient who is replaced, and is not said because they are.
+    fn apart_from_links(&mut self, now: &[Part<'_>], comes: &[Part<'_>]) {
+        let was_replaced = now.iter().any(replaces);
+        if self.type_name != "Patient" || !(self.replaced || was_replaced) {
+            return;
+        }
+        let before = self.inactive;
+        let is_active = |part: &&Part<'_>| part.key.name == ACTIVE;
+        if !was_replaced {
+            match now.iter().find(is_active) {
+                Some(part) => self.inactive.says(self.present(part)),
+                None => self.inactive.over = self.inactive.over.max(self.now.named(ACTIVE, None)),
+            }
+        }
+        let links = comes.iter().any(replaces) || !self.back.is_empty();
+        if comes.iter().any(|part| is_active(&part)) && !links {
+            self.inactive.says(self.timed.time);
+        }
+        if self.deletes.iter().any(|name| name == ACTIVE) {
+            self.inactive.ends(self.timed.time);
+        }
+        self.newer |= before != self.inactive;
     }
 
     /// Whether a part stays as long as another one is there.
@@ -397,6 +433,7 @@ impl<'t> Merge<'t> {
         let is_back = self.revived.is_some();
         let before =
             before.filter(|one| one.place.is_none() && !(is_back && listed::is_end(&one.name)));
+        let before = before.filter(|one| !Inactive::is_note(&one.name));
         let before = before.map(|one| (one.name.clone(), one.time));
         let mut absent: HashMap<String, SourceTime> = HashMap::new();
         for (name, time) in before.chain(gone) {
@@ -413,6 +450,9 @@ impl<'t> Merge<'t> {
             place: None,
             time,
         }));
+        if self.replaced {
+            own.extend(self.inactive.own());
+        }
         let times = Times {
             gap: false,
             rest,

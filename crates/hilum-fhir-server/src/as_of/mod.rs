@@ -3,12 +3,14 @@
 //!
 //! - `times`: when each element of a version was so, kept beside it and given to nobody.
 //! - `parts`: a resource as the elements that have a time each.
+//! - `inactive`: why a patient who is replaced is not active.
 //! - `listed`: what a list that is all there is does not have any more has ended.
 //! - `merge`: the newer element wins, what is absent stays, what is deleted goes.
 //!
 //! A resource of which nothing is newer becomes a version with a tag, and the one before it is
 //! written again behind it: the history is whole, and what is current is what it was.
 
+mod inactive;
 mod listed;
 mod merge;
 mod parts;

@@ -67,6 +67,63 @@ async fn a_number_that_is_given_up_is_gone_in_every_order() {
 }
 
 #[tokio::test]
+async fn who_was_deleted_is_not_brought_back_with_a_merge_that_is_taken_back() {
+    type Said<'a> = (i64, &'a [&'a str]);
+    const MERGE: i64 = 20;
+    let replaced = || {
+        let mut former = with_id(patient(&["2"]), "b");
+        former["active"] = json!(false);
+        former["link"] = json!([{"type": "replaced-by", "other": {"reference": "Patient/a"}}]);
+        former
+    };
+    let deleted: Said<'_> = (10, &[]);
+    let late: Said<'_> = (30, &[]);
+    let merged: Said<'_> = (MERGE, &[]);
+    let before: Said<'_> = (5, &["deletes=active"]);
+    let since: Said<'_> = (15, &["deletes=active"]);
+    for (story, expected) in [
+        ([deleted, merged, before], json!(false)),
+        ([deleted, merged, since], Value::Null),
+        ([late, merged, since], json!(false)),
+        ([before, merged, since], Value::Null),
+    ] {
+        for order in [
+            [0, 1, 2],
+            [0, 2, 1],
+            [1, 0, 2],
+            [1, 2, 0],
+            [2, 0, 1],
+            [2, 1, 0],
+        ] {
+            let server = Server::start().await;
+            let other = with_id(patient(&["1"]), "a");
+            told(&server, 1, &[(other, "Patient/a", &[])]).await;
+            for at in order {
+                let (time, extensions) = story[at];
+                let mut one = with_id(patient(&["2"]), "b");
+                if time == MERGE {
+                    one = replaced();
+                } else if extensions.is_empty() {
+                    one["active"] = json!(false);
+                }
+                told(&server, time, &[(one, "Patient/b", extensions)]).await;
+            }
+            let found = server.get("/Patient/b").await.json();
+            assert_eq!(found["active"], false, "{order:?} {found}");
+            // Taken back, and once more after it was made again.
+            for time in [40, 42] {
+                let back: &[&str] = &["takes-back=link active"];
+                told(&server, time, &[(replaced(), "Patient/b", back)]).await;
+                let found = server.get("/Patient/b").await.json();
+                assert!(found["link"].is_null(), "{order:?} {found}");
+                assert_eq!(found["active"], expected, "{order:?} {story:?} {found}");
+                told(&server, time + 1, &[(replaced(), "Patient/b", &[])]).await;
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn only_all_the_numbers_of_a_patient_are_moved_to_another_one() {
     let server = Server::start().await;
     for (id, all) in [

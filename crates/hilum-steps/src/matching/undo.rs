@@ -70,9 +70,12 @@ pub(super) fn take_back(
         as_of_now(v2, sender, arrived_ms).map_err(unwritten)?;
         turn(v2, group, &undone, back).map_err(unwritten)?;
     }
-    let mut changes = undone.changes.iter();
-    if back && !is_of_person && !changes.any(|change| matches!(change, LinkChange::VisitOf { .. }))
-    {
+    let of = |is: fn(&LinkChange) -> bool| undone.changes.iter().any(is);
+    let moves = of(|change| matches!(change, LinkChange::VisitOf { .. }));
+    // An account that has got another number (A44) is linked with that as well.
+    let code = group.facts.event.map(|event| event.code);
+    let links = code == Some("A44") && of(|change| matches!(change, LinkChange::VisitInto { .. }));
+    if back && !is_of_person && (!moves || links) {
         // What is moved back is moved by the same event in the other direction.
         message.metadata.set(TAKEN_BACK, "true");
     }
