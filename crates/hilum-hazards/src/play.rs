@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use bytes::Bytes;
-use hilum_engine::{Critical, Held, OldState, OnlyOpen, OperateError, Replay, StateEdit};
+use hilum_engine::{Critical, Engine, Held, OldState, OnlyOpen, OperateError, Replay, StateEdit};
 use hilum_faultfs::Faults;
 use hilum_identity::{
-    Cause, Identifier, LinkError, Memory, REASSIGNED, UNDO, remembered_until, undo,
+    Cause, Identifier, LinkError, Memory, REASSIGNED, UNDO, left_out, remembered_until, undo,
 };
 use hilum_journal::{DeliveryState, Disposition, PAGE_MAX, Query, StoredMessage};
 use hilum_message::{DeliveryId, MessageId};
@@ -454,6 +454,11 @@ impl Player<'_> {
             match engine.edit_state("looked at", look).await? {
                 Ok(()) | Err(Some(LinkError::NoEvent)) => continue,
                 Err(None) => {}
+                Err(Some(error @ LinkError::Undone(_))) => {
+                    tell_late(&engine, &event).await?;
+                    refused = OperateError::Conflict(error.to_string()).into();
+                    continue;
+                }
                 Err(Some(error)) => {
                     refused = OperateError::Conflict(error.to_string()).into();
                     continue;
@@ -465,7 +470,7 @@ impl Player<'_> {
                 .await?;
             let disposition = again.map(|again| again.disposition);
             if disposition == Some(hilum_component::Disposition::Accepted) {
-                return Ok(());
+                return tell_late(&engine, &event).await;
             }
             bail!("the stores were not told: {disposition:?}");
         }
@@ -545,6 +550,16 @@ fn is_done(error: &anyhow::Error) -> bool {
     let refused = error.downcast_ref::<OperateError>();
     refused
         .is_some_and(|error| matches!(error, OperateError::NotFound(_) | OperateError::Conflict(_)))
+}
+
+/// Tells the store what came late for visits whose merge was taken back, as the API does.
+async fn tell_late(engine: &Engine, event: &str) -> anyhow::Result<()> {
+    let late = |state: &mut StateEdit<'_>| left_out(&mut Links(state), event);
+    for message in engine.edit_state("looked at", late).await?? {
+        let why = "as the story says";
+        engine.again_for_stores(message, Vec::new(), why).await?;
+    }
+    Ok(())
 }
 
 /// Takes an event back and fails, so that nothing is written; `None` if it could be done.

@@ -31,13 +31,14 @@ pub use assess::{Assessment, Contradiction, Facts, Kind, Notice, OrderFacts, Unk
 pub use event::{Act, EVENTS, Event, Level, VisitStatus};
 pub use identifier::{Identifier, REASSIGNED, UNDO};
 pub use links::{
-    CHAIN_MAX, Cause, Lanes, LinkError, Sides, apply, linked, surviving_visit, survivor, undo,
+    CHAIN_MAX, Cause, Lanes, LinkError, Sides, apply, left_out, linked, surviving_visit, survivor,
+    undo,
 };
 pub use person::{Comparison, Likeness, Person, birth_order};
 pub use record::{
-    CHILDREN_MAX, Changed, EVENTS_KEPT, LinkChange, LinkEvent, Memory, ORDER_REMEMBERED_MS, Order,
-    Patient, Row, Rows, Said, Standing, Unreadable, VISITS_KEPT, Visit, read, remembered_until,
-    write,
+    CHILDREN_MAX, Changed, EVENTS_KEPT, LATE_KEPT, LinkChange, LinkEvent, Memory,
+    ORDER_REMEMBERED_MS, Order, Patient, Row, Rows, Said, Standing, Unreadable, VISITS_KEPT, Visit,
+    read, remembered_until, write,
 };
 pub use remember::remember;
 pub use reported::{OBSERVATIONS_MAX, Observation, Vouched, digest, report};

@@ -442,6 +442,10 @@ pub struct Visit {
     /// Since when it is a mistake that was merged; one that only has another number is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) given_up: Option<Time>,
+    /// The messages that said something of it from before it was given up and came later, at most
+    /// [`LATE_KEPT`]: nothing of them is known of the one that stays.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub(crate) late: BTreeSet<String>,
     /// The key of its account.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<String>,
@@ -455,6 +459,9 @@ pub struct Visit {
 
 /// Visits that an account names; further ones are not moved with it (A44).
 pub const VISITS_KEPT: usize = 1_000;
+
+/// Late messages that a merged visit names; further ones are not told again when the merge is taken back.
+pub const LATE_KEPT: usize = 100;
 
 impl Visit {
     /// It was merged into another one, and what is said of it as of a time is said of what was given up.

@@ -9,8 +9,8 @@ use crate::links::{
     Cause, Ids, LinkError, apply, joins_twins, patient_of, surviving_visit, survivor, visit_of,
 };
 use crate::record::{
-    CHILDREN_MAX, LinkChange, LinkEvent, Memory, Order, Patient, Rows, Said, Standing, Unreadable,
-    VISITS_KEPT, Visit, read, write,
+    CHILDREN_MAX, LATE_KEPT, LinkChange, LinkEvent, Memory, Order, Patient, Rows, Said, Standing,
+    Unreadable, VISITS_KEPT, Visit, read, write,
 };
 use crate::results::OrderChange;
 
@@ -62,7 +62,7 @@ fn all(
     if !relinks {
         let visit = facts.sides.visit.as_ref();
         for identifier in facts.sides.account.iter().chain(visit) {
-            remember_visit(memory, facts, identifier, &mut ids)?;
+            remember_visit(memory, facts, identifier, (&mut ids, cause.by))?;
         }
     }
     for order in &facts.orders {
@@ -170,11 +170,18 @@ fn remember_visit(
     memory: &mut dyn Memory,
     facts: &Facts,
     identifier: &Identifier,
-    ids: &mut Ids,
+    (ids, by): (&mut Ids, &str),
 ) -> Result<(), LinkError> {
     let own = identifier.key();
-    if read::<Visit>(memory, &own)?.is_some_and(|row| row.was_given_up(facts.as_of)) {
+    let is_visit = facts.sides.visit.as_ref() == Some(identifier);
+    if let Some(row) = read::<Visit>(memory, &own)?.filter(|row| row.was_given_up(facts.as_of)) {
         // What was said of it before is not said of the one that stays.
+        let is_told = is_visit && facts.kind == Kind::Registration;
+        if is_told && row.late.len() < LATE_KEPT && !row.late.contains(by) {
+            let mut row = Visit::clone(&row);
+            row.late.insert(by.to_owned());
+            write(memory, &own, row);
+        }
         return Ok(());
     }
     let key = surviving_visit(memory, &own)?.0;
@@ -186,7 +193,6 @@ fn remember_visit(
     if row.patients.is_empty() {
         row.patients = facts.sides.patients.iter().map(Identifier::key).collect();
     }
-    let is_visit = facts.sides.visit.as_ref() == Some(identifier);
     if let Some(Act::Visit(status)) = facts.event.map(|event| event.act)
         && is_visit
         && facts.as_of >= row.as_of

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use hilum_access::{Method, Parameter, Permission, Route};
 use hilum_component::BoxFuture;
-use hilum_engine::{Held, StateEdit};
+use hilum_engine::{Engine, Held, StateEdit};
 use hilum_identity::{
-    Cause, Identifier, LinkError, LinkEvent, Memory, Patient, REASSIGNED, UNDO, linked, read,
-    remembered_until, survivor, undo,
+    Cause, Identifier, LinkError, LinkEvent, Memory, Patient, REASSIGNED, UNDO, left_out, linked,
+    read, remembered_until, survivor, undo,
 };
 use hilum_message::MessageId;
 use http::StatusCode;
@@ -187,6 +187,11 @@ fn take_back(admin: Arc<Admin>, call: Call) -> Answer {
         });
         let by = match tried.await.map_err(told)? {
             Err(Tried::Would(by)) => by,
+            Err(Tried::Refused(error @ LinkError::Undone(_))) => {
+                // It may have been interrupted.
+                tell_late(engine, event, reason).await?;
+                return Err(refused(error));
+            }
             Err(Tried::Refused(error)) => return Err(refused(error)),
             Ok(_) => String::new(),
         };
@@ -205,7 +210,9 @@ fn take_back(admin: Arc<Admin>, call: Call) -> Answer {
                 .map_err(refused)?;
             if let Some(by) = undone {
                 let message = again.and_then(|again| again.message);
-                return Ok(Reply::Json(json!({ "event": by, "message": message })));
+                let late = tell_late(engine, event, reason).await?;
+                let answer = json!({ "event": by, "message": message, "late": late });
+                return Ok(Reply::Json(answer));
             }
         }
         let undone = engine
@@ -221,6 +228,19 @@ fn take_back(admin: Arc<Admin>, call: Call) -> Answer {
             .map_err(refused)?;
         Ok(Reply::Json(json!({ "event": undone.to_string() })))
     })
+}
+
+/// Tells the stores of this node what came late for visits that were merged, which nobody was told: the merge
+/// was taken back. Gives the messages that tell it.
+async fn tell_late(engine: &Engine, event: &str, reason: &str) -> Result<Vec<String>, ApiError> {
+    let late = engine.edit_state("looked at", |state| left_out(&mut Links(state), event));
+    let late = late.await.map_err(told)?.map_err(refused)?;
+    let mut telling = Vec::new();
+    for message in late {
+        let again = engine.again_for_stores(message, Vec::new(), reason).await;
+        telling.extend(again.map_err(told)?.and_then(|again| again.message));
+    }
+    Ok(telling)
 }
 
 /// What would come of taking an event back.

@@ -173,6 +173,7 @@ pub(crate) fn visit_of(
         as_of: SourceTime::NEVER,
         into: None,
         given_up: None,
+        late: BTreeSet::new(),
         account: None,
         visits: BTreeSet::new(),
         told: Aside::default(),

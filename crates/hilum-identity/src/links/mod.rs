@@ -15,7 +15,7 @@ pub use apply::apply;
 pub(crate) use change::{Ids, patient_of, visit_of};
 pub use follow::{Lanes, linked, surviving_visit, survivor};
 pub(crate) use twins::joins_twins;
-pub use undo::undo;
+pub use undo::{left_out, undo};
 
 /// Merges that are followed one after the other.
 pub const CHAIN_MAX: usize = 64;

@@ -2,6 +2,8 @@
 
 use std::rc::Rc;
 
+use hilum_message::MessageId;
+
 use super::change::{Ids, make, record};
 use super::{Cause, LinkError};
 use crate::record::{LinkChange, LinkEvent, Memory, Patient, Visit, read, write};
@@ -30,6 +32,31 @@ pub fn undo(
     row.undone_by = Some(cause.id.to_string());
     write(memory, event, row);
     record(memory, "undo", cause, back)
+}
+
+/// The messages that said something of the visits of a merge that was taken back, and came after it: what
+/// they said nobody has been told.
+///
+/// # Errors
+/// Where a row cannot be read.
+pub fn left_out(memory: &mut dyn Memory, event: &str) -> Result<Vec<MessageId>, LinkError> {
+    let event = read::<LinkEvent>(memory, event)?.ok_or(LinkError::NoEvent)?;
+    let mut late = Vec::new();
+    if event.undone_by.is_none() {
+        return Ok(late);
+    }
+    for change in &event.changes {
+        if let LinkChange::VisitInto { key, .. } = change
+            && let Some(row) = read::<Visit>(memory, key)?
+        {
+            late.extend(
+                row.late
+                    .iter()
+                    .filter_map(|id| id.parse::<MessageId>().ok()),
+            );
+        }
+    }
+    Ok(late)
 }
 
 /// The change that takes another one back.

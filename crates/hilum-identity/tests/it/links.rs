@@ -2,9 +2,10 @@
 
 use hilum_component::LinkedKeys;
 use hilum_identity::{
-    CHILDREN_MAX, Contradiction, Facts, Identifier, Kind, Lanes, LinkError, Notice, VisitStatus,
-    linked,
+    CHILDREN_MAX, Cause, Contradiction, Facts, Identifier, Kind, LATE_KEPT, Lanes, LinkError,
+    Notice, VisitStatus, left_out, linked, remember,
 };
+use hilum_message::MessageId;
 use proptest::prelude::*;
 
 use crate::build::*;
@@ -404,6 +405,33 @@ fn what_was_said_of_a_merged_visit_before_is_not_said_of_the_one_that_stays() {
         assert_eq!(found.visits.len(), 1);
         assert_eq!(visit_row(&mut state, "V1").status, VisitStatus::Finished);
     }
+}
+
+#[test]
+fn what_came_late_for_a_merged_visit_is_named_when_the_merge_is_taken_back() {
+    let stay =
+        |code: &str, number: &str, at_ms: i64| adt(code, "1", JOHN, at_ms).with_visit(number);
+    let mut merge = stay("A42", "V1", 5);
+    merge.sides.prior_patients = vec![mrn("1")];
+    merge.sides.prior_visit = Some(visit("V2"));
+    let mut state = State::new();
+    accepted(&mut state, 1, &stay("A01", "V1", 1));
+    accepted(&mut state, 2, &merge);
+    let event = cause(2).id.to_string();
+    for number in 0..LATE_KEPT as u64 + 1 {
+        let by = MessageId::new(number, 1).to_string();
+        let of = Cause {
+            by: &by,
+            ..cause(10 + number)
+        };
+        remember(&mut state, &stay("A01", "V2", 2), &of).unwrap();
+    }
+    // What came after the merge is about the one that stays, and so is a result.
+    accepted(&mut state, 3, &stay("A02", "V2", 7));
+    accepted(&mut state, 4, &oru("1", JOHN, 3).with_visit("V2"));
+    assert_eq!(left_out(&mut state, &event).unwrap(), []);
+    undo(&mut state, 5, 2).unwrap();
+    assert_eq!(left_out(&mut state, &event).unwrap().len(), LATE_KEPT);
 }
 
 #[test]

@@ -67,6 +67,11 @@ pub(crate) fn spec() -> ComponentSpec {
                 beyond: "further ones do not go with the account when it is moved (A44)",
             },
             Limit {
+                name: "late registrations that a merged visit names",
+                value: "100",
+                beyond: "the stores are not told of further ones when the merge is taken back",
+            },
+            Limit {
                 name: "how long an order is remembered of which nothing new is said",
                 value: "3 years",
                 beyond: "its number and its results are taken for new ones",

@@ -87,6 +87,12 @@ fn undo(arguments: &UndoLinks, output: &Output) -> anyhow::Result<Exit> {
             "" => output.line("no FHIR store of this node was told: the channel has none, or no longer has the message"),
             message => output.line(format_args!("{message} tells the FHIR stores of its channel")),
         }
+        let late = answer.get("late").and_then(Value::as_array);
+        for message in late.into_iter().flatten().filter_map(Value::as_str) {
+            output.line(format_args!(
+                "{message} tells them what came late for a visit that was merged"
+            ));
+        }
     }
     Ok(Exit::Done)
 }
