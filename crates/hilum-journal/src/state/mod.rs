@@ -26,10 +26,10 @@ use known::{Known, Place};
 pub(crate) use log::{log_row, log_sum, unfolded_of};
 
 /// Keys that are looked for together in `control.db`.
-const READ_MAX: usize = 8;
+const TOGETHER_MAX: usize = 8;
 
 /// The statement for each number of keys, from one on: the place of each that is there, with its row.
-static READS: LazyLock<[String; READ_MAX]> = LazyLock::new(|| {
+static READS: LazyLock<[String; TOGETHER_MAX]> = LazyLock::new(|| {
     std::array::from_fn(|more| {
         let of_one = |n: usize| {
             let (scope, key) = (2 * n + 1, 2 * n + 2);
@@ -317,7 +317,7 @@ impl StateMemory {
         drop(known);
         let missing = names.iter().zip(&mut found);
         let mut missing: Vec<_> = missing.filter(|(_, entry)| entry.is_err()).collect();
-        for part in missing.chunks_mut(READ_MAX) {
+        for part in missing.chunks_mut(TOGETHER_MAX) {
             let rows = self.rows(part.iter().map(|(name, _)| **name))?;
             let mut known = self.lock_known();
             for ((name, slot), row) in part.iter_mut().zip(rows) {
@@ -335,7 +335,7 @@ impl StateMemory {
         Ok(found.into_iter().flatten().collect())
     }
 
-    /// The rows of at most [`READ_MAX`] keys, in one statement: most of a read is what is around it.
+    /// The rows of at most [`TOGETHER_MAX`] keys, in one statement: most of a read is what is around it.
     fn rows<'n>(
         &self,
         names: impl ExactSizeIterator<Item = Name<'n>>,

@@ -30,6 +30,9 @@ const DRAIN_WITHIN: Duration = Duration::from_secs(900);
 /// Messages of each measurement that fill caches first.
 const WARM_UP: u64 = 10_000;
 
+/// The shortest measurement, in seconds: what changed is folded within, which is a part of the cost.
+const SECONDS_MIN: f64 = 30.0;
+
 /// The CPU time of a message with the step, less that without it.
 pub(super) async fn matched(
     hilum: &Path,
@@ -38,6 +41,7 @@ pub(super) async fn matched(
     rounds: usize,
     known: u64,
 ) -> Result<Vec<Row>> {
+    let seconds = seconds.max(SECONDS_MIN);
     let sink = Receiver::start_at(nowhere(), Behaviour::default(), Keep::Ids).await?;
     let with = Relays {
         steps: STEP,
