@@ -30,6 +30,7 @@ mod later;
 mod limits;
 mod linked;
 mod listed;
+mod numbers;
 mod operations;
 mod parameters;
 mod port;
