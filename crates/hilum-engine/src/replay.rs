@@ -91,8 +91,9 @@ impl Engine {
     /// resend.
     ///
     /// # Errors
-    /// If the message, its channel or the plan is not there, a destination's queue is full, or a
-    /// receiver has a newer state of what it tells of and nobody forces it.
+    /// If the message, its channel or the plan is not there, a destination's queue is full, a
+    /// receiver has a newer state of what it tells of and nobody forces it, or the new message could
+    /// not be recorded.
     pub async fn replay(
         &self,
         message: MessageId,
@@ -150,6 +151,10 @@ impl Engine {
         let reply = taken.reply;
         if let Some(outdated) = taken.outdated.filter(|_| taken.accepted.is_none()) {
             return Err(OperateError::OldState(outdated));
+        }
+        if taken.accepted.is_none() && !taken.duplicate {
+            let why = reply.reason.unwrap_or_default();
+            return Err(OperateError::Record(why));
         }
         channel.figures.disposed(reply.disposition);
         Ok(Replayed {
