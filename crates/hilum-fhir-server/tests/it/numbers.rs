@@ -5,6 +5,16 @@ use serde_json::{Value, json};
 use crate::kit::Server;
 use crate::linked::{tell, told};
 
+/// Every order of three messages.
+const ORDERS: [[usize; 3]; 6] = [
+    [0, 1, 2],
+    [0, 2, 1],
+    [1, 0, 2],
+    [1, 2, 0],
+    [2, 0, 1],
+    [2, 1, 0],
+];
+
 fn patient(numbers: &[&str]) -> Value {
     let number = |text: &&str| match text.split_once(':') {
         Some((kind, value)) => {
@@ -37,14 +47,7 @@ async fn a_number_that_is_given_up_is_gone_in_every_order() {
         (20, &["1", "E2"], gives_up),
         (15, &["1", "E 1", "N3"], &[]),
     ];
-    for order in [
-        [0, 1, 2],
-        [0, 2, 1],
-        [1, 0, 2],
-        [1, 2, 0],
-        [2, 0, 1],
-        [2, 1, 0],
-    ] {
+    for order in ORDERS {
         let server = Server::start().await;
         for at in order {
             let (time, all, extensions) = story[at];
@@ -87,14 +90,7 @@ async fn who_was_deleted_is_not_brought_back_with_a_merge_that_is_taken_back() {
         ([late, merged, since], json!(false)),
         ([before, merged, since], Value::Null),
     ] {
-        for order in [
-            [0, 1, 2],
-            [0, 2, 1],
-            [1, 0, 2],
-            [1, 2, 0],
-            [2, 0, 1],
-            [2, 1, 0],
-        ] {
+        for order in ORDERS {
             let server = Server::start().await;
             let other = with_id(patient(&["1"]), "a");
             told(&server, 1, &[(other, "Patient/a", &[])]).await;
