@@ -111,8 +111,9 @@ pub(super) struct SourceConfig {
     pub(super) system: Option<SystemName>,
     /// The types of resources to look for, each with a cursor of its own.
     pub(super) types: Vec<String>,
-    /// Further criteria of the search (`status=final&category=laboratory`). A store of this node
+    /// Further criteria of the search (`category=LAB&subject=Patient/7`). A store of this node
     /// asks them of each changed resource alone, so they take no chain, `_has` or value set there.
+    /// With `status=final` a result that is corrected or withdrawn is found no more.
     pub(super) query: Option<String>,
     /// Which changes of a store of this node become messages: `create`, `update`, `delete`; the
     /// first two without it. A search of a server elsewhere cannot tell them apart.

@@ -38,8 +38,8 @@ pub(crate) fn source_spec() -> ComponentSpec {
                 effect: None,
             },
             Example {
-                title: "New results of a server elsewhere",
-                yaml: "fhir:\n  from: https://ehr.example/fhir\n  types: [DiagnosticReport]\n  query: status=final\n  bearer: env:EHR_TOKEN\n  start: '2026-01-01T00:00:00Z'\n",
+                title: "New results of a server elsewhere, and what corrects or withdraws them",
+                yaml: "fhir:\n  from: https://ehr.example/fhir\n  types: [DiagnosticReport]\n  query: category=LAB\n  bearer: env:EHR_TOKEN\n  start: '2026-01-01T00:00:00Z'\n",
                 effect: None,
             },
             Example {

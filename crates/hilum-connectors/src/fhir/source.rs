@@ -142,7 +142,7 @@ fn check(config: &SourceConfig, problems: &mut Vec<Problem>) {
         own.contains(&name)
     });
     if !query.chars().all(plain) || taken {
-        let text = "expected criteria such as `status=final&category=laboratory`, encoded as in a URL, without _lastUpdated, _sort and _count";
+        let text = "expected criteria such as `category=LAB&subject=Patient/7`, encoded as in a URL, without _lastUpdated, _sort and _count";
         problems.push(Problem::at(&["query"], text));
     } else if local {
         problems.extend(follow::refused(query));

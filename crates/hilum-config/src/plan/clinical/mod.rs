@@ -2,13 +2,15 @@
 //! their authority, units without their values, results that nobody holds against the record.
 //!
 //! Channels of HL7 v2 are looked at; of those of FHIR, and behind a step that converts to it, the conditions
-//! on statuses alone. Conditions are never compared as text: they are evaluated on small synthetic messages,
-//! so that every way of writing the same condition gives the same warning. A script is not looked into.
+//! on statuses alone, and of a source that asks a FHIR store, what it asks for. Conditions are never compared
+//! as text: they are evaluated on small synthetic messages, so that every way of writing the same condition
+//! gives the same warning. A script is not looked into.
 
 mod authorities;
 mod converted;
 mod patients;
 mod resources;
+mod searches;
 mod statuses;
 mod trial;
 mod units;
@@ -53,8 +55,9 @@ pub(super) fn check(
         {
             Some((V2, format)) => of_v2(channel, channels, &**format, fhir.as_ref()),
             Some((FHIR, format)) => resources::withheld(channel, format, AskedOf::Either),
-            _ => continue,
+            _ => Vec::new(),
         };
+        found.extend(searches::withheld(channel));
         found.retain(|draft| !channel.silences(draft.code));
         report.extend(found);
     }

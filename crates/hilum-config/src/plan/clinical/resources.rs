@@ -17,7 +17,7 @@ use crate::yaml::Node;
 
 /// What takes a final result or an order back, or puts another in its place: the statuses of FHIR R4
 /// observation-status, diagnostic-report-status and request-status, each tried alone.
-const TAKEN_BACK: [(&str, &str); 10] = [
+pub(super) const TAKEN_BACK: [(&str, &str); 10] = [
     ("Observation", "corrected"),
     ("Observation", "amended"),
     ("Observation", "cancelled"),
@@ -31,7 +31,7 @@ const TAKEN_BACK: [(&str, &str); 10] = [
 ];
 
 /// The statuses of an order whose results are final.
-const ORDERED: [&str; 2] = ["active", "completed"];
+pub(super) const ORDERED: [&str; 2] = ["active", "completed"];
 
 /// Resources that one condition is tried on, at most.
 const CONTEXTS_MAX: usize = 512;
@@ -200,10 +200,15 @@ pub(super) fn of(format: &dyn Format, behind: &Behind) -> Vec<String> {
         }
     }
     found.sort_by_key(|back| TAKEN_BACK.iter().position(|known| known == back));
-    let found = found.into_iter();
     found
-        .map(|(ty, status)| format!("{ty}.status {status}"))
+        .into_iter()
+        .map(|(ty, status)| named(ty, status))
         .collect()
+}
+
+/// A status of a resource, for people.
+pub(super) fn named(ty: &str, status: &str) -> String {
+    format!("{ty}.status {status}")
 }
 
 /// The Bundle, or what has the resource of a type where they are apart, goes on as far as the

@@ -54,16 +54,25 @@ pub(super) fn warning(condition: &Condition, withheld: &[String]) -> Draft {
         Decides::Passing => "goes on".to_owned(),
         Decides::Destination(name) => format!("reaches `{name}`"),
     };
-    let text = format!(
-        "a final result {whom}, but not what takes it back: {}",
-        withheld.join(", ")
-    );
+    let text = withholds(&whom, withheld);
     let remedy = format!(
         "let the statuses through as well, or write why not: `silence: {{ W0315: … }}` \
          (this `{}` leaves the wrong value where it was sent)",
         condition.what
     );
     Draft::warning("W0315", condition.span, text).remedy(remedy)
+}
+
+/// A text about something final, and what takes it back.
+pub(super) fn withholds(whom: &str, withheld: &[String]) -> String {
+    let is_order = |status: &String| status.starts_with("ServiceRequest.");
+    let what = if withheld.iter().all(is_order) {
+        "an order"
+    } else {
+        "a final result"
+    };
+    let list = withheld.join(", ");
+    format!("{what} {whom}, but not what takes it back: {list}")
 }
 
 /// The statuses that do not go on where the final result of the same message does.

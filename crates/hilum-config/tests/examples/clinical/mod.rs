@@ -2,6 +2,7 @@
 
 mod authorities;
 mod resources;
+mod searches;
 mod statuses;
 mod values;
 

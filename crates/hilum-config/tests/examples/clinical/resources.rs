@@ -17,7 +17,11 @@ fn what_is_withheld_behind_the_conversion_is_named_by_its_status_in_fhir() {
             .join(", ")
     };
     let named = |whom: &str, list: &str| {
-        let text = format!("a final result {whom}, but not what takes it back: {list}");
+        let what = match list.starts_with("ServiceRequest") {
+            true => "an order",
+            false => "a final result",
+        };
+        let text = format!("{what} {whom}, but not what takes it back: {list}");
         vec![("W0315", text)]
     };
     let result = of("Observation");
@@ -164,7 +168,11 @@ fn what_is_withheld_of_received_fhir_is_named_whether_it_is_a_bundle_or_a_resour
             assert_eq!(found, [], "{keys}");
             return;
         };
-        let text = format!("a final result goes on, but not what takes it back: {list}");
+        let what = match list.starts_with("ServiceRequest") {
+            true => "an order",
+            false => "a final result",
+        };
+        let text = format!("{what} goes on, but not what takes it back: {list}");
         assert_eq!(found, [("W0315", text)], "{keys}");
     };
     let result = [
