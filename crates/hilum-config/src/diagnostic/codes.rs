@@ -135,7 +135,7 @@ static CODES: [Explanation; CODES_COUNT] = codes! {
 "Times that a system sends without an offset are in its zone, named as in the IANA time zone database. The machine that checks must know it (`tzdata`)."
 "zone: CET+1" => "zone: Europe/Berlin"
 "E0127" "a system does not say who assigns its identifiers"
-"A number names a patient only together with whoever assigned it: two laboratories use the same ones. The file of each system that sends or gets messages of HL7 v2 or FHIR lists its authorities below `identifiers:`. A system whose messages are never about a patient says why: `no-patients: REASON`."
+"A number names a patient only together with whoever assigned it: two laboratories use the same ones. The file of each system that sends or gets messages of HL7 v2 or FHIR lists its authorities below `identifiers:`. A system whose messages are never about a patient says why: `no-patients: REASON`; nothing of it can be held against the record by `match`."
 "system: lis" => "system: lis\nidentifiers: [{ authority: LAB, type: MR }]"
 "E0128" "a list of labels or of test patients cannot be used"
 "Security labels are codes without a space. A rule for test patients names them by their names, or by numbers together with the authority that assigned them: a rule that fits everybody would stop every message."

@@ -94,7 +94,7 @@ pub(super) fn plan(
         channels.push(checked);
     }
     cross::check(gathered, &channels, report);
-    clinical::check(gathered, &channels, registry, report);
+    let undeclared = clinical::check(gathered, &channels, registry, report);
     marks::check(gathered, report);
     let site = site_summary(gathered, &channels);
     let mut built = BTreeMap::new();
@@ -102,6 +102,7 @@ pub(super) fn plan(
         let builder = Builder {
             gathered,
             channel,
+            undeclared: &undeclared,
             make_view: &view,
         };
         if let Some(plan) = builder.build(report) {

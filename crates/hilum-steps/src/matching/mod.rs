@@ -119,9 +119,13 @@ fn build(config: &Value, context: &BuildContext<'_>) -> Built<Arc<dyn Step>> {
     }
     let mut senders = BTreeMap::new();
     let own = context.sender.and_then(|name| context.site.system(name));
+    if config.system.is_none() {
+        declared(own.as_deref(), &mut problems);
+    }
     let base = sender(own, context, &mut problems);
     if let Some(name) = &config.system {
         let system = problems.keep(context.system(&["system"], name));
+        declared(system.as_deref(), &mut problems);
         senders.insert(name.clone(), sender(system, context, &mut problems));
     } else {
         for name in context.site.system_names() {
@@ -143,14 +147,10 @@ fn build(config: &Value, context: &BuildContext<'_>) -> Built<Arc<dyn Step>> {
     problems.finish(Some(Arc::new(step) as Arc<dyn Step>))
 }
 
-fn sender(
-    system: Option<Arc<SystemInfo>>,
-    context: &BuildContext<'_>,
-    problems: &mut Problems,
-) -> Sender {
-    if let Some(system) = &system
-        && system.identifiers.is_empty()
-    {
+/// Whoever sends declares its authorities. Of a group whoever checks the site asks it: this step sees the
+/// groups of all channels.
+fn declared(system: Option<&SystemInfo>, problems: &mut Problems) {
+    if let Some(system) = system.filter(|system| system.identifiers.is_empty()) {
         let text = format!("`{}` does not say who assigns its identifiers", system.name);
         problems.add(
             Problem::at(&["system"], text)
@@ -158,6 +158,13 @@ fn sender(
                 .in_system(&*system.name, &["identifiers"]),
         );
     }
+}
+
+fn sender(
+    system: Option<Arc<SystemInfo>>,
+    context: &BuildContext<'_>,
+    problems: &mut Problems,
+) -> Sender {
     let zone = system
         .as_ref()
         .and_then(|system| system.zone.clone())

@@ -4,6 +4,7 @@ mod destination;
 mod marking;
 mod senders;
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -32,6 +33,8 @@ const UNREVIEWED: &str = "rows count that nobody approved";
 pub(super) struct Builder<'b, 'g, V> {
     pub(super) gathered: &'g Gathered,
     pub(super) channel: &'b Checked<'g>,
+    /// Systems of which it is said already that nobody knows who assigns their identifiers.
+    pub(super) undeclared: &'b BTreeSet<&'g str>,
     /// Makes a view of the site that remembers what is used through it.
     pub(super) make_view: &'b V,
 }
@@ -165,8 +168,8 @@ impl<'g, V: Fn() -> SiteView<'g>> Builder<'_, 'g, V> {
         }
     }
 
-    /// A component misses in a system's file what could not be read there: the one error is reported
-    /// already.
+    /// A component misses in a system's file what could not be read there, or who assigns its identifiers: the
+    /// one error is reported already.
     fn follows(&self, piece: &Piece, problem: &Problem) -> bool {
         let (name, key) = match problem.elsewhere.as_deref() {
             Some(Elsewhere::System(name)) => (Some(name.as_str()), problem.key.first()),
@@ -177,6 +180,11 @@ impl<'g, V: Fn() -> SiteView<'g>> Builder<'_, 'g, V> {
             }
             None => (None, None),
         };
+        if key.is_some_and(|key| key == "identifiers")
+            && name.is_some_and(|name| self.undeclared.contains(name))
+        {
+            return true;
+        }
         let Some(system) = name.and_then(|name| self.gathered.systems.get(name)) else {
             return false;
         };

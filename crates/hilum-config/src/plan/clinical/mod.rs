@@ -15,7 +15,7 @@ mod statuses;
 mod trial;
 mod units;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use hilum_component::{ComponentKind, Format, FormatOptions, Registry, Rule};
@@ -38,13 +38,14 @@ const V2: &str = "hl7v2";
 /// The format that they are converted to.
 const FHIR: &str = "fhir";
 
-pub(super) fn check(
-    gathered: &Gathered,
+/// Gives the systems of which it is said that nobody knows who assigns their identifiers.
+pub(super) fn check<'g>(
+    gathered: &'g Gathered,
     channels: &[Checked<'_>],
     registry: &Registry,
     report: &mut Report,
-) {
-    authorities::check(gathered, channels, report);
+) -> BTreeSet<&'g str> {
+    let undeclared = authorities::check(gathered, channels, report);
     let fhir = registry.format(FHIR, &FormatOptions::default()).ok();
     for channel in channels {
         silences(channel, report);
@@ -61,6 +62,7 @@ pub(super) fn check(
         found.retain(|draft| !channel.silences(draft.code));
         report.extend(found);
     }
+    undeclared
 }
 
 /// What is said of a channel of HL7 v2.

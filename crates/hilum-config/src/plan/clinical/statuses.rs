@@ -146,7 +146,7 @@ fn matches(channel: &Checked<'_>) -> bool {
 }
 
 /// The step that holds a message against the record.
-const MATCH: &str = "match";
+pub(super) const MATCH: &str = "match";
 
 fn matches_own(channel: &Checked<'_>, destination: &str) -> bool {
     steps(channel, &["to", destination, "steps"]).any(|piece| piece.name == MATCH)

@@ -106,10 +106,54 @@ fn what_cannot_be_read_of_a_system_is_no_second_problem_of_those_who_need_it() {
     check(
         "system: lis\nzoen: Europe/Berlin\n",
         EHR,
+        &[("E0127", none), ("E0101", &unknown("zoen"))],
+    );
+}
+
+#[test]
+fn who_matches_the_messages_of_a_system_without_authority_is_told_once() {
+    let check = |from: &str, steps: &str, files: &[(&str, &str)], expected: &[&str]| {
+        let channel = format!(
+            "channel: a\nfrom: {{ mllp: {{ {from}listen: 127.0.0.1:0 }} }}\nformat: hl7v2\nsteps: [ {steps} ]\nto: {{ ehr: {{ mllp: {{ system: ehr }} }} }}\n"
+        );
+        let all = [&[("channels/a.yaml", channel.as_str())], files].concat();
+        let found = problems(&all);
+        assert!(found.iter().all(|d| d.code == "E0127"), "{found:?}");
+        let found: Vec<_> = found.iter().map(|d| d.message.as_str()).collect();
+        assert_eq!(found, expected, "{from}{steps}");
+    };
+    let none = "`lis` does not say who assigns its identifiers";
+    let bare = [("systems/lis.yaml", "system: lis\n")];
+    check("system: lis, ", "{ match: {} }", &bare, &[none]);
+    // The step alone names it.
+    check("", "{ match: { system: lis } }", &bare, &[none]);
+    // Nothing of it can be matched, and it says so itself.
+    let says = [("systems/lis.yaml", "system: lis\nno-patients: a relay\n")];
+    let matched = "`lis` says that it has no patients, and its messages are matched";
+    check("system: lis, ", "{ match: {} }", &says, &[matched]);
+    // What it relays is matched as what another system sends.
+    check("system: lis, ", "{ match: { system: ehr } }", &says, &[]);
+    let grouped = |name: &str, more: &str| format!("system: {name}\ngroup: labs\n{more}");
+    let (one, two) = (
+        grouped("one", "sends-as: { application: A }\n"),
+        grouped(
+            "two",
+            "sends-as: { application: B }\nno-patients: a fridge\n",
+        ),
+    );
+    let group = [
+        ("systems/one.yaml", one.as_str()),
+        ("systems/two.yaml", two.as_str()),
+    ];
+    check(
+        "",
+        "{ sender: { group: labs } }, { match: {} }",
+        &group,
         &[
-            ("E0118", none),
-            ("E0127", none),
-            ("E0101", &unknown("zoen")),
+            "`one` does not say who assigns its identifiers",
+            "`two` says that it has no patients, and its messages are matched",
         ],
     );
+    // Of a group that sends to other channels nothing is asked here.
+    check("system: lis, ", "{ match: {} }", &group[1..], &[]);
 }
