@@ -106,7 +106,7 @@ pub(super) fn plan(
             make_view: &view,
         };
         if let Some(plan) = builder.build(report) {
-            clinical::check_converted(channel, &plan, registry, report);
+            clinical::check_stepped(channel, &plan, registry, report);
             built.insert(plan.name.clone(), Arc::new(plan));
         }
     }

@@ -12,6 +12,7 @@ mod patients;
 mod resources;
 mod searches;
 mod statuses;
+mod stepped;
 mod trial;
 mod units;
 
@@ -26,8 +27,8 @@ use super::gather::Gathered;
 use crate::check::Piece;
 use crate::diagnostic::{Draft, Report};
 use crate::yaml::{Node, Span};
-pub(super) use converted::check as check_converted;
 use resources::AskedOf;
+pub(super) use stepped::check as check_stepped;
 use trial::Trial;
 
 /// Warnings of a channel that it may silence with a reason.
@@ -129,6 +130,32 @@ struct Condition {
     span: Span,
     /// What the file calls it.
     what: &'static str,
+    before: Before,
+}
+
+/// The steps that a message has been through when a condition is asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Before {
+    /// Of the channel.
+    steps: usize,
+    /// Of the destination.
+    own: usize,
+}
+
+impl Before {
+    /// That many steps of whoever it decides about.
+    const fn of(self, decides: &Decides, number: usize) -> Self {
+        match decides {
+            Decides::Passing => Self {
+                steps: number,
+                own: 0,
+            },
+            Decides::Destination(_) => Self {
+                steps: self.steps,
+                own: number,
+            },
+        }
+    }
 }
 
 /// Every condition of a channel that is about messages as they came.
@@ -139,35 +166,57 @@ fn conditions(channel: &Checked<'_>) -> Vec<Condition> {
     }
     let compile = |at: &Node, what, passes, decides| condition(channel, at, what, passes, decides);
     let own: Vec<&Piece> = steps(channel, &["steps"]).collect();
-    for piece in until_converted(&own) {
-        of_step(piece, &Decides::Passing, &compile, &mut found);
-    }
+    of_steps(
+        &own,
+        &Decides::Passing,
+        Before::default(),
+        &compile,
+        &mut found,
+    );
     if own.iter().any(|piece| piece.name == CONVERT) {
         return found;
     }
+    let all = Before {
+        steps: own.len(),
+        own: 0,
+    };
     let to = channel.tree.get("to").map(Node::entries);
     for (name, node) in to.unwrap_or_default() {
         let decides = Decides::Destination(name.text.clone());
-        if let Some(when) = node.get("when") {
-            found.extend(condition(channel, when, "when", true, decides.clone()));
-        }
+        let when = node.get("when");
+        let when = when.and_then(|when| condition(channel, when, "when", true, decides.clone()));
+        found.extend(when.map(|when| Condition {
+            before: all,
+            ..when
+        }));
         let own: Vec<&Piece> = steps(channel, &["to", &name.text, "steps"]).collect();
-        for piece in until_converted(&own) {
-            of_step(piece, &decides, &compile, &mut found);
-        }
+        of_steps(&own, &decides, all, &compile, &mut found);
     }
     found
+}
+
+/// The conditions of steps on messages that are of HL7 v2 still.
+fn of_steps(
+    steps: &[&Piece],
+    decides: &Decides,
+    before: Before,
+    compile: &Compile<'_>,
+    found: &mut Vec<Condition>,
+) {
+    let still = steps.iter().take_while(|piece| piece.name != CONVERT);
+    for (number, piece) in still.enumerate() {
+        let first = found.len();
+        of_step(piece, decides, compile, found);
+        for condition in found.iter_mut().skip(first) {
+            condition.before = before.of(decides, number);
+        }
+    }
 }
 
 /// The step behind which messages are no longer of HL7 v2.
 const CONVERT: &str = "convert";
 /// The step behind which resources are messages of their own.
 const SPLIT: &str = "split";
-
-fn until_converted<'p>(steps: &[&'p Piece]) -> impl Iterator<Item = &'p Piece> {
-    let before = steps.iter().take_while(|piece| piece.name != CONVERT);
-    before.copied().collect::<Vec<_>>().into_iter()
-}
 
 /// The steps of a list, in order.
 fn steps<'c>(channel: &'c Checked<'_>, at: &[&str]) -> impl Iterator<Item = &'c Piece> {
@@ -228,6 +277,7 @@ fn condition_in(
         decides,
         span: at.span,
         what,
+        before: Before::default(),
     })
 }
 

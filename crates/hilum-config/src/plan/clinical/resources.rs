@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::statuses::warning;
 use super::trial::{combinations, holds};
-use super::{CONVERT, Condition, Decides, SPLIT, condition_in, constants, of_step, steps};
+use super::{Before, CONVERT, Condition, Decides, SPLIT, condition_in, constants, of_step, steps};
 use crate::check::Piece;
 use crate::diagnostic::Draft;
 use crate::plan::channel::Checked;
@@ -46,14 +46,10 @@ const PLACES: [&str; 6] = [
     "profile",
 ];
 
-/// A condition on FHIR, and of what it is asked.
+/// A condition on FHIR, and what it is asked of.
 pub(super) struct Behind {
     pub(super) condition: Condition,
     pub(super) asked_of: AskedOf,
-    /// Steps of the channel before it.
-    pub(super) steps: usize,
-    /// Steps of the destination that it decides about, before it.
-    pub(super) own_steps: usize,
 }
 
 /// What stands where a condition is asked.
@@ -99,53 +95,51 @@ pub(super) fn conditions(
         && received != AskedOf::Other
     {
         let condition = compile(accept, "accept", true, Decides::Passing);
-        found.extend(condition.map(|condition| Behind::new(condition, received, 0, 0)));
+        let asked_of = received;
+        found.extend(condition.map(|condition| Behind {
+            condition,
+            asked_of,
+        }));
     }
-    let mut read = |pieces: &[&Piece], decides: &Decides, before: (AskedOf, usize)| {
-        let (mut asked_of, steps) = before;
+    let mut read = |pieces: &[&Piece], decides: &Decides, (received, before): (AskedOf, Before)| {
+        let mut asked_of = received;
         for (number, piece) in pieces.iter().enumerate() {
             if asked_of != AskedOf::Other {
                 let mut own = Vec::new();
                 of_step(piece, decides, &compile, &mut own);
-                let (steps, own_steps) = match decides {
-                    Decides::Passing => (number, 0),
-                    Decides::Destination(_) => (steps, number),
-                };
-                let own = own.into_iter();
-                found.extend(own.map(|own| Behind::new(own, asked_of, steps, own_steps)));
+                let before = before.of(decides, number);
+                found.extend(own.into_iter().map(|own| Behind {
+                    condition: Condition { before, ..own },
+                    asked_of,
+                }));
             }
             asked_of = asked_of.behind(piece);
         }
         asked_of
     };
     let own: Vec<&Piece> = steps(channel, &["steps"]).collect();
-    let behind = read(&own, &Decides::Passing, (received, 0));
-    let steps_before = own.len();
+    let asked_of = read(&own, &Decides::Passing, (received, Before::default()));
+    let before = Before {
+        steps: own.len(),
+        own: 0,
+    };
     let to = channel.tree.get("to").map(Node::entries);
     let to = to.unwrap_or_default();
     for (name, _) in to {
         let decides = Decides::Destination(name.text.clone());
         let own: Vec<&Piece> = steps(channel, &["to", &name.text, "steps"]).collect();
-        read(&own, &decides, (behind, steps_before));
+        read(&own, &decides, (asked_of, before));
     }
-    for (name, node) in to.iter().filter(|_| behind != AskedOf::Other) {
+    for (name, node) in to.iter().filter(|_| asked_of != AskedOf::Other) {
         let decides = Decides::Destination(name.text.clone());
         let when = node.get("when");
         let when = when.and_then(|when| compile(when, "when", true, decides));
-        found.extend(when.map(|condition| Behind::new(condition, behind, steps_before, 0)));
+        found.extend(when.map(|when| Behind {
+            condition: Condition { before, ..when },
+            asked_of,
+        }));
     }
     found
-}
-
-impl Behind {
-    const fn new(condition: Condition, asked_of: AskedOf, steps: usize, own_steps: usize) -> Self {
-        Self {
-            condition,
-            asked_of,
-            steps,
-            own_steps,
-        }
-    }
 }
 
 impl AskedOf {

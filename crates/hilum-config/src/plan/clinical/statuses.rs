@@ -2,6 +2,7 @@
 
 use hilum_component::ComponentKind;
 
+use super::stepped::listed;
 use super::trial::{Trial, Value, with};
 use super::{Condition, Decides, steps};
 use crate::check::Piece;
@@ -10,7 +11,7 @@ use crate::plan::channel::Checked;
 use crate::yaml::Span;
 
 /// The places of a status: OBX-11 (table 0085), OBR-25 (table 0123) and ORC-1 (table 0119).
-const PLACES: [&str; 3] = ["OBX-11", "OBR-25", "ORC-1"];
+pub(super) const PLACES: [&str; 3] = ["OBX-11", "OBR-25", "ORC-1"];
 
 /// What takes a final result back or puts another in its place, HL7 v2.5.1 tables 0085, 0123 and
 /// 0119. A correction of the whole report has C in OBR-25 and in OBX-11, so each is tried alone.
@@ -30,37 +31,42 @@ pub(super) const TAKEN_BACK: [(&str, &str, &str); 9] = [
 pub(super) fn withheld(trial: &Trial<'_>, conditions: &[Condition]) -> Vec<Draft> {
     let mut found = Vec::new();
     for condition in conditions {
-        let mut read = condition.rule.expression().literals();
-        let about = |path: &str| ["OBX", "OBR", "ORC"].iter().any(|id| path.contains(id));
-        if !read.any(|found| about(&found.literal.text)) {
-            continue;
+        let list = named(trial, condition);
+        if !list.is_empty() {
+            found.push(warning(condition, &list));
         }
-        let withheld = of(trial, condition);
-        if withheld.is_empty() {
-            continue;
-        }
-        let list: Vec<String> = withheld
-            .iter()
-            .map(|(place, code, word)| format!("{place} {code} ({word})"))
-            .collect();
-        found.push(warning(condition, &list));
     }
     found
 }
 
+/// What a condition on the message as it came withholds.
+pub(super) fn named(trial: &Trial<'_>, condition: &Condition) -> Vec<String> {
+    let mut read = condition.rule.expression().literals();
+    let about = |path: &str| ["OBX", "OBR", "ORC"].iter().any(|id| path.contains(id));
+    if !read.any(|found| about(&found.literal.text)) {
+        return Vec::new();
+    }
+    of(trial, condition).into_iter().map(listed).collect()
+}
+
 /// What is said of a condition that withholds these statuses.
 pub(super) fn warning(condition: &Condition, withheld: &[String]) -> Draft {
-    let whom = match &condition.decides {
+    let whom = (&condition.decides, condition.span, condition.what);
+    of_whom(whom, withheld)
+}
+
+/// What is said of what decides here about whom, and is called so.
+pub(super) fn of_whom((decides, span, what): (&Decides, Span, &str), withheld: &[String]) -> Draft {
+    let whom = match decides {
         Decides::Passing => "goes on".to_owned(),
         Decides::Destination(name) => format!("reaches `{name}`"),
     };
     let text = withholds(&whom, withheld);
     let remedy = format!(
         "let the statuses through as well, or write why not: `silence: {{ W0315: … }}` \
-         (this `{}` leaves the wrong value where it was sent)",
-        condition.what
+         (this `{what}` leaves the wrong value where it was sent)"
     );
-    Draft::warning("W0315", condition.span, text).remedy(remedy)
+    Draft::warning("W0315", span, text).remedy(remedy)
 }
 
 /// A text about something final, and what takes it back.

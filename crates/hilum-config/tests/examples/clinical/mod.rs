@@ -4,6 +4,7 @@ mod authorities;
 mod resources;
 mod searches;
 mod statuses;
+mod stepped;
 mod values;
 
 use hilum_config::Diagnostic;
