@@ -34,6 +34,10 @@ pub const WITH_NUMBERS: &str = "identifier";
 /// between them, percent-encoded, with a space between two of them.
 pub const GIVES_UP: &str = "urn:hilum:gives-up";
 
+/// The extension of a Patient with the identifiers that were given up in favour of it (MRG-1), written as
+/// [`GIVES_UP`] writes them: whoever has one of them is replaced by this patient, however many they are.
+pub const REPLACES: &str = "urn:hilum:replaces";
+
 /// The extension with the lists of which the message has all there is, on the patient, visit or account
 /// that has them: of each the type of its resources, `@` and what tells it from other lists of that type.
 pub const WHOLE: &str = "urn:hilum:whole";
@@ -42,7 +46,9 @@ pub const WHOLE: &str = "urn:hilum:whole";
 pub const LISTED: &str = "urn:hilum:listed";
 
 /// The extensions of a Bundle on its way, which a server elsewhere never gets.
-pub const ALL: [&str; 7] = [TIME, DELETES, TAKES_BACK, MOVES, GIVES_UP, WHOLE, LISTED];
+pub const ALL: [&str; 8] = [
+    TIME, DELETES, TAKES_BACK, MOVES, GIVES_UP, REPLACES, WHOLE, LISTED,
+];
 
 /// The system of the tag of a version that came late.
 pub const TAG: &str = "urn:hilum:as-of";

@@ -14,6 +14,7 @@ mod failpoint;
 mod id;
 mod index;
 mod metadata;
+pub mod numbers;
 mod payload;
 mod phi;
 mod source_time;

@@ -294,7 +294,9 @@ impl Receiver {
         let from = former.part(1, 1);
         match event {
             "A18" | "A30" | "A34" | "A36" | "A39" | "A40" | "A46" | "A47" | "A49" => {
-                self.merge(from, number);
+                for from in former.numbers(1) {
+                    self.merge(from, number);
+                }
             }
             "A43" => self.move_numbers(&former.numbers(1), &pid.numbers(3)),
             "A35" | "A42" | "A50" | "A51" => {
@@ -526,6 +528,14 @@ mod tests {
         let merge = adt("A40", "7", "MRG|8");
         check(
             &[oru, &merge],
+            &[
+                ("7", "DOE JO 1980 F"),
+                ("7 result F1 K", "4.1 mmol/L final"),
+            ],
+        );
+        let several = adt("A40", "7", "MRG|9~8");
+        check(
+            &[oru, &several],
             &[
                 ("7", "DOE JO 1980 F"),
                 ("7 result F1 K", "4.1 mmol/L final"),

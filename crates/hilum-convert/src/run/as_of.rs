@@ -125,6 +125,7 @@ impl<'m> Run<'_, 'm> {
             texts.push((as_of::MOVES, as_of::WITH_SUBJECT.to_owned()));
         }
         texts.extend(self.moves_numbers(at, same));
+        texts.extend(self.replaces_numbers(at, same));
         let back = self.takes_back(made);
         if !back.is_empty() {
             texts.push((as_of::TAKES_BACK, back.to_owned()));

@@ -164,7 +164,7 @@ impl Run<'_, '_> {
     }
 
     /// The facility or application that sent the message.
-    fn named_sender(&self) -> Option<String> {
+    pub(super) fn named_sender(&self) -> Option<String> {
         let sender = |field| {
             let text = self.message.component("MSH", field, 1)?;
             Some(text.into_owned()).filter(|text| !text.trim().is_empty())

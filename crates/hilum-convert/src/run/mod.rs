@@ -21,6 +21,7 @@ mod moved;
 mod names;
 mod place;
 mod read;
+mod replaced;
 mod roles;
 mod told;
 mod values;
@@ -213,6 +214,8 @@ struct Run<'p, 'm> {
     nulls: Vec<as_of::Null>,
     /// Patients whose numbers are moved.
     moved: Vec<moved::Moved>,
+    /// Patients in whose favour numbers are given up.
+    replaces: Vec<replaced::Replaces>,
     /// The field that the rows are at, and its repetition.
     at_field: (u32, u32),
     named: Vec<Named<'p>>,
@@ -284,6 +287,7 @@ pub fn to_fhir(
         slots: Vec::with_capacity(32),
         nulls: Vec::new(),
         moved: Vec::new(),
+        replaces: Vec::new(),
         at_field: (0, 0),
         named: Vec::new(),
         before: Vec::new(),
@@ -352,6 +356,7 @@ impl<'p, 'm> Run<'p, 'm> {
         self.original();
         self.attachments();
         self.moved_numbers();
+        self.replaced_numbers();
         let same = self.unify();
         self.complete();
         self.identify(&same);

@@ -23,22 +23,27 @@ pub(super) struct Moved {
 
 /// An identifier with its place.
 #[derive(Clone, Debug)]
-struct Number {
-    at: At,
-    system: String,
-    value: String,
+pub(super) struct Number {
+    pub(super) at: At,
+    pub(super) system: String,
+    pub(super) value: String,
+    /// Its type.
+    pub(super) kind: String,
 }
 
 impl Number {
-    fn is(&self, other: &Self) -> bool {
+    pub(super) fn is(&self, other: &Self) -> bool {
         let open = self.system.is_empty() || other.system.is_empty();
         self.value == other.value && (open || self.system == other.system)
     }
 
-    fn is_in(&self, all: &[Self]) -> bool {
+    pub(super) fn is_in(&self, all: &[Self]) -> bool {
         all.iter().any(|other| self.is(other))
     }
 }
+
+/// What a group with MRG made: the patient of before, the patient of now and, of A43, the person of before.
+pub(super) type Both = (u32, u32, Option<u32>);
 
 impl Run<'_, '_> {
     /// Makes of both sides of a move whom the numbers are with now.
@@ -46,9 +51,16 @@ impl Run<'_, '_> {
         if self.message.component("MSH", 9, 2).as_deref() != Some("A43") {
             return;
         }
-        let mut groups: Vec<(u32, u32, Option<u32>)> = Vec::new();
+        for (before, now, person) in self.both_sides() {
+            self.move_numbers(before, now, person);
+        }
+    }
+
+    /// The patients of before and now of each group.
+    pub(super) fn both_sides(&self) -> Vec<Both> {
+        let mut groups: Vec<Both> = Vec::new();
         let mut of_pid = None;
-        for (made, at) in self.made.clone().iter().zip(0..) {
+        for (made, at) in self.made.iter().zip(0..) {
             let segment = self.segments.get(made.segment as usize);
             let id = segment.map_or([0; 3], |segment| segment.id);
             if !self.is_patient(made) {
@@ -63,9 +75,7 @@ impl Run<'_, '_> {
                 _ => {}
             }
         }
-        for (before, now, person) in groups {
-            self.move_numbers(before, now, person);
-        }
+        groups
     }
 
     fn is_patient(&self, made: &Made) -> bool {
@@ -110,7 +120,7 @@ impl Run<'_, '_> {
     }
 
     /// The identifiers of a patient.
-    fn identifiers_of(&self, made: u32) -> Vec<Number> {
+    pub(super) fn identifiers_of(&self, made: u32) -> Vec<Number> {
         let names = names();
         let of = |ty: TypeId| ty == names.identifier;
         let mut numbers = Vec::new();
@@ -121,7 +131,16 @@ impl Run<'_, '_> {
             };
             if let Some(value) = text(names.value).filter(|_| of(ty)) {
                 let system = text(names.system).unwrap_or_default();
-                numbers.push(Number { at, system, value });
+                let coding = self.draft.child(at, names.kind);
+                let coding = coding.and_then(|kind| self.draft.child(kind, names.coding));
+                let code = coding.and_then(|coding| self.draft.child(coding, names.code));
+                let kind = code.and_then(|code| self.draft.text(code));
+                numbers.push(Number {
+                    at,
+                    system,
+                    value,
+                    kind: kind.unwrap_or_default().to_owned(),
+                });
             }
         }
         numbers
@@ -129,19 +148,9 @@ impl Run<'_, '_> {
 
     /// Whether PID-3 has a number that is not one of those of before.
     fn has_other(&self, before: u32, now: u32) -> bool {
-        let told = |made: u32, field: u32| {
-            let segment = self.made.get(made as usize).map(|made| made.segment);
-            let field = segment.and_then(|segment| self.field(segment, field));
-            let each = field.into_iter().flat_map(|field| field.children());
-            let each = each.filter_map(|part| {
-                let authority = part.said(&[4, 1]).or_else(|| part.said(&[4, 2]));
-                Some((part.said(&[1])?, authority))
-            });
-            each.collect::<Vec<_>>()
-        };
-        let mut former = told(before, 1);
+        let mut former = self.numbers_in(before, 1);
         if former.is_empty() {
-            former = told(before, 4);
+            former = self.numbers_in(before, 4);
         }
         let is_former = |(value, authority): &(String, Option<String>)| {
             former.iter().any(|(other, by)| {
@@ -149,11 +158,23 @@ impl Run<'_, '_> {
                 value == other && (open || by == authority)
             })
         };
-        !told(now, 3).iter().all(is_former)
+        !self.numbers_in(now, 3).iter().all(is_former)
+    }
+
+    /// The numbers in a field of the segment that made a resource, each with its authority.
+    pub(super) fn numbers_in(&self, made: u32, field: u32) -> Vec<(String, Option<String>)> {
+        let segment = self.made.get(made as usize).map(|made| made.segment);
+        let field = segment.and_then(|segment| self.field(segment, field));
+        let each = field.into_iter().flat_map(|field| field.children());
+        let each = each.filter_map(|part| {
+            let authority = part.said(&[4, 1]).or_else(|| part.said(&[4, 2]));
+            Some((part.said(&[1])?, authority))
+        });
+        each.collect()
     }
 
     /// Takes an element out of a resource; all of them if none is named, and it comes to nothing.
-    fn empty(&mut self, made: u32, name: Option<&str>) {
+    pub(super) fn empty(&mut self, made: u32, name: Option<&str>) {
         let tables = Definitions::r4();
         let children = self.draft.children(self.node(made));
         let named = children.filter(|(_, element, _)| {
@@ -180,18 +201,25 @@ impl Run<'_, '_> {
         if !self.settings.taken_back {
             said.push((as_of::MOVES, as_of::WITH_NUMBERS.to_owned()));
         }
-        let mut names = String::new();
-        for Number { system, value, .. } in &moved.gives_up {
-            if !names.is_empty() {
-                names.push(' ');
-            }
-            encode::percent(system, &mut names);
-            names.push('|');
-            encode::percent(value, &mut names);
-        }
+        let gone = moved.gives_up.iter();
+        let names = written(gone.map(|one| (&*one.system, &*one.value)));
         if !names.is_empty() {
             said.push((as_of::GIVES_UP, names));
         }
         said
     }
+}
+
+/// Systems and values as the extensions of a request name them.
+pub(super) fn written<'n>(numbers: impl Iterator<Item = (&'n str, &'n str)>) -> String {
+    let mut names = String::new();
+    for (system, value) in numbers {
+        if !names.is_empty() {
+            names.push(' ');
+        }
+        encode::percent(system, &mut names);
+        names.push('|');
+        encode::percent(value, &mut names);
+    }
+    names
 }

@@ -472,6 +472,65 @@ fn a_number_that_is_moved_is_replaced_by_the_patient_whose_it_is() {
 }
 
 #[test]
+fn a_store_is_told_all_the_numbers_that_are_given_up() {
+    const SHOWN: &str = "urn:hilum:replaces";
+    for (event, pid, mrg, former, expected) in [
+        ("A40", "1^^^B", "2^^^B", &["2"][..], &["2"][..]),
+        ("A40", "1^^^B", "2^^^B~3^^^C", &["2", "3"], &["2", "3"]),
+        // A number that names nobody is the former patient's, and says not who is meant.
+        (
+            "A18",
+            "1^^^B",
+            "77^^^^SS~2^^^B^MR~78^^^^DL",
+            &["77", "2", "78"],
+            &["2"],
+        ),
+        ("A40", "1^^^B", "77^^^S^SS", &["77"], &["77"]),
+        // One that whoever stays has as well is theirs.
+        ("A34", "1^^^B~3^^^B", "3^^^B~2^^^B", &["2"], &["2"]),
+        ("A40", "1^^^B", "1^^^B~2^^^B", &["2"], &["2"]),
+        ("A40", "2^^^B~1^^^B", "1^^^B", &[], &["1"]),
+        ("A40", "1^^^B~2^^^C", "2^^^C~1^^^B", &[], &[]),
+        ("A40", "1^^^B", "1^^^B", &[], &[]),
+        ("A47", "1^^^B~3^^^C", "1^^^B~2^^^C", &[], &["2"]),
+        ("A47", "1^^^B", "2^^^B~3^^^B", &["2", "3"], &["2", "3"]),
+        // Without an authority it is a number of the sender.
+        ("A40", "1^^^B", "2~3", &["2", "3"], &["B|2", "B|3"]),
+    ] {
+        let text = MERGE
+            .replace("A40^ADT_A39", &format!("{event}^ADT_A39"))
+            .replace("PID|||1^^^B", &format!("PID|||{pid}"))
+            .replace("MRG|2^^^B", &format!("MRG|{mrg}"));
+        let bundle = bundle(&text, true, BundleType::Transaction);
+        let stays: Vec<&str> = pid
+            .split('~')
+            .map(|one| one.split('^').next().unwrap())
+            .collect();
+        let mut found = numbers(&bundle);
+        found.retain(|(own, _)| *own != stays);
+        let own: Vec<_> = found.iter().flat_map(|(own, _)| own).collect();
+        assert_eq!(own, former, "{event} {pid} {mrg}");
+        let said = all_said(&bundle, "Patient", SHOWN).concat();
+        let values: Vec<String> = said
+            .split_whitespace()
+            .map(|one| one.split_once('|').unwrap().1.replace("%7C", "|"))
+            .collect();
+        assert_eq!(values, expected, "{event} {pid} {mrg}");
+    }
+    // Several groups, and a server elsewhere.
+    let groups = format!("{MERGE}PID|||5^^^B\nMRG|6^^^B~7^^^B\n");
+    let said = all_said(
+        &bundle(&groups, true, BundleType::Transaction),
+        "Patient",
+        SHOWN,
+    );
+    let said: Vec<_> = said.iter().filter(|text| !text.is_empty()).collect();
+    assert_eq!(said.len(), 2, "{said:?}");
+    let plain = bundle(&groups, false, BundleType::Transaction);
+    assert!(!plain.to_string().contains(SHOWN));
+}
+
+#[test]
 fn a_patient_does_not_keep_the_number_of_the_person_with_whom_it_was() {
     let text = "MSH|^~\\&|A|B|||19700101000005||ADT^A43^ADT_A43|1|P|2.5.1\n\
         EVN|A43|19700101000003\nPID||E2|PID-3\nMRG|1^^^B|||E1^^^C\n";

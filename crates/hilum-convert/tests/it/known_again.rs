@@ -178,6 +178,7 @@ fn no_record_is_given_up_where_only_another_number_of_the_patient_changes() {
         ("A47", "ADT_A30", "MRG|8^^^STE^MR", 2),
         ("A47", "ADT_A30", "MRG|7^^^OTHER^MR", 2),
         ("A40", "ADT_A39", "MRG|8^^^STE^MR", 2),
+        ("A40", "ADT_A39", "MRG|7^^^STE^MR~8^^^STE^MR", 2),
         ("A34", "ADT_A30", "MRG||||8^^^STE^MR", 2),
     ] {
         let pid = "PID||2^^^EXT|7^^^STE^MR~2^^^EXT";

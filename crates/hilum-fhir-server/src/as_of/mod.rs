@@ -41,6 +41,8 @@ pub(crate) struct Timed {
     pub(crate) moves: Option<Moves>,
     /// The identifiers that it does not have any more, system and value.
     pub(crate) gives_up: Vec<(String, String)>,
+    /// The identifiers under which others are known whom it replaces, system and value.
+    pub(crate) replaces: Vec<(String, String)>,
     /// The lists of it that come with all there is.
     pub(crate) whole: Vec<String>,
     /// The list that it is in.
@@ -65,6 +67,7 @@ impl Timed {
             takes_back: Vec::new(),
             moves: None,
             gives_up: Vec::new(),
+            replaces: Vec::new(),
             whole: Vec::new(),
             listed: None,
         }
@@ -100,6 +103,7 @@ pub(crate) fn of_request(
             _ => Moves::Subject,
         }),
         gives_up: identifiers(extension(request, as_of::GIVES_UP).unwrap_or_default())?,
+        replaces: identifiers(extension(request, as_of::REPLACES).unwrap_or_default())?,
         whole: names(as_of::WHOLE),
         listed: extension(request, as_of::LISTED).map(str::to_owned),
     }))

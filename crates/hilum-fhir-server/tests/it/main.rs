@@ -37,6 +37,7 @@ mod parameters;
 mod port;
 mod profiles;
 mod protocol;
+mod replaced;
 mod search;
 mod standard;
 mod strict;

@@ -36,6 +36,7 @@ mod parameters;
 mod port;
 mod profiles;
 mod protocol;
+mod replaced;
 mod search;
 mod standard;
 mod strict;

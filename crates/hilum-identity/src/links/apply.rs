@@ -71,19 +71,15 @@ impl Changes<'_> {
         Ok(())
     }
 
-    /// Each identifier of before goes into that of the same authority and type, else into the first.
+    /// Each identifier that is given up goes into that of the same authority and type, else into the first.
     fn patients(&mut self, act: Act, sides: &Sides) -> Result<(), LinkError> {
         if sides.prior_patients.is_empty() {
             return Err(LinkError::Missing("who was merged (MRG-1)"));
         }
-        let Some(first) = sides.patients.first() else {
-            return Err(LinkError::Missing("into whom it was merged (PID-3)"));
-        };
-        for victim in &sides.prior_patients {
-            let same = |other: &&Identifier| {
-                other.authority == victim.authority && other.kind == victim.kind
+        for victim in sides.given_up() {
+            let Some(into) = sides.takes(victim) else {
+                return Err(LinkError::Missing("into whom it was merged (PID-3)"));
             };
-            let into = sides.patients.iter().find(same).unwrap_or(first);
             self.patient(act, &victim.key(), &into.key())?;
         }
         Ok(())

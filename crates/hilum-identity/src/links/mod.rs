@@ -7,6 +7,7 @@ mod twins;
 mod undo;
 
 use hilum_message::MessageId;
+use hilum_message::numbers::names_nobody;
 
 use crate::identifier::Identifier;
 use crate::record::Unreadable;
@@ -78,6 +79,33 @@ pub struct Sides {
 }
 
 impl Sides {
+    /// The numbers that a merge gives up (MRG-1). Of several, those that name nobody do not count (social
+    /// security, driver's licence), and those that whoever stays has as well. Where they have them all,
+    /// each is given up that is not the one into which it would go.
+    #[must_use]
+    pub fn given_up(&self) -> Vec<&Identifier> {
+        let mut all: Vec<_> = self.prior_patients.iter().collect();
+        if all.iter().any(|one| !names_nobody(&one.kind)) {
+            all.retain(|one| !names_nobody(&one.kind));
+        }
+        if all.iter().any(|one| !self.patients.contains(one)) {
+            all.retain(|one| !self.patients.contains(one));
+            return all;
+        }
+        all.retain(|one| self.takes(one).is_none_or(|into| into != *one));
+        all
+    }
+
+    /// The number of whoever stays that a number of before goes into: that of the same authority and type,
+    /// else the first.
+    #[must_use]
+    pub fn takes(&self, former: &Identifier) -> Option<&Identifier> {
+        let same =
+            |other: &&Identifier| other.authority == former.authority && other.kind == former.kind;
+        let mut patients = self.patients.iter();
+        patients.find(same).or(self.patients.first())
+    }
+
     /// The numbers that a move of numbers (A43) is about: those that stand on both sides; if none does,
     /// each of before, which is another one now (HL7 v2.5.1 §3.3.43). The type of a number, which one
     /// side may leave out, does not tell it from another.

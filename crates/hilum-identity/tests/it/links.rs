@@ -113,6 +113,51 @@ fn where_only_another_number_of_the_patient_changes_no_record_goes() {
 }
 
 #[test]
+fn of_several_numbers_each_is_given_up_that_names_somebody_else() {
+    let of_kind = |number: &str| match number.split_once(':') {
+        Some((kind, number)) => Identifier::new(number, "STATE", kind),
+        None => mrn(number),
+    };
+    for (stays, before, gone) in [
+        (&["1"][..], &["2", "3"][..], &["2", "3"][..]),
+        (&["1"], &["SS:77", "2", "DL:78"], &["2"]),
+        (&["1"], &["SS:77"], &["SS:77"]),
+        (&["1", "3"], &["3", "2"], &["2"]),
+        (&["1"], &["1", "2"], &["2"]),
+        (&["2", "1"], &["1"], &["1"]),
+        (&["1"], &["1"], &[]),
+    ] {
+        for code in ["A18", "A40", "A47"] {
+            let mut message = merge(code, "1", "2", 2);
+            message.sides.patients = stays.iter().map(|one| of_kind(one)).collect();
+            message.sides.prior_patients = before.iter().map(|one| of_kind(one)).collect();
+            let mut state = two();
+            accepted(&mut state, 3, &message);
+            for number in before {
+                let key = of_kind(number).key();
+                let now = hilum_identity::survivor(&mut state, &key).unwrap().0;
+                let is_gone = gone.contains(number);
+                assert_eq!(now != key, is_gone, "{code} {stays:?} {before:?} {number}");
+            }
+        }
+    }
+}
+
+#[test]
+fn who_came_to_the_same_place_before_stays_there_when_the_others_are_taken_back() {
+    for (numbers, left) in [(["2", "3"], "1"), (["3", "2"], "1")] {
+        let mut state = two();
+        accepted(&mut state, 3, &merge("A40", "1", "3", 2));
+        let mut both = merge("A40", "1", "2", 3);
+        both.sides.prior_patients = numbers.map(mrn).to_vec();
+        accepted(&mut state, 4, &both);
+        undo(&mut state, 5, 4).unwrap();
+        assert_eq!(now(&mut state, "2"), "2");
+        assert_eq!(now(&mut state, "3"), left);
+    }
+}
+
+#[test]
 fn an_id_says_nothing_of_the_number() {
     let (mut one, mut other) = (State::new(), State::new());
     accepted(&mut one, 1, &adt("A01", "1", JOHN, 1));

@@ -491,7 +491,7 @@ fn field(segment: &Segment<'_>, n: u32) -> Option<String> {
     each(segment, n).next()?.said(&[1])
 }
 
-fn each<'m>(segment: &Segment<'m>, n: u32) -> impl Iterator<Item = Part<'m>> + use<'m> {
+pub(super) fn each<'m>(segment: &Segment<'m>, n: u32) -> impl Iterator<Item = Part<'m>> + use<'m> {
     segment
         .field(n)
         .filter(|field| !field.raw().is_empty())

@@ -11,7 +11,7 @@ use hilum_identity::{
 };
 use hilum_message::MessageId;
 
-use super::facts::Group;
+use super::facts::{Group, each};
 use super::sender::Sender;
 use super::{finding, remove};
 
@@ -38,7 +38,7 @@ pub(super) fn take_back(
     sender: &Sender,
     context: &mut StepContext<'_>,
 ) -> Result<Flow, Halted> {
-    let group = group_of(event, groups.len(), context).map_err(refused)?;
+    let (group, again) = group_of(event, groups.len(), context).map_err(refused)?;
     let by = message.id.to_string();
     let cause = Cause {
         id: message.id.derive("match", group),
@@ -58,7 +58,7 @@ pub(super) fn take_back(
         "taken-back",
         "a person took its links back".to_owned(),
     );
-    let back = is_back(&undone, group);
+    let back = is_back(&undone, group, again);
     let arrived_ms = context.arrived_ms;
     let v2 = message.document.as_any_mut().downcast_mut::<Message>();
     let is_of_person = other_person(group);
@@ -67,6 +67,9 @@ pub(super) fn take_back(
             swap_persons(v2, group.pid).map_err(unwritten)?;
         }
         strip(v2, group, groups.len())?;
+        if changes_numbers(group) {
+            leave_others(v2, &undone, sender).map_err(unwritten)?;
+        }
         as_of_now(v2, sender, arrived_ms).map_err(unwritten)?;
         turn(v2, group, &undone, back).map_err(unwritten)?;
     }
@@ -90,19 +93,29 @@ fn unwritten(error: EditError) -> Halted {
     Halted::reject(format!("what was taken back cannot be written: {error}"))
 }
 
-/// Which patient of its message an event is of, from 0: its id derives from that.
-fn group_of(event: &str, count: usize, context: &mut StepContext<'_>) -> Result<u64, Unreadable> {
-    let by = read::<LinkEvent>(context, event)?.and_then(|row| row.by.parse::<MessageId>().ok());
+/// Which patient of its message an event is of, from 0: its id derives from that. Also whether the event
+/// itself has taken another one back.
+fn group_of(
+    event: &str,
+    count: usize,
+    context: &mut StepContext<'_>,
+) -> Result<(u64, bool), Unreadable> {
+    let row = read::<LinkEvent>(context, event)?;
+    let again = row.as_ref().is_some_and(|row| row.code == "undo");
+    let by = row.and_then(|row| row.by.parse::<MessageId>().ok());
     let is = |at: &u64| by.is_some_and(|by| by.derive("match", *at).to_string() == event);
-    Ok((0..count as u64).find(is).unwrap_or_default())
+    Ok(((0..count as u64).find(is).unwrap_or_default(), again))
 }
 
 /// Links that were made are gone now; else those that were gone are there again.
-fn is_back(undone: &LinkEvent, group: &Group) -> bool {
+fn is_back(undone: &LinkEvent, group: &Group, again: bool) -> bool {
     undone.changes.iter().any(|change| match change {
-        LinkChange::PatientInto { after, .. } | LinkChange::VisitInto { after, .. } => {
-            after.is_none()
-        }
+        LinkChange::PatientInto { before, after, .. }
+        | LinkChange::VisitInto { before, after, .. } => match (before, after) {
+            // Before that event it had been merged into somebody else.
+            (Some(_), Some(_)) => !again,
+            (_, after) => after.is_none(),
+        },
         LinkChange::Linked { linked, .. } => !linked,
         // The patient of the message is the one to whom it was moved.
         LinkChange::VisitOf { after, .. } => {
@@ -145,6 +158,42 @@ fn strip(v2: &mut Message, group: &Group, groups: usize) -> Result<(), Halted> {
     for field in fields {
         let path = path(&field)?;
         v2.delete(&path).map_err(unwritten)?;
+    }
+    Ok(())
+}
+
+/// The event gives numbers up.
+fn changes_numbers(group: &Group) -> bool {
+    let event = group.facts.event;
+    event.is_some_and(|event| {
+        matches!(event.act, Act::Merge | Act::Change) && event.levels.contains(&Level::Patient)
+    })
+}
+
+/// Leaves out the numbers of MRG-1 whose links stay: one that had come to the same place before, by another
+/// event, stays there.
+fn leave_others(v2: &mut Message, undone: &LinkEvent, sender: &Sender) -> Result<(), EditError> {
+    let changed = |key: &String| {
+        let mut all = undone.changes.iter();
+        all.any(|change| matches!(change, LinkChange::PatientInto { key: own, .. } if own == key))
+    };
+    let (mut gone, mut kept) = (Vec::new(), 0);
+    let all = v2.segments().filter(|segment| segment.has_id("MRG"));
+    for (segment, n) in all.zip(1..) {
+        for (part, repetition) in each(&segment, 1).zip(1..) {
+            let number = sender.extended(&part, None);
+            if number.is_some_and(|number| changed(&number.key())) {
+                kept += 1;
+            } else {
+                gone.push(format!("MRG[{n}]-1[{repetition}]"));
+            }
+        }
+    }
+    // From the last one, so that the places before stay what they are.
+    for text in gone.iter().rev().filter(|_| kept > 0) {
+        if let Ok(path) = Path::parse(text) {
+            v2.delete(&path)?;
+        }
     }
     Ok(())
 }

@@ -257,6 +257,10 @@ pub(crate) struct Channel {
     plan: ChannelPlan,
     original: Option<Payload>,
     pub(crate) released: Option<Released>,
+    /// What the next messages are told beside their content.
+    pub(crate) metadata: Metadata,
+    /// The random part of their id.
+    pub(crate) number: u128,
     pub(crate) trace: Vec<TraceLine>,
     state: Values,
 }
@@ -292,6 +296,8 @@ impl Channel {
             plan: channel(format_name, steps),
             original: None,
             released: None,
+            metadata: Metadata::new(),
+            number: 5,
             trace: Vec::new(),
             state: Values::default(),
         }
@@ -307,6 +313,8 @@ impl Channel {
             plan,
             original: Some(Payload::inline(original.replace('\n', "\r").into())),
             released: None,
+            metadata: Metadata::new(),
+            number: 5,
             trace: Vec::new(),
             state: Values::default(),
         }
@@ -333,11 +341,11 @@ impl Channel {
     /// Runs a message whose large content may lie elsewhere.
     pub(crate) fn run_payload(&mut self, payload: Payload, meter: &dyn Meter) -> Processed {
         let at = 1_700_000_000_000;
-        let id = MessageId::new(at, 5);
+        let id = MessageId::new(at, self.number);
         let incoming = Incoming {
             original: self.original.clone(),
             released: self.released,
-            ..Incoming::new(id, at, payload, Metadata::new())
+            ..Incoming::new(id, at, payload, self.metadata.clone())
         };
         let mut environment = ProcessEnvironment {
             index_key: &IndexKey::new([0; 16]),

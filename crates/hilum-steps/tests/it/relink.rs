@@ -350,3 +350,54 @@ fn what_a_person_has_released_is_known_from_then_on() {
     let late = channel.run(&event("A08", 3, &pid("7", "Moe^Mary||19510101|F|||Fir 3")));
     assert_eq!(late.disposition, Disposition::Filtered);
 }
+
+#[test]
+fn only_the_numbers_whose_links_go_are_taken_back() {
+    let both = "8^^^H^MR~9^^^H^MR";
+    for (before, mrg, expected) in [
+        // It came to the same place by an event that still holds.
+        (Some(("7", "9")), both, "8^^^H^MR"),
+        (Some(("7", "8")), both, "9^^^H^MR"),
+        (Some(("8", "9")), both, "8^^^H^MR"),
+        (Some(("8", "9")), "9^^^H^MR~8^^^H^MR", "9^^^H^MR~8^^^H^MR"),
+        // It was somebody else's, and is again.
+        (Some(("6", "9")), both, both),
+        (Some(("6", "9")), "9^^^H^MR", "9^^^H^MR"),
+        (None, both, both),
+        // It names nobody, or is the survivor's own.
+        (None, "77^^^H^SS~8^^^H^MR", "8^^^H^MR"),
+        (None, "7^^^H^MR~8^^^H^MR", "8^^^H^MR"),
+    ] {
+        let mut channel = channel("");
+        for number in ["6", "7", "8", "9"] {
+            channel.run(&event("A28", 1, &pid(number, "Doe^Jane||19700101|F")));
+        }
+        if let Some((into, former)) = before {
+            channel.run(&merge("A40", 2, into, NOBODY, former));
+        }
+        let lines = format!("{}\nMRG|{mrg}", pid("7", NOBODY));
+        let sent = event("A40", 3, &lines);
+        channel.number = 12;
+        let id = channel.run(&sent).id;
+        let first = format!("{} mistake", id.derive("match", 0));
+        for (number, is_back) in [(13, true), (14, false)] {
+            channel.number = number;
+            let event = match is_back {
+                true => first.clone(),
+                // What took it back is taken back.
+                false => {
+                    let last = hilum_message::MessageId::new(1_700_000_000_000, 13);
+                    format!("{} after all", last.derive("match", 0))
+                }
+            };
+            channel.metadata.set(hilum_identity::UNDO, event);
+            let undone = channel.run(&sent);
+            let said = field(&undone, "MRG", 1)
+                .trim_matches('~')
+                .replace("~~", "~");
+            assert_eq!(said, expected, "{before:?} {mrg}");
+            let back = undone.deliveries[0].metadata.get("taken-back").is_some();
+            assert_eq!(back, is_back, "{before:?} {mrg}");
+        }
+    }
+}

@@ -6,10 +6,12 @@
 
 mod ahead;
 mod answer;
+mod edit;
 mod ended;
 mod moved;
 mod numbers;
 mod plan;
+mod replaced;
 mod timed;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -20,6 +22,7 @@ use hilum_fhir::{IssueType, Resource};
 use hilum_fhir_store::{Body, Change, Commit, Expect, Method, ResourceType, StoreError, Stored};
 
 use self::ahead::{Ahead, Named};
+use self::edit::Edit;
 use self::timed::{Became, Known};
 use super::read::Item;
 use super::reference::{References, conditional};
@@ -158,6 +161,7 @@ async fn once(
         let planned = planned.map_err(|fault| fault.within(&item.place()))?;
         prepared.plans.push(planned);
     }
+    let replaced = replaced::find(call, bundle, items, &mut prepared).await?;
     unique(items, &prepared.plans)?;
     let mut references = entries(call, items, &prepared.plans)?;
     for text in wanted {
@@ -167,10 +171,12 @@ async fn once(
     let known = timed::known(call, items, &mut prepared).await?;
     numbers::alone(call, bundle, items, &known, &mut prepared).await?;
     let former = moved::former(items, &known);
-    let mut taken = taken(call, bundle, items, &prepared, (references, known)).await?;
+    let edits = Arc::clone(&replaced.edits);
+    let mut taken = taken(call, bundle, items, &prepared, (references, known, edits)).await?;
     timed::leave(&mut prepared.plans, &mut taken);
     let (mut changes, bodies) = changes(items, &prepared.plans, &mut taken);
     // Behind all that is answered.
+    changes.extend(replaced::changes(call, items, replaced)?);
     changes.extend(moved::changes(call, items, (&former, &taken), &mut prepared).await?);
     changes.extend(ended::changes(call, items, &taken, &mut prepared).await?);
     let commit = Commit {
@@ -300,7 +306,7 @@ async fn taken(
     bundle: &Arc<Resource>,
     items: &Arc<Vec<Item>>,
     prepared: &Prepared,
-    (references, known): (References, HashMap<usize, Known>),
+    (references, known, edits): (References, HashMap<usize, Known>, Arc<HashMap<usize, Edit>>),
 ) -> Result<HashMap<usize, Became>, Fault> {
     let written: Vec<(usize, TypeId, Option<Resource>)> = items
         .iter()
@@ -328,6 +334,10 @@ async fn taken(
             };
             let one = || {
                 let json = references.rewritten(node, item.full_url.as_deref())?;
+                let json = match edits.get(at) {
+                    None => json,
+                    Some(edit) => edit.applied(json),
+                };
                 let take = |json: Vec<u8>| {
                     let resource = read(&json, Format::Json, &write::TRUSTED, Some(*ty))?;
                     take_written(&own, (&resource, Some(json)), &base, now_ms, needs)

@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 
 use hilum_fhir::{IssueType, Node, Problem, Resource};
+use hilum_message::numbers::names_nobody;
 
 use super::ahead::Named;
 use super::timed::{Known, MERGED};
@@ -20,10 +21,6 @@ use crate::write;
 
 /// The system of identifiers that a conversion makes of texts.
 const DERIVED: &str = "urn:hilum:derived";
-
-/// Types of identifiers (HL7 table 0203) that name a person and under which no messages come: social
-/// security, driver's licence.
-const NAMING_NOBODY: [&str; 3] = ["SS", "SB", "DL"];
 
 /// Refuses to move the numbers of a patient that has others, and numbers of several patients at once.
 pub(super) async fn alone(
@@ -60,9 +57,7 @@ pub(super) async fn alone(
         }
         for number in &moved {
             let mut criteria = String::from("identifier=");
-            encode(&escaped(number.system), &mut criteria);
-            criteria.push_str("%7C");
-            encode(&escaped(number.value), &mut criteria);
+            encode(&criterion(number.system, number.value), &mut criteria);
             let text =
                 "the numbers that are moved are those of several patients: move them one by one";
             match prepared.ahead.named(call, ty, &criteria).await? {
@@ -78,6 +73,11 @@ pub(super) async fn alone(
         }
     }
     Ok(())
+}
+
+/// A number as a search names it.
+pub(super) fn criterion(system: &str, value: &str) -> String {
+    format!("{}|{}", escaped(system), escaped(value))
 }
 
 /// What separates the parts of a token is part of the text (FHIR R4 search.html#escaping).
@@ -98,14 +98,14 @@ fn refused(text: &str) -> Fault {
 }
 
 /// An identifier, as far as a search finds it.
-struct Number<'r> {
-    system: &'r str,
-    value: &'r str,
+pub(super) struct Number<'r> {
+    pub(super) system: &'r str,
+    pub(super) value: &'r str,
     /// A code of its type.
     kind: Option<&'r str>,
 }
 
-fn numbers(patient: Node<'_>) -> impl Iterator<Item = Number<'_>> {
+pub(super) fn numbers(patient: Node<'_>) -> impl Iterator<Item = Number<'_>> {
     let all = patient.children_named("identifier");
     all.filter_map(|one| {
         let coding = one.child("type").and_then(|kind| kind.child("coding"));
@@ -124,8 +124,7 @@ fn has_others(
     let resource = write::trusted(&write::spliced(stored).unwrap_or_default())?;
     let mut others = numbers(resource.root()).filter(|one| {
         let is = |system: &str, value: &str| one.system == system && one.value == value;
-        let names =
-            one.system != DERIVED && !one.kind.is_some_and(|kind| NAMING_NOBODY.contains(&kind));
+        let names = one.system != DERIVED && !one.kind.is_some_and(names_nobody);
         let is_moved = moved.iter().any(|moved| is(moved.system, moved.value));
         let is_over = timed
             .gives_up
