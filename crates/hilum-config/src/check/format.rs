@@ -73,6 +73,7 @@ impl Checker<'_> {
                         WarningKind::MixedIndexes => "W0304",
                         WarningKind::EqualsOverRepeating => "W0305",
                         WarningKind::NotEqualsOverOptional => "W0306",
+                        WarningKind::NameForText => "W0309",
                         _ => "W0307",
                     };
                     let draft = Draft::warning(code, node.part(&warning.span), &warning.message);

@@ -230,6 +230,12 @@ impl Report {
             .count()
     }
 
+    /// A problem with this code is known at this place.
+    pub(crate) fn has(&self, code: &str, span: Span) -> bool {
+        let at = |draft: &Draft| draft.code == code && draft.span == Some(span);
+        self.drafts.iter().any(at)
+    }
+
     /// Where the errors are.
     pub(crate) fn error_spans(&self) -> impl Iterator<Item = Span> {
         let errors = self.drafts.iter();

@@ -1,6 +1,7 @@
 //! Checking every channel, then building those that are good.
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use hilum_component::{
@@ -37,6 +38,8 @@ pub(super) struct Checked<'g> {
     pub(super) pieces: Vec<Piece>,
     pub(super) uses: Vec<Use>,
     pub(super) destinations: Vec<String>,
+    /// Warnings that were silenced.
+    pub(super) silenced: RefCell<BTreeSet<String>>,
 }
 
 impl Checked<'_> {
@@ -107,6 +110,7 @@ pub(super) fn plan(
         };
         if let Some(plan) = builder.build(report) {
             clinical::check_stepped(channel, &plan, registry, report);
+            clinical::needless(channel, report);
             built.insert(plan.name.clone(), Arc::new(plan));
         }
     }
@@ -281,6 +285,7 @@ fn checked<'g>(
         pieces: found.pieces,
         uses: found.uses,
         destinations,
+        silenced: RefCell::default(),
     }
 }
 

@@ -285,7 +285,10 @@ fn systems(gathered: &Gathered, channel: &Checked<'_>, report: &mut Report) {
         };
         let told = piece.kind == ComponentKind::Source && channel.pieces.iter().any(tells);
         if offers && !named && !told {
-            let text = format!("this {} names no system", kind_word(piece.kind));
+            let mut text = format!("this {} names no system", kind_word(piece.kind));
+            if asks {
+                text += ", so nobody knows who assigns the identifiers of its messages";
+            }
             let remedy =
                 "write `system: NAME`, so that its owner, habits and `hilum impact` are known";
             report.push(Draft::warning("W0303", piece.name_span, text).remedy(remedy));

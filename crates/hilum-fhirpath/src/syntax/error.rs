@@ -42,6 +42,8 @@ pub enum WarningKind {
     EqualsOverRepeating,
     /// `!=` compares a path that may yield nothing; the condition then is false.
     NotEqualsOverOptional,
+    /// A lone name is compared, where a text was likely meant.
+    NameForText,
 }
 
 /// An expression that compiles but likely does not mean what its author meant.

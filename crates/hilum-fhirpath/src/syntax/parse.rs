@@ -60,6 +60,7 @@ impl<'s> Parser<'s> {
             Some('|') => error.hint("write `or` for conditions"),
             Some('=') => error.hint("equality is a single `=`"),
             Some('!') => error.hint("write `.not()`"),
+            Some('[' | ',') => error.hint("several values are written `('A' | 'B')`"),
             _ => error,
         }
     }

@@ -13,7 +13,15 @@ pub(crate) fn warnings(root: &Expr, literals: &[(PathLiteral, Span)]) -> Vec<War
     let mut found = Vec::new();
     if !literals.is_empty() {
         mixed_indexes(root, literals, &mut found);
-        root.walk(&mut |expr| comparisons(expr, literals, &mut found));
+        // Behind a variable a literal is of another message; of this one a name may well be an element.
+        let mut of_dialect = false;
+        root.walk(&mut |expr| of_dialect |= matches!(expr.kind, Kind::Path(_)));
+        root.walk(&mut |expr| {
+            comparisons(expr, literals, &mut found);
+            if of_dialect {
+                names(expr, &mut found);
+            }
+        });
     }
     found.sort_by_key(|w| w.span.start);
     found
@@ -40,6 +48,63 @@ fn mixed_indexes(root: &Expr, literals: &[(PathLiteral, Span)], found: &mut Vec<
         ),
         hint: "use first(), skip() or where() instead of one of them".to_owned(),
     });
+}
+
+/// Lone names that are compared: in a message of segments and fields they name nothing with a value.
+fn names(expr: &Expr, found: &mut Vec<Warning>) {
+    let Kind::Chain { first, rest } = &expr.kind else {
+        return;
+    };
+    let compares = |operator| {
+        matches!(
+            operator,
+            Operator::Equal
+                | Operator::NotEqual
+                | Operator::Equivalent
+                | Operator::NotEquivalent
+                | Operator::In
+        )
+    };
+    let mut left: &Expr = first;
+    for link in rest {
+        let Right::Expr(right) = &link.right else {
+            return;
+        };
+        if compares(link.operator) {
+            lone(left, found);
+            lone(right, found);
+        }
+        left = right;
+    }
+}
+
+/// The lone names of a side of a comparison: itself, or the values of a list.
+fn lone(side: &Expr, found: &mut Vec<Warning>) {
+    match &side.kind {
+        Kind::Steps { steps, .. } => {
+            let [step] = steps.as_slice() else { return };
+            let StepKind::Root(name) = &step.kind else {
+                return;
+            };
+            found.push(Warning {
+                kind: WarningKind::NameForText,
+                span: step.span.clone(),
+                message: format!("`{name}` is read as the name of an element, not as text"),
+                hint: format!("a text constant is written '{name}'"),
+            });
+        }
+        Kind::Chain { first, rest } => {
+            let all = rest.iter().map(|link| match &link.right {
+                Right::Expr(right) if link.operator == Operator::Union => Some(right),
+                _ => None,
+            });
+            if let Some(values) = all.collect::<Option<Vec<_>>>() {
+                lone(first, found);
+                values.into_iter().for_each(|value| lone(value, found));
+            }
+        }
+        _ => {}
+    }
 }
 
 fn comparisons(expr: &Expr, literals: &[(PathLiteral, Span)], found: &mut Vec<Warning>) {

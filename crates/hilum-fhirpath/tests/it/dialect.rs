@@ -203,6 +203,9 @@ fn literals_of_another_dialect_stand_behind_a_variable() {
         doubtful.warnings()[0].kind,
         WarningKind::EqualsOverRepeating
     );
+    // Of this document a name may be an element.
+    let element = Expression::compile("%original.PID-1 = id", &with(None)).unwrap();
+    assert_eq!(element.warnings(), []);
 }
 
 #[test]
@@ -286,6 +289,11 @@ fn doubtful_expressions_warn() {
     check("PID-5 != 'a'", &[WarningKind::NotEqualsOverOptional]);
     check("PID-5 = 'a'", &[]);
     check("PID-1 != 'a'", &[]);
+    check("PID-1 = F", &[WarningKind::NameForText]);
+    check("F ~ PID-1", &[WarningKind::NameForText]);
+    check("PID-1 in (F | 'C' | X)", &[WarningKind::NameForText; 2]);
+    check("PID-3.exists($this = STE)", &[WarningKind::NameForText]);
+    check("PID-1 = PID-2 and PID-1 = a.b and PID-1 = 'a'", &[]);
 }
 
 #[test]

@@ -16,6 +16,7 @@ use hilum_message::PlanDigest;
 use serde_json::Value;
 
 use super::channel::{Checked, step_name};
+use super::clinical::MATCH;
 use super::digest::Digest;
 use super::gather::Gathered;
 use super::{alert, summary};
@@ -339,7 +340,7 @@ impl<'g, V: Fn() -> SiteView<'g>> Builder<'_, 'g, V> {
                 } else {
                     "W0313"
                 };
-                if self.channel.silences(code) {
+                if self.channel.silences(code) || self.is_told(piece, report) {
                     continue;
                 }
                 let draft = Draft::warning(code, span, clipped_message(&warning.message));
@@ -352,6 +353,12 @@ impl<'g, V: Fn() -> SiteView<'g>> Builder<'_, 'g, V> {
             }));
         }
         steps
+    }
+
+    /// The source names no system, which is said there: `match` lacks nothing else.
+    fn is_told(&self, piece: &Piece, report: &Report) -> bool {
+        let source = self.channel.source();
+        piece.name == MATCH && source.is_some_and(|source| report.has("W0303", source.name_span))
     }
 
     /// The channel's rules and those of the site; read by themselves, so that they are checked

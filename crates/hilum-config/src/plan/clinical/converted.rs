@@ -16,7 +16,7 @@ use super::resources::{self, AskedOf, Behind, asked_for};
 use super::statuses::{self, warning};
 use super::stepped::{Way, holds, listed};
 use super::trial::{self, Trial};
-use crate::diagnostic::Report;
+use crate::diagnostic::Draft;
 use crate::plan::channel::Checked;
 
 /// Results that one condition is tried on, at most: each text of the converted one is replaced by each text that
@@ -34,16 +34,16 @@ const FIXED: [&str; 7] = [
     "id",
 ];
 
-/// Says what the conditions of a channel behind `convert` withhold.
-pub(super) fn check(
+/// What the conditions of a channel behind `convert` withhold.
+pub(super) fn withheld(
     channel: &Checked<'_>,
     trial: &Trial<'_>,
     way: &Way<'_>,
     registry: &Registry,
-    report: &mut Report,
-) {
+) -> Vec<Draft> {
+    let mut found = Vec::new();
     let Ok(fhir) = registry.format(FHIR, &FormatOptions::default()) else {
-        return;
+        return found;
     };
     for behind in resources::conditions(channel, &fhir, AskedOf::Other) {
         if !resources::of(&*fhir, &behind).is_empty() {
@@ -51,9 +51,10 @@ pub(super) fn check(
         }
         let list = of(trial, way, &fhir, &behind);
         if !list.is_empty() {
-            report.push(warning(&behind.condition, &list));
+            found.push(warning(&behind.condition, &list));
         }
     }
+    found
 }
 
 /// A converted message, and what stands beside it.

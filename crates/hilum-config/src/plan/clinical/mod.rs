@@ -28,6 +28,7 @@ use crate::check::Piece;
 use crate::diagnostic::{Draft, Report};
 use crate::yaml::{Node, Span};
 use resources::AskedOf;
+pub(super) use statuses::MATCH;
 pub(super) use stepped::check as check_stepped;
 use trial::Trial;
 
@@ -75,14 +76,15 @@ fn of_v2(
 ) -> Vec<Draft> {
     let conditions = conditions(channel);
     let mut found = Vec::new();
-    if let Some(trial) = Trial::new(format) {
-        found.extend(statuses::withheld(&trial, &conditions));
-        found.extend(statuses::unmatched(&trial, channel, channels, &conditions));
+    let trial = Trial::new(format);
+    if let Some(trial) = &trial {
+        found.extend(statuses::withheld(trial, &conditions));
+        found.extend(statuses::unmatched(trial, channel, channels, &conditions));
     }
     if let Some(fhir) = fhir {
         found.extend(resources::withheld(channel, fhir, AskedOf::Other));
     }
-    found.extend(patients::bare_numbers(&conditions));
+    found.extend(patients::bare_numbers(trial.as_ref(), &conditions));
     found.extend(units::alone(channel));
     found
 }
@@ -96,7 +98,7 @@ fn silences(channel: &Checked<'_>, report: &mut Report) {
             let remedy = format!("only {} can", SILENCEABLE.join(", "));
             report.push(Draft::error("E0104", key.span, text).remedy(remedy));
         }
-        if reason.text().is_some_and(|reason| reason.trim().is_empty()) {
+        if !reason.text().is_some_and(says_why) {
             let text = "a warning is silenced without a reason";
             let remedy = "write why it is safe here, for whoever reads the file next";
             report.push(Draft::error("E0105", reason.span, text).remedy(remedy));
@@ -104,11 +106,39 @@ fn silences(channel: &Checked<'_>, report: &mut Report) {
     }
 }
 
+/// A text is a reason, and no switch.
+fn says_why(text: &str) -> bool {
+    let text = text.trim().to_lowercase();
+    let is_switch = matches!(
+        &*text,
+        "true" | "false" | "yes" | "no" | "on" | "off" | "null"
+    );
+    text.chars().any(char::is_alphabetic) && !is_switch
+}
+
 impl Checked<'_> {
-    /// The channel's file says why a warning does not matter here.
+    /// The channel's file says why a warning that is about to be given does not matter here.
     pub(super) fn silences(&self, code: &str) -> bool {
         let reason = self.tree.get("silence").and_then(|all| all.get(code));
-        reason.and_then(Node::text).is_some()
+        let silences = reason.and_then(Node::text).is_some();
+        if silences {
+            self.silenced.borrow_mut().insert(code.to_owned());
+        }
+        silences
+    }
+}
+
+/// What a channel silences although nothing says it; it was built, so that all was looked at.
+pub(super) fn needless(channel: &Checked<'_>, report: &mut Report) {
+    let silenced = channel.silenced.borrow();
+    let written = channel.tree.get("silence").map(Node::entries);
+    for (key, _) in written.unwrap_or_default() {
+        let is_known = SILENCEABLE.contains(&key.text.as_str());
+        if is_known && !silenced.contains(&key.text) {
+            let text = format!("nothing of this channel is silenced by `{}`", key.text);
+            let remedy = "leave it out: it would hide the next mistake of that kind";
+            report.push(Draft::warning("W0312", key.span, text).remedy(remedy));
+        }
     }
 }
 

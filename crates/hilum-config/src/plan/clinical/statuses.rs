@@ -152,7 +152,7 @@ fn matches(channel: &Checked<'_>) -> bool {
 }
 
 /// The step that holds a message against the record.
-pub(super) const MATCH: &str = "match";
+pub(in crate::plan) const MATCH: &str = "match";
 
 fn matches_own(channel: &Checked<'_>, destination: &str) -> bool {
     steps(channel, &["to", destination, "steps"]).any(|piece| piece.name == MATCH)

@@ -37,7 +37,7 @@ pub(in crate::plan) fn check(
     report: &mut Report,
 ) {
     let is_bare = plan.steps.is_empty() && plan.destinations.iter().all(|to| to.steps.is_empty());
-    if is_bare || plan.format.name() != V2 || channel.silences("W0315") {
+    if is_bare || plan.format.name() != V2 {
         return;
     }
     let Some(trial) = Trial::new(&*plan.format) else {
@@ -46,17 +46,20 @@ pub(in crate::plan) fn check(
     let Some(way) = Way::of(plan, &trial) else {
         return;
     };
+    let mut found = Vec::new();
     for condition in super::conditions(channel) {
         if condition.before == Before::default() || !named(&trial, &condition).is_empty() {
             continue;
         }
         let list = of(&trial, &way, &condition);
         if !list.is_empty() {
-            report.push(warning(&condition, &list));
+            found.push(warning(&condition, &list));
         }
     }
-    converted::check(channel, &trial, &way, registry, report);
-    report.extend(scripts(channel, &trial, &way));
+    found.extend(converted::withheld(channel, &trial, &way, registry));
+    found.extend(scripts(channel, &trial, &way));
+    found.retain(|draft| !channel.silences(draft.code));
+    report.extend(found);
 }
 
 /// What takes a result back and does not go on where the final one does.

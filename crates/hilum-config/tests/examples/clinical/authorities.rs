@@ -62,6 +62,13 @@ fn a_source_of_hl7_v2_names_its_system() {
     let channel = "channel: a\nfrom: { file: { folder: /nowhere/in, error: /nowhere/error, delete: true } }\nformat: hl7v2\nto: { ehr: { mllp: { system: ehr } } }\n";
     let found = problems(&[("channels/a.yaml", channel)]);
     assert_eq!(found[0].code, "W0303", "{found:?}");
+    // What `match` lacks there is the same.
+    let matched = channel.replace("to:", "steps: [ { match: {} } ]\nto:");
+    let found = problems(&[("channels/a.yaml", &matched)]);
+    let text =
+        "this source names no system, so nobody knows who assigns the identifiers of its messages";
+    let found: Vec<_> = found.iter().map(|d| (d.code, d.message.as_str())).collect();
+    assert_eq!(found, [("W0303", text)]);
     let delimited = channel.replace("hl7v2", "{ delimited: {} }");
     let found = problems(&[("channels/a.yaml", &delimited)]);
     assert!(found.is_empty(), "{found:?}");

@@ -1,6 +1,6 @@
 //! Conditions on OBX-11, OBR-25 and ORC-1 that withhold what takes a result back.
 
-use super::said;
+use super::{problems, said};
 
 #[test]
 fn whatever_takes_a_final_result_back_is_named_where_it_is_withheld() {
@@ -85,11 +85,42 @@ fn a_warning_is_silenced_with_a_reason_only() {
         )),
         []
     );
-    let found = said(&format!("{steps}silence: {{ W0315: '' }}\n"));
-    assert_eq!(
-        found,
-        [("E0105", "a warning is silenced without a reason".to_owned())]
-    );
+    for reason in ["''", "true", "yes", "1", "'-'"] {
+        let found = said(&format!("{steps}silence: {{ W0315: {reason} }}\n"));
+        let text = "a warning is silenced without a reason".to_owned();
+        assert_eq!(found, [("E0105", text)], "{reason}");
+    }
+    let found = said("silence: { W0315: first reports only }\n");
+    let text = "nothing of this channel is silenced by `W0315`".to_owned();
+    assert_eq!(found, [("W0312", text)]);
     let found = said("silence: { W0308: because }\n");
     assert_eq!(found, [("E0104", "`W0308` cannot be silenced".to_owned())]);
+}
+
+#[test]
+fn a_condition_in_another_language_is_told_what_to_write() {
+    let remedy = |condition: &str| {
+        let channel = format!(
+            "channel: a\nfrom: {{ mllp: {{ system: lis, listen: 127.0.0.1:0 }} }}\nformat: hl7v2\nsteps: [ {{ filter: \"{condition}\" }} ]\nto: {{ ehr: {{ mllp: {{ system: ehr }} }} }}\n"
+        );
+        let found = problems(&[("channels/a.yaml", &channel)]);
+        let found = found.into_iter().filter(|d| d.code != "W0305");
+        let found: Vec<_> = found.map(|d| (d.code, d.remedy.unwrap())).collect();
+        found
+    };
+    let list = "several values are written `('A' | 'B')`";
+    for condition in [
+        "OBX-11 in ['F']",
+        "OBX-11 in [F, C]",
+        "OBX-11 in ('F', 'C')",
+    ] {
+        assert_eq!(remedy(condition), [("E0112", list.to_owned())]);
+    }
+    let text = |word: &str| format!("a text constant is written '{word}'");
+    assert_eq!(remedy("OBX-11 = F"), [("W0309", text("F"))]);
+    assert_eq!(
+        remedy("OBX-11 in (F | C)"),
+        [("W0309", text("F")), ("W0309", text("C"))]
+    );
+    assert_eq!(remedy("MSH-9.1 = ORU"), [("W0309", text("ORU"))]);
 }

@@ -10,20 +10,36 @@ fn a_bare_number_of_a_patient_decides_nothing() {
             "to:\n  ehr: {{ mllp: {{ system: ehr }}, when: \"{condition}\" }}\n"
         ))
     };
-    for condition in [
-        "PID-3[1].1 = '4711'",
-        "PID-3.1.startsWith('9')",
-        "PID-3.exists($this = '1')",
+    let (alone, apart) = (
+        "a patient's number decides without the authority that assigned it",
+        "a patient's number and an authority decide, and may be of two identifiers",
+    );
+    for (condition, text) in [
+        ("PID-3[1].1 = '4711'", alone),
+        ("PID-3.1.startsWith('9')", alone),
+        ("PID-3.1.matches('^9')", alone),
+        ("PID-3.exists($this = '1')", alone),
+        ("PID-3.exists($this.`1` = '4711')", alone),
+        ("PID-3[1].1 = '4711' or PID-3[1].4.1 = 'STE'", alone),
+        ("MSH-9.1 = 'ORU' and PID-3[1].1 = '4711'", alone),
+        (
+            "PID-3.1.exists($this = '4711') and PID-3.4.exists($this = 'STE')",
+            apart,
+        ),
+        (
+            "PID-3.1.exists($this = '4711') and PID-3.4.2.exists($this = '1.2.3')",
+            apart,
+        ),
     ] {
         let found = when(condition);
-        assert_eq!(
-            found.iter().map(|f| f.0).collect::<Vec<_>>(),
-            ["W0316"],
-            "{condition}"
-        );
+        assert_eq!(found, [("W0316", text.to_owned())], "{condition}");
     }
     for condition in [
         "PID-3[1].1 = '4711' and PID-3[1].4.1 = 'STE'",
+        "PID-3[1].1 = '4711' and PID-3[1].4.2 = '1.2.3'",
+        "PID-3.exists($this.`1` = '4711' and $this.`4`.`1` = 'STE')",
+        "PID-3.exists($this.`1`.startsWith('9') and $this.`4`.`2` = '1.2.3')",
+        "PID-3.where($this.`4`.`1` = 'STE').`1`.exists($this = '4711')",
         "PID-3.1.exists()",
         "PID-5.1 = 'DOE'",
     ] {
