@@ -135,6 +135,10 @@ pub(crate) struct TopicFile {
     /// What subscriptions may narrow it by, type and search parameter: `Encounter?patient`.
     #[serde(default)]
     pub(crate) filters: Vec<String>,
+    /// Warnings about patients' safety that do not matter here, each with the reason:
+    /// `W0315: subscribers take first reports only`.
+    #[serde(default)]
+    pub(crate) silence: BTreeMap<String, String>,
 }
 
 /// What makes an event of a topic.

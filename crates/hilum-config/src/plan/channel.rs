@@ -110,7 +110,7 @@ pub(super) fn plan(
         };
         if let Some(plan) = builder.build(report) {
             clinical::check_stepped(channel, &plan, registry, report);
-            clinical::needless(channel, report);
+            clinical::needless_of(channel, report);
             built.insert(plan.name.clone(), Arc::new(plan));
         }
     }

@@ -2,9 +2,9 @@
 //! their authority, units without their values, results that nobody holds against the record.
 //!
 //! Channels of HL7 v2 are looked at; of those of FHIR, and behind a step that converts to it, the conditions
-//! on statuses alone, and of a source that asks a FHIR store, what it asks for. Conditions are never compared
-//! as text: they are evaluated on small synthetic messages, so that every way of writing the same condition
-//! gives the same warning. A script is not looked into.
+//! on statuses alone; of a source that asks a FHIR store, and of the topics of the node's own, what they ask
+//! for. Conditions are never compared as text: they are evaluated on small synthetic messages, as they came
+//! and as the steps before leave them, so that every way of writing the same condition gives the same warning.
 
 mod authorities;
 mod converted;
@@ -13,6 +13,7 @@ mod resources;
 mod searches;
 mod statuses;
 mod stepped;
+mod topics;
 mod trial;
 mod units;
 
@@ -49,8 +50,11 @@ pub(super) fn check<'g>(
 ) -> BTreeSet<&'g str> {
     let undeclared = authorities::check(gathered, channels, report);
     let fhir = registry.format(FHIR, &FormatOptions::default()).ok();
+    if let Some(fhir) = &fhir {
+        topics::check(gathered, fhir, report);
+    }
     for channel in channels {
-        silences(channel, report);
+        silences(channel.tree, &SILENCEABLE, report);
         let mut found = match channel
             .format
             .as_ref()
@@ -90,12 +94,12 @@ fn of_v2(
 }
 
 /// What `silence:` names is a warning that may be silenced, and has a reason.
-fn silences(channel: &Checked<'_>, report: &mut Report) {
-    let written = channel.tree.get("silence").map(Node::entries);
+fn silences(of: &Node, silenceable: &[&str], report: &mut Report) {
+    let written = of.get("silence").map(Node::entries);
     for (key, reason) in written.unwrap_or_default() {
-        if !SILENCEABLE.contains(&key.text.as_str()) {
+        if !silenceable.contains(&key.text.as_str()) {
             let text = format!("`{}` cannot be silenced", key.text);
-            let remedy = format!("only {} can", SILENCEABLE.join(", "));
+            let remedy = format!("only {} can", silenceable.join(", "));
             report.push(Draft::error("E0104", key.span, text).remedy(remedy));
         }
         if !reason.text().is_some_and(says_why) {
@@ -129,13 +133,21 @@ impl Checked<'_> {
 }
 
 /// What a channel silences although nothing says it; it was built, so that all was looked at.
-pub(super) fn needless(channel: &Checked<'_>, report: &mut Report) {
-    let silenced = channel.silenced.borrow();
-    let written = channel.tree.get("silence").map(Node::entries);
+pub(super) fn needless_of(channel: &Checked<'_>, report: &mut Report) {
+    needless(
+        channel.tree,
+        &channel.silenced.borrow(),
+        &SILENCEABLE,
+        report,
+    );
+}
+
+fn needless(of: &Node, silenced: &BTreeSet<String>, silenceable: &[&str], report: &mut Report) {
+    let written = of.get("silence").map(Node::entries);
     for (key, _) in written.unwrap_or_default() {
-        let is_known = SILENCEABLE.contains(&key.text.as_str());
+        let is_known = silenceable.contains(&key.text.as_str());
         if is_known && !silenced.contains(&key.text) {
-            let text = format!("nothing of this channel is silenced by `{}`", key.text);
+            let text = format!("`{}` silences nothing here", key.text);
             let remedy = "leave it out: it would hide the next mistake of that kind";
             report.push(Draft::warning("W0312", key.span, text).remedy(remedy));
         }

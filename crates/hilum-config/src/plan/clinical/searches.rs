@@ -102,6 +102,11 @@ fn taken_back<'p>(
     TAKEN_BACK.into_iter().filter(move |(ty, _)| is_asked(ty))
 }
 
+/// A search finds a resource with this status, as far as it is about statuses.
+pub(super) fn finds(query: &str, status: &str) -> bool {
+    criteria(query).iter().all(|one| one.holds(status))
+}
+
 /// A criterion of a search that is about the status.
 struct Criterion {
     at: Range<usize>,

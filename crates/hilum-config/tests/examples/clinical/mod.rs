@@ -5,6 +5,7 @@ mod resources;
 mod searches;
 mod statuses;
 mod stepped;
+mod topics;
 mod values;
 
 use hilum_config::Diagnostic;

@@ -91,7 +91,7 @@ fn a_warning_is_silenced_with_a_reason_only() {
         assert_eq!(found, [("E0105", text)], "{reason}");
     }
     let found = said("silence: { W0315: first reports only }\n");
-    let text = "nothing of this channel is silenced by `W0315`".to_owned();
+    let text = "`W0315` silences nothing here".to_owned();
     assert_eq!(found, [("W0312", text)]);
     let found = said("silence: { W0308: because }\n");
     assert_eq!(found, [("E0104", "`W0308` cannot be silenced".to_owned())]);
