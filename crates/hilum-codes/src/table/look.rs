@@ -134,8 +134,8 @@ struct Reading {
     table: Table,
     /// The risk that a code system of a row stands for.
     of_system: Option<Risk>,
-    /// Lines that one person approved alone.
-    alone: Vec<u64>,
+    /// Lines that one person approved alone, or of which nobody is named who did.
+    alone: Vec<(u64, bool)>,
     mistakes: Vec<Mistake>,
 }
 
@@ -153,7 +153,8 @@ impl Reading {
         } else if self.alone.len() < MISTAKES_MAX
             && alone(&row.made.by, &row.reviewed.by, &row.approved.by)
         {
-            self.alone.push(row.line);
+            let is_named = !row.approved.by.trim().is_empty();
+            self.alone.push((row.line, is_named));
         }
         let (mut from, mut to, mut equivalence) = (row.from, row.to, row.equivalence);
         if reverse {
@@ -218,8 +219,12 @@ impl Reading {
             self.table.unapproved.clear();
             return finished(self.table, self.mistakes);
         };
-        for line in self.alone {
-            let text = format!("one person alone approved this row, and the table is about {risk}");
+        for (line, is_named) in self.alone {
+            let who = match is_named {
+                true => "one person alone approved this row",
+                false => "nobody is named who approved this row",
+            };
+            let text = format!("{who}, and the table is about {risk}");
             let remedy = "let a second person approve it: `by` or `reviewed-by` and `approved-by` \
                           name two people; until then write `reviewed` as its status";
             self.mistakes.push(Mistake::at(line, text).remedy(remedy));

@@ -172,6 +172,8 @@ fn rows_of_high_risk_need_two_people() {
     );
     let told = Table::read(text.as_bytes(), options).unwrap_err();
     assert!(told[0].text.contains("one person alone") && told[0].text.contains("units"));
+    let told = Table::read(text.replace("ann,ann", "ann,").as_bytes(), options).unwrap_err();
+    assert!(told[0].text.contains("nobody is named who approved"));
 }
 
 #[test]

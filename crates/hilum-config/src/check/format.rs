@@ -84,7 +84,8 @@ impl Checker<'_> {
             }
             Err(error) => {
                 let message = format!("not an expression: {}", error.message);
-                let hint = error.hint.or_else(|| {
+                let hint = error.hint.or_else(|| self.dotted(text, error.span.start));
+                let hint = hint.or_else(|| {
                     Some(
                         "paths and functions of FHIRPath; a text constant is written \"'EHR'\""
                             .to_owned(),
@@ -94,6 +95,18 @@ impl Checker<'_> {
                 self.report.push(draft.maybe_remedy(hint));
             }
         }
+    }
+
+    /// `OBX.11`, where `OBX-11` was meant.
+    fn dotted(&self, text: &str, at: usize) -> Option<String> {
+        let dialect = self.scope.format.and_then(|format| format.dialect())?;
+        let (before, rest) = (text.get(..at)?.strip_suffix('.')?, text.get(at..)?);
+        let in_word = |c: char| c.is_ascii_alphanumeric() || "[].".contains(c);
+        let segment = before.rsplit(|c| !in_word(c)).next()?;
+        let end = rest.find(|c| !in_word(c)).unwrap_or(rest.len());
+        let meant = format!("{segment}-{}", rest.get(..end)?);
+        let (length, _) = dialect.literal(&meant)?;
+        (length == meant.len()).then(|| format!("did you mean `{meant}`?"))
     }
 
     /// A path that nothing of the standard answers to is likely misspelt.

@@ -60,9 +60,26 @@ impl<'s> Parser<'s> {
             Some('|') => error.hint("write `or` for conditions"),
             Some('=') => error.hint("equality is a single `=`"),
             Some('!') => error.hint("write `.not()`"),
+            Some(c) if c.is_ascii_uppercase() && self.word().is_some() => {
+                let word = self.word().unwrap_or_default();
+                error.hint(format!("operators are written small: `{word}`"))
+            }
             Some('[' | ',') => error.hint("several values are written `('A' | 'B')`"),
             _ => error,
         }
+    }
+
+    /// The operator that stands here in capitals.
+    fn word(&self) -> Option<&'static str> {
+        let rest = self.scan.rest();
+        let end = rest.find(|c: char| !c.is_ascii_alphabetic());
+        let word = rest.get(..end.unwrap_or(rest.len()))?;
+        let known = [
+            "and", "or", "xor", "implies", "in", "contains", "is", "as", "div", "mod",
+        ];
+        known
+            .into_iter()
+            .find(|known| known.eq_ignore_ascii_case(word))
     }
 
     pub(super) fn expect(&mut self, token: &str) -> Parse<()> {

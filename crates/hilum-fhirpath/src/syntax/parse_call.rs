@@ -46,6 +46,7 @@ impl Parser<'_> {
         let Some(&(name, family, min, max)) = find(name) else {
             let error = CompileError::new(span, format!("unknown function `{name}`"));
             return Err(match similar(name) {
+                _ if name == "in" => error.hint("`in` is an operator: write ` in ('A' | 'B')`"),
                 Some(other) => error.hint(format!("did you mean `{other}`?")),
                 None => error,
             });

@@ -238,7 +238,7 @@ impl Step for Translate {
     }
 
     fn warnings(&self) -> Vec<Problem> {
-        self.tables.warnings()
+        self.tables.warnings(&self.path)
     }
 }
 

@@ -7,9 +7,11 @@ use hilum_component::{BuildContext, CodeMap, Mapped, Problem};
 use hilum_message::Metadata;
 
 use super::config::{Config, Risk};
+use super::v2::is_unit_field;
 use crate::sender::SENDER;
 use crate::settings::{Problems, not_loaded};
 use crate::systems::Systems;
+use crate::units::keeps;
 
 /// A table with the name that findings and traces give it.
 pub(super) struct Named {
@@ -37,6 +39,29 @@ impl Named {
             "let two different people look at each row: `by` or `reviewed-by`, and `approved-by` \
              with the status `approved`",
         ))
+    }
+}
+
+/// Rows of a table that are told, at most.
+const ROWS_MAX: usize = 10;
+
+impl Named {
+    /// Rows that give results another unit: a table writes the unit alone.
+    fn units(&self, key: &str) -> Option<Problem> {
+        let rows = self.table.iter().flat_map(Table::rows);
+        let changed = rows.filter(|row| keeps(&row.from.code, &row.to.code) == Some(false));
+        let told: Vec<String> = changed
+            .take(ROWS_MAX)
+            .map(|row| format!("line {} ({} to {})", row.line, row.from.code, row.to.code))
+            .collect();
+        let text = format!(
+            "{} gives results another unit without converting them: {}",
+            self.name,
+            told.join(", ")
+        );
+        let hint = "let the step `units` convert value, unit and bounds together; a table only spells a \
+                    unit otherwise; if it is the same here, write so: `silence: { W0317: … }`";
+        (!told.is_empty()).then(|| Problem::at(&[key], text).hint(hint))
     }
 }
 
@@ -193,12 +218,17 @@ impl Tables {
         }
     }
 
-    /// What a person should look at.
-    pub(super) fn warnings(&self) -> Vec<Problem> {
+    /// What a person should look at, where the codes stand in this field.
+    pub(super) fn warnings(&self, field: &str) -> Vec<Problem> {
+        let is_unit = is_unit_field(field).is_ok() || field.contains("valueQuantity");
+        let of = |table: &Named, key: &str| {
+            let units = is_unit.then(|| table.units(key)).flatten();
+            [table.warning(key), units].into_iter().flatten()
+        };
         match self {
-            Self::One(table) => table.warning("table").into_iter().collect(),
+            Self::One(table) => of(table, "table").collect(),
             Self::BySender { own, .. } => {
-                let warnings = own.iter().filter_map(|(_, table)| table.warning("tables"));
+                let warnings = own.iter().flat_map(|(_, table)| of(table, "tables"));
                 warnings.collect()
             }
             Self::Map(mapping) => {

@@ -32,6 +32,17 @@ use crate::systems::Systems;
 use config::Config;
 use result::{Conversions, Wanted};
 
+/// A value keeps its meaning under another unit; `None` where one of the two is no unit that is known.
+pub(crate) fn keeps(from: &str, to: &str) -> Option<bool> {
+    let none = BTreeMap::new();
+    let (from, to) = (spelled::ucum(from, &none)?, spelled::ucum(to, &none)?);
+    match Conversion::new(&from, &to, None) {
+        Ok(conversion) => Some(conversion.is_same()),
+        Err(NoConversion::NoUnit(_)) => None,
+        Err(_) => Some(false),
+    }
+}
+
 /// What documentation, editor and checks know of the step.
 pub(crate) fn spec() -> ComponentSpec {
     ComponentSpec {

@@ -29,6 +29,8 @@ pub(crate) use marking::markings;
 
 /// What a step says of a code table of high risk in which rows count that nobody approved.
 const UNREVIEWED: &str = "rows count that nobody approved";
+/// What it says of a table that writes units and not their values.
+const UNCONVERTED: &str = "gives results another unit without converting them";
 
 /// Builds one channel.
 pub(super) struct Builder<'b, 'g, V> {
@@ -335,10 +337,10 @@ impl<'g, V: Fn() -> SiteView<'g>> Builder<'_, 'g, V> {
             });
             for warning in made.iter().flat_map(|made| made.part.warnings()) {
                 let span = span_of(piece, &warning);
-                let code = if warning.message.contains(UNREVIEWED) {
-                    "W0318"
-                } else {
-                    "W0313"
+                let code = match &warning.message {
+                    text if text.contains(UNREVIEWED) => "W0318",
+                    text if text.contains(UNCONVERTED) => "W0317",
+                    _ => "W0313",
                 };
                 if self.channel.silences(code) || self.is_told(piece, report) {
                     continue;

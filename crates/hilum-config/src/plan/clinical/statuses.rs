@@ -4,7 +4,7 @@ use hilum_component::ComponentKind;
 
 use super::stepped::listed;
 use super::trial::{Trial, Value, with};
-use super::{Condition, Decides, steps};
+use super::{CONVERT, Condition, Decides, FHIR, steps};
 use crate::check::Piece;
 use crate::diagnostic::Draft;
 use crate::plan::channel::Checked;
@@ -41,9 +41,8 @@ pub(super) fn withheld(trial: &Trial<'_>, conditions: &[Condition]) -> Vec<Draft
 
 /// What a condition on the message as it came withholds.
 pub(super) fn named(trial: &Trial<'_>, condition: &Condition) -> Vec<String> {
-    let mut read = condition.rule.expression().literals();
-    let about = |path: &str| ["OBX", "OBR", "ORC"].iter().any(|id| path.contains(id));
-    if !read.any(|found| about(&found.literal.text)) {
+    let text = condition.rule.text();
+    if !["OBX", "OBR", "ORC"].iter().any(|id| text.contains(id)) {
         return Vec::new();
     }
     of(trial, condition).into_iter().map(listed).collect()
@@ -126,20 +125,70 @@ pub(super) fn unmatched(
     if !takes(&Decides::Passing) {
         return None;
     }
-    let stores = |name: &&String| {
-        let own = Decides::Destination((**name).clone());
-        stored(channel.destination(name)) && takes(&own) && !matches_own(channel, name)
+    let takes = |name: &&String| {
+        takes(&Decides::Destination((**name).clone())) && !matches_own(channel, name)
     };
-    let name = channel.destinations.iter().find(stores)?;
-    let span = channel.destination(name).map_or(channel.tree.span, span_of);
-    let text = format!("results are stored by `{name}` without being held against the record");
+    let mut found = channel
+        .destinations
+        .iter()
+        .filter(takes)
+        .filter_map(|name| {
+            let piece = channel.destination(name)?;
+            if stored(Some(piece)) {
+                return Some((piece.name_span, format!("`{name}`")));
+            }
+            let behind = converts(channel, name).then(|| stored_behind(piece, channels));
+            Some((piece.name_span, behind.flatten()?))
+        });
+    let (span, by) = found.next()?;
+    let text = format!("results are stored by {by} without being held against the record");
     let remedy = "put `- match: {}` before what converts, so that a result on the wrong patient \
                   waits for a person, or write why not: `silence: { W0319: … }`";
     Some(Draft::warning("W0319", span, text).remedy(remedy))
 }
 
-const fn span_of(piece: &Piece) -> Span {
-    piece.name_span
+/// What a destination gets is of FHIR.
+fn converts(channel: &Checked<'_>, destination: &str) -> bool {
+    let is_convert = |piece: &Piece| piece.name == CONVERT;
+    steps(channel, &["steps"]).any(is_convert)
+        || steps(channel, &["to", destination, "steps"]).any(is_convert)
+}
+
+/// Who stores what is published on a topic: the channels of FHIR that get it match nothing any more.
+fn stored_behind(destination: &Piece, channels: &[Checked<'_>]) -> Option<String> {
+    let mut topics = vec![topic(destination)?];
+    let mut at = 0;
+    while let Some(known) = topics.get(at).copied() {
+        at += 1;
+        let gets = |channel: &&Checked<'_>| channel.source().and_then(topic) == Some(known);
+        for channel in channels.iter().filter(gets) {
+            if channel
+                .format
+                .as_deref()
+                .is_none_or(|format| format.name() != FHIR)
+            {
+                continue;
+            }
+            for name in &channel.destinations {
+                let piece = channel.destination(name);
+                if stored(piece) {
+                    return Some(format!("`{name}` of the channel `{}`", channel.name));
+                }
+                let next = piece.and_then(topic);
+                topics.extend(next.filter(|next| !topics.contains(next)));
+            }
+        }
+    }
+    None
+}
+
+/// The topic that a source or destination names.
+fn topic(piece: &Piece) -> Option<&str> {
+    piece
+        .spec
+        .is_none()
+        .then(|| piece.config.as_str())
+        .flatten()
 }
 
 /// A FHIR store, of this node or another.
@@ -160,20 +209,14 @@ fn matches_own(channel: &Checked<'_>, destination: &str) -> bool {
 
 /// The messages come from a channel of this site that has done it.
 fn matched_before(channel: &Checked<'_>, channels: &[Checked<'_>]) -> bool {
-    let topic = |piece: &Piece| {
-        piece
-            .spec
-            .is_none()
-            .then(|| piece.config.as_str().map(str::to_owned))
-    };
-    let Some(own) = channel.source().and_then(topic).flatten() else {
+    let Some(own) = channel.source().and_then(topic) else {
         return false;
     };
     let publishes = |other: &&Checked<'_>| {
-        other.pieces.iter().any(|piece| {
-            piece.kind == ComponentKind::Destination
-                && topic(piece).flatten().as_ref() == Some(&own)
-        })
+        other
+            .pieces
+            .iter()
+            .any(|piece| piece.kind == ComponentKind::Destination && topic(piece) == Some(own))
     };
     let mut publishers = channels.iter().filter(publishes).peekable();
     publishers.peek().is_some() && publishers.all(matches)

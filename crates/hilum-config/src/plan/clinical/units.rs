@@ -68,8 +68,8 @@ fn quantity(path: &str) -> Option<(&str, &str)> {
 }
 
 fn draft(span: Span, missing: &str) -> Draft {
-    let remedy = "convert them together, or leave the unit as it came; if the unit was only absent, \
-                  write so: `silence: { W0317: … }`";
+    let remedy = "let the step `units` convert them together, or leave the unit as it came; if the unit \
+                  was only absent, write so: `silence: { W0317: … }`";
     let text = format!("a unit is set without {missing}");
     Draft::warning("W0317", span, text).remedy(remedy)
 }

@@ -13,6 +13,7 @@ fn whatever_takes_a_final_result_back_is_named_where_it_is_withheld() {
         "OBX-11.exists($this = 'F')",
         "OBX-11.exists($this in ('F' | 'P'))",
         "'F' in OBX-11",
+        "OBX.`11` = 'F'",
         "OBX-11.lower() = 'f'",
         "OBX-11.matches('^[FP]$')",
         "(OBX-11 = 'C' or OBX-11 = 'D' or OBX-11 = 'W' or OBX-11 = 'X').not()",
@@ -116,6 +117,13 @@ fn a_condition_in_another_language_is_told_what_to_write() {
     ] {
         assert_eq!(remedy(condition), [("E0112", list.to_owned())]);
     }
+    let call = "`in` is an operator: write ` in ('A' | 'B')`";
+    assert_eq!(remedy("OBX-11.in('F', 'C')"), [("E0112", call.to_owned())]);
+    let capitals = "operators are written small: `or`";
+    let condition = "OBX-11 = 'F' OR OBX-11 = 'C'";
+    assert_eq!(remedy(condition), [("E0112", capitals.to_owned())]);
+    let meant = "did you mean `OBX-11.1`?";
+    assert_eq!(remedy("OBX.11.1 = 'F'"), [("E0112", meant.to_owned())]);
     let text = |word: &str| format!("a text constant is written '{word}'");
     assert_eq!(remedy("OBX-11 = F"), [("W0309", text("F"))]);
     assert_eq!(

@@ -88,6 +88,42 @@ fn a_table_of_high_risk_has_no_row_that_nobody_reviewed() {
 }
 
 #[test]
+fn a_table_spells_units_and_does_not_change_them() {
+    let table = "source,code,target,code,status,by,approved-by\n";
+    let check = |field: &str, rows: &[&str], silence: &str| -> Vec<_> {
+        let channel = format!(
+            "channel: a\nfrom: {{ mllp: {{ system: lis, listen: 127.0.0.1:0 }} }}\nformat: hl7v2\n{silence}steps:\n  - translate: {{ field: {field}, table: tables/lab.csv }}\nto: {{ ehr: {{ mllp: {{ system: ehr }} }} }}\n"
+        );
+        let rows = rows.iter().map(|row| format!("{row},approved,ann,bob\n"));
+        let table = table.to_owned() + &rows.collect::<String>();
+        let files = [
+            ("channels/a.yaml", channel.as_str()),
+            ("tables/lab.csv", &table),
+        ];
+        let found = problems(&files);
+        found.into_iter().map(|d| (d.code, d.message)).collect()
+    };
+    let changed = [
+        ",mg/dL,UCUM,mmol/L",
+        ",mmol/l,UCUM,mmol/L",
+        ",g/dl,UCUM,g/L",
+    ];
+    let text = "tables/lab.csv gives results another unit without converting them: line 2 (mg/dL to mmol/L), line 4 (g/dl to g/L)";
+    assert_eq!(check("OBX-6", &changed, ""), [("W0317", text.to_owned())]);
+    assert_eq!(
+        check("OBX-6.1", &changed, "silence: { W0317: all empty }\n"),
+        []
+    );
+    let spelled = [
+        ",mmol/l,UCUM,mmol/L",
+        ",x10^9/L,UCUM,10*9/L",
+        ",Stck,UCUM,{count}",
+    ];
+    assert_eq!(check("OBX-6", &spelled, ""), []);
+    assert_eq!(check("OBX-3", &changed, ""), []);
+}
+
+#[test]
 fn results_are_not_stored_without_being_matched() {
     let store = "to:\n  store: { fhir: local, steps: [ { convert: fhir } ] }\n";
     let text = "results are stored by `store` without being held against the record".to_owned();
@@ -109,4 +145,47 @@ fn results_are_not_stored_without_being_matched() {
         []
     );
     assert_eq!(said("to: { ehr: { mllp: { system: ehr } } }\n"), []);
+}
+
+#[test]
+fn results_that_another_channel_stores_are_matched_before_they_are_converted() {
+    let check = |steps: &str, format: &str, between: &str| -> Vec<_> {
+        let first = format!(
+            "channel: a\nfrom: {{ mllp: {{ system: lis, listen: 127.0.0.1:0 }} }}\nformat: hl7v2\nsteps: [ {steps} ]\nto: {{ out: {{ topic: {between} }} }}\n"
+        );
+        let next =
+            "channel: b\nfrom: { topic: next }\nformat: fhir\nto: { out: { topic: results } }\n";
+        let last = format!(
+            "channel: c\nfrom: {{ topic: results }}\nformat: {format}\nto: {{ store: {{ fhir: local }} }}\n"
+        );
+        let mut files = vec![
+            ("channels/a.yaml", first.as_str()),
+            ("channels/c.yaml", &last),
+        ];
+        if between == "next" {
+            files.push(("channels/b.yaml", next));
+        }
+        let found = problems(&files);
+        let place = |d: &hilum_config::Diagnostic| d.place.as_ref().map(|place| place.file.clone());
+        found
+            .iter()
+            .map(|d| (d.code, d.message.clone(), place(d).unwrap_or_default()))
+            .collect()
+    };
+    let text =
+        "results are stored by `store` of the channel `c` without being held against the record";
+    let named = ("W0319", text.to_owned(), "channels/a.yaml".to_owned());
+    let convert = "{ convert: fhir }";
+    for between in ["results", "next"] {
+        let found = check(convert, "fhir", between);
+        assert_eq!(found.as_slice(), std::slice::from_ref(&named), "{between}");
+    }
+    assert_eq!(
+        check(&format!("{{ match: {{}} }}, {convert}"), "fhir", "results"),
+        []
+    );
+    assert_eq!(
+        check(&format!("{{ match: {{}} }}, {convert}"), "fhir", "next"),
+        []
+    );
 }
