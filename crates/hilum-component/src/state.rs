@@ -1,9 +1,8 @@
 //! Durable values and timers that steps read and change.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 use hilum_message::BlobRange;
+use smol_str::SmolStr;
 
 /// A value with the version it had when it was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,9 +46,9 @@ impl StateView for () {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StateRead {
     /// The scope.
-    pub scope: Arc<str>,
+    pub scope: SmolStr,
     /// The key.
-    pub key: Arc<str>,
+    pub key: SmolStr,
     /// The version that was seen.
     pub version: u64,
 }
@@ -58,9 +57,9 @@ pub struct StateRead {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StateChange {
     /// The scope.
-    pub scope: Arc<str>,
+    pub scope: SmolStr,
     /// The key.
-    pub key: Arc<str>,
+    pub key: SmolStr,
     /// The new value; `None` removes it.
     pub value: Option<Bytes>,
     /// When it is forgotten, Unix milliseconds.
@@ -72,9 +71,9 @@ pub struct StateChange {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TimerChange {
     /// The scope.
-    pub scope: String,
+    pub scope: SmolStr,
     /// The key.
-    pub key: String,
+    pub key: SmolStr,
     /// When it is due, Unix milliseconds; `None` removes it.
     pub due_ms: Option<u64>,
 }

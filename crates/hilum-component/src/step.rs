@@ -7,6 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use hilum_fhirpath::Env;
 use hilum_message::{BlobRange, MessageId, Metadata, Phi};
+use smol_str::{SmolStr, format_smolstr};
 
 use crate::{Document, Finding, Format, Problem, StateChange, StateRead, StateView, TimerChange};
 
@@ -93,7 +94,7 @@ pub enum Halted {
         /// When it goes on by itself, Unix milliseconds.
         until_ms: Option<u64>,
         /// A state key (scope, key) whose change lets it go on.
-        wake: Option<(String, String)>,
+        wake: Option<(SmolStr, SmolStr)>,
     },
     /// The step took longer than the budget allows.
     Budget,
@@ -212,7 +213,7 @@ pub struct StepContext<'a> {
 pub(crate) struct Changes {
     /// What was read, with the value: who reads a key twice sees the same.
     pub(crate) reads: Vec<(StateRead, Option<Bytes>)>,
-    pub(crate) writes: BTreeMap<(Arc<str>, Arc<str>), StateChange>,
+    pub(crate) writes: BTreeMap<(SmolStr, SmolStr), StateChange>,
     pub(crate) timers: Vec<TimerChange>,
     pub(crate) unmapped: Vec<UnmappedCode>,
     /// Unmapped codes beyond [`UNMAPPED_PER_MESSAGE_MAX`].
@@ -243,10 +244,10 @@ impl StepContext<'_> {
 
     /// The scope in which the values of a scope lie for this message.
     #[must_use]
-    pub fn scope(&self, scope: &str) -> String {
+    pub fn scope(&self, scope: &str) -> SmolStr {
         match self.apart {
-            Some(apart) => format!("{scope}.{apart}"),
-            None => scope.to_owned(),
+            Some(apart) => format_smolstr!("{scope}.{apart}"),
+            None => scope.into(),
         }
     }
 
@@ -277,36 +278,43 @@ impl StepContext<'_> {
     }
 
     /// Reads keys that [`get`](Self::get) will be asked for, all at once.
-    pub fn fetch(&mut self, names: &[(&str, String)]) {
-        let apart = self.apart;
-        let own = |scope: &str| apart.map(|apart| format!("{scope}.{apart}"));
-        let scopes: Vec<_> = names.iter().map(|(scope, _)| own(scope)).collect();
-        let names = names.iter().zip(&scopes);
-        let names = names.map(|((scope, key), own)| (own.as_deref().unwrap_or(scope), &**key));
-        let changes = &mut *self.changes;
-        let unseen = names.filter(|(scope, key)| {
-            let mut reads = changes.reads.iter();
-            !reads.any(|(read, _)| *read.key == **key && *read.scope == **scope)
+    pub fn fetch(&mut self, names: &[(&str, SmolStr)]) {
+        let own = names
+            .iter()
+            .map(|(scope, key)| (self.scope(scope), key.clone()));
+        let reads = &self.changes.reads;
+        let unseen = own.filter(|(scope, key)| {
+            let mut reads = reads.iter();
+            !reads.any(|(read, _)| read.key == *key && read.scope == *scope)
         });
-        let unseen: Vec<(&str, &str)> = unseen.collect();
-        let found = unseen.iter().zip(self.state.get_all(&unseen));
-        changes.reads.extend(found.map(|((scope, key), stored)| {
-            let read = StateRead {
-                scope: (*scope).into(),
-                key: (*key).into(),
-                version: stored.version,
-            };
-            (read, stored.value)
-        }));
+        let unseen: Vec<_> = unseen.collect();
+        let asked: Vec<_> = unseen
+            .iter()
+            .map(|(scope, key)| (&**scope, &**key))
+            .collect();
+        let found = self.state.get_all(&asked);
+        let found = unseen.into_iter().zip(found);
+        self.changes
+            .reads
+            .extend(found.map(|((scope, key), stored)| {
+                let read = StateRead {
+                    scope,
+                    key,
+                    version: stored.version,
+                };
+                (read, stored.value)
+            }));
     }
 
     /// Changes a value; committed with the message or not at all.
-    pub fn put(&mut self, scope: &str, key: &str, value: Option<Bytes>, expires_ms: Option<u64>) {
-        let scope: Arc<str> = match self.apart {
-            Some(_) => self.scope(scope).into(),
-            None => scope.into(),
-        };
-        let key: Arc<str> = key.into();
+    pub fn put(
+        &mut self,
+        scope: &str,
+        key: impl Into<SmolStr>,
+        value: Option<Bytes>,
+        expires_ms: Option<u64>,
+    ) {
+        let (scope, key) = (self.scope(scope), key.into());
         let change = StateChange {
             scope: scope.clone(),
             key: key.clone(),
@@ -317,8 +325,8 @@ impl StepContext<'_> {
     }
 
     /// Sets a timer, or removes it.
-    pub fn wake(&mut self, scope: &str, key: &str, due_ms: Option<u64>) {
-        let (scope, key) = (self.scope(scope), key.to_owned());
+    pub fn wake(&mut self, scope: &str, key: impl Into<SmolStr>, due_ms: Option<u64>) {
+        let (scope, key) = (self.scope(scope), key.into());
         self.changes.timers.push(TimerChange { scope, key, due_ms });
     }
 

@@ -9,6 +9,7 @@ use hilum_journal::{
     StoredDelivery,
 };
 use hilum_message::{DeliveryId, MessageId};
+use smol_str::{SmolStr, format_smolstr};
 
 use crate::Engine;
 use crate::lanes::{Compare, Place};
@@ -93,8 +94,8 @@ impl Engine {
 
     async fn write_pause(&self, queue: &Queue, reason: Option<&str>) -> Result<(), OperateError> {
         let write = |name: &Arc<str>| StateWrite {
-            scope: Arc::from(PAUSED_SCOPE),
-            key: Arc::from(format!("{}/{name}", queue.channel)),
+            scope: SmolStr::new_static(PAUSED_SCOPE),
+            key: format_smolstr!("{}/{name}", queue.channel),
             value: reason.map(|reason| Bytes::copy_from_slice(reason.as_bytes())),
             expires_ms: None,
         };

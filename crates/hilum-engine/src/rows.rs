@@ -20,8 +20,8 @@ pub(crate) fn write(
     expires_ms: Option<u64>,
 ) -> Option<StateWrite> {
     Some(StateWrite {
-        scope: Arc::from(scope),
-        key: Arc::from(key),
+        scope: scope.into(),
+        key: key.into(),
         value: Some(Bytes::from(serde_json::to_vec(row).ok()?)),
         expires_ms,
     })
@@ -30,8 +30,8 @@ pub(crate) fn write(
 /// A row that is to go.
 pub(crate) fn remove(scope: &str, key: &str) -> StateWrite {
     StateWrite {
-        scope: Arc::from(scope),
-        key: Arc::from(key),
+        scope: scope.into(),
+        key: key.into(),
         value: None,
         expires_ms: None,
     }

@@ -14,6 +14,7 @@ use hilum_identity::{
 };
 use hilum_journal::{DeliveryState, Disposition, PAGE_MAX, Query, StoredMessage};
 use hilum_message::{DeliveryId, MessageId};
+use smol_str::SmolStr;
 
 use crate::course::{Course, Retry, Size};
 use crate::message::Templates;
@@ -262,7 +263,7 @@ impl Player<'_> {
             Act::Reassign { message, to } => {
                 let number = self.templates.number(to)?;
                 let key = Identifier::new(number, "STE", "MR").key();
-                let values = vec![(REASSIGNED.to_owned(), key)];
+                let values = vec![(REASSIGNED.to_owned(), key.into())];
                 self.held(message, Held::Retry(values), old).await
             }
             Act::Undo(name) => self.undo(name).await,
@@ -589,7 +590,7 @@ impl Memory for Links<'_, '_> {
         self.0.get(scope, key)
     }
 
-    fn write(&mut self, scope: &'static str, key: &str, value: Option<Bytes>) {
+    fn write(&mut self, scope: &'static str, key: &SmolStr, value: Option<Bytes>) {
         let until = remembered_until(scope, self.0.now_ms).filter(|_| value.is_some());
         self.0.put(scope, key, value, until);
     }

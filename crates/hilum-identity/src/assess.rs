@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 
 use hilum_message::SourceTime;
+use smol_str::SmolStr;
 
 use crate::event::{Act, Event, Level, VisitStatus};
 use crate::identifier::Identifier;
@@ -226,7 +227,7 @@ pub struct Assessment {
     /// Those of its visit and account, likewise.
     pub visits: Vec<(Level, Identifier, Identifier)>,
     /// The keys of the patients that it is about, as they are now.
-    pub patients: BTreeSet<String>,
+    pub patients: BTreeSet<SmolStr>,
 }
 
 impl Assessment {
@@ -275,7 +276,7 @@ pub fn assess(memory: &mut dyn Memory, facts: &Facts) -> Result<Assessment, Unre
 }
 
 /// The rows that a message is held against, as far as they can be told before any is read.
-fn asked(facts: &Facts) -> Vec<(&'static str, String)> {
+fn asked(facts: &Facts) -> Vec<(&'static str, SmolStr)> {
     let sides = &facts.sides;
     let patients = sides.patients.iter().map(|one| (Patient::SCOPE, one));
     let visits = sides.account.iter().chain(&sides.visit);
@@ -365,7 +366,7 @@ fn moved(facts: &Facts) -> Vec<Identifier> {
 fn is_corrected_order(
     memory: &mut dyn Memory,
     facts: &Facts,
-    key: &str,
+    key: &SmolStr,
     row: &Patient,
 ) -> Result<bool, LinkError> {
     let compared = row.person().compare(&facts.person);
@@ -385,7 +386,7 @@ fn is_corrected_order(
     }
     for child in &of_mother.children {
         let (now, other) = survivor(memory, child)?;
-        let Some(other) = other.filter(|other| now != key && other.is_known()) else {
+        let Some(other) = other.filter(|other| now != *key && other.is_known()) else {
             continue;
         };
         let compared = other.person().compare(&facts.person);
@@ -401,7 +402,7 @@ fn is_corrected_order(
 /// The patients of a row and those of the message have none in common.
 fn of_others(
     memory: &mut dyn Memory,
-    owners: &BTreeSet<String>,
+    owners: &BTreeSet<SmolStr>,
     found: &Assessment,
 ) -> Result<bool, LinkError> {
     if owners.is_empty() || found.patients.is_empty() {
@@ -415,7 +416,7 @@ fn of_others(
         }
     }
     // Numbers of different authorities say nothing about each other.
-    let authority = |key: &String| Identifier::of_key(key).map(|one| (one.authority, one.kind));
+    let authority = |key: &SmolStr| Identifier::of_key(key).map(|one| (one.authority, one.kind));
     let named: BTreeSet<_> = found.patients.iter().filter_map(authority).collect();
     Ok(owners
         .iter()

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use smol_str::{SmolStr, SmolStrBuilder, format_smolstr};
+
 /// The named value of a message that says to whom a person has reassigned it: a key that
 /// [`Identifier::key`] made.
 pub const REASSIGNED: &str = "reassigned";
@@ -17,19 +19,19 @@ pub const UNDO: &str = "hilum.undo";
 #[derive(Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Identifier {
     /// The number (CX-1, EI-1).
-    pub value: String,
+    pub value: SmolStr,
     /// Who assigned it (CX-4, EI-2), as the system's file names it; empty if nobody says.
-    pub authority: String,
+    pub authority: SmolStr,
     /// Its type (CX-5, table 0203), such as `MR`; `placer` or `filler` of an order.
-    pub kind: String,
+    pub kind: SmolStr,
 }
 
 impl Identifier {
     /// An identifier.
     pub fn new(
-        value: impl Into<String>,
-        authority: impl Into<String>,
-        kind: impl Into<String>,
+        value: impl Into<SmolStr>,
+        authority: impl Into<SmolStr>,
+        kind: impl Into<SmolStr>,
     ) -> Self {
         Self {
             value: value.into(),
@@ -40,21 +42,20 @@ impl Identifier {
 
     /// The key of its record: authority, type and number.
     #[must_use]
-    pub fn key(&self) -> String {
-        let mut key =
-            String::with_capacity(self.authority.len() + self.kind.len() + self.value.len() + 2);
+    pub fn key(&self) -> SmolStr {
+        let mut key = SmolStrBuilder::new();
         escape(&self.authority, &mut key);
         key.push('|');
         escape(&self.kind, &mut key);
         key.push('|');
         escape(&self.value, &mut key);
-        key
+        key.finish()
     }
 
     /// The identifier of a key that [`Identifier::key`] made.
     #[must_use]
     pub fn of_key(key: &str) -> Option<Self> {
-        let mut parts = [String::new(), String::new(), String::new()];
+        let mut parts = [const { SmolStrBuilder::new() }; 3];
         let mut at = 0;
         let mut chars = key.chars();
         while let Some(char) = chars.next() {
@@ -65,7 +66,7 @@ impl Identifier {
                 other => part.push(other),
             }
         }
-        let [authority, kind, value] = parts;
+        let [authority, kind, value] = parts.map(|part| part.finish());
         (at == 2).then_some(Self {
             value,
             authority,
@@ -76,12 +77,15 @@ impl Identifier {
     /// What deliveries are kept in order by: authority and number, without the type, which one
     /// system writes and the other leaves out.
     #[must_use]
-    pub fn lane(&self) -> String {
-        format!("{}|{}", self.authority, self.value)
+    pub fn lane(&self) -> SmolStr {
+        format_smolstr!("{}|{}", self.authority, self.value)
     }
 }
 
-fn escape(text: &str, out: &mut String) {
+fn escape(text: &str, out: &mut SmolStrBuilder) {
+    if !text.contains(['|', '\\']) {
+        return out.push_str(text);
+    }
     for char in text.chars() {
         if matches!(char, '|' | '\\') {
             out.push('\\');

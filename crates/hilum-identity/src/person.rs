@@ -3,6 +3,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
@@ -10,20 +11,20 @@ use unicode_normalization::char::is_combining_mark;
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Person {
     /// Family name (XPN-1.1).
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub family: String,
+    #[serde(default, skip_serializing_if = "SmolStr::is_empty")]
+    pub family: SmolStr,
     /// Given name (XPN-2).
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub given: String,
+    #[serde(default, skip_serializing_if = "SmolStr::is_empty")]
+    pub given: SmolStr,
     /// Birth date, `YYYYMMDD`, `YYYYMM` or `YYYY`.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub birth: String,
+    #[serde(default, skip_serializing_if = "SmolStr::is_empty")]
+    pub birth: SmolStr,
     /// Administrative sex (table 0001); `U` and what is not known count as not given.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub sex: String,
+    #[serde(default, skip_serializing_if = "SmolStr::is_empty")]
+    pub sex: SmolStr,
     /// Which of those born together it is (PID-25), as [`birth_order`] reads it.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub birth_order: String,
+    #[serde(default, skip_serializing_if = "SmolStr::is_empty")]
+    pub birth_order: SmolStr,
 }
 
 /// Names and dates of birth are content.
@@ -110,18 +111,18 @@ impl Person {
 /// A birth order as it is compared: `01` is `1`, `a` is `A`, and `0` says nothing (PID-25 is a number
 /// from 1, HL7 v2.5.1 §3.4.2.25; some systems count in letters).
 #[must_use]
-pub fn birth_order(text: &str) -> String {
+pub fn birth_order(text: &str) -> SmolStr {
     let text = text.trim().trim_start_matches('0');
     let is_letter = text.len() == 1 && text.bytes().all(|byte| byte.is_ascii_alphabetic());
     let is_number = (1..=2).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
     match is_letter || is_number {
-        true => text.to_ascii_uppercase(),
-        false => String::new(),
+        true => text.to_ascii_uppercase().into(),
+        false => SmolStr::default(),
     }
 }
 
 /// Letters and digits alone, in capitals and without accents.
-fn spelling(text: &str) -> String {
+fn spelling(text: &str) -> SmolStr {
     text.nfd()
         .filter(|char| !is_combining_mark(*char))
         .flat_map(char::to_uppercase)
@@ -141,7 +142,7 @@ fn spelling(text: &str) -> String {
         .collect()
 }
 
-fn parts(text: &str) -> Vec<String> {
+fn parts(text: &str) -> Vec<SmolStr> {
     text.split(|char: char| !char.is_alphanumeric() && char != '\'' && !is_combining_mark(char))
         .map(spelling)
         .filter(|part| !part.is_empty())
@@ -170,7 +171,7 @@ fn family(one: &str, other: &str) -> bool {
         return true;
     }
     let (one, other) = (parts(one), parts(other));
-    let within = |few: &[String], many: &[String]| few.iter().all(|part| many.contains(part));
+    let within = |few: &[SmolStr], many: &[SmolStr]| few.iter().all(|part| many.contains(part));
     within(&one, &other) || within(&other, &one)
 }
 
@@ -193,13 +194,13 @@ fn dates(one: &str, other: &str) -> Likeness {
     if one == other && one.starts_with(|first: char| first.is_ascii_digit()) {
         return Likeness::Same;
     }
-    let one: String = one.chars().filter(char::is_ascii_digit).take(8).collect();
-    let other: String = other.chars().filter(char::is_ascii_digit).take(8).collect();
+    let one: SmolStr = one.chars().filter(char::is_ascii_digit).take(8).collect();
+    let other: SmolStr = other.chars().filter(char::is_ascii_digit).take(8).collect();
     if one.is_empty() || other.is_empty() {
         Likeness::Unsaid
     } else if one == other {
         Likeness::Same
-    } else if one.starts_with(&other) || other.starts_with(&one) {
+    } else if one.starts_with(&*other) || other.starts_with(&*one) {
         Likeness::Partly
     } else {
         Likeness::Other
@@ -222,7 +223,7 @@ mod tests {
     use super::*;
 
     fn person(text: &str) -> Person {
-        let mut parts = text.split('^').map(str::to_owned);
+        let mut parts = text.split('^').map(SmolStr::new);
         let mut next = || parts.next().unwrap_or_default();
         Person {
             family: next(),

@@ -13,6 +13,7 @@ use hilum_component::StepContext;
 use hilum_message::SourceTime;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use smol_str::SmolStr;
 
 use crate::aside::Aside;
 use crate::event::VisitStatus;
@@ -24,22 +25,25 @@ pub trait Memory {
     /// The value of a key.
     fn read(&mut self, scope: &str, key: &str) -> Option<Bytes>;
     /// Makes ready what will be read, where that costs less for all at once.
-    fn fetch(&mut self, _names: &[(&'static str, String)]) {}
+    fn fetch(&mut self, _names: &[(&'static str, SmolStr)]) {}
     /// Changes a value; `None` removes it.
-    fn write(&mut self, scope: &'static str, key: &str, value: Option<Bytes>);
+    fn write(&mut self, scope: &'static str, key: &SmolStr, value: Option<Bytes>);
     /// A row that was read or changed before, where somebody keeps them ([`Rows`]).
     fn recall(&mut self, _scope: &str, _key: &str) -> Option<Rc<dyn Any>> {
         None
     }
     /// Keeps a row that was read.
-    fn keep(&mut self, _scope: &'static str, _key: &str, _row: Rc<dyn Any>) {}
+    fn keep(&mut self, _scope: &'static str, _key: &SmolStr, _row: Rc<dyn Any>) {}
     /// Changes a row.
-    fn change(&mut self, scope: &'static str, key: &str, row: Changed) {
+    fn change(&mut self, scope: &'static str, key: &SmolStr, row: Changed) {
         if let Some(bytes) = row.encoded() {
             self.write(scope, key, Some(bytes));
         }
     }
 }
+
+/// Most rows are shorter.
+const ENCODED_BYTES: usize = 1_024;
 
 /// A row that was changed and is not written yet.
 #[derive(Clone, Debug)]
@@ -53,9 +57,11 @@ impl Changed {
         Self {
             row: Rc::new(row),
             encode: |row| {
+                // What is kept is as long as it is: many rows lie in memory until they are folded.
+                let mut text = Vec::with_capacity(ENCODED_BYTES);
                 // Texts, numbers and lists of them can always be written.
-                let bytes = serde_json::to_vec(row.downcast_ref::<R>()?).ok()?;
-                Some(bytes.into())
+                serde_json::to_writer(&mut text, row.downcast_ref::<R>()?).ok()?;
+                Some(Bytes::copy_from_slice(&text))
             },
         }
     }
@@ -73,7 +79,7 @@ pub struct Rows(Vec<Kept>);
 #[derive(Debug)]
 struct Kept {
     scope: &'static str,
-    key: String,
+    key: SmolStr,
     what: What,
 }
 
@@ -110,13 +116,13 @@ impl Rows {
         Some(&found.what)
     }
 
-    fn set(&mut self, scope: &'static str, key: &str, what: What) {
+    fn set(&mut self, scope: &'static str, key: &SmolStr, what: What) {
         let mut kept = self.0.iter_mut();
-        match kept.find(|kept| kept.key == key && kept.scope == scope) {
+        match kept.find(|kept| kept.key == *key && kept.scope == scope) {
             Some(kept) => kept.what = what,
             None => self.0.push(Kept {
                 scope,
-                key: key.to_owned(),
+                key: key.clone(),
                 what,
             }),
         }
@@ -137,11 +143,11 @@ impl Memory for Over<'_> {
         }
     }
 
-    fn fetch(&mut self, names: &[(&'static str, String)]) {
+    fn fetch(&mut self, names: &[(&'static str, SmolStr)]) {
         self.memory.fetch(names);
     }
 
-    fn write(&mut self, scope: &'static str, key: &str, value: Option<Bytes>) {
+    fn write(&mut self, scope: &'static str, key: &SmolStr, value: Option<Bytes>) {
         self.rows.set(scope, key, What::Value(value));
     }
 
@@ -153,11 +159,11 @@ impl Memory for Over<'_> {
         }
     }
 
-    fn keep(&mut self, scope: &'static str, key: &str, row: Rc<dyn Any>) {
+    fn keep(&mut self, scope: &'static str, key: &SmolStr, row: Rc<dyn Any>) {
         self.rows.set(scope, key, What::Read(row));
     }
 
-    fn change(&mut self, scope: &'static str, key: &str, row: Changed) {
+    fn change(&mut self, scope: &'static str, key: &SmolStr, row: Changed) {
         self.rows.set(scope, key, What::Changed(row));
     }
 }
@@ -167,13 +173,13 @@ impl Memory for StepContext<'_> {
         self.get(scope, key)
     }
 
-    fn fetch(&mut self, names: &[(&'static str, String)]) {
+    fn fetch(&mut self, names: &[(&'static str, SmolStr)]) {
         StepContext::fetch(self, names);
     }
 
-    fn write(&mut self, scope: &'static str, key: &str, value: Option<Bytes>) {
+    fn write(&mut self, scope: &'static str, key: &SmolStr, value: Option<Bytes>) {
         let until = remembered_until(scope, self.arrived_ms).filter(|_| value.is_some());
-        self.put(scope, key, value, until);
+        self.put(scope, key.clone(), value, until);
     }
 }
 
@@ -195,8 +201,8 @@ impl Memory for BTreeMap<(String, String), Bytes> {
         self.get(&(scope.to_owned(), key.to_owned())).cloned()
     }
 
-    fn write(&mut self, scope: &'static str, key: &str, value: Option<Bytes>) {
-        let key = (scope.to_owned(), key.to_owned());
+    fn write(&mut self, scope: &'static str, key: &SmolStr, value: Option<Bytes>) {
+        let key = (scope.to_owned(), key.to_string());
         match value {
             Some(value) => drop(self.insert(key, value)),
             None => drop(self.remove(&key)),
@@ -218,7 +224,7 @@ pub trait Row: Serialize + DeserializeOwned + Clone + 'static {
 }
 
 /// The row of a key.
-pub fn read<R: Row>(memory: &mut dyn Memory, key: &str) -> Result<Option<Rc<R>>, Unreadable> {
+pub fn read<R: Row>(memory: &mut dyn Memory, key: &SmolStr) -> Result<Option<Rc<R>>, Unreadable> {
     if let Some(row) = memory.recall(R::SCOPE, key)
         && let Ok(row) = row.downcast::<R>()
     {
@@ -234,7 +240,7 @@ pub fn read<R: Row>(memory: &mut dyn Memory, key: &str) -> Result<Option<Rc<R>>,
 }
 
 /// Writes the row of a key.
-pub fn write<R: Row>(memory: &mut dyn Memory, key: &str, row: R) {
+pub fn write<R: Row>(memory: &mut dyn Memory, key: &SmolStr, row: R) {
     memory.change(R::SCOPE, key, Changed::of(row));
 }
 
@@ -299,40 +305,40 @@ pub enum Standing {
 #[serde(rename_all = "kebab-case")]
 pub struct Patient {
     /// Its id, which never derives from the identifier and stays when that changes.
-    pub id: String,
+    pub id: SmolStr,
     /// Family and given name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub name: Option<Said<(String, String)>>,
+    pub name: Option<Said<(SmolStr, SmolStr)>>,
     /// Birth date.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub birth: Option<Said<String>>,
+    pub birth: Option<Said<SmolStr>>,
     /// Sex.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sex: Option<Said<String>>,
+    pub sex: Option<Said<SmolStr>>,
     /// What it stands for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub standing: Option<Said<Standing>>,
     /// Which of those born together it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub birth_order: Option<Said<String>>,
+    pub birth_order: Option<Said<SmolStr>>,
     /// The key of the mother's record.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub mother: Option<Said<String>>,
+    pub mother: Option<Said<SmolStr>>,
     /// One of several born together.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub multiple_birth: bool,
     /// The keys of those whose registrations named it as the mother, at most [`CHILDREN_MAX`].
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
-    pub children: BTreeSet<String>,
+    pub children: BTreeSet<SmolStr>,
     /// The key of the record that it was merged into.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub into: Option<String>,
+    pub into: Option<SmolStr>,
     /// The keys of records of the same person.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
-    pub links: BTreeSet<String>,
+    pub links: BTreeSet<SmolStr>,
     /// The newest events that changed its links, at most [`EVENTS_KEPT`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub events: Vec<String>,
+    pub events: Vec<SmolStr>,
     /// What registrations have said of it.
     #[serde(default, skip_serializing_if = "Aside::is_empty")]
     pub(crate) told: Aside,
@@ -350,7 +356,7 @@ impl Patient {
     #[must_use]
     pub fn person(&self) -> Person {
         let (family, given) = self.name.clone().map(|said| said.value).unwrap_or_default();
-        let text = |said: &Option<Said<String>>| {
+        let text = |said: &Option<Said<SmolStr>>| {
             said.as_ref()
                 .map(|said| said.value.clone())
                 .unwrap_or_default()
@@ -427,10 +433,10 @@ impl Row for Patient {
 #[serde(rename_all = "kebab-case")]
 pub struct Visit {
     /// Its id.
-    pub id: String,
+    pub id: SmolStr,
     /// The keys of its patient, as the message that told of it gave them.
     #[serde(default)]
-    pub patients: BTreeSet<String>,
+    pub patients: BTreeSet<SmolStr>,
     /// What it is.
     pub status: VisitStatus,
     /// When it became what it is.
@@ -438,20 +444,20 @@ pub struct Visit {
     pub as_of: SourceTime,
     /// The key of the one that it was merged into.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub into: Option<String>,
+    pub into: Option<SmolStr>,
     /// Since when it is a mistake that was merged; one that only has another number is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) given_up: Option<Time>,
     /// The messages that said something of it from before it was given up and came later, at most
     /// [`LATE_KEPT`]: nothing of them is known of the one that stays.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
-    pub(crate) late: BTreeSet<String>,
+    pub(crate) late: BTreeSet<SmolStr>,
     /// The key of its account.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub account: Option<String>,
+    pub account: Option<SmolStr>,
     /// Of an account: the keys of its visits, at most [`VISITS_KEPT`].
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
-    pub(crate) visits: BTreeSet<String>,
+    pub(crate) visits: BTreeSet<SmolStr>,
     /// What registrations have said of it.
     #[serde(default, skip_serializing_if = "Aside::is_empty")]
     pub(crate) told: Aside,
@@ -482,7 +488,7 @@ impl Row for Visit {
 pub struct Order {
     /// The keys of its patient.
     #[serde(default)]
-    pub patients: BTreeSet<String>,
+    pub patients: BTreeSet<SmolStr>,
     /// It was cancelled, discontinued or replaced.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub cancelled: bool,
@@ -536,7 +542,7 @@ pub struct LinkEvent {
     pub changes: Vec<LinkChange>,
     /// The event that undid it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub undone_by: Option<String>,
+    pub undone_by: Option<SmolStr>,
 }
 
 impl Row for LinkEvent {
@@ -551,46 +557,46 @@ pub enum LinkChange {
     /// A patient was merged into another one, or is no longer.
     PatientInto {
         /// The patient's key.
-        key: String,
+        key: SmolStr,
         /// Into which before.
-        before: Option<String>,
+        before: Option<SmolStr>,
         /// Into which now.
-        after: Option<String>,
+        after: Option<SmolStr>,
     },
     /// Two patients are the same person, or are not.
     Linked {
         /// The one.
-        key: String,
+        key: SmolStr,
         /// The other.
-        other: String,
+        other: SmolStr,
         /// They are now.
         linked: bool,
     },
     /// A visit or account was merged into another one, or is no longer.
     VisitInto {
         /// Its key.
-        key: String,
+        key: SmolStr,
         /// Into which before.
-        before: Option<String>,
+        before: Option<SmolStr>,
         /// Into which now.
-        after: Option<String>,
+        after: Option<SmolStr>,
     },
     /// A visit or account has other patients.
     VisitOf {
         /// Its key.
-        key: String,
+        key: SmolStr,
         /// Of whom before.
-        before: BTreeSet<String>,
+        before: BTreeSet<SmolStr>,
         /// Of whom now.
-        after: BTreeSet<String>,
+        after: BTreeSet<SmolStr>,
     },
     /// A visit belongs to another account.
     AccountOf {
         /// The visit's key.
-        key: String,
+        key: SmolStr,
         /// Which before.
-        before: Option<String>,
+        before: Option<SmolStr>,
         /// Which now.
-        after: Option<String>,
+        after: Option<SmolStr>,
     },
 }

@@ -2,6 +2,8 @@
 
 use std::rc::Rc;
 
+use smol_str::SmolStr;
+
 use crate::assess::{Facts, Kind, OrderFacts};
 use crate::event::{Act, Event};
 use crate::identifier::Identifier;
@@ -179,7 +181,7 @@ fn remember_visit(
         let is_told = is_visit && facts.kind == Kind::Registration;
         if is_told && row.late.len() < LATE_KEPT && !row.late.contains(by) {
             let mut row = Visit::clone(&row);
-            row.late.insert(by.to_owned());
+            row.late.insert(by.into());
             write(memory, &own, row);
         }
         return Ok(());
@@ -214,7 +216,11 @@ fn remember_visit(
 }
 
 /// Notes the visits of an account, which go with it to another patient.
-fn remember_in(memory: &mut dyn Memory, account: &str, visit: String) -> Result<(), LinkError> {
+fn remember_in(
+    memory: &mut dyn Memory,
+    account: &SmolStr,
+    visit: SmolStr,
+) -> Result<(), LinkError> {
     let (key, row) = surviving_visit(memory, account)?;
     let Some(row) = row.filter(|row| row.visits.len() < VISITS_KEPT) else {
         return Ok(());

@@ -5,6 +5,8 @@
 //! what can be told to a reader without taking back something that stays in the record: a final
 //! result changes by a correction, a deletion or a withdrawal, and by nothing less.
 
+use smol_str::SmolStr;
+
 /// How an observation stands (OBX-11, table 0085).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Status {
@@ -191,16 +193,16 @@ pub fn order_change(code: &str) -> OrderChange {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ObservationKey {
     /// OBX-3: code and system, or the text if there is no code.
-    pub code: String,
+    pub code: SmolStr,
     /// OBX-4.
-    pub sub: String,
+    pub sub: SmolStr,
     /// OBX-14, if it must tell two of one message apart.
-    pub time: Option<String>,
+    pub time: Option<SmolStr>,
 }
 
 /// The keys of the observations of one order in one message, each given as code, sub-id and time.
 #[must_use]
-pub fn observation_keys(all: &[(String, String, String)]) -> Vec<ObservationKey> {
+pub fn observation_keys(all: &[(SmolStr, SmolStr, SmolStr)]) -> Vec<ObservationKey> {
     let mut count = std::collections::BTreeMap::new();
     for (code, sub, _) in all {
         *count.entry((code, sub)).or_insert(0_usize) += 1;
@@ -295,9 +297,9 @@ mod tests {
     #[test]
     fn observations_are_told_apart_by_code_and_sub_id_and_only_then_by_time() {
         let all = [
-            ("NA^L".to_owned(), String::new(), "1".to_owned()),
-            ("K^L".to_owned(), String::new(), "1".to_owned()),
-            ("K^L".to_owned(), String::new(), "2".to_owned()),
+            ("NA^L".into(), SmolStr::default(), "1".into()),
+            ("K^L".into(), SmolStr::default(), "1".into()),
+            ("K^L".into(), SmolStr::default(), "2".into()),
         ];
         let keys = observation_keys(&all);
         assert_eq!(keys[0].time, None);

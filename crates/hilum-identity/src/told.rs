@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use hilum_message::{MessageId, SourceTime};
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
 
 use crate::aside::Aside;
 use crate::assess::{Facts, is_given_up};
@@ -45,7 +46,7 @@ struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
 /// A field, a list or an item of one (`AL1:…`) by its name, with its value; without one it is a list, or
 /// cannot be kept. A list with the value [`NULL`] is deleted.
-pub type Field<'a> = (Cow<'a, str>, Option<Cow<'a, str>>);
+pub type Field<'a> = (SmolStr, Option<Cow<'a, str>>);
 
 /// What newer messages have said.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -219,7 +220,7 @@ fn take_in<R: Row>(
             lists.insert(&**name);
         } else if let Some(known) = known.newest(name) {
             let value = known.value.map(str::to_owned);
-            newer.said.insert(name.clone().into_owned(), value);
+            newer.said.insert(name.to_string(), value);
             // A list of which newer messages have told items was told as a whole until then.
             if list_of(name).is_some() || tells_later(name) {
                 continue;
@@ -281,8 +282,8 @@ fn in_place_of<R: Row>(
     let known = Known::of(&told);
     for (name, _) in fields {
         let value = known.get(name).and_then(|known| known.value);
-        let name = name.clone().into_owned();
-        newer.said.insert(name, value.map(str::to_owned));
+        let value = value.map(str::to_owned);
+        newer.said.insert(name.to_string(), value);
     }
     Ok(())
 }

@@ -1,8 +1,7 @@
 //! What can go wrong, as far as a caller has to do something different.
 
-use std::sync::Arc;
-
 use hilum_db::{DbClass, DbError};
+use smol_str::SmolStr;
 
 /// Why a message was not accepted.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -46,9 +45,9 @@ pub enum AcceptError {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StaleRead {
     /// The scope.
-    pub scope: Arc<str>,
+    pub scope: SmolStr,
     /// The key.
-    pub key: Arc<str>,
+    pub key: SmolStr,
     /// Its version now.
     pub version: u64,
 }

@@ -7,6 +7,7 @@ use hilum_message::{
     Accepted, BlobRef, DeliveryId, IndexToken, MessageId, Metadata, OrderKey, Payload, PlanDigest,
 };
 use smallvec::SmallVec;
+use smol_str::SmolStr;
 
 /// The order keys of a delivery; most have one or two.
 pub type OrderKeys = SmallVec<[OrderKey; 2]>;
@@ -137,7 +138,7 @@ pub struct Hold {
     /// When it comes back by itself, Unix milliseconds.
     pub until_ms: Option<u64>,
     /// The state key whose change brings it back.
-    pub wake: Option<(Arc<str>, Arc<str>)>,
+    pub wake: Option<(SmolStr, SmolStr)>,
     /// The order keys that it blocks.
     pub keys: OrderKeys,
 }
@@ -172,9 +173,9 @@ pub struct NewDelivery {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StateRead {
     /// The scope.
-    pub scope: Arc<str>,
+    pub scope: SmolStr,
     /// The key.
-    pub key: Arc<str>,
+    pub key: SmolStr,
     /// The commit sequence that wrote it; 0 if it was not there.
     pub version: u64,
 }
@@ -183,9 +184,9 @@ pub struct StateRead {
 #[derive(Clone, PartialEq, Eq)]
 pub struct StateWrite {
     /// The scope.
-    pub scope: Arc<str>,
+    pub scope: SmolStr,
     /// The key.
-    pub key: Arc<str>,
+    pub key: SmolStr,
     /// The new value; none removes it.
     pub value: Option<Bytes>,
     /// When it is forgotten, Unix milliseconds.
@@ -204,9 +205,9 @@ impl std::fmt::Debug for StateWrite {
 #[derive(Clone)]
 pub struct StateMerge {
     /// The scope.
-    pub scope: Arc<str>,
+    pub scope: SmolStr,
     /// The key.
-    pub key: Arc<str>,
+    pub key: SmolStr,
     /// What is added.
     pub value: Bytes,
     /// When the value is forgotten, Unix milliseconds.
@@ -226,9 +227,9 @@ impl std::fmt::Debug for StateMerge {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TimerWrite {
     /// The scope.
-    pub scope: Arc<str>,
+    pub scope: SmolStr,
     /// The key.
-    pub key: Arc<str>,
+    pub key: SmolStr,
     /// When it is due, Unix milliseconds; none removes it.
     pub due_ms: Option<u64>,
 }
@@ -391,7 +392,7 @@ pub struct CommittedMessage {
     /// Timers that it set or removed.
     pub timers: Vec<TimerWrite>,
     /// State keys that it changed.
-    pub changed: Vec<(Arc<str>, Arc<str>)>,
+    pub changed: Vec<(SmolStr, SmolStr)>,
 }
 
 /// Is told about every commit, by the writer's thread and in commit order: return quickly.

@@ -13,6 +13,7 @@ use hilum_identity::{
 use hilum_message::MessageId;
 use http::StatusCode;
 use serde_json::{Value, json};
+use smol_str::SmolStr;
 
 use super::operate::{FORCE, REASON, done, old_state, parse, reason, told};
 use super::{Admin, ApiError, Call, Entry, Reply};
@@ -85,7 +86,7 @@ impl Memory for Links<'_, '_> {
         self.0.get(scope, key)
     }
 
-    fn write(&mut self, scope: &'static str, key: &str, value: Option<Bytes>) {
+    fn write(&mut self, scope: &'static str, key: &SmolStr, value: Option<Bytes>) {
         let until = remembered_until(scope, self.0.now_ms).filter(|_| value.is_some());
         self.0.put(scope, key, value, until);
     }
@@ -162,7 +163,7 @@ fn reassign(admin: Arc<Admin>, call: Call) -> Answer {
     Box::pin(async move {
         let message = parse(&call, "message")?;
         let patient = identifier(&call)?;
-        let values = vec![(REASSIGNED.to_owned(), patient.key())];
+        let values = vec![(REASSIGNED.to_owned(), patient.key().into())];
         admin
             .engine
             .held(
@@ -202,7 +203,7 @@ fn take_back(admin: Arc<Admin>, call: Call) -> Answer {
             let again = again.map_err(told)?;
             let undone = engine
                 .edit_state("looked at", |state| {
-                    let row = read::<LinkEvent>(&mut Links(state), event)?;
+                    let row = read::<LinkEvent>(&mut Links(state), &event.into())?;
                     Ok::<_, LinkError>(row.and_then(|row| row.undone_by.clone()))
                 })
                 .await
@@ -252,7 +253,7 @@ enum Tried {
 
 /// Takes an event back and fails, so that nothing is written.
 fn tried(state: &mut StateEdit<'_>, event: &str) -> Result<(), Tried> {
-    let by = read::<LinkEvent>(&mut Links(state), event)
+    let by = read::<LinkEvent>(&mut Links(state), &event.into())
         .map_err(|error| Tried::Refused(error.into()))?
         .map_or_else(String::new, |row| row.by.clone());
     let cause = cause(state, "");

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use hilum_message::{IndexToken, MessageId, Metadata, OrderKey, Payload};
+use smol_str::SmolStr;
 
 use super::{ClockReading, Incoming};
 use crate::{
@@ -126,7 +127,7 @@ pub struct Hold {
     /// When it goes on by itself, Unix milliseconds.
     pub until_ms: Option<u64>,
     /// A state key (scope, key) whose change lets it go on.
-    pub wake: Option<(String, String)>,
+    pub wake: Option<(SmolStr, SmolStr)>,
 }
 
 /// One delivery, fixed at acceptance.

@@ -5,6 +5,8 @@
 //! gets another person (PID-2, before MRG-4). A patient never keeps the number of the person with whom
 //! theirs was.
 
+use std::borrow::Cow;
+
 use hilum_fhir::At;
 use hilum_fhir::definitions::{Definitions, TypeId};
 use hilum_message::as_of;
@@ -168,7 +170,8 @@ impl Run<'_, '_> {
         let each = field.into_iter().flat_map(|field| field.children());
         let each = each.filter_map(|part| {
             let authority = part.said(&[4, 1]).or_else(|| part.said(&[4, 2]));
-            Some((part.said(&[1])?, authority))
+            let authority = authority.map(Cow::into_owned);
+            Some((part.said(&[1])?.into_owned(), authority))
         });
         each.collect()
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use hilum_component::{Acknowledge, Arrival, ChannelPlan, Incoming, Released, Reply};
 use hilum_message::{Accepted, MessageId};
+use smol_str::SmolStr;
 
 use crate::Core;
 use crate::stale::{Outdated, WhenOlder};
@@ -43,9 +44,9 @@ pub(crate) enum Origin {
     /// A timer that is due; it is removed with the message.
     Timer {
         /// The scope of the timer.
-        scope: Arc<str>,
+        scope: SmolStr,
         /// Its key.
-        key: Arc<str>,
+        key: SmolStr,
     },
 }
 

@@ -8,6 +8,7 @@ use hilum_component::{
 };
 use hilum_fhirpath::NoHost;
 use hilum_message::MessageId;
+use smol_str::SmolStr;
 use tokio::sync::oneshot;
 
 use super::delivered::{Wait, Waited, not_delivered};
@@ -284,8 +285,8 @@ fn narrow(plan: &ChannelPlan, origin: &Origin, processed: &mut Processed) {
                 .retain(|delivery| !answers.contains(&&delivery.destination));
         }
         Origin::Timer { scope, key } => processed.timers.push(TimerChange {
-            scope: scope.to_string(),
-            key: key.to_string(),
+            scope: scope.clone(),
+            key: key.clone(),
             due_ms: None,
         }),
         Origin::Source | Origin::Linked { .. } | Origin::Received { .. } => {}
@@ -485,8 +486,8 @@ pub(crate) async fn processed(
     incoming: Incoming,
 ) -> Option<Processed> {
     let origin = Origin::Timer {
-        scope: Arc::default(),
-        key: Arc::default(),
+        scope: SmolStr::default(),
+        key: SmolStr::default(),
     };
     match work(core, channel, plan, incoming, &origin).await? {
         Worked::New(processed, _) => Some(*processed),

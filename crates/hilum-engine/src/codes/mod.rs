@@ -14,6 +14,7 @@ use bytes::Bytes;
 use hilum_component::{Processed, UnmappedCode, UnmappedFate};
 use hilum_journal::{Journal, JournalError, StateMerge, StateWrite};
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
 
 use crate::operate::OperateError;
 use crate::runtime::Core;
@@ -98,7 +99,7 @@ pub(crate) struct Codes(Mutex<BTreeMap<Arc<str>, OfChannel>>);
 #[derive(Debug, Default)]
 struct OfChannel {
     /// Codes, with the moment from which on each is forgotten.
-    known: HashMap<Arc<str>, u64>,
+    known: HashMap<SmolStr, u64>,
     /// When those that are over were last left out.
     swept_ms: u64,
     /// New codes that nobody was told of.
@@ -175,7 +176,7 @@ impl Codes {
                     continue;
                 }
                 room -= 1;
-                of.known.insert(Arc::clone(&key), until_ms);
+                of.known.insert(key.clone(), until_ms);
                 // What a site keeps or gives a default on purpose is no news.
                 if matches!(
                     code.fate,
@@ -223,7 +224,7 @@ impl Codes {
         Some(std::mem::take(&mut of.new))
     }
 
-    fn forget(&self, keys: &[Arc<str>]) {
+    fn forget(&self, keys: &[SmolStr]) {
         let mut all = self.lock();
         for of in all.values_mut() {
             for key in keys {
@@ -257,7 +258,7 @@ impl Engine {
         let fits = |wanted: &Option<String>, value: &str| {
             wanted.as_ref().is_none_or(|wanted| wanted == value)
         };
-        let keys: Vec<Arc<str>> = stored(core, which.channel.as_deref())?
+        let keys: Vec<SmolStr> = stored(core, which.channel.as_deref())?
             .into_iter()
             .filter(|(_, found)| fits(&which.table, &found.table) && fits(&which.code, &found.code))
             .map(|(key, _)| key)
@@ -266,8 +267,8 @@ impl Engine {
             return Ok(0);
         }
         let writes = keys.iter().map(|key| StateWrite {
-            scope: Arc::from(SCOPE),
-            key: Arc::clone(key),
+            scope: SmolStr::new_static(SCOPE),
+            key: key.clone(),
             value: None,
             expires_ms: None,
         });
@@ -284,7 +285,7 @@ impl Engine {
     }
 }
 
-fn stored(core: &Core, channel: Option<&str>) -> Result<Vec<(Arc<str>, Unmapped)>, JournalError> {
+fn stored(core: &Core, channel: Option<&str>) -> Result<Vec<(SmolStr, Unmapped)>, JournalError> {
     let prefix = channel.map_or(String::new(), |channel| format!("{channel}{BETWEEN}"));
     let found = core.journal.state_of(SCOPE, &prefix, STORED_MAX)?;
     let read = found.into_iter().filter_map(|(key, value)| {
@@ -305,7 +306,7 @@ fn stored(core: &Core, channel: Option<&str>) -> Result<Vec<(Arc<str>, Unmapped)
     Ok(read.collect())
 }
 
-fn key(channel: &str, sender: &str, code: &UnmappedCode) -> Arc<str> {
+fn key(channel: &str, sender: &str, code: &UnmappedCode) -> SmolStr {
     let parts = [sender, &code.table, &code.field, &code.system, &code.code];
     let mut key = channel.to_owned();
     for part in parts {
@@ -326,7 +327,7 @@ fn name(text: &str) -> String {
 }
 
 fn merge(
-    key: Arc<str>,
+    key: SmolStr,
     display: String,
     fate: UnmappedFate,
     count: u64,
@@ -342,7 +343,7 @@ fn merge(
         message: processed.id.to_string(),
     };
     Some(StateMerge {
-        scope: Arc::from(SCOPE),
+        scope: SmolStr::new_static(SCOPE),
         key,
         // Names, numbers and a text: it can always be written.
         value: Bytes::from(serde_json::to_vec(&seen).ok()?),

@@ -13,6 +13,7 @@ use std::time::Duration;
 use hilum_component::{Arrival, Disposition, Peer, Released, ReleasedBy, Stop};
 use hilum_journal::{Hold, StoredMessage, Timer};
 use hilum_message::{DeliveryId, MessageId, OrderKey};
+use smol_str::SmolStr;
 use tokio::sync::Notify;
 
 use crate::channel::{Channel, Origin, held_again, take_in};
@@ -47,7 +48,7 @@ pub(crate) struct HeldMessage {
     place: Place,
     pub(crate) step: usize,
     until_ms: Option<u64>,
-    wake: Option<(Arc<str>, Arc<str>)>,
+    wake: Option<(SmolStr, SmolStr)>,
     /// It is due: a key that it names has changed.
     due: bool,
     /// It has gone on as a batch whose parts are being committed; it ends with the last of them.
@@ -150,7 +151,7 @@ impl HeldMessages {
     }
 
     /// State keys changed: those who wait for them are due.
-    pub(crate) fn changed(&self, keys: &[(Arc<str>, Arc<str>)]) {
+    pub(crate) fn changed(&self, keys: &[(SmolStr, SmolStr)]) {
         let mut any = false;
         for held in self.lock().values_mut() {
             if held.wake.as_ref().is_some_and(|wake| keys.contains(wake)) {

@@ -31,6 +31,7 @@ pub(crate) use read::{
     stored_answer,
 };
 use request::requests;
+use smol_str::{SmolStr, format_smolstr};
 pub(crate) use values::{as_it_came, of_delivery};
 
 /// The channel under which the engine records what is not a message of a channel: what operators
@@ -236,8 +237,8 @@ pub(crate) async fn remember(
     value: Bytes,
 ) -> std::io::Result<()> {
     let write = StateWrite {
-        scope: Arc::from(SOURCE_SCOPE),
-        key: Arc::from(format!("{}/{key}", channel.name)),
+        scope: SmolStr::new_static(SOURCE_SCOPE),
+        key: format_smolstr!("{}/{key}", channel.name),
         value: Some(value),
         expires_ms: None,
     };
@@ -255,7 +256,7 @@ pub(crate) fn remembered(channel: &Channel, arrival: &Arrival) -> Option<StateCh
     let (key, value) = arrival.remembers.as_ref()?;
     Some(StateChange {
         scope: SOURCE_SCOPE.into(),
-        key: format!("{}/{key}", channel.name).into(),
+        key: format_smolstr!("{}/{key}", channel.name),
         value: Some(value.clone()),
         expires_ms: None,
     })

@@ -85,10 +85,7 @@ fn request(
     let hold = processed.hold.as_ref().map(|hold| Hold {
         step: Arc::from(hold.step.to_string()),
         until_ms: hold.until_ms,
-        wake: hold
-            .wake
-            .as_ref()
-            .map(|(scope, key)| (Arc::from(&**scope), Arc::from(&**key))),
+        wake: hold.wake.clone(),
         keys: processed.keys.iter().copied().collect(),
     });
     let metadata = for_row(&processed);
@@ -273,8 +270,8 @@ pub(super) fn write(change: StateChange) -> StateWrite {
 
 fn timer(timer: hilum_component::TimerChange) -> TimerWrite {
     TimerWrite {
-        scope: Arc::from(timer.scope),
-        key: Arc::from(timer.key),
+        scope: timer.scope,
+        key: timer.key,
         due_ms: timer.due_ms,
     }
 }

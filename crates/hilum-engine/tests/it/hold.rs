@@ -85,7 +85,7 @@ async fn the_clock_lets_nothing_go_on_that_meanwhile_waits_for_a_person() {
         Err(Halted::Hold {
             reason: "waits".to_owned(),
             until_ms: (!is_shut).then_some(context.arrived_ms + 3_600_000),
-            wake: Some(("gate".to_owned(), patient)),
+            wake: Some(("gate".into(), patient.into())),
         })
     });
     let site = plan([channel("lab", &sender)

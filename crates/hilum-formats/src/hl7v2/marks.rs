@@ -1,5 +1,7 @@
 //! What a message says of confidentiality, of test patients, of critical and of withdrawn results.
 
+use std::borrow::Cow;
+
 use hilum_component::{Labelled, Marks, TestPatients};
 use hilum_hl7v2::{Message, Part, Segment};
 
@@ -77,16 +79,19 @@ fn is_stat(segment: &Segment<'_>, field: u32, path: &[u32]) -> bool {
     let found = each(segment, field).filter_map(|part| text(&part, path));
     found
         .into_iter()
-        .any(|value| matches!(value.as_str(), "S" | "STAT"))
+        .any(|value| matches!(&*value, "S" | "STAT"))
 }
 
 /// MSH-11 (table 0103): T is training, D is debugging. What is empty is no test.
 fn processing(segment: &Segment<'_>) -> Option<&'static str> {
     let id = first(segment, 11, &[1])?;
-    matches!(id.as_str(), "T" | "D").then_some("MSH-11")
+    matches!(&*id, "T" | "D").then_some("MSH-11")
 }
 
 fn test_patient(segment: &Segment<'_>, rules: &[TestPatients]) -> Option<&'static str> {
+    if rules.is_empty() {
+        return None;
+    }
     let numbers: Vec<_> = each(segment, 3)
         .filter_map(|part| {
             let number = part.said(&[1])?;
@@ -135,7 +140,7 @@ fn labels(
         if !labels.is_empty() {
             marks.labels.push(Labelled {
                 field: name,
-                code,
+                code: code.into_owned(),
                 labels,
             });
         }
@@ -210,7 +215,7 @@ fn reason(code: &str) -> Vec<&'static str> {
 }
 
 /// The first components of a field's repetitions, in capitals; what is empty or null says nothing.
-fn values(segment: &Segment<'_>, field: u32) -> Vec<String> {
+fn values<'m>(segment: &Segment<'m>, field: u32) -> Vec<Cow<'m, str>> {
     each(segment, field)
         .filter_map(|part| text(&part, &[1]))
         .collect()
@@ -221,14 +226,21 @@ fn each<'m>(segment: &Segment<'m>, field: u32) -> impl Iterator<Item = Part<'m>>
     field.into_iter().flat_map(|field| field.children())
 }
 
-fn first(segment: &Segment<'_>, field: u32, path: &[u32]) -> Option<String> {
+fn first<'m>(segment: &Segment<'m>, field: u32, path: &[u32]) -> Option<Cow<'m, str>> {
     each(segment, field)
         .next()
         .and_then(|part| text(&part, path))
 }
 
-fn text(part: &Part<'_>, path: &[u32]) -> Option<String> {
-    Some(part.said(path)?.to_uppercase())
+fn text<'m>(part: &Part<'m>, path: &[u32]) -> Option<Cow<'m, str>> {
+    let said = part.said(path)?;
+    let is_upper = said
+        .bytes()
+        .all(|byte| byte.is_ascii() && !byte.is_ascii_lowercase());
+    Some(match is_upper {
+        true => said,
+        false => said.to_uppercase().into(),
+    })
 }
 
 #[cfg(test)]

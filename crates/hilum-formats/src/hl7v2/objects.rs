@@ -4,6 +4,7 @@
 //! observation (OBX-3 and OBX-4 within their order), as of OBR-22; documents (MDM) as of the time of
 //! the message. What a message lacks is MSH-7 instead. Other messages tell no state.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use hilum_component::{Object, ObjectKind, Offsets};
@@ -262,14 +263,17 @@ fn each<'m>(segment: &Segment<'m>, n: u32) -> impl Iterator<Item = Part<'m>> + u
 }
 
 fn first(segment: &Segment<'_>, n: u32, path: &[u32]) -> Option<String> {
-    each(segment, n).next()?.said(path)
+    each(segment, n).next()?.said(path).map(Cow::into_owned)
 }
 
 /// Extended composite ids (CX): id in component 1, authority in component 4.
 fn extended(segment: &Segment<'_>, n: u32) -> Numbers {
     let number = |part: Part<'_>| {
         let authority = part.said(&[4, 1]).or_else(|| part.said(&[4, 2]));
-        Some((part.said(&[1])?, authority))
+        Some((
+            part.said(&[1])?.into_owned(),
+            authority.map(Cow::into_owned),
+        ))
     };
     each(segment, n).filter_map(number).collect()
 }
@@ -279,7 +283,10 @@ fn extended(segment: &Segment<'_>, n: u32) -> Numbers {
 fn entities(segment: &Segment<'_>, n: u32, of: &str) -> Numbers {
     let number = |part: Part<'_>| {
         let authority = part.said(&[2]).or_else(|| part.said(&[3]));
-        Some((format!("{of} {}", part.said(&[1])?), authority))
+        Some((
+            format!("{of} {}", part.said(&[1])?),
+            authority.map(Cow::into_owned),
+        ))
     };
     each(segment, n).filter_map(number).collect()
 }

@@ -258,7 +258,7 @@ impl<'m> Part<'m> {
     /// The text of what is below it (component, subcomponent), without blanks around it. What is
     /// empty or null says nothing.
     #[must_use]
-    pub fn said(&self, below: &[u32]) -> Option<String> {
+    pub fn said(&self, below: &[u32]) -> Option<Cow<'m, str>> {
         let mut part = *self;
         for &n in below {
             part = part.nth(n)?;
@@ -266,9 +266,11 @@ impl<'m> Part<'m> {
         if part.is_blank() || part.is_null() {
             return None;
         }
-        let text = part.text();
-        let text = text.trim();
-        (!text.is_empty()).then(|| text.to_owned())
+        let text = match part.text() {
+            Cow::Borrowed(text) => Cow::Borrowed(text.trim()),
+            Cow::Owned(text) => Cow::Owned(text.trim().to_owned()),
+        };
+        Some(text).filter(|text| !text.is_empty())
     }
 
     /// The first value in it: what stands in front of any separator of a lower level; and whether

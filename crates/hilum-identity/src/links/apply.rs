@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
+use smol_str::SmolStr;
+
 use super::change::{Ids, make, patient_of, record, visit_of};
 use super::twins::born_together;
 use super::{Cause, LinkError, Sides, surviving_visit, survivor};
@@ -85,12 +87,12 @@ impl Changes<'_> {
         Ok(())
     }
 
-    fn patient(&mut self, act: Act, victim: &str, into: &str) -> Result<(), LinkError> {
+    fn patient(&mut self, act: Act, victim: &SmolStr, into: &SmolStr) -> Result<(), LinkError> {
         if victim == into {
             return Ok(());
         }
         let (into, survivor_row) = survivor(self.memory, into)?;
-        if into == victim {
+        if into == *victim {
             return Err(LinkError::Circle);
         }
         let row: Option<Rc<Patient>> = read(self.memory, victim)?;
@@ -121,7 +123,7 @@ impl Changes<'_> {
         };
         write(self.memory, &into, own);
         self.make(LinkChange::PatientInto {
-            key: victim.to_owned(),
+            key: victim.clone(),
             before,
             after: Some(into),
         })
@@ -142,7 +144,7 @@ impl Changes<'_> {
             return Ok(());
         }
         let (into, row) = surviving_visit(self.memory, &into)?;
-        if into == victim {
+        if into == *victim {
             return Err(LinkError::Circle);
         }
         let old: Option<Rc<Visit>> = read(self.memory, &victim)?;
@@ -281,8 +283,8 @@ impl Changes<'_> {
     }
 
     /// A visit or account belongs to the patient of PID-3.
-    fn give(&mut self, key: &str, sides: &Sides) -> Result<(), LinkError> {
-        let after: BTreeSet<String> = sides.patients.iter().map(Identifier::key).collect();
+    fn give(&mut self, key: &SmolStr, sides: &Sides) -> Result<(), LinkError> {
+        let after: BTreeSet<SmolStr> = sides.patients.iter().map(Identifier::key).collect();
         if after.is_empty() {
             return Err(LinkError::Missing("to whom it is moved (PID-3)"));
         }
@@ -293,7 +295,7 @@ impl Changes<'_> {
         let before = row.patients.clone();
         write(self.memory, key, row);
         self.make(LinkChange::VisitOf {
-            key: key.to_owned(),
+            key: key.clone(),
             before,
             after,
         })
@@ -317,14 +319,14 @@ impl Changes<'_> {
         self.set_link(&one, &other, linked)
     }
 
-    fn set_link(&mut self, key: &str, other: &str, linked: bool) -> Result<(), LinkError> {
+    fn set_link(&mut self, key: &SmolStr, other: &SmolStr, linked: bool) -> Result<(), LinkError> {
         let row = patient_of(self.memory, key, &mut self.ids)?;
         if key == other || row.links.contains(other) == linked {
             return Ok(());
         }
         self.make(LinkChange::Linked {
-            key: key.to_owned(),
-            other: other.to_owned(),
+            key: key.clone(),
+            other: other.clone(),
             linked,
         })
     }

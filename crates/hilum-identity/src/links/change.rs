@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use hilum_message::{MessageId, SourceTime};
+use smol_str::{SmolStr, ToSmolStr, format_smolstr};
 
 use super::{Cause, LinkError};
 use crate::aside::Aside;
@@ -22,7 +23,7 @@ pub(super) fn record(
     cause: &Cause<'_>,
     changes: Vec<LinkChange>,
 ) -> Result<LinkEvent, LinkError> {
-    let id = cause.id.to_string();
+    let id = cause.id.to_smolstr();
     for change in &changes {
         let keys = match change {
             LinkChange::PatientInto { key, before, after } => {
@@ -49,7 +50,7 @@ pub(super) fn record(
     let event = LinkEvent {
         code: code.to_owned(),
         at_ms: cause.at_ms,
-        by: cause.by.to_owned(),
+        by: cause.by.into(),
         reason: cause.reason.to_owned(),
         changes,
         undone_by: None,
@@ -105,7 +106,7 @@ pub(super) fn make(
 fn lanes(
     memory: &mut dyn Memory,
     domain: &str,
-    key: &str,
+    key: &SmolStr,
     before: Option<&str>,
     after: Option<&str>,
 ) {
@@ -113,9 +114,11 @@ fn lanes(
     let Some(own) = lane(key) else {
         return;
     };
-    let name = format!("{domain}/{own}");
+    let name = format_smolstr!("{domain}/{own}");
     match after.and_then(lane) {
-        Some(after) if after != own => memory.write(LANE_SCOPE, &name, Some(after.into())),
+        Some(after) if after != own => {
+            memory.write(LANE_SCOPE, &name, Some(after.to_string().into()));
+        }
         Some(_) => {}
         None if before.is_some() => memory.write(LANE_SCOPE, &name, None),
         None => {}
@@ -125,7 +128,7 @@ fn lanes(
 /// The row of a patient; a new one if there is none.
 pub(crate) fn patient_of(
     memory: &mut dyn Memory,
-    key: &str,
+    key: &SmolStr,
     ids: &mut Ids,
 ) -> Result<Patient, Unreadable> {
     if let Some(row) = read::<Patient>(memory, key)? {
@@ -150,17 +153,16 @@ impl Ids {
         Self { message, given: 0 }
     }
 
-    pub(crate) fn next(&mut self) -> String {
+    pub(crate) fn next(&mut self) -> SmolStr {
         self.given += 1;
-        self.message
-            .derive("hilum.identity", self.given)
-            .to_string()
+        let id = self.message.derive("hilum.identity", self.given);
+        id.to_smolstr()
     }
 }
 
 pub(crate) fn visit_of(
     memory: &mut dyn Memory,
-    key: &str,
+    key: &SmolStr,
     ids: &mut Ids,
 ) -> Result<Visit, Unreadable> {
     if let Some(row) = read::<Visit>(memory, key)? {

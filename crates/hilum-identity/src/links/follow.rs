@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use hilum_component::{LinkedKeys, StateView};
 use hilum_message::Metadata;
+use smol_str::SmolStr;
 
 use super::change::LANE_SCOPE;
 use super::{CHAIN_MAX, LinkError};
@@ -14,9 +15,9 @@ use crate::record::{Memory, Patient, Visit, read};
 /// The key under which a patient is known now, and its row; the way from the first to it.
 pub fn survivor(
     memory: &mut dyn Memory,
-    key: &str,
-) -> Result<(String, Option<Rc<Patient>>), LinkError> {
-    let mut key = key.to_owned();
+    key: &SmolStr,
+) -> Result<(SmolStr, Option<Rc<Patient>>), LinkError> {
+    let mut key = key.clone();
     for _ in 0..CHAIN_MAX {
         let row: Option<Rc<Patient>> = read(memory, &key)?;
         match row.as_ref().and_then(|row| row.into.as_ref()) {
@@ -30,9 +31,9 @@ pub fn survivor(
 /// The key under which a visit or account is known now, and its row.
 pub fn surviving_visit(
     memory: &mut dyn Memory,
-    key: &str,
-) -> Result<(String, Option<Rc<Visit>>), LinkError> {
-    let mut key = key.to_owned();
+    key: &SmolStr,
+) -> Result<(SmolStr, Option<Rc<Visit>>), LinkError> {
+    let mut key = key.clone();
     for _ in 0..CHAIN_MAX {
         let row: Option<Rc<Visit>> = read(memory, &key)?;
         match row.as_ref().and_then(|row| row.into.as_ref()) {
@@ -45,9 +46,9 @@ pub fn surviving_visit(
 
 /// All keys of the person of a key: those merged into it are found from the other side, by
 /// [`survivor`]; this follows the links of A24.
-pub fn linked(memory: &mut dyn Memory, key: &str) -> Result<BTreeSet<String>, LinkError> {
+pub fn linked(memory: &mut dyn Memory, key: &SmolStr) -> Result<BTreeSet<SmolStr>, LinkError> {
     let mut found = BTreeSet::new();
-    let mut open = vec![key.to_owned()];
+    let mut open = vec![key.clone()];
     while let Some(next) = open.pop() {
         let (key, row) = survivor(memory, &next)?;
         if found.len() >= CHAIN_MAX {
@@ -80,6 +81,7 @@ impl LinkedKeys for Lanes {
 
     fn reassigned(&self, values: &Metadata) -> Option<(String, Option<String>)> {
         let to = Identifier::of_key(values.get(REASSIGNED)?)?;
-        Some((to.value, Some(to.authority).filter(|name| !name.is_empty())))
+        let authority = Some(to.authority).filter(|name| !name.is_empty());
+        Some((to.value.into(), authority.map(String::from)))
     }
 }

@@ -8,6 +8,7 @@ mod undo;
 
 use hilum_message::MessageId;
 use hilum_message::numbers::names_nobody;
+use smol_str::SmolStr;
 
 use crate::identifier::Identifier;
 use crate::record::Unreadable;
@@ -47,7 +48,7 @@ pub enum LinkError {
     NoEvent,
     /// It was undone before.
     #[error("the event {0} has already undone it")]
-    Undone(String),
+    Undone(SmolStr),
     /// Something was changed again since.
     #[error("a later event changed the same link; undo that first")]
     Later,

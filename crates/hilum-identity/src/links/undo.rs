@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use hilum_message::MessageId;
+use smol_str::{SmolStr, ToSmolStr};
 
 use super::change::{Ids, make, record};
 use super::{Cause, LinkError};
@@ -14,7 +15,8 @@ pub fn undo(
     event: &str,
     cause: &Cause<'_>,
 ) -> Result<LinkEvent, LinkError> {
-    let found: Rc<LinkEvent> = read(memory, event)?.ok_or(LinkError::NoEvent)?;
+    let event = SmolStr::new(event);
+    let found: Rc<LinkEvent> = read(memory, &event)?.ok_or(LinkError::NoEvent)?;
     let mut row = LinkEvent::clone(&found);
     if let Some(by) = row.undone_by {
         return Err(LinkError::Undone(by));
@@ -29,8 +31,8 @@ pub fn undo(
     for change in &back {
         make(memory, change, &mut ids)?;
     }
-    row.undone_by = Some(cause.id.to_string());
-    write(memory, event, row);
+    row.undone_by = Some(cause.id.to_smolstr());
+    write(memory, &event, row);
     record(memory, "undo", cause, back)
 }
 
@@ -40,7 +42,7 @@ pub fn undo(
 /// # Errors
 /// Where a row cannot be read.
 pub fn left_out(memory: &mut dyn Memory, event: &str) -> Result<Vec<MessageId>, LinkError> {
-    let event = read::<LinkEvent>(memory, event)?.ok_or(LinkError::NoEvent)?;
+    let event = read::<LinkEvent>(memory, &event.into())?.ok_or(LinkError::NoEvent)?;
     let mut late = Vec::new();
     if event.undone_by.is_none() {
         return Ok(late);

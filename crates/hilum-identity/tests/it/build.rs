@@ -45,7 +45,7 @@ pub(crate) fn placer(number: &str) -> Identifier {
 /// `FAMILY^GIVEN^BIRTH^SEX^BIRTH ORDER`.
 pub(crate) fn person(text: &str) -> Person {
     let mut parts = text.split('^').map(str::to_owned);
-    let mut next = || parts.next().unwrap_or_default();
+    let mut next = || parts.next().unwrap_or_default().into();
     Person {
         family: next(),
         given: next(),
@@ -149,7 +149,7 @@ pub(crate) fn now(state: &mut State, number: &str) -> String {
     let key = hilum_identity::survivor(state, &mrn(number).key())
         .unwrap()
         .0;
-    Identifier::of_key(&key).unwrap().value
+    Identifier::of_key(&key).unwrap().value.into()
 }
 
 pub(crate) fn undo(state: &mut State, number: u64, event: u64) -> Result<LinkEvent, LinkError> {

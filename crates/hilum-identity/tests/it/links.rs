@@ -191,8 +191,8 @@ fn observations_beyond_the_limit_go_on_unremembered() {
     use hilum_identity::{OBSERVATIONS_MAX, Observation, Vouched, report};
     let observation = |n: usize, status| Observation {
         key: ObservationKey {
-            code: n.to_string(),
-            sub: String::new(),
+            code: n.to_string().into(),
+            sub: "".into(),
             time: None,
         },
         status,
@@ -302,7 +302,7 @@ fn a_birth_order_is_corrected_where_no_other_child_may_have_it() {
     // It may be the second.
     check(&[other("")], &corrected, false);
     let mut sister = other("2");
-    sister.person.birth = "20210101".to_owned();
+    sister.person.birth = "20210101".into();
     check(&[sister], &corrected, true);
     // All else has to be the same, and said by a registration.
     check(&[], &born("B1", "Tom", "2", 9), false);
@@ -326,7 +326,7 @@ fn a_birth_order_is_for_a_person_where_a_mother_has_more_children_than_are_remem
         let mut state = mother_and_child();
         for number in 1..count {
             let mut child = born(&format!("C{number}"), "Boy", "", 3);
-            child.person.birth = "19990101".to_owned();
+            child.person.birth = "19990101".into();
             accepted(&mut state, u64::try_from(number).unwrap() + 2, &child);
         }
         let found = take(&mut state, 999, &born("B1", "Boy", "2", 9));

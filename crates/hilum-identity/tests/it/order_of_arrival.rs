@@ -22,9 +22,9 @@ fn stay() -> Vec<Facts> {
 /// What is known, without the ids that derive from whichever message was first.
 fn known(state: &mut State) -> (Patient, Visit) {
     let mut row = patient(state, "1");
-    row.id.clear();
+    row.id = "".into();
     let mut visit = visit_row(state, "V");
-    visit.id.clear();
+    visit.id = "".into();
     (row, visit)
 }
 

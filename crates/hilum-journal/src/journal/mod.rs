@@ -28,6 +28,7 @@ pub use accept::Publication;
 pub use blob::BlobWriter;
 use pool::ReadThreads;
 pub use query::{MessageTrace, Tally, TallyRow};
+use smol_str::SmolStr;
 
 /// The files that are in use.
 #[derive(Debug)]
@@ -286,7 +287,7 @@ impl Journal {
         scope: &str,
         prefix: &str,
         limit: usize,
-    ) -> Result<Vec<(Arc<str>, Bytes)>, JournalError> {
+    ) -> Result<Vec<(SmolStr, Bytes)>, JournalError> {
         let core = &self.inner.core;
         let now_ms = core.clock.now_ms();
         Ok(core.state.scan(scope, prefix, limit, now_ms)?)

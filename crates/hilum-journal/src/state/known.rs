@@ -27,18 +27,19 @@ pub(super) struct Known {
 }
 
 impl Known {
-    /// What is known of a key; the error is the place to learn it for.
-    pub(super) fn get(&mut self, name: Name<'_>) -> Result<Entry, Place> {
-        if let Some(entry) = self.newer.get(&name) {
-            return Ok(entry.clone());
+    /// Where what is not known is learned for.
+    pub(super) const fn place(&self) -> Place {
+        Place(self.generation)
+    }
+
+    /// What is known of a key.
+    pub(super) fn get(&mut self, name: Name<'_>) -> Option<&Entry> {
+        if !self.newer.contains_key(&name) {
+            let (name, entry) = self.older.remove_entry(&name)?;
+            self.put(name, entry);
         }
-        match self.older.remove_entry(&name) {
-            Some((name, entry)) => {
-                self.put(name, entry.clone());
-                Ok(entry)
-            }
-            None => Err(Place(self.generation)),
-        }
+        // It may have filled the newer half, which is the older one then.
+        self.newer.get(&name).or_else(|| self.older.get(&name))
     }
 
     /// Keeps what was read, unless the state has changed since: what was read may be old then.
@@ -87,16 +88,16 @@ mod tests {
     }
 
     fn version(known: &mut Known, key: &str) -> Option<u64> {
-        known.get(Name("s", key)).ok().map(|entry| entry.version)
+        known.get(Name("s", key)).map(|entry| entry.version)
     }
 
     #[test]
     fn what_changed_while_it_was_read_is_not_kept() {
         let mut known = Known::default();
-        let place = known.get(Name("s", "k")).err().unwrap();
+        let place = known.place();
         known.learn(place, Name("s", "k"), &entry(1));
         assert_eq!(version(&mut known, "k"), Some(1));
-        let other = known.get(Name("s", "other")).err().unwrap();
+        let other = known.place();
         known.changed();
         known.learn(other, Name("s", "other"), &entry(1));
         assert_eq!(version(&mut known, "other"), None);
@@ -108,8 +109,8 @@ mod tests {
     fn it_is_bounded_and_keeps_what_is_used() {
         let mut known = Known::default();
         let learn = |known: &mut Known, key: &str| {
-            if let Err(place) = known.get(Name("s", key)) {
-                known.learn(place, Name("s", key), &entry(1));
+            if known.get(Name("s", key)).is_none() {
+                known.learn(known.place(), Name("s", key), &entry(1));
             }
         };
         let each = 1000 + ENTRY_BYTES + 10;

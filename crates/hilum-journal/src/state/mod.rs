@@ -22,8 +22,9 @@ use hilum_db::{Cancel, DbError, Doing, Readers};
 use crate::model::{StateWrite, TimerWrite};
 use crate::partition::ops::Prepared;
 pub(crate) use control::{ControlHandler, ControlOp, ControlWrite};
-use known::{Known, Place};
+use known::Known;
 pub(crate) use log::{log_row, log_sum, unfolded_of};
+use smol_str::SmolStr;
 
 /// Keys that are looked for together in `control.db`.
 const TOGETHER_MAX: usize = 8;
@@ -44,7 +45,7 @@ static READS: LazyLock<[String; TOGETHER_MAX]> = LazyLock::new(|| {
 });
 
 /// Scope and key.
-pub(crate) type StateKey = (Arc<str>, Arc<str>);
+pub(crate) type StateKey = (SmolStr, SmolStr);
 
 /// Scope and key, to look up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -81,9 +82,9 @@ pub struct Timer {
     /// The channel that set it.
     pub channel: Arc<str>,
     /// The scope.
-    pub scope: Arc<str>,
+    pub scope: SmolStr,
     /// The key.
-    pub key: Arc<str>,
+    pub key: SmolStr,
 }
 
 /// One change that is committed but not folded.
@@ -117,7 +118,7 @@ impl Entry {
     }
 }
 
-type TimerKey = (Arc<str>, Arc<str>, Arc<str>);
+type TimerKey = (Arc<str>, SmolStr, SmolStr);
 
 /// The last change of each value and timer, of some time.
 #[derive(Default)]
@@ -261,12 +262,13 @@ impl StateMemory {
             .read_unfolded()
             .get(Name(scope, key))
             .map(|entry| entry.version);
-        match changed {
+        let known = || {
+            let mut known = self.lock_known();
+            known.get(Name(scope, key)).map(|entry| entry.version)
+        };
+        match changed.or_else(known) {
             Some(version) => Ok(version),
-            None => {
-                let stored = self.stored(&[Name(scope, key)])?;
-                Ok(stored.first().map_or(0, |entry| entry.version))
-            }
+            None => Ok(self.get(scope, key, u64::MAX)?.version),
         }
     }
 
@@ -289,14 +291,7 @@ impl StateMemory {
         let changed = names.iter().map(|name| unfolded.get(*name).cloned());
         let mut found: Vec<Option<Entry>> = changed.collect();
         drop(unfolded);
-        let folded = names.iter().zip(&mut found);
-        let (asked, slots): (Vec<_>, Vec<_>) = folded
-            .filter(|(_, entry)| entry.is_none())
-            .map(|(name, slot)| (*name, slot))
-            .unzip();
-        for (slot, entry) in slots.into_iter().zip(self.stored(&asked)?) {
-            *slot = Some(entry);
-        }
+        self.stored(names, &mut found)?;
         let found = found.into_iter().flatten();
         Ok(found.map(|entry| entry.at(now_ms)).collect())
     }
@@ -305,18 +300,22 @@ impl StateMemory {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What `control.db` has of keys whose changes are all folded.
-    fn stored(&self, names: &[Name<'_>]) -> Result<Vec<Entry>, DbError> {
-        if names.is_empty() {
-            return Ok(Vec::new());
+    /// Fills in what `control.db` has of the keys of which nothing was found: all that they had is folded.
+    fn stored(&self, names: &[Name<'_>], found: &mut [Option<Entry>]) -> Result<(), DbError> {
+        if found.iter().all(Option::is_some) {
+            return Ok(());
         }
         // Looked up before the file is read: a change in between makes the place void.
         let mut known = self.lock_known();
-        let found = names.iter().map(|name| known.get(*name));
-        let mut found: Vec<Result<Entry, Place>> = found.collect();
+        let place = known.place();
+        for (name, slot) in names.iter().zip(&mut *found) {
+            if slot.is_none() {
+                *slot = known.get(*name).cloned();
+            }
+        }
         drop(known);
-        let missing = names.iter().zip(&mut found);
-        let mut missing: Vec<_> = missing.filter(|(_, entry)| entry.is_err()).collect();
+        let slots = names.iter().zip(found);
+        let mut missing: Vec<_> = slots.filter(|(_, slot)| slot.is_none()).collect();
         for part in missing.chunks_mut(TOGETHER_MAX) {
             let rows = self.rows(part.iter().map(|(name, _)| **name))?;
             let mut known = self.lock_known();
@@ -326,13 +325,11 @@ impl StateMemory {
                     value: None,
                     expires_ms: None,
                 });
-                if let Err(place) = **slot {
-                    known.learn(place, **name, &entry);
-                }
-                **slot = Ok(entry);
+                known.learn(place, **name, &entry);
+                **slot = Some(entry);
             }
         }
-        Ok(found.into_iter().flatten().collect())
+        Ok(())
     }
 
     /// The rows of at most [`TOGETHER_MAX`] keys, in one statement: most of a read is what is around it.
@@ -373,11 +370,11 @@ impl StateMemory {
         prefix: &str,
         limit: usize,
         now_ms: u64,
-    ) -> Result<Vec<(Arc<str>, Bytes)>, DbError> {
+    ) -> Result<Vec<(SmolStr, Bytes)>, DbError> {
         // Memory before the file: a value folded in between is then seen in either.
         let unfolded = self.read_unfolded();
         let values = unfolded.all().flat_map(|changed| &changed.values);
-        let changed: BTreeMap<Arc<str>, (Option<Bytes>, Option<u64>)> = values
+        let changed: BTreeMap<SmolStr, (Option<Bytes>, Option<u64>)> = values
             .filter(|((of, key), _)| **of == *scope && key.starts_with(prefix))
             .map(|((_, key), entry)| (key.clone(), (entry.value.clone(), entry.expires_ms)))
             .collect();
@@ -390,14 +387,14 @@ impl StateMemory {
             let read = || {
                 let mut statement = conn.prepare_cached(sql)?;
                 let rows = statement.query_map(params![scope, prefix, now_ms, bound], |row| {
-                    let key: Arc<str> = row.get::<_, String>(0)?.into();
+                    let key: SmolStr = row.get::<_, String>(0)?.into();
                     Ok((key, Bytes::from(row.get::<_, Vec<u8>>(1)?)))
                 })?;
                 rows.collect::<Result<Vec<_>, _>>()
             };
             read().doing("read state from", "control.db")
         })?;
-        let mut found: BTreeMap<Arc<str>, Bytes> = rows.into_iter().collect();
+        let mut found: BTreeMap<SmolStr, Bytes> = rows.into_iter().collect();
         for (key, (value, expires_ms)) in changed {
             let value = value.filter(|_| expires_ms.is_none_or(|at| at > now_ms));
             match value {

@@ -145,12 +145,7 @@ fn values_that_add_up_are_made_in_commit_order_and_never_stale() {
     door.journal.maintain().unwrap();
     run(door.journal.accept(adding(50, &["K", "N"]))).unwrap();
     assert_eq!(all(&door), ["K=44", "N=1", "NA=1"]);
-    assert_eq!(
-        door.journal.state_of("codes", "N", 1).unwrap()[0]
-            .0
-            .as_ref(),
-        "N"
-    );
+    assert_eq!(door.journal.state_of("codes", "N", 1).unwrap()[0].0, "N");
     assert_eq!(door.journal.state_of("codes", "N", 9).unwrap().len(), 2);
     door.close();
     let door = open(dir.path(), |_| {});

@@ -1,5 +1,6 @@
 //! What a message of HL7 v2 says of its patients, visits and orders.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -9,6 +10,8 @@ use hilum_identity::{
     Act, Event, Facts, Identifier, Kind, Level, Observation, OrderFacts, Person, SourceTime,
     birth_order, digest,
 };
+
+use smol_str::{SmolStr, format_smolstr};
 
 use super::sender::Sender;
 
@@ -163,7 +166,7 @@ struct Reader<'a> {
 }
 
 struct Line {
-    key: (String, String, String),
+    key: (SmolStr, SmolStr, SmolStr),
     status: Option<Status>,
     value: u64,
     segment: usize,
@@ -414,17 +417,14 @@ fn line(segment: &Segment<'_>) -> Line {
         let repetition = each(segment, n).next()?;
         repetition.said(path)
     };
+    let text = |n, path| SmolStr::from(part(n, path).unwrap_or_default());
     let code = match part(3, &[1]) {
-        Some(code) => format!("{code}^{}", part(3, &[3]).unwrap_or_default()),
-        None => part(3, &[2]).unwrap_or_default(),
+        Some(code) => format_smolstr!("{code}^{}", part(3, &[3]).unwrap_or_default()),
+        None => text(3, &[2]),
     };
     let raw = |n: u32| segment.field(n).map_or(&b""[..], |field| field.raw());
     Line {
-        key: (
-            code,
-            part(4, &[]).unwrap_or_default(),
-            part(14, &[1]).unwrap_or_default(),
-        ),
+        key: (code, text(4, &[]), text(14, &[1])),
         status: part(11, &[]).and_then(|code| Status::of_obx(&code)),
         value: digest([raw(2), raw(5), raw(6)]),
         segment: segment.index(),
@@ -465,29 +465,28 @@ fn person(segment: &Segment<'_>) -> Person {
     let mut names = each(segment, 5).filter(|name| !name.is_blank());
     let legal = |name: &Part<'_>| {
         name.said(&[7])
-            .is_none_or(|kind| matches!(kind.as_str(), "L" | "D" | "B"))
+            .is_none_or(|kind| matches!(&*kind, "L" | "D" | "B"))
     };
     let all: Vec<_> = names.by_ref().collect();
     let name = all.iter().find(|name| legal(name)).or_else(|| all.first());
-    let part = |path: &[u32]| name.and_then(|name| name.said(path)).unwrap_or_default();
-    let birth: String = field(segment, 7)
-        .unwrap_or_default()
-        .chars()
-        .take_while(char::is_ascii_digit)
-        .take(8)
-        .collect();
+    let part = |path: &[u32]| {
+        let said = name.and_then(|name| name.said(path));
+        SmolStr::from(said.unwrap_or_default())
+    };
+    let birth = field(segment, 7).unwrap_or_default();
+    let digits = birth.chars().take_while(char::is_ascii_digit);
     Person {
         family: part(&[1, 1]),
         given: part(&[2]),
-        birth,
-        sex: field(segment, 8).unwrap_or_default(),
+        birth: digits.take(8).collect(),
+        sex: field(segment, 8).unwrap_or_default().into(),
         birth_order: field(segment, 25)
             .map(|text| birth_order(&text))
             .unwrap_or_default(),
     }
 }
 
-fn field(segment: &Segment<'_>, n: u32) -> Option<String> {
+fn field<'m>(segment: &Segment<'m>, n: u32) -> Option<Cow<'m, str>> {
     each(segment, n).next()?.said(&[1])
 }
 

@@ -20,6 +20,7 @@ use hilum_identity::{
     Act, Event, Facts, Field, Kind, Level, NULL, Newer, Overtaken, Rows, digest, overtaken, tell,
 };
 use hilum_message::MessageId;
+use smol_str::format_smolstr;
 
 use super::config::{Late, Merged};
 use super::facts::Group;
@@ -238,8 +239,8 @@ fn told<'m>(
     // A label that no newer message has had is news: what is absent takes none away.
     let labels = message.metadata.get(SECURITY).unwrap_or_default();
     for label in labels.split(' ').filter(|label| !label.is_empty()) {
-        let name = format!("label={:016x}", digest([label.as_bytes()]));
-        labelled.push((name.into(), None));
+        let name = format_smolstr!("label={:016x}", digest([label.as_bytes()]));
+        labelled.push((name, None));
     }
     (person, stay)
 }
@@ -323,8 +324,8 @@ fn said<'m>(
             for field in segment.fields() {
                 if !field.is_blank() && !naming.contains(&field.field_number()) {
                     let value = plain(message, &segment, &field, &mut scratch);
-                    let name = format!("{id}-{}", field.field_number());
-                    to.push((name.into(), value));
+                    let name = format_smolstr!("{id}-{}", field.field_number());
+                    to.push((name, value));
                 }
             }
             continue;

@@ -18,6 +18,7 @@ use hilum_component::{Halted, Working};
 use hilum_hl7v2::charset::Charset;
 use hilum_hl7v2::{EditError, Message, Part, Path, Segment};
 use hilum_identity::{ITEM, digest};
+use smol_str::{SmolStr, format_smolstr};
 
 use super::late::{HEADER, failed, is_usual, put};
 use super::sender::Sender;
@@ -97,11 +98,11 @@ impl Names {
 
     /// The name of the list to which a segment belongs, or of itself where it is told for itself. Its
     /// content cannot be read from it.
-    pub(super) fn name<'m>(&self, segment: &Segment<'m>) -> Cow<'m, str> {
+    pub(super) fn name(&self, segment: &Segment<'_>) -> SmolStr {
         let id = segment.id();
         let known = ITEMS.iter().find(|(list, _)| *list == id);
         let Some((list, keys)) = known.filter(|_| self.by_item.contains_key(&*id)) else {
-            return id;
+            return id.into();
         };
         let field = |n: u32| segment.field(n).filter(|field| !field.is_blank());
         if *list == BY_ACTION {
@@ -112,7 +113,7 @@ impl Names {
         let first = keys.first().and_then(|(n, _)| field(*n));
         match first {
             // The list is deleted as a whole.
-            Some(first) if first.is_null() => id,
+            Some(first) if first.is_null() => id.into(),
             Some(_) => {
                 let each = keys.iter().map(|(n, key)| told(field(*n), *key));
                 named(&id, each.flatten())
@@ -120,7 +121,7 @@ impl Names {
             None => {
                 let said = || segment.fields().skip(1);
                 if said().all(|field| field.is_blank()) {
-                    return format!("{id}{ITEM}").into();
+                    return format_smolstr!("{id}{ITEM}");
                 }
                 named(&id, said().map(|field| field.raw()))
             }
@@ -197,8 +198,8 @@ fn told<'m>(field: Option<Part<'m>>, key: Key) -> [&'m [u8]; 2] {
     }
 }
 
-fn named<'t, 'm>(id: &str, texts: impl Iterator<Item = &'t [u8]>) -> Cow<'m, str> {
-    format!("{id}{ITEM}{:016x}", digest(texts)).into()
+fn named<'t>(id: &str, texts: impl Iterator<Item = &'t [u8]>) -> SmolStr {
+    format_smolstr!("{id}{ITEM}{:016x}", digest(texts))
 }
 
 /// An item with the notes behind it, with the separators of the standard, in UTF-8.

@@ -1,5 +1,6 @@
 //! What a system declares of the identifiers and times that it sends.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use hilum_component::{SystemInfo, UnknownPatient};
@@ -34,17 +35,13 @@ impl Sender {
         let (name, oid) = (part.said(&[4, 1]), part.said(&[4, 2]));
         let said = part.said(&[5]);
         let declared = self.declared(name.as_deref(), oid.as_deref(), kind.or(said.as_deref()));
-        let authority = declared
-            .map(|authority| authority.name.clone())
-            .or(name)
-            .or(oid)
-            .unwrap_or_default();
+        let authority = declared.map(|authority| &*authority.name);
+        let authority = authority.or(name.as_deref()).or(oid.as_deref());
         let kind = kind
-            .map(str::to_owned)
-            .or(said)
-            .or_else(|| declared?.kind.clone())
-            .unwrap_or_default();
-        Some(Identifier::new(value, authority, kind))
+            .or(said.as_deref())
+            .or_else(|| declared?.kind.as_deref());
+        let (authority, kind) = (authority.unwrap_or_default(), kind.unwrap_or_default());
+        Some(Identifier::new(&*value, authority, kind))
     }
 
     /// The declared authority of a name or object identifier; without both the only one declared
@@ -77,7 +74,7 @@ impl Sender {
     /// An entity identifier (HL7 v2.5.1 §2.A.28) of an order. `None` without an authority: a number
     /// alone is that of many orders.
     pub(super) fn entity(&self, part: &Part<'_>, kind: &str) -> Option<Identifier> {
-        self.named(part.said(&[1])?, part.said(&[2]), part.said(&[3]), kind)
+        self.named([1, 2, 3].map(|n| part.said(&[n])), kind)
     }
 
     /// One of a pair of entity identifiers (HL7 v2.5.1 §2.A.27): the placer's is the first, the
@@ -88,23 +85,18 @@ impl Sender {
         which: u32,
         kind: &str,
     ) -> Option<Identifier> {
-        let said = |n| part.said(&[which, n]);
-        self.named(said(1)?, said(2), said(3), kind)
+        self.named([1, 2, 3].map(|n| part.said(&[which, n])), kind)
     }
 
     fn named(
         &self,
-        value: String,
-        name: Option<String>,
-        oid: Option<String>,
+        [value, name, oid]: [Option<Cow<'_, str>>; 3],
         kind: &str,
     ) -> Option<Identifier> {
         let declared = self.declared(name.as_deref(), oid.as_deref(), Some(kind));
-        let authority = match declared {
-            Some(authority) => authority.name.clone(),
-            None => name.or(oid)?,
-        };
-        Some(Identifier::new(value, authority, kind))
+        let authority = declared.map(|authority| &*authority.name);
+        let authority = authority.or(name.as_deref()).or(oid.as_deref())?;
+        Some(Identifier::new(&*value?, authority, kind))
     }
 
     /// A time as an instant. In the hour that a change of the clock repeats, a time without an offset is

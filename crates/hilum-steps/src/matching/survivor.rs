@@ -114,7 +114,7 @@ fn write(
         };
         message
             .document
-            .set(&target, std::slice::from_ref(new))
+            .set(&target, &[new.to_string()])
             .map_err(not_written)?;
     }
     Ok(())

@@ -10,6 +10,7 @@ use hilum_identity::{
     Act, Cause, Identifier, Level, LinkChange, LinkEvent, UNDO, Unreadable, read, undo,
 };
 use hilum_message::MessageId;
+use smol_str::SmolStr;
 
 use super::facts::{Group, each};
 use super::sender::Sender;
@@ -100,7 +101,7 @@ fn group_of(
     count: usize,
     context: &mut StepContext<'_>,
 ) -> Result<(u64, bool), Unreadable> {
-    let row = read::<LinkEvent>(context, event)?;
+    let row = read::<LinkEvent>(context, &event.into())?;
     let again = row.as_ref().is_some_and(|row| row.code == "undo");
     let by = row.and_then(|row| row.by.parse::<MessageId>().ok());
     let is = |at: &u64| by.is_some_and(|by| by.derive("match", *at).to_string() == event);
@@ -173,7 +174,7 @@ fn changes_numbers(group: &Group) -> bool {
 /// Leaves out the numbers of MRG-1 whose links stay: one that had come to the same place before, by another
 /// event, stays there.
 fn leave_others(v2: &mut Message, undone: &LinkEvent, sender: &Sender) -> Result<(), EditError> {
-    let changed = |key: &String| {
+    let changed = |key: &SmolStr| {
         let mut all = undone.changes.iter();
         all.any(|change| matches!(change, LinkChange::PatientInto { key: own, .. } if own == key))
     };
@@ -274,7 +275,8 @@ fn swap_persons(v2: &mut Message, pid: usize) -> Result<(), EditError> {
             .filter(|one| one.has_id(id))
             .nth(pid.saturating_sub(1));
         let person = segment.and_then(|segment| segment.field(field)?.children().next());
-        PARTS.map(|(_, part)| person.as_ref().and_then(|person| person.said(part)))
+        let part = |(_, part): (_, &[u32])| Some(person.as_ref()?.said(part)?.into_owned());
+        PARTS.map(part)
     };
     let both = [
         (format!("PID[{pid}]-2"), said("MRG", 4)),

@@ -124,7 +124,7 @@ fn a_result_waits_for_its_patient_and_then_must_be_of_that_patient() {
     let held = channel.run(&oru("7^^^H^MR", JANE));
     assert!(waits(&held).contains("nobody has registered the patient yet"));
     let hold = held.hold.unwrap();
-    let wake = ("hilum.identity.patient".to_owned(), "H|MR|7".to_owned());
+    let wake = ("hilum.identity.patient".into(), "H|MR|7".into());
     assert_eq!((hold.until_ms, hold.wake), (None, Some(wake.clone())));
     let known = channel.run(&adt("A01", "20260101", "7", JANE));
     assert!(codes(&known).is_empty());
@@ -132,7 +132,7 @@ fn a_result_waits_for_its_patient_and_then_must_be_of_that_patient() {
     let keys = known
         .writes
         .iter()
-        .map(|one| (one.scope.to_string(), one.key.to_string()));
+        .map(|one| (one.scope.clone(), one.key.clone()));
     assert!(keys.collect::<Vec<_>>().contains(&wake));
     // By name or by object identifier of its authority, and where only one is declared without.
     for number in ["7^^^H^MR", "7^^^&1.2.3&ISO^MR", "7", "7^^^H"] {

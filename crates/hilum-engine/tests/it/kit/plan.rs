@@ -277,7 +277,7 @@ pub(crate) fn holds(kind: &'static str, for_ms: Option<u64>) -> StepPlan {
         Err(Halted::Hold {
             reason: "waits".to_owned(),
             until_ms: for_ms.map(|wait| context.arrived_ms + wait),
-            wake: Some(("gate".to_owned(), patient)),
+            wake: Some(("gate".into(), patient.into())),
         })
     })
 }
