@@ -5,6 +5,9 @@
 //! before, so that taking the merge back takes nothing apart. Visits have no such link in R4; a merge
 //! (A42) notes it in an extension beside `partOf` ([`MERGED_INTO`]).
 //!
+//! Who was merged into one patient and later into another one is the second one's alone, as in the state of
+//! identity: of several links to who replaces it the newest counts, which the store has first.
+//!
 //! A search for one without links costs one look at it and one at what refers to it. Links that only say
 //! that two are of one person (`seealso`) are not followed, since both stay in use; neither are chains,
 //! but for the identifier.
@@ -93,30 +96,55 @@ impl Linking {
         ReferenceTest::Local(vec![self.ty], id.to_owned())
     }
 
-    /// Whom a resource stands for, or who stands for it.
-    fn linked(&self, stored: &Stored) -> Result<Vec<String>, Fault> {
+    /// Who stands for a resource, and whom it stands for.
+    fn links(&self, stored: &Stored) -> Result<Links, Fault> {
         let Some(json) = write::spliced(stored) else {
-            return Ok(Vec::new());
+            return Ok(Links::default());
         };
         let resource = write::trusted(&json)?;
         let root = resource.root();
-        let references: Vec<Option<Node<'_>>> = match self.name {
-            "Patient" => root
-                .children_named("link")
-                .filter(|link| matches!(link.child_text("type"), Some("replaced-by" | "replaces")))
-                .map(|link| link.child("other"))
-                .collect(),
-            _ => root
-                .children_named("extension")
-                .filter(|one| one.child_text("url") == Some(MERGED_INTO))
-                .map(|one| one.child("value"))
-                .collect(),
-        };
-        let ids = references.into_iter().flatten().filter_map(|reference| {
-            let (ty, id) = reference.child_text("reference")?.split_once('/')?;
+        let id = |reference: Option<Node<'_>>| {
+            let (ty, id) = reference?.child_text("reference")?.split_once('/')?;
             (ty == self.name).then(|| id.to_owned())
-        });
-        Ok(ids.collect())
+        };
+        if self.name != "Patient" {
+            let mut merged = root
+                .children_named("extension")
+                .filter(|one| one.child_text("url") == Some(MERGED_INTO));
+            return Ok(Links {
+                by: merged.find_map(|one| id(one.child("value"))),
+                replaces: Vec::new(),
+            });
+        }
+        let of = |kind: &'static str| {
+            let links = root.children_named("link");
+            let links = links.filter(move |link| link.child_text("type") == Some(kind));
+            links.filter_map(move |link| id(link.child("other")))
+        };
+        Ok(Links {
+            // The store has the newest first.
+            by: of("replaced-by").next(),
+            replaces: of("replaces").collect(),
+        })
+    }
+}
+
+/// The links of one resource.
+#[derive(Clone, Debug, Default)]
+struct Links {
+    /// Who stands for it. Who was merged into two, one after the other, is the second one's.
+    by: Option<String>,
+    /// Whom it stands for, as it says itself.
+    replaces: Vec<String>,
+}
+
+impl Links {
+    /// Whether another one stands for it, which says so or is the only one that says so.
+    fn is_under(&self, other: &str, says_so: bool) -> bool {
+        match &self.by {
+            Some(by) => by == other,
+            None => says_so,
+        }
     }
 }
 
@@ -154,11 +182,13 @@ async fn others(call: &Call, linking: &Linking, id: &str) -> Result<BTreeSet<Str
     let mut found = BTreeSet::from([id.to_owned()]);
     let mut open = VecDeque::from([id.to_owned()]);
     while let Some(next) = open.pop_front() {
-        let own = call.tenant.read(linking.ty, &next).await?;
-        let mut linked = match &own {
-            Some(own) => linking.linked(own)?,
-            None => Vec::new(),
-        };
+        let own = links(call, linking, &next).await?;
+        let mut linked: Vec<String> = own.by.iter().cloned().collect();
+        for other in &own.replaces {
+            if links(call, linking, other).await?.is_under(&next, true) {
+                linked.push(other.clone());
+            }
+        }
         let referring = Query {
             types: vec![linking.ty],
             criteria: vec![Criterion::Param {
@@ -169,9 +199,10 @@ async fn others(call: &Call, linking: &Linking, id: &str) -> Result<BTreeSet<Str
             ..Query::default()
         };
         for other in call.tenant.search(referring).await?.found {
-            // It refers to this one, though perhaps by a link of another kind.
-            if linking.linked(&other.stored)?.contains(&next) {
-                linked.push(other.stored.id.to_string());
+            // It refers to this one, though perhaps by a link of another kind, or an older one.
+            let (id, its) = (&*other.stored.id, linking.links(&other.stored)?);
+            if its.is_under(&next, false) || own.is_under(id, its.replaces.contains(&next)) {
+                linked.push(id.to_owned());
             }
         }
         for id in linked {
@@ -182,6 +213,14 @@ async fn others(call: &Call, linking: &Linking, id: &str) -> Result<BTreeSet<Str
     }
     found.remove(id);
     Ok(found)
+}
+
+/// The links of the resource with an id; none if there is no such resource.
+async fn links(call: &Call, linking: &Linking, id: &str) -> Result<Links, Fault> {
+    match call.tenant.read(linking.ty, id).await? {
+        Some(own) => linking.links(&own),
+        None => Ok(Links::default()),
+    }
 }
 
 /// `patient.identifier=…` of somebody who is linked, as the patients that are meant.

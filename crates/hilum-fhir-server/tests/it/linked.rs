@@ -116,6 +116,58 @@ async fn a_chain_of_merges_is_followed_and_a_circle_ends() {
 }
 
 #[tokio::test]
+async fn who_was_merged_into_two_is_the_last_ones_alone() {
+    let server = Server::start().await;
+    for id in ["a", "b", "c"] {
+        told(
+            &server,
+            10,
+            &[(patient(id, &[]), &format!("Patient/{id}"), &[])],
+        )
+        .await;
+        put(&server, visit(&format!("v-{id}"), id, None, false)).await;
+        put(&server, result(&format!("r-{id}"), id, &format!("v-{id}"))).await;
+    }
+    let merge = async |at: i64, into: &str| {
+        let stays = (
+            patient(into, &[("replaces", "c")]),
+            format!("Patient/{into}"),
+        );
+        let former = patient("c", &[("replaced-by", into)]);
+        let none: &[&str] = &[];
+        told(
+            &server,
+            at,
+            &[(stays.0, &*stays.1, none), (former, "Patient/c", none)],
+        )
+        .await;
+    };
+    let check = async |expected: [&[&str]; 3]| {
+        for (id, expected) in ["a", "b", "c"].into_iter().zip(expected) {
+            let path = format!("/Observation?patient={id}");
+            assert_eq!(finds(&server, &path).await, expected, "{id}");
+        }
+    };
+    merge(20, "a").await;
+    check([&["r-a", "r-c"], &["r-b"], &["r-a", "r-c"]]).await;
+    merge(30, "b").await;
+    check([&["r-a"], &["r-b", "r-c"], &["r-b", "r-c"]]).await;
+    // The first one comes once more.
+    merge(20, "a").await;
+    check([&["r-a"], &["r-b", "r-c"], &["r-b", "r-c"]]).await;
+    let back: &[&str] = &["takes-back=link active"];
+    let former = patient("c", &[("replaced-by", "b")]);
+    let stays = patient("b", &[("replaces", "c")]);
+    told(
+        &server,
+        40,
+        &[(stays, "Patient/b", back), (former, "Patient/c", back)],
+    )
+    .await;
+    check([&["r-a", "r-c"], &["r-b"], &["r-a", "r-c"]]).await;
+}
+
+#[tokio::test]
 async fn what_is_of_a_visit_that_was_merged_is_found_with_the_one_that_stays() {
     let server = Server::start().await;
     put(&server, patient("anna", &[])).await;

@@ -313,6 +313,12 @@ async fn who_was_merged_before_goes_where_the_others_go() {
     .await;
     taken_back(&server, 31, &["2", "4"]).await;
     check(&server, &[("d", "4, replaced-by z, inactive"), ("b", "2")]).await;
+    // It went here, then into somebody else, and comes here once more.
+    merged(&server, 32, &["4"]).await;
+    told(&server, 34, &[(former("d", "4", "z"), "Patient/d", &[])]).await;
+    merged(&server, 36, &["2", "4"]).await;
+    let d = server.get("/Patient/d").await.json();
+    assert_eq!(d["link"][0]["other"]["reference"], "Patient/a");
 }
 
 #[tokio::test]

@@ -378,34 +378,34 @@ async fn is_there(
     replaced: &HashSet<String>,
 ) -> Result<bool, Fault> {
     let mut met = HashSet::from([stored.id.to_string()]);
-    let mut open = by_whom(stored)?;
-    while let Some(id) = open.pop() {
-        if met.len() > HOLDERS_MAX as usize || !met.insert(id.clone()) {
-            continue;
-        }
+    let mut next = by_whom(stored)?;
+    while let Some(id) = next.filter(|_| met.len() <= HOLDERS_MAX as usize) {
         if replaced.contains(&id) {
             return Ok(true);
         }
-        if let Some(next) = call.tenant.read(surviving.resource_type, &id).await? {
-            open.extend(by_whom(&next)?);
+        if !met.insert(id.clone()) {
+            break;
         }
+        next = match call.tenant.read(surviving.resource_type, &id).await? {
+            Some(stored) => by_whom(&stored)?,
+            None => None,
+        };
     }
     Ok(false)
 }
 
-/// Those who replace somebody.
-fn by_whom(stored: &Stored) -> Result<Vec<String>, Fault> {
+/// Who replaces somebody: the last who did, whom the store has first.
+fn by_whom(stored: &Stored) -> Result<Option<String>, Fault> {
     let Some(json) = write::spliced(stored) else {
-        return Ok(Vec::new());
+        return Ok(None);
     };
     let resource = write::trusted(&json)?;
-    let links = resource.root().children_named("link");
-    let links = links.filter(|link| link.child_text("type") == Some("replaced-by"));
-    let ids = links.filter_map(|link| {
+    let mut links = resource.root().children_named("link");
+    let last = links.find(|link| link.child_text("type") == Some("replaced-by"));
+    Ok(last.and_then(|link| {
         let reference = link.child("other")?.child_text("reference")?;
         reference.strip_prefix("Patient/").map(str::to_owned)
-    });
-    Ok(ids.collect())
+    }))
 }
 
 /// Whether an entry says where one of those comes from who are replaced.
