@@ -10,6 +10,8 @@ use crate::model::{StateWrite, TimerWrite};
 
 /// Values of one commit, so that none holds up the disk for long.
 const COMMIT_MAX: usize = 4096;
+/// Of more values than these the room is given back.
+const SPARE_MAX: usize = 4 * 65_536;
 /// Values that are kept in memory while nobody else looks for one.
 const LOCKED_MAX: usize = 256;
 
@@ -64,13 +66,14 @@ impl StateMemory {
         let mut unfolded = self.write_unfolded();
         if unfolded.older.is_none() {
             unfolded.newer.span?;
-            unfolded.older = Some(Arc::new(std::mem::take(&mut unfolded.newer)));
+            let spare = std::mem::take(&mut unfolded.spare);
+            unfolded.older = Some(Arc::new(std::mem::replace(&mut unfolded.newer, spare)));
         }
         unfolded.older.clone().map(Fold)
     }
 
     /// These are in `control.db` now.
-    pub(crate) fn end_fold(&self, fold: &Fold) {
+    pub(crate) fn end_fold(&self, fold: Fold) {
         // They are found here until they are found among what is known.
         let mut values = fold.0.values.iter();
         while values.len() > 0 {
@@ -79,9 +82,16 @@ impl StateMemory {
                 known.keep((scope.clone(), key.clone()), entry.clone());
             }
         }
+        let reached = fold.reached();
+        drop(fold);
         let older = self.write_unfolded().older.take();
-        self.set_folded(fold.reached());
-        drop(older);
+        self.set_folded(reached);
+        // Nobody else holds it; what it has is dropped while nobody waits.
+        let spare = older.and_then(Arc::into_inner);
+        if let Some(mut spare) = spare.filter(|spare| spare.len() <= SPARE_MAX) {
+            spare.clear();
+            self.write_unfolded().spare = spare;
+        }
     }
 }
 

@@ -69,7 +69,9 @@ impl Known {
         self.bytes += name.0.len() + name.1.len() + value + ENTRY_BYTES;
         self.newer.insert(name, entry);
         if self.bytes > KNOWN_BYTES_MAX / 2 {
-            self.older = std::mem::take(&mut self.newer);
+            // The room of what is dropped is used again.
+            std::mem::swap(&mut self.older, &mut self.newer);
+            self.newer.clear();
             self.bytes = 0;
         }
     }

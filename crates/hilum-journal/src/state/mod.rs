@@ -134,6 +134,13 @@ impl Changed {
         self.values.len() + self.timers.len()
     }
 
+    /// Forgets all, and keeps the room.
+    fn clear(&mut self) {
+        self.values.clear();
+        self.timers.clear();
+        self.span = None;
+    }
+
     fn add(&mut self, change: Change) {
         let version = change.sequence;
         let (first, last) = self.span.unwrap_or((version, version));
@@ -162,6 +169,8 @@ struct Unfolded {
     newer: Changed,
     /// Is being folded.
     older: Option<Arc<Changed>>,
+    /// Empty, and as large as what was folded last: it does not grow again while messages wait.
+    spare: Changed,
 }
 
 impl Unfolded {

@@ -202,7 +202,7 @@ pub(crate) fn fold(inner: &Inner) -> Result<(), JournalError> {
         for (changes, reached) in fold.commits() {
             inner.control(ControlWrite::Fold { changes, reached })?;
         }
-        state.end_fold(&fold);
+        state.end_fold(fold);
     }
     Ok(())
 }
