@@ -177,7 +177,12 @@ impl<'a> Checker<'a> {
         let is_known = |key: &Key| known.iter().any(|name| *name == key.text);
         let chosen: Vec<&(&Key, &Node)> = found.iter().filter(|(key, _)| is_known(key)).collect();
         for (key, _) in found.iter().filter(|(key, _)| !is_known(key)) {
-            self.no_component(kind, key, &known, schema, chosen.is_empty());
+            self.no_component(
+                (kind, chosen.first().map(|(key, _)| *key)),
+                key,
+                &known,
+                schema,
+            );
         }
         match chosen.as_slice() {
             [] if found.is_empty() && !optional => {
@@ -205,11 +210,10 @@ impl<'a> Checker<'a> {
 
     fn no_component(
         &mut self,
-        kind: ComponentKind,
+        (kind, beside): (ComponentKind, Option<&Key>),
         key: &Key,
         known: &[&str],
         schema: &Map<String, Value>,
-        alone: bool,
     ) {
         let keys = schema.get("properties").and_then(Value::as_object);
         let keys: Vec<&str> = keys
@@ -225,7 +229,12 @@ impl<'a> Checker<'a> {
             let text = format!("there is no key `{}`", key.text);
             self.report
                 .push(Draft::error("E0106", key.span, text).remedy(successor));
-        } else if !alone || closest(&key.text, keys.iter().copied()).is_some() {
+        } else if let Some(component) = beside.filter(|one| self.has_setting(kind, one, key)) {
+            let text = format!("unknown key `{}`", clipped(&key.text));
+            let remedy = format!("write it below `{}`, whose setting it is", component.text);
+            self.report
+                .push(Draft::error("E0101", key.span, text).remedy(remedy));
+        } else if beside.is_some() || closest(&key.text, keys.iter().copied()).is_some() {
             let text = format!("unknown key `{}`", clipped(&key.text));
             let remedy = did_you_mean(&key.text, "known keys", keys);
             self.report
@@ -237,6 +246,14 @@ impl<'a> Checker<'a> {
             self.report
                 .push(Draft::error("E0108", key.span, text).maybe_remedy(remedy));
         }
+    }
+
+    /// Whether a component has a setting of that name.
+    fn has_setting(&self, kind: ComponentKind, component: &Key, key: &Key) -> bool {
+        let spec = self.scope.registry.get(kind, &component.text);
+        let schema = spec.map_or_else(|| built_in_schema(&component.text), |spec| (spec.schema)());
+        let settings = schema.get("properties");
+        settings.is_some_and(|settings| settings.get(&key.text).is_some())
     }
 
     fn names(&self, kind: ComponentKind) -> Vec<&'static str> {

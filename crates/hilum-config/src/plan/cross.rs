@@ -289,8 +289,10 @@ fn systems(gathered: &Gathered, channel: &Checked<'_>, report: &mut Report) {
             if asks {
                 text += ", so nobody knows who assigns the identifiers of its messages";
             }
-            let remedy =
-                "write `system: NAME`, so that its owner, habits and `hilum impact` are known";
+            let remedy = format!(
+                "write `system: NAME` below `{}`, so that its owner, habits and `hilum impact` are known",
+                piece.name
+            );
             report.push(Draft::warning("W0303", piece.name_span, text).remedy(remedy));
         }
         // Who listens is called, it does not reach out.

@@ -199,13 +199,14 @@ E0118 channels/a.yaml:4:10 «KOI8» no such character set `KOI8` => -
     check(
         &[(
             "channels/a.yaml",
-            "channel: a\nfrom:\n  wire: { system: lis, listen: 127.0.0.1:0, conections: 3 }\n  filee: {}\nto: { ehr: { wire: {} } }\n",
+            "channel: a\nfrom:\n  wire: { system: lis, listen: 127.0.0.1:0, conections: 3 }\n  filee: {}\n  system: lis\nto: { ehr: { wire: {} } }\n",
         )],
         r#"
 E0102 channels/a.yaml:1:1 «channel» the key `format` is missing => `format`: The format of its messages: `hl7v2`, or with settings `{ delimited: { … } }`
 E0101 channels/a.yaml:3:45 «conections» unknown key `conections` => did you mean `connections`?
 E0101 channels/a.yaml:4:3 «filee» unknown key `filee` => -
-E0102 channels/a.yaml:5:20 «{}» the key `system` is missing => -
+E0101 channels/a.yaml:5:3 «system» unknown key `system` => write it below `wire`, whose setting it is
+E0102 channels/a.yaml:6:20 «{}» the key `system` is missing => -
 "#,
     );
     check(
@@ -446,7 +447,7 @@ W0301 channels/c.yaml:4:19 «q» no channel subscribes to the topic `q` => topic
         ],
         r#"
 E0201 channels/a.yaml:1:10 «b» the name `b` is not that of the file => write `channel: a`, or rename the file to b.yaml
-W0303 channels/a.yaml:2:9 «wire» this source names no system => write `system: NAME`, so that its owner, habits and `hilum impact` are known
+W0303 channels/a.yaml:2:9 «wire» this source names no system => write `system: NAME` below `wire`, so that its owner, habits and `hilum impact` are known
 E0202 channels/a.yaml:2:25 «127.0.0.1:26600» the port 26600 is taken => choose another port, or let one channel route to several destinations [by this listener hilum.yaml:2]
 W0310 channels/c.yml:1:1 «» the file is not read => let its name end in .yaml
 E0209 hilum.yaml:3:14 «y» no such environment `y` => known environments: x
