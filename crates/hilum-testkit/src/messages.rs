@@ -217,12 +217,15 @@ impl Synthetic {
         lines.push("RXR|PO".to_owned());
     }
 
-    /// A time that follows from the sequence: one second for each message from 2026-01-01.
+    /// A time that follows from the sequence: one second for each message from 2026-01-01, in months of 28
+    /// days, so that no later message is the older one.
     fn time(&self) -> String {
         let second = self.sequence % 86_400;
-        let day = 1 + self.sequence / 86_400 % 28;
+        let days = self.sequence / 86_400;
+        let (day, months) = (1 + days % 28, days / 28);
+        let (month, year) = (1 + months % 12, 2026 + months / 12);
         format!(
-            "202601{day:02}{:02}{:02}{:02}",
+            "{year}{month:02}{day:02}{:02}{:02}{:02}",
             second / 3600,
             second / 60 % 60,
             second % 60
