@@ -7,11 +7,12 @@ use std::sync::Arc;
 
 use super::{Change, ChangeOf, Changed, StateMemory};
 use crate::model::{StateWrite, TimerWrite};
+use crate::upkeep::FOLD_FROM;
 
 /// Values of one commit, so that none holds up the disk for long.
 const COMMIT_MAX: usize = 4096;
 /// Of more values than these the room is given back.
-const SPARE_MAX: usize = 4 * 65_536;
+const SPARE_MAX: usize = 4 * FOLD_FROM;
 /// Values that are kept in memory while nobody else looks for one.
 const LOCKED_MAX: usize = 256;
 

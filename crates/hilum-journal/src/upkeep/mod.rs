@@ -33,7 +33,7 @@ const INDEX_PAUSE: Duration = Duration::from_millis(100);
 /// fold is written once.
 const FOLD_EVERY_MS: u64 = 30_000;
 /// Values that have changed from which on they are folded before that.
-const FOLD_FROM: usize = 65_536;
+pub(crate) const FOLD_FROM: usize = 65_536;
 /// Time between two looks for partitions that are old enough to be pinned.
 const PIN_EVERY_MS: u64 = 60_000;
 /// Milliseconds of a day.
